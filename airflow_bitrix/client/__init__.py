@@ -1,0 +1,1 @@
+"""Talking to a portal: wire format, pacing, retries, batches, scans and plans. No Airflow."""

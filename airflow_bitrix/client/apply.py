@@ -1,0 +1,230 @@
+"""Carrying out changes: look, write, look again, and account for every one of them.
+
+A write request holds up to 48 commands and two looks: each change's ``items.get``, its link command and its
+save; then one look at what was just written, and one at the owners of the next request. So what is written
+was seen one request earlier, what is called applied was read back, and looking costs no request of its own.
+
+A write whose answer was lost is never sent again blindly: its owners are looked at first. A save that was
+carried out shall not start the portal's automation twice.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from airflow_bitrix.client.batch import CommandOutcome
+from airflow_bitrix.client.portal import AsyncPortal, together
+from airflow_bitrix.client.scan import look_calls, states_of
+from airflow_bitrix.client.wire import REPEATABLE, Call
+from airflow_bitrix.core import methods
+from airflow_bitrix.core.links import LinkSet, OwnerKind
+from airflow_bitrix.core.plan import (
+    Change,
+    ChangeOutcome,
+    OutcomeName,
+    save_command,
+    standing,
+    write_commands,
+)
+from airflow_bitrix.core.states import OwnerState
+
+WRITE_COMMANDS = 48
+"""Commands of a request that write; the other two look."""
+
+STRETCH = 2500
+"""Changes that one look covers."""
+
+TRIES = 4
+"""How often one change is written before it counts as failed."""
+
+
+class Journal(Protocol):
+    """Where outcomes are kept as they happen."""
+
+    def writing(self, changes: Sequence[Change]) -> None:
+        """Note that these changes are about to be written."""
+
+    def note(self, outcome: ChangeOutcome) -> None:
+        """Note the outcome of one change."""
+
+
+@dataclass(slots=True)
+class _Task:
+    change: Change
+    written: bool = False
+    tries: int = 0
+    before: LinkSet | None = None
+    reason: str = ""
+    unsaved: bool = False
+    remark: str = ""
+
+    @property
+    def commands(self) -> list[Call]:
+        change = self.change
+        wanted = [] if self.unsaved else write_commands(change)
+        if change.save:
+            wanted = [*wanted, save_command(change)]
+        get = methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)
+        return [Call(*command) for command in (get, *wanted)]
+
+
+States = Mapping[int, OwnerState]
+Progress = Callable[[int], None]
+
+
+async def apply_changes(
+    portal: AsyncPortal,
+    kind: OwnerKind,
+    changes: Iterable[Change],
+    journal: Journal,
+    *,
+    written_before: frozenset[int] = frozenset(),
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Carry out changes and note one outcome for each in the journal.
+
+    :param portal: The portal.
+    :param kind: Whether the owners are leads or deals.
+    :param changes: What to do; each owner at most once.
+    :param journal: Takes the outcomes.
+    :param written_before: Ids of owners whose write was begun by an earlier run that did not finish.
+    :param dry_run: Look only: what would be written becomes ``skipped``.
+    :param progress: Called with the number of changes that have just got their outcome.
+    :raises RetryLater: The portal takes no more requests. Outcomes noted so far stand; another run goes on.
+    :raises AuthFailed: The portal no longer accepts the webhook.
+    """
+    tasks = (_Task(change, written=change.owner.id in written_before) for change in changes)
+    run = _Run(portal, kind, journal, progress or _unseen)
+    while stretch := list(islice(tasks, STRETCH)):
+        await run.stretch(stretch, dry_run=dry_run)
+
+
+def _unseen(_done: int) -> None:
+    """Progress that nobody looks at."""
+
+
+class _Run:
+    def __init__(self, portal: AsyncPortal, kind: OwnerKind, journal: Journal, progress: Progress) -> None:
+        self._portal = portal
+        self._kind = kind
+        self._journal = journal
+        self._progress = progress
+        self._queue: deque[_Task] = deque()
+
+    async def stretch(self, tasks: Sequence[_Task], *, dry_run: bool) -> None:
+        states = await self._look(tasks)
+        ready = self._sort_out(tasks, states)
+        if dry_run:
+            for task in ready:
+                self._note(task, "skipped", f"dry run: {'; '.join(task.change.reasons)}")
+            return
+        self._queue.extend(ready)
+        while self._queue:
+            groups = [group for _ in range(self._portal.in_flight) if (group := self._next_group())]
+            await together([self._lane(group) for group in groups])
+
+    async def _lane(self, group: list[_Task]) -> None:
+        """Write one group after the other, each request looking at the owners of the next."""
+        while group:
+            upcoming = self._next_group()
+            seen = await self._write(group, upcoming)
+            group = self._sort_out(upcoming, seen)
+            while not group and self._queue:  # none of the upcoming needs a write
+                upcoming = self._next_group()
+                group = self._sort_out(upcoming, await self._look(upcoming))
+
+    def _next_group(self) -> list[_Task]:
+        group: list[_Task] = []
+        room = WRITE_COMMANDS
+        while self._queue and (size := len(self._queue[0].commands)) <= room:
+            group.append(self._queue.popleft())
+            room -= size
+        return group
+
+    def _sort_out(self, tasks: Sequence[_Task], states: States) -> list[_Task]:
+        """Account for the tasks that need no write, give back those that do."""
+        ready = []
+        for task in tasks:
+            owner = task.change.owner
+            now = states.get(owner.id)
+            if now is None:
+                self._note(task, "failed", f"{owner} is not there, or the webhook's user may not read it")
+                continue
+            stands, difference = standing(task.change, now)
+            if stands == "done":
+                self._note(task, "applied" if task.written else "already")
+            elif stands == "drift":
+                self._note(task, "failed" if task.written else "drift", task.reason or difference)
+            else:
+                task.unsaved = stands == "unsaved"
+                ready.append(task)
+        return ready
+
+    async def _write(self, group: Sequence[_Task], upcoming: Sequence[_Task]) -> States:
+        """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
+        self._journal.writing([task.change for task in group])
+        parts = [task.commands for task in group]
+        looks = [*self._look_calls(group), *self._look_calls(upcoming)]
+        outcomes = iter(
+            await self._portal.run_batch([call for part in parts for call in part] + looks, repeat=False)
+        )
+        told = [list(islice(outcomes, len(part))) for part in parts]
+        for task, said in zip(group, told, strict=True):
+            self._learn(task, said)
+        states = await self._states(list(outcomes), [*group, *upcoming])
+        self._account(group, states)
+        return states
+
+    def _learn(self, task: _Task, said: Sequence[CommandOutcome]) -> None:
+        """Take from the commands' outcomes what was there before and why something failed."""
+        task.tries += 1
+        got = said[0]
+        own_work = task.written and task.unsaved
+        if got.ok and task.before is None and not own_work:
+            task.before = methods.links_of(task.change.owner, got.result)
+            if not task.unsaved and set(task.before.contact_ids) != set(task.change.before.contact_ids):
+                task.remark = (
+                    "its links had changed within the last request; the journal holds what was there"
+                )
+        task.written = True
+        faults = [outcome.fault for outcome in said if outcome.fault]
+        # The portal's refusal says more than a passing failure beside it.
+        faults.sort(key=lambda fault: fault.kind in REPEATABLE)
+        task.reason = str(faults[0].answer) if faults else ""
+        if faults and faults[0].kind not in REPEATABLE:
+            task.tries = TRIES
+
+    def _account(self, group: Sequence[_Task], states: States) -> None:
+        for task in group:
+            now = states.get(task.change.owner.id)
+            stands, difference = standing(task.change, now) if now else ("drift", "it is gone")
+            if stands == "done":
+                self._note(task, "applied", task.remark)
+            elif task.tries < TRIES and stands != "drift":
+                self._queue.append(task)
+            else:
+                unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else difference
+                self._note(task, "failed", task.reason or unconfirmed or "the write left no trace")
+
+    async def _look(self, tasks: Sequence[_Task]) -> States:
+        return await self._states([], tasks)
+
+    async def _states(self, seen: Sequence[CommandOutcome], tasks: Sequence[_Task]) -> States:
+        """Read looks; where one failed, or none was sent, look again in a request of its own."""
+        if not seen or not all(outcome.ok for outcome in seen):
+            seen = await self._portal.run_batch(self._look_calls(tasks))
+        return {state.owner.id: state for outcome in seen for state in states_of(self._kind, outcome.result)}
+
+    def _look_calls(self, tasks: Sequence[_Task]) -> list[Call]:
+        return look_calls(self._kind, [task.change.owner.id for task in tasks])
+
+    def _note(self, task: _Task, outcome: OutcomeName, reason: str = "") -> None:
+        # An answer that was lost took the exact links with it: what the plan was made from stands in.
+        before = task.before or (task.change.before if task.written else None)
+        self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, before))
+        self._progress(1)

@@ -1,0 +1,170 @@
+"""Up to 50 commands in one request, and one outcome for each.
+
+Follows https://apidocs.bitrix24.com/api-reference/how-to-call-rest-api/batch.html. A command is a query
+string, so every value arrives as text; neither ``null`` nor an empty list can be expressed. What cannot be
+sent faithfully is refused, because the portal would read it as something else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote_plus
+
+from airflow_bitrix.client.flow import Flow, Manners, Wait, call_flow
+from airflow_bitrix.client.wire import (
+    DONE_NOTHING,
+    Answer,
+    Call,
+    Fault,
+    FaultKind,
+    error_of,
+    fault_of,
+    may_repeat,
+)
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, OutcomeUnknown, PortalAnswer
+
+MOST_COMMANDS = 50
+"""Commands that the portal carries out in one batch."""
+
+MOST_VALUES = 900
+"""Values in one command; PHP drops what goes beyond its ``max_input_vars``, 1,000 by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutcome:
+    """What became of one command of a batch: an answer or a fault."""
+
+    call: Call
+    answer: Answer | None = None
+    fault: Fault | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the command was carried out; its result may still be ``False`` or empty."""
+        return self.answer is not None
+
+    @property
+    def error(self) -> Bitrix24Error | None:
+        """The error that a single call would have raised, ``None`` where the command was carried out."""
+        return None if self.fault is None else error_of(self.call, self.fault)
+
+    @property
+    def result(self) -> Any:
+        """The command's result.
+
+        :raises Bitrix24Error: The command failed.
+        """
+        if self.answer is None:
+            raise self.error or Bitrix24Error(f"{self.call}: no answer")
+        return self.answer.result
+
+
+def batch_flow(calls: Sequence[Call], manners: Manners, *, repeat: bool = True) -> Flow[list[CommandOutcome]]:
+    """Run at most 50 calls as one batch.
+
+    :param calls: The commands, carried out by the portal in this order.
+    :param repeat: Whether what failed for a passing reason is sent again: a command alone, an unanswered
+        batch as a whole. With ``False`` a caller looks for itself what was carried out.
+    :return: One outcome for each call, in the order of ``calls``.
+    :raises InvalidInput: More than 50 calls, or one that a batch cannot express.
+    :raises RetryLater: The portal took no batch at all; nothing of it is known to be done.
+    """
+    if len(calls) > MOST_COMMANDS:
+        raise InvalidInput("calls", len(calls), f"at most {MOST_COMMANDS} commands in one batch")
+    commands = [_command(call) for call in calls]
+    outcomes: dict[int, CommandOutcome] = {}
+    waiting = list(range(len(calls)))
+    repeats = 0
+    while waiting:
+        batch = Call("batch", {"halt": 0, "cmd": {f"c{index}": commands[index] for index in waiting}})
+        repeatable = repeat and all(may_repeat(calls[index]) for index in waiting)
+        try:
+            answer = yield from call_flow(batch, manners, repeatable=repeatable)
+        except OutcomeUnknown as error:
+            fault = Fault(FaultKind.BROKEN, error.answer)
+            outcomes |= {index: CommandOutcome(calls[index], fault=fault) for index in waiting}
+            break
+        got = {index: _outcome(f"c{index}", calls[index], answer.result) for index in waiting}
+        outcomes |= got
+        waiting = [index for index, outcome in got.items() if repeat and _passing(outcome)]
+        repeats += 1
+        if repeats > manners.retries.times:
+            break
+        if waiting:
+            manners.meter.repeats += 1
+            yield Wait(manners.retries.delay(repeats, manners.luck()))
+    return [outcomes[index] for index in range(len(calls))]
+
+
+def _passing(outcome: CommandOutcome) -> bool:
+    if outcome.fault is None:
+        return False
+    kind = outcome.fault.kind
+    return kind in DONE_NOTHING or (kind is FaultKind.BROKEN and may_repeat(outcome.call))
+
+
+_NOT_EXECUTED = Fault(FaultKind.UNREACHABLE, PortalAnswer(text="the portal did not carry out this command"))
+
+
+def _outcome(key: str, call: Call, result: object) -> CommandOutcome:
+    maps = result if isinstance(result, Mapping) else {}
+    errors = _as_map(maps.get("result_error"))
+    if key in errors:
+        return CommandOutcome(call, fault=fault_of(errors[key]))
+    results = _as_map(maps.get("result"))
+    if key not in results:
+        return CommandOutcome(call, fault=_NOT_EXECUTED)
+    time = _as_map(maps.get("result_time")).get(key)
+    return CommandOutcome(
+        call,
+        answer=Answer(
+            result=results[key],
+            total=_as_map(maps.get("result_total")).get(key),
+            next=_as_map(maps.get("result_next")).get(key),
+            time=time if isinstance(time, Mapping) else {},
+        ),
+    )
+
+
+def _as_map(value: object) -> Mapping[str, Any]:
+    # PHP writes an empty map as [], and one with keys 0, 1, 2 as a list.
+    if isinstance(value, Mapping):
+        return value
+    if isinstance(value, list):
+        return {str(index): item for index, item in enumerate(value)}
+    return {}
+
+
+def _command(call: Call) -> str:
+    pairs: list[str] = []
+    for name, value in call.params.items():
+        _flatten(pairs, call, quote_plus(str(name)), value)
+    if len(pairs) > MOST_VALUES:
+        accepted = f"at most {MOST_VALUES} values in a batched command; make it a call of its own"
+        raise InvalidInput(f"params of {call}", f"{len(pairs)} values", accepted)
+    return f"{call.method}?{'&'.join(pairs)}" if pairs else call.method
+
+
+_REFERENCES = ("$result[", "$next[", "$total[", "$time[", "$error[")
+
+
+def _flatten(pairs: list[str], call: Call, path: str, value: object) -> None:
+    if isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            _flatten(pairs, call, f"{path}[{quote_plus(str(key))}]", item)
+    elif isinstance(value, (list, tuple)) and value:
+        for index, item in enumerate(value):
+            _flatten(pairs, call, f"{path}[{index}]", item)
+    elif isinstance(value, bool):
+        pairs.append(f"{path}={int(value)}")
+    elif isinstance(value, (int, float)):
+        pairs.append(f"{path}={value}")
+    elif isinstance(value, str):
+        if any(reference in value for reference in _REFERENCES):
+            raise InvalidInput(f"params of {call}", value, "text without references to other commands")
+        pairs.append(f"{path}={quote_plus(value)}")
+    else:
+        accepted = "text, numbers, true, false, and lists or maps that are not empty (use call() for others)"
+        raise InvalidInput(f"params of {call}", value, f"in a batch: {accepted}")

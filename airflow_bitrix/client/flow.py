@@ -1,0 +1,178 @@
+"""One call, written once: a generator that says what to do next, and the two drivers that do it.
+
+A flow yields steps and is resumed with what came of them; every decision (wait how long, send what, repeat or
+give up) is taken in the flow, so that sync and async cannot drift apart. The drivers only sleep and send.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from airflow_bitrix.client.allowance import Allowance
+from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.client.wire import (
+    DONE_NOTHING,
+    Answer,
+    Call,
+    FaultKind,
+    Lost,
+    Reply,
+    Request,
+    error_of,
+    may_repeat,
+    read,
+    request_of,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Wait until the portal's bucket admits one more request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Tell everybody who shares the bucket that the portal called it full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do nothing for a while."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Post a request; the flow is resumed with the reply."""
+
+    request: Request
+
+
+Step = Admit | Full | Wait | Send
+T = TypeVar("T")
+Flow = Generator[Step, Reply | Lost | None, T]
+
+
+@dataclass(slots=True)
+class Meter:
+    """What a client did so far.
+
+    :param requests: Requests sent.
+    :param refused: Requests that the portal refused because its bucket was full.
+    :param repeats: Requests sent again after a fault.
+    :param waited: Seconds spent waiting for the bucket or before a repeat.
+    """
+
+    requests: int = 0
+    refused: int = 0
+    repeats: int = 0
+    waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How a client behaves: what it may ask for, how it repeats, and where it counts.
+
+    :param allowance: The portal's bucket, shared by everybody on this host.
+    :param retries: How often and how patiently a call is repeated.
+    :param meter: Counts requests and waits.
+    :param luck: Gives random numbers from 0 to 1.
+    """
+
+    allowance: Allowance
+    retries: Retries = field(default_factory=Retries)
+    meter: Meter = field(default_factory=Meter)
+    luck: Callable[[], float] = random.random
+
+
+def call_flow(call: Call, manners: Manners, *, repeatable: bool | None = None) -> Flow[Answer]:
+    """Make one call.
+
+    :param repeatable: Whether the call may be repeated when it is not known if it was carried out; by
+        default what :func:`~airflow_bitrix.client.wire.may_repeat` says of the method.
+    :raises Bitrix24Error: The portal refused, or repeats did not help.
+    """
+    request = request_of(call)
+    repeatable = may_repeat(call) if repeatable is None else repeatable
+    repeat = 0
+    while True:
+        yield Admit()
+        manners.meter.requests += 1
+        reply = yield Send(request)
+        if reply is None:
+            raise TypeError("a Send step is resumed with a reply")
+        found = read(reply)
+        if isinstance(found, Answer):
+            return found
+        if found.kind is FaultKind.THROTTLED:
+            manners.meter.refused += 1
+            yield Full()
+        again = found.kind in DONE_NOTHING or (found.kind is FaultKind.BROKEN and repeatable)
+        repeat += 1
+        if not again or repeat > manners.retries.times:
+            raise error_of(call, found, repeatable=repeatable)
+        manners.meter.repeats += 1
+        yield Wait(manners.retries.delay(repeat, manners.luck()))
+
+
+Transport = Callable[[Request], Reply | Lost]
+AsyncTransport = Callable[[Request], Awaitable[Reply | Lost]]
+
+
+def drive(flow: Flow[T], send: Transport, manners: Manners, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Run a flow to its result, sleeping and sending in this thread."""
+    reply: Reply | Lost | None = None
+    while True:
+        try:
+            step = flow.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        reply = None
+        match step:
+            case Send(request):
+                reply = send(request)
+            case Full():
+                manners.allowance.tell_full()
+            case Wait(seconds):
+                manners.meter.waited += seconds
+                sleep(seconds)
+            case Admit():
+                while seconds := manners.allowance.ask():
+                    manners.meter.waited += seconds
+                    sleep(seconds)
+
+
+async def drive_async(
+    flow: Flow[T],
+    send: AsyncTransport,
+    manners: Manners,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> T:
+    """Run a flow to its result, sleeping and sending on the event loop."""
+    reply: Reply | Lost | None = None
+    while True:
+        try:
+            step = flow.send(reply)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        reply = None
+        match step:
+            case Send(request):
+                reply = await send(request)
+            case Full():
+                manners.allowance.tell_full()
+            case Wait(seconds):
+                manners.meter.waited += seconds
+                await sleep(seconds)
+            case Admit():
+                while seconds := manners.allowance.ask():
+                    manners.meter.waited += seconds
+                    await sleep(seconds)

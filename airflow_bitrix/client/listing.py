@@ -1,0 +1,116 @@
+"""All rows of a list method, page by page, by id and never by offset.
+
+Follows https://apidocs.bitrix24.com/settings/performance/huge-data.html. An offset skips or repeats rows as
+soon as somebody adds or deletes one; an id does not. Methods whose rows have no id to go by are read with the
+``next`` that the portal gives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from airflow_bitrix.client.wire import Answer, Call
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+
+PAGE = 50
+"""Rows on a full page."""
+
+_LEGACY = re.compile(r"crm\.(lead|deal|contact|company|quote)\.list", re.IGNORECASE)
+_PREFIX = re.compile(r"^(?:!=%|!%=|!><|><|!=|!%|!@|>=|<=|=%|%=|=|!|>|<|@|%)")
+
+
+def bare_field(key: str) -> str:
+    """Give the field that a filter key speaks of: ``>=ID`` is about ``ID``."""
+    return _PREFIX.sub("", key)
+
+
+class Listing:
+    """Where a list method has got to: gives the next call, takes its answer.
+
+    :param method: A list method, for example ``crm.lead.list`` or ``crm.item.list``.
+    :param params: Its parameters; ``order`` and ``start`` are the listing's own.
+    :raises InvalidInput: ``order`` or ``start`` is given, or ``filter`` or ``select`` has the wrong shape.
+    """
+
+    def __init__(self, method: str, params: Mapping[str, Any]) -> None:
+        for key in params:
+            if str(key).lower() in ("order", "start"):
+                raise InvalidInput("params", key, "parameters other than order and start: rows come by id")
+        self.method = method
+        self._params = dict(params)
+        self.legacy = bool(_LEGACY.fullmatch(method))
+        self._id = "ID" if self.legacy else "id"
+        self._by_id = self.legacy or method.lower() == "crm.item.list"
+        self.filter: dict[str, Any] = dict(self._shaped("filter", Mapping, {}))
+        self._select = list(self._shaped("select", (list, tuple), ()))
+        self._after = self.filter.pop(f">{self._id}", 0) if self._by_id else 0
+        self._start = 0
+        self.done = False
+
+    def _shaped(self, name: str, shape: type | tuple[type, ...], default: Any) -> Any:
+        value = self._params.pop(name, None)
+        if value is None:
+            return default
+        if not isinstance(value, shape):
+            kind = "a map of field to value" if shape is Mapping else "a list of field names"
+            raise InvalidInput(name, value, kind)
+        return value
+
+    @property
+    def fields_call(self) -> Call | None:
+        """The call that tells which fields may stand in the filter, where the portal does not check.
+
+        The legacy lists drop a filter field that they do not know, and answer with every row.
+        """
+        if not self.legacy or not self.filter:
+            return None
+        return Call(re.sub(r"list$", "fields", self.method, flags=re.IGNORECASE))
+
+    def check_filter(self, known: Iterable[str]) -> None:
+        """Refuse a filter with a field that the portal would drop.
+
+        :param known: Names of the fields of the record.
+        :raises InvalidInput: Names the first such field.
+        """
+        names = set(known)
+        for key in self.filter:
+            if bare_field(key) not in names:
+                raise InvalidInput(
+                    "filter", key, "fields of " + self.method + ": " + ", ".join(sorted(names))
+                )
+
+    def call(self) -> Call:
+        """Give the call for the next page."""
+        params: dict[str, Any] = dict(self._params)
+        if self._by_id:
+            params |= {"filter": {**self.filter, f">{self._id}": self._after}, "order": {self._id: "ASC"}}
+            params["start"] = -1
+        else:
+            if self.filter:
+                params["filter"] = self.filter
+            params["start"] = self._start
+        if self._select:
+            wanted = [*self._select]
+            if self._by_id and not {self._id, "*"} & set(wanted):
+                wanted.insert(0, self._id)
+            params["select"] = wanted
+        return Call(self.method, params)
+
+    def take(self, answer: Answer) -> list[Any]:
+        """Take the answer of :meth:`call`: give its rows and note where to go on."""
+        rows = answer.result
+        if isinstance(rows, Mapping):
+            # crm.item.list keeps its rows under "items", others under a name of their own
+            lists = [value for value in rows.values() if isinstance(value, list)]
+            rows = rows.get("items") if "items" in rows else lists[0] if len(lists) == 1 else None
+        if not isinstance(rows, list):
+            raise Bitrix24Error(f"{self.method}: the portal answered no list of rows", method=self.method)
+        if self._by_id:
+            self.done = len(rows) < PAGE
+            self._after = int(rows[-1][self._id]) if rows else self._after
+        else:
+            self.done = answer.next is None
+            self._start = answer.next or 0
+        return rows

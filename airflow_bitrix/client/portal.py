@@ -1,0 +1,128 @@
+"""The two clients of a portal, sync and async, over the same flows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, batch_flow
+from airflow_bitrix.client.flow import AsyncTransport, Manners, Transport, call_flow, drive, drive_async
+from airflow_bitrix.client.listing import Listing
+from airflow_bitrix.client.wire import Call
+
+T = TypeVar("T")
+
+# The clients have a method named list, which hides the type of that name inside their bodies.
+Outcomes = list[CommandOutcome]
+
+
+def calls_of(calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> list[Call]:
+    """Read calls given as :class:`~airflow_bitrix.client.wire.Call` or as ``(method, params)``."""
+    return [call if isinstance(call, Call) else Call(*call) for call in calls]
+
+
+def _in_batches(calls: Sequence[Call]) -> list[Sequence[Call]]:
+    return [calls[at : at + MOST_COMMANDS] for at in range(0, len(calls), MOST_COMMANDS)]
+
+
+async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run coroutines at the same time; the first error ends the others and is raised as it is."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
+
+
+class Portal:
+    """A portal, asked one request at a time.
+
+    :param send: Posts one request.
+    :param manners: Pacing, repeats and counts.
+    """
+
+    def __init__(self, send: Transport, manners: Manners) -> None:
+        self._send = send
+        self.manners = manners
+
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Call a REST method and give its result.
+
+        :raises Bitrix24Error: See :mod:`airflow_bitrix.core.errors` for what each kind asks of the caller.
+        """
+        return drive(call_flow(Call(method, params or {}), self.manners), self._send, self.manners).result
+
+    def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
+        """Run any number of calls in batches of 50, and give one outcome for each, in the same order.
+
+        A failed command does not raise and does not hide the others: look at ``outcome.ok``.
+
+        :raises InvalidInput: A call that a batch cannot express; nothing was sent.
+        :raises RetryLater: The portal took no more batches.
+        """
+        outcomes: Outcomes = []
+        for some in _in_batches(calls_of(calls)):
+            outcomes += drive(batch_flow(some, self.manners), self._send, self.manners)
+        return outcomes
+
+    def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
+        """Give every row of a list method, in order of id, 50 a request.
+
+        :param params: ``filter``, ``select`` and the like; not ``order`` or ``start``.
+        :raises InvalidInput: A filter field that the portal would silently drop.
+        """
+        listing = Listing(method, params or {})
+        if listing.fields_call:
+            listing.check_filter(self.call(listing.fields_call.method))
+        while not listing.done:
+            call = listing.call()
+            yield from listing.take(drive(call_flow(call, self.manners), self._send, self.manners))
+
+
+class AsyncPortal:
+    """A portal, asked on an event loop with several requests in flight.
+
+    :param send: Posts one request.
+    :param manners: Pacing, repeats and counts.
+    :param in_flight: Requests under way at once; a portal answers slower than it admits.
+    """
+
+    def __init__(self, send: AsyncTransport, manners: Manners, in_flight: int = 5) -> None:
+        self._send = send
+        self.manners = manners
+        self.in_flight = in_flight
+
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Call a REST method and give its result; see :meth:`Portal.call`."""
+        flow = call_flow(Call(method, params or {}), self.manners)
+        return (await drive_async(flow, self._send, self.manners)).result
+
+    async def run_batch(self, calls: Sequence[Call], *, repeat: bool = True) -> Outcomes:
+        """Run at most 50 calls as one batch; see :func:`~airflow_bitrix.client.batch.batch_flow`."""
+        flow = batch_flow(calls, self.manners, repeat=repeat)
+        return await drive_async(flow, self._send, self.manners)
+
+    async def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
+        """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""
+        gate = asyncio.Semaphore(self.in_flight)
+
+        async def one(some: Sequence[Call]) -> Outcomes:
+            async with gate:
+                return await self.run_batch(some)
+
+        done = await together([one(some) for some in _in_batches(calls_of(calls))])
+        return [outcome for outcomes in done for outcome in outcomes]
+
+    async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
+        """Give every row of a list method, in order of id; see :meth:`Portal.list`."""
+        listing = Listing(method, params or {})
+        if listing.fields_call:
+            listing.check_filter(await self.call(listing.fields_call.method))
+        while not listing.done:
+            flow = call_flow(listing.call(), self.manners)
+            for row in listing.take(await drive_async(flow, self._send, self.manners)):
+                yield row

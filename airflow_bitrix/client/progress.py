@@ -1,0 +1,69 @@
+"""A line in the log every few seconds: how far the work is, how fast it goes, how long it still takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from airflow_bitrix.client.flow import Meter
+
+
+class Log(Protocol):
+    """A logger, of the standard library or of Airflow."""
+
+    def info(self, event: str, *args: Any) -> Any:
+        """Log a line."""
+
+
+class Progress:
+    """Counts work done and logs it now and then.
+
+    :param log: Where the lines go.
+    :param what: What is counted, for example ``changes``.
+    :param meter: The client's counts.
+    :param total: How much there is to do, ``None`` where that is not known.
+    :param every: Seconds between two lines.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        what: str,
+        meter: Meter,
+        *,
+        total: int | None = None,
+        every: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._log = log
+        self._what = what
+        self._meter = meter
+        self._total = total
+        self._every = every
+        self._clock = clock
+        self._began = self._said = clock()
+        self.done = 0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the work began."""
+        return self._clock() - self._began
+
+    def add(self, done: int) -> None:
+        """Count work done, and log a line when it is time for one."""
+        self.done += done
+        if self._clock() - self._said >= self._every:
+            self._said = self._clock()
+            self._log.info("%s", self.line())
+
+    def line(self) -> str:
+        """Give the line: done, total, rate, requests, waits and time left."""
+        rate = self.done / self.seconds if self.seconds else 0.0
+        text = f"{self.done:,}" + ("" if self._total is None else f" of {self._total:,}") + f" {self._what}"
+        text += f", {rate:,.0f} a second, {self._meter.requests:,} requests"
+        if self._meter.waited >= 1:
+            text += f", {self._meter.waited:,.0f} s waited for the portal"
+        if self._total is not None and rate and self.done < self._total:
+            text += f", {(self._total - self.done) / rate:,.0f} s left"
+        return text

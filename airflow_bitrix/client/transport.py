@@ -1,0 +1,138 @@
+"""Posting a request with ``requests`` or ``aiohttp``, and saying in plain words why no reply came.
+
+Nothing is raised for a fault of the network: exceptions of the HTTP libraries hold the address, and with it
+the secret, so none of them leaves this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import requests
+import urllib3
+from requests.auth import AuthBase
+
+from airflow_bitrix.client.auth import Webhook
+from airflow_bitrix.client.flow import AsyncTransport, Transport
+from airflow_bitrix.client.redaction import guard_http_logs, redact
+from airflow_bitrix.client.wire import Lost, Reply, Request
+
+JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
+_CUT = "the connection was closed before an answer came"
+
+
+class WebhookAuth(AuthBase):
+    """Puts the webhook's secret path into a request at the last moment.
+
+    So the address that a session, a hook or a debug line knows is the portal's plain one.
+    """
+
+    def __init__(self, webhook: Webhook) -> None:
+        self._webhook = webhook
+
+    def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Rewrite ``https://portal/method`` to ``https://portal/rest/user/code/method``."""
+        portal = self._webhook.portal
+        if prepared.url and (prepared.url == portal or prepared.url.startswith((portal + "/", portal + "?"))):
+            rest = prepared.url[len(portal) :].lstrip("/")
+            prepared.url = f"{portal}{self._webhook.base_path}{rest}"
+        return prepared
+
+    def __repr__(self) -> str:
+        """Keep the secret out of reprs."""
+        return f"WebhookAuth({self._webhook.portal!r})"
+
+
+def requests_transport(session: requests.Session, portal: str, timeout: float) -> Transport:
+    """Post through a ``requests`` session whose ``auth`` is a :class:`WebhookAuth`.
+
+    :param timeout: Seconds to wait for a connection, and again for each piece of the answer.
+    """
+    guard_http_logs()
+
+    def send(request: Request) -> Reply | Lost:
+        try:
+            response = session.post(
+                f"{portal}/{request.method}",
+                data=request.body,
+                headers=JSON_HEADERS,
+                timeout=timeout,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            return lost_by_requests(error, timeout)
+        return Reply(response.status_code, response.content, response.headers.get("Location", ""))
+
+    return send
+
+
+def lost_by_requests(error: requests.RequestException, timeout: float) -> Lost:
+    """Say what a ``requests`` exception means, without its text where that names the address."""
+    reason = error.args[0] if error.args else None
+    if isinstance(reason, urllib3.exceptions.MaxRetryError):
+        reason = reason.reason
+    if isinstance(error, requests.exceptions.SSLError):
+        return Lost(sent=False, reason=_tls(reason), final=True)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return Lost(sent=False, reason=f"no connection within {timeout:g} s")
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return Lost(sent=True, reason=f"no answer within {timeout:g} s")
+    if isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)):
+        return Lost(sent=False, reason=_last_words(reason))
+    if isinstance(error, requests.exceptions.ProxyError):
+        return Lost(sent=False, reason="the proxy cannot be reached or refuses")
+    return Lost(sent=True, reason=_CUT)
+
+
+Post = Callable[[str, bytes], Awaitable[aiohttp.ClientResponse]]
+
+
+def aiohttp_transport(post: Post, timeout: float) -> AsyncTransport:
+    """Post through ``aiohttp``.
+
+    :param post: Posts a body to a method and gives the response; it knows the address.
+    :param timeout: Seconds that ``post`` grants a request, for the text of the error.
+    """
+    guard_http_logs()
+
+    async def send(request: Request) -> Reply | Lost:
+        try:
+            response = await post(request.method, request.body)
+            async with response:
+                return Reply(response.status, await response.read(), response.headers.get("Location", ""))
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            return _lost_by_aiohttp(error, timeout)
+
+    return send
+
+
+def client_timeout(seconds: float) -> aiohttp.ClientTimeout:
+    """Grant ``seconds`` for the connection, and again for each piece of the answer, as ``requests`` does."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+
+
+def _lost_by_aiohttp(error: Exception, timeout: float) -> Lost:
+    if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
+        return Lost(sent=False, reason=_tls(error), final=True)
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return Lost(sent=False, reason=f"no connection within {timeout:g} s")
+    if isinstance(error, asyncio.TimeoutError):
+        return Lost(sent=True, reason=f"no answer within {timeout:g} s")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Lost(sent=False, reason=_last_words(error.os_error))
+    return Lost(sent=True, reason=_CUT)
+
+
+def _last_words(error: object) -> str:
+    # These texts go from the general to the particular, with ": " between; the last part tells the cause.
+    return redact(str(error)).rsplit(": ", 1)[-1]
+
+
+def _tls(error: object) -> str:
+    inner = getattr(error, "certificate_error", error)
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"the portal's certificate cannot be verified: {inner.verify_message}"
+    return f"no TLS connection: {_last_words(error)}"

@@ -1,0 +1,272 @@
+"""Calls to requests, and responses to answers or faults. Pure functions, no input or output.
+
+Follows https://apidocs.bitrix24.com/error-codes.html; the portal's ``error`` code decides before the HTTP
+status does, since the status of the same error differs between versions and front ends.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_bitrix.client.redaction import redact
+from airflow_bitrix.core.errors import (
+    AuthFailed,
+    Bitrix24Error,
+    InvalidInput,
+    OutcomeUnknown,
+    PortalAnswer,
+    Rejected,
+    RetryLater,
+)
+from airflow_bitrix.core.methods import METHOD_NAME, METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One REST method with its parameters."""
+
+    method: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a method that would lead to another address.
+
+        :raises InvalidInput: ``method`` is no name of a REST method.
+        """
+        if not isinstance(self.method, str) or not METHOD_NAME.fullmatch(self.method):
+            raise InvalidInput("method", self.method, "the name of a REST method, such as 'profile'")
+
+    @property
+    def owner(self) -> str:
+        """The lead or deal that a link method speaks of, ``lead 5``; empty for other methods."""
+        link_method = METHODS.get(self.method)
+        owner_id = self.params.get("id", self.params.get("ID"))
+        return f"{link_method.kind} {owner_id}" if link_method and owner_id is not None else ""
+
+    def __str__(self) -> str:
+        """Give method and owner, without parameters: those may hold personal data."""
+        return f"{self.method} ({self.owner})" if self.owner else self.method
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is posted: the last part of the address and a JSON body."""
+
+    method: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, whatever it is."""
+
+    status: int
+    body: bytes = field(repr=False)
+    location: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """No reply came back.
+
+    :param sent: Whether the portal may have received the request.
+    :param reason: What happened, in words of ours or of the system, without an address.
+    :param final: Whether another try would end the same, as with a certificate that cannot be verified.
+    """
+
+    sent: bool
+    reason: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer: the result and what stands beside it."""
+
+    result: Any
+    total: int | None = None
+    next: int | None = None
+    time: Mapping[str, Any] = field(default_factory=dict)
+
+
+class FaultKind(Enum):
+    """What a fault means for the next step."""
+
+    THROTTLED = "throttled"
+    """The portal's bucket is full; nothing was done."""
+    RESTING = "resting"
+    """The operating time of a method is used up; nothing was done."""
+    UNREACHABLE = "unreachable"
+    """The request did not reach the portal; nothing was done."""
+    BROKEN = "broken"
+    """The portal failed or the answer was lost; the work may have been done."""
+    REJECTED = "rejected"
+    """The portal refused the call."""
+    AUTH = "auth"
+    """The portal refused the caller."""
+
+
+DONE_NOTHING = frozenset({FaultKind.THROTTLED, FaultKind.RESTING, FaultKind.UNREACHABLE})
+REPEATABLE = DONE_NOTHING | {FaultKind.BROKEN}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a call gave no result, and the portal's own words."""
+
+    kind: FaultKind
+    answer: PortalAnswer
+
+
+_BY_CODE: Mapping[str, FaultKind] = {
+    "QUERY_LIMIT_EXCEEDED": FaultKind.THROTTLED,
+    "OPERATION_TIME_LIMIT": FaultKind.RESTING,
+    "INTERNAL_SERVER_ERROR": FaultKind.BROKEN,
+    "ERROR_UNEXPECTED_ANSWER": FaultKind.BROKEN,
+    "OVERLOAD_LIMIT": FaultKind.REJECTED,
+    "PORTAL_DELETED": FaultKind.REJECTED,
+    "ACCESS_DENIED": FaultKind.REJECTED,
+    "ERROR_METHOD_NOT_FOUND": FaultKind.REJECTED,
+    "APPLICATION_NOT_FOUND": FaultKind.AUTH,
+    "AUTHORIZATION_ERROR": FaultKind.AUTH,
+    "EXPIRED_TOKEN": FaultKind.AUTH,
+    "INSUFFICIENT_SCOPE": FaultKind.AUTH,
+    "INVALID_CREDENTIALS": FaultKind.AUTH,
+    "INVALID_REQUEST": FaultKind.AUTH,
+    "INVALID_TOKEN": FaultKind.AUTH,
+    "NO_AUTH_FOUND": FaultKind.AUTH,
+    "USER_ACCESS_ERROR": FaultKind.AUTH,
+    "WRONG_AUTH_TYPE": FaultKind.AUTH,
+    "WRONG_LICENSE": FaultKind.AUTH,
+}
+
+_BY_STATUS: Mapping[int, FaultKind] = {
+    401: FaultKind.AUTH,
+    408: FaultKind.BROKEN,
+    429: FaultKind.RESTING,
+    500: FaultKind.BROKEN,
+    502: FaultKind.BROKEN,
+    503: FaultKind.BROKEN,
+    504: FaultKind.BROKEN,
+}
+
+_FIRST_ERROR_STATUS = 400
+_FIRST_REDIRECT_STATUS = 300
+
+# Methods that may be sent again when it is not known whether they were carried out: all twelve link methods,
+# whatever reads, and whatever writes a state instead of making a record.
+_REPEATABLE_ENDINGS = (
+    ".get",
+    ".list",
+    ".fields",
+    ".update",
+    ".set",
+    ".findbycomm",
+    "batch",
+    "profile",
+    "scope",
+)
+
+
+def may_repeat(call: Call) -> bool:
+    """Whether ``call`` may be sent again when its outcome is not known."""
+    return call.method in METHODS or call.method.lower().endswith(_REPEATABLE_ENDINGS)
+
+
+def request_of(call: Call) -> Request:
+    """Make the request of one call: parameters travel as JSON, which keeps their types."""
+    return Request(call.method, json.dumps(call.params, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def read(reply: Reply | Lost) -> Answer | Fault:
+    """Read what came back for one request."""
+    if isinstance(reply, Lost):
+        kind = FaultKind.BROKEN if reply.sent else FaultKind.UNREACHABLE
+        return Fault(FaultKind.REJECTED if reply.final else kind, PortalAnswer(text=redact(reply.reason)))
+    if _FIRST_REDIRECT_STATUS <= reply.status < _FIRST_ERROR_STATUS:
+        return Fault(FaultKind.REJECTED, PortalAnswer(text=_moved(reply.location), status=reply.status))
+    try:
+        body = json.loads(reply.body)
+    except ValueError:
+        return _unreadable(reply)
+    if isinstance(body, dict) and "error" in body:  # the code is often empty, so its presence decides
+        return fault_of(body, reply.status)
+    if not isinstance(body, dict) or "result" not in body or reply.status >= _FIRST_ERROR_STATUS:
+        return _unreadable(reply)
+    time = body.get("time")
+    return Answer(
+        result=body["result"],
+        total=body.get("total"),
+        next=body.get("next"),
+        time=time if isinstance(time, dict) else {},
+    )
+
+
+def fault_of(body: object, status: int = 0) -> Fault:
+    """Read an error body, of a whole answer or of one command of a batch."""
+    code, text = "", ""
+    if isinstance(body, dict):
+        code, text = body.get("error", ""), body.get("error_description", "")
+        if isinstance(code, dict):  # the shape of REST 3.0
+            code, text = code.get("code", ""), code.get("message", "")
+    else:
+        text = str(body)
+    answer = PortalAnswer(redact(str(code or "")), redact(str(text or "")), status)
+    kind = _BY_CODE.get(answer.code.upper()) or _BY_STATUS.get(status, FaultKind.REJECTED)
+    return Fault(kind, answer)
+
+
+def error_of(call: Call, fault: Fault, *, repeatable: bool | None = None) -> Bitrix24Error:
+    """Give the error that tells a person about ``fault``.
+
+    :param repeatable: Whether the call may be repeated blindly; by default what :func:`may_repeat` says.
+    """
+    repeatable = may_repeat(call) if repeatable is None else repeatable
+    details: dict[str, Any] = {"answer": fault.answer, "method": call.method, "owner": call.owner}
+    if fault.kind is FaultKind.AUTH:
+        if fault.answer.code.upper() == "INSUFFICIENT_SCOPE":
+            return AuthFailed(f"{call}: the webhook lacks the scope for it: {fault.answer}", **details)
+        return AuthFailed(f"{call}: the portal does not accept the webhook: {fault.answer}", **details)
+    if fault.kind is FaultKind.REJECTED:
+        return Rejected(f"{call}: the portal refused: {fault.answer}", **details)
+    if fault.kind is FaultKind.BROKEN and not repeatable:
+        return OutcomeUnknown(
+            f"{call}: sent, but it is not known whether it was carried out: {fault.answer}", **details
+        )
+    return RetryLater(f"{call}: {_BUSY[fault.kind]}: {fault.answer}", **details)
+
+
+_BUSY = {
+    FaultKind.THROTTLED: "the portal admits no more requests",
+    FaultKind.RESTING: "the portal lets this method rest",
+    FaultKind.UNREACHABLE: "the portal cannot be reached",
+    FaultKind.BROKEN: "the portal failed",
+}
+
+
+def _unreadable(reply: Reply) -> Fault:
+    text = reply.body.decode(errors="replace")
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    shown = html.unescape(title.group(1)) if title else re.sub(r"<[^>]*>", " ", text)
+    shown = " ".join(redact(shown).split())[:120] or "an empty body"
+    kind = FaultKind.BROKEN
+    if reply.status >= _FIRST_ERROR_STATUS:
+        kind = _BY_STATUS.get(reply.status, FaultKind.REJECTED)
+    return Fault(
+        kind, PortalAnswer(text=f"HTTP status {reply.status}, no JSON: {shown}", status=reply.status)
+    )
+
+
+def _moved(location: str) -> str:
+    # Only the host: the path of the new address holds the secret.
+    host = re.match(r"(?:https?:)?//([^/?#@]+)", location)
+    where = f"to {host.group(1)}" if host else "elsewhere"
+    return f"the portal redirects {where}; if it was renamed, change the host of the connection"

@@ -1,0 +1,125 @@
+"""The errors of this package, grouped by what the caller does next.
+
+::
+
+    Bitrix24Error
+    ├── RetryLater        the portal is busy or unreachable: the same call may be made again later
+    ├── Rejected          the portal refused the call: it would refuse it again
+    │   └── InvalidInput  this package refused it before anything was sent (also a ValueError)
+    ├── AuthFailed        the portal does not accept the webhook
+    ├── OutcomeUnknown    a creating call was sent and no answer came: look before calling again
+    └── PlanRefused       a plan may not run: a guard, a hash, a portal
+
+Every error carries the portal's own code and text, the method and the owner, as far as there are any.
+No error carries an address: the webhook's secret is part of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+
+@dataclass(frozen=True, slots=True)
+class PortalAnswer:
+    """What the portal said of a refused or failed call.
+
+    :param code: The ``error`` of the answer; often an empty string.
+    :param text: The ``error_description`` of the answer, or what happened to the connection.
+    :param status: The HTTP status, 0 where there was none.
+    """
+
+    code: str = ""
+    text: str = ""
+    status: int = 0
+
+    def __str__(self) -> str:
+        """Give code and text as one piece: ``ACCESS_DENIED: Access denied!``."""
+        said = ": ".join(part for part in (self.code, self.text) if part)
+        return said or (f"HTTP status {self.status} without a reason" if self.status else "no reason given")
+
+
+class Bitrix24Error(Exception):
+    """Anything that this package raises about a portal, a call or a plan.
+
+    :param message: One sentence for a person.
+    :param answer: The portal's own words.
+    :param method: The REST method, for example ``crm.lead.contact.add``.
+    :param owner: The lead or deal, for example ``lead 5``.
+    """
+
+    def __init__(
+        self, message: str, *, answer: PortalAnswer | None = None, method: str = "", owner: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.answer = answer or PortalAnswer()
+        self.method = method
+        self.owner = owner
+
+    def __str__(self) -> str:
+        """Give the message alone; it already names method and owner."""
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling, which rebuilds exceptions from positional arguments only."""
+        return _rebuild, (type(self), self.__dict__.copy())
+
+
+_Error = TypeVar("_Error", bound=Bitrix24Error)
+
+
+def _rebuild(kind: type[_Error], attributes: dict[str, Any]) -> _Error:
+    error = kind.__new__(kind, attributes["message"])
+    error.__dict__.update(attributes)
+    return error
+
+
+class RetryLater(Bitrix24Error):
+    """The portal throttles, is unavailable or cannot be reached; repeats within the call did not help.
+
+    :param retry_after: Seconds after which another try makes sense.
+    """
+
+    def __init__(self, message: str, *, retry_after: float = 60.0, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
+
+
+class Rejected(Bitrix24Error):
+    """The portal refused the call: bad parameters, no access, not found. Never repeated."""
+
+
+class InvalidInput(Rejected, ValueError):
+    """An argument that is refused before anything is sent.
+
+    :param argument: Name of the argument.
+    :param value: What was given. It stands in the message, so it must not be a secret.
+    :param accepted: What would have been accepted, as the end of a sentence.
+    """
+
+    def __init__(self, argument: str, value: object, accepted: str) -> None:
+        super().__init__(f"{argument}: {_shown(value)} is not accepted; accepted: {accepted}")
+        self.argument = argument
+        self.value = value
+        self.accepted = accepted
+
+
+class AuthFailed(Bitrix24Error):
+    """The portal does not accept the webhook, or the webhook lacks the scope."""
+
+
+class OutcomeUnknown(Bitrix24Error):
+    """A call that must not be repeated was sent and no answer came back."""
+
+
+class PlanRefused(Bitrix24Error):
+    """A plan may not run: it was edited, belongs to another portal, or breaks a guard."""
+
+
+_LONGEST_SHOWN = 200
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"

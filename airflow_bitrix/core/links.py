@@ -1,0 +1,132 @@
+"""Owners, contact links and link sets: the values that everything else speaks of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from airflow_bitrix.core.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+OwnerKind = Literal["lead", "deal"]
+OWNER_KINDS: tuple[OwnerKind, ...] = get_args(OwnerKind)
+
+ENTITY_TYPE_IDS = {"lead": 1, "deal": 2, "contact": 3}
+"""``entityTypeId`` of the ``crm.item.*`` methods, by kind of record."""
+
+
+def owner_kind(value: object, argument: str = "kind") -> OwnerKind:
+    """Give ``value`` back as an owner kind.
+
+    :raises InvalidInput: It is neither ``lead`` nor ``deal``.
+    """
+    if value == "lead" or value == "deal":  # noqa: PLR1714 (narrows the type)
+        return value
+    raise InvalidInput(argument, value, " or ".join(repr(kind) for kind in OWNER_KINDS))
+
+
+def positive_id(argument: str, value: object) -> int:
+    """Give ``value`` back as a record id.
+
+    Rendered templates hold text, so digits are as good as a number; the portal reads anything else as 0.
+
+    :raises InvalidInput: It is not a whole number above 0.
+    """
+    number: int | None = None
+    if isinstance(value, int) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        number = int(value)
+    if number is None or number <= 0:
+        raise InvalidInput(argument, value, "a whole number above 0")
+    return number
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Owner:
+    """The lead or deal that contact links hang on."""
+
+    kind: OwnerKind
+    id: int
+
+    def __str__(self) -> str:
+        """Give the form that logs and reports use: ``lead 5``."""
+        return f"{self.kind} {self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLink:
+    """One contact of one owner.
+
+    :param contact_id: Id of the contact.
+    :param sort: Place in the order, usually 10, 20, 30; ``None`` where only the order is known.
+    :param is_primary: Whether the portal shows this contact first, as the client of the owner.
+    :param role_id: Role of the contact; ``None`` where it is not known.
+    """
+
+    contact_id: int
+    sort: int | None = None
+    is_primary: bool = False
+    role_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSet:
+    """All contact links of one owner, in order.
+
+    A link set read by ``items.get`` is exact. One read by a scan knows ids, order and the owner's scalar
+    contact, but neither sort nor role.
+    """
+
+    owner: Owner
+    links: tuple[ContactLink, ...] = ()
+
+    @property
+    def contact_ids(self) -> tuple[int, ...]:
+        """Ids of the linked contacts, in order."""
+        return tuple(link.contact_id for link in self.links)
+
+    @property
+    def primary_id(self) -> int | None:
+        """Id of the primary contact, ``None`` where no link is primary."""
+        return next((link.contact_id for link in self.links if link.is_primary), None)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether sort and role of every link are known."""
+        return all(link.sort is not None and link.role_id is not None for link in self.links)
+
+    def agrees_with(self, other: LinkSet) -> bool:
+        """Whether both say the same, as far as both know it.
+
+        Contacts and primary must be the same; sort is compared only where both sides know it. The order of
+        a scan is not compared: links of equal sort come back in any order.
+        """
+        mine = {link.contact_id: link for link in self.links}
+        theirs = {link.contact_id: link for link in other.links}
+        if self.owner != other.owner or mine.keys() != theirs.keys() or self.primary_id != other.primary_id:
+            return False
+        return all(
+            link.sort == theirs[contact_id].sort
+            for contact_id, link in mine.items()
+            if link.sort is not None and theirs[contact_id].sort is not None
+        )
+
+    @classmethod
+    def of_ids(cls, owner: Owner, contact_ids: Iterable[int], primary_id: int | None = None) -> LinkSet:
+        """Make the link set that a scan sees: ids in order and the owner's scalar contact."""
+        return cls(
+            owner,
+            tuple(ContactLink(contact_id, is_primary=contact_id == primary_id) for contact_id in contact_ids),
+        )
+
+    def as_json(self) -> list[list[Any]]:
+        """Give the links as short rows ``[contact_id, sort, is_primary, role_id]`` for files."""
+        return [[link.contact_id, link.sort, link.is_primary, link.role_id] for link in self.links]
+
+    @classmethod
+    def from_json(cls, owner: Owner, rows: list[list[Any]]) -> LinkSet:
+        """Read what :meth:`as_json` wrote."""
+        return cls(owner, tuple(ContactLink(*row) for row in rows))

@@ -1,0 +1,197 @@
+"""The twelve link methods: what each takes, and how its result is read.
+
+Follows https://apidocs.bitrix24.com/api-reference/crm/leads/management-communication/index.html and
+https://apidocs.bitrix24.com/api-reference/crm/deals/contacts/index.html.
+
+The builders refuse what the portal would misread. ``items.set`` is the dangerous one: rows that the portal
+cannot read are skipped without a word, and a list of nothing but such rows unlinks every contact.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind, positive_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METHOD_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
+"""What the name of a REST method looks like; anything else in its place would make another address."""
+
+Verb = Literal["add", "delete", "items.get", "items.set", "items.delete", "fields"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkMethod:
+    """One of the twelve: which record it hangs on and what it does."""
+
+    kind: OwnerKind
+    verb: Verb
+
+
+METHODS: Mapping[str, LinkMethod] = {
+    "crm.lead.contact.add": LinkMethod("lead", "add"),
+    "crm.lead.contact.delete": LinkMethod("lead", "delete"),
+    "crm.lead.contact.items.get": LinkMethod("lead", "items.get"),
+    "crm.lead.contact.items.set": LinkMethod("lead", "items.set"),
+    "crm.lead.contact.items.delete": LinkMethod("lead", "items.delete"),
+    "crm.lead.contact.fields": LinkMethod("lead", "fields"),
+    "crm.deal.contact.add": LinkMethod("deal", "add"),
+    "crm.deal.contact.delete": LinkMethod("deal", "delete"),
+    "crm.deal.contact.items.get": LinkMethod("deal", "items.get"),
+    "crm.deal.contact.items.set": LinkMethod("deal", "items.set"),
+    "crm.deal.contact.items.delete": LinkMethod("deal", "items.delete"),
+    "crm.deal.contact.fields": LinkMethod("deal", "fields"),
+}
+
+_NAMES = {method: name for name, method in METHODS.items()}
+
+
+def name(kind: OwnerKind, verb: Verb) -> str:
+    """Give the REST name of a link method: ``name("lead", "items.get")``."""
+    return _NAMES[LinkMethod(kind, verb)]
+
+
+# -- payloads ----------------------------------------------------------------------------------------------
+
+
+def add(
+    owner_id: object, contact_id: object, sort: object = None, is_primary: object = None
+) -> dict[str, Any]:
+    """Payload of ``crm.*.contact.add``.
+
+    :param owner_id: Id of the lead or deal.
+    :param contact_id: Id of the contact to link.
+    :param sort: Place in the order; ``None`` puts the contact last.
+    :param is_primary: ``True`` or ``"Y"`` makes the contact the primary one. The first link of an owner
+        becomes primary whatever is asked.
+    :raises InvalidInput: An argument that the portal would misread.
+    """
+    fields: dict[str, Any] = {"CONTACT_ID": positive_id("contact_id", contact_id)}
+    if sort is not None:
+        fields["SORT"] = _sort("sort", sort)
+    if is_primary is not None:
+        fields["IS_PRIMARY"] = _flag("is_primary", is_primary)
+    return {"id": positive_id("owner_id", owner_id), "fields": fields}
+
+
+def delete(owner_id: object, contact_id: object) -> dict[str, Any]:
+    """Payload of ``crm.*.contact.delete``.
+
+    :raises InvalidInput: An id that is not a whole number above 0.
+    """
+    return {
+        "id": positive_id("owner_id", owner_id),
+        "fields": {"CONTACT_ID": positive_id("contact_id", contact_id)},
+    }
+
+
+def items_get(owner_id: object) -> dict[str, Any]:
+    """Payload of ``crm.*.contact.items.get``."""
+    return {"id": positive_id("owner_id", owner_id)}
+
+
+def items_delete(owner_id: object) -> dict[str, Any]:
+    """Payload of ``crm.*.contact.items.delete``."""
+    return {"id": positive_id("owner_id", owner_id)}
+
+
+def fields() -> dict[str, Any]:
+    """Payload of ``crm.*.contact.fields``: nothing."""
+    return {}
+
+
+def items_set(owner_id: object, items: object) -> dict[str, Any]:
+    """Payload of ``crm.*.contact.items.set``, which replaces all links of the owner.
+
+    :param items: A list of contact ids, of dicts with ``CONTACT_ID`` and, as wanted, ``SORT`` and
+        ``IS_PRIMARY``, or a mix. Rows as ``items.get`` returns them are accepted; their ``ROLE_ID`` is not
+        sent, since the portal ignores it.
+    :raises InvalidInput: An empty or malformed list; the portal would wipe all links and answer ``true``.
+    """
+    payload = {"id": positive_id("owner_id", owner_id)}
+    if not isinstance(items, (list, tuple)):
+        hint = " (in a template, set render_template_as_native_obj=True on the DAG)"
+        raise InvalidInput("items", items, "a list of contact ids or dicts" + hint * isinstance(items, str))
+    if not items:
+        raise InvalidInput("items", items, "a list with at least one contact; items.delete clears all links")
+    rows = [_item(index, item) for index, item in enumerate(items)]
+    _refuse_duplicates(rows)
+    _refuse_several_primaries(rows)
+    return {**payload, "items": rows}
+
+
+_ITEM_KEYS = ("CONTACT_ID", "SORT", "IS_PRIMARY", "ROLE_ID")
+
+
+def _item(index: int, item: object) -> dict[str, Any]:
+    where = f"items[{index}]"
+    if not isinstance(item, dict):
+        return {"CONTACT_ID": positive_id(where, item)}
+    unknown = [key for key in item if key not in _ITEM_KEYS]
+    if unknown:
+        raise InvalidInput(f"{where} key", unknown[0], ", ".join(_ITEM_KEYS) + " (upper case)")
+    if "CONTACT_ID" not in item:
+        raise InvalidInput(where, item, "a contact id, or a dict with CONTACT_ID")
+    row: dict[str, Any] = {"CONTACT_ID": positive_id(f"{where}.CONTACT_ID", item["CONTACT_ID"])}
+    if item.get("SORT") is not None:
+        row["SORT"] = _sort(f"{where}.SORT", item["SORT"])
+    if item.get("IS_PRIMARY") is not None:
+        row["IS_PRIMARY"] = _flag(f"{where}.IS_PRIMARY", item["IS_PRIMARY"])
+    return row
+
+
+def _refuse_duplicates(rows: list[dict[str, Any]]) -> None:
+    seen: set[int] = set()
+    for row in rows:
+        if row["CONTACT_ID"] in seen:
+            raise InvalidInput("items", row["CONTACT_ID"], "each contact once")
+        seen.add(row["CONTACT_ID"])
+
+
+def _refuse_several_primaries(rows: list[dict[str, Any]]) -> None:
+    primaries = [row["CONTACT_ID"] for row in rows if row.get("IS_PRIMARY") == "Y"]
+    if len(primaries) > 1:
+        raise InvalidInput("items", primaries, "at most one contact with IS_PRIMARY Y")
+
+
+def _sort(argument: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+        return int(value)
+    raise InvalidInput(argument, value, "a whole number, 0 or above")
+
+
+def _flag(argument: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "Y" if value else "N"
+    if value in ("Y", "N"):
+        return str(value)
+    raise InvalidInput(argument, value, "'Y', 'N', True or False")
+
+
+# -- results -----------------------------------------------------------------------------------------------
+
+
+def links_of(owner: Owner, rows: object) -> LinkSet:
+    """Read the result of ``items.get`` as a link set, ordered by sort.
+
+    :raises InvalidInput: The portal answered something that is no list of links.
+    """
+    if not isinstance(rows, list):
+        raise InvalidInput(f"answer of items.get for {owner}", rows, "a list of contact links")
+    links = [
+        ContactLink(
+            contact_id=int(row["CONTACT_ID"]),
+            sort=int(row.get("SORT") or 0),
+            is_primary=row.get("IS_PRIMARY") == "Y",
+            role_id=int(row.get("ROLE_ID") or 0),
+        )
+        for row in rows
+    ]
+    return LinkSet(owner, tuple(sorted(links, key=lambda link: (link.sort or 0, link.contact_id))))

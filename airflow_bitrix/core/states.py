@@ -1,0 +1,65 @@
+"""What a scan sees of an owner, and how its rows are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
+
+SELECT = ("id", "contactId", "contactIds", "companyId", "stageId", "stageSemanticId", "isReturnCustomer")
+"""Fields that a scan asks for; asking for all of them would load products and observers of every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerState:
+    """An owner as ``crm.item.list`` shows it.
+
+    :param links: Contacts in order, with the scalar contact as primary; sort and role are not known.
+    :param is_repeat: ``IS_RETURN_CUSTOMER``: for a lead, whether it is a repeat lead.
+    :param company_id: The company that the owner belongs to, 0 where there is none.
+    :param stage_id: The stage, for example ``NEW``.
+    :param semantic: ``P`` in progress, ``S`` success, ``F`` failed.
+    """
+
+    links: LinkSet
+    is_repeat: bool = False
+    company_id: int = 0
+    stage_id: str = ""
+    semantic: str = ""
+
+    @property
+    def owner(self) -> Owner:
+        """The owner itself."""
+        return self.links.owner
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the owner is in its success stage: a converted lead, a won deal."""
+        return self.semantic == "S" or self.stage_id == "CONVERTED"
+
+
+def state_of(kind: OwnerKind, row: Mapping[str, Any]) -> OwnerState:
+    """Read one row of ``crm.item.list``.
+
+    Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
+
+    :raises Bitrix24Error: The portal left out the links or the stage, so nothing may be concluded.
+    """
+    for name in ("id", "contactIds", "stageId"):
+        if name not in row:
+            raise Bitrix24Error(
+                f"crm.item.list: the portal left {name!r} out of a {kind}; links cannot be read from it",
+                method="crm.item.list",
+            )
+    owner = Owner(kind, int(row["id"]))
+    contact_ids = dict.fromkeys(int(contact_id) for contact_id in row["contactIds"] or ())
+    return OwnerState(
+        links=LinkSet.of_ids(owner, contact_ids, int(row.get("contactId") or 0) or None),
+        is_repeat=row.get("isReturnCustomer") in ("Y", True),
+        company_id=int(row.get("companyId") or 0),
+        stage_id=str(row["stageId"] or ""),
+        semantic=str(row.get("stageSemanticId") or ""),
+    )

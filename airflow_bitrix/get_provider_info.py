@@ -1,0 +1,129 @@
+"""What Airflow reads to know this provider: its connection form, modules and configuration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_INTEGRATION = "Bitrix24"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe the provider in the form of Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-bitrix",
+        "name": _INTEGRATION,
+        "description": "Contact links of Bitrix24 CRM: scan, plan, apply and check them.",
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://apidocs.bitrix24.com/",
+                "tags": ["service"],
+            }
+        ],
+        "operators": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [
+                    "airflow_bitrix.operators.contact_links",
+                    "airflow_bitrix.operators.link_plans",
+                ],
+            }
+        ],
+        "hooks": [
+            {"integration-name": _INTEGRATION, "python-modules": ["airflow_bitrix.hooks.bitrix24"]},
+        ],
+        "connection-types": [
+            {
+                "connection-type": "bitrix24",
+                "hook-class-name": "airflow_bitrix.hooks.bitrix24.Bitrix24Hook",
+                "hook-name": _INTEGRATION,
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port", "extra"],
+                    "relabeling": {
+                        "host": "Portal address",
+                        "login": "Webhook user id",
+                        "password": "Webhook code",
+                    },
+                    "placeholders": {
+                        "host": "acme.bitrix24.com",
+                        "login": "1",
+                        "password": "the code, or the whole webhook address; then leave the rest empty",
+                    },
+                },
+                "conn-fields": _CONN_FIELDS,
+            }
+        ],
+        "config": {
+            "bitrix24": {
+                "description": "Settings of the airflow-bitrix provider.",
+                "options": {
+                    "artifacts_path": {
+                        "description": (
+                            "Folder for plans, journals and reports, one sub-folder per DAG run: a path or an "
+                            "object storage address that all workers reach. Empty: the folder bitrix24 in "
+                            "AIRFLOW_HOME."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "s3://aws_default@bucket/bitrix24",
+                        "default": "",
+                    },
+                    "pacing_path": {
+                        "description": (
+                            "Folder on each host through which its processes share a portal's request "
+                            "allowance. Empty: a folder of this user in the system's temporary folder."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/var/lib/airflow/bitrix24-pacing",
+                        "default": "",
+                    },
+                },
+            }
+        },
+    }
+
+
+_CONN_FIELDS: dict[str, Any] = {
+    "plan": {
+        "label": "Bitrix24 plan",
+        "description": "Sets how many requests the portal admits: standard 2 a second after 50 at once, "
+        "enterprise 5 after 250, self_hosted without limit.",
+        "schema": {
+            "type": ["string", "null"],
+            "default": "standard",
+            "enum": ["standard", "enterprise", "self_hosted"],
+        },
+    },
+    "requests_per_second": {
+        "label": "Requests per second",
+        "description": "Overrides the plan. Lower it where other programs on this host ask the same portal.",
+        "schema": {"type": ["number", "null"], "minimum": 0.01, "maximum": 1000},
+    },
+    "burst": {
+        "label": "Requests at once",
+        "description": "Overrides the plan: requests that the portal takes before it slows down.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 10000},
+    },
+    "in_flight": {
+        "label": "Requests in flight",
+        "description": "Requests under way at the same time. Default 5.",
+        "schema": {"type": ["integer", "null"], "minimum": 1, "maximum": 20},
+    },
+    "timeout": {
+        "label": "Timeout in seconds",
+        "description": "For a connection, and for each piece of an answer. Default 65: the cloud cuts off at 60.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
+    },
+    "verify": {
+        "label": "CA bundle",
+        "description": "Path of a CA bundle on the workers, for a self-hosted portal with a certificate of its "
+        "own. Empty: the usual authorities.",
+        "schema": {"type": ["string", "null"]},
+    },
+    "proxy": {
+        "label": "Proxy",
+        "description": "Address of a proxy, such as http://proxy.example.com:3128.",
+        "schema": {"type": ["string", "null"]},
+    },
+}

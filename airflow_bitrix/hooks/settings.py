@@ -1,0 +1,109 @@
+"""Reading and checking the fields of a ``bitrix24`` connection. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_bitrix.client.auth import Webhook, webhook
+from airflow_bitrix.client.pacing import PLANS, Bucket
+from airflow_bitrix.core.errors import InvalidInput
+
+DEFAULT_TIMEOUT = 65.0
+"""Seconds; the cloud cuts a request off after 60, and its answer should be waited for."""
+
+DEFAULT_IN_FLIGHT = 5
+
+EXTRAS = ("plan", "requests_per_second", "burst", "in_flight", "timeout", "verify", "proxy")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a connection says.
+
+    :param webhook: Portal, user and secret.
+    :param bucket: The portal's request bucket, ``None`` for a portal without one.
+    :param in_flight: Requests under way at once.
+    :param timeout: Seconds to wait for a connection, and for each piece of an answer.
+    :param verify: ``True``, or the path of a CA bundle.
+    :param proxy: Address of a proxy, empty for none.
+    """
+
+    webhook: Webhook
+    bucket: Bucket | None
+    in_flight: int = DEFAULT_IN_FLIGHT
+    timeout: float = DEFAULT_TIMEOUT
+    verify: bool | str = True
+    proxy: str = ""
+
+
+def read_settings(
+    *, host: str | None, login: str | None, password: str | None, port: int | None, extra: Mapping[str, Any]
+) -> Settings:
+    """Check a connection's fields and give what they say.
+
+    :raises InvalidInput: Names the field, its value unless it is a secret, and what is accepted.
+    """
+    given = {key: value for key, value in extra.items() if value not in (None, "")}
+    for key in given:
+        if key not in EXTRAS:
+            raise InvalidInput("extra", key, ", ".join(EXTRAS))
+    return Settings(
+        webhook=webhook(host=host, login=login, password=password, port=port),
+        bucket=_bucket(given),
+        in_flight=int(_number(given, "in_flight", DEFAULT_IN_FLIGHT, least=1, most=20, whole=True)),
+        timeout=_number(given, "timeout", DEFAULT_TIMEOUT, least=1, most=600),
+        verify=_verify(given.get("verify", True)),
+        proxy=_proxy(given.get("proxy", "")),
+    )
+
+
+def _bucket(given: Mapping[str, Any]) -> Bucket | None:
+    plan = given.get("plan", "standard")
+    if plan not in PLANS:
+        raise InvalidInput("extra.plan", plan, " or ".join(repr(name) for name in PLANS))
+    standard = PLANS[plan]
+    if standard is None and not {"requests_per_second", "burst"} & given.keys():
+        return None
+    base = standard or Bucket(rate=1000, burst=1000)
+    return Bucket(
+        rate=_number(given, "requests_per_second", base.rate, least=0.01, most=1000),
+        burst=_number(given, "burst", base.burst, least=1, most=10000),
+    )
+
+
+def _number(
+    given: Mapping[str, Any], name: str, default: float, *, least: float, most: float, whole: bool = False
+) -> float:
+    value = given.get(name, default)
+    accepted = f"a {'whole ' if whole else ''}number from {least:g} to {most:g}"
+    try:
+        # Connections from a URI carry every extra as text.
+        number = (
+            float(value) if isinstance(value, (int, float, str)) and not isinstance(value, bool) else None
+        )
+    except ValueError:
+        number = None
+    if number is None or not least <= number <= most or (whole and not number.is_integer()):
+        raise InvalidInput(f"extra.{name}", value, accepted)
+    return number
+
+
+def _verify(value: object) -> bool | str:
+    if value is True or str(value).lower() == "true":
+        return True
+    if not isinstance(value, str) or value.lower() == "false" or not Path(value).exists():
+        raise InvalidInput("extra.verify", value, "true, or the path of a CA bundle on this machine")
+    return value
+
+
+def _proxy(value: object) -> str:
+    if value == "":
+        return ""
+    parts = urlsplit(value) if isinstance(value, str) else None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput("extra.proxy", "***", "an address such as 'http://proxy.example.com:3128'")
+    return str(value)

@@ -1,0 +1,1 @@
+"""Operators: the twelve link methods one by one, and link work in bulk."""

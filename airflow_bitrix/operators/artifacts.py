@@ -1,0 +1,36 @@
+"""Where the files of a DAG run lie."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import cast
+
+from airflow.providers.common.compat.sdk import Context, conf
+from airflow.sdk import ObjectStoragePath
+
+
+def as_folder(text: str) -> Path:
+    """Give a path, or an object storage address, as something that behaves like a path."""
+    if "://" in text and not text.startswith("file://"):
+        return cast("Path", ObjectStoragePath(text))
+    return Path(text.removeprefix("file://"))
+
+
+def artifacts_root() -> Path:
+    """Give the folder that ``[bitrix24] artifacts_path`` names, by default ``bitrix24`` in AIRFLOW_HOME."""
+    configured = conf.get("bitrix24", "artifacts_path", fallback="")
+    if configured:
+        return as_folder(configured)
+    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "bitrix24"
+
+
+def run_folder(context: Context) -> Path:
+    """Give the folder of a DAG run: ``<root>/<dag id>/<run id>``."""
+    return artifacts_root() / _plain(context["dag"].dag_id) / _plain(context["run_id"])
+
+
+def _plain(name: str) -> str:
+    # Run ids hold colons and plus signs, and whoever triggers a run may choose one with slashes.
+    return re.sub(r"[^A-Za-z0-9_.-]|^\.+", "_", name)

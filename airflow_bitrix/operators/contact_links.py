@@ -1,0 +1,307 @@
+"""The twelve link methods of Bitrix24 as operators, and one for any other REST method.
+
+Follows https://apidocs.bitrix24.com/api-reference/crm/leads/management-communication/index.html and
+https://apidocs.bitrix24.com/api-reference/crm/deals/contacts/index.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar
+
+from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+from airflow_bitrix.core import methods
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
+from airflow_bitrix.hooks.failures import final_failures
+
+__all__ = [
+    "Bitrix24DealContactAddOperator",
+    "Bitrix24DealContactDeleteOperator",
+    "Bitrix24DealContactFieldsOperator",
+    "Bitrix24DealContactItemsDeleteOperator",
+    "Bitrix24DealContactItemsGetOperator",
+    "Bitrix24DealContactItemsSetOperator",
+    "Bitrix24LeadContactAddOperator",
+    "Bitrix24LeadContactDeleteOperator",
+    "Bitrix24LeadContactFieldsOperator",
+    "Bitrix24LeadContactItemsDeleteOperator",
+    "Bitrix24LeadContactItemsGetOperator",
+    "Bitrix24LeadContactItemsSetOperator",
+    "Bitrix24MethodOperator",
+    "Bitrix24Operator",
+]
+
+
+class Bitrix24Operator(BaseOperator):
+    """One call of a REST method; a subclass names the method and builds its parameters.
+
+    What the portal refuses, and input that it would misread, fails the task at once; a portal that is busy
+    or cannot be reached lets Airflow retry.
+
+    :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
+    """
+
+    template_fields: Sequence[str] = ("bitrix24_conn_id",)
+    ui_color = "#d8f3fb"
+
+    api_method: str = ""
+
+    def __init__(self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.bitrix24_conn_id = bitrix24_conn_id
+
+    @cached_property
+    def hook(self) -> Bitrix24Hook:
+        """The hook of the operator's connection."""
+        return Bitrix24Hook(self.bitrix24_conn_id)
+
+    def parameters(self) -> dict[str, Any]:
+        """Give the parameters of the call, from fields that are rendered by now.
+
+        :raises InvalidInput: A field that the portal would misread.
+        """
+        return {}
+
+    def execute(self, context: Context) -> Any:
+        """Make the call and return its result."""
+        del context
+        with final_failures():
+            parameters = self.parameters()
+        self.log.info("Calling %s", self.api_method)
+        return self.hook.call(self.api_method, parameters)
+
+
+class _OfOwner(Bitrix24Operator):
+    template_fields: Sequence[str] = (*Bitrix24Operator.template_fields, "owner_id")
+
+    def __init__(self, *, owner_id: int | str, **kwargs: Any) -> None:
+        """Take the owner.
+
+        :param owner_id: Id of the lead or deal. (templated)
+        """
+        super().__init__(**kwargs)
+        self.owner_id = owner_id
+
+
+class _ContactAdd(_OfOwner):
+    template_fields: Sequence[str] = (*_OfOwner.template_fields, "contact_id", "sort", "is_primary")
+
+    def __init__(
+        self,
+        *,
+        contact_id: int | str,
+        sort: int | str | None = None,
+        is_primary: bool | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Take what to link.
+
+        :param contact_id: Id of the contact to link. (templated)
+        :param sort: Place in the order; ``None`` puts the contact last. (templated)
+        :param is_primary: ``True`` or ``"Y"`` makes the contact the primary one; the first link of an owner
+            becomes primary in any case. (templated)
+        """
+        super().__init__(**kwargs)
+        self.contact_id = contact_id
+        self.sort = sort
+        self.is_primary = is_primary
+
+    def parameters(self) -> dict[str, Any]:
+        return methods.add(self.owner_id, self.contact_id, self.sort, self.is_primary)
+
+
+class _ContactDelete(_OfOwner):
+    template_fields: Sequence[str] = (*_OfOwner.template_fields, "contact_id")
+
+    def __init__(self, *, contact_id: int | str, **kwargs: Any) -> None:
+        """Take what to unlink.
+
+        :param contact_id: Id of the contact to unlink. (templated)
+        """
+        super().__init__(**kwargs)
+        self.contact_id = contact_id
+
+    def parameters(self) -> dict[str, Any]:
+        return methods.delete(self.owner_id, self.contact_id)
+
+
+class _ContactItemsGet(_OfOwner):
+    def parameters(self) -> dict[str, Any]:
+        return methods.items_get(self.owner_id)
+
+
+class _ContactItemsSet(_OfOwner):
+    template_fields: Sequence[str] = (*_OfOwner.template_fields, "items")
+
+    def __init__(self, *, items: Sequence[int | str | Mapping[str, Any]] | str, **kwargs: Any) -> None:
+        """Take the new links.
+
+        :param items: All contacts that the owner is to have, in order: ids, dicts with ``CONTACT_ID`` and, as
+            wanted, ``SORT`` and ``IS_PRIMARY``, or a mix. At least one; never a contact twice. (templated)
+        """
+        super().__init__(**kwargs)
+        self.items = items
+
+    def parameters(self) -> dict[str, Any]:
+        return methods.items_set(self.owner_id, self.items)
+
+
+class _ContactItemsDelete(_OfOwner):
+    def parameters(self) -> dict[str, Any]:
+        return methods.items_delete(self.owner_id)
+
+
+class _ContactFields(Bitrix24Operator):
+    def parameters(self) -> dict[str, Any]:
+        return methods.fields()
+
+
+class Bitrix24LeadContactAddOperator(_ContactAdd):
+    """Link one contact to a lead: ``crm.lead.contact.add``.
+
+    Returns ``True``, or ``False`` where the contact was linked already; then nothing changes, not even sort
+    or primary.
+    """
+
+    api_method = "crm.lead.contact.add"
+
+
+class Bitrix24LeadContactDeleteOperator(_ContactDelete):
+    """Unlink one contact from a lead: ``crm.lead.contact.delete``.
+
+    Returns ``True``, or ``False`` where the contact was not linked. When the primary contact goes, the first
+    that remains takes its place.
+    """
+
+    api_method = "crm.lead.contact.delete"
+
+
+class Bitrix24LeadContactItemsGetOperator(_ContactItemsGet):
+    """Read all contact links of a lead: ``crm.lead.contact.items.get``.
+
+    Returns a list of ``{"CONTACT_ID": int, "SORT": int, "ROLE_ID": int, "IS_PRIMARY": "Y" or "N"}`` in order;
+    empty for a lead without contacts, and also for one that does not exist.
+    """
+
+    api_method = "crm.lead.contact.items.get"
+
+
+class Bitrix24LeadContactItemsSetOperator(_ContactItemsSet):
+    """Replace all contact links of a lead: ``crm.lead.contact.items.set``.
+
+    Returns ``True``. An empty or malformed list is refused before anything is sent, since the portal would
+    unlink every contact.
+    """
+
+    api_method = "crm.lead.contact.items.set"
+
+
+class Bitrix24LeadContactItemsDeleteOperator(_ContactItemsDelete):
+    """Unlink all contacts from a lead: ``crm.lead.contact.items.delete``.
+
+    Returns ``True``, also where there was no contact.
+    """
+
+    api_method = "crm.lead.contact.items.delete"
+
+
+class Bitrix24LeadContactFieldsOperator(_ContactFields):
+    """Describe the fields of a lead's contact link: ``crm.lead.contact.fields``.
+
+    Returns a dict of field name to description.
+    """
+
+    api_method = "crm.lead.contact.fields"
+
+
+class Bitrix24DealContactAddOperator(_ContactAdd):
+    """Link one contact to a deal: ``crm.deal.contact.add``.
+
+    Returns ``True``, or ``False`` where the contact was linked already; then nothing changes, not even sort
+    or primary.
+    """
+
+    api_method = "crm.deal.contact.add"
+
+
+class Bitrix24DealContactDeleteOperator(_ContactDelete):
+    """Unlink one contact from a deal: ``crm.deal.contact.delete``.
+
+    Returns ``True``, or ``False`` where the contact was not linked. When the primary contact goes, the first
+    that remains takes its place.
+    """
+
+    api_method = "crm.deal.contact.delete"
+
+
+class Bitrix24DealContactItemsGetOperator(_ContactItemsGet):
+    """Read all contact links of a deal: ``crm.deal.contact.items.get``.
+
+    Returns a list of ``{"CONTACT_ID": int, "SORT": int, "ROLE_ID": int, "IS_PRIMARY": "Y" or "N"}`` in order;
+    empty for a deal without contacts, and on most portals also for one that does not exist.
+    """
+
+    api_method = "crm.deal.contact.items.get"
+
+
+class Bitrix24DealContactItemsSetOperator(_ContactItemsSet):
+    """Replace all contact links of a deal: ``crm.deal.contact.items.set``.
+
+    Returns ``True``. An empty or malformed list is refused before anything is sent, since the portal would
+    unlink every contact.
+    """
+
+    api_method = "crm.deal.contact.items.set"
+
+
+class Bitrix24DealContactItemsDeleteOperator(_ContactItemsDelete):
+    """Unlink all contacts from a deal: ``crm.deal.contact.items.delete``.
+
+    Returns ``True``, also where there was no contact.
+    """
+
+    api_method = "crm.deal.contact.items.delete"
+
+
+class Bitrix24DealContactFieldsOperator(_ContactFields):
+    """Describe the fields of a deal's contact link: ``crm.deal.contact.fields``.
+
+    Returns a dict of field name to description.
+    """
+
+    api_method = "crm.deal.contact.fields"
+
+
+class Bitrix24MethodOperator(Bitrix24Operator):
+    """Call any REST method of the portal: ``profile``, ``crm.lead.get`` and so on.
+
+    Returns the method's ``result`` as it is.
+
+    :param api_method: Name of the method. (templated)
+    :param api_params: Its parameters. (templated)
+    """
+
+    template_fields: Sequence[str] = (*Bitrix24Operator.template_fields, "api_method", "api_params")
+    template_fields_renderers: ClassVar[dict[str, str]] = {"api_params": "json"}
+
+    def __init__(
+        self, *, api_method: str, api_params: Mapping[str, Any] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.api_method = api_method
+        self.api_params = api_params
+
+    def parameters(self) -> dict[str, Any]:
+        """Give ``api_params``, checked for their shape.
+
+        :raises InvalidInput: ``api_method`` is no method name, or ``api_params`` no dict.
+        """
+        if not isinstance(self.api_method, str) or not methods.METHOD_NAME.fullmatch(self.api_method):
+            raise InvalidInput("api_method", self.api_method, "the name of a REST method, such as 'profile'")
+        if self.api_params is not None and not isinstance(self.api_params, Mapping):
+            hint = " (in a template, set render_template_as_native_obj=True on the DAG)"
+            raise InvalidInput("api_params", self.api_params, "a dict" + hint)
+        return dict(self.api_params or {})

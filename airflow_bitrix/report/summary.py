@@ -1,0 +1,191 @@
+"""What a report says, gathered from a plan and its journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
+from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.files import Manifest, owner_address
+
+MOST_ROWS = 500
+"""Rows of each table of the page at most; the files hold all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What the apply cost.
+
+    :param requests: Requests sent.
+    :param refused: Requests that the portal refused because its bucket was full.
+    :param repeats: Requests sent again after a fault.
+    :param waited: Seconds waited for the portal, summed over all requests in flight.
+    :param seconds: Seconds from start to end.
+    """
+
+    requests: int
+    refused: int
+    repeats: int
+    waited: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One change as the report shows it."""
+
+    owner: Owner
+    address: str
+    outcome: str
+    before: str
+    after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """All that the report says."""
+
+    manifest: Manifest
+    dry_run: bool
+    finished: str
+    complete: bool
+    counts: Mapping[str, int]
+    left_out: Mapping[str, int]
+    effort: Effort
+    troubles: Sequence[Row]
+    changes: Sequence[Row]
+
+    @property
+    def title(self) -> str:
+        """The headline: ``Lead link clean-up, dry run``."""
+        return f"{self.manifest.kind.capitalize()} link clean-up" + (", dry run" if self.dry_run else "")
+
+    @property
+    def open(self) -> int:
+        """Changes that have no outcome yet, because the apply ended early."""
+        return max(self.manifest.changes - sum(self.counts.values()), 0)
+
+
+def summarise(
+    manifest: Manifest,
+    changes: Iterable[Change],
+    outcomes: Iterable[ChangeOutcome],
+    effort: Effort,
+    *,
+    dry_run: bool,
+    finished: str,
+) -> Summary:
+    """Gather a summary; only as many rows are kept as the page shows.
+
+    :param finished: When the apply ended, ISO 8601.
+    """
+    shown = _first_changes(changes)
+    counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+    troubles: list[Row] = []
+    rows: list[Row] = []
+    for outcome in outcomes:
+        counts[outcome.outcome] += 1
+        change = shown.get(outcome.owner.id)
+        row = _row(manifest.portal, outcome, change)
+        if outcome.outcome in ("failed", "drift") and len(troubles) < MOST_ROWS:
+            troubles.append(row)
+        if change is not None:
+            rows.append(row)
+    return Summary(
+        manifest=manifest,
+        dry_run=dry_run,
+        finished=finished,
+        complete=sum(counts.values()) >= manifest.changes,
+        counts=counts,
+        left_out=manifest.counts.get("left_out", {}),
+        effort=effort,
+        troubles=troubles,
+        changes=rows,
+    )
+
+
+def _first_changes(changes: Iterable[Change]) -> dict[int, Change]:
+    first: dict[int, Change] = {}
+    for change in changes:
+        if len(first) == MOST_ROWS:
+            break
+        first[change.owner.id] = change
+    return first
+
+
+def _row(portal: str, outcome: ChangeOutcome, change: Change | None) -> Row:
+    before = outcome.before or (change.before if change else None)
+    return Row(
+        owner=outcome.owner,
+        address=owner_address(portal, outcome.owner),
+        outcome=outcome.outcome,
+        before=shown_links(before),
+        after=shown_links(change.after) if change else "",
+        reason=outcome.reason or ("; ".join(change.reasons) if change else ""),
+    )
+
+
+def shown_links(links: LinkSet | None) -> str:
+    """Give contact ids in order, the primary one with a star."""
+    if links is None:
+        return ""
+    return ", ".join(f"{link.contact_id}{'*' * link.is_primary}" for link in links.links) or "none"
+
+
+_MEANING = {
+    "applied": "written and read back",
+    "already": "was right before anything was written",
+    "drift": "somebody changed it since the plan was made; left alone",
+    "failed": "not confirmed; the reason stands in failed.csv",
+    "skipped": "dry run: would be written",
+}
+
+
+def outcome_lines(summary: Summary) -> list[tuple[str, int, str]]:
+    """Give each outcome with its count and what it means."""
+    lines: list[tuple[str, int, str]] = [(name, summary.counts[name], _MEANING[name]) for name in OUTCOMES]
+    if summary.open:
+        lines.append(("open", summary.open, "the apply ended before its turn; run it again"))
+    return lines
+
+
+def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
+    """Give name and title of each rule of a plan."""
+    return [(name, RULES[name].title if name in RULES else name) for name in manifest.rules]
+
+
+def as_markdown(summary: Summary) -> str:
+    """Give the summary for a log or a mail: a table of outcomes, what was left out, what it cost."""
+    kind, effort = summary.manifest.kind, summary.effort
+    lines = [
+        f"### {summary.title}",
+        "",
+        f"| outcome | {kind}s | what it means |",
+        "|:---|---:|:---|",
+        *(f"| {name} | {count:,} | {meaning} |" for name, count, meaning in outcome_lines(summary)),
+    ]
+    if summary.left_out:
+        lines += ["", f"| left out because | {kind}s |", "|:---|---:|"]
+        lines += [f"| {why} | {count:,} |" for why, count in summary.left_out.items()]
+    read = summary.manifest.counts.get("read", 0)
+    lines += ["", f"{read:,} {kind}s read, {summary.manifest.changes:,} changes planned."]
+    lines += [f"{effort.requests:,} requests in {effort.seconds:.1f} s, {effort.refused:,} of them refused."]
+    return "\n".join(lines)
+
+
+def as_json(summary: Summary) -> dict[str, Any]:
+    """Give the figures of a summary, small enough for XCom."""
+    effort = summary.effort
+    return {
+        "dry_run": summary.dry_run,
+        "complete": summary.complete,
+        "counts": dict(summary.counts),
+        "left_out": dict(summary.left_out),
+        "requests": effort.requests,
+        "refused": effort.refused,
+        "seconds": round(effort.seconds, 1),
+    }

@@ -1,0 +1,140 @@
+"""Each of the twelve link operators once, on a lead and a deal that end as they began."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, chain, get_current_context, task, task_group
+
+from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
+from airflow_bitrix.operators.contact_links import (
+    Bitrix24DealContactAddOperator,
+    Bitrix24DealContactDeleteOperator,
+    Bitrix24DealContactFieldsOperator,
+    Bitrix24DealContactItemsDeleteOperator,
+    Bitrix24DealContactItemsGetOperator,
+    Bitrix24DealContactItemsSetOperator,
+    Bitrix24LeadContactAddOperator,
+    Bitrix24LeadContactDeleteOperator,
+    Bitrix24LeadContactFieldsOperator,
+    Bitrix24LeadContactItemsDeleteOperator,
+    Bitrix24LeadContactItemsGetOperator,
+    Bitrix24LeadContactItemsSetOperator,
+)
+
+DOC = """
+### A tour of the twelve link methods
+
+Give a lead, a deal, and a contact that is linked to neither. For the lead, then for the deal:
+
+| task | method | what happens |
+|:---|:---|:---|
+| `fields` | `crm.*.contact.fields` | the link's fields are described |
+| `items_get` | `crm.*.contact.items.get` | the links are read and kept |
+| `check_start` | | fails where the links could not be brought back exactly |
+| `items_delete` | `crm.*.contact.items.delete` | all links go |
+| `add` | `crm.*.contact.add` | the contact is linked |
+| `items_set` | `crm.*.contact.items.set` | the links that were kept come back, with sort and primary |
+| `delete` | `crm.*.contact.delete` | the contact is unlinked; `False` where `items_set` has done so already |
+| `check_end` | | fails where the links differ from those that were kept |
+
+**Use records that nobody works on**: between `items_delete` and `items_set` they have no contacts. Should
+the run end there, the links stand in the XCom of `items_get`, and clearing `items_set` brings them back.
+"""
+
+
+@task(retries=0)
+def check_start(links: list[dict[str, Any]], contact_id: int) -> None:
+    """Fail where ``items.set`` and ``delete`` could not bring the links back exactly."""
+    if contact_id in [link["CONTACT_ID"] for link in links]:
+        raise ValueError(f"contact_id: {contact_id} is linked already; accepted: a contact that is not")
+    odd = [link for link in links if link["SORT"] <= 0 or link["ROLE_ID"]]
+    if odd or (links and [link["IS_PRIMARY"] for link in links].count("Y") != 1):
+        raise ValueError(
+            f"{links} cannot be brought back exactly; accepted: a record whose links all have a SORT above 0, "
+            "no ROLE_ID, and one primary among them"
+        )
+
+
+@task
+def check_end(method: str, owner_id: int, links: list[dict[str, Any]]) -> None:
+    """Fail where the links are not what they were."""
+    conn_id = get_current_context()["params"]["bitrix24_conn_id"]
+    now = Bitrix24Hook(conn_id).call(method, {"id": owner_id})
+    if now != links:
+        raise ValueError(f"the links were {links} and are {now}")
+
+
+with DAG(
+    dag_id="bitrix24_link_methods_tour",
+    dag_display_name="Bitrix24: tour of the link methods",
+    description="Each of the twelve link operators once; the records end as they began.",
+    doc_md=DOC,
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    render_template_as_native_obj=True,
+    default_args={
+        "retries": 3,
+        "retry_delay": timedelta(seconds=20),
+        "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
+    },
+    tags=["bitrix24", "tour", "leads", "deals"],
+    params={
+        "lead_id": Param(
+            type="integer", minimum=1, title="Lead", description="Id of a lead that nobody works on."
+        ),
+        "deal_id": Param(
+            type="integer", minimum=1, title="Deal", description="Id of a deal that nobody works on."
+        ),
+        "contact_id": Param(
+            type="integer",
+            minimum=1,
+            title="Contact",
+            description="Id of a contact that is linked to neither of them.",
+        ),
+        "bitrix24_conn_id": Param(
+            "bitrix24_default",
+            type="string",
+            minLength=1,
+            title="Connection",
+            description="Connection of type Bitrix24.",
+        ),
+    },
+) as dag:
+    lead, deal, guest = "{{ params.lead_id }}", "{{ params.deal_id }}", "{{ params.contact_id }}"
+
+    @task_group(group_id="lead")
+    def tour_lead() -> None:
+        """Tour the methods of a lead."""
+        fields = Bitrix24LeadContactFieldsOperator(task_id="fields")
+        kept = Bitrix24LeadContactItemsGetOperator(task_id="items_get", owner_id=lead)
+        clear = Bitrix24LeadContactItemsDeleteOperator(task_id="items_delete", owner_id=lead)
+        add = Bitrix24LeadContactAddOperator(task_id="add", owner_id=lead, contact_id=guest)
+        back = Bitrix24LeadContactItemsSetOperator(
+            task_id="items_set",
+            owner_id=lead,
+            items="{{ ti.xcom_pull(task_ids='lead.items_get') or [params.contact_id] }}",
+        )
+        delete = Bitrix24LeadContactDeleteOperator(task_id="delete", owner_id=lead, contact_id=guest)
+        end = check_end("crm.lead.contact.items.get", lead, kept.output)  # type: ignore[arg-type]
+        chain(fields, kept, check_start(kept.output, guest), clear, add, back, delete, end)  # type: ignore[arg-type]
+
+    @task_group(group_id="deal")
+    def tour_deal() -> None:
+        """Tour the methods of a deal."""
+        fields = Bitrix24DealContactFieldsOperator(task_id="fields")
+        kept = Bitrix24DealContactItemsGetOperator(task_id="items_get", owner_id=deal)
+        clear = Bitrix24DealContactItemsDeleteOperator(task_id="items_delete", owner_id=deal)
+        add = Bitrix24DealContactAddOperator(task_id="add", owner_id=deal, contact_id=guest)
+        back = Bitrix24DealContactItemsSetOperator(
+            task_id="items_set",
+            owner_id=deal,
+            items="{{ ti.xcom_pull(task_ids='deal.items_get') or [params.contact_id] }}",
+        )
+        delete = Bitrix24DealContactDeleteOperator(task_id="delete", owner_id=deal, contact_id=guest)
+        end = check_end("crm.deal.contact.items.get", deal, kept.output)  # type: ignore[arg-type]
+        chain(fields, kept, check_start(kept.output, guest), clear, add, back, delete, end)  # type: ignore[arg-type]
+
+    chain(tour_lead(), tour_deal())
