@@ -59,9 +59,8 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "artifacts_path": {
                         "description": (
-                            "Folder for plans, journals and reports, one sub-folder per DAG run: a path or an "
-                            "object storage address that all workers reach. Empty: the folder bitrix24 in "
-                            "AIRFLOW_HOME."
+                            "Folder for plans, journals and reports, one sub-folder per DAG run: a path or an object "
+                            "storage address that all workers reach. Empty: bitrix24 in AIRFLOW_HOME."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",
@@ -112,13 +111,13 @@ _CONN_FIELDS: dict[str, Any] = {
     },
     "timeout": {
         "label": "Timeout in seconds",
-        "description": "For a connection, and for each piece of an answer. Default 65: the cloud cuts off at 60.",
+        "description": "For a connection, and for each piece of an answer. Default 65.",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
     },
     "verify": {
         "label": "CA bundle",
-        "description": "Path of a CA bundle on the workers, for a self-hosted portal with a certificate of its "
-        "own. Empty: the usual authorities.",
+        "description": "Path of a CA bundle on the workers, for a self-hosted portal with a certificate of "
+        "its own. Empty: the usual authorities.",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {

@@ -7,14 +7,17 @@ the lock of a process that dies.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import logging
 import os
 import re
+import stat
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -103,6 +106,8 @@ class FileAllowance:
 
 
 class _Slot:
+    """The locked file: a number in it."""
+
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
@@ -110,26 +115,27 @@ class _Slot:
         os.pwrite(self.descriptor, _FORMAT.pack(value), 0)
 
 
-class _locked:  # noqa: N801 (reads as a verb in a with statement)
-    def __init__(self, path: Path) -> None:
-        self._path = path
+@contextmanager
+def _locked(path: Path) -> Iterator[_Slot]:
+    descriptor = _open(path)
+    try:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
+            raise PermissionError(errno.EPERM, "it is no file of this user", str(path))
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield _Slot(descriptor)
+    finally:
+        os.close(descriptor)  # and with it the lock
 
-    def __enter__(self) -> _Slot:
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            self._lock()
-        except BaseException:
-            os.close(self._descriptor)
-            raise
-        return _Slot(self._descriptor)
 
-    def _lock(self) -> None:
-        if os.fstat(self._descriptor).st_uid != os.geteuid():
-            raise PermissionError(f"{self._path} belongs to another user")
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        # Cleaners of temporary folders do not ask whether somebody is at work.
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, flags, 0o600)
 
 
 def shared_allowance(bucket: Bucket | None, portal: str, folder: Path) -> Allowance:

@@ -11,17 +11,18 @@ carried out shall not start the portal's automation twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
 from airflow_bitrix.client.batch import CommandOutcome
 from airflow_bitrix.client.portal import AsyncPortal, together
 from airflow_bitrix.client.scan import look_calls, states_of
-from airflow_bitrix.client.wire import REPEATABLE, Call
+from airflow_bitrix.client.wire import REPEATABLE, Call, FaultKind
 from airflow_bitrix.core import methods
-from airflow_bitrix.core.links import LinkSet, OwnerKind
+from airflow_bitrix.core.errors import AuthFailed
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.plan import (
     Change,
     ChangeOutcome,
@@ -40,6 +41,9 @@ STRETCH = 2500
 
 TRIES = 4
 """How often one change is written before it counts as failed."""
+
+LOOKS = 4
+"""How often a look is made before its owners count as failed."""
 
 
 class Journal(Protocol):
@@ -72,7 +76,18 @@ class _Task:
         return [Call(*command) for command in (get, *wanted)]
 
 
-States = Mapping[int, OwnerState]
+@dataclass(slots=True)
+class _Seen:
+    """What looks told: states of owners, and why others could not be looked at."""
+
+    states: dict[int, OwnerState] = field(default_factory=dict)
+    unseen: dict[int, str] = field(default_factory=dict)
+
+    def missing(self, owner: Owner) -> str:
+        """Why there is no state of an owner."""
+        return self.unseen.get(owner.id, f"{owner} is not there, or the webhook's user may not read it")
+
+
 Progress = Callable[[int], None]
 
 
@@ -117,8 +132,7 @@ class _Run:
         self._queue: deque[_Task] = deque()
 
     async def stretch(self, tasks: Sequence[_Task], *, dry_run: bool) -> None:
-        states = await self._look(tasks)
-        ready = self._sort_out(tasks, states)
+        ready = self._sort_out(tasks, await self._look(tasks))
         if dry_run:
             for task in ready:
                 self._note(task, "skipped", f"dry run: {'; '.join(task.change.reasons)}")
@@ -146,14 +160,14 @@ class _Run:
             room -= size
         return group
 
-    def _sort_out(self, tasks: Sequence[_Task], states: States) -> list[_Task]:
+    def _sort_out(self, tasks: Sequence[_Task], seen: _Seen) -> list[_Task]:
         """Account for the tasks that need no write, give back those that do."""
         ready = []
         for task in tasks:
             owner = task.change.owner
-            now = states.get(owner.id)
+            now = seen.states.get(owner.id)
             if now is None:
-                self._note(task, "failed", f"{owner} is not there, or the webhook's user may not read it")
+                self._note(task, "failed", seen.missing(owner))
                 continue
             stands, difference = standing(task.change, now)
             if stands == "done":
@@ -165,7 +179,7 @@ class _Run:
                 ready.append(task)
         return ready
 
-    async def _write(self, group: Sequence[_Task], upcoming: Sequence[_Task]) -> States:
+    async def _write(self, group: Sequence[_Task], upcoming: Sequence[_Task]) -> _Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
         self._journal.writing([task.change for task in group])
         parts = [task.commands for task in group]
@@ -176,9 +190,9 @@ class _Run:
         told = [list(islice(outcomes, len(part))) for part in parts]
         for task, said in zip(group, told, strict=True):
             self._learn(task, said)
-        states = await self._states(list(outcomes), [*group, *upcoming])
-        self._account(group, states)
-        return states
+        seen = await self._read(list(outcomes))
+        self._account(group, seen)
+        return seen
 
     def _learn(self, task: _Task, said: Sequence[CommandOutcome]) -> None:
         """Take from the commands' outcomes what was there before and why something failed."""
@@ -199,10 +213,15 @@ class _Run:
         if faults and faults[0].kind not in REPEATABLE:
             task.tries = TRIES
 
-    def _account(self, group: Sequence[_Task], states: States) -> None:
+    def _account(self, group: Sequence[_Task], seen: _Seen) -> None:
+        """Account for what was written, by what was seen afterwards; queue again what may yet succeed."""
         for task in group:
-            now = states.get(task.change.owner.id)
-            stands, difference = standing(task.change, now) if now else ("drift", "it is gone")
+            owner = task.change.owner
+            now = seen.states.get(owner.id)
+            if now is None:
+                self._note(task, "failed", task.reason or seen.missing(owner))
+                continue
+            stands, difference = standing(task.change, now)
             if stands == "done":
                 self._note(task, "applied", task.remark)
             elif task.tries < TRIES and stands != "drift":
@@ -211,14 +230,27 @@ class _Run:
                 unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else difference
                 self._note(task, "failed", task.reason or unconfirmed or "the write left no trace")
 
-    async def _look(self, tasks: Sequence[_Task]) -> States:
-        return await self._states([], tasks)
+    async def _look(self, tasks: Sequence[_Task]) -> _Seen:
+        return await self._read(await self._portal.run_batch(self._look_calls(tasks)))
 
-    async def _states(self, seen: Sequence[CommandOutcome], tasks: Sequence[_Task]) -> States:
-        """Read looks; where one failed, or none was sent, look again in a request of its own."""
-        if not seen or not all(outcome.ok for outcome in seen):
-            seen = await self._portal.run_batch(self._look_calls(tasks))
-        return {state.owner.id: state for outcome in seen for state in states_of(self._kind, outcome.result)}
+    async def _read(self, looks: Sequence[CommandOutcome]) -> _Seen:
+        """Read looks, and look again where one failed: reading costs nothing but a request."""
+        seen = _Seen()
+        for _ in range(LOOKS):
+            failed = [outcome for outcome in looks if not outcome.ok]
+            for outcome in looks:
+                if outcome.ok:
+                    seen.states |= {state.owner.id: state for state in states_of(self._kind, outcome.result)}
+                elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
+                    raise outcome.error or AuthFailed(str(outcome.fault.answer))
+            if not failed:
+                break
+            looks = await self._portal.run_batch([outcome.call for outcome in failed])
+        for outcome in looks:
+            if outcome.fault:
+                said = f"it could not be looked at: {outcome.fault.answer}"
+                seen.unseen |= dict.fromkeys(outcome.call.params["filter"]["@id"], said)
+        return seen
 
     def _look_calls(self, tasks: Sequence[_Task]) -> list[Call]:
         return look_calls(self._kind, [task.change.owner.id for task in tasks])

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+_ROUNDING = 1e-6
+"""Requests by which the arithmetic of clocks may be off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A portal's leaky bucket.
@@ -34,7 +38,7 @@ class Bucket:
             was and the seconds to wait before asking again.
         """
         level = max(empty_at - now, 0.0) * self.rate
-        if level + 1 <= self.burst + 1e-9:
+        if level + 1 <= self.burst + _ROUNDING:
             return max(empty_at, now) + 1 / self.rate, 0.0
         return empty_at, (level + 1 - self.burst) / self.rate
 

@@ -61,6 +61,9 @@ def requests_transport(session: requests.Session, portal: str, timeout: float) -
                 headers=JSON_HEADERS,
                 timeout=timeout,
                 allow_redirects=False,
+                # Said here again: for a session alone, the environment's CA bundle and proxies would win.
+                verify=session.verify,
+                proxies=dict(session.proxies),
             )
         except requests.RequestException as error:
             return lost_by_requests(error, timeout)
@@ -132,7 +135,8 @@ def _last_words(error: object) -> str:
 
 
 def _tls(error: object) -> str:
-    inner = getattr(error, "certificate_error", error)
-    if isinstance(inner, ssl.SSLCertVerificationError):
-        return f"the portal's certificate cannot be verified: {inner.verify_message}"
+    inside = [getattr(error, "certificate_error", None), *getattr(error, "args", ()), error]
+    for inner in inside:
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            return f"the portal's certificate cannot be verified: {inner.verify_message}"
     return f"no TLS connection: {_last_words(error)}"

@@ -9,9 +9,11 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import urlsplit
 
 from airflow_bitrix.client.redaction import redact
 from airflow_bitrix.core.errors import (
@@ -25,9 +27,6 @@ from airflow_bitrix.core.errors import (
 )
 from airflow_bitrix.core.methods import METHOD_NAME, METHODS
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -39,10 +38,12 @@ class Call:
     def __post_init__(self) -> None:
         """Refuse a method that would lead to another address.
 
-        :raises InvalidInput: ``method`` is no name of a REST method.
+        :raises InvalidInput: ``method`` is no name of a REST method, or ``params`` no map.
         """
         if not isinstance(self.method, str) or not METHOD_NAME.fullmatch(self.method):
             raise InvalidInput("method", self.method, "the name of a REST method, such as 'profile'")
+        if not isinstance(self.params, Mapping):
+            raise InvalidInput("params", self.params, "a map of parameter to value")
 
     @property
     def owner(self) -> str:
@@ -108,6 +109,8 @@ class FaultKind(Enum):
     """The request did not reach the portal; nothing was done."""
     BROKEN = "broken"
     """The portal failed or the answer was lost; the work may have been done."""
+    ELSEWHERE = "elsewhere"
+    """The connection leads to no portal that can be trusted: a redirect, a certificate; nothing was done."""
     REJECTED = "rejected"
     """The portal refused the call."""
     AUTH = "auth"
@@ -163,39 +166,40 @@ _FIRST_REDIRECT_STATUS = 300
 
 # Methods that may be sent again when it is not known whether they were carried out: all twelve link methods,
 # whatever reads, and whatever writes a state instead of making a record.
-_REPEATABLE_ENDINGS = (
-    ".get",
-    ".list",
-    ".fields",
-    ".update",
-    ".set",
-    ".findbycomm",
-    "batch",
-    "profile",
-    "scope",
-)
+_REPEATABLE_ENDINGS = (".get", ".list", ".fields", ".update", ".set", ".findbycomm")
+_REPEATABLE = frozenset({"profile", "scope"})
 
 
 def may_repeat(call: Call) -> bool:
     """Whether ``call`` may be sent again when its outcome is not known."""
-    return call.method in METHODS or call.method.lower().endswith(_REPEATABLE_ENDINGS)
+    method = call.method.lower()
+    return method in METHODS or method in _REPEATABLE or method.endswith(_REPEATABLE_ENDINGS)
 
 
 def request_of(call: Call) -> Request:
-    """Make the request of one call: parameters travel as JSON, which keeps their types."""
-    return Request(call.method, json.dumps(call.params, ensure_ascii=False, separators=(",", ":")).encode())
+    """Make the request of one call: parameters travel as JSON, which keeps their types.
+
+    :raises InvalidInput: A parameter that JSON cannot express.
+    """
+    try:
+        text = json.dumps(call.params, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return Request(call.method, text.encode())
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = str(error)
+    accepted = f"text, finite numbers, true, false, null, and lists and maps of them ({reason})"
+    raise InvalidInput(f"params of {call}", call.params, accepted)
 
 
 def read(reply: Reply | Lost) -> Answer | Fault:
     """Read what came back for one request."""
     if isinstance(reply, Lost):
         kind = FaultKind.BROKEN if reply.sent else FaultKind.UNREACHABLE
-        return Fault(FaultKind.REJECTED if reply.final else kind, PortalAnswer(text=redact(reply.reason)))
+        return Fault(FaultKind.ELSEWHERE if reply.final else kind, PortalAnswer(text=redact(reply.reason)))
     if _FIRST_REDIRECT_STATUS <= reply.status < _FIRST_ERROR_STATUS:
-        return Fault(FaultKind.REJECTED, PortalAnswer(text=_moved(reply.location), status=reply.status))
+        return Fault(FaultKind.ELSEWHERE, PortalAnswer(text=_moved(reply.location), status=reply.status))
     try:
         body = json.loads(reply.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _unreadable(reply)
     if isinstance(body, dict) and "error" in body:  # the code is often empty, so its presence decides
         return fault_of(body, reply.status)
@@ -219,9 +223,14 @@ def fault_of(body: object, status: int = 0) -> Fault:
             code, text = code.get("code", ""), code.get("message", "")
     else:
         text = str(body)
-    answer = PortalAnswer(redact(str(code or "")), redact(str(text or "")), status)
+    answer = PortalAnswer(_words(code), _words(text), status)
     kind = _BY_CODE.get(answer.code.upper()) or _BY_STATUS.get(status, FaultKind.REJECTED)
     return Fault(kind, answer)
+
+
+def _words(value: object) -> str:
+    # Half of a pair of surrogates, as a text cut in an emoji ends with, could not be written to any file.
+    return redact(str(value or "")).encode(errors="replace").decode()
 
 
 def error_of(call: Call, fault: Fault, *, repeatable: bool | None = None) -> Bitrix24Error:
@@ -235,6 +244,8 @@ def error_of(call: Call, fault: Fault, *, repeatable: bool | None = None) -> Bit
         if fault.answer.code.upper() == "INSUFFICIENT_SCOPE":
             return AuthFailed(f"{call}: the webhook lacks the scope for it: {fault.answer}", **details)
         return AuthFailed(f"{call}: the portal does not accept the webhook: {fault.answer}", **details)
+    if fault.kind is FaultKind.ELSEWHERE:
+        return Rejected(f"{call}: {fault.answer}", **details)
     if fault.kind is FaultKind.REJECTED:
         return Rejected(f"{call}: the portal refused: {fault.answer}", **details)
     if fault.kind is FaultKind.BROKEN and not repeatable:
@@ -267,6 +278,9 @@ def _unreadable(reply: Reply) -> Fault:
 
 def _moved(location: str) -> str:
     # Only the host: the path of the new address holds the secret.
-    host = re.match(r"(?:https?:)?//([^/?#@]+)", location)
-    where = f"to {host.group(1)}" if host else "elsewhere"
+    try:
+        host = urlsplit(location).hostname
+    except ValueError:
+        host = None
+    where = f"to {host}" if host else "elsewhere"
     return f"the portal redirects {where}; if it was renamed, change the host of the connection"

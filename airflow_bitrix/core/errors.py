@@ -101,7 +101,8 @@ class InvalidInput(Rejected, ValueError):
     def __init__(self, argument: str, value: object, accepted: str) -> None:
         super().__init__(f"{argument}: {_shown(value)} is not accepted; accepted: {accepted}")
         self.argument = argument
-        self.value = value
+        # Kept where it is plain; anything else (a generator, a connection) might not survive pickling.
+        self.value = value if _is_plain(value) else _shown(value)
         self.accepted = accepted
 
 
@@ -115,6 +116,14 @@ class OutcomeUnknown(Bitrix24Error):
 
 class PlanRefused(Bitrix24Error):
     """A plan may not run: it was edited, belongs to another portal, or breaks a guard."""
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, dict):
+        return all(_is_plain(item) for pair in value.items() for item in pair)
+    return value is None or isinstance(value, (str, int, float, bytes))
 
 
 _LONGEST_SHOWN = 200

@@ -37,11 +37,20 @@ def positive_id(argument: str, value: object) -> int:
     number: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
-    elif isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        number = int(value)
+    elif isinstance(value, str):
+        number = whole_number(value)
     if number is None or number <= 0:
         raise InvalidInput(argument, value, "a whole number above 0")
     return number
+
+
+_MOST_DIGITS = 18
+
+
+def whole_number(text: str) -> int | None:
+    """Read a whole number, 0 or above, as templates render it; ``None`` for anything else."""
+    digits = text.strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,8 +99,11 @@ class LinkSet:
 
     @property
     def primary_id(self) -> int | None:
-        """Id of the primary contact, ``None`` where no link is primary."""
-        return next((link.contact_id for link in self.links if link.is_primary), None)
+        """Id of the primary contact, ``None`` where no link is primary.
+
+        A portal can hold several; then its scalar contact is the one with the smallest id, and so is this.
+        """
+        return min((link.contact_id for link in self.links if link.is_primary), default=None)
 
     @property
     def is_exact(self) -> bool:
@@ -108,10 +120,12 @@ class LinkSet:
         theirs = {link.contact_id: link for link in other.links}
         if self.owner != other.owner or mine.keys() != theirs.keys() or self.primary_id != other.primary_id:
             return False
+        # A scan shows one primary at most, so flags are compared only where both sides know more than a scan.
         return all(
-            link.sort == theirs[contact_id].sort
+            link.sort is None
+            or theirs[contact_id].sort is None
+            or (link.sort, link.is_primary) == (theirs[contact_id].sort, theirs[contact_id].is_primary)
             for contact_id, link in mine.items()
-            if link.sort is not None and theirs[contact_id].sort is not None
         )
 
     @classmethod

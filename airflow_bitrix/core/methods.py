@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind, positive_id
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind, positive_id, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -162,9 +162,10 @@ def _refuse_several_primaries(rows: list[dict[str, Any]]) -> None:
 def _sort(argument: str, value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        return int(value)
-    raise InvalidInput(argument, value, "a whole number, 0 or above")
+    number = whole_number(value) if isinstance(value, str) else None
+    if number is None:
+        raise InvalidInput(argument, value, "a whole number, 0 or above")
+    return number
 
 
 def _flag(argument: str, value: object) -> str:
@@ -181,17 +182,24 @@ def _flag(argument: str, value: object) -> str:
 def links_of(owner: Owner, rows: object) -> LinkSet:
     """Read the result of ``items.get`` as a link set, ordered by sort.
 
-    :raises InvalidInput: The portal answered something that is no list of links.
+    :raises Bitrix24Error: The portal answered something that is no list of links.
     """
-    if not isinstance(rows, list):
-        raise InvalidInput(f"answer of items.get for {owner}", rows, "a list of contact links")
-    links = [
-        ContactLink(
-            contact_id=int(row["CONTACT_ID"]),
-            sort=int(row.get("SORT") or 0),
-            is_primary=row.get("IS_PRIMARY") == "Y",
-            role_id=int(row.get("ROLE_ID") or 0),
+    try:
+        links = [_link(row) for row in rows] if isinstance(rows, list) else None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        links = None
+    if links is None:
+        method = name(owner.kind, "items.get")
+        raise Bitrix24Error(
+            f"{method} ({owner}): the portal answered no list of contact links", method=method
         )
-        for row in rows
-    ]
     return LinkSet(owner, tuple(sorted(links, key=lambda link: (link.sort or 0, link.contact_id))))
+
+
+def _link(row: Mapping[str, Any]) -> ContactLink:
+    return ContactLink(
+        contact_id=int(row["CONTACT_ID"]),
+        sort=int(row.get("SORT") or 0),
+        is_primary=row.get("IS_PRIMARY") == "Y",
+        role_id=int(row.get("ROLE_ID") or 0),
+    )

@@ -122,7 +122,9 @@ def write_commands(change: Change) -> list[Command]:
     gone = [contact_id for contact_id in before.contact_ids if contact_id not in kept]
     if len(gone) == 1 and _without(before, gone[0]).agrees_with(after):
         return [(methods.name(owner.kind, "delete"), methods.delete(owner.id, gone[0]))]
-    rows = [_row(link) for link in after.links]
+    # items.set numbers rows without a sort above 0 by their place, so either all carry one or none does.
+    with_sort = all(link.sort for link in after.links)
+    rows = [_row(link, with_sort=with_sort) for link in after.links]
     return [(methods.name(owner.kind, "items.set"), methods.items_set(owner.id, rows))]
 
 
@@ -133,7 +135,9 @@ def save_command(change: Change) -> Command:
     leaves the links as they are where they hold the contact named, and 0 says that there are none.
     """
     owner = change.owner
-    fields = {"CONTACT_ID": change.after.primary_id or 0}
+    # Where links stay, any of them will do; 0 would unlink them all.
+    staying = change.after.primary_id or next(iter(change.after.contact_ids), 0)
+    fields = {"CONTACT_ID": staying}
     return f"crm.{owner.kind}.update", {"id": owner.id, "fields": fields}
 
 
@@ -146,6 +150,6 @@ def _without(links: LinkSet, contact_id: int) -> LinkSet:
     return LinkSet(links.owner, tuple(rest))
 
 
-def _row(link: ContactLink) -> dict[str, Any]:
+def _row(link: ContactLink, *, with_sort: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"CONTACT_ID": link.contact_id, "IS_PRIMARY": link.is_primary}
-    return row if link.sort is None else {**row, "SORT": link.sort}
+    return {**row, "SORT": link.sort} if with_sort else row

@@ -97,7 +97,7 @@ def rules_for(kind: OwnerKind, names: Iterable[str]) -> dict[str, Rule]:
         raise InvalidInput("rules", names, f"a list of {accepted}")
     chosen = list(names)
     for name in chosen:
-        if name not in fitting:
+        if not isinstance(name, str) or name not in fitting:
             raise InvalidInput("rules", name, accepted)
     if not chosen:
         raise InvalidInput("rules", chosen, accepted)

@@ -13,6 +13,9 @@ SELECT = ("id", "contactId", "contactIds", "companyId", "stageId", "stageSemanti
 """Fields that a scan asks for; asking for all of them would load products and observers of every row."""
 
 
+_NEEDED = tuple(name for name in SELECT if name != "stageSemanticId")
+
+
 @dataclass(frozen=True, slots=True)
 class OwnerState:
     """An owner as ``crm.item.list`` shows it.
@@ -48,7 +51,7 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any]) -> OwnerState:
 
     :raises Bitrix24Error: The portal left out the links or the stage, so nothing may be concluded.
     """
-    for name in ("id", "contactIds", "stageId"):
+    for name in _NEEDED:
         if name not in row:
             raise Bitrix24Error(
                 f"crm.item.list: the portal left {name!r} out of a {kind}; links cannot be read from it",

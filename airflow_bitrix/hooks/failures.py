@@ -65,4 +65,4 @@ def final_failures() -> Iterator[None]:
         twin.args = (error.message,)
         twin.__traceback__ = error.__traceback__
     if twin is not None:
-        raise twin
+        raise twin from None

@@ -18,7 +18,7 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.scan import check_filter, scan
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.guards import Guards
-from airflow_bitrix.core.links import OwnerKind, owner_kind
+from airflow_bitrix.core.links import OwnerKind, owner_kind, whole_number
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.rules import Rule, judge, rules_for
 from airflow_bitrix.files import (
@@ -204,8 +204,8 @@ class Bitrix24ApplyLinkPlanOperator(_LinkPlanOperator):
 
     Each change gets one outcome: ``applied`` (written and read back), ``already`` (was right), ``drift``
     (somebody changed it since; left alone), ``failed`` (with the reason) or ``skipped`` (dry run). Outcomes
-    go into a journal as they happen. A retry goes on where the last try ended, and writes nothing twice; so does
-    a second run of the same plan.
+    go into a journal as they happen. A retry goes on where the last try ended and writes nothing twice; so
+    does a second run of the same plan.
 
     Returns ``{"report": path, "failed_csv": path, "journal": folder, "counts": {outcome: n}, …}``.
 
@@ -403,6 +403,7 @@ def _switch(argument: str, value: object) -> bool:
 def _count(argument: str, value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    raise InvalidInput(argument, value, "a whole number, 0 or above")
+    number = whole_number(value) if isinstance(value, str) else None
+    if number is None:
+        raise InvalidInput(argument, value, "a whole number, 0 or above")
+    return number

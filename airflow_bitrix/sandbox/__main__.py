@@ -1,0 +1,140 @@
+"""Run a sandbox portal: ``python -m airflow_bitrix.sandbox --port 8900 --leads 2000``."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from airflow_bitrix.sandbox.limits import PLANS
+from airflow_bitrix.sandbox.server import Sandbox, check_host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_USAGE_ERROR = 2
+_MAX_PORT = 65_535
+_MAX_RECORDS = 10_000_000
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        number = int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else low - 1
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"takes a whole number from {low} to {high}, not {text!r}")
+        return number
+
+    return parse
+
+
+def _host(text: str) -> str:
+    try:
+        return check_host(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("host ")) from None
+
+
+def _code(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9]{1,64}", text):
+        raise argparse.ArgumentTypeError(f"takes up to 64 letters and digits, not {text!r}")
+    return text
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= 60:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"takes seconds from 0 to 60, not {text!r}")
+    return seconds
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose complaint is one line, without the usage in front of it."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(_USAGE_ERROR, f"{self.prog}: {message}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m airflow_bitrix.sandbox",
+        description="A local stand-in for a Bitrix24 portal. "
+        "Prints the address of its webhook and serves until it is stopped.",
+        epilog="What the records hold is told at /__sandbox/truth; "
+        "failures and limits are set at /__sandbox/faults and /__sandbox/switches.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    records = _whole(0, _MAX_RECORDS)
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="loopback address to listen on")
+    parser.add_argument(
+        "--port", type=_whole(0, _MAX_PORT), default=8900, help="port to listen on; 0 takes a free one"
+    )
+    parser.add_argument("--leads", type=records, default=2000, metavar="N", help="how many leads to make up")
+    parser.add_argument("--deals", type=records, default=2000, metavar="N", help="how many deals to make up")
+    parser.add_argument(
+        "--contacts", type=records, default=3000, metavar="N", help="how many contacts to make up"
+    )
+    parser.add_argument(
+        "--seed",
+        type=_whole(0, 2**53),
+        default=7,
+        metavar="N",
+        help="the same seed makes up the same records",
+    )
+    parser.add_argument(
+        "--code", type=_code, default=argparse.SUPPRESS, help="secret code of the webhook (default: random)"
+    )
+    parser.add_argument(
+        "--user", type=_whole(1, 2**31), default=1, metavar="ID", help="user id of the webhook"
+    )
+    parser.add_argument(
+        "--plan",
+        choices=list(PLANS),
+        default="standard",
+        help="whose request limit: 2 or 5 a second, or none",
+    )
+    parser.add_argument(
+        "--tls",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="serve https; the second line printed is the authority to trust",
+    )
+    parser.add_argument(
+        "--latency",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="time that every REST call takes at least",
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM and return the exit code."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with Sandbox(**vars(options)) as sandbox:
+            print(f"webhook: {sandbox.webhook_url}", flush=True)  # noqa: T201 - the address is what a caller waits for
+            if sandbox.authority:
+                print(f"authority: {sandbox.authority}", flush=True)  # noqa: T201
+            stop.wait()
+    except OSError as error:
+        parser.exit(
+            _USAGE_ERROR, f"{parser.prog}: cannot listen on {options.host}:{options.port}: {error.strerror}\n"
+        )
+    print("stopped", flush=True)  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

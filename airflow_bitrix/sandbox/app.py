@@ -1,0 +1,112 @@
+"""The HTTP face of the sandbox: REST calls, record pages and the controls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from airflow_bitrix.sandbox import control, pages, php
+from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.request import read_params
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+    from airflow_bitrix.sandbox.portal import Portal
+
+_VERBS = ["GET", "POST", "PUT", "PATCH"]
+_ERROR_PAGE = """<html>
+<head><title>{status}</title></head>
+<body><center><h1>{status}</h1></center><hr><center>nginx</center></body>
+</html>
+"""
+
+
+class PhpJson(Response):
+    """JSON as the portal writes it."""
+
+    def __init__(self, body: Any, status: int = 200) -> None:
+        super().__init__(
+            php.dumps(body),
+            status,
+            {"Content-Type": "application/json; charset=utf-8", "Access-Control-Allow-Origin": "*"},
+        )
+
+
+class CutConnection(Response):
+    """No answer at all: the connection is torn down."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Abort the transport under the server, then wait until it has noticed."""
+        cycle: Any = getattr(receive, "__self__", None)
+        cycle.transport.abort()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _refused(portal: Portal, address: str) -> Response | None:
+    """What happens to a request before any work: a limit or a fault."""
+    faults = portal.faults
+    if not portal.admit(address) or portal.strikes("throttle"):
+        return PhpJson(RestError("QUERY_LIMIT_EXCEEDED", "Too many requests").body(), 503)
+    if faults.redirect is not None:
+        return Response(status_code=302, headers={"Location": faults.redirect})
+    if portal.strikes("html"):
+        return HTMLResponse(_ERROR_PAGE.format(status=faults.html_status), faults.html_status)
+    return CutConnection() if portal.strikes("drop_before") else None
+
+
+async def _pause(request: Request, seconds: float) -> None:
+    """Wait, but not longer than the server lives."""
+    if seconds:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(request.app.state.stopping.wait(), seconds)
+
+
+async def _rest(request: Request) -> Response:
+    portal: Portal = request.app.state.portal
+    body = await request.body()
+    if (refused := _refused(portal, request.client.host if request.client else "")) is not None:
+        return refused
+    await _pause(request, request.app.state.latency)
+    params = read_params(
+        request.method,
+        request.url.query,
+        request.headers.get("content-type", ""),
+        body,
+        portal.switches.max_input_vars,
+    )
+    user, code, method = (request.path_params[name] for name in ("user", "code", "method"))
+    reply = portal.answer(user, code, method.rstrip("/").removesuffix(".json"), params)
+    if portal.strikes("drop_after"):
+        return CutConnection()
+    if portal.strikes("slow"):
+        await _pause(request, portal.faults.slow_seconds)
+    return PhpJson(reply.body, reply.status)
+
+
+async def _rest_without_webhook(request: Request) -> Response:
+    portal: Portal = request.app.state.portal
+    if (refused := _refused(portal, request.client.host if request.client else "")) is not None:
+        return refused
+    return PhpJson(RestError("NO_AUTH_FOUND", "Wrong authorization data").body(), 401)
+
+
+def build(portal: Portal, *, latency: float, stopping: asyncio.Event) -> Starlette:
+    """The application around a portal; ``stopping`` ends whatever waits."""
+    app = Starlette(
+        routes=[
+            Route("/rest/{user}/{code}/{method:path}", _rest, methods=_VERBS),
+            Route("/rest/{rest:path}", _rest_without_webhook, methods=_VERBS),
+            *control.routes(),
+            *pages.routes(),
+        ]
+    )
+    app.state.portal, app.state.latency, app.state.stopping = portal, latency, stopping
+    return app

@@ -1,0 +1,112 @@
+"""The ``batch`` method: up to 50 commands, one after the other, each with its own outcome."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox.calls import Answer
+from airflow_bitrix.sandbox.errors import RestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Run = Callable[[str, Any], tuple[Answer | RestError, dict[str, Any]]]
+
+MAX_COMMANDS = 50
+NOT_IN_A_BATCH = frozenset({"batch", "download", "upload"})
+
+# The reference swallows everything up to the next space, whatever stands behind its last bracket.
+_REFERENCE = re.compile(r"\$(result|error|total|next|time)(\S*)")
+_STEP = re.compile(r"\[([^\]]+)\]")
+
+
+@dataclass
+class Maps:
+    """The five maps of a batch answer, by command key."""
+
+    result: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] = field(default_factory=dict)
+    total: dict[str, Any] = field(default_factory=dict)
+    next: dict[str, Any] = field(default_factory=dict)
+    time: dict[str, Any] = field(default_factory=dict)
+
+    def as_result(self) -> dict[str, Any]:
+        """The result of the batch: each map a list or an object as PHP would have it."""
+        return {
+            "result": php.as_json_array(self.result),
+            "result_error": php.as_json_array(self.error),
+            "result_total": php.as_json_array(self.total),
+            "result_next": php.as_json_array(self.next),
+            "result_time": php.as_json_array(self.time),
+        }
+
+
+def _walk(found: Any, path: list[str]) -> Any:
+    """Follow a path as far as it goes: what lies at the last step that exists is taken."""
+    for key in path:
+        below = php.item(found, key)
+        if below is None:
+            break
+        found = below
+    return found
+
+
+def _substitute_text(text: str, maps: Maps) -> Any:
+    for reference in list(_REFERENCE.finditer(text)):
+        path = _STEP.findall(reference[2])
+        if not path:
+            continue
+        found = _walk(getattr(maps, reference[1]), path)
+        if reference[0] == text:
+            return found
+        if isinstance(found, (str, int, float)) and not isinstance(found, bool):
+            text = text.replace(reference[0], str(found))
+    return text
+
+
+def substitute(value: Any, maps: Maps) -> Any:
+    """Replace references to earlier outcomes in values and keys."""
+    if not isinstance(value, dict):
+        return _substitute_text(value, maps) if isinstance(value, str) else value
+    replaced: dict[str, Any] = {}
+    for key, below in value.items():
+        new_key = _substitute_text(key, maps)
+        replaced[key if php.is_array(new_key) else str(new_key)] = substitute(below, maps)
+    return replaced
+
+
+def run(params: Any, run_command: Run, max_input_vars: int) -> Maps:
+    """Run the commands of a request; ``run_command`` takes a method and its parameters."""
+    commands = next((found for name in ("cmd", "CMD") if (found := php.item(params, name)) is not None), None)
+    halt = next((found for name in ("halt", "HALT") if (found := php.item(params, name)) is not None), None)
+    maps = Maps()
+    for position, (key, command) in enumerate(php.items(commands)):
+        if position >= MAX_COMMANDS:
+            outcome: Answer | RestError = RestError(
+                "ERROR_BATCH_LENGTH_EXCEEDED", "Max batch length exceeded"
+            )
+            time: dict[str, Any] = {}
+        elif not isinstance(command, str):
+            continue
+        else:
+            method, query = php.split_command(command)
+            if method.lower() in NOT_IN_A_BATCH:
+                outcome = RestError("ERROR_BATCH_METHOD_NOT_ALLOWED", "Method is not allowed for batch usage")
+                time = {}
+            else:
+                outcome, time = run_command(method, substitute(php.parse_str(query, max_input_vars), maps))
+        if isinstance(outcome, RestError):
+            maps.error[key] = outcome.body()
+            if php.is_truthy(halt):
+                break
+            continue
+        maps.result[key] = outcome.result
+        maps.time[key] = time
+        if outcome.total is not None:
+            maps.total[key] = outcome.total
+        if outcome.next is not None:
+            maps.next[key] = outcome.next
+    return maps

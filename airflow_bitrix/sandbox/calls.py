@@ -1,0 +1,66 @@
+"""What a REST method is given and what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_bitrix.sandbox import php
+
+if TYPE_CHECKING:
+    from airflow_bitrix.sandbox.schema import Kind
+    from airflow_bitrix.sandbox.settings import Switches
+    from airflow_bitrix.sandbox.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result with the paging that lists carry beside it."""
+
+    result: Any
+    total: int | None = None
+    next: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a method: its parameters, who calls, and the portal's data."""
+
+    state: State
+    switches: Switches
+    user: int
+    params: Any
+
+    def param(self, *names: str) -> Any:
+        """The first of the names that is set."""
+        return next(
+            (found for name in names if (found := php.item(self.params, name)) is not None),
+            None,
+        )
+
+    @property
+    def record_id(self) -> int:
+        """The id parameter: ``ID`` before ``id``, no other spelling, 0 where it is no number."""
+        return php.to_numeric_id(self.param("ID", "id"))
+
+    def may_use(self, kind: Kind, record_id: int) -> bool:
+        """Whether the caller may read and change a record. Only an administrator may use a missing one."""
+        if kind == "contact" and record_id in self.switches.refuse_contacts_read:
+            return False
+        if not self.switches.limited_user:
+            return True
+        row = self.state.row(kind, record_id)
+        return row is not None and row.get("ASSIGNED_BY_ID") == self.user
+
+
+Handler = Callable[[Call], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A REST method: what runs it, the scope it needs, and whether it changes anything."""
+
+    run: Handler
+    scope: str = "crm"
+    writes: bool = False

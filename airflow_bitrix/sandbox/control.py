@@ -1,0 +1,111 @@
+"""The control routes under ``/__sandbox/``: truth, links, counts, faults and switches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox.schema import format_datetime
+from airflow_bitrix.sandbox.settings import SettingError, as_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+    from airflow_bitrix.sandbox.portal import Portal
+    from airflow_bitrix.sandbox.schema import Kind
+
+_OWNER_KINDS: Mapping[str, Kind] = {"lead": "lead", "deal": "deal"}
+
+
+def links(portal: Portal, kind: Kind) -> dict[str, dict[str, Any]]:
+    """The links of all leads or deals as they are now, by the owner's id."""
+    state = portal.state
+    semantic = "STATUS_SEMANTIC_ID" if kind == "lead" else "STAGE_SEMANTIC_ID"
+    with portal.lock:
+        return {
+            str(owner_id): {
+                "links": [
+                    [link.contact_id, link.sort, "Y" if link.primary else "N", link.role_id]
+                    for link in state.links(kind, owner_id)
+                ],
+                "contact_id": row.get("CONTACT_ID"),
+                "is_return_customer": row.get("IS_RETURN_CUSTOMER", "N"),
+                "stage_semantic": row.get(semantic, "P"),
+                "company_id": row.get("COMPANY_ID") or 0,
+                "date_modify": format_datetime(row["DATE_MODIFY"]),
+            }
+            for owner_id, row in state.tables[kind].rows.items()
+        }
+
+
+def _portal(request: Request) -> Portal:
+    portal: Portal = request.app.state.portal
+    return portal
+
+
+async def _truth(request: Request) -> Response:
+    return JSONResponse(_portal(request).truth)
+
+
+async def _links(request: Request) -> Response:
+    kind = request.query_params.get("kind", "lead")
+    owner_kind = _OWNER_KINDS.get(kind)
+    if owner_kind is None:
+        return JSONResponse({"error": f"kind takes lead or deal, not {kind!r}."}, 400)
+    return JSONResponse(links(_portal(request), owner_kind))
+
+
+async def _stats(request: Request) -> Response:
+    portal = _portal(request)
+    with portal.lock:
+        shown = portal.stats.as_json()
+        if request.method == "DELETE":
+            portal.reset_stats()
+    return JSONResponse(shown)
+
+
+async def _given(request: Request) -> dict[str, Any]:
+    given = php.loads(await request.body())
+    if not isinstance(given, dict):
+        raise SettingError("The body must be a JSON object.")
+    return given
+
+
+async def _faults(request: Request) -> Response:
+    portal = _portal(request)
+    try:
+        if request.method == "POST":
+            portal.set_faults(**await _given(request))
+    except SettingError as error:
+        return JSONResponse({"error": str(error)}, 400)
+    if request.method == "DELETE":
+        portal.set_faults()
+    return JSONResponse(as_json(portal.faults))
+
+
+async def _switches(request: Request) -> Response:
+    portal = _portal(request)
+    try:
+        if request.method == "POST":
+            portal.set_switches(**await _given(request))
+    except SettingError as error:
+        return JSONResponse({"error": str(error)}, 400)
+    if request.method == "DELETE":
+        portal.reset_switches()
+    return JSONResponse(as_json(portal.switches))
+
+
+def routes() -> list[Route]:
+    """The control routes. They need no authorisation: the server listens on loopback only."""
+    return [
+        Route("/__sandbox/truth", _truth),
+        Route("/__sandbox/links", _links),
+        Route("/__sandbox/stats", _stats, methods=["GET", "DELETE"]),
+        Route("/__sandbox/faults", _faults, methods=["GET", "POST", "DELETE"]),
+        Route("/__sandbox/switches", _switches, methods=["GET", "POST", "DELETE"]),
+    ]

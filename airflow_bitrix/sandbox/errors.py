@@ -1,0 +1,22 @@
+"""The one exception of the sandbox's REST methods."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class RestError(Exception):
+    """An answer of the form ``{"error": code, "error_description": text}``."""
+
+    def __init__(self, code: str, description: str, status: int = 400) -> None:
+        super().__init__(description)
+        self.code, self.description, self.status = code, description, status
+
+    def body(self) -> dict[str, Any]:
+        """The JSON object that the caller receives."""
+        return {"error": self.code, "error_description": self.description}
+
+
+def access_denied() -> RestError:
+    """The refusal for want of rights on an owner."""
+    return RestError("ACCESS_DENIED", "Access denied!", 403)

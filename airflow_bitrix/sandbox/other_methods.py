@@ -1,0 +1,86 @@
+"""Methods about the caller and the portal, and the search for the same phone or e-mail."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_bitrix.sandbox import item_methods, link_methods, php, record_methods
+from airflow_bitrix.sandbox.calls import Answer, Call, Method
+from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.schema import MULTIFIELDS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_VALUES = 20
+MAX_HITS = 20
+
+
+def normal_comm(type_name: str, value: object) -> str:
+    """A phone as its digits, an e-mail in lower case: how two of them are compared."""
+    text = str(value)
+    return "".join(filter(str.isdigit, text)) if type_name == "PHONE" else text.strip().lower()
+
+
+def _profile(call: Call) -> Answer:
+    return Answer(
+        {
+            "ID": str(call.user),
+            "ADMIN": not call.switches.limited_user,
+            "NAME": "Sandbox",
+            "LAST_NAME": "User",
+            "PERSONAL_GENDER": "",
+            "PERSONAL_PHOTO": "",
+            "TIME_ZONE": "",
+            "TIME_ZONE_OFFSET": 0,
+        }
+    )
+
+
+def _scope(call: Call) -> Answer:
+    return Answer(list(call.switches.scope))
+
+
+def _method_get(call: Call) -> Answer:
+    method = METHODS.get(str(call.param("name") or "").lower())
+    available = method is not None and (not method.scope or method.scope in call.switches.scope)
+    return Answer({"isExisting": method is not None, "isAvailable": available})
+
+
+def _find_by_comm(call: Call) -> Answer:
+    type_name = str(call.param("type") or "").upper()
+    if type_name not in MULTIFIELDS:
+        raise RestError("", "Communication type is not defined or invalid.")
+    sent = php.values(call.param("values") or [])
+    if not sent:
+        raise RestError("", "Values is not defined or invalid.")
+    wanted = {normal_comm(type_name, value) for value in sent[:MAX_VALUES]}
+    only = str(call.param("entity_type") or "").upper()
+    kinds: tuple[Kind, ...] = ("lead", "contact")
+    result: dict[str, Any] = {}
+    room = MAX_HITS
+    for kind in kinds:
+        if only and only != kind.upper():
+            continue
+        hits = [
+            record_id
+            for record_id, row in call.state.tables[kind].rows.items()
+            if any(normal_comm(type_name, value) in wanted for value, _ in row.get(type_name) or ())
+            and call.may_use(kind, record_id)
+        ][:room]
+        room -= len(hits)
+        if hits:
+            result[kind.upper()] = hits
+    return Answer(result or [])
+
+
+METHODS: Mapping[str, Method] = {
+    **link_methods.methods(),
+    **record_methods.methods(),
+    **item_methods.methods(),
+    "crm.duplicate.findbycomm": Method(_find_by_comm),
+    "profile": Method(_profile, scope=""),
+    "scope": Method(_scope, scope=""),
+    "method.get": Method(_method_get, scope=""),
+}
+"""Every method but ``batch``, by lower-case name."""

@@ -1,0 +1,165 @@
+"""Record pages: what links out of reports and the Airflow UI lead to. Self-contained HTML."""
+# ruff: noqa: E501 - style sheets and markup read better unbroken
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from airflow_bitrix.sandbox.schema import KINDS, STAGE_FIELDS, Kind, format_datetime
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from airflow_bitrix.sandbox.links import Link
+    from airflow_bitrix.sandbox.state import Row, State
+
+_STYLE = """
+:root { color-scheme: light dark; --line: #d9dee7; --soft: #667085; --card: #fff; --page: #f3f5f9; --ink: #1c2433;
+  --blue: #1d5fd1; --amber: #8a5300; --amber-bg: #fff1d6; --green: #10693a; --green-bg: #ddf5e6; --red: #a1261c;
+  --red-bg: #fde4e1; --blue-bg: #e3edfd; }
+@media (prefers-color-scheme: dark) { :root { --line: #333d4f; --soft: #9aa6bb; --card: #1b2230; --page: #121722;
+  --ink: #e8ecf4; --blue: #8ab4ff; --amber: #ffcf85; --amber-bg: #43310f; --green: #8fe0b0; --green-bg: #123a25;
+  --red: #ffa79e; --red-bg: #4a1d19; --blue-bg: #1c335c; } }
+* { box-sizing: border-box }
+body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
+main { max-width: 46rem; margin: 2.5rem auto; padding: 0 1rem }
+header p { margin: 0; color: var(--soft) }
+h1 { margin: 0 0 .6rem; font-size: 1.6rem; line-height: 1.25 }
+h2 { margin: 0; font-size: 1rem }
+section { margin-top: 1.2rem; background: var(--card); border: 1px solid var(--line); border-radius: 10px;
+  padding: 1rem 1.2rem }
+.badge { display: inline-block; margin-right: .4rem; padding: .1rem .6rem; border-radius: 99px; font-size: .85rem;
+  font-weight: 600; background: var(--blue-bg); color: var(--blue) }
+.S { background: var(--green-bg); color: var(--green) } .F, .gone { background: var(--red-bg); color: var(--red) }
+.repeat { background: var(--amber-bg); color: var(--amber) }
+table { width: 100%; margin-top: .6rem; border-collapse: collapse }
+th { text-align: left; font-weight: 600; color: var(--soft); font-size: .85rem }
+th, td { padding: .45rem .6rem .45rem 0; border-top: 1px solid var(--line); vertical-align: top }
+tr:first-child th { border-top: 0 }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; padding-right: 1.4rem }
+dl { display: grid; grid-template-columns: 11rem 1fr; gap: .3rem 1rem; margin: .6rem 0 0 }
+dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
+a { color: var(--blue); text-decoration: none } a:hover { text-decoration: underline }
+.empty { margin: .6rem 0 0; color: var(--soft) }
+"""
+_PAGE = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<title>{title}</title><style>{style}</style></head>
+<body><main>{body}</main></body>
+</html>
+"""
+_STAGES = {"P": "in progress", "S": "succeeded", "F": "failed"}
+
+
+def _page(title: str, body: str, status: int = 200) -> Response:
+    return HTMLResponse(_PAGE.format(title=escape(title), style=_STYLE, body=body), status)
+
+
+def _badge(text: str, look: str = "") -> str:
+    return f'<span class="badge {look}">{escape(text)}</span>'
+
+
+def _address(kind: Kind, record_id: int) -> str:
+    return f"/crm/{kind}/details/{record_id}/"
+
+
+def _title(kind: Kind, row: Row) -> str:
+    name = f"{row.get('NAME') or ''} {row.get('LAST_NAME') or ''}".strip()
+    return str(row.get("TITLE") or name or f"{kind} {row['ID']}")
+
+
+def _contact_line(state: State, position: int, link: Link) -> str:
+    row = state.row("contact", link.contact_id)
+    if row is None:
+        name = f"Contact {link.contact_id} {_badge('no such contact', 'gone')}"
+    else:
+        name = f'<a href="{_address("contact", link.contact_id)}">{escape(_title("contact", row))}</a>'
+    mark = _badge("primary") if link.primary else ""
+    return (
+        f'<tr><td class="number">{position}</td><td>{name} {mark}</td><td class="number">{link.contact_id}</td>'
+        f'<td class="number">{link.sort}</td><td class="number">{link.role_id}</td></tr>'
+    )
+
+
+def _contacts(state: State, kind: Kind, owner_id: int) -> str:
+    links = state.links(kind, owner_id)
+    if not links:
+        return '<section><h2>Contacts</h2><p class="empty">No contact is linked.</p></section>'
+    lines = "".join(_contact_line(state, position, link) for position, link in enumerate(links, 1))
+    return (
+        f"<section><h2>Contacts ({len(links)})</h2><table><tr>"
+        '<th class="number">#</th><th>Name</th><th class="number">Id</th><th class="number">Sort</th>'
+        f'<th class="number">Role</th></tr>{lines}</table></section>'
+    )
+
+
+def _owners(state: State, contact_id: int) -> str:
+    lines = []
+    kinds: tuple[Kind, ...] = ("lead", "deal")
+    for kind in kinds:
+        for owner_id in sorted(state.owners_of(kind, (contact_id,))):
+            row = state.tables[kind].rows[owner_id]
+            text = escape(_title(kind, row))
+            lines.append(
+                f'<tr><td>{kind} {owner_id}</td><td><a href="{_address(kind, owner_id)}">{text}</a></td></tr>'
+            )
+    found = (
+        f"<table>{''.join(lines)}</table>" if lines else '<p class="empty">Linked to no lead and no deal.</p>'
+    )
+    return f"<section><h2>Leads and deals</h2>{found}</section>"
+
+
+def _facts(state: State, kind: Kind, row: Row) -> str:
+    lead_id = row.get("LEAD_ID") or 0
+    shown: dict[str, str] = {
+        "Company": str(row.get("COMPANY_ID") or ""),
+        "CONTACT_ID": str(row.get("CONTACT_ID") or "empty") if kind in STAGE_FIELDS else "",
+        "Made from": f'<a href="{_address("lead", lead_id)}">lead {lead_id}</a>' if lead_id else "",
+        "Phone": escape(", ".join(value for value, _ in row.get("PHONE") or ())),
+        "E-mail": escape(", ".join(value for value, _ in row.get("EMAIL") or ())),
+        "Source": escape(row.get("SOURCE_ID") or ""),
+        "Responsible": f"user {state.value(kind, row, 'ASSIGNED_BY_ID')}",
+        "Created": format_datetime(row["DATE_CREATE"]),
+        "Saved": format_datetime(row["DATE_MODIFY"]),
+    }
+    lines = "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in shown.items() if value)
+    return f"<section><h2>Record</h2><dl>{lines}</dl></section>"
+
+
+def _badges(state: State, kind: Kind, row: Row) -> str:
+    if kind not in STAGE_FIELDS:
+        return ""
+    stage, semantic = (str(state.value(kind, row, name)) for name in STAGE_FIELDS[kind])
+    shown = _badge(f"{stage} · {_STAGES[semantic]}", semantic)
+    if row.get("IS_RETURN_CUSTOMER") == "Y":
+        shown += _badge(f"repeat {kind}", "repeat")
+    return shown
+
+
+async def _record(request: Request) -> Response:
+    kind, record_id = request.path_params["kind"], request.path_params["record_id"]
+    portal = request.app.state.portal
+    with portal.lock:
+        state: State = portal.state
+        row = state.row(kind, record_id) if kind in KINDS else None
+        if row is None:
+            text = f"There is no {escape(kind)} {record_id} on this portal."
+            return _page("Not found", f"<header><h1>Not found</h1><p>{text}</p></header>", 404)
+        title = _title(kind, row)
+        head = f"<header><p>{kind.capitalize()} {record_id}</p><h1>{escape(title)}</h1>"
+        links = _owners(state, record_id) if kind == "contact" else _contacts(state, kind, record_id)
+        return _page(
+            f"{kind.capitalize()} {record_id}: {title}",
+            f"{head}{_badges(state, kind, row)}</header>{links}{_facts(state, kind, row)}",
+        )
+
+
+def routes() -> list[Route]:
+    """The record pages."""
+    return [Route("/crm/{kind}/details/{record_id:int}/", _record)]

@@ -1,0 +1,224 @@
+"""The portal as a whole: who may call, what a call costs, what it answers. No HTTP."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_bitrix.sandbox import batch
+from airflow_bitrix.sandbox.calls import Answer, Call, Method
+from airflow_bitrix.sandbox.clock import Clock
+from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.limits import PLANS, Bucket, Budget, OperatingTime
+from airflow_bitrix.sandbox.other_methods import METHODS
+from airflow_bitrix.sandbox.schema import format_datetime
+from airflow_bitrix.sandbox.settings import Faults, Switches, changed
+from airflow_bitrix.sandbox.state import State
+from airflow_bitrix.sandbox.stats import Stats
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What batches of webhooks use is booked under an empty credential, apart from what single calls use.
+_BATCH_CREDENTIAL = ""
+# Where a portal bills the batch itself, about half of its runtime arrives on the account.
+_ENVELOPE_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP status and a JSON body."""
+
+    status: int
+    body: dict[str, Any]
+
+
+class Portal:
+    """One portal with one webhook. Every public method holds the lock, so that threads may share it."""
+
+    def __init__(
+        self,
+        state: State,
+        *,
+        code: str,
+        user: int = 1,
+        plan: str = "standard",
+        truth: Mapping[str, Any] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.code, self.user, self.plan = code, user, plan
+        self.truth = truth or {}
+        self.clock = clock or Clock()
+        self.lock = threading.RLock()
+        self.reset(state)
+
+    def reset(self, state: State) -> None:
+        """Begin anew with other data: no faults, no counts, no switches, empty limits."""
+        with self.lock:
+            self.state = state
+            self.switches = Switches()
+            self.faults = Faults()
+            self.stats = Stats()
+            self.bucket = Bucket(PLANS[self.plan])
+            self.operating = OperatingTime()
+            self._random = random.Random(self.faults.seed)
+
+    # Controls
+
+    def set_switches(self, **given: Any) -> Switches:
+        """Turn the named switches and leave the others."""
+        with self.lock:
+            self.switches = changed(self.switches, given)
+            self.state.flag_at_once = self.switches.flag_at_once
+            return self.switches
+
+    def reset_switches(self) -> None:
+        """Turn every switch back."""
+        with self.lock:
+            self.switches = Switches()
+            self.state.flag_at_once = False
+
+    def set_faults(self, **given: Any) -> Faults:
+        """Commit the named faults from now on, and no others."""
+        with self.lock:
+            self.faults = changed(Faults(), given)
+            self._random = random.Random(self.faults.seed)
+            return self.faults
+
+    def reset_stats(self) -> None:
+        """Count from nought."""
+        with self.lock:
+            self.stats = Stats()
+
+    # Requests
+
+    def admit(self, address: str) -> bool:
+        """Let a request in, or refuse it because its address asks too much."""
+        with self.lock:
+            now = self.clock.monotonic()
+            admitted = self.bucket.admit(address, now, count_refused=self.switches.count_refused)
+            self.stats.max_level = max(self.stats.max_level, self.bucket.level(address, now))
+            if admitted:
+                self.stats.admitted += 1
+            else:
+                self.stats.refused_503 += 1
+            return admitted
+
+    def strikes(self, fault: str) -> bool:
+        """Whether a fault happens now; counted if so."""
+        with self.lock:
+            share: float = getattr(self.faults, fault)
+            struck = share > 0 and self._random.random() < share
+            if struck:
+                self.stats.faults[fault] += 1
+            return struck
+
+    def answer(self, user: str, code: str, method: str, params: Any) -> Reply:
+        """Run one request."""
+        with self.lock:
+            method = method.lower()
+            self.stats.methods[method] += 1
+            try:
+                if user != str(self.user) or code != self.code:
+                    raise self._auth_error("INVALID_CREDENTIALS", "Invalid request credentials")
+                if method == "batch":
+                    return self._run_batch(params)
+                outcome, time = self._run(method, params, self.code)
+                if isinstance(outcome, RestError):
+                    raise outcome
+            except RestError as error:
+                self.stats.refused_429 += error.code == "OPERATION_TIME_LIMIT"
+                return Reply(error.status, error.body())
+            body = {"result": outcome.result, "next": outcome.next, "total": outcome.total, "time": time}
+            present = {name: value for name, value in body.items() if name == "result" or value is not None}
+            return Reply(200, present)
+
+    def _auth_error(self, code: str, description: str) -> RestError:
+        return RestError(code, description, 401 if self.switches.auth_status == "source" else 403)
+
+    def _run(
+        self, name: str, params: Any, credential: str, *, billed: bool = True
+    ) -> tuple[Answer | RestError, dict[str, Any]]:
+        """Run one method, alone or as a command; the time map comes with the answer."""
+        name = name.lower()
+        in_batch = credential == _BATCH_CREDENTIAL
+        counter = self.stats.commands_in_batches if in_batch else self.stats.commands_outside
+        counter[name] += 1
+        started, at = self.clock.monotonic(), self.clock.time()
+        budget = Budget(credential, name)
+        pretended = 0.0
+        try:
+            method = self._admitted(name, budget if billed else None, in_batch=in_batch)
+            pretended = self.switches.operating_seconds.get(name, 0.0)
+            self.stats.writes += method.writes
+            outcome: Answer | RestError = method.run(Call(self.state, self.switches, self.user, params))
+        except RestError as error:
+            outcome = error
+        seconds = pretended + self.clock.monotonic() - started
+        if billed and self.bucket.plan is not None:
+            self.operating.bill(budget, seconds, self.clock.time())
+        return outcome, self._time(at, seconds, budget)
+
+    def _admitted(self, name: str, budget: Budget | None, *, in_batch: bool) -> Method:
+        method = METHODS.get(name)
+        if method is None:
+            raise RestError("ERROR_METHOD_NOT_FOUND", "Method not found!", 404)
+        if method.scope and method.scope not in self.switches.scope:
+            text = "The request requires higher privileges than provided by the webhook token"
+            raise self._auth_error("insufficient_scope", "" if in_batch else text)
+        if budget is not None:
+            self._check_operating(budget)
+        if in_batch:
+            self._maybe_fail(name)
+        return method
+
+    def _maybe_fail(self, name: str) -> None:
+        listed, error = self.faults.only_methods, self.faults.command_error
+        if (listed is None or name in listed) and self.strikes("command"):
+            raise RestError(error["error"], error["error_description"])
+
+    def _check_operating(self, budget: Budget) -> None:
+        if self.bucket.plan is None:
+            return
+        if self.operating.used(budget, self.clock.time()) > self.switches.operating_limit:
+            text = "Method is blocked due to operation time limit."
+            raise RestError("OPERATION_TIME_LIMIT", text, 429)
+
+    def _run_batch(self, params: Any) -> Reply:
+        started, at = self.clock.monotonic(), self.clock.time()
+        on_envelope = self.switches.batch_billing == "envelope"
+        budget = Budget(self.code, "batch")
+        if on_envelope:
+            self._check_operating(budget)
+        inner = 0.0
+
+        def run_command(name: str, sent: Any) -> tuple[Answer | RestError, dict[str, Any]]:
+            nonlocal inner
+            outcome, time = self._run(name, sent, _BATCH_CREDENTIAL, billed=not on_envelope)
+            inner += time["duration"]
+            return outcome, time
+
+        maps = batch.run(params, run_command, self.switches.max_input_vars)
+        seconds = max(inner, self.clock.monotonic() - started)
+        if on_envelope and self.bucket.plan is not None:
+            self.operating.bill(budget, seconds * _ENVELOPE_SHARE, self.clock.time())
+        return Reply(200, {"result": maps.as_result(), "time": self._time(at, seconds, budget)})
+
+    def _time(self, started: float, seconds: float, budget: Budget) -> dict[str, Any]:
+        whole = self.switches.time_as_int
+        finished = started + seconds
+        shown: dict[str, Any] = {
+            "start": int(started) if whole else round(started, 6),
+            "finish": round(finished, 6),
+            "duration": round(seconds, 6),
+            "processing": int(seconds) if whole else round(seconds, 6),
+            "date_start": format_datetime(int(started)),
+            "date_finish": format_datetime(int(finished)),
+        }
+        if self.bucket.plan is not None:
+            now = self.clock.time()
+            shown["operating_reset_at"] = self.operating.reset_at(budget, now)
+            shown["operating"] = self.operating.used(budget, now)
+        return shown

@@ -1,0 +1,149 @@
+"""The older record methods: ``crm.{lead,deal,contact}.{list,get,add,update,delete,fields}``."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_bitrix.sandbox import filters, lists, php
+from airflow_bitrix.sandbox.calls import Answer, Call, Method
+from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.filters import Selection
+from airflow_bitrix.sandbox.link_methods import describe
+from airflow_bitrix.sandbox.schema import BY_NAME, FIELDS, KINDS, MULTIFIELDS, Field, Kind
+
+if TYPE_CHECKING:
+    from airflow_bitrix.sandbox.state import Row
+
+
+def _multifield(record_id: int, name: str, pairs: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    return [
+        {"ID": f"{record_id}{index}", "VALUE_TYPE": value_type, "VALUE": value, "TYPE_ID": name}
+        for index, (value, value_type) in enumerate(pairs, 1)
+    ]
+
+
+def _shown(call: Call, kind: Kind, row: Row, fields: list[Field]) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    for field in fields:
+        value = call.state.value(kind, row, field.name)
+        if field.type != "crm_multifield":
+            shown[field.name] = field.legacy(value)
+        elif value:
+            shown[field.name] = _multifield(row["ID"], field.name, value)
+    return shown
+
+
+def _select(kind: Kind, names: list[Any]) -> list[Field]:
+    if not names or "*" in names:
+        wanted = {field.name for field in FIELDS[kind]} - set(MULTIFIELDS)
+        return [field for field in FIELDS[kind] if field.name in wanted or field.name in names]
+    return [field for field in FIELDS[kind] if field.name == "ID" or field.name in names]
+
+
+def _selection(kind: Kind, conditions: Any) -> Selection:
+    selection = Selection()
+    for key, value in php.items(conditions):
+        operation, name = filters.split_key(key)
+        field = BY_NAME[kind].get(name)
+        if field is None or operation in {"><", "!><"}:
+            # A misspelt condition is dropped without a word, and the answer covers everything.
+            continue
+        if name == "CONTACT_ID" and operation == "%":
+            operation = "="
+        if not filters.takes(operation, value):
+            value = php.to_int(value)  # noqa: PLW2901 - PHP casts an array here, and 1 is what comes out
+        if name == "ID":
+            selection = filters.narrow_by_id(selection, operation, value)
+        else:
+            selection = selection.with_test(filters.field_test(field, operation, value))
+    return selection
+
+
+def _order(kind: Kind, wanted: Any) -> list[tuple[Field, bool]]:
+    return [
+        (BY_NAME[kind][name.upper()], str(direction).upper() == "DESC")
+        for name, direction in php.items(wanted)
+        if name.upper() in BY_NAME[kind]
+    ]
+
+
+def _list(kind: Kind, call: Call) -> Answer:
+    page = lists.read(
+        call.state,
+        kind,
+        _selection(kind, call.param("filter", "FILTER")),
+        order=_order(kind, call.param("order", "ORDER")),
+        start=call.param("start", "START"),
+        readable=lambda record_id: call.may_use(kind, record_id),
+    )
+    select = call.param("select", "SELECT")
+    fields = _select(kind, php.values(select) if select else [])
+    rows = call.state.tables[kind].rows
+    shown = [_shown(call, kind, rows[record_id], fields) for record_id in page.ids]
+    return Answer(shown, total=page.total or 0, next=page.next)
+
+
+def _existing(kind: Kind, call: Call) -> Row:
+    if call.record_id <= 0:
+        raise RestError("", "ID is not defined or invalid.")
+    row = call.state.row(kind, call.record_id)
+    if call.switches.limited_user and not call.may_use(kind, call.record_id):
+        raise RestError("", "Access denied.")
+    if row is None:
+        raise RestError("", "Not found")
+    if not call.may_use(kind, call.record_id):
+        raise RestError("", "Access denied.")
+    return row
+
+
+def _get(kind: Kind, call: Call) -> Answer:
+    return Answer(_shown(call, kind, _existing(kind, call), list(FIELDS[kind])))
+
+
+def _fields_of(call: Call) -> dict[str, Any]:
+    found = call.param("fields", "FIELDS", "Fields", "arFields")
+    if not php.is_array(found):
+        raise RestError("", "Parameter 'fields' must be array.")
+    return dict(php.items(found))
+
+
+def _add(kind: Kind, call: Call) -> Answer:
+    return Answer(call.state.add(kind, _fields_of(call), call.user))
+
+
+def _update(kind: Kind, call: Call) -> Answer:
+    fields = _fields_of(call)
+    row = _existing(kind, call)
+    call.state.update(kind, row["ID"], fields, call.user)
+    return Answer(result=True)
+
+
+def _delete(kind: Kind, call: Call) -> Answer:
+    call.state.delete(kind, _existing(kind, call)["ID"])
+    return Answer(result=True)
+
+
+def _fields(kind: Kind, _: Call) -> Answer:
+    shown = {
+        field.name: describe(field.type, field.name.replace("_", " ").capitalize(), read_only=field.read_only)
+        for field in FIELDS[kind]
+    }
+    if kind != "contact":
+        shown["CONTACT_IDS"] = describe("crm_contact", "Contacts") | {"isMultiple": True}
+    return Answer(shown)
+
+
+def methods() -> dict[str, Method]:
+    """The record methods by name."""
+    table: dict[str, Method] = {}
+    for kind in KINDS:
+        table |= {
+            f"crm.{kind}.list": Method(partial(_list, kind)),
+            f"crm.{kind}.get": Method(partial(_get, kind)),
+            f"crm.{kind}.fields": Method(partial(_fields, kind)),
+            f"crm.{kind}.add": Method(partial(_add, kind), writes=True),
+            f"crm.{kind}.update": Method(partial(_update, kind), writes=True),
+            f"crm.{kind}.delete": Method(partial(_delete, kind), writes=True),
+        }
+    return table

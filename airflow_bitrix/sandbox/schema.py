@@ -1,0 +1,206 @@
+"""The fields of leads, deals and contacts: one table for both families of methods.
+
+``crm.lead.*`` and its kin speak upper-case names and strings, ``crm.item.*`` speaks camelCase and numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final, Literal
+
+from airflow_bitrix.sandbox import php
+
+Kind = Literal["lead", "deal", "contact"]
+FieldType = Literal["integer", "string", "char", "datetime", "double", "crm_status", "crm_multifield"]
+
+KINDS: Final[tuple[Kind, ...]] = ("lead", "deal", "contact")
+ENTITY_TYPES: Final[dict[int, Kind]] = {1: "lead", 2: "deal", 3: "contact"}
+SERVER_ZONE: Final = timezone(timedelta(hours=3))
+MULTIFIELDS: Final = ("PHONE", "EMAIL")
+
+SEMANTICS: Final[dict[str, str]] = {
+    "CONVERTED": "S",
+    "WON": "S",
+    "JUNK": "F",
+    "LOSE": "F",
+    "APOLOGY": "F",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: its two names, its type and whether a caller may write it."""
+
+    name: str
+    item_name: str
+    type: FieldType
+    read_only: bool = False
+    default: Any = None
+
+    def clean(self, value: object) -> Any:
+        """Turn what a caller sent into what is kept."""
+        if self.type == "integer":
+            return php.to_int(value)
+        if self.type == "double":
+            return float(php.to_int(value)) if not isinstance(value, (str, int, float)) else _to_float(value)
+        if self.type == "char":
+            return "Y" if value in ("Y", "y", "true", True) else "N"
+        if self.type == "datetime":
+            return parse_datetime(value)
+        if self.type == "crm_multifield":
+            return multifield(value)
+        return None if value is None else _to_text(value)
+
+    def legacy(self, value: Any) -> Any:
+        """The value as ``crm.lead.get`` and its kin give it: nearly everything is a string."""
+        if self.type == "datetime":
+            return "" if value is None else format_datetime(value)
+        if value is None:
+            return None
+        if self.type == "integer":
+            return str(value)
+        if self.type == "double":
+            return f"{value:.2f}"
+        return value
+
+    def item(self, value: Any) -> Any:
+        """The value as ``crm.item.*`` gives it: numbers are numbers."""
+        if self.type == "integer":
+            return value or 0
+        if self.type == "datetime":
+            return None if value is None else format_datetime(value)
+        if self.type == "double":
+            return int(value) if value == int(value or 0) else value
+        return value
+
+
+def _to_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else ""
+    return "Array" if php.is_array(value) else str(value)
+
+
+def _to_float(value: str | float) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        return float(php.to_int(value))
+
+
+def format_datetime(moment: int) -> str:
+    """An epoch second in the portal's form and time zone."""
+    return datetime.fromtimestamp(moment, SERVER_ZONE).isoformat()
+
+
+def parse_datetime(value: object) -> int | None:
+    """The epoch second in a request value, None where it cannot be read."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return int(value)
+    if not isinstance(value, str) or not value:
+        return None
+    for read in (datetime.fromisoformat, _parse_dotted):
+        try:
+            moment = read(value.strip())
+        except ValueError:
+            continue
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=SERVER_ZONE)
+        return int(moment.timestamp())
+    return None
+
+
+def _parse_dotted(text: str) -> datetime:
+    form = "%d.%m.%Y %H:%M:%S" if " " in text else "%d.%m.%Y"
+    return datetime.strptime(text, form).replace(tzinfo=SERVER_ZONE)
+
+
+def multifield(value: object) -> tuple[tuple[str, str], ...]:
+    """Phones or e-mails as pairs of value and type, from ``[{"VALUE": …, "VALUE_TYPE": …}]``."""
+    return tuple(
+        (_to_text(text), _to_text(php.item(row, "VALUE_TYPE") or "WORK"))
+        for row in php.values(value)
+        if php.is_array(row) and (text := php.item(row, "VALUE"))
+    )
+
+
+_LINKED = (
+    Field("COMPANY_ID", "companyId", "integer"),
+    Field("CONTACT_ID", "contactId", "integer"),
+    Field("IS_RETURN_CUSTOMER", "isReturnCustomer", "char", read_only=True, default="N"),
+)
+_PERSON = (
+    Field("NAME", "name", "string"),
+    Field("SECOND_NAME", "secondName", "string"),
+    Field("LAST_NAME", "lastName", "string"),
+    Field("POST", "post", "string"),
+    Field("PHONE", "phone", "crm_multifield", default=()),
+    Field("EMAIL", "email", "crm_multifield", default=()),
+)
+_MONEY = (
+    Field("OPPORTUNITY", "opportunity", "double", default=0.0),
+    Field("CURRENCY_ID", "currencyId", "string", default="EUR"),
+)
+_COMMON = (
+    Field("SOURCE_ID", "sourceId", "crm_status"),
+    Field("SOURCE_DESCRIPTION", "sourceDescription", "string"),
+    Field("COMMENTS", "comments", "string"),
+    Field("OPENED", "opened", "char", default="Y"),
+    Field("ASSIGNED_BY_ID", "assignedById", "integer", default=1),
+    Field("CREATED_BY_ID", "createdBy", "integer", read_only=True, default=1),
+    Field("MODIFY_BY_ID", "updatedBy", "integer", read_only=True, default=1),
+    Field("DATE_CREATE", "createdTime", "datetime", read_only=True),
+    Field("DATE_MODIFY", "updatedTime", "datetime", read_only=True),
+    Field("ORIGINATOR_ID", "originatorId", "string"),
+    Field("ORIGIN_ID", "originId", "string"),
+)
+
+FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
+    "lead": (
+        Field("ID", "id", "integer", read_only=True),
+        Field("TITLE", "title", "string"),
+        *_PERSON,
+        Field("COMPANY_TITLE", "companyTitle", "string"),
+        *_LINKED,
+        Field("STATUS_ID", "stageId", "crm_status", default="NEW"),
+        Field("STATUS_SEMANTIC_ID", "stageSemanticId", "string", read_only=True, default="P"),
+        Field("STATUS_DESCRIPTION", "statusDescription", "string"),
+        *_MONEY,
+        *_COMMON,
+    ),
+    "deal": (
+        Field("ID", "id", "integer", read_only=True),
+        Field("TITLE", "title", "string"),
+        Field("TYPE_ID", "typeId", "crm_status", default="SALE"),
+        Field("CATEGORY_ID", "categoryId", "integer", default=0),
+        *_LINKED,
+        Field("IS_REPEATED_APPROACH", "isRepeatedApproach", "char", read_only=True, default="N"),
+        Field("STAGE_ID", "stageId", "crm_status", default="NEW"),
+        Field("STAGE_SEMANTIC_ID", "stageSemanticId", "string", read_only=True, default="P"),
+        Field("CLOSED", "closed", "char", default="N"),
+        Field("LEAD_ID", "leadId", "integer"),
+        *_MONEY,
+        *_COMMON,
+    ),
+    "contact": (
+        Field("ID", "id", "integer", read_only=True),
+        *_PERSON,
+        Field("TYPE_ID", "typeId", "crm_status", default="CLIENT"),
+        Field("COMPANY_ID", "companyId", "integer"),
+        Field("LEAD_ID", "leadId", "integer"),
+        Field("EXPORT", "export", "char", default="Y"),
+        *_COMMON,
+    ),
+}
+
+BY_NAME: Final[dict[Kind, dict[str, Field]]] = {
+    kind: {field.name: field for field in fields} for kind, fields in FIELDS.items()
+}
+BY_ITEM_NAME: Final[dict[Kind, dict[str, Field]]] = {
+    kind: {field.item_name: field for field in fields if field.type != "crm_multifield"}
+    for kind, fields in FIELDS.items()
+}
+STAGE_FIELDS: Final[dict[Kind, tuple[str, str]]] = {
+    "lead": ("STATUS_ID", "STATUS_SEMANTIC_ID"),
+    "deal": ("STAGE_ID", "STAGE_SEMANTIC_ID"),
+}

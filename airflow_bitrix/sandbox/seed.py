@@ -1,0 +1,218 @@
+"""Made-up records with planted cases. The same numbers and seed give the same portal, whatever the day."""
+
+from __future__ import annotations
+
+import bisect
+import random
+from typing import TYPE_CHECKING, Final
+
+from airflow_bitrix.sandbox import links as link_rules
+from airflow_bitrix.sandbox.links import STEP, Link, LinkSet
+from airflow_bitrix.sandbox.names import FIRST, LAST, POSTS, SOURCES, SUBJECTS
+from airflow_bitrix.sandbox.schema import SEMANTICS, Kind
+from airflow_bitrix.sandbox.state import Row, State, flag_repeat_deals
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_bitrix.sandbox.clock import Clock
+
+NOW: Final = 1_772_323_200
+"""The first of March 2026: dates count back from here, never from today."""
+SPAN: Final = 2 * 365 * 86_400
+USERS: Final = 5
+
+LEAD_CASES: Final[Mapping[str, float]] = {
+    "repeat_free": 0.29,
+    "repeat_flag_only": 0.02,
+    "repeat_company": 0.04,
+    "repeat_converted": 0.04,
+    "dangling": 0.015,
+    "no_primary": 0.015,
+    "scalar_at_odds": 0.01,
+    "same_person": 0.02,
+    "linked_since_saved": 0.04,
+    "converted": 0.06,
+}
+DEAL_CASES: Final[Mapping[str, float]] = {
+    "missing_lead_contacts": 0.06,
+    "from_lead": 0.15,
+    "dangling": 0.015,
+    "no_primary": 0.015,
+    "scalar_at_odds": 0.01,
+    "same_person": 0.02,
+    "unlinked": 0.2,
+}
+_OPEN_LEAD = ("NEW", "NEW", "IN_PROCESS", "IN_PROCESS", "PROCESSED", "JUNK")
+_DEAL_STAGES = ("NEW", "PREPARATION", "EXECUTING", "FINAL_INVOICE", "WON", "WON", "LOSE")
+_LINK_COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 4, 5)
+
+
+def _cases(shares: Mapping[str, float], count: int, rng: random.Random) -> list[str]:
+    """A case for each record: every case at least once, as long as there are records enough."""
+    cases = [case for case, share in shares.items() for _ in range(max(1, round(share * count)))][:count]
+    cases += ["plain"] * (count - len(cases))
+    rng.shuffle(cases)
+    return cases
+
+
+class _Seeder:
+    """Fills one state. One generator per kind, so that more leads do not change the contacts."""
+
+    def __init__(self, state: State, seed: int, contacts: int) -> None:
+        self.state, self.contacts = state, contacts
+        self.rng = {kind: random.Random(f"{seed} {kind}") for kind in state.tables}
+        self.pairs = [(2 * number - 1, 2 * number) for number in range(1, contacts // 2 + 1, 25)]
+        self.gone = range(contacts + 1, contacts + max(3, contacts // 100) + 1)
+
+    def _row(self, kind: Kind, position: float) -> Row:
+        rng = self.rng[kind]
+        created = NOW - SPAN + int(SPAN * position)
+        user = rng.randrange(USERS) + 1
+        return {
+            "ASSIGNED_BY_ID": user,
+            "CREATED_BY_ID": user,
+            "MODIFY_BY_ID": user,
+            "DATE_CREATE": created,
+            "DATE_MODIFY": min(NOW, created + rng.randrange(2_592_000)),
+            "SOURCE_ID": rng.choice(SOURCES),
+        }
+
+    def _person(self, kind: Kind, number: int) -> Row:
+        rng = self.rng[kind]
+        first, last = rng.choice(FIRST), rng.choice(LAST)
+        phone = f"+49 30 {number // 10_000:04d} {number % 10_000:04d}"
+        mail = f"{first}.{last}.{number}@example.com".lower()
+        return {"NAME": first, "LAST_NAME": last, "PHONE": ((phone, "WORK"),), "EMAIL": ((mail, "WORK"),)}
+
+    def add_contacts(self) -> None:
+        """Contacts; every now and then two that follow each other are one person."""
+        table, rng = self.state.tables["contact"], self.rng["contact"]
+        doubles = {second: first for first, second in self.pairs}
+        for number in range(1, self.contacts + 1):
+            row = self._row("contact", number / (self.contacts + 1)) | self._person("contact", number)
+            row["POST"] = rng.choice(POSTS)
+            if first := doubles.get(number):
+                twin = table.rows[first]
+                phone = twin["PHONE"][0][0].replace(" ", "-")
+                row |= {"NAME": twin["NAME"], "LAST_NAME": twin["LAST_NAME"], "PHONE": ((phone, "MOBILE"),)}
+            table.insert(row)
+
+    # Links
+
+    def _some_contacts(self, rng: random.Random, count: int) -> list[int]:
+        count = min(count, self.contacts)
+        if count <= 1:
+            return [rng.randrange(self.contacts) + 1] if count else []
+        return rng.sample(range(1, self.contacts + 1), count)
+
+    def _link_set(self, rng: random.Random, ids: list[int]) -> LinkSet:
+        primary = rng.choice(ids) if rng.random() < 0.2 else ids[0]  # noqa: PLR2004
+        unusual = rng.random() if len(ids) > 1 else 1.0
+        step, role = (0, 0) if unusual < 0.02 else (STEP * 3, 0) if unusual < 0.05 else (STEP, 0)  # noqa: PLR2004
+        if 0.05 <= unusual < 0.1:  # noqa: PLR2004
+            role = 2
+        links = (
+            Link(STEP + index * step, contact_id, contact_id == primary, role)
+            for index, contact_id in enumerate(ids)
+        )
+        return tuple(sorted(links))
+
+    def _place(self, kind: Kind, row: Row, case: str, ids: list[int]) -> None:
+        rng = self.rng[kind]
+        if case == "dangling":
+            ids = [*ids[:2], rng.choice(self.gone)]
+            rng.shuffle(ids)
+        elif case == "same_person" and self.pairs:
+            pair = rng.choice(self.pairs)
+            ids = [*pair, *(one for one in ids[:1] if one not in pair)]
+        if not ids:
+            return
+        links = self._link_set(rng, ids)
+        row["CONTACT_ID"] = link_rules.scalar(links)
+        if case == "no_primary":
+            links = tuple(link._replace(primary=False) for link in links)
+            row["CONTACT_ID"] = min(ids)
+        if case == "scalar_at_odds":
+            others = [one for one in ids if one != row["CONTACT_ID"]]
+            row["CONTACT_ID"] = others[0] if others else None
+        self.state.place_links(kind, row["ID"], links)
+
+    # Leads
+
+    def add_leads(self, count: int) -> None:
+        """Leads, a good third of them repeat leads."""
+        table, rng = self.state.tables["lead"], self.rng["lead"]
+        for index, case in enumerate(_cases(LEAD_CASES, count, rng)):
+            row = self._row("lead", (index + rng.random()) / count)
+            company = case == "repeat_company" or (case == "repeat_converted" and rng.random() < 0.2)  # noqa: PLR2004
+            linked = case not in {"repeat_flag_only", "converted", "plain"}
+            if case == "repeat_company" and rng.random() < 0.5:  # noqa: PLR2004
+                linked = False
+            ids = self._some_contacts(rng, rng.choice(_LINK_COUNTS)) if linked else []
+            row["STATUS_ID"] = "CONVERTED" if "converted" in case else rng.choice(_OPEN_LEAD)
+            row["STATUS_SEMANTIC_ID"] = SEMANTICS.get(row["STATUS_ID"], "P")
+            if company:
+                row["COMPANY_ID"] = rng.randrange(max(1, self.contacts // 10)) + 1
+            if case.startswith("repeat") or (ids and case != "linked_since_saved" and rng.random() < 0.7):  # noqa: PLR2004
+                row["IS_RETURN_CUSTOMER"] = "Y"
+            if not ids and not company:
+                row |= self._person("lead", 50_000_000 + index)
+            row["TITLE"] = f"{rng.choice(LAST)}: {rng.choice(SUBJECTS)}"
+            table.insert(row)
+            self._place("lead", row, case, ids)
+
+    # Deals
+
+    def _origin(self, created: int, sources: list[int]) -> int:
+        """A lead that is older than the deal that was made from it."""
+        leads = self.state.tables["lead"].rows
+        older = bisect.bisect_right(sources, created, key=lambda lead_id: leads[lead_id]["DATE_CREATE"])
+        return sources[self.rng["deal"].randrange(max(1, older))] if sources else 0
+
+    def add_deals(self, count: int) -> None:
+        """Deals; some were made from leads, and some of these lack contacts of their lead."""
+        table, rng = self.state.tables["deal"], self.rng["deal"]
+        leads = self.state.tables["lead"].rows
+        sources = [lead_id for lead_id in leads if self.state.links("lead", lead_id)]
+        for index, case in enumerate(_cases(DEAL_CASES, count, rng)):
+            row = self._row("deal", (index + rng.random()) / count)
+            row["STAGE_ID"] = rng.choice(_DEAL_STAGES)
+            row["STAGE_SEMANTIC_ID"] = SEMANTICS.get(row["STAGE_ID"], "P")
+            row["CLOSED"] = "N" if row["STAGE_SEMANTIC_ID"] == "P" else "Y"
+            row["OPPORTUNITY"] = float(rng.randrange(1, 400) * 50)
+            row["TITLE"] = f"{rng.choice(LAST)}: {rng.choice(SUBJECTS)}"
+            ids = [] if case == "unlinked" else self._some_contacts(rng, rng.choice(_LINK_COUNTS))
+            if case in {"missing_lead_contacts", "from_lead"} and (
+                lead_id := self._origin(row["DATE_CREATE"], sources)
+            ):
+                row["LEAD_ID"] = lead_id
+                row["IS_REPEATED_APPROACH"] = leads[lead_id].get("IS_RETURN_CUSTOMER", "N")
+                ids = [link.contact_id for link in self.state.links("lead", lead_id)]
+                if case == "missing_lead_contacts":
+                    ids = ids[1:] if rng.random() < 0.5 else []  # noqa: PLR2004
+            table.insert(row)
+            self._place("deal", row, case, ids)
+        self._flag_deals()
+
+    def _flag_deals(self) -> None:
+        customers: dict[tuple[int, int], list[Row]] = {}
+        for row in self.state.tables["deal"].rows.values():
+            company = row.get("COMPANY_ID") or 0
+            contact = 0 if company else row.get("CONTACT_ID") or 0
+            if company or contact:
+                customers.setdefault((company, contact), []).append(row)
+        for deals in customers.values():
+            flag_repeat_deals(deals)
+
+
+def seeded(*, leads: int, deals: int, contacts: int, seed: int, clock: Clock) -> State:
+    """A portal's data. Ids are dense from 1, but for contacts that are gone while links to them remain."""
+    state = State(clock)
+    seeder = _Seeder(state, seed, contacts)
+    seeder.add_contacts()
+    if leads or deals:
+        state.tables["contact"].next_id = seeder.gone.stop
+    seeder.add_leads(leads)
+    seeder.add_deals(deals)
+    return state

@@ -1,0 +1,226 @@
+"""What the portal holds: records, links, and what a save does to them. In memory, no HTTP."""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_bitrix.sandbox import links as link_rules
+from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox.clock import Clock
+from airflow_bitrix.sandbox.schema import BY_NAME, KINDS, SEMANTICS, STAGE_FIELDS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_bitrix.sandbox.links import LinkSet
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Table:
+    """Records of one kind by id, with the ids in order so that ranges are found without a walk."""
+
+    rows: dict[int, Row] = field(default_factory=dict)
+    ids: list[int] = field(default_factory=list)
+    next_id: int = 1
+
+    def insert(self, row: Row) -> int:
+        """Give the row the next id and keep it."""
+        row["ID"] = record_id = self.next_id
+        self.next_id += 1
+        self.rows[record_id] = row
+        self.ids.append(record_id)
+        return record_id
+
+    def remove(self, record_id: int) -> None:
+        """Forget a record; its id is never given again."""
+        del self.rows[record_id]
+        del self.ids[bisect.bisect_left(self.ids, record_id)]
+
+    def between(self, low: int, high: int) -> list[int]:
+        """The ids from low to high, both included."""
+        return self.ids[bisect.bisect_left(self.ids, low) : bisect.bisect_right(self.ids, high)]
+
+
+class State:
+    """The portal's data.
+
+    Rows are dicts by the upper-case field names of the schema; a field that was never set is absent.
+    """
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.flag_at_once = False
+        self.tables: dict[Kind, Table] = {kind: Table() for kind in KINDS}
+        self._links: dict[Kind, dict[int, LinkSet]] = {"lead": {}, "deal": {}}
+        self._owners: dict[Kind, dict[int, set[int]]] = {"lead": defaultdict(set), "deal": defaultdict(set)}
+
+    # Reading
+
+    def row(self, kind: Kind, record_id: int) -> Row | None:
+        """One record, if it exists."""
+        return self.tables[kind].rows.get(record_id)
+
+    def value(self, kind: Kind, row: Row, name: str) -> Any:
+        """A field of a row, or the field's default."""
+        found = row.get(name)
+        return BY_NAME[kind][name].default if found is None else found
+
+    def links(self, kind: Kind, owner_id: int) -> LinkSet:
+        """The link set of a lead or deal, in order."""
+        return self._links[kind].get(owner_id, ()) if kind in self._links else ()
+
+    def owners_of(self, kind: Kind, contact_ids: Iterable[int]) -> set[int]:
+        """The leads or deals that any of the contacts is linked to."""
+        owners = self._owners[kind]
+        return set().union(*(owners.get(contact_id, ()) for contact_id in contact_ids))
+
+    # Links
+
+    def write_links(self, kind: Kind, owner_id: int, after: LinkSet) -> None:
+        """Store a link set as the link methods do: the scalar follows, nothing else changes."""
+        if after == self.links(kind, owner_id):
+            return
+        self.place_links(kind, owner_id, after)
+        row = self.tables[kind].rows[owner_id]
+        row["CONTACT_ID"] = link_rules.scalar(after)
+        if self.flag_at_once and kind == "lead":
+            self._recalculate_flag(owner_id, row, was=self.value(kind, row, "STATUS_SEMANTIC_ID"))
+
+    def place_links(self, kind: Kind, owner_id: int, after: LinkSet) -> None:
+        """Store a link set and leave the owner's row alone: how a seed plants what is at odds."""
+        owners = self._owners[kind]
+        for link in self.links(kind, owner_id):
+            owners[link.contact_id].discard(owner_id)
+        for link in after:
+            owners[link.contact_id].add(owner_id)
+        if after:
+            self._links[kind][owner_id] = tuple(sorted(after))
+        else:
+            self._links[kind].pop(owner_id, None)
+
+    def clear_links(self, kind: Kind, owner_id: int) -> None:
+        """Remove every link; the scalar is emptied even where there was nothing to remove."""
+        self.write_links(kind, owner_id, ())
+        self.tables[kind].rows[owner_id]["CONTACT_ID"] = None
+
+    # Records
+
+    def add(self, kind: Kind, fields: Mapping[str, Any], user: int = 1) -> int:
+        """Create a record from upper-case fields and return its id."""
+        row: Row = {"ASSIGNED_BY_ID": user, "CREATED_BY_ID": user, "DATE_CREATE": int(self.clock.time())}
+        record_id = self.tables[kind].insert(row)
+        self._save(kind, record_id, fields, user=user, was="")
+        if not row.get("TITLE") and "TITLE" in BY_NAME[kind]:
+            row["TITLE"] = f"{kind.capitalize()} #{record_id}"
+        return record_id
+
+    def update(self, kind: Kind, record_id: int, fields: Mapping[str, Any], user: int = 1) -> None:
+        """Save a record: even without a single field this is a save, with all that hangs on one."""
+        row = self.tables[kind].rows[record_id]
+        was = self.value(kind, row, STAGE_FIELDS[kind][1]) if kind in STAGE_FIELDS else ""
+        self._save(kind, record_id, fields, user=user, was=was)
+
+    def delete(self, kind: Kind, record_id: int) -> None:
+        """Delete a record. A contact leaves its owners without flagging a new primary."""
+        if kind == "contact":
+            for owner_kind in self._links:
+                self._unbind_everywhere(owner_kind, record_id)
+        else:
+            self.place_links(kind, record_id, ())
+        row = self.tables[kind].rows[record_id]
+        self.tables[kind].remove(record_id)
+        if kind == "deal":
+            self._recalculate_deals(row)
+
+    def _unbind_everywhere(self, kind: Kind, contact_id: int) -> None:
+        for owner_id in self.owners_of(kind, (contact_id,)):
+            rest = tuple(link for link in self.links(kind, owner_id) if link.contact_id != contact_id)
+            self.place_links(kind, owner_id, rest)
+            row = self.tables[kind].rows[owner_id]
+            if row.get("CONTACT_ID") == contact_id:
+                row["CONTACT_ID"] = min((link.contact_id for link in rest), default=None)
+
+    def _save(self, kind: Kind, record_id: int, fields: Mapping[str, Any], *, user: int, was: str) -> None:
+        row = self.tables[kind].rows[record_id]
+        before = (row.get("COMPANY_ID"), row.get("CONTACT_ID"))
+        for name, value in fields.items():
+            known = BY_NAME[kind].get(name)
+            if known and not known.read_only and not (name == "CONTACT_ID" and kind in self._links):
+                row[name] = known.clean(value)
+        row.update(DATE_MODIFY=int(self.clock.time()), MODIFY_BY_ID=user)
+        if kind in STAGE_FIELDS:
+            stage, semantic = STAGE_FIELDS[kind]
+            row[semantic] = SEMANTICS.get(self.value(kind, row, stage), "P")
+            self._save_links(kind, record_id, fields)
+        if kind == "lead":
+            self._recalculate_flag(record_id, row, was, enrich=True)
+        if kind == "deal":
+            row["CLOSED"] = "N" if row["STAGE_SEMANTIC_ID"] == "P" else "Y"
+            lead = self.row("lead", row.get("LEAD_ID") or 0)
+            if not was and lead and self.value("lead", lead, "IS_RETURN_CUSTOMER") == "Y":
+                row["IS_REPEATED_APPROACH"] = "Y"
+            self._recalculate_deals({"COMPANY_ID": before[0], "CONTACT_ID": before[1]})
+            self._recalculate_deals(row)
+
+    def _save_links(self, kind: Kind, owner_id: int, fields: Mapping[str, Any]) -> None:
+        before = self.links(kind, owner_id)
+        if "CONTACT_IDS" in fields:
+            sent = fields["CONTACT_IDS"]
+            ids = [php.to_int(value) for value in php.values(sent)] if php.is_array(sent) else []
+        elif "CONTACT_ID" in fields:
+            wanted = php.to_int(fields["CONTACT_ID"])
+            if link_rules.find(before, wanted):
+                return
+            ids = [wanted]
+        else:
+            return
+        self.place_links(kind, owner_id, link_rules.from_ids(before, ids))
+        row = self.tables[kind].rows[owner_id]
+        row["CONTACT_ID"] = link_rules.scalar(self.links(kind, owner_id))
+
+    def _recalculate_flag(self, lead_id: int, row: Row, was: str, *, enrich: bool = False) -> None:
+        if "S" in (was, row.get("STATUS_SEMANTIC_ID", "P")):
+            return
+        repeat = bool(self.links("lead", lead_id) or row.get("COMPANY_ID"))
+        if enrich and repeat and row.get("IS_RETURN_CUSTOMER", "N") == "N":
+            self._enrich(row)
+        row["IS_RETURN_CUSTOMER"] = "Y" if repeat else "N"
+
+    def _enrich(self, lead: Row) -> None:
+        """Carry a lead's own name, phones and e-mails over to its primary contact."""
+        contact = self.row("contact", lead.get("CONTACT_ID") or 0)
+        if contact is None:
+            return
+        for name in ("NAME", "SECOND_NAME", "LAST_NAME"):
+            contact[name] = contact.get(name) or lead.get(name)
+        for name in ("PHONE", "EMAIL"):
+            own: tuple[tuple[str, str], ...] = contact.get(name) or ()
+            new = [pair for pair in lead.get(name) or () if pair[0] not in {value for value, _ in own}]
+            contact[name] = (*own, *new)
+
+    def _recalculate_deals(self, like: Mapping[str, Any]) -> None:
+        """Flag the deals of one customer: all are repeats but the earliest won, once one is won."""
+        company, contact = like.get("COMPANY_ID") or 0, like.get("CONTACT_ID") or 0
+        rows = self.tables["deal"].rows
+        if company:
+            deals = [row for row in rows.values() if row.get("COMPANY_ID") == company]
+        elif contact:
+            owners = sorted(self.owners_of("deal", (contact,)))
+            deals = [rows[deal_id] for deal_id in owners if not rows[deal_id].get("COMPANY_ID")]
+            deals = [row for row in deals if row.get("CONTACT_ID") == contact]
+        else:
+            return
+        flag_repeat_deals(deals)
+
+
+def flag_repeat_deals(deals: Iterable[Row]) -> None:
+    """Flag the deals of one customer, in order of id: once one is won, all the others are repeats."""
+    rows = list(deals)
+    won = next((row for row in rows if row.get("STAGE_SEMANTIC_ID") == "S"), None)
+    for row in rows:
+        row["IS_RETURN_CUSTOMER"] = "Y" if won is not None and row is not won else "N"

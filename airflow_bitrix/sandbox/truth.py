@@ -1,0 +1,98 @@
+"""The truth about a portal's data: which owners are which case, computed from the data alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from airflow_bitrix.sandbox import links as link_rules
+from airflow_bitrix.sandbox.other_methods import normal_comm
+from airflow_bitrix.sandbox.schema import MULTIFIELDS
+
+if TYPE_CHECKING:
+    from airflow_bitrix.sandbox.links import LinkSet
+    from airflow_bitrix.sandbox.schema import Kind
+    from airflow_bitrix.sandbox.state import Row, State
+
+
+def _persons(state: State) -> dict[int, int]:
+    """For every contact that shares a phone or e-mail, the smallest id that it shares one with."""
+    holders: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for contact_id, row in state.tables["contact"].rows.items():
+        for name in MULTIFIELDS:
+            for value in {normal_comm(name, value) for value, _ in row.get(name) or ()}:
+                holders[name, value].append(contact_id)
+    persons: dict[int, int] = {}
+    for shared in holders.values():
+        if len(shared) > 1:
+            person = min(persons.get(contact_id, contact_id) for contact_id in shared)
+            persons |= dict.fromkeys(shared, person)
+    return persons
+
+
+def _link_cases(state: State, row: Row, links: LinkSet, persons: dict[int, int]) -> list[str]:
+    cases = []
+    contacts = state.tables["contact"].rows
+    if any(link.contact_id not in contacts for link in links):
+        cases.append("dangling")
+    if links and not any(link.primary for link in links):
+        cases.append("no_primary")
+    elif row.get("CONTACT_ID") != link_rules.scalar(links):
+        cases.append("scalar_at_odds")
+    known = [persons[link.contact_id] for link in links if link.contact_id in persons]
+    if len(known) > len(set(known)):
+        cases.append("same_person")
+    return cases
+
+
+def _lead_cases(row: Row, links: LinkSet) -> list[str]:
+    if row.get("IS_RETURN_CUSTOMER") != "Y":
+        return []
+    if row.get("STATUS_SEMANTIC_ID") == "S":
+        return ["converted", "repeat_converted"] if links else ["converted"]
+    if row.get("COMPANY_ID"):
+        return ["repeat_company"]
+    return ["repeat_free"] if links else ["repeat_flag_only"]
+
+
+def _deal_cases(state: State, row: Row, links: LinkSet) -> list[str]:
+    lead_id = row.get("LEAD_ID") or 0
+    of_lead = {link.contact_id for link in state.links("lead", lead_id)}
+    return ["missing_lead_contacts"] if of_lead - {link.contact_id for link in links} else []
+
+
+def truth_of(state: State) -> dict[str, Any]:
+    """Cases by kind as sorted id lists, and what releasing repeat leads should come to.
+
+    ``repeat_free``, ``repeat_flag_only``, ``repeat_company`` and ``repeat_converted`` exclude each other;
+    the other cases may come on top. ``scalar_at_odds`` means that CONTACT_ID is not what the primary rows
+    say; an owner with links and without a primary row is ``no_primary`` instead, whatever its CONTACT_ID.
+    """
+    persons, contacts = _persons(state), state.tables["contact"].rows
+    found: dict[Kind, dict[str, list[int]]] = {"lead": defaultdict(list), "deal": defaultdict(list)}
+    gone: set[int] = set()
+    for kind, cases in found.items():
+        for owner_id, row in state.tables[kind].rows.items():
+            links = state.links(kind, owner_id)
+            gone.update(link.contact_id for link in links if link.contact_id not in contacts)
+            of_kind = _lead_cases(row, links) if kind == "lead" else _deal_cases(state, row, links)
+            for case in (*_link_cases(state, row, links, persons), *of_kind):
+                cases[case].append(owner_id)
+    lead, deal = found["lead"], found["deal"]
+    groups: dict[int, list[int]] = defaultdict(list)
+    for contact_id, person in sorted(persons.items()):
+        groups[person].append(contact_id)
+    common = ("dangling", "no_primary", "scalar_at_odds", "same_person")
+    repeats = ("repeat_free", "repeat_flag_only", "repeat_company", "repeat_converted")
+    return {
+        "leads": {case: sorted(lead[case]) for case in (*repeats, *common)},
+        "deals": {case: sorted(deal[case]) for case in (*common, "missing_lead_contacts")},
+        "contacts": {"same_person": sorted(groups.values()), "gone": sorted(gone)},
+        "expected": {
+            "release_repeat_leads": {
+                "released": sorted(lead["repeat_free"] + lead["repeat_flag_only"]),
+                "held_by_company": sorted(lead["repeat_company"]),
+                "converted": sorted(lead["converted"]),
+            }
+        },
+    }

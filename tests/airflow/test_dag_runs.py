@@ -1,0 +1,232 @@
+"""The sample DAGs, run by Airflow in this process on sandboxes, to the exact expected end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG
+
+DAGS = Path(__file__).parents[2] / "dags"
+CLEANUP = "bitrix24_lead_link_cleanup"
+TOUR = "bitrix24_link_methods_tour"
+
+
+@pytest.fixture(scope="session")
+def dags() -> dict[str, DAG]:
+    """The sample DAGs, with a database behind them."""
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    bag = DagBag(dag_folder=str(DAGS))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@pytest.fixture
+def run(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Run a DAG on a sandbox, as a trigger with parameters does; tasks are not retried."""
+
+    def go(dag_id: str, sandbox: Any, extra: dict[str, Any] | None = None, **conf: Any) -> Any:
+        found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": extra or {}}
+        monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
+        dag = dags[dag_id]
+        for task in dag.tasks:
+            task.retries = 0
+        done = dag.test(run_conf=conf)
+        states = {ti.task_id: ti.state for ti in done.get_task_instances()}
+        return done, states
+
+    return go
+
+
+def folder_of(done: Any) -> Path:
+    """The folder of a run: its id, with an underscore for what does not belong into a file's name."""
+    root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"])
+    return root / str(done.dag_id) / re.sub(r"[^A-Za-z0-9_.-]", "_", str(done.run_id))
+
+
+def outcomes(folder: Path) -> dict[int, str]:
+    """Read a journal as anybody would: the last outcome of each owner."""
+    last: dict[int, str] = {}
+    for path in sorted((folder / "journal").glob("part-*.jsonl")):
+        for line in map(json.loads, path.read_text().splitlines()):
+            if "owner" in line:
+                last[line["owner"]] = line["outcome"]
+    return last
+
+
+def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
+    assert set(dags) == {CLEANUP, TOUR}
+    for dag in dags.values():
+        assert dag.doc_md
+        assert dag.description
+        assert "bitrix24" in dag.tags
+        assert dag.params["bitrix24_conn_id"] == "bitrix24_default"
+    assert dags[CLEANUP].params["dry_run"] is True
+    assert dags[CLEANUP].max_active_runs == 1
+
+
+def test_parsing_the_dags_connects_to_nothing() -> None:
+    """A DAG file that asked the portal while it is parsed would ask it every few seconds."""
+    code = (
+        "import socket, runpy, sys\n"
+        "def refuse(*_): raise SystemExit('connected')\n"
+        "socket.socket.connect = socket.socket.connect_ex = refuse\n"
+        "for path in sys.argv[1:]: runpy.run_path(path)\n"
+    )
+    files = sorted(str(path) for path in DAGS.glob("*.py"))
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_2_000_leads_end_exactly_as_the_truth_says_and_a_second_run_writes_nothing(
+    run: Any, make_sandbox: Any
+) -> None:
+    sandbox = make_sandbox(leads=2000, deals=500, contacts=3000)
+    truth = sandbox.truth()["expected"]["release_repeat_leads"]
+    before, deals = sandbox.links("lead"), sandbox.links("deal")
+
+    done, states = run(CLEANUP, sandbox, dry_run=False)
+    assert set(states.values()) == {"success"}
+    stats = sandbox.stats()
+    assert stats["refused_503"] == 0
+    # one scan request, one look at all owners of the plan, and 16 leads a write request
+    assert stats["admitted"] <= 1 + 1 + math.ceil(len(truth["released"]) / 16)
+
+    after = sandbox.links("lead")
+    changed = {int(lead) for lead in before if before[lead] != after[lead]}
+    assert changed == set(truth["released"])
+    for lead in truth["released"]:
+        owner = after[str(lead)]
+        assert (owner["links"], owner["contact_id"], owner["is_return_customer"]) == ([], None, "N")
+    assert sandbox.links("deal") == deals
+
+    folder = folder_of(done)
+    assert outcomes(folder) == dict.fromkeys(truth["released"], "applied")
+    with (folder / "plan" / "left_out.csv").open() as rows:
+        left_out = list(csv.DictReader(rows))
+    by_why = {
+        why: sorted(int(row["owner_id"]) for row in left_out if row["why"] == why)
+        for why in ("held by a company", "converted")
+    }
+    assert by_why == {"held by a company": truth["held_by_company"], "converted": truth["converted"]}
+    assert f">{len(truth['released'])}<" in (folder / "report.html").read_text()
+
+    sandbox.reset_stats()
+    _, states = run(CLEANUP, sandbox, dry_run=False)
+    assert set(states.values()) == {"success"}
+    assert sandbox.stats()["writes"] == 0
+    assert sandbox.links("lead") == after
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_under_faults_the_run_ends_with_every_change_accounted_for(
+    seed: int, run: Any, make_sandbox: Any
+) -> None:
+    sandbox = make_sandbox(leads=2000, contacts=500, plan="self_hosted", seed=seed)
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    sandbox.set_faults(
+        seed=seed,
+        throttle=0.05,
+        html=0.02,
+        drop_before=0.005,
+        drop_after=0.005,
+        command=0.01,
+        command_error={"error": "ERROR_CORE", "error_description": "Locked by a colleague"},
+        only_methods=["crm.lead.contact.items.delete", "crm.lead.update"],
+    )
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, dry_run=False)
+    assert sum(sandbox.stats()["faults"].values()) > 0
+    sandbox.clear_faults()
+    after = sandbox.links("lead")
+    bare = [
+        lead
+        for lead in released
+        if (after[str(lead)]["links"], after[str(lead)]["is_return_customer"]) == ([], "N")
+    ]
+    folder = folder_of(done)
+    found = outcomes(folder)
+    assert sorted(found) == released
+    assert sorted(lead for lead, outcome in found.items() if outcome == "applied") == bare
+    failed = sorted(set(released) - set(bare))
+    with (folder / "failed.csv").open() as rows:
+        listed = {int(row["owner_id"]): row["reason"] for row in csv.DictReader(rows)}
+    assert listed == dict.fromkeys(failed, "ERROR_CORE: Locked by a colleague")
+    assert states["apply"] == ("failed" if failed else "success")
+
+    _, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, dry_run=False)
+    assert set(states.values()) == {"success"}
+    end = sandbox.links("lead")
+    assert all(
+        (end[str(lead)]["links"], end[str(lead)]["is_return_customer"]) == ([], "N") for lead in released
+    )
+
+
+def test_stage_age_and_filter_narrow_the_clean_up(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=600, contacts=300, plan="self_hosted")
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    before = sandbox.links("lead")
+    rows = {lead: sandbox.state.row("lead", lead) for lead in released}
+    wanted = {lead for lead, row in rows.items() if row["STATUS_ID"] == "NEW" and lead <= 300}
+    assert 0 < len(wanted) < len(released)
+    _, states = run(
+        CLEANUP,
+        sandbox,
+        {"plan": "self_hosted"},
+        dry_run=False,
+        stages=["NEW"],
+        older_than_days=1,
+        filter={"<=id": 300},
+    )
+    assert set(states.values()) == {"success"}
+    after = sandbox.links("lead")
+    assert {int(lead) for lead in before if before[lead] != after[lead]} == wanted
+
+
+def test_an_unknown_filter_field_fails_the_plan_and_writes_nothing(
+    run: Any, make_sandbox: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sandbox = make_sandbox(leads=100, contacts=100, plan="self_hosted")
+    _, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, dry_run=False, filter={"stagId": "NEW"})
+    assert states == {"plan": "failed", "apply": "upstream_failed"}
+    assert sandbox.stats()["writes"] == 0
+    assert "filter: 'stagId' is not accepted; accepted: fields of a lead:" in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("contacts", [[3, 1], []], ids=["with contacts", "without contacts"])
+def test_the_tour_uses_each_method_once_and_leaves_the_records_as_they_were(
+    contacts: list[int], run: Any, make_sandbox: Any
+) -> None:
+    sandbox = make_sandbox(plan="self_hosted")
+    for number in range(1, 6):
+        sandbox.state.add("contact", {"NAME": f"Contact {number}"})
+    lead = sandbox.state.add("lead", {"TITLE": "Lead", "CONTACT_IDS": contacts})
+    deal = sandbox.state.add("deal", {"TITLE": "Deal", "CONTACT_IDS": contacts})
+    before = sandbox.links("lead"), sandbox.links("deal")
+    _, states = run(TOUR, sandbox, {"plan": "self_hosted"}, lead_id=lead, deal_id=deal, contact_id=5)
+    assert set(states.values()) == {"success"}
+    assert (sandbox.links("lead"), sandbox.links("deal")) == before
+    used = sandbox.stats()["methods"]
+    verbs = ("fields", "add", "delete", "items.set", "items.delete")
+    for kind in ("lead", "deal"):
+        assert {verb: used[f"crm.{kind}.contact.{verb}"] for verb in verbs} == dict.fromkeys(verbs, 1)
+        assert used[f"crm.{kind}.contact.items.get"] == 2  # the operator's, and the check at the end
+
+
+def test_the_tour_refuses_a_contact_that_is_linked_already(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(plan="self_hosted")
+    sandbox.state.add("contact", {"NAME": "Contact"})
+    sandbox.state.add("lead", {"TITLE": "Lead", "CONTACT_IDS": [1]})
+    sandbox.state.add("deal", {"TITLE": "Deal", "CONTACT_IDS": [1]})
+    _, states = run(TOUR, sandbox, {"plan": "self_hosted"}, lead_id=1, deal_id=1, contact_id=1)
+    assert states["lead.check_start"] == "failed"
+    assert sandbox.stats()["writes"] == 0

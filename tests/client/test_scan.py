@@ -1,0 +1,161 @@
+"""The scan gives every owner once, with the fewest requests."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_bitrix.client.flow import Manners
+from airflow_bitrix.client.scan import check_filter, scan
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.sandbox.server import Sandbox
+
+
+@pytest.fixture
+def scanned(connect_async: Callable[..., Any]) -> Callable[..., tuple[list[OwnerState], int]]:
+    """Scan a sandbox: the states and the number of requests."""
+
+    def run(sandbox: Sandbox, kind: OwnerKind, wanted: Any = None, manners: Manners | None = None) -> Any:
+        async def collect() -> tuple[list[OwnerState], int]:
+            async with connect_async(sandbox.webhook_url, manners) as portal:
+                states = [state async for state in scan(portal, kind, wanted)]
+                return states, portal.manners.meter.requests
+
+        return asyncio.run(collect())
+
+    return run
+
+
+def ids(states: list[OwnerState]) -> list[int]:
+    return sorted(state.owner.id for state in states)
+
+
+@pytest.mark.parametrize("leads", [0, 1, 49, 50, 51, 99, 100, 101, 2000, 2450, 2451, 2500, 2501, 6000])
+def test_every_lead_appears_once_and_dense_ids_take_one_request_for_about_2_400(
+    leads: int, make_sandbox: Any, scanned: Any
+) -> None:
+    sandbox = make_sandbox(leads=leads, contacts=50, plan="self_hosted")
+    states, requests = scanned(sandbox, "lead")
+    assert ids(states) == list(range(1, leads + 1))
+    assert requests <= 1 + math.ceil(max(leads - 2450, 0) / 2500)
+
+
+def test_links_order_primary_and_facts_are_those_of_the_portal(make_sandbox: Any, scanned: Any) -> None:
+    sandbox = make_sandbox(leads=400, deals=300, contacts=200, plan="self_hosted")
+    for kind in ("lead", "deal"):
+        states, _ = scanned(sandbox, kind)
+        truth = sandbox.links(kind)
+        assert len(states) == len(truth)
+        for state in states:
+            owner = truth[str(state.owner.id)]
+            assert sorted(state.links.contact_ids) == sorted(link[0] for link in owner["links"])
+            sorts = {link[0]: link[1] for link in owner["links"]}
+            assert [sorts[contact] for contact in state.links.contact_ids] == sorted(sorts.values())
+            scalar = owner["contact_id"]
+            assert state.links.primary_id == (scalar if scalar in sorts else None)
+            assert state.is_repeat == (owner["is_return_customer"] == "Y")
+            assert state.company_id == owner["company_id"]
+            assert state.semantic == owner["stage_semantic"]
+
+
+def test_sparse_ids_and_gaps_at_the_start_lose_nothing(make_sandbox: Any, scanned: Any) -> None:
+    sandbox = make_sandbox(leads=20000, contacts=10, plan="self_hosted")
+    kept = {lead for lead in range(1, 20001) if lead > 5000 and lead % 10 == 3} | {17, 18000, 18001}
+    for lead in range(1, 20001):
+        if lead not in kept:
+            sandbox.state.delete("lead", lead)
+    states, requests = scanned(sandbox, "lead")
+    assert ids(states) == sorted(kept)
+    assert requests <= 6
+
+
+def test_clusters_between_wide_gaps_lose_nothing(make_sandbox: Any, scanned: Any) -> None:
+    sandbox = make_sandbox(leads=30000, contacts=10, plan="self_hosted")
+    kept = {lead for lead in range(1, 30001) if (lead // 500) % 7 == 0}
+    for lead in range(1, 30001):
+        if lead not in kept:
+            sandbox.state.delete("lead", lead)
+    states, _ = scanned(sandbox, "lead")
+    assert ids(states) == sorted(kept)
+
+
+def test_a_filter_gives_exactly_what_matches(make_sandbox: Any, scanned: Any) -> None:
+    sandbox = make_sandbox(leads=3000, contacts=300, plan="self_hosted")
+    truth = sandbox.links("lead")
+    wanted = sorted(int(lead) for lead, owner in truth.items() if owner["is_return_customer"] == "Y")
+    states, _ = scanned(sandbox, "lead", {"=isReturnCustomer": "Y"})
+    assert ids(states) == wanted
+
+
+def test_bounds_on_id_in_the_filter_stay_in_force(make_sandbox: Any, scanned: Any) -> None:
+    sandbox = make_sandbox(leads=5000, contacts=10, plan="self_hosted")
+    states, _ = scanned(sandbox, "lead", {">=id": 1200, "<=id": 4200})
+    assert ids(states) == list(range(1200, 4201))
+
+
+def test_faults_on_the_way_neither_lose_nor_repeat_an_owner(make_sandbox: Any, scanned: Any) -> None:
+    for seed in range(4):
+        sandbox = make_sandbox(leads=9000, contacts=50, plan="self_hosted")
+        sandbox.set_faults(seed=seed, throttle=0.1, html=0.1, drop_before=0.1, drop_after=0.1, command=0.05)
+        states, _ = scanned(sandbox, "lead")
+        assert ids(states) == list(range(1, 9001))
+        assert sum(sandbox.stats()["faults"].values()) > 0
+
+
+def test_owners_that_stay_appear_once_while_others_come_and_go(make_sandbox: Any, connect_async: Any) -> None:
+    sandbox = make_sandbox(leads=12000, contacts=10, plan="self_hosted")
+
+    async def collect() -> list[int]:
+        seen: list[int] = []
+        gone = iter(range(2, 12000, 3))
+        async with connect_async(sandbox.webhook_url) as portal:
+            async for state in scan(portal, "lead"):
+                seen.append(state.owner.id)
+                if len(seen) % 5 == 0:
+                    sandbox.state.delete("lead", next(gone))
+                    sandbox.state.add("lead", {"TITLE": "new"})
+        return seen
+
+    seen = Counter(asyncio.run(collect()))
+    assert max(seen.values()) == 1
+    assert set(range(1, 12001)) - set(range(2, 12000, 3)) <= set(seen)
+
+
+def test_a_filter_field_that_there_is_not_is_refused_and_names_what_there_is(
+    make_sandbox: Any, connect_async: Any
+) -> None:
+    sandbox = make_sandbox(leads=5, contacts=5)
+
+    async def check(wanted: Any) -> None:
+        async with connect_async(sandbox.webhook_url) as portal:
+            await check_filter(portal, "lead", wanted)
+
+    asyncio.run(check({"stageId": "NEW", ">=createdTime": "2026-01-01", "0": {"logic": "OR", "!id": 3}}))
+    with pytest.raises(InvalidInput, match=r"filter: 'stagId' is not accepted; accepted: .*stageId"):
+        asyncio.run(check({"stagId": "NEW"}))
+    with pytest.raises(InvalidInput, match="'nope'"):
+        asyncio.run(check({"0": {"logic": "OR", "!nope": 3}}))
+    with pytest.raises(InvalidInput, match="filter"):
+        asyncio.run(check("stageId=NEW"))
+
+
+def test_the_portal_s_own_refusal_of_a_filter_reaches_the_caller(make_sandbox: Any, scanned: Any) -> None:
+    sandbox = make_sandbox(leads=5, contacts=5)
+    with pytest.raises(Rejected, match=r"INVALID_ARG_VALUE.*stagId"):
+        scanned(sandbox, "lead", {"stagId": "NEW"})
+
+
+def test_a_portal_that_leaves_links_out_is_not_taken_for_one_without_links(
+    make_sandbox: Any, scanned: Any
+) -> None:
+    sandbox = make_sandbox(leads=5, contacts=5)
+    sandbox.set_switches(hide_contact_ids=True)
+    with pytest.raises(Bitrix24Error, match="left 'contactIds' out"):
+        scanned(sandbox, "lead")

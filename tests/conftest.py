@@ -1,0 +1,119 @@
+"""What all tests share: an Airflow home of their own, sandboxes, and clients that talk to them."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+# Airflow reads these when it is first imported, so they are set before anything else.
+HOME = tempfile.mkdtemp(prefix="airflow-bitrix-tests-")
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+    del os.environ[name]
+os.environ |= {
+    "AIRFLOW_HOME": HOME,
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parents[1] / "dags"),
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME}/airflow.db",
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "AIRFLOW__BITRIX24__PACING_PATH": f"{HOME}/pacing",
+    "AIRFLOW__BITRIX24__ARTIFACTS_PATH": f"{HOME}/artifacts",
+    "NO_PROXY": "127.0.0.1,localhost,::1",
+}
+
+import aiohttp  # noqa: E402
+import pytest  # noqa: E402
+import requests  # noqa: E402
+
+from airflow_bitrix.client.allowance import Unlimited  # noqa: E402
+from airflow_bitrix.client.auth import webhook  # noqa: E402
+from airflow_bitrix.client.flow import Manners  # noqa: E402
+from airflow_bitrix.client.pacing import Retries  # noqa: E402
+from airflow_bitrix.client.portal import AsyncPortal, Portal  # noqa: E402
+from airflow_bitrix.client.transport import (  # noqa: E402
+    JSON_HEADERS,
+    WebhookAuth,
+    aiohttp_transport,
+    client_timeout,
+    requests_transport,
+)
+from airflow_bitrix.sandbox.server import Sandbox  # noqa: E402
+
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test reaches another machine, but for the portal that the environment names."""
+    named = urlsplit(os.environ.get("BITRIX24_TEST_WEBHOOK", "")).hostname
+    for item in items:
+        item.add_marker(pytest.mark.allow_hosts([*LOOPBACK, *([named] if named else [])]))
+
+
+MakeSandbox = Callable[..., Sandbox]
+
+
+@pytest.fixture
+def make_sandbox() -> Iterator[MakeSandbox]:
+    """Start sandboxes that stop with the test."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> Sandbox:
+            return stack.enter_context(Sandbox(**options))
+
+        yield make
+
+
+def quick_manners() -> Manners:
+    """Manners that repeat often and hardly wait: for portals without a bucket."""
+    return Manners(Unlimited(), Retries(times=8, first=0.002, longest=0.02))
+
+
+@pytest.fixture
+def manners() -> Manners:
+    return quick_manners()
+
+
+@pytest.fixture
+def connect() -> Callable[..., Portal]:
+    """Give a sync client of a webhook's address."""
+
+    def make(url: str, manners: Manners | None = None, timeout: float = 20) -> Portal:
+        hook = webhook(host="", login="", password=url)
+        session = requests.Session()
+        session.auth = WebhookAuth(hook)
+        return Portal(requests_transport(session, hook.portal, timeout), manners or quick_manners())
+
+    return make
+
+
+@pytest.fixture
+def connect_async() -> Callable[..., Any]:
+    """Give an async client of a webhook's address, as an async context manager."""
+
+    @asynccontextmanager
+    async def make(
+        url: str, manners: Manners | None = None, *, in_flight: int = 5, seconds: float = 20
+    ) -> AsyncIterator[AsyncPortal]:
+        hook = webhook(host="", login="", password=url)
+        async with aiohttp.ClientSession() as session:
+
+            async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
+                return await session.post(
+                    hook.url(method),
+                    data=body,
+                    headers=JSON_HEADERS,
+                    allow_redirects=False,
+                    timeout=client_timeout(seconds),
+                )
+
+            yield AsyncPortal(aiohttp_transport(post, seconds), manners or quick_manners(), in_flight)
+
+    return make

@@ -1,0 +1,21 @@
+"""A connection of type ``bitrix24``, as Airflow finds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Set ``bitrix24_default`` to the webhook of a sandbox, or to other fields."""
+
+    def make(webhook_url: str = "", **fields: Any) -> str:
+        shown = {"conn_type": "bitrix24", "password": webhook_url, **fields}
+        monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(shown))
+        return "bitrix24_default"
+
+    return make

@@ -1,0 +1,233 @@
+"""The hooks: a connection becomes a client, and Airflow knows what it may retry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.http.operators.http import HttpOperator
+
+from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.core.errors import (
+    AuthFailed,
+    InvalidInput,
+    OutcomeUnknown,
+    PlanRefused,
+    Rejected,
+    RetryLater,
+)
+from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook, pacing_folder
+from airflow_bitrix.hooks.failures import final_failures
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Any, connection: Any) -> Any:
+    sandbox = make_sandbox(leads=120, deals=60, contacts=80, code="abcdef123456", plan="self_hosted")
+    connection(sandbox.webhook_url, extra={"plan": "self_hosted"})
+    return sandbox
+
+
+def test_call_gives_the_result_and_keeps_types(sandbox: Any) -> None:
+    hook = Bitrix24Hook()
+    assert hook.call("profile")["ID"]
+    assert hook.call("crm.lead.contact.items.get", {"id": 1}) == [
+        {"CONTACT_ID": contact, "SORT": sort, "ROLE_ID": role, "IS_PRIMARY": primary}
+        for contact, sort, primary, role in sandbox.links("lead")["1"]["links"]
+    ]
+
+
+def test_one_session_serves_all_calls_of_a_hook(sandbox: Any) -> None:
+    hook = Bitrix24Hook()
+    for _ in range(3):
+        hook.call("profile")
+    assert hook.portal is hook.portal
+    assert sandbox.stats()["methods"] == {"profile": 3}
+
+
+def test_batch_gives_one_outcome_a_call_in_order_and_hides_nothing(sandbox: Any) -> None:
+    calls: list[Any] = [("crm.lead.get", {"id": lead}) for lead in range(1, 61)]
+    calls[7] = ("crm.lead.get", {"id": 999999})
+    outcomes = Bitrix24Hook().batch(calls)
+    assert [outcome.ok for outcome in outcomes] == [index != 7 for index in range(60)]
+    assert [int(outcome.result["ID"]) for outcome in outcomes if outcome.ok][-1] == 60
+    assert "Not found" in str(outcomes[7].error)
+    with pytest.raises(Rejected, match="Not found"):
+        _ = outcomes[7].result
+    assert sandbox.stats()["methods"] == {"batch": 2}
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_list_gives_every_row_once_by_id() -> None:
+    hook = Bitrix24Hook()
+    legacy = [int(row["ID"]) for row in hook.list("crm.lead.list", {"select": ["TITLE"]})]
+    items = [row["id"] for row in hook.list("crm.item.list", {"entityTypeId": 2, "select": ["title"]})]
+    assert legacy == list(range(1, 121))
+    assert items == list(range(1, 61))
+
+
+def test_list_refuses_a_filter_that_the_portal_would_ignore(sandbox: Any) -> None:
+    hook = Bitrix24Hook()
+    assert list(hook.list("crm.lead.list", {"filter": {">=ID": 10, "<ID": 13}, "select": ["ID"]}))
+    sandbox.reset_stats()
+    with pytest.raises(
+        InvalidInput, match=r"filter: 'STAGE' is not accepted; accepted: .*STATUS_ID"
+    ) as refused:
+        list(hook.list("crm.lead.list", {"filter": {"STAGE": "NEW"}}))
+    assert isinstance(refused.value, AirflowFailException)
+    assert sandbox.stats()["methods"] == {"crm.lead.fields": 1}
+
+
+def test_the_async_hook_does_the_same(sandbox: Any) -> None:
+    async def use() -> tuple[Any, ...]:
+        hook = Bitrix24AsyncHook()
+        states = [state async for state in hook.scan("lead", {"isReturnCustomer": "Y"})]
+        rows = [row async for row in hook.list("crm.deal.list", {"select": ["ID"]})]
+        outcomes = await hook.batch([("crm.lead.get", {"id": lead}) for lead in range(1, 121)])
+        return states, rows, outcomes, await hook.call("profile")
+
+    states, rows, outcomes, profile = asyncio.run(use())
+    flags = {lead for lead, owner in sandbox.links("lead").items() if owner["is_return_customer"] == "Y"}
+    assert {str(state.owner.id) for state in states} == flags
+    assert len(rows) == 60
+    assert [int(outcome.result["ID"]) for outcome in outcomes] == list(range(1, 121))
+    assert profile["ID"]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_the_stock_http_operator_works_with_the_connection() -> None:
+    for endpoint in ("profile", "/profile", "profile.json"):
+        answer = HttpOperator(task_id="stock", http_conn_id="bitrix24_default", endpoint=endpoint).execute({})
+        assert json.loads(answer)["result"]["ID"]
+    get = HttpOperator(
+        task_id="get",
+        http_conn_id="bitrix24_default",
+        endpoint="crm.lead.get",
+        method="GET",
+        data={"id": 5},
+        response_filter=lambda response: response.json()["result"]["ID"],
+    )
+    assert get.execute({}) == "5"
+    with pytest.raises(Rejected, match=r"crm\.lead\.get: the portal refused: Not found"):
+        HttpOperator(
+            task_id="missing",
+            http_conn_id="bitrix24_default",
+            endpoint="crm.lead.get",
+            data={"id": 10**6},
+        ).execute({})
+
+
+def test_the_stock_operator_counts_against_the_same_allowance(make_sandbox: Any, connection: Any) -> None:
+    sandbox = make_sandbox(code="abcdef123456")
+    connection(sandbox.webhook_url, extra={"requests_per_second": 1000, "burst": 2})
+    stock = HttpOperator(task_id="stock", http_conn_id="bitrix24_default", endpoint="profile")
+    for _ in range(4):
+        stock.execute({})
+    assert sandbox.stats()["refused_503"] == 0
+    assert any(pacing_folder().glob(f"127.0.0.1_{sandbox.port}-*.bucket"))
+
+
+def test_connection_test_says_who_is_connected(sandbox: Any) -> None:
+    works, said = Bitrix24Hook().test_connection()
+    assert works
+    assert said.startswith(f"Connected to http://127.0.0.1:{sandbox.port} as ")
+    assert "administrator" in said
+    assert sandbox.code not in said
+
+
+@pytest.mark.parametrize(
+    ("switches", "faults", "reason"),
+    [
+        ({"scope": ["user"]}, {}, "lacks the scope crm; it has: user"),
+        ({}, {"html": 1.0}, "HTTP status 502"),
+        ({}, {"drop_before": 1.0}, "closed before an answer came"),
+        (
+            {},
+            {"redirect": "https://new.bitrix24.com/rest/1/abcdef123456/profile"},
+            "redirects to new.bitrix24.com",
+        ),
+    ],
+)
+def test_connection_test_says_what_is_wrong(
+    sandbox: Any, switches: dict[str, Any], faults: dict[str, Any], reason: str
+) -> None:
+    sandbox.set_switches(**switches)
+    sandbox.set_faults(**faults)
+    works, said = Bitrix24Hook().test_connection()
+    assert not works
+    assert reason in said
+    assert sandbox.code not in said
+
+
+def test_connection_test_tells_of_fields_that_cannot_be_right(connection: Any) -> None:
+    connection("abc123", host="acme.bitrix24.com", login="1", extra={"plan": "gold"})
+    assert Bitrix24Hook().test_connection() == (
+        False,
+        "extra.plan: 'gold' is not accepted; accepted: 'standard' or 'enterprise' or 'self_hosted'",
+    )
+
+
+@pytest.mark.parametrize("status", ["docs", "source"])
+def test_a_wrong_webhook_is_not_retried(sandbox: Any, connection: Any, status: str) -> None:
+    sandbox.set_switches(auth_status=status)
+    connection(sandbox.webhook_url.replace("abcdef", "wrong1"))
+    with pytest.raises(AuthFailed, match="INVALID_CREDENTIALS") as refused:
+        Bitrix24Hook().call("profile")
+    assert isinstance(refused.value, AirflowFailException)
+
+
+def test_tls_is_verified_and_a_stranger_s_certificate_is_refused_at_once(
+    make_sandbox: Any, connection: Any
+) -> None:
+    sandbox = make_sandbox(tls=True, plan="self_hosted")
+    connection(sandbox.webhook_url)
+    with pytest.raises(Rejected, match="certificate cannot be verified"):
+        Bitrix24Hook().call("profile")
+    with pytest.raises(Rejected, match="certificate cannot be verified"):
+        asyncio.run(Bitrix24AsyncHook().call("profile"))
+    connection(sandbox.webhook_url, extra={"verify": str(sandbox.authority)})
+    assert Bitrix24Hook().call("profile")["ID"]
+    assert asyncio.run(Bitrix24AsyncHook().call("profile"))["ID"]
+
+
+def test_two_processes_worth_of_hooks_share_one_allowance(make_sandbox: Any, connection: Any) -> None:
+    sandbox = make_sandbox(code="abcdef123456")
+    connection(sandbox.webhook_url)
+    hooks = [Bitrix24Hook() for _ in range(2)]
+    threads = [
+        threading.Thread(target=lambda hook=hook: [hook.call("profile") for _ in range(24)]) for hook in hooks
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sandbox.stats()["admitted"] == 48
+    assert sandbox.stats()["refused_503"] == 0
+    assert hooks[0]._allowance.ask() == 0
+    assert hooks[1]._allowance.ask() > 0
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Rejected("no"), InvalidInput("a", 1, "b"), AuthFailed("no"), OutcomeUnknown("?"), PlanRefused("no")],
+)
+def test_errors_that_would_come_again_fail_the_task_at_once_and_keep_their_type(error: Exception) -> None:
+    with pytest.raises(type(error), match=re.escape(str(error))) as raised, final_failures():
+        raise error
+    assert isinstance(raised.value, AirflowFailException)
+    assert vars(raised.value) == vars(error)
+    assert raised.value.__suppress_context__
+
+
+def test_a_busy_portal_lets_airflow_retry(sandbox: Any) -> None:
+    sandbox.set_faults(throttle=1.0)
+    hook = Bitrix24Hook()
+    hook.retries = Retries(times=2, first=0.01)
+    with pytest.raises(RetryLater, match="QUERY_LIMIT_EXCEEDED: Too many requests") as raised:
+        hook.call("profile")
+    assert not isinstance(raised.value, AirflowFailException)
+    assert hook.portal.manners.meter.requests == 3

@@ -1,0 +1,276 @@
+"""Plan and apply: what may not run is refused before the first write, and what stopped goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused, RetryLater
+from airflow_bitrix.operators.link_plans import (
+    Bitrix24ApplyLinkPlanOperator,
+    Bitrix24PlanLinkCleanupOperator,
+)
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    sandbox = make_sandbox(leads=500, contacts=300, plan="self_hosted", code="abcdef123456")
+    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
+    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
+    return sandbox
+
+
+def plan(folder: Path, **arguments: Any) -> Any:
+    fields = {"rules": ["release_repeat_leads"], "artifacts_path": str(folder), **arguments}
+    return Bitrix24PlanLinkCleanupOperator(task_id="plan", **fields).execute({})
+
+
+def apply(folder: Path, made: Any, **arguments: Any) -> Any:
+    fields = {"plan": made, "is_dry_run": False, "artifacts_path": str(folder), **arguments}
+    return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
+
+
+def test_plan_and_apply_tell_the_figures(sandbox: Any, tmp_path: Path) -> None:
+    truth = sandbox.truth()["expected"]["release_repeat_leads"]
+    made = plan(tmp_path)
+    assert made["changes"] == len(truth["released"])
+    assert made["left_out"] == {
+        "converted": len(truth["converted"]),
+        "held by a company": len(truth["held_by_company"]),
+    }
+    dry = apply(tmp_path, made, is_dry_run=True)
+    assert dry["counts"]["skipped"] == made["changes"]
+    assert sandbox.stats()["writes"] == 0
+    done = apply(tmp_path, made)
+    assert done["counts"] == {
+        "applied": made["changes"],
+        "already": 0,
+        "drift": 0,
+        "failed": 0,
+        "skipped": 0,
+    }
+    assert done["complete"]
+    assert Path(done["report"]).read_text().startswith("<!doctype html>")
+
+
+def edit_part(folder: Path) -> None:
+    part = folder / "plan" / "part-00000.jsonl"
+    part.write_text(part.read_text().replace('"after":[]', '"after":[[1,10,true,0]]', 1))
+
+
+def cut_part(folder: Path) -> None:
+    part = folder / "plan" / "part-00000.jsonl"
+    part.write_text("".join(part.read_text().splitlines(keepends=True)[:-1]))
+
+
+def edit_guard(folder: Path) -> None:
+    manifest = folder / "plan" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"max_changes": null', '"max_changes": 9'))
+
+
+def make_another(folder: Path) -> None:
+    plan(folder, max_changes=10**6)
+
+
+def remove_plan(folder: Path) -> None:
+    (folder / "plan" / "manifest.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("meddle", "said"),
+    [
+        (edit_part, "part-00000.jsonl .* was edited"),
+        (cut_part, "part-00000.jsonl .* was edited"),
+        (edit_guard, "manifest .* was edited"),
+        (make_another, "is not the one with hash"),
+        (remove_plan, "there is no plan"),
+    ],
+)
+def test_a_plan_that_is_not_the_one_that_was_made_is_refused(
+    meddle: Any, said: str, sandbox: Any, tmp_path: Path
+) -> None:
+    made = plan(tmp_path)
+    meddle(tmp_path)
+    sandbox.reset_stats()
+    with pytest.raises(PlanRefused, match=said) as refused:
+        apply(tmp_path, made)
+    assert isinstance(refused.value, AirflowFailException)
+    assert sandbox.stats()["admitted"] == 0
+
+
+def test_a_plan_for_another_portal_is_refused(
+    sandbox: Any, make_sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(tmp_path)
+    other = make_sandbox(leads=500, contacts=300, plan="self_hosted")
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps({"conn_type": "bitrix24", "password": other.webhook_url})
+    )
+    with pytest.raises(
+        PlanRefused, match=f"is for {sandbox.base_url}, the connection leads to {other.base_url}"
+    ):
+        apply(tmp_path, made)
+    assert other.stats()["admitted"] == 0
+
+
+def test_a_plan_with_more_changes_than_allowed_is_made_but_not_applied(sandbox: Any, tmp_path: Path) -> None:
+    made = plan(tmp_path, max_changes=5)
+    assert made["changes"] > 5
+    assert apply(tmp_path, made, is_dry_run=True)["counts"]["skipped"] == made["changes"]
+    sandbox.reset_stats()
+    with pytest.raises(PlanRefused, match=rf"it has {made['changes']} changes, and max_changes allows 5"):
+        apply(tmp_path, made)
+    assert sandbox.stats()["admitted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"rules": []}, "rules"),
+        ({"rules": "release_repeat_leads"}, "rules"),
+        ({"rules": ["nonsense"]}, "rules"),
+        ({"rules": None}, "rules"),
+        ({"kind": "contact"}, "kind"),
+        ({"kind": "deal"}, "rules"),
+        ({"stages": "NEW"}, "stages"),
+        ({"stages": [1]}, "stages"),
+        ({"older_than_days": -1}, "older_than_days"),
+        ({"older_than_days": "soon"}, "older_than_days"),
+        ({"max_changes": -5}, "max_changes"),
+        ({"max_changes": 1.5}, "max_changes"),
+        ({"filter": "id>5"}, "filter"),
+        ({"filter": {"=isReturnCustomer": "N"}}, "filter"),
+        ({"filter": {"@stageId": ["NEW"]}, "stages": ["JUNK"]}, "filter"),
+    ],
+)
+def test_a_plan_s_parameter_that_cannot_be_right_is_refused_by_name(
+    arguments: dict[str, Any], argument: str, sandbox: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: ") as refused:
+        plan(tmp_path, **arguments)
+    assert isinstance(refused.value, AirflowFailException)
+    assert sandbox.stats()["admitted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"is_dry_run": "no"}, "is_dry_run"),
+        ({"is_dry_run": None}, "is_dry_run"),
+        ({"max_failed": -1}, "max_failed"),
+        ({"plan": None}, "plan"),
+        ({"plan": {"hash": "x"}}, "plan"),
+        ({"plan": "/some/folder"}, "plan_hash"),
+        ({"plan_hash": "another"}, "plan_hash"),
+    ],
+)
+def test_an_apply_s_parameter_that_cannot_be_right_is_refused_by_name(
+    arguments: dict[str, Any], argument: str, sandbox: Any, tmp_path: Path
+) -> None:
+    made = plan(tmp_path)
+    sandbox.reset_stats()
+    with pytest.raises(InvalidInput, match=rf"^{argument}: "):
+        apply(tmp_path, made, **arguments)
+    assert sandbox.stats()["admitted"] == 0
+
+
+def test_a_scan_that_the_portal_ends_leaves_no_plan_behind(sandbox: Any, tmp_path: Path) -> None:
+    plan(tmp_path)
+    sandbox.set_switches(scope=["user"])
+    with pytest.raises(Bitrix24Error, match="lacks the scope"):
+        plan(tmp_path)
+    assert not (tmp_path / "plan" / "manifest.json").exists()
+
+
+def test_more_failures_than_allowed_fail_the_task_and_a_retry_finishes_it(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    made = plan(tmp_path)
+    sandbox.set_faults(
+        seed=4,
+        command=0.1,
+        only_methods=["crm.lead.update"],
+        command_error={"error": "", "error_description": "Locked"},
+    )
+    with pytest.raises(
+        AirflowException, match=rf"of {made['changes']} changes failed \(max_failed is 3\)"
+    ) as raised:
+        apply(tmp_path, made, max_failed=3)
+    assert not isinstance(raised.value, AirflowFailException)
+    assert "Locked" in (tmp_path / "failed.csv").read_text()
+    assert "Locked" in (tmp_path / "report.html").read_text()
+    sandbox.clear_faults()
+    sandbox.reset_stats()
+    done = apply(tmp_path, made, max_failed=3)
+    assert done["counts"]["applied"] == made["changes"]
+    assert 0 < sandbox.stats()["writes"] < made["changes"] / 4
+
+
+def test_an_apply_that_ends_early_still_writes_its_report(
+    sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(tmp_path)
+    sandbox.set_faults(html=1.0)
+    quick = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
+    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(quick))
+    operator = Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", plan=made, is_dry_run=False, artifacts_path=str(tmp_path)
+    )
+    operator.hook.retries = type(operator.hook.retries)(times=1, first=0.01)
+    with pytest.raises(RetryLater, match="HTTP status 502"):
+        operator.execute({})
+    page = (tmp_path / "report.html").read_text()
+    assert "Not finished" in page
+
+
+APPLY = """
+import sys
+from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator as Apply
+folder, digest = sys.argv[1:]
+Apply(task_id="apply", plan=folder + "/plan", plan_hash=digest, is_dry_run=False, artifacts_path=folder).execute({})
+"""
+
+
+def test_a_killed_apply_goes_on_where_it_was_and_counts_nothing_twice(
+    sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url}
+    slow = {**found, "extra": {"plan": "self_hosted", "in_flight": 1}}
+    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(slow))
+    made = plan(tmp_path)
+    before = sandbox.links("lead")
+    sandbox.reset_stats()
+    sandbox.set_faults(slow=1.0, slow_seconds=0.15)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", APPLY, str(tmp_path), made["hash"]], env=os.environ.copy()
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while sandbox.stats()["writes"] < 100 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+    written = sandbox.stats()["commands_in_batches"]["crm.lead.update"]
+    assert 0 < written < made["changes"]
+    sandbox.clear_faults()
+
+    done = apply(tmp_path, made)
+    assert done["counts"]["applied"] == made["changes"]
+    assert sandbox.stats()["commands_in_batches"]["crm.lead.update"] == made["changes"]
+    lines = (tmp_path / "journal" / "part-00000.jsonl").read_text().splitlines()
+    finals = Counter(line["owner"] for line in map(json.loads, lines) if "owner" in line)
+    assert set(finals.values()) == {1}
+    after = sandbox.links("lead")
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    assert {int(lead) for lead in before if before[lead] != after[lead]} == set(released)

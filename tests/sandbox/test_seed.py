@@ -1,0 +1,160 @@
+"""The made-up records are repeatable, and the truth about them is what the records say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from airflow_bitrix.sandbox.clock import Clock
+from airflow_bitrix.sandbox.seed import NOW, SPAN, seeded
+from airflow_bitrix.sandbox.server import Sandbox
+from airflow_bitrix.sandbox.truth import truth_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_bitrix.sandbox.schema import Kind
+    from airflow_bitrix.sandbox.state import State
+
+
+def _state(leads: int = 300, deals: int = 300, contacts: int = 250, seed: int = 7) -> State:
+    return seeded(leads=leads, deals=deals, contacts=contacts, seed=seed, clock=Clock(time=lambda: 0.0))
+
+
+def _content(state: State, kind: Kind) -> list[Any]:
+    return [(row, state.links(kind, row_id)) for row_id, row in state.tables[kind].rows.items()]
+
+
+@pytest.mark.parametrize("kind", ["lead", "deal", "contact"])
+def test_the_same_seed_makes_the_same_records(kind: Kind) -> None:
+    assert _content(_state(), kind) == _content(_state(), kind)
+    assert _content(_state(), kind) != _content(_state(seed=8), kind)
+
+
+def test_more_leads_do_not_change_the_contacts() -> None:
+    assert _content(_state(leads=5), "contact") == _content(_state(leads=500), "contact")
+
+
+def test_ids_are_dense_and_dates_rise_with_them() -> None:
+    state = _state()
+    for kind, table in state.tables.items():
+        assert list(table.rows) == table.ids == list(range(1, len(table.ids) + 1)), kind
+        created = [row["DATE_CREATE"] for row in table.rows.values()]
+        assert created == sorted(created)
+        assert created[0] >= NOW - SPAN
+        assert max(row["DATE_MODIFY"] for row in table.rows.values()) <= NOW
+
+
+def test_a_new_contact_never_brings_a_dangling_link_to_life() -> None:
+    state = _state()
+    assert state.add("contact", {}) not in truth_of(state)["contacts"]["gone"]
+
+
+def test_the_standard_portal_has_plenty_of_every_case() -> None:
+    truth = truth_of(_state(leads=2000, deals=2000, contacts=3000))
+    counts = {f"{kind} {case}": len(ids) for kind in ("leads", "deals") for case, ids in truth[kind].items()}
+    assert 500 <= counts["leads repeat_free"] <= 700
+    assert min(counts.values()) >= 20
+    repeats = [case for case in truth["leads"] if case.startswith("repeat")]
+    assert sum(len(truth["leads"][case]) for case in repeats) > 2000 / 3
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 9, 25])
+@pytest.mark.parametrize("contacts", [0, 1, 2, 30])
+def test_small_portals_can_be_made(count: int, contacts: int) -> None:
+    state = _state(leads=count, deals=count, contacts=contacts)
+    assert [len(table.ids) for table in state.tables.values()] == [count, count, contacts]
+    cases = truth_of(state)["leads"]
+    if count == 25 and contacts == 30:
+        assert all(cases.values())
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Sandbox]:
+    with Sandbox(leads=400, deals=400, contacts=300, plan="self_hosted") as sandbox:
+        yield sandbox
+
+
+def _control(sandbox: Sandbox, name: str) -> Any:
+    return requests.get(f"{sandbox.base_url}/__sandbox/{name}", timeout=10).json()
+
+
+def _all(sandbox: Sandbox, method: str, select: list[str]) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    while True:
+        last = rows[-1]["ID"] if rows else 0
+        params = {"order": {"ID": "ASC"}, "filter": {">ID": last}, "select": select, "start": -1}
+        page = requests.post(sandbox.webhook_url + method, json=params, timeout=10).json()["result"]
+        rows += page
+        if len(page) < 50:
+            return rows
+
+
+def _link_cases(
+    owners: dict[str, Any], known: set[int], person: dict[int, frozenset[int]]
+) -> dict[str, list[int]]:
+    cases: dict[str, list[int]] = {"dangling": [], "no_primary": [], "scalar_at_odds": [], "same_person": []}
+    for owner_id, owner in owners.items():
+        ids = {contact for contact, *_ in owner["links"]}
+        primary = [contact for contact, _, mark, _ in owner["links"] if mark == "Y"]
+        found = {
+            "dangling": not ids <= known,
+            "no_primary": bool(ids) and not primary,
+            "scalar_at_odds": (bool(primary) or not ids)
+            and owner["contact_id"] != min(primary, default=None),
+            "same_person": any((person.get(one, frozenset()) - {one}) & ids for one in ids),
+        }
+        for case, true in found.items():
+            cases[case] += [int(owner_id)] * true
+    return cases
+
+
+def test_the_truth_is_what_can_be_seen_from_outside(served: Sandbox) -> None:
+    truth = _control(served, "truth")
+    leads, deals = (_control(served, f"links?kind={kind}") for kind in ("lead", "deal"))
+    contacts = _all(served, "crm.contact.list", ["ID", "PHONE"])
+    known = {int(row["ID"]) for row in contacts}
+    phones = defaultdict(set)
+    for row in contacts:
+        phones["".join(filter(str.isdigit, row["PHONE"][0]["VALUE"]))].add(int(row["ID"]))
+    person = {one: frozenset(same) for same in phones.values() if len(same) > 1 for one in same}
+
+    for name, owners in (("leads", leads), ("deals", deals)):
+        found = _link_cases(owners, known, person)
+        assert {case: truth[name][case] for case in found} == found
+
+    of_lead = {row["ID"]: row["LEAD_ID"] for row in _all(served, "crm.deal.list", ["ID", "LEAD_ID"])}
+    missing = [
+        int(deal_id)
+        for deal_id, deal in deals.items()
+        if of_lead[deal_id]
+        and {one for one, *_ in leads[of_lead[deal_id]]["links"]} - {one for one, *_ in deal["links"]}
+    ]
+    assert truth["deals"]["missing_lead_contacts"] == missing
+    assert truth["contacts"]["same_person"] == sorted(sorted(same) for same in set(person.values()))
+
+
+def test_the_expected_ends_follow_from_flag_company_and_stage(served: Sandbox) -> None:
+    truth = served.truth()
+    ends: dict[str, list[int]] = {"released": [], "held_by_company": [], "converted": []}
+    for lead_id, lead in served.links("lead").items():
+        if lead["is_return_customer"] == "Y":
+            held = "held_by_company" if lead["company_id"] else "released"
+            ends["converted" if lead["stage_semantic"] == "S" else held].append(int(lead_id))
+    assert truth["expected"]["release_repeat_leads"] == ends
+    assert ends["released"] == sorted(truth["leads"]["repeat_free"] + truth["leads"]["repeat_flag_only"])
+    assert ends["held_by_company"] == truth["leads"]["repeat_company"]
+    assert set(truth["leads"]["dangling"]) & set(ends["released"])
+
+
+def test_the_truth_stays_what_was_seeded() -> None:
+    with Sandbox(leads=30, contacts=40, plan="self_hosted") as sandbox:
+        before = _control(sandbox, "truth")
+        lead = before["expected"]["release_repeat_leads"]["released"][0]
+        params = {"id": lead, "fields": {"CONTACT_IDS": []}}
+        requests.post(sandbox.webhook_url + "crm.lead.update", json=params, timeout=10)
+        assert sandbox.links("lead")[str(lead)]["is_return_customer"] == "N"
+        assert _control(sandbox, "truth") == before == sandbox.truth()
