@@ -97,7 +97,7 @@ class PlanWriter:
         (folder / MANIFEST).unlink(missing_ok=True)
         for old in folder.glob("part-*.jsonl"):
             old.unlink()
-        self._reasons = (folder / "left_out.csv").open("w", newline="")
+        self._reasons = (folder / "left_out.csv").open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._reasons)
         self._rows.writerow(["owner_id", "why", "reason"])
 
@@ -118,7 +118,7 @@ class PlanWriter:
         if self._open is None or self._parts[-1]["changes"] == PART_CHANGES:
             self._close_part()
             self._parts.append({"name": part_name(len(self._parts)), "changes": 0})
-            self._open = (self._folder / self._parts[-1]["name"]).open("w")
+            self._open = (self._folder / self._parts[-1]["name"]).open("w", encoding="utf-8")
             self._digest = hashlib.sha256()
         line = json.dumps(change.as_json(), separators=(",", ":")) + "\n"
         self._open.write(line)
@@ -141,7 +141,7 @@ class PlanWriter:
         counts = {"read": read, "changes": changes, "left_out": dict(sorted(self._left_out.items()))}
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
         body = {**manifest.as_json(), "hash": manifest.hash}
-        (self._folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n")
+        (self._folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
         return manifest
 
     def _close_part(self) -> None:
@@ -162,15 +162,14 @@ def read_manifest(folder: Path) -> Manifest:
     :raises PlanRefused: There is no plan, it is of another format, or it was edited.
     """
     try:
-        body = json.loads((folder / MANIFEST).read_text())
+        body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        given = body.get("format")
     except FileNotFoundError:
         raise PlanRefused(f"there is no plan in {folder}") from None
-    except ValueError:
+    except (AttributeError, ValueError, RecursionError):
         raise PlanRefused(f"the manifest of the plan in {folder} is damaged or was edited") from None
-    if body.get("format") != FORMAT:
-        raise PlanRefused(
-            f"the plan in {folder} has format {body.get('format')!r}, this version reads {FORMAT}"
-        )
+    if given != FORMAT:
+        raise PlanRefused(f"the plan in {folder} has format {given!r}, this version reads {FORMAT}")
     try:
         manifest = Manifest(
             kind=owner_kind(body["kind"]),
@@ -181,9 +180,10 @@ def read_manifest(folder: Path) -> Manifest:
             guards=Guards(**body["guards"]),
             parts=tuple(body["parts"]),
         )
-    except (KeyError, TypeError, ValueError):
-        raise PlanRefused(f"the manifest of the plan in {folder} is damaged or was edited") from None
-    if manifest.hash != body.get("hash"):
+        is_whole = manifest.hash == body["hash"]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        is_whole = False
+    if not is_whole:
         raise PlanRefused(f"the manifest of the plan in {folder} does not match its hash: it was edited")
     return manifest
 
@@ -209,7 +209,7 @@ def check_parts(folder: Path, manifest: Manifest) -> None:
 
 def read_changes(folder: Path, manifest: Manifest, part: int) -> Iterator[Change]:
     """Give the changes of one part, one after the other."""
-    with (folder / manifest.parts[part]["name"]).open() as lines:
+    with (folder / manifest.parts[part]["name"]).open(encoding="utf-8") as lines:
         for line in lines:
             yield Change.from_json(manifest.kind, json.loads(line))
 
@@ -243,11 +243,11 @@ class JournalPart:
     """
 
     def __init__(self, path: Path, *, plan_hash: str, dry_run: bool) -> None:
-        new = not path.exists()
-        if not new:
+        exists = path.exists()
+        if exists:
             _drop_torn_line(path)
-        self._file = path.open("a")
-        if new:
+        self._file = path.open("a", encoding="utf-8")
+        if not exists or not _header(path):
             self._write([{"journal": FORMAT, "plan": plan_hash, "dry_run": dry_run}])
 
     def __enter__(self) -> Self:
@@ -271,7 +271,8 @@ class JournalPart:
 
     def _write(self, lines: Iterable[dict[str, Any]]) -> None:
         for line in lines:
-            self._file.write(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n")
+            # Plain ASCII: nothing that a portal may say, and no setting of a worker, can make it unwritable.
+            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
     def _safe(self) -> None:
         self._file.flush()
@@ -297,11 +298,18 @@ def journal_folder(run_folder: Path, plan_hash: str) -> Path:
     The journal holds what is needed to take an apply back, so none is ever overwritten.
     """
     folder = run_folder / "journal"
-    found = next((_header(path).get("plan") for path in _journal_parts(folder)), plan_hash)
-    if found != plan_hash:
-        folder.rename(run_folder / f"journal-{str(found)[:12]}")
+    headers = (_header(path).get("plan") for path in _journal_parts(folder))
+    found = next((owner for owner in headers if owner), None)
+    if found not in (None, plan_hash):
+        folder.rename(_aside(run_folder, str(found)))
+    if not folder.exists() and _aside(run_folder, plan_hash).exists():
+        _aside(run_folder, plan_hash).rename(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _aside(run_folder: Path, plan_hash: str) -> Path:
+    return run_folder / f"journal-{plan_hash[:12]}"
 
 
 def _journal_parts(folder: Path) -> list[Path]:
@@ -309,7 +317,7 @@ def _journal_parts(folder: Path) -> list[Path]:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    with path.open() as lines:
+    with path.open(encoding="utf-8") as lines:
         return next(_json_lines(lines), {})
 
 
@@ -325,7 +333,7 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
     ledger = Ledger()
     if not path.exists():
         return ledger
-    with path.open() as lines:
+    with path.open(encoding="utf-8") as lines:
         for line in _json_lines(lines):
             if "writing" in line:
                 ledger.writing.update(line["writing"])
@@ -359,16 +367,22 @@ def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> 
     :return: Number of rows.
     """
     rows = 0
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["owner", "owner_id", "outcome", "reason", "address"])
         for outcome in outcomes:
             if outcome.outcome in ("failed", "drift"):
                 owner = outcome.owner
                 address = owner_address(portal, owner)
-                writer.writerow([owner.kind, owner.id, outcome.outcome, outcome.reason, address])
+                writer.writerow([owner.kind, owner.id, outcome.outcome, _cell(outcome.reason), address])
                 rows += 1
     return rows
+
+
+def _cell(text: str) -> str:
+    text = text.encode(errors="replace").decode()
+    # A spreadsheet would carry out a cell that begins like a formula, and the portal's words are not ours.
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def owner_address(portal: str, owner: Owner) -> str:

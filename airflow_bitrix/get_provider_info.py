@@ -59,8 +59,9 @@ def get_provider_info() -> dict[str, Any]:
                 "options": {
                     "artifacts_path": {
                         "description": (
-                            "Folder for plans, journals and reports, one sub-folder per DAG run: a path or an object "
-                            "storage address that all workers reach. Empty: bitrix24 in AIRFLOW_HOME."
+                            "Folder for plans, journals and reports, one sub-folder per DAG run: a path, or "
+                            "an object storage address that all workers reach. Empty: the folder "
+                            "bitrix24 in AIRFLOW_HOME."
                         ),
                         "version_added": "0.1.0",
                         "type": "string",

@@ -52,8 +52,8 @@ def check_start(links: list[dict[str, Any]], contact_id: int) -> None:
     odd = [link for link in links if link["SORT"] <= 0 or link["ROLE_ID"]]
     if odd or (links and [link["IS_PRIMARY"] for link in links].count("Y") != 1):
         raise ValueError(
-            f"{links} cannot be brought back exactly; accepted: a record whose links all have a SORT above 0, "
-            "no ROLE_ID, and one primary among them"
+            f"{links} cannot be brought back exactly; accepted: a record whose links all have a SORT above "
+            "0, no ROLE_ID, and one primary among them"
         )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import whole_number
 
 _CODE = re.compile(r"[A-Za-z0-9_-]+")
 _WEBHOOK_PATH = re.compile(r"/rest/(?P<user>[^/]+)/(?P<code>[^/]+)(?:/[^/]*)?/?")
@@ -64,7 +65,10 @@ def webhook(*, host: str | None, login: str | None, password: str | None, port: 
 
 
 def _pasted(host: str, login: str, password: str, port: int | None) -> Webhook:
-    parts = urlsplit(password)
+    try:
+        parts = urlsplit(password)
+    except ValueError:
+        parts = urlsplit("")
     path = _WEBHOOK_PATH.fullmatch(parts.path)
     if not parts.scheme or not path or not _CODE.fullmatch(path["code"]) or parts.query or parts.fragment:
         raise InvalidInput("password", "***", _ACCEPTED_CODE)
@@ -74,17 +78,35 @@ def _pasted(host: str, login: str, password: str, port: int | None) -> Webhook:
         path["code"],
     )
     if host and portal_address(host, port) != pasted.portal:
-        raise InvalidInput("host", host, f"the portal of the pasted webhook, {pasted.portal!r}, or nothing")
+        raise InvalidInput(
+            "host", _shown_host(host), f"the portal of the pasted webhook, {pasted.portal!r}, or nothing"
+        )
     if login and login != pasted.user_id:
-        raise InvalidInput("login", login, f"the user of the pasted webhook, {pasted.user_id!r}, or nothing")
+        raise InvalidInput(
+            "login", _shown_user(login), f"the user of the pasted webhook, {pasted.user_id!r}, or nothing"
+        )
     return pasted
 
 
+_ACCEPTED_USER = "the number of the webhook's user, as in /rest/<user id>/<code>/"
+
+
 def _user(argument: str, text: str) -> str:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        shown = text if argument == "login" else "***"
-        raise InvalidInput(argument, shown, "the number of the webhook's user, as in /rest/<user id>/<code>/")
+    if not whole_number(text):
+        raise InvalidInput(argument, _shown_user(text) if argument == "login" else "***", _ACCEPTED_USER)
     return text
+
+
+# People paste what the portal shows them into the first field they see: what is no plain name or number may
+# be the secret.
+
+
+def _shown_user(text: str) -> str:
+    return text if not text or text.isdigit() else "***"
+
+
+def _shown_host(host: str) -> str:
+    return "***" if re.search(r"[@?#%]|/rest", host) else host
 
 
 def portal_address(host: str, port: int | None = None) -> str:
@@ -92,13 +114,11 @@ def portal_address(host: str, port: int | None = None) -> str:
 
     :raises InvalidInput: A path, a login or a query in it, no name, or plain http to another machine.
     """
-    # Whoever pasted the webhook here must not find its secret in a log.
-    shown = "…/rest/***" if "/rest/" in host else host
-    parts = urlsplit(host if "://" in host else f"https://{host}")
     try:
+        parts = urlsplit(host if "://" in host else f"https://{host}")
         name, own_port = parts.hostname, parts.port
     except ValueError:
-        raise InvalidInput("host", shown, _ACCEPTED_HOST) from None
+        name = None
     if (
         not name
         or parts.scheme not in ("http", "https")
@@ -110,12 +130,14 @@ def portal_address(host: str, port: int | None = None) -> str:
         or not re.fullmatch(r"[A-Za-z0-9._:-]+", name)
         or (own_port and port and own_port != port)
     ):
-        raise InvalidInput("host", shown, _ACCEPTED_HOST)
+        raise InvalidInput("host", _shown_host(host), _ACCEPTED_HOST)
     if parts.scheme == "http" and not is_loopback(name):
-        raise InvalidInput("host", shown, _ACCEPTED_HOST)
+        raise InvalidInput("host", _shown_host(host), _ACCEPTED_HOST)
     bare = f"[{name}]" if ":" in name else name
     number = own_port or port
-    return f"{parts.scheme}://{bare}" + (f":{number}" if number else "")
+    # The port that goes without saying: a portal has one address, and one allowance.
+    said = number and number != {"https": 443, "http": 80}[parts.scheme]
+    return f"{parts.scheme}://{bare}" + (f":{number}" if said else "")
 
 
 def is_loopback(name: str) -> bool:

@@ -7,6 +7,7 @@ sent faithfully is refused, because the portal would read it as something else.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,14 @@ from airflow_bitrix.client.wire import (
     fault_of,
     may_repeat,
 )
-from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, OutcomeUnknown, PortalAnswer
+from airflow_bitrix.core.errors import (
+    AuthFailed,
+    Bitrix24Error,
+    InvalidInput,
+    OutcomeUnknown,
+    PortalAnswer,
+    RetryLater,
+)
 
 MOST_COMMANDS = 50
 """Commands that the portal carries out in one batch."""
@@ -61,19 +69,26 @@ class CommandOutcome:
         return self.answer.result
 
 
-def batch_flow(calls: Sequence[Call], manners: Manners, *, repeat: bool = True) -> Flow[list[CommandOutcome]]:
+def batch_flow(
+    calls: Sequence[Call],
+    manners: Manners,
+    *,
+    commands: Sequence[str] | None = None,
+    repeat: bool = True,
+) -> Flow[list[CommandOutcome]]:
     """Run at most 50 calls as one batch.
 
-    :param calls: The commands, carried out by the portal in this order.
+    :param calls: What to call, carried out by the portal in this order.
+    :param commands: What :func:`command_of` made of each call, where that is done already.
     :param repeat: Whether what failed for a passing reason is sent again: a command alone, an unanswered
         batch as a whole. With ``False`` a caller looks for itself what was carried out.
     :return: One outcome for each call, in the order of ``calls``.
-    :raises InvalidInput: More than 50 calls, or one that a batch cannot express.
-    :raises RetryLater: The portal took no batch at all; nothing of it is known to be done.
+    :raises InvalidInput: More than 50 calls, or one that a batch cannot express; nothing was sent.
+    :raises Bitrix24Error: The portal took no batch at all; nothing of it is known to be done.
     """
     if len(calls) > MOST_COMMANDS:
         raise InvalidInput("calls", len(calls), f"at most {MOST_COMMANDS} commands in one batch")
-    commands = [_command(call) for call in calls]
+    commands = [command_of(call) for call in calls] if commands is None else commands
     outcomes: dict[int, CommandOutcome] = {}
     waiting = list(range(len(calls)))
     repeats = 0
@@ -83,9 +98,12 @@ def batch_flow(calls: Sequence[Call], manners: Manners, *, repeat: bool = True) 
         try:
             answer = yield from call_flow(batch, manners, repeatable=repeatable)
         except OutcomeUnknown as error:
-            fault = Fault(FaultKind.BROKEN, error.answer)
-            outcomes |= {index: CommandOutcome(calls[index], fault=fault) for index in waiting}
+            outcomes |= {index: failed(calls[index], error) for index in waiting}
             break
+        except Bitrix24Error:
+            if not outcomes:
+                raise
+            break  # what was carried out is told; the rest keeps the reason that it had
         got = {index: _outcome(f"c{index}", calls[index], answer.result) for index in waiting}
         outcomes |= got
         waiting = [index for index, outcome in got.items() if repeat and _passing(outcome)]
@@ -96,6 +114,12 @@ def batch_flow(calls: Sequence[Call], manners: Manners, *, repeat: bool = True) 
             manners.meter.repeats += 1
             yield Wait(manners.retries.delay(repeats, manners.luck()))
     return [outcomes[index] for index in range(len(calls))]
+
+
+def failed(call: Call, error: Bitrix24Error) -> CommandOutcome:
+    """Give the outcome of a command whose batch came to nothing."""
+    kinds = {AuthFailed: FaultKind.AUTH, OutcomeUnknown: FaultKind.BROKEN, RetryLater: FaultKind.UNREACHABLE}
+    return CommandOutcome(call, fault=Fault(kinds.get(type(error), FaultKind.REJECTED), error.answer))
 
 
 def _passing(outcome: CommandOutcome) -> bool:
@@ -137,10 +161,18 @@ def _as_map(value: object) -> Mapping[str, Any]:
     return {}
 
 
-def _command(call: Call) -> str:
+def command_of(call: Call) -> str:
+    """Write a call as a command: ``method?name=value&…``, percent-encoded.
+
+    :raises InvalidInput: A value that a query string cannot express.
+    """
     pairs: list[str] = []
-    for name, value in call.params.items():
-        _flatten(pairs, call, quote_plus(str(name)), value)
+    try:
+        for name, value in call.params.items():
+            _flatten(pairs, call, _quoted(call, str(name)), value)
+    except UnicodeEncodeError:
+        # Half of a pair of surrogates is no text that could be sent.
+        raise InvalidInput(f"params of {call}", call.params, "text that can be written as UTF-8") from None
     if len(pairs) > MOST_VALUES:
         accepted = f"at most {MOST_VALUES} values in a batched command; make it a call of its own"
         raise InvalidInput(f"params of {call}", f"{len(pairs)} values", accepted)
@@ -150,21 +182,26 @@ def _command(call: Call) -> str:
 _REFERENCES = ("$result[", "$next[", "$total[", "$time[", "$error[")
 
 
+def _quoted(call: Call, text: str) -> str:
+    # The portal would put another command's result in the place of a reference.
+    if "$" in text and any(reference in text for reference in _REFERENCES):
+        raise InvalidInput(f"params of {call}", text, "text without references to other commands")
+    return quote_plus(text)
+
+
 def _flatten(pairs: list[str], call: Call, path: str, value: object) -> None:
     if isinstance(value, Mapping) and value:
         for key, item in value.items():
-            _flatten(pairs, call, f"{path}[{quote_plus(str(key))}]", item)
+            _flatten(pairs, call, f"{path}[{_quoted(call, str(key))}]", item)
     elif isinstance(value, (list, tuple)) and value:
         for index, item in enumerate(value):
             _flatten(pairs, call, f"{path}[{index}]", item)
-    elif isinstance(value, bool):
+    elif isinstance(value, (bool, int)):
         pairs.append(f"{path}={int(value)}")
-    elif isinstance(value, (int, float)):
-        pairs.append(f"{path}={value}")
+    elif isinstance(value, float) and math.isfinite(value):
+        pairs.append(f"{path}={quote_plus(str(value))}")
     elif isinstance(value, str):
-        if any(reference in value for reference in _REFERENCES):
-            raise InvalidInput(f"params of {call}", value, "text without references to other commands")
-        pairs.append(f"{path}={quote_plus(value)}")
+        pairs.append(f"{path}={_quoted(call, value)}")
     else:
         accepted = "text, numbers, true, false, and lists or maps that are not empty (use call() for others)"
         raise InvalidInput(f"params of {call}", value, f"in a batch: {accepted}")

@@ -38,6 +38,8 @@ class Listing:
         for key in params:
             if str(key).lower() in ("order", "start"):
                 raise InvalidInput("params", key, "parameters other than order and start: rows come by id")
+            if str(key).lower() in ("filter", "select") and key not in ("filter", "select"):
+                raise InvalidInput("params", key, f"{str(key).lower()!r}, in small letters")
         self.method = method
         self._params = dict(params)
         self.legacy = bool(_LEGACY.fullmatch(method))
@@ -47,6 +49,11 @@ class Listing:
         self._select = list(self._shaped("select", (list, tuple), ()))
         self._after = self.filter.pop(f">{self._id}", 0) if self._by_id else 0
         self._start = 0
+        # Several contacts in a filter join the links before rows are cut to a page, so pages come out short.
+        self._short_pages = any(
+            bare_field(key) == "contactIds" and isinstance(value, (list, tuple))
+            for key, value in self.filter.items()
+        )
         self.done = False
 
     def _shaped(self, name: str, shape: type | tuple[type, ...], default: Any) -> Any:
@@ -105,11 +112,15 @@ class Listing:
             # crm.item.list keeps its rows under "items", others under a name of their own
             lists = [value for value in rows.values() if isinstance(value, list)]
             rows = rows.get("items") if "items" in rows else lists[0] if len(lists) == 1 else None
+        try:
+            last = int(rows[-1][self._id]) if rows and self._by_id else 0
+        except (KeyError, TypeError, ValueError):
+            rows = None
         if not isinstance(rows, list):
             raise Bitrix24Error(f"{self.method}: the portal answered no list of rows", method=self.method)
         if self._by_id:
-            self.done = len(rows) < PAGE
-            self._after = int(rows[-1][self._id]) if rows else self._after
+            self.done = not rows if self._short_pages else len(rows) < PAGE
+            self._after = last or self._after
         else:
             self.done = answer.next is None
             self._start = answer.next or 0

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, batch_flow
+from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, batch_flow, command_of, failed
 from airflow_bitrix.client.flow import AsyncTransport, Manners, Transport, call_flow, drive, drive_async
 from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.wire import Call
+from airflow_bitrix.core.errors import Bitrix24Error
 
 T = TypeVar("T")
 
@@ -22,8 +23,11 @@ def calls_of(calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> list[Call
     return [call if isinstance(call, Call) else Call(*call) for call in calls]
 
 
-def _in_batches(calls: Sequence[Call]) -> list[Sequence[Call]]:
-    return [calls[at : at + MOST_COMMANDS] for at in range(0, len(calls), MOST_COMMANDS)]
+def _in_batches(calls: Sequence[Call]) -> Iterator[tuple[Sequence[Call], Sequence[str]]]:
+    # All commands are written before any is sent: one that cannot be said shall stop them all.
+    commands = [command_of(call) for call in calls]
+    for at in range(0, len(calls), MOST_COMMANDS):
+        yield calls[at : at + MOST_COMMANDS], commands[at : at + MOST_COMMANDS]
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -61,12 +65,24 @@ class Portal:
 
         A failed command does not raise and does not hide the others: look at ``outcome.ok``.
 
+        Once the portal takes no more batches, the calls that are left fail for the same reason.
+
         :raises InvalidInput: A call that a batch cannot express; nothing was sent.
-        :raises RetryLater: The portal took no more batches.
+        :raises Bitrix24Error: The portal took not even the first batch.
         """
         outcomes: Outcomes = []
-        for some in _in_batches(calls_of(calls)):
-            outcomes += drive(batch_flow(some, self.manners), self._send, self.manners)
+        ended: Bitrix24Error | None = None
+        for some, commands in _in_batches(calls_of(calls)):
+            if ended is None:
+                try:
+                    flow = batch_flow(some, self.manners, commands=commands)
+                    outcomes += drive(flow, self._send, self.manners)
+                    continue
+                except Bitrix24Error as error:
+                    if not outcomes:
+                        raise
+                    ended = error
+            outcomes += [failed(call, ended) for call in some]
         return outcomes
 
     def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
@@ -109,13 +125,23 @@ class AsyncPortal:
     async def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
         """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""
         gate = asyncio.Semaphore(self.in_flight)
+        ended: list[Bitrix24Error] = []
 
-        async def one(some: Sequence[Call]) -> Outcomes:
+        async def one(some: Sequence[Call], commands: Sequence[str]) -> Outcomes:
             async with gate:
-                return await self.run_batch(some)
+                if not ended:
+                    try:
+                        flow = batch_flow(some, self.manners, commands=commands)
+                        return await drive_async(flow, self._send, self.manners)
+                    except Bitrix24Error as error:
+                        ended.append(error)
+                return [failed(call, ended[0]) for call in some]
 
-        done = await together([one(some) for some in _in_batches(calls_of(calls))])
-        return [outcome for outcomes in done for outcome in outcomes]
+        done = await together([one(*some) for some in _in_batches(calls_of(calls))])
+        outcomes = [outcome for some in done for outcome in some]
+        if ended and not any(outcome.ok for outcome in outcomes):
+            raise ended[0]
+        return outcomes
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
         """Give every row of a list method, in order of id; see :meth:`Portal.list`."""

@@ -61,7 +61,8 @@ class Progress:
         """Give the line: done, total, rate, requests, waits and time left."""
         rate = self.done / self.seconds if self.seconds else 0.0
         text = f"{self.done:,}" + ("" if self._total is None else f" of {self._total:,}") + f" {self._what}"
-        text += f", {rate:,.0f} a second, {self._meter.requests:,} requests"
+        requests = self._meter.requests
+        text += f", {rate:,.0f} a second, {requests:,} request{'s' * (requests != 1)}"
         if self._meter.waited >= 1:
             text += f", {self._meter.waited:,.0f} s waited for the portal"
         if self._total is not None and rate and self.done < self._total:

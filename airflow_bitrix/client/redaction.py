@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 
-_SLASH = r"(?:/|%2[fF])"
+_SLASH = r"(?:\\?/|%2[fF])"
 _WEBHOOK = re.compile(rf"({_SLASH}rest{_SLASH}(?:api{_SLASH})?\d+{_SLASH})(?:(?!%2[fF])[^/\s?#\"'<>\\)])+")
 
 HTTP_LOGGERS = (

@@ -41,7 +41,8 @@ class Call:
         :raises InvalidInput: ``method`` is no name of a REST method, or ``params`` no map.
         """
         if not isinstance(self.method, str) or not METHOD_NAME.fullmatch(self.method):
-            raise InvalidInput("method", self.method, "the name of a REST method, such as 'profile'")
+            shown = redact(self.method) if isinstance(self.method, str) else self.method
+            raise InvalidInput("method", shown, "the name of a REST method, such as 'profile'")
         if not isinstance(self.params, Mapping):
             raise InvalidInput("params", self.params, "a map of parameter to value")
 
@@ -266,8 +267,8 @@ _BUSY = {
 def _unreadable(reply: Reply) -> Fault:
     text = reply.body.decode(errors="replace")
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    shown = html.unescape(title.group(1)) if title else re.sub(r"<[^>]*>", " ", text)
-    shown = " ".join(redact(shown).split())[:120] or "an empty body"
+    shown = html.unescape(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))
+    shown = " ".join(_words(shown).split())[:120] or "an empty body"
     kind = FaultKind.BROKEN
     if reply.status >= _FIRST_ERROR_STATUS:
         kind = _BY_STATUS.get(reply.status, FaultKind.REJECTED)
