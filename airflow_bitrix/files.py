@@ -208,10 +208,19 @@ def check_parts(folder: Path, manifest: Manifest) -> None:
 
 
 def read_changes(folder: Path, manifest: Manifest, part: int) -> Iterator[Change]:
-    """Give the changes of one part, one after the other."""
-    with (folder / manifest.parts[part]["name"]).open(encoding="utf-8") as lines:
-        for line in lines:
-            yield Change.from_json(manifest.kind, json.loads(line))
+    """Give the changes of one part, one after the other.
+
+    :raises PlanRefused: The part was edited since :func:`check_parts` looked; none of it is given.
+    """
+    about = manifest.parts[part]
+    try:
+        content = (folder / about["name"]).read_bytes()
+    except FileNotFoundError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != about["sha256"]:
+        raise PlanRefused(f"{about['name']} of the plan in {folder} does not match its hash: it was edited")
+    for line in content.splitlines():
+        yield Change.from_json(manifest.kind, json.loads(line))
 
 
 # -- journal -----------------------------------------------------------------------------------------------
@@ -297,19 +306,32 @@ def journal_folder(run_folder: Path, plan_hash: str) -> Path:
 
     The journal holds what is needed to take an apply back, so none is ever overwritten.
     """
-    folder = run_folder / "journal"
-    headers = (_header(path).get("plan") for path in _journal_parts(folder))
-    found = next((owner for owner in headers if owner), None)
+    folder, aside = run_folder / "journal", _aside(run_folder, plan_hash)
+    parts = _journal_parts(folder)
+    found = next((owner for path in parts if (owner := _header(path).get("plan"))), None)
     if found not in (None, plan_hash):
-        folder.rename(_aside(run_folder, str(found)))
-    if not folder.exists() and _aside(run_folder, plan_hash).exists():
-        _aside(run_folder, plan_hash).rename(folder)
+        folder.rename(_free(_aside(run_folder, str(found))))
+    elif found is None and folder.exists() and aside.exists():
+        # A run of another plan died before it wrote its first line: nothing is lost with its empty parts.
+        for path in parts:
+            path.unlink()
+        folder.rmdir()
+    if not folder.exists() and aside.exists():
+        aside.rename(folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _aside(run_folder: Path, plan_hash: str) -> Path:
     return run_folder / f"journal-{plan_hash[:12]}"
+
+
+def _free(path: Path) -> Path:
+    number, name = 1, path.name
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{name}-{number}")
+    return path
 
 
 def _journal_parts(folder: Path) -> list[Path]:

@@ -35,18 +35,9 @@ def test_the_dist_and_the_package_have_names_that_airflow_finds_examples_by() ->
     assert project["name"].replace("-", "_") == "airflow_bitrix"
 
 
-def test_dependencies_have_lower_bounds_only_and_constraints_pin_every_one() -> None:
+def test_dependencies_have_lower_bounds_only() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pins = [
-        line
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if line and not line.startswith("#")
-    ]
-    assert all(line.count("==") == 1 and " " not in line and "/" not in line for line in pins)
-    pinned = {line.split("==")[0].lower() for line in pins}
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-    for requirement in wanted:
-        name, bound, _ = requirement.partition(">=")
+    for requirement in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        _, bound, version = requirement.partition(">=")
         assert bound == ">="
-        assert "<" not in requirement
-        assert name.lower() in pinned
+        assert version.replace(".", "").isdigit()

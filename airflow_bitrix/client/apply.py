@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
 
-from airflow_bitrix.client.batch import CommandOutcome
+from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome
 from airflow_bitrix.client.portal import AsyncPortal, together
 from airflow_bitrix.client.scan import look_calls, states_of
 from airflow_bitrix.client.wire import REPEATABLE, Call, FaultKind
@@ -41,6 +41,9 @@ STRETCH = 2500
 
 TRIES = 4
 """How often one change is written before it counts as failed."""
+
+MOST_LINKS = MOST_VALUES // 3 - 1
+"""Links that one batched ``items.set`` can hold: each takes three values."""
 
 LOOKS = 4
 """How often a look is made before its owners count as failed."""
@@ -174,6 +177,10 @@ class _Run:
                 self._note(task, "applied" if task.written else "already")
             elif stands == "drift":
                 self._note(task, "failed" if task.written else "drift", task.reason or difference)
+            elif len(task.change.after.links) > MOST_LINKS:
+                self._note(
+                    task, "failed", f"more than {MOST_LINKS} links do not fit into a batched items.set"
+                )
             else:
                 task.unsaved = stands == "unsaved"
                 ready.append(task)

@@ -106,7 +106,9 @@ def _shown_user(text: str) -> str:
 
 
 def _shown_host(host: str) -> str:
-    return "***" if re.search(r"[@?#%]|/rest", host) else host
+    if re.search(r"[@?#%]", host):
+        return "***"
+    return re.sub(r"(?<![:/])/[^/].*", "/***", host, flags=re.DOTALL)
 
 
 def portal_address(host: str, port: int | None = None) -> str:

@@ -25,7 +25,6 @@ from airflow_bitrix.client.wire import (
     may_repeat,
 )
 from airflow_bitrix.core.errors import (
-    AuthFailed,
     Bitrix24Error,
     InvalidInput,
     OutcomeUnknown,
@@ -118,8 +117,14 @@ def batch_flow(
 
 def failed(call: Call, error: Bitrix24Error) -> CommandOutcome:
     """Give the outcome of a command whose batch came to nothing."""
-    kinds = {AuthFailed: FaultKind.AUTH, OutcomeUnknown: FaultKind.BROKEN, RetryLater: FaultKind.UNREACHABLE}
-    return CommandOutcome(call, fault=Fault(kinds.get(type(error), FaultKind.REJECTED), error.answer))
+    said = error.answer
+    if isinstance(error, OutcomeUnknown):
+        kind = FaultKind.BROKEN
+    elif isinstance(error, RetryLater) and not said.code and not said.status:
+        kind = FaultKind.UNREACHABLE
+    else:
+        kind = fault_of({"error": said.code, "error_description": said.text}, said.status).kind
+    return CommandOutcome(call, fault=Fault(kind, said))
 
 
 def _passing(outcome: CommandOutcome) -> bool:

@@ -126,22 +126,26 @@ class AsyncPortal:
         """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""
         gate = asyncio.Semaphore(self.in_flight)
         ended: list[Bitrix24Error] = []
+        batches = list(_in_batches(calls_of(calls)))
 
         async def one(some: Sequence[Call], commands: Sequence[str]) -> Outcomes:
             async with gate:
-                if not ended:
-                    try:
-                        flow = batch_flow(some, self.manners, commands=commands)
-                        return await drive_async(flow, self._send, self.manners)
-                    except Bitrix24Error as error:
-                        ended.append(error)
-                return [failed(call, ended[0]) for call in some]
+                if ended:
+                    return [failed(call, ended[0]) for call in some]
+                try:
+                    flow = batch_flow(some, self.manners, commands=commands)
+                    return await drive_async(flow, self._send, self.manners)
+                except Bitrix24Error as error:
+                    ended.append(error)
+                    return [failed(call, error) for call in some]
+                finally:
+                    taken.append(not ended)
 
-        done = await together([one(*some) for some in _in_batches(calls_of(calls))])
-        outcomes = [outcome for some in done for outcome in some]
-        if ended and not any(outcome.ok for outcome in outcomes):
+        taken: list[bool] = []
+        done = await together([one(*batch) for batch in batches])
+        if ended and not any(taken):
             raise ended[0]
-        return outcomes
+        return [outcome for some in done for outcome in some]
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
         """Give every row of a list method, in order of id; see :meth:`Portal.list`."""

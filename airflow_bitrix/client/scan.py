@@ -47,6 +47,10 @@ async def check_filter(portal: AsyncPortal, kind: OwnerKind, wanted: Mapping[str
         raise InvalidInput(
             "filter", wanted, "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
         )
+    for key, value in wanted.items():
+        if bare_field(key) == "contactIds" and isinstance(value, (list, tuple)):
+            # With several, the portal joins links before it cuts a page, and a short page is not the last.
+            raise InvalidInput("filter", {key: value}, "one contact id with contactIds")
     names = list(_filter_fields(wanted))
     if names:
         fields = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})

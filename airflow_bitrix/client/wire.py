@@ -169,11 +169,14 @@ _FIRST_REDIRECT_STATUS = 300
 # whatever reads, and whatever writes a state instead of making a record.
 _REPEATABLE_ENDINGS = (".get", ".list", ".fields", ".update", ".set", ".findbycomm")
 _REPEATABLE = frozenset({"profile", "scope"})
+_DELETES_WHAT_IT_GIVES = "event.offline.get"
 
 
 def may_repeat(call: Call) -> bool:
     """Whether ``call`` may be sent again when its outcome is not known."""
     method = call.method.lower()
+    if method == _DELETES_WHAT_IT_GIVES:
+        return False
     return method in METHODS or method in _REPEATABLE or method.endswith(_REPEATABLE_ENDINGS)
 
 

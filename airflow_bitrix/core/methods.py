@@ -138,9 +138,9 @@ def _item(index: int, item: object) -> dict[str, Any]:
     if "CONTACT_ID" not in item:
         raise InvalidInput(where, item, "a contact id, or a dict with CONTACT_ID")
     row: dict[str, Any] = {"CONTACT_ID": positive_id(f"{where}.CONTACT_ID", item["CONTACT_ID"])}
-    if item.get("SORT") is not None:
+    if "SORT" in item:
         row["SORT"] = _sort(f"{where}.SORT", item["SORT"])
-    if item.get("IS_PRIMARY") is not None:
+    if "IS_PRIMARY" in item:
         row["IS_PRIMARY"] = _flag(f"{where}.IS_PRIMARY", item["IS_PRIMARY"])
     return row
 

@@ -122,6 +122,9 @@ def write_commands(change: Change) -> list[Command]:
     gone = [contact_id for contact_id in before.contact_ids if contact_id not in kept]
     if len(gone) == 1 and _without(before, gone[0]).agrees_with(after):
         return [(methods.name(owner.kind, "delete"), methods.delete(owner.id, gone[0]))]
+    if added := _added(before, after):
+        sort = added.sort or None
+        return [(methods.name(owner.kind, "add"), methods.add(owner.id, added.contact_id, sort))]
     # items.set numbers rows without a sort above 0 by their place, so either all carry one or none does.
     with_sort = all(link.sort for link in after.links)
     rows = [_row(link, with_sort=with_sort) for link in after.links]
@@ -148,6 +151,14 @@ def _without(links: LinkSet, contact_id: int) -> LinkSet:
         first = rest[0]
         rest[0] = ContactLink(first.contact_id, first.sort, is_primary=True, role_id=first.role_id)
     return LinkSet(links.owner, tuple(rest))
+
+
+def _added(before: LinkSet, after: LinkSet) -> ContactLink | None:
+    # What the portal makes of an add: the new link comes last, and is primary only where none was.
+    *rest, last = after.links
+    has_primary = before.primary_id is not None
+    is_add = LinkSet(after.owner, tuple(rest)).agrees_with(before) and last.is_primary != has_primary
+    return last if is_add and (has_primary or not rest) else None
 
 
 def _row(link: ContactLink, *, with_sort: bool) -> dict[str, Any]:

@@ -144,6 +144,8 @@ def test_a_filter_field_that_there_is_not_is_refused_and_names_what_there_is(
         asyncio.run(check({"0": {"logic": "OR", "!nope": 3}}))
     with pytest.raises(InvalidInput, match="filter"):
         asyncio.run(check("stageId=NEW"))
+    with pytest.raises(InvalidInput, match="one contact id"):
+        asyncio.run(check({"@contactIds": [1, 2]}))
 
 
 def test_the_portal_s_own_refusal_of_a_filter_reaches_the_caller(make_sandbox: Any, scanned: Any) -> None:

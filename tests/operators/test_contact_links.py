@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.methods import METHODS
 from airflow_bitrix.operators import contact_links
 from airflow_bitrix.operators.contact_links import Bitrix24MethodOperator, Bitrix24Operator
+from airflow_bitrix.sandbox.server import Sandbox
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "add": {"owner_id": 5, "contact_id": 7, "sort": 30, "is_primary": True},
@@ -76,10 +78,17 @@ def test_each_operator_is_mapped_rendered_and_serialised(method: str) -> None:
     assert [getattr(templated, key) for key in arguments] == ["42"] * len(arguments)
 
 
+@pytest.fixture(scope="module")
+def empty_sandbox() -> Iterator[Sandbox]:
+    with Sandbox(plan="self_hosted") as sandbox:
+        yield sandbox
+
+
 @pytest.fixture
-def portal(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def portal(empty_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A sandbox with contacts 1 to 9, lead 1 and deal 1 linked to contact 1, behind the connection."""
-    sandbox = make_sandbox(plan="self_hosted")
+    sandbox = empty_sandbox
+    sandbox.reset()
     for number in range(1, 10):
         sandbox.state.add("contact", {"NAME": f"Contact {number}"})
     sandbox.state.add("lead", {"TITLE": "Lead", "CONTACT_IDS": [1]})

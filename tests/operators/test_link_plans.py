@@ -237,7 +237,8 @@ APPLY = """
 import sys
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator as Apply
 folder, digest = sys.argv[1:]
-Apply(task_id="apply", plan=folder + "/plan", plan_hash=digest, is_dry_run=False, artifacts_path=folder).execute({})
+plan = {"plan": folder + "/plan", "hash": digest}
+Apply(task_id="apply", plan=plan, is_dry_run=False, artifacts_path=folder).execute({})
 """
 
 

@@ -1,0 +1,77 @@
+# Needs make and Python 3.11 or newer; everything else goes into .venv.
+.DEFAULT_GOAL := help
+.PHONY: help env demo test lint check ui fmt constraints clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PINS := $(VENV)/pins.txt
+WHEELS := $(VENV)/wheels
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+
+# The first of these that is new enough, and not newer than what constraints.txt has wheels for.
+PYTHON ?= $(shell for candidate in python3.11 python3 python3.12 python3.13; do \
+	$$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$candidate && break; done)
+
+# pip leaves compiling to the first import, which must then be able to save what it compiled.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+env: $(INSTALLED) ## make .venv with Airflow and the tools, at the versions in constraints.txt
+
+# Fetching takes longer than installing and is bound by the reading of index pages, so four pips fetch side
+# by side what is not there yet. The last pip installs what constraints.txt should have had, if anything.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: install it, or say PYTHON=/path/to/it"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "Making .venv with $$($(PYTHON) --version)"; \
+		$(PYTHON) -m venv --clear $(VENV) || { echo "$(PYTHON) cannot make it; on Debian: apt install python3-venv"; exit 1; }; }
+	@$(BIN)/python -m pip --disable-pip-version-check freeze --exclude-editable > $(VENV)/had.txt
+	@grep -v '^#' constraints.txt | grep -vxFf $(VENV)/had.txt > $(PINS) || true
+	@echo "Installing $$(grep -c . $(PINS)) packages; all of them take about half a minute"
+	@rm -rf $(WHEELS)
+	@{ { test ! -s $(PINS) || { \
+		xargs -P 4 -n 40 $(PIP) download --no-deps --only-binary :all: --dest $(WHEELS) < $(PINS) \
+		&& $(PIP) install --no-compile --no-deps --no-index --find-links $(WHEELS) --requirement $(PINS); }; } \
+		&& $(PIP) install --no-compile --no-build-isolation --constraint constraints.txt --editable '.[dev]'; } \
+		|| { echo "Not all of them fit here; pip finds what does, in a minute or two"; \
+		$(PIP) install --constraint constraints.txt --editable '.[dev]'; }
+	@rm -rf $(WHEELS)
+	@touch $@
+
+demo: env ## clean up a sandbox portal with a real Airflow, and check the result
+	@$(BIN)/python -m scripts.demo
+
+ui: env ## start Airflow with the sample DAGs and a sandbox portal, until Ctrl-C
+	@$(BIN)/python -m scripts.ui
+
+test: env ## run the tests
+	@$(BIN)/python -m pytest
+
+lint: env ## check format, style, types and the direction of imports
+	@echo "== ruff format" && $(BIN)/ruff format --check .
+	@echo "== ruff check" && $(BIN)/ruff check .
+	@echo "== mypy" && $(BIN)/mypy
+	@echo "== lint-imports" && $(BIN)/lint-imports
+
+check: lint ## all that CI checks: lint, then the tests
+	@echo "== pytest"
+	@$(MAKE) --no-print-directory test
+
+fmt: env ## format the code and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+constraints: ## write constraints.txt anew, with the newest versions that fit together
+	@$(PYTHON) -m venv --clear build/constraints
+	@build/constraints/bin/python -m pip -qq --disable-pip-version-check install --editable '.[dev]' editables
+	@{ grep '^#' constraints.txt; build/constraints/bin/python -m pip freeze --exclude-editable; } > build/constraints.txt
+	@mv build/constraints.txt constraints.txt
+	@rm -rf build/constraints
+
+clean: ## remove .venv and everything that was made here
+	@rm -rf $(VENV) .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

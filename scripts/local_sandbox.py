@@ -1,0 +1,123 @@
+"""The sandbox portal as a process of its own, and what a clean-up should have made of its leads."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import requests
+
+if TYPE_CHECKING:
+    from scripts.processes import Processes
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Owners = dict[str, dict[str, Any]]
+"""What the sandbox tells of all owners of one kind, by id."""
+
+
+class SandboxError(RuntimeError):
+    """The sandbox did not start, or it does not answer."""
+
+
+class LocalSandbox:
+    """A sandbox portal that runs as long as the processes it was started among.
+
+    :param processes: Where to start it.
+    :param leads: Leads to make up; likewise deals and contacts.
+    :param seed: The same seed gives the same portal.
+    :param port: Port on the loopback interface; 0 for a free one.
+    """
+
+    def __init__(
+        self,
+        processes: Processes,
+        *,
+        leads: int = 2000,
+        deals: int = 2000,
+        contacts: int = 3000,
+        seed: int = 7,
+        port: int = 0,
+    ) -> None:
+        self.code = secrets.token_hex(8)
+        self.url = ""
+        self._processes = processes
+        figures = {"port": port, "leads": leads, "deals": deals, "contacts": contacts, "seed": seed}
+        self._options = [text for name, figure in figures.items() for text in (f"--{name}", str(figure))]
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the environment must not see loopback traffic
+
+    def start(self, timeout: float = 60) -> Self:
+        """Start it and wait until it accepts connections."""
+        command = [sys.executable, "-m", "airflow_bitrix.sandbox", *self._options, "--code", self.code]
+        with tempfile.TemporaryFile("w+b") as output:
+            process = self._processes.start(command, output=output, cwd=ROOT, PYTHONUNBUFFERED="1")
+            deadline = time.monotonic() + timeout
+            while True:
+                output.seek(0)
+                said = output.read().decode(errors="replace").replace(self.code, "***")
+                if found := re.search(r"^webhook: (http://\S+?)/rest/", said, re.MULTILINE):
+                    self.url = found[1]
+                    return self
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SandboxError(f"the sandbox did not start; it said:\n{said}")
+                time.sleep(0.05)
+
+    def connection(self) -> dict[str, str]:
+        """Tell the fields of the Airflow connection that leads here."""
+        return {
+            "conn_type": "bitrix24",
+            "description": "The sandbox portal on this machine",
+            "host": self.url,
+            "login": "1",
+            "password": self.code,
+            "extra": '{"plan": "standard"}',
+        }
+
+    def released_leads(self) -> set[str]:
+        """Tell the ids of the leads that a clean-up of repeat leads should release."""
+        truth = self._get("truth")
+        return {str(lead_id) for lead_id in truth["expected"]["release_repeat_leads"]["released"]}
+
+    def owners(self, kind: str) -> Owners:
+        """Tell links, repeat flag and last change of all leads or deals."""
+        found: Owners = self._get("links", kind=kind)
+        return found
+
+    def stats(self) -> dict[str, Any]:
+        """Tell how many requests and writes the portal has seen."""
+        found: dict[str, Any] = self._get("stats")
+        return found
+
+    def _get(self, what: str, **query: str) -> Any:
+        try:
+            response = self._session.get(f"{self.url}/__sandbox/{what}", params=query, timeout=30)
+            response.raise_for_status()
+        except requests.RequestException as error:
+            raise SandboxError(f"the sandbox does not answer: {error}") from error
+        return response.json()
+
+
+def difference(before: Owners, after: Owners, released: set[str]) -> list[str]:
+    """Tell in sentences where leads are not what releasing exactly those leads should have left.
+
+    A released lead has no links and is no repeat lead; its date of change is its own affair.
+    Every other lead is as it was, to the date of its last change.
+    """
+    problems = [f"lead {one} is new or gone" for one in sorted(before.keys() ^ after.keys(), key=int)]
+    for lead_id in sorted(before.keys() & after.keys(), key=int):
+        was, now = before[lead_id], after[lead_id]
+        if lead_id in released:
+            freed: dict[str, Any] = {"links": [], "contact_id": None, "is_return_customer": "N"}
+            was = {**was, **freed, "date_modify": now["date_modify"]}
+        problems += [
+            f"lead {lead_id}: {name} is {now[name]!r}, not {was[name]!r}"
+            for name in was
+            if now[name] != was[name]
+        ]
+    return problems

@@ -1,0 +1,53 @@
+"""``make ui``: Airflow with the sample DAGs and a sandbox portal, to look around in, until Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from scripts.local_airflow import USER, AirflowError, LocalAirflow
+from scripts.local_sandbox import ROOT, LocalSandbox, SandboxError
+from scripts.processes import Processes, clean_environment, free_port, interrupt_on_signals
+from scripts.screen import Screen
+
+
+def show(screen: Screen, processes: Processes) -> None:
+    """Start both, tell where they are, and wait."""
+    screen.step("Sandbox portal with made-up leads, deals and contacts")
+    sandbox = LocalSandbox(processes, port=free_port(8900)).start()
+    screen.done()
+    screen.step("Apache Airflow")
+    airflow = LocalAirflow(
+        processes, home=ROOT / ".airflow", dags=ROOT / "dags", port=free_port(8080), on_wait=screen.tick
+    ).start()
+    airflow.create_connection("bitrix24_default", **sandbox.connection())
+    screen.done()
+    screen.title("Ready. Unpause or trigger a DAG in the Airflow UI; Ctrl-C here stops everything.")
+    screen.result(f"Airflow UI      {airflow.url}")
+    screen.result(f"user, password  {USER}, {airflow.password}")
+    screen.result(f"sandbox portal  {sandbox.url}/crm/lead/details/1/")
+    screen.result("connection      bitrix24_default, under Admin > Connections; it leads to the sandbox")
+    while True:
+        airflow.check_running()
+        time.sleep(1)
+
+
+def main() -> int:
+    """Run until interrupted; return the exit code."""
+    interrupt_on_signals()
+    screen = Screen()
+    try:
+        with Processes(clean_environment()) as processes:
+            try:
+                show(screen, processes)
+            except KeyboardInterrupt:
+                screen.title("Stopping; the runs stay in .airflow for the next time.")
+    except (AirflowError, SandboxError) as error:
+        screen.failed(str(error))
+        return 1
+    screen.result("everything is stopped")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

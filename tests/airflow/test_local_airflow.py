@@ -1,0 +1,169 @@
+"""The clean-up DAG in a real Airflow, triggered by REST as the UI does it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.local_airflow import AirflowError
+from scripts.local_sandbox import difference
+
+if TYPE_CHECKING:
+    from tests.airflow.conftest import Live, Run
+
+DAG_ID = "bitrix24_lead_link_cleanup"
+
+
+@pytest.fixture(scope="module")
+def dag(live: Live) -> Live:
+    live.airflow.wait_for_dag(DAG_ID)
+    live.airflow.unpause(DAG_ID)
+    return live
+
+
+@pytest.fixture(scope="module")
+def dry_run(dag: Live) -> Run:
+    return dag.run(DAG_ID)
+
+
+@pytest.fixture(scope="module")
+def refused_run(dag: Live, dry_run: Run) -> Run:
+    assert dry_run.state == "success"
+    return dag.run(DAG_ID, dry_run=False, max_changes=len(dag.sandbox.released_leads()) - 1)
+
+
+@pytest.fixture(scope="module")
+def real_run(dag: Live, refused_run: Run) -> Run:
+    assert refused_run.state == "failed"
+    return dag.run(DAG_ID, dry_run=False, max_changes=len(dag.sandbox.released_leads()))
+
+
+@pytest.fixture(scope="module")
+def wrong_code_run(dag: Live) -> Run:
+    wrong = {**dag.sandbox.connection(), "password": "not" + dag.sandbox.code}
+    dag.airflow.create_connection("bitrix24_wrong", **wrong)
+    return dag.run(DAG_ID, bitrix24_conn_id="bitrix24_wrong")
+
+
+def counts(live: Live, run: Run) -> dict[str, int]:
+    result: dict[str, int] = live.airflow.xcom(DAG_ID, run.run_id, "apply")["counts"]
+    return result
+
+
+def test_a_run_is_a_dry_run_unless_told_otherwise(dag: Live, dry_run: Run) -> None:
+    """A run without parameters plans all changes and writes none of them."""
+    assert dry_run.state == "success"
+    assert counts(dag, dry_run)["skipped"] == len(dag.sandbox.released_leads()) > 0
+    assert dry_run.writes == 0
+    assert dry_run.leads == dag.leads
+    assert dry_run.deals == dag.deals
+
+
+def test_a_plan_with_too_many_changes_is_not_applied(dag: Live, refused_run: Run) -> None:
+    """The plan is there to look at, and the task fails at once: another try would be refused as well."""
+    assert refused_run.state == "failed"
+    assert {name: (task["state"], task["try_number"]) for name, task in refused_run.tasks.items()} == {
+        "plan": ("success", 1),
+        "apply": ("failed", 1),
+    }
+    assert refused_run.writes == 0
+    assert refused_run.leads == dag.leads
+
+
+def test_a_real_run_leaves_exactly_what_should_be_left(dag: Live, real_run: Run) -> None:
+    """Free repeat leads lose their links and their flag; every other lead and all deals stay as they were."""
+    released = dag.sandbox.released_leads()
+    assert {task["state"] for task in real_run.tasks.values()} == {"success"}
+    assert counts(dag, real_run) == {
+        "applied": len(released), "already": 0, "drift": 0, "failed": 0, "skipped": 0,
+    }  # fmt: skip
+    assert difference(dag.leads, real_run.leads, released) == []
+    assert real_run.deals == dag.deals
+
+
+def test_a_second_real_run_finds_nothing_to_do(dag: Live, real_run: Run) -> None:
+    """What one run has cleaned up is no change for the next."""
+    again = dag.run(DAG_ID, dry_run=False)
+    assert again.state == "success"
+    assert sum(counts(dag, again).values()) == 0
+    assert again.writes == 0
+    assert again.leads == real_run.leads
+
+
+def test_the_log_ends_with_the_report(dag: Live, real_run: Run) -> None:
+    """Whoever opens the task's log reads the outcomes and where the report lies."""
+    lines = dag.airflow.task_log(DAG_ID, real_run.run_id, "apply")
+    report = Path(dag.airflow.xcom(DAG_ID, real_run.run_id, "apply")["report"])
+    assert "::group::Report" in lines
+    assert f"Report: {report}" in lines
+    assert "<html" in report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("conf", "complaint"),
+    [
+        ({"max_changes": -5}, "-5 is less than the minimum of 0"),
+        ({"max_changes": "many"}, "'many' is not of type 'integer'"),
+        ({"rules": ["nonsense"]}, "'nonsense' is not one of"),
+        ({"rules": []}, "[]"),
+        ({"dry_run": "maybe"}, "'maybe' is not of type 'boolean'"),
+        ({"filter": "ID>5"}, "'ID>5' is not of type 'object'"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_before_a_run_exists(
+    dag: Live, conf: dict[str, Any], complaint: str
+) -> None:
+    """The trigger form tells which parameter is wrong, and why."""
+    runs = f"/api/v2/dags/{DAG_ID}/dagRuns"
+    before = dag.airflow.call("GET", runs)["total_entries"]
+    with pytest.raises(AirflowError, match="400: Invalid input for param") as refused:
+        dag.airflow.trigger(DAG_ID, conf)
+    assert f"param {next(iter(conf))}: " in str(refused.value)
+    assert complaint in str(refused.value)
+    assert dag.airflow.call("GET", runs)["total_entries"] == before
+
+
+def test_a_wrong_webhook_code_fails_at_once(wrong_code_run: Run) -> None:
+    """Nobody waits for a second try with the same wrong code."""
+    assert wrong_code_run.state == "failed"
+    assert (wrong_code_run.tasks["plan"]["state"], wrong_code_run.tasks["plan"]["try_number"]) == (
+        "failed",
+        1,
+    )
+
+
+def test_the_connection_can_be_tested_from_the_ui(dag: Live) -> None:
+    """The Test button gets the stored password where the form shows asterisks."""
+    stored = dag.airflow.call("GET", "/api/v2/connections/bitrix24_default")
+    assert stored["password"] == "***"
+    answer = dag.airflow.call("POST", "/api/v2/connections/test", json=stored)
+    assert answer["status"], answer
+    assert dag.sandbox.code not in json.dumps(answer)
+
+
+def test_the_webhook_code_stands_nowhere(
+    dag: Live, real_run: Run, refused_run: Run, wrong_code_run: Run
+) -> None:
+    """Not in logs, plans, journals, reports, and not readable in the database; not in what REST tells."""
+    code = dag.sandbox.code.encode()
+    files = [file for file in dag.airflow.home.rglob("*") if file.is_file()]
+    assert {".html", ".log", ".jsonl", ".json", ".csv", ".db"} <= {file.suffix for file in files}
+    assert [str(file) for file in files if code in file.read_bytes()] == []
+    for run in (real_run, refused_run, wrong_code_run):
+        for task_id, task in run.tasks.items():
+            path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run.run_id}/taskInstances/{task_id}"
+            entries = dag.airflow.call("GET", f"{path}/xcomEntries")["xcom_entries"]
+            told = [
+                task,
+                dag.airflow.call("GET", path),
+                *(dag.airflow.xcom(DAG_ID, run.run_id, task_id, entry["key"]) for entry in entries),
+            ]
+            if task["try_number"]:
+                told.append(dag.airflow.task_log(DAG_ID, run.run_id, task_id))
+            assert code.decode() not in json.dumps(told)
+            assert task["rendered_fields"] or not task["try_number"]
+    for path in ("connections", "eventLogs", f"dags/{DAG_ID}/details", f"dagSources/{DAG_ID}"):
+        assert code.decode() not in json.dumps(dag.airflow.call("GET", f"/api/v2/{path}"))

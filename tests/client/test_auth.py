@@ -1,0 +1,202 @@
+"""Webhooks: what a connection's fields may be, and that no message shows a secret."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_bitrix.client.auth import Webhook, is_loopback, portal_address, webhook
+from airflow_bitrix.core.errors import InvalidInput
+
+SECRET = "s3cr3tc0de"
+PORTAL = "https://acme.bitrix24.com"
+PASTED = f"{PORTAL}/rest/1/{SECRET}/"
+
+ADDRESSES: list[tuple[str, int | None, str]] = [
+    ("acme.bitrix24.com", None, PORTAL),
+    ("https://acme.bitrix24.com", None, PORTAL),
+    ("https://acme.bitrix24.com/", None, PORTAL),
+    ("HTTPS://Acme.Bitrix24.COM", None, PORTAL),
+    ("acme.bitrix24.com", 8443, f"{PORTAL}:8443"),
+    ("acme.bitrix24.com:8443", None, f"{PORTAL}:8443"),
+    ("acme.bitrix24.com:8443", 8443, f"{PORTAL}:8443"),
+    ("crm", None, "https://crm"),
+    ("10.0.0.5", None, "https://10.0.0.5"),
+    ("http://localhost:8900", None, "http://localhost:8900"),
+    ("http://127.0.0.1:8900", None, "http://127.0.0.1:8900"),
+    ("http://127.8.8.8", 8900, "http://127.8.8.8:8900"),
+    ("http://[::1]:8900", None, "http://[::1]:8900"),
+    ("https://[2001:db8::5]", 8443, "https://[2001:db8::5]:8443"),
+]
+
+
+@pytest.mark.parametrize(("host", "port", "address"), ADDRESSES)
+def test_an_address_is_read_with_and_without_its_scheme(host: str, port: int | None, address: str) -> None:
+    assert portal_address(host, port) == address
+
+
+@pytest.mark.parametrize(
+    ("host", "port"), [("acme.bitrix24.com:443", None), ("acme.bitrix24.com", 443)], ids=["in host", "beside"]
+)
+def test_the_port_that_goes_without_saying_makes_no_other_portal(host: str, port: int | None) -> None:
+    """A plan is for one portal, and a host has one allowance at it, however its address is written."""
+    assert portal_address(host, port) == PORTAL
+
+
+NO_HOSTS = [
+    *("", " ", "https://", "acme bitrix24", "http://acme.bitrix24.com", "http://10.0.0.5", "http://0x7f.1"),
+    *("http://localhost.evil.example", "http://127.0.0.1.nip.io", "http://[2001:db8::5]"),
+    *("ftp://acme.bitrix24.com", "acme.bitrix24.com:port", "acme:99999", "acme\\evil", "пример.рф"),
+    *("https://[acme", "https://acme]", "https://ac\u2100me.example"),
+]
+MORE_THAN_HOSTS = [
+    *("acme.bitrix24.com/crm", "https://acme.bitrix24.com/rest/", "file:///etc/passwd", "//acme"),
+    *(
+        "https://acme.bitrix24.com?x=1",
+        "https://acme.bitrix24.com#x",
+        "a@acme.bitrix24.com",
+        "ac%6De.example",
+    ),
+    "javascript:alert(1)",
+]
+
+
+@pytest.mark.parametrize("host", [*NO_HOSTS, *MORE_THAN_HOSTS], ids=ascii)
+def test_an_address_that_is_none_is_refused_and_the_error_tells_what_one_looks_like(host: str) -> None:
+    with pytest.raises(InvalidInput, match=r"^host: .* is not accepted; accepted: a portal address such as"):
+        portal_address(host)
+
+
+@pytest.mark.parametrize("host", NO_HOSTS, ids=ascii)
+def test_a_host_that_can_hold_no_secret_is_shown_as_it_was_given(host: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        portal_address(host)
+    assert str(caught.value).startswith(f"host: {host!r} is not accepted")
+
+
+def test_two_different_ports_are_refused() -> None:
+    with pytest.raises(InvalidInput, match=r"^host: "):
+        portal_address("acme.bitrix24.com:8443", 9443)
+
+
+@pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "127.255.255.254", "::1"])
+def test_a_loopback_name_means_this_machine(name: str) -> None:
+    assert is_loopback(name)
+
+
+@pytest.mark.parametrize("name", ["", "localhost.", "acme", "0.0.0.0", "10.0.0.1", "::", "localhost.example"])  # noqa: S104
+def test_any_other_name_means_another_machine(name: str) -> None:
+    assert not is_loopback(name)
+
+
+WEBHOOKS: list[tuple[str, dict[str, Any], Webhook]] = [
+    ("three fields", {"host": PORTAL, "login": "1", "password": SECRET}, Webhook(PORTAL, "1", SECRET)),
+    (
+        "spaces around",
+        {"host": f" {PORTAL}\n", "login": " 1 ", "password": f"\t{SECRET} "},
+        Webhook(PORTAL, "1", SECRET),
+    ),
+    (
+        "a port",
+        {"host": PORTAL, "login": "1", "password": SECRET, "port": 8443},
+        Webhook(f"{PORTAL}:8443", "1", SECRET),
+    ),
+    ("pasted", {"password": PASTED}, Webhook(PORTAL, "1", SECRET)),
+    ("pasted without a closing slash", {"password": PASTED[:-1]}, Webhook(PORTAL, "1", SECRET)),
+    ("pasted with a method", {"password": f"{PASTED}profile.json"}, Webhook(PORTAL, "1", SECRET)),
+    (
+        "pasted beside the same host",
+        {"host": "ACME.bitrix24.com", "password": PASTED},
+        Webhook(PORTAL, "1", SECRET),
+    ),
+    ("pasted beside the same user", {"login": "1", "password": PASTED}, Webhook(PORTAL, "1", SECRET)),
+    (
+        "pasted for this machine",
+        {"password": f"http://127.0.0.1:8900/rest/1/{SECRET}/"},
+        Webhook("http://127.0.0.1:8900", "1", SECRET),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"), [row[1:] for row in WEBHOOKS], ids=[row[0] for row in WEBHOOKS]
+)
+def test_a_webhook_is_made_of_its_fields_or_of_its_address(fields: dict[str, Any], expected: Webhook) -> None:
+    assert webhook(**{"host": None, "login": None, **fields}) == expected
+
+
+def test_the_address_of_a_method_holds_user_and_code() -> None:
+    made = Webhook(PORTAL, "1", SECRET)
+    assert made.url("crm.lead.get") == f"{PORTAL}/rest/1/{SECRET}/crm.lead.get"
+
+
+def test_a_webhook_keeps_its_code_out_of_its_repr() -> None:
+    assert SECRET not in repr(Webhook(PORTAL, "1", SECRET))
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("nothing", {}, "password"),
+    ("no password", {"host": PORTAL, "login": "1"}, "password"),
+    ("blank password", {"host": PORTAL, "login": "1", "password": "  "}, "password"),
+    ("no host", {"login": "1", "password": SECRET}, "host"),
+    ("no user", {"host": PORTAL, "password": SECRET}, "login"),
+    ("user 0", {"host": PORTAL, "login": "0", "password": SECRET}, "login"),
+    ("a name for a user", {"host": PORTAL, "login": "ann", "password": SECRET}, "login"),
+    ("a code with a space", {"host": PORTAL, "login": "1", "password": f"{SECRET} x"}, "password"),
+    ("a code with a question mark", {"host": PORTAL, "login": "1", "password": f"{SECRET}?x"}, "password"),
+    ("a code with letters of its own", {"host": PORTAL, "login": "1", "password": f"{SECRET}ы"}, "password"),
+    ("a piece of an address", {"host": PORTAL, "login": "1", "password": f"1/{SECRET}"}, "password"),
+    ("an address without a scheme", {"password": f"acme.bitrix24.com/rest/1/{SECRET}/"}, "password"),
+    ("an address of something else", {"password": f"{PORTAL}/webhook/{SECRET}/"}, "password"),
+    ("an address with a query", {"password": f"{PASTED}?auth={SECRET}"}, "password"),
+    ("an address with a fragment", {"password": f"{PASTED}#{SECRET}"}, "password"),
+    ("an address with a path before it", {"password": f"{PORTAL}/x/rest/1/{SECRET}/"}, "password"),
+    ("an address with too much behind it", {"password": f"{PASTED}a/b/c"}, "password"),
+    ("an address without a code", {"password": f"{PORTAL}/rest/1/"}, "password"),
+    ("an address of user 0", {"password": f"{PORTAL}/rest/0/{SECRET}/"}, "password"),
+    ("an address that is no address", {"password": f"https://[acme/rest/1/{SECRET}/"}, "password"),
+    ("plain http", {"password": f"http://acme.bitrix24.com/rest/1/{SECRET}/"}, "host"),
+    (
+        "a login in the address",
+        {"password": f"https://u:{SECRET}@acme.bitrix24.com/rest/1/{SECRET}/"},
+        "host",
+    ),
+    ("another host", {"host": "other.example", "password": PASTED}, "host"),
+    ("another user", {"login": "2", "password": PASTED}, "login"),
+    ("the address as host", {"host": PASTED, "login": "1", "password": SECRET}, "host"),
+    ("the bare address as host", {"host": PASTED[8:], "login": "1", "password": SECRET}, "host"),
+    (
+        "the address as host, encoded",
+        {"host": f"acme%2Frest%2F1%2F{SECRET}", "login": "1", "password": "x"},
+        "host",
+    ),
+    (
+        "a login and a secret in the host",
+        {"host": f"https://u:{SECRET}@acme.example", "login": "1", "password": "x"},
+        "host",
+    ),
+    (
+        "a token in the host",
+        {"host": f"https://acme.example?auth={SECRET}", "login": "1", "password": "x"},
+        "host",
+    ),
+    ("code and user swapped", {"host": PORTAL, "login": SECRET, "password": "1"}, "login"),
+    ("the address as login", {"host": PORTAL, "login": PASTED, "password": "x"}, "login"),
+    ("the code as login beside the address", {"login": SECRET, "password": PASTED}, "login"),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "argument"), [row[1:] for row in REFUSED], ids=[row[0] for row in REFUSED]
+)
+def test_a_webhook_that_cannot_be_right_is_refused_by_field_and_without_its_secret(
+    fields: dict[str, Any], argument: str
+) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        webhook(**{"host": None, "login": None, "password": None, **fields})
+    assert caught.value.argument == argument
+    assert "is not accepted; accepted: " in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert SECRET not in repr(vars(caught.value))
+    assert caught.value.__cause__ is None

@@ -1,0 +1,263 @@
+"""List methods: pages by id, filters that the portal would drop, answers of every shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_bitrix.client.listing import PAGE, Listing, bare_field
+from airflow_bitrix.client.wire import Answer, Call
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+
+LEADS = "crm.lead.list"
+ITEMS = "crm.item.list"
+
+
+def all_rows(listing: Listing, portal: Callable[[Call], Answer]) -> list[Any]:
+    rows: list[Any] = []
+    for _ in range(100):
+        if listing.done:
+            return rows
+        rows += listing.take(portal(listing.call()))
+    pytest.fail("the listing comes to no end")
+
+
+def by_id(ids: Iterable[int], *, key: str, under_items: bool) -> Callable[[Call], Answer]:
+    """A portal that pages as ``start: -1`` does: rows after the given id, 50 at most, no total."""
+
+    def answer(call: Call) -> Answer:
+        assert call.params["start"] == -1
+        assert call.params["order"] == {key: "ASC"}
+        after = call.params["filter"][f">{key}"]
+        rows = [{key: row_id} for row_id in sorted(ids) if row_id > after][:PAGE]
+        return Answer({"items": rows} if under_items else rows)
+
+    return answer
+
+
+@given(st.sets(st.integers(1, 10_000), max_size=260), st.booleans())
+def test_every_row_comes_exactly_once_and_in_order(ids: set[int], legacy: bool) -> None:  # noqa: FBT001
+    key = "ID" if legacy else "id"
+    listing = Listing(LEADS if legacy else ITEMS, {} if legacy else {"entityTypeId": 1})
+    rows = all_rows(listing, by_id(ids, key=key, under_items=not legacy))
+    assert [row[key] for row in rows] == sorted(ids)
+
+
+def test_ids_that_come_as_text_are_gone_by_as_numbers() -> None:
+    listing = Listing(LEADS, {})
+    listing.take(Answer([{"ID": str(number)} for number in range(51, 101)]))
+    assert listing.call().params["filter"] == {">ID": 100}
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "expected"),
+    [
+        (LEADS, {}, {"filter": {">ID": 0}, "order": {"ID": "ASC"}, "start": -1}),
+        (
+            "CRM.Deal.List",
+            {"filter": {"STAGE_ID": "NEW"}, "select": ["TITLE"]},
+            {
+                "filter": {"STAGE_ID": "NEW", ">ID": 0},
+                "order": {"ID": "ASC"},
+                "start": -1,
+                "select": ["ID", "TITLE"],
+            },
+        ),
+        (
+            ITEMS,
+            {"entityTypeId": 1, "select": ["contactIds"]},
+            {
+                "entityTypeId": 1,
+                "filter": {">id": 0},
+                "order": {"id": "ASC"},
+                "start": -1,
+                "select": ["id", "contactIds"],
+            },
+        ),
+        (LEADS, {"filter": {">ID": 7}}, {"filter": {">ID": 7}, "order": {"ID": "ASC"}, "start": -1}),
+        (
+            LEADS,
+            {"filter": {">=ID": 7, "<ID": 9}},
+            {"filter": {">=ID": 7, "<ID": 9, ">ID": 0}, "order": {"ID": "ASC"}, "start": -1},
+        ),
+        ("user.get", {"select": ["NAME"], "ACTIVE": True}, {"ACTIVE": True, "start": 0, "select": ["NAME"]}),
+        ("crm.activity.list", {"filter": {"OWNER_ID": 5}}, {"filter": {"OWNER_ID": 5}, "start": 0}),
+    ],
+    ids=[
+        "legacy",
+        "legacy with filter and select",
+        "items",
+        "own lower bound",
+        "own bounds",
+        "other",
+        "activities",
+    ],
+)
+def test_the_first_page_is_asked_for(method: str, params: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert Listing(method, params).call() == Call(method, expected)
+
+
+@pytest.mark.parametrize("select", [["id", "title"], ["*"], ["*", "UF_*"]], ids=repr)
+def test_a_select_that_holds_the_id_stays_as_it_is(select: list[str]) -> None:
+    assert Listing(ITEMS, {"entityTypeId": 1, "select": select}).call().params["select"] == select
+
+
+def test_the_callers_parameters_are_left_as_they_were() -> None:
+    params = {"filter": {">ID": 7, "STATUS_ID": "NEW"}, "select": ["TITLE"]}
+    listing = Listing(LEADS, params)
+    listing.call()
+    listing.take(Answer([{"ID": 8}]))
+    assert params == {"filter": {">ID": 7, "STATUS_ID": "NEW"}, "select": ["TITLE"]}
+
+
+def test_rows_without_an_id_to_go_by_are_read_with_the_portals_own_next() -> None:
+    pages = {0: Answer([1] * 50, next=50), 50: Answer([2] * 50, next=100), 100: Answer([])}
+    listing = Listing("user.get", {})
+    assert all_rows(listing, lambda call: pages[call.params["start"]]) == [1] * 50 + [2] * 50
+
+
+@pytest.mark.parametrize("key", ["contactIds", "@contactIds", "=contactIds"])
+def test_a_short_page_is_not_the_last_where_the_filter_joins_links(key: str) -> None:
+    """Filtering by several contacts counts an owner once for each of them, so pages come out short."""
+    listing = Listing(ITEMS, {"entityTypeId": 1, "filter": {key: [7, 8]}})
+    listing.take(Answer({"items": [{"id": number} for number in range(1, 40)]}))
+    assert not listing.done
+    listing.take(Answer({"items": []}))
+    assert listing.done
+
+
+SHAPES: list[tuple[str, str, Any, list[Any]]] = [
+    ("a list", LEADS, [{"ID": "1"}], [{"ID": "1"}]),
+    ("an empty list", LEADS, [], []),
+    ("items", ITEMS, {"items": [{"id": 1}]}, [{"id": 1}]),
+    ("no items", ITEMS, {"items": []}, []),
+    ("a name of its own", "tasks.task.list", {"tasks": [{"id": 1}]}, [{"id": 1}]),
+    ("a list beside other things", "x.list", {"rows": [1], "count": 1}, [1]),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "result", "rows"), [row[1:] for row in SHAPES], ids=[row[0] for row in SHAPES]
+)
+def test_rows_are_found_in_whatever_the_method_answers(method: str, result: Any, rows: list[Any]) -> None:
+    listing = Listing(method, {})
+    assert listing.take(Answer(result)) == rows
+    assert listing.done
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        None,
+        True,
+        5,
+        "x",
+        {},
+        {"a": [], "b": []},
+        {"items": None},
+        {"items": {"1": {}}},
+        [5],
+        [{}],
+        [{"id": None}],
+    ],
+    ids=repr,
+)
+def test_an_answer_without_rows_to_go_on_from_is_an_error_that_names_the_method(result: Any) -> None:
+    with pytest.raises(Bitrix24Error, match=r"^crm\.item\.list"):
+        Listing(ITEMS, {"entityTypeId": 1}).take(Answer(result))
+
+
+@pytest.mark.parametrize("key", ["order", "start", "ORDER", "START", "Order"])
+def test_order_and_start_are_the_listings_own(key: str) -> None:
+    with pytest.raises(InvalidInput, match=rf"^params: '{key}' is not accepted"):
+        Listing(LEADS, {key: 0})
+
+
+@pytest.mark.parametrize("key", ["FILTER", "Filter", "SELECT", "Select"])
+def test_a_filter_or_select_in_another_case_is_not_sent_beside_the_listings_own(key: str) -> None:
+    """The portal reads one of the two: with its filter dropped, a list answers with every row."""
+    with pytest.raises(InvalidInput, match=key):
+        Listing(LEADS, {key: {"STATUS_ID": "NEW"} if key.lower() == "filter" else ["TITLE"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("filter", value) for value in ([], "", "STATUS_ID=NEW", [("A", 1)], 5, True)],
+        *[("select", value) for value in ({}, "", "ID", 5, {"ID": 1}, {"ID"})],
+    ],
+    ids=repr,
+)
+def test_a_filter_is_a_map_and_a_select_is_a_list(name: str, value: Any) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        Listing(LEADS, {name: value})
+    assert str(caught.value).startswith(f"{name}: {value!r} is not accepted; accepted: a ")
+
+
+# -- filters that the portal would drop --------------------------------------------------------------------
+
+PREFIXES = [
+    "",
+    "=",
+    "!",
+    ">",
+    ">=",
+    "<",
+    "<=",
+    "@",
+    "!@",
+    "%",
+    "=%",
+    "%=",
+    "!%",
+    "!=%",
+    "!%=",
+    "!=",
+    "><",
+    "!><",
+]
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_a_filter_key_speaks_of_the_field_behind_its_prefix(prefix: str) -> None:
+    assert bare_field(f"{prefix}UF_CRM_1") == "UF_CRM_1"
+
+
+@pytest.mark.parametrize("method", ["crm.lead.list", "crm.deal.list", "crm.contact.list", "CRM.Lead.LIST"])
+def test_a_legacy_list_with_a_filter_asks_for_the_fields_there_are(method: str) -> None:
+    call = Listing(method, {"filter": {"TITLE": "x"}}).fields_call
+    assert call is not None
+    assert call.method.lower() == method.lower().replace("list", "fields")
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [(LEADS, {}), (LEADS, {"filter": {}}), (LEADS, {"filter": {">ID": 5}}), (ITEMS, {"filter": {"x": 1}})],
+    ids=["no filter", "empty filter", "only a bound by id", "a method that checks by itself"],
+)
+def test_where_nothing_can_be_dropped_no_fields_are_asked_for(method: str, params: dict[str, Any]) -> None:
+    assert Listing(method, params).fields_call is None
+
+
+@pytest.mark.parametrize(
+    "key", ["STATUS", "=STATUS", "!@STATUS", "title", " TITLE", "TITLE ", "?TITLE", "0", ""]
+)
+def test_a_filter_field_that_the_portal_would_drop_is_refused_by_name(key: str) -> None:
+    """The portal would answer with every row, and a plan made of that would unlink them all."""
+    listing = Listing(LEADS, {"filter": {"TITLE": "x", key: "NEW"}})
+    with pytest.raises(InvalidInput) as caught:
+        listing.check_filter(["TITLE", "STATUS_ID"])
+    assert str(caught.value) == (
+        f"filter: {key!r} is not accepted; accepted: fields of crm.lead.list: STATUS_ID, TITLE"
+    )
+
+
+@pytest.mark.parametrize("key", [f"{prefix}TITLE" for prefix in PREFIXES])
+def test_a_filter_field_that_is_there_is_accepted_with_every_prefix(key: str) -> None:
+    listing = Listing(LEADS, {"filter": {key: "x"}})
+    listing.check_filter({"TITLE": {"type": "string"}})
+    assert listing.call().params["filter"] == {key: "x", ">ID": 0}

@@ -1,0 +1,133 @@
+"""How fast a portal is asked: never faster than it allows, and no slower than it allows."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from airflow_bitrix.client.pacing import PLANS, Bucket, Retries
+
+SLACK = 1e-6
+"""Requests by which two floating point clocks may differ."""
+
+
+class LeakyBucket:
+    """The portal's own bucket: a level that drains steadily and must not rise above the ceiling."""
+
+    def __init__(self, drain: float, ceiling: float) -> None:
+        self.drain, self.ceiling = drain, ceiling
+        self.level, self.at = 0.0, -math.inf
+
+    def takes(self, now: float) -> bool:
+        self.level = max(self.level - (now - self.at) * self.drain, 0.0)
+        self.at = now
+        if self.level + 1 > self.ceiling + SLACK:
+            return False
+        self.level += 1
+        return True
+
+
+def sent_at(bucket: Bucket, *, start: float, pauses: list[float]) -> list[float]:
+    """Times at which a client sends that waits exactly as long as it is told, then does other things."""
+    now, empty_at, times = start, 0.0, []
+    for pause in pauses:
+        now += pause
+        for _ in range(3):
+            empty_at, wait = bucket.admit(empty_at, now)
+            if not wait:
+                break
+            now += wait
+        assert wait == 0, "whoever waited as long as told is admitted"
+        times.append(now)
+    return times
+
+
+pauses = st.lists(st.just(0.0) | st.floats(0, 30) | st.floats(0, 0.01), min_size=1, max_size=120)
+rates = st.floats(0.05, 50)
+bursts = st.integers(1, 60)
+clocks = st.floats(0, 1e6)
+
+
+@given(rates, bursts, clocks, pauses)
+@example(2, 49, 0.0, [0.0] * 120)
+def test_a_client_never_overflows_the_portals_bucket(
+    rate: float, burst: int, start: float, pauses: list[float]
+) -> None:
+    portal = LeakyBucket(rate, burst)
+    assert all(portal.takes(now) for now in sent_at(Bucket(rate, burst), start=start, pauses=pauses))
+
+
+@given(rates, bursts, clocks, st.integers(1, 200))
+@example(35.0, 2, 524288.0, 2)  # a host that is up for a week: a clock is no finer than 1e-10 s then
+def test_a_client_that_never_pauses_gets_all_that_the_portal_admits(
+    rate: float, burst: int, start: float, requests: int
+) -> None:
+    """A burst at once, then one request each time one drains: not a moment later."""
+    times = sent_at(Bucket(rate, burst), start=start, pauses=[0.0] * requests)
+    for number, now in enumerate(times, start=1):
+        earliest = start + max(number - burst, 0) / rate
+        assert now == pytest.approx(earliest, abs=1e-3 / rate)
+
+
+@given(rates, bursts, clocks, st.floats(0, 1e7))
+def test_a_full_bucket_makes_everybody_wait_for_one_request_to_drain(
+    rate: float, burst: int, now: float, empty_at: float
+) -> None:
+    bucket = Bucket(rate, burst)
+    full = bucket.full(empty_at, now)
+    after, wait = bucket.admit(full, now)
+    assert after == full
+    assert wait >= 1 / rate - SLACK
+    assert full >= empty_at
+
+
+@given(rates, bursts, clocks, st.floats(0, 1e7))
+def test_asking_too_early_costs_nothing(rate: float, burst: int, now: float, empty_at: float) -> None:
+    after, wait = Bucket(rate, burst).admit(empty_at, now)
+    assume(wait > 0)
+    assert after == empty_at
+
+
+@pytest.mark.parametrize("times", range(1, 6))
+def test_being_told_that_it_is_full_again_and_again_does_not_add_up(times: int) -> None:
+    bucket = Bucket(rate=2, burst=50)
+    empty_at = 0.0
+    for _ in range(times):
+        empty_at = bucket.full(empty_at, 100.0)
+    assert empty_at == 125.0
+
+
+@pytest.mark.parametrize(("plan", "drain", "ceiling"), [("standard", 2, 50), ("enterprise", 5, 250)])
+def test_a_plan_keeps_within_what_the_portal_grants_and_wastes_at_most_one_request(
+    plan: str, drain: float, ceiling: float
+) -> None:
+    bucket = PLANS[plan]
+    assert bucket is not None
+    assert bucket.rate == drain
+    assert ceiling - 1 <= bucket.burst <= ceiling
+    portal = LeakyBucket(drain, ceiling)
+    times = sent_at(bucket, start=0.0, pauses=[0.0] * 1000)
+    assert all(portal.takes(now) for now in times)
+    assert times[-1] == pytest.approx((1000 - bucket.burst) / drain)
+
+
+def test_a_self_hosted_portal_has_no_bucket() -> None:
+    assert PLANS["self_hosted"] is None
+
+
+@given(st.integers(1, 1000), st.floats(0, 1), st.floats(0.001, 5), st.floats(5, 600))
+def test_a_repeat_waits_between_half_and_all_of_its_share_and_never_longer_than_the_longest(
+    repeat: int, luck: float, first: float, longest: float
+) -> None:
+    delay = Retries(first=first, longest=longest).delay(repeat, luck)
+    share = min(longest, first * 2.0 ** (repeat - 1))
+    assert share / 2 - SLACK <= delay <= share + SLACK
+
+
+def test_repeats_grow_more_patient() -> None:
+    retries = Retries(first=0.5, longest=30)
+    assert [retries.delay(repeat, luck=1) for repeat in range(1, 9)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
+    assert [retries.delay(repeat, luck=0) for repeat in range(1, 4)] == [0.25, 0.5, 1]

@@ -1,0 +1,107 @@
+"""A line in the log every few seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.progress import Progress
+
+
+class Lines:
+    """A logger that keeps its lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, event: str, *args: Any) -> None:
+        self.lines.append(event % args)
+
+
+class Clock:
+    """Time that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def log() -> Lines:
+    return Lines()
+
+
+def test_lines_come_when_time_has_passed_and_not_with_each_step(log: Lines, clock: Clock) -> None:
+    progress = Progress(log, "changes", Meter(), total=100, every=5, clock=clock)
+    for second in range(1, 13):
+        clock.now = 50.0 + second
+        progress.add(1)
+    assert [line.split(" changes")[0] for line in log.lines] == ["5 of 100", "10 of 100"]
+
+
+def test_a_long_pause_makes_one_line_and_the_next_comes_a_while_later(log: Lines, clock: Clock) -> None:
+    progress = Progress(log, "changes", Meter(), every=5, clock=clock)
+    clock.now = 110.0
+    progress.add(1)
+    clock.now = 112.0
+    progress.add(1)
+    assert len(log.lines) == 1
+
+
+LINES: list[tuple[str, dict[str, Any], str]] = [
+    ("nothing yet", {"done": 0, "seconds": 0.0}, "0 leads read, 0 a second, 0 requests"),
+    ("no total", {"done": 3000, "seconds": 2.0}, "3,000 leads read, 1,500 a second, 0 requests"),
+    (
+        "a total",
+        {"done": 500, "seconds": 10.0, "total": 2000},
+        "500 of 2,000 leads read, 50 a second, 0 requests, 30 s left",
+    ),
+    (
+        "all",
+        {"done": 2000, "seconds": 10.0, "total": 2000},
+        "2,000 of 2,000 leads read, 200 a second, 0 requests",
+    ),
+    ("none to do", {"done": 0, "seconds": 1.0, "total": 0}, "0 of 0 leads read, 0 a second, 0 requests"),
+    (
+        "nothing done of a total",
+        {"done": 0, "seconds": 9.0, "total": 10},
+        "0 of 10 leads read, 0 a second, 0 requests",
+    ),
+    (
+        "more than thought",
+        {"done": 12, "seconds": 2.0, "total": 10},
+        "12 of 10 leads read, 6 a second, 0 requests",
+    ),
+    (
+        "requests and waits",
+        {"done": 10, "seconds": 2.0, "meter": Meter(requests=1234, waited=61.4)},
+        "10 leads read, 5 a second, 1,234 requests, 61 s waited for the portal",
+    ),
+    (
+        "a wait not worth telling",
+        {"done": 10, "seconds": 2.0, "meter": Meter(waited=0.9)},
+        "10 leads read, 5 a second, 0 requests",
+    ),
+]
+
+
+@pytest.mark.parametrize(("facts", "line"), [row[1:] for row in LINES], ids=[row[0] for row in LINES])
+def test_a_line_tells_done_total_rate_requests_waits_and_time_left(
+    facts: dict[str, Any], line: str, log: Lines, clock: Clock
+) -> None:
+    meter = facts.get("meter", Meter())
+    progress = Progress(log, "leads read", meter, total=facts.get("total"), every=1e9, clock=clock)
+    progress.add(facts["done"])
+    clock.now += facts["seconds"]
+    assert progress.line() == line
+    assert progress.seconds == facts["seconds"]
+    assert log.lines == []

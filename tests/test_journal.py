@@ -1,0 +1,275 @@
+"""Journals: outcomes are appended, survive a crash, and are never overwritten; failures go into a CSV."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
+from airflow_bitrix.files import (
+    JournalPart,
+    count_outcomes,
+    final_outcomes,
+    journal_folder,
+    owner_address,
+    part_name,
+    read_ledger,
+    write_failed,
+)
+
+PLAN, OTHER = "a" * 64, "b" * 64
+PORTAL = "https://acme.bitrix24.com"
+LINKS = LinkSet(Owner("lead", 1), (ContactLink(7, 10, is_primary=True, role_id=2),))
+
+
+def outcome(
+    number: int, name: OutcomeName = "applied", reason: str = "", before: LinkSet | None = None
+) -> ChangeOutcome:
+    return ChangeOutcome(Owner("lead", number), name, reason, before)
+
+
+def keep(
+    path: Path, outcomes: Iterable[ChangeOutcome] = (), *, begun: Iterable[int] = (), plan: str = PLAN
+) -> None:
+    with JournalPart(path, plan_hash=plan, dry_run=False) as journal:
+        links = [LinkSet(Owner("lead", number)) for number in begun]
+        if links:
+            journal.writing([Change(before, before, ("why",)) for before in links])
+        for one in outcomes:
+            journal.note(one)
+
+
+def kept(path: Path) -> list[ChangeOutcome]:
+    return list(read_ledger(path, "lead").last.values())
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / part_name(0)
+
+
+def test_outcomes_come_back_as_they_were(path: Path) -> None:
+    outcomes = [
+        outcome(1, before=LINKS),
+        outcome(2, "failed", 'Нет доступа: "a", b\r\nc\u2028d 👋'),
+        outcome(3, "drift", "x", LinkSet(Owner("lead", 3))),
+        outcome(4, "already"),
+        outcome(5, "skipped", "dry run: x"),
+    ]
+    keep(path, outcomes)
+    assert kept(path) == outcomes
+
+
+def test_no_links_before_is_told_apart_from_not_known(path: Path) -> None:
+    keep(path, [outcome(1, before=LinkSet(Owner("lead", 1))), outcome(2, before=None)])
+    assert [one.before for one in kept(path)] == [LinkSet(Owner("lead", 1)), None]
+
+
+def test_a_later_run_appends_and_the_last_outcome_of_an_owner_counts(path: Path) -> None:
+    keep(path, [outcome(1, "failed", "busy"), outcome(2)])
+    first = path.read_bytes()
+    keep(path, [outcome(1, "applied"), outcome(3, "drift")])
+    assert path.read_bytes().startswith(first)
+    assert kept(path) == [outcome(1), outcome(2), outcome(3, "drift")]
+
+
+def test_a_ledger_tells_what_was_begun_and_what_is_confirmed(path: Path) -> None:
+    keep(path, [outcome(1), outcome(2, "failed")], begun=[1, 2, 3])
+    ledger = read_ledger(path, "lead")
+    assert ledger.writing == {1, 2, 3}
+    assert ledger.applied == {1}
+
+
+def test_what_was_applied_and_failed_later_is_no_longer_applied(path: Path) -> None:
+    keep(path, [outcome(1), outcome(1, "failed", "x")])
+    assert read_ledger(path, "lead").applied == set()
+
+
+def test_what_is_about_to_be_written_is_on_disk_before_the_request_leaves(path: Path) -> None:
+    with JournalPart(path, plan_hash=PLAN, dry_run=False) as journal:
+        journal.note(outcome(1))
+        journal.writing([Change(LINKS, LINKS, ("why",))])
+        assert read_ledger(path, "lead").writing == {1}
+        assert kept(path) == [outcome(1)]
+
+
+def test_a_journal_that_is_not_there_says_nothing(path: Path) -> None:
+    assert kept(path) == []
+    assert not path.exists()
+
+
+# -- what a crash leaves behind ----------------------------------------------------------------------------
+
+
+def test_a_line_that_was_cut_anywhere_is_dropped_and_the_journal_goes_on(tmp_path: Path) -> None:
+    """Cuts may fall into the middle of a letter: reasons are in the portal's language."""
+    path = journal_folder(tmp_path, PLAN) / part_name(0)
+    keep(path, [outcome(1, "failed", "Нет")], begun=[1, 2])
+    whole = path.read_bytes()
+    keep(path, [outcome(2, "failed", "Доступ запрещён 👋")])
+    longer = path.read_bytes()
+    for end in range(len(whole), len(longer)):
+        path.write_bytes(longer[:end])
+        assert kept(path) == [outcome(1, "failed", "Нет")]
+        assert journal_folder(tmp_path, PLAN) == path.parent
+        assert [found.name for found in tmp_path.iterdir()] == ["journal"]
+        keep(path, [outcome(2)])
+        assert kept(path) == [outcome(1, "failed", "Нет"), outcome(2)]
+        assert read_ledger(path, "lead").writing == {1, 2}
+
+
+@pytest.mark.parametrize("left", [b"", b'{"jour', b'{"journal":1,"plan":"aaa'], ids=repr)
+def test_a_journal_that_died_with_its_first_line_still_belongs_to_its_plan(
+    left: bytes, tmp_path: Path
+) -> None:
+    """A part is made when the apply starts, and its first line is written out when it is first needed."""
+    folder = journal_folder(tmp_path, PLAN)
+    (folder / part_name(0)).write_bytes(left)
+    keep(folder / part_name(0), [outcome(1)], begun=[1])
+    journal_folder(tmp_path, PLAN)
+    assert [found.name for found in tmp_path.iterdir()] == ["journal"]
+    assert list(final_outcomes(folder, "lead")) == [outcome(1)]
+
+
+def test_a_run_that_dies_at_once_again_and_again_can_still_go_on(tmp_path: Path) -> None:
+    for _ in range(3):
+        folder = journal_folder(tmp_path, PLAN)
+        (folder / part_name(0)).write_bytes(b"")
+    keep(journal_folder(tmp_path, PLAN) / part_name(0), [outcome(1)])
+    assert list(final_outcomes(tmp_path / "journal", "lead")) == [outcome(1)]
+
+
+LATIN = """
+import sys
+from pathlib import Path
+from airflow_bitrix.core.links import Owner
+from airflow_bitrix.core.plan import ChangeOutcome
+from airflow_bitrix.files import JournalPart, final_outcomes, write_failed
+folder = Path(sys.argv[1])
+with JournalPart(folder / "part-00000.jsonl", plan_hash="x", dry_run=False) as journal:
+    journal.note(ChangeOutcome(Owner("lead", 1), "failed", sys.argv[2].encode().decode("unicode_escape")))
+write_failed(folder / "failed.csv", final_outcomes(folder, "lead"), "https://acme.bitrix24.com")
+"""
+
+
+def test_the_portals_words_are_kept_whatever_the_workers_language_is(tmp_path: Path) -> None:
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    run = subprocess.run(
+        [sys.executable, "-c", LATIN, tmp_path, ascii("Нет доступа")[1:-1]],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=plain,
+    )
+    assert run.stderr == ""
+    assert kept(tmp_path / part_name(0)) == [outcome(1, "failed", "Нет доступа")]
+    assert "Нет доступа" in (tmp_path / "failed.csv").read_text(encoding="utf-8")
+
+
+def test_half_an_emoji_in_the_portals_words_loses_no_outcome(path: Path) -> None:
+    keep(path, [outcome(1, "failed", "cut \ud83d"), outcome(2)])
+    assert [one.outcome for one in kept(path)] == ["failed", "applied"]
+    assert write_failed(path.with_name("failed.csv"), kept(path), PORTAL) == 1
+
+
+# -- journals of several plans -----------------------------------------------------------------------------
+
+
+def test_the_journal_of_the_same_plan_is_taken_up_again(tmp_path: Path) -> None:
+    folder = journal_folder(tmp_path, PLAN)
+    keep(folder / part_name(0), [outcome(1)])
+    assert journal_folder(tmp_path, PLAN) == folder == tmp_path / "journal"
+    assert list(final_outcomes(folder, "lead")) == [outcome(1)]
+
+
+def test_the_journal_of_another_plan_is_moved_aside_and_kept(tmp_path: Path) -> None:
+    keep(journal_folder(tmp_path, OTHER) / part_name(0), [outcome(1, before=LINKS)], plan=OTHER)
+    folder = journal_folder(tmp_path, PLAN)
+    assert list(folder.iterdir()) == []
+    (aside,) = (found for found in tmp_path.iterdir() if found != folder)
+    assert OTHER[:12] in aside.name
+    assert list(final_outcomes(aside, "lead")) == [outcome(1, before=LINKS)]
+
+
+def test_two_plans_may_take_turns_and_no_journal_is_lost(tmp_path: Path) -> None:
+    for number, plan in enumerate([PLAN, OTHER, PLAN, OTHER], start=1):
+        keep(journal_folder(tmp_path, plan) / part_name(0), [outcome(number)], plan=plan)
+    found = [one.owner.id for folder in tmp_path.iterdir() for one in final_outcomes(folder, "lead")]
+    assert sorted(found) == [1, 2, 3, 4]
+
+
+def test_a_plan_that_dies_between_two_turns_of_another_stands_in_nobodys_way(tmp_path: Path) -> None:
+    keep(journal_folder(tmp_path, PLAN) / part_name(0), [outcome(1)])
+    (journal_folder(tmp_path, OTHER) / part_name(0)).touch()
+    keep(journal_folder(tmp_path, PLAN) / part_name(0), [outcome(2)])
+    keep(journal_folder(tmp_path, OTHER) / part_name(0), [outcome(3)], plan=OTHER)
+    found = [one.owner.id for folder in tmp_path.iterdir() for one in final_outcomes(folder, "lead")]
+    assert sorted(found) == [1, 2, 3]
+
+
+def test_outcomes_of_all_parts_come_part_by_part(tmp_path: Path) -> None:
+    keep(tmp_path / part_name(1), [outcome(3)])
+    keep(tmp_path / part_name(0), [outcome(1, "failed"), outcome(2), outcome(1)])
+    assert list(final_outcomes(tmp_path, "lead")) == [outcome(1), outcome(2), outcome(3)]
+    assert list(final_outcomes(tmp_path / "nowhere", "lead")) == []
+
+
+def test_outcomes_are_counted_by_name_and_none_is_left_out() -> None:
+    counts = count_outcomes([outcome(1), outcome(2), outcome(3, "drift")])
+    assert counts == {"applied": 2, "already": 0, "drift": 1, "failed": 0, "skipped": 0}
+    assert tuple(counts) == OUTCOMES
+
+
+# -- failed.csv --------------------------------------------------------------------------------------------
+
+
+def failed_rows(path: Path, outcomes: Iterable[ChangeOutcome]) -> list[list[str]]:
+    count = write_failed(path, outcomes, PORTAL)
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["owner", "owner_id", "outcome", "reason", "address"]
+    assert count == len(rows)
+    return rows
+
+
+def test_failed_csv_holds_what_failed_or_drifted_with_its_reason_and_its_address(path: Path) -> None:
+    outcomes = [outcome(number, name, f"why {name}") for number, name in enumerate(OUTCOMES, start=1)]
+    assert failed_rows(path, outcomes) == [
+        ["lead", "3", "drift", "why drift", f"{PORTAL}/crm/lead/details/3/"],
+        ["lead", "4", "failed", "why failed", f"{PORTAL}/crm/lead/details/4/"],
+    ]
+    assert owner_address(PORTAL, Owner("deal", 9)) == f"{PORTAL}/crm/deal/details/9/"
+
+
+def test_failed_csv_of_nothing_is_its_header_and_replaces_an_older_one(path: Path) -> None:
+    failed_rows(path, [outcome(1, "failed")])
+    assert failed_rows(path, [outcome(1)]) == []
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=20).filter(lambda text: text[:1] not in "=+-@\t\r"))
+def test_a_reason_comes_back_whole_whatever_stands_in_it(reason: str) -> None:
+    with TemporaryDirectory() as folder:
+        rows = failed_rows(Path(folder) / "failed.csv", [outcome(1, "failed", reason)])
+    assert [row[3] for row in rows] == [reason]
+
+
+@pytest.mark.parametrize(
+    "reason", ["=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://x")', "\t=1", "\r=1"], ids=repr
+)
+def test_no_reason_becomes_a_formula_when_a_person_opens_the_file_in_a_spreadsheet(
+    reason: str, path: Path
+) -> None:
+    """The words are the portal's, and whoever writes to the portal can choose them."""
+    ((_, _, _, cell, _),) = failed_rows(path, [outcome(1, "failed", reason)])
+    assert cell[0] not in "=+-@\t\r"
+    assert reason.strip() in cell
