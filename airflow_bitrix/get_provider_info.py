@@ -38,7 +38,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": "airflow_bitrix.hooks.bitrix24.Bitrix24Hook",
                 "hook-name": _INTEGRATION,
                 "ui-field-behaviour": {
-                    "hidden-fields": ["schema", "port", "extra"],
+                    "hidden-fields": ["schema", "extra"],
                     "relabeling": {
                         "host": "Portal address",
                         "login": "Webhook user id",
@@ -47,6 +47,7 @@ def get_provider_info() -> dict[str, Any]:
                     "placeholders": {
                         "host": "acme.bitrix24.com",
                         "login": "1",
+                        "port": "443; without it Airflow's Test button may answer Bad Request",
                         "password": "the code, or the whole webhook address; then leave the rest empty",
                     },
                 },

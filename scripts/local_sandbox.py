@@ -68,12 +68,18 @@ class LocalSandbox:
                     raise SandboxError(f"the sandbox did not start; it said:\n{said}")
                 time.sleep(0.05)
 
-    def connection(self) -> dict[str, str]:
-        """Tell the fields of the Airflow connection that leads here."""
+    def connection(self) -> dict[str, str | int]:
+        """Tell the fields of the Airflow connection that leads here.
+
+        The port is a field of its own: Airflow's Test button sends 0 for a port that is not set, and then
+        refuses to test another port than the stored one.
+        """
+        host, _, port = self.url.rpartition(":")
         return {
             "conn_type": "bitrix24",
             "description": "The sandbox portal on this machine",
-            "host": self.url,
+            "host": host,
+            "port": int(port),
             "login": "1",
             "password": self.code,
             "extra": '{"plan": "standard"}',

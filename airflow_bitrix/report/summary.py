@@ -173,7 +173,8 @@ def as_markdown(summary: Summary) -> str:
         lines += [f"| {why} | {count:,} |" for why, count in summary.left_out.items()]
     read = summary.manifest.counts.get("read", 0)
     lines += ["", f"{read:,} {kind}s read, {summary.manifest.changes:,} changes planned."]
-    lines += [f"{effort.requests:,} requests in {effort.seconds:.1f} s, {effort.refused:,} of them refused."]
+    requests = f"{effort.requests:,} request{'s' * (effort.requests != 1)}"
+    lines += [f"{requests} in {effort.seconds:.1f} s, {effort.refused:,} refused by the portal."]
     return "\n".join(lines)
 
 
