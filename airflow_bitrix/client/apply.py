@@ -243,21 +243,24 @@ class _Run:
     async def _read(self, looks: Sequence[CommandOutcome]) -> _Seen:
         """Read looks, and look again where one failed: reading costs nothing but a request."""
         seen = _Seen()
-        for _ in range(LOOKS):
-            failed = [outcome for outcome in looks if not outcome.ok]
-            for outcome in looks:
-                if outcome.ok:
-                    seen.states |= {state.owner.id: state for state in states_of(self._kind, outcome.result)}
-                elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
-                    raise outcome.error or AuthFailed(str(outcome.fault.answer))
+        failed = self._take(seen, looks)
+        for _ in range(LOOKS - 1):
             if not failed:
                 break
-            looks = await self._portal.run_batch([outcome.call for outcome in failed])
-        for outcome in looks:
-            if outcome.fault:
-                said = f"it could not be looked at: {outcome.fault.answer}"
-                seen.unseen |= dict.fromkeys(outcome.call.params["filter"]["@id"], said)
+            failed = self._take(seen, await self._portal.run_batch([outcome.call for outcome in failed]))
+        for outcome in failed:
+            said = f"it could not be looked at: {outcome.fault.answer if outcome.fault else 'no answer'}"
+            seen.unseen |= dict.fromkeys(outcome.call.params["filter"]["@id"], said)
         return seen
+
+    def _take(self, seen: _Seen, looks: Sequence[CommandOutcome]) -> list[CommandOutcome]:
+        """Take the states that looks told, and give the looks that failed."""
+        for outcome in looks:
+            if outcome.ok:
+                seen.states |= {state.owner.id: state for state in states_of(self._kind, outcome.result)}
+            elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
+                raise outcome.error or AuthFailed(str(outcome.fault.answer))
+        return [outcome for outcome in looks if not outcome.ok]
 
     def _look_calls(self, tasks: Sequence[_Task]) -> list[Call]:
         return look_calls(self._kind, [task.change.owner.id for task in tasks])

@@ -276,6 +276,18 @@ def test_a_lead_that_stays_a_repeat_lead_after_saving_is_failed_never_applied(
     assert notes.outcomes[lead].before == LinkSet(owner, (ContactLink(1, 10, is_primary=True, role_id=0),))
 
 
+def test_an_owner_that_cannot_be_looked_at_is_not_taken_for_one_that_is_gone(
+    make_sandbox: Any, planned: Planned, applied: Applied
+) -> None:
+    sandbox = make_sandbox(leads=900, contacts=100, plan="self_hosted")
+    changes = planned(sandbox)
+    refusal = {"error": "", "error_description": "Lists are closed."}
+    sandbox.set_faults(seed=1, command=0.7, only_methods=["crm.item.list"], command_error=refusal)
+    notes = applied(sandbox, changes)
+    reasons = Counter(outcome.reason for outcome in notes.outcomes.values())
+    assert set(reasons) == {"", "it could not be looked at: Lists are closed."}
+
+
 def test_a_run_that_died_after_a_write_was_carried_out_counts_it_as_applied(
     make_sandbox: Any, planned: Planned, applied: Applied
 ) -> None:
