@@ -10,6 +10,7 @@ Folders may be :class:`pathlib.Path` or anything that behaves like it, as ``Obje
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Self
 
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
@@ -249,13 +250,16 @@ class JournalPart:
     :param path: The file.
     :param plan_hash: Hash of the plan that is applied.
     :param dry_run: Whether the run only looks.
+    :raises RetryLater: Another task writes this journal now: it applies the same plan.
     """
 
     def __init__(self, path: Path, *, plan_hash: str, dry_run: bool) -> None:
         exists = path.exists()
+        self._file = path.open("a", encoding="utf-8")
+        if isinstance(path, Path):
+            self._lock(path)
         if exists:
             _drop_torn_line(path)
-        self._file = path.open("a", encoding="utf-8")
         if not exists or not _header(path):
             self._write([{"journal": FORMAT, "plan": plan_hash, "dry_run": dry_run}])
 
@@ -266,6 +270,16 @@ class JournalPart:
     def __exit__(self, *_: object) -> None:
         """Close the file."""
         self._file.close()
+
+    def _lock(self, path: Path) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+        except OSError:
+            return  # a file system without locks: then nobody can tell
+        if self._file.closed:
+            raise RetryLater(f"another task applies this plan now: it writes {path}")
 
     def writing(self, changes: Sequence[Change]) -> None:
         """Note that these changes are about to be written, before the request leaves."""

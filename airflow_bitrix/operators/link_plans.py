@@ -343,13 +343,14 @@ class _JournalParts:
         self._applied: set[int] = set()
         self.begun: set[int] = set()
         paths = [journal / part_name(number) for number in range(len(manifest.parts))]
+        # Opened, and with that locked, before they are read: nobody adds to them any more.
+        self._parts = [
+            files.enter_context(JournalPart(path, plan_hash=manifest.hash, dry_run=dry_run)) for path in paths
+        ]
         for path in paths:
             ledger = read_ledger(path, manifest.kind)
             self._applied |= ledger.applied
             self.begun |= ledger.writing - ledger.applied
-        self._parts = [
-            files.enter_context(JournalPart(path, plan_hash=manifest.hash, dry_run=dry_run)) for path in paths
-        ]
 
     @property
     def settled(self) -> int:

@@ -16,6 +16,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused, RetryLater
+from airflow_bitrix.files import JournalPart
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24PlanLinkCleanupOperator,
@@ -231,6 +232,22 @@ def test_an_apply_that_ends_early_still_writes_its_report(
         operator.execute({})
     page = (tmp_path / "report.html").read_text()
     assert "Not finished" in page
+
+
+def test_two_tasks_do_not_apply_one_plan_at_the_same_time(sandbox: Any, tmp_path: Path) -> None:
+    """A worker that was given up for dead may still be at work when the retry starts."""
+    made = plan(tmp_path)
+    (tmp_path / "journal").mkdir()
+    sandbox.reset_stats()
+    path = tmp_path / "journal" / "part-00000.jsonl"
+    with (
+        JournalPart(path, plan_hash=made["hash"], dry_run=False),
+        pytest.raises(RetryLater, match="another task applies this plan now") as raised,
+    ):
+        apply(tmp_path, made)
+    assert not isinstance(raised.value, AirflowFailException)
+    assert sandbox.stats()["admitted"] == 0
+    assert apply(tmp_path, made)["counts"]["applied"] == made["changes"]
 
 
 APPLY = """
