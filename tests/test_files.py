@@ -14,8 +14,8 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.files import (
-    FORMAT,
+from airflow_bitrix.files import FORMAT
+from airflow_bitrix.files.plans import (
     MANIFEST,
     PART_CHANGES,
     Manifest,

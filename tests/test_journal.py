@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
-from airflow_bitrix.files import (
+from airflow_bitrix.files import part_name
+from airflow_bitrix.files.journals import (
     JournalPart,
     count_outcomes,
     final_outcomes,
     journal_folder,
-    owner_address,
-    part_name,
     read_ledger,
     write_failed,
 )
@@ -87,12 +87,12 @@ def test_a_ledger_tells_what_was_begun_and_what_is_confirmed(path: Path) -> None
     keep(path, [outcome(1), outcome(2, "failed")], begun=[1, 2, 3])
     ledger = read_ledger(path, "lead")
     assert ledger.writing == {1, 2, 3}
-    assert ledger.applied == {1}
+    assert ledger.applied.keys() == {1}
 
 
 def test_what_was_applied_and_failed_later_is_no_longer_applied(path: Path) -> None:
     keep(path, [outcome(1), outcome(1, "failed", "x")])
-    assert read_ledger(path, "lead").applied == set()
+    assert read_ledger(path, "lead").applied.keys() == set()
 
 
 def test_what_is_about_to_be_written_is_on_disk_before_the_request_leaves(path: Path) -> None:
@@ -154,7 +154,7 @@ import sys
 from pathlib import Path
 from airflow_bitrix.core.links import Owner
 from airflow_bitrix.core.plan import ChangeOutcome
-from airflow_bitrix.files import JournalPart, final_outcomes, write_failed
+from airflow_bitrix.files.journals import JournalPart, final_outcomes, write_failed
 folder = Path(sys.argv[1])
 with JournalPart(folder / "part-00000.jsonl", plan_hash="x", dry_run=False) as journal:
     journal.note(ChangeOutcome(Owner("lead", 1), "failed", sys.argv[2].encode().decode("unicode_escape")))
@@ -242,13 +242,33 @@ def failed_rows(path: Path, outcomes: Iterable[ChangeOutcome]) -> list[list[str]
     return rows
 
 
-def test_failed_csv_holds_what_failed_or_drifted_with_its_reason_and_its_address(path: Path) -> None:
+def test_failed_csv_holds_what_failed_drifted_or_overwrote_and_why(
+    path: Path,
+) -> None:
     outcomes = [outcome(number, name, f"why {name}") for number, name in enumerate(OUTCOMES, start=1)]
-    assert failed_rows(path, outcomes) == [
+    assert failed_rows(path, [outcome(9), *outcomes]) == [
+        ["lead", "1", "applied", "why applied", f"{PORTAL}/crm/lead/details/1/"],
         ["lead", "3", "drift", "why drift", f"{PORTAL}/crm/lead/details/3/"],
         ["lead", "4", "failed", "why failed", f"{PORTAL}/crm/lead/details/4/"],
     ]
     assert owner_address(PORTAL, Owner("deal", 9)) == f"{PORTAL}/crm/deal/details/9/"
+
+
+def test_what_a_dry_run_skipped_says_nothing_about_a_real_run_that_follows(path: Path) -> None:
+    with JournalPart(path, plan_hash=PLAN, dry_run=True) as journal:
+        journal.note(outcome(1, "skipped"))
+        journal.note(outcome(2, "drift", "x"))
+    assert [one.outcome for one in kept(path)] == ["skipped", "drift"]
+    keep(path, [outcome(3)])
+    assert [one.outcome for one in kept(path)] == ["drift", "applied"]
+
+
+def test_a_line_that_somebody_damaged_is_named_and_nothing_is_guessed(path: Path) -> None:
+    keep(path, [outcome(1), outcome(2)])
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:-9], *lines[2:]]) + "\n")
+    with pytest.raises(PlanRefused, match=rf"^line 2 of {path} is damaged"):
+        kept(path)
 
 
 def test_failed_csv_of_nothing_is_its_header_and_replaces_an_older_one(path: Path) -> None:

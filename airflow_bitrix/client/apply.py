@@ -11,7 +11,7 @@ carried out shall not start the portal's automation twice.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Protocol
@@ -19,7 +19,7 @@ from typing import Protocol
 from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome
 from airflow_bitrix.client.portal import AsyncPortal, together
 from airflow_bitrix.client.scan import look_calls, states_of
-from airflow_bitrix.client.wire import REPEATABLE, Call, FaultKind
+from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import AuthFailed
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
@@ -27,7 +27,9 @@ from airflow_bitrix.core.plan import (
     Change,
     ChangeOutcome,
     OutcomeName,
+    Standing,
     save_command,
+    shown_contacts,
     standing,
     write_commands,
 )
@@ -41,6 +43,9 @@ STRETCH = 2500
 
 TRIES = 4
 """How often one change is written before it counts as failed."""
+
+WAITS = 20
+"""How often the portal may put off a change before that counts as a try."""
 
 MOST_LINKS = MOST_VALUES // 3 - 1
 """Links that one batched ``items.set`` can hold: each takes three values."""
@@ -63,7 +68,9 @@ class Journal(Protocol):
 class _Task:
     change: Change
     written: bool = False
+    settled: bool = False
     tries: int = 0
+    waits: int = 0
     before: LinkSet | None = None
     reason: str = ""
     unsaved: bool = False
@@ -101,6 +108,7 @@ async def apply_changes(
     journal: Journal,
     *,
     written_before: frozenset[int] = frozenset(),
+    applied_before: Mapping[int, LinkSet | None] | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> None:
@@ -111,12 +119,23 @@ async def apply_changes(
     :param changes: What to do; each owner at most once.
     :param journal: Takes the outcomes.
     :param written_before: Ids of owners whose write was begun by an earlier run that did not finish.
+    :param applied_before: Owners that an earlier run applied and confirmed, with the links that were there
+        before. They are looked at; where they are as they were left, their outcome stands.
     :param dry_run: Look only: what would be written becomes ``skipped``.
     :param progress: Called with the number of changes that have just got their outcome.
     :raises RetryLater: The portal takes no more requests. Outcomes noted so far stand; another run goes on.
     :raises AuthFailed: The portal no longer accepts the webhook.
     """
-    tasks = (_Task(change, written=change.owner.id in written_before) for change in changes)
+    settled = applied_before or {}
+    tasks = (
+        _Task(
+            change,
+            written=change.owner.id in written_before,
+            settled=change.owner.id in settled,
+            before=settled.get(change.owner.id),
+        )
+        for change in changes
+    )
     run = _Run(portal, kind, journal, progress or _unseen)
     while stretch := list(islice(tasks, STRETCH)):
         await run.stretch(stretch, dry_run=dry_run)
@@ -173,10 +192,12 @@ class _Run:
                 self._note(task, "failed", seen.missing(owner))
                 continue
             stands, difference = standing(task.change, now)
-            if stands == "done":
+            if task.settled:
+                self._settle(task, stands, now)
+            elif stands == "done":
                 self._note(task, "applied" if task.written else "already")
             elif stands == "drift":
-                self._note(task, "failed" if task.written else "drift", task.reason or difference)
+                self._note(task, "failed" if task.tries else "drift", task.reason or difference)
             elif len(task.change.after.links) > MOST_LINKS:
                 self._note(
                     task, "failed", f"more than {MOST_LINKS} links do not fit into a batched items.set"
@@ -185,6 +206,14 @@ class _Run:
                 task.unsaved = stands == "unsaved"
                 ready.append(task)
         return ready
+
+    def _settle(self, task: _Task, stands: Standing, now: OwnerState) -> None:
+        """Account for what an earlier run applied: it is never written again by the same plan."""
+        if stands == "done":
+            self._progress(1)
+            return
+        contacts = shown_contacts(now.links)
+        self._note(task, "drift", f"applied before, and changed since: contacts are now {contacts}")
 
     async def _write(self, group: Sequence[_Task], upcoming: Sequence[_Task]) -> _Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
@@ -203,17 +232,21 @@ class _Run:
 
     def _learn(self, task: _Task, said: Sequence[CommandOutcome]) -> None:
         """Take from the commands' outcomes what was there before and why something failed."""
+        faults = [outcome.fault for outcome in said if outcome.fault]
+        if len(faults) == len(said) and all(fault.kind in DONE_NOTHING for fault in faults):
+            task.waits += 1
+            task.tries += task.waits > WAITS
+            task.reason = str(faults[0].answer)
+            return  # the portal did not take the request: nothing was written
         task.tries += 1
         got = said[0]
         own_work = task.written and task.unsaved
         if got.ok and task.before is None and not own_work:
             task.before = methods.links_of(task.change.owner, got.result)
             if not task.unsaved and set(task.before.contact_ids) != set(task.change.before.contact_ids):
-                task.remark = (
-                    "its links had changed within the last request; the journal holds what was there"
-                )
+                contacts = shown_contacts(task.before)
+                task.remark = f"somebody changed it after it was looked at; overwritten: contacts {contacts}"
         task.written = True
-        faults = [outcome.fault for outcome in said if outcome.fault]
         # The portal's refusal says more than a passing failure beside it.
         faults.sort(key=lambda fault: fault.kind in REPEATABLE)
         task.reason = str(faults[0].answer) if faults else ""
@@ -225,6 +258,9 @@ class _Run:
         for task in group:
             owner = task.change.owner
             now = seen.states.get(owner.id)
+            if not task.tries:  # the portal did not take the request
+                self._queue.extend(self._sort_out([task], seen))
+                continue
             if now is None:
                 self._note(task, "failed", task.reason or seen.missing(owner))
                 continue

@@ -79,8 +79,9 @@ def batch_flow(
 
     :param calls: What to call, carried out by the portal in this order.
     :param commands: What :func:`command_of` made of each call, where that is done already.
-    :param repeat: Whether what failed for a passing reason is sent again: a command alone, an unanswered
-        batch as a whole. With ``False`` a caller looks for itself what was carried out.
+    :param repeat: Whether what failed for a passing reason is sent again: a command alone, an unanswered or
+        refused batch as a whole. With ``False`` all that is told by the outcomes, and a caller looks for
+        itself what was carried out.
     :return: One outcome for each call, in the order of ``calls``.
     :raises InvalidInput: More than 50 calls, or one that a batch cannot express; nothing was sent.
     :raises Bitrix24Error: The portal took no batch at all; nothing of it is known to be done.
@@ -95,9 +96,14 @@ def batch_flow(
         batch = Call("batch", {"halt": 0, "cmd": {f"c{index}": commands[index] for index in waiting}})
         repeatable = repeat and all(may_repeat(calls[index]) for index in waiting)
         try:
-            answer = yield from call_flow(batch, manners, repeatable=repeatable)
+            answer = yield from call_flow(batch, manners, repeatable=repeatable, once=not repeat)
         except OutcomeUnknown as error:
             outcomes |= {index: failed(calls[index], error) for index in waiting}
+            break
+        except RetryLater as error:
+            if repeat and not outcomes:
+                raise
+            outcomes |= {} if outcomes else {index: failed(calls[index], error) for index in waiting}
             break
         except Bitrix24Error:
             if not outcomes:

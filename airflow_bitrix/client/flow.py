@@ -91,11 +91,15 @@ class Manners:
     luck: Callable[[], float] = random.random
 
 
-def call_flow(call: Call, manners: Manners, *, repeatable: bool | None = None) -> Flow[Answer]:
+def call_flow(
+    call: Call, manners: Manners, *, repeatable: bool | None = None, once: bool = False
+) -> Flow[Answer]:
     """Make one call.
 
     :param repeatable: Whether the call may be repeated when it is not known if it was carried out; by
         default what :func:`~airflow_bitrix.client.wire.may_repeat` says of the method.
+    :param once: Whether it is not repeated at all, not even where nothing was done: by the time of a repeat
+        what it was made from may have changed.
     :raises Bitrix24Error: The portal refused, or repeats did not help.
     """
     request = request_of(call)
@@ -115,7 +119,7 @@ def call_flow(call: Call, manners: Manners, *, repeatable: bool | None = None) -
             yield Full()
         again = found.kind in DONE_NOTHING or (found.kind is FaultKind.BROKEN and repeatable)
         repeat += 1
-        if not again or repeat > manners.retries.times:
+        if once or not again or repeat > manners.retries.times:
             raise error_of(call, found, repeatable=repeatable)
         manners.meter.repeats += 1
         yield Wait(manners.retries.delay(repeat, manners.luck()))

@@ -26,6 +26,21 @@ def bare_field(key: str) -> str:
     return _PREFIX.sub("", key)
 
 
+def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a filter that asks for both: ``one``, which may be anything, and ``other``, plain conditions.
+
+    Where ``one`` has an OR at its top, or speaks of the same keys, it becomes a group of its own: else it
+    would set the other conditions aside.
+    """
+    if any(str(key).lower() == "logic" or key in other for key in one):
+        return {**other, "0": dict(one) if _has_logic(one) else {"logic": "AND", **one}}
+    return {**one, **other}
+
+
+def _has_logic(wanted: Mapping[str, Any]) -> bool:
+    return any(str(key).lower() == "logic" for key in wanted)
+
+
 class Listing:
     """Where a list method has got to: gives the next call, takes its answer.
 
@@ -92,17 +107,18 @@ class Listing:
         """Give the call for the next page."""
         params: dict[str, Any] = dict(self._params)
         if self._by_id:
-            params |= {"filter": {**self.filter, f">{self._id}": self._after}, "order": {self._id: "ASC"}}
+            wanted = both(self.filter, {f">{self._id}": self._after})
+            params |= {"filter": wanted, "order": {self._id: "ASC"}}
             params["start"] = -1
         else:
             if self.filter:
                 params["filter"] = self.filter
             params["start"] = self._start
         if self._select:
-            wanted = [*self._select]
-            if self._by_id and not {self._id, "*"} & set(wanted):
-                wanted.insert(0, self._id)
-            params["select"] = wanted
+            select = [*self._select]
+            if self._by_id and not {self._id, "*"} & set(select):
+                select.insert(0, self._id)
+            params["select"] = select
         return Call(self.method, params)
 
     def take(self, answer: Answer) -> list[Any]:
@@ -119,6 +135,9 @@ class Listing:
         if not isinstance(rows, list):
             raise Bitrix24Error(f"{self.method}: the portal answered no list of rows", method=self.method)
         if self._by_id:
+            if rows and last <= int(self._after):
+                text = f"{self.method}: the portal gave rows that were not asked for, up to id {last}"
+                raise Bitrix24Error(text, method=self.method)
             self.done = not rows if self._short_pages else len(rows) < PAGE
             self._after = last or self._after
         else:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
-from airflow_bitrix.client.listing import PAGE, bare_field
+from airflow_bitrix.client.listing import PAGE, bare_field, both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import InvalidInput
@@ -48,6 +48,8 @@ async def check_filter(portal: AsyncPortal, kind: OwnerKind, wanted: Mapping[str
             "filter", wanted, "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
         )
     for key, value in wanted.items():
+        if not isinstance(key, str):
+            raise InvalidInput("filter", wanted, "field names as keys")
         if bare_field(key) == "contactIds" and isinstance(value, (list, tuple)):
             # With several, the portal joins links before it cuts a page, and a short page is not the last.
             raise InvalidInput("filter", {key: value}, "one contact id with contactIds")
@@ -62,10 +64,10 @@ async def check_filter(portal: AsyncPortal, kind: OwnerKind, wanted: Mapping[str
 
 def _filter_fields(wanted: Mapping[str, Any]) -> Iterable[str]:
     for key, value in wanted.items():
-        if isinstance(value, Mapping) and key.isdigit():
+        if isinstance(value, Mapping) and str(key).isdigit():
             yield from _filter_fields(value)
-        elif key.lower() != "logic":
-            yield bare_field(key)
+        elif str(key).lower() != "logic":
+            yield bare_field(str(key))
 
 
 async def scan(
@@ -140,9 +142,7 @@ def _density(page: Sequence[OwnerState]) -> float:
 
 def _range_call(kind: OwnerKind, base: Mapping[str, Any], piece: Range) -> Call:
     bounds = {">=id": piece[0], "<=id": piece[1]}
-    if base.keys() & bounds.keys():  # the user's own bounds stay in force
-        return _list_call(kind, {**bounds, "0": {"logic": "AND", **base}})
-    return _list_call(kind, {**base, **bounds})
+    return _list_call(kind, both(base, bounds))
 
 
 def _list_call(kind: OwnerKind, wanted: Mapping[str, Any], order: str = "ASC") -> Call:

@@ -39,12 +39,14 @@ def positive_id(argument: str, value: object) -> int:
         number = value
     elif isinstance(value, str):
         number = whole_number(value)
-    if number is None or number <= 0:
+    if number is None or not 0 < number < _TOO_LARGE:
         raise InvalidInput(argument, value, "a whole number above 0")
     return number
 
 
 _MOST_DIGITS = 18
+_TOO_LARGE = 10**_MOST_DIGITS
+"""The portal reads a number that does not fit into 64 bits as something else."""
 
 
 def whole_number(text: str) -> int | None:
@@ -144,3 +146,8 @@ class LinkSet:
     def from_json(cls, owner: Owner, rows: list[list[Any]]) -> LinkSet:
         """Read what :meth:`as_json` wrote."""
         return cls(owner, tuple(ContactLink(*row) for row in rows))
+
+
+def owner_address(portal: str, owner: Owner) -> str:
+    """Give the address of an owner's page on the portal."""
+    return f"{portal}/crm/{owner.kind}/details/{owner.id}/"

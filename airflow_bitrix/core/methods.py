@@ -149,7 +149,8 @@ def _refuse_duplicates(rows: list[dict[str, Any]]) -> None:
     seen: set[int] = set()
     for row in rows:
         if row["CONTACT_ID"] in seen:
-            raise InvalidInput("items", row["CONTACT_ID"], "each contact once")
+            twice = f"each contact once ({row['CONTACT_ID']} stands there twice)"
+            raise InvalidInput("items", [row["CONTACT_ID"] for row in rows], twice)
         seen.add(row["CONTACT_ID"])
 
 
@@ -160,9 +161,9 @@ def _refuse_several_primaries(rows: list[dict[str, Any]]) -> None:
 
 
 def _sort(argument: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    number = whole_number(value) if isinstance(value, str) else None
+    number = (
+        whole_number(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
+    )
     if number is None:
         raise InvalidInput(argument, value, "a whole number, 0 or above")
     return number

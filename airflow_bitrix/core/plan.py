@@ -78,6 +78,16 @@ class ChangeOutcome:
     reason: str = ""
     before: LinkSet | None = None
 
+    @property
+    def is_overwrite(self) -> bool:
+        """Whether the write took away what somebody had changed right before it."""
+        return self.outcome == "applied" and bool(self.reason)
+
+    @property
+    def needs_a_look(self) -> bool:
+        """Whether a person should look at it: it failed, drifted, or overwrote somebody's change."""
+        return self.outcome in ("failed", "drift") or self.is_overwrite
+
 
 def standing(change: Change, now: OwnerState) -> tuple[Standing, str]:
     """Say how a change stands against what the portal shows now.
@@ -89,7 +99,8 @@ def standing(change: Change, now: OwnerState) -> tuple[Standing, str]:
     if links_right and not (change.ends_repeat and now.is_repeat):
         return "done", ""
     if not links_right and not change.before.agrees_with(now.links):
-        return "drift", f"contacts are now {_shown(now.links)}, planned from {_shown(change.before)}"
+        seen, planned = shown_contacts(now.links), shown_contacts(change.before)
+        return "drift", f"contacts are now {seen}, planned from {planned}"
     if change.ends_repeat:
         if not now.is_repeat:
             return "drift", "no longer a repeat lead, and still linked to its contacts"
@@ -100,7 +111,8 @@ def standing(change: Change, now: OwnerState) -> tuple[Standing, str]:
     return ("unsaved" if links_right else "open"), ""
 
 
-def _shown(links: LinkSet) -> str:
+def shown_contacts(links: LinkSet) -> str:
+    """Give contact ids in order, a star behind each primary; ``none`` where there is no contact."""
     if not links.links:
         return "none"
     return ", ".join(

@@ -26,11 +26,13 @@ def artifacts_root() -> Path:
     return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "bitrix24"
 
 
-def run_folder(context: Context) -> Path:
-    """Give the folder of a DAG run: ``<root>/<dag id>/<run id>``."""
-    return artifacts_root() / _plain(context["dag"].dag_id) / _plain(context["run_id"])
+def task_folder(context: Context) -> Path:
+    """Give the folder of a task's files: ``<root>/<dag id>/<run id>/<task id>``, with the index if mapped."""
+    ti = context["ti"]
+    task = ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
+    return artifacts_root() / _plain(context["dag"].dag_id) / _plain(context["run_id"]) / _plain(task)
 
 
 def _plain(name: str) -> str:
     # Run ids hold colons and plus signs, and whoever triggers a run may choose one with slashes.
-    return re.sub(r"[^A-Za-z0-9_.-]|^\.+", "_", name)
+    return re.sub(r"[^\w.-]|^\.+", "_", name)

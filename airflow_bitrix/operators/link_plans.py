@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -19,27 +19,30 @@ from airflow_bitrix.client.scan import check_filter, scan
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind, owner_kind, whole_number
-from airflow_bitrix.core.plan import Change, ChangeOutcome
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import Rule, judge, rules_for
-from airflow_bitrix.files import (
-    JournalPart,
+from airflow_bitrix.files.journals import (
+    final_outcomes,
+    journal_folder,
+    write_failed,
+)
+from airflow_bitrix.files.plans import (
     Manifest,
     PlanWriter,
     check_parts,
-    final_outcomes,
-    journal_folder,
-    part_name,
+    plan_lock,
     read_changes,
-    read_ledger,
     read_manifest,
-    write_failed,
 )
+from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings
-from airflow_bitrix.operators.artifacts import as_folder, run_folder
+from airflow_bitrix.operators.artifacts import as_folder, task_folder
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Effort, Summary, as_json, as_markdown, summarise
+
+REPORT, FAILED = "report.html", "failed.csv"
 
 __all__ = ["Bitrix24ApplyLinkPlanOperator", "Bitrix24PlanLinkCleanupOperator"]
 
@@ -53,8 +56,8 @@ class _LinkPlanOperator(BaseOperator):
         """Take what all pipeline operators take.
 
         :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
-        :param artifacts_path: Folder of this run's files. Default: a folder for the DAG run under
-            ``[bitrix24] artifacts_path``. (templated)
+        :param artifacts_path: Folder for the files. By default a plan gets a folder of its task in the DAG
+            run, under ``[bitrix24] artifacts_path``, and its apply writes beside it. (templated)
         """
         super().__init__(**kwargs)
         self.bitrix24_conn_id = bitrix24_conn_id
@@ -69,10 +72,6 @@ class _LinkPlanOperator(BaseOperator):
     def hook(self) -> Bitrix24AsyncHook:
         """The hook of the operator's connection."""
         return Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
-
-    def folder(self, context: Context) -> Path:
-        """Give the folder of this run's files."""
-        return as_folder(self.artifacts_path) if self.artifacts_path else run_folder(context)
 
 
 class Bitrix24PlanLinkCleanupOperator(_LinkPlanOperator):
@@ -130,7 +129,9 @@ class Bitrix24PlanLinkCleanupOperator(_LinkPlanOperator):
             rules = rules_for(kind, self.rules)
             limit = None if self.max_changes is None else _count("max_changes", self.max_changes)
             wanted = self._filter(rules)
-            folder = self.folder(context) / "plan"
+            folder = (
+                as_folder(self.artifacts_path) if self.artifacts_path else task_folder(context)
+            ) / "plan"
             portal = self.settings.webhook.portal
             self.log.info("Scanning the %ss of %s for %s", kind, portal, ", ".join(rules))
             with PlanWriter(folder) as plan:
@@ -191,6 +192,8 @@ class Bitrix24PlanLinkCleanupOperator(_LinkPlanOperator):
         return progress.done
 
     def _tell(self, folder: Path, manifest: Manifest) -> None:
+        if not manifest.counts["read"]:
+            self.log.warning("No %s matches the stages, the age and the filter", manifest.kind)
         self.log.info("%s %ss to change", f"{manifest.changes:,}", manifest.kind)
         for why, count in manifest.counts["left_out"].items():
             self.log.info("%s left out: %s", f"{count:,}", why)
@@ -244,25 +247,42 @@ class Bitrix24ApplyLinkPlanOperator(_LinkPlanOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the plan, apply it, and write the report, also where the apply ends early."""
+        del context
         with final_failures():
             dry_run = _switch("is_dry_run", self.is_dry_run)
             max_failed = _count("max_failed", self.max_failed)
             plan, plan_hash = self._plan()
             manifest = self._checked(plan, plan_hash, dry_run=dry_run)
-            folder = self.folder(context)
-            journal = journal_folder(folder, manifest.hash)
-            meter = Meter()
-            progress = Progress(self.log, "changes", meter, total=manifest.changes)
-            try:
-                asyncio.run(self._apply(plan, manifest, journal, progress, meter, dry_run=dry_run))
-            finally:
-                effort = Effort(meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds)
-                summary = _summary(plan, manifest, journal, effort, dry_run=dry_run)
-                result = self._report(folder, journal, summary)
+            folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
+            with plan_lock(plan):
+                summary = self._run(plan, manifest, folder, dry_run=dry_run)
+        paths = {"report": str(folder / REPORT), "failed_csv": str(folder / FAILED)}
         if summary.counts["failed"] > max_failed:
             failed = f"{summary.counts['failed']} of {manifest.changes} changes failed"
-            raise AirflowException(f"{failed} (max_failed is {max_failed}); see {result['failed_csv']}")
-        return result
+            raise AirflowException(f"{failed} (max_failed is {max_failed}); see {paths['failed_csv']}")
+        if not summary.complete:
+            raise AirflowException(f"{summary.open} of {manifest.changes} changes have no outcome")
+        return {**paths, "journal": str(folder / "journal"), **as_json(summary)}
+
+    def _run(self, plan: Path, manifest: Manifest, folder: Path, *, dry_run: bool) -> Summary:
+        journal = journal_folder(folder, manifest.hash)
+        meter = Meter()
+        progress = Progress(self.log, "changes", meter, total=manifest.changes)
+
+        def report() -> Summary:
+            effort = Effort(meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds)
+            summary = _summary(plan, manifest, journal, effort, dry_run=dry_run)
+            write_failed(folder / FAILED, final_outcomes(journal, manifest.kind), manifest.portal)
+            (folder / REPORT).write_text(as_html(summary), encoding="utf-8")
+            return summary
+
+        report()  # a folder that takes no report shall show it before anything is written to the portal
+        try:
+            asyncio.run(self._apply(plan, manifest, journal, progress, meter, dry_run=dry_run))
+        finally:
+            summary = report()
+            self._tell(summary, folder / REPORT)
+        return summary
 
     def _plan(self) -> tuple[Path, str]:
         given = self.plan if isinstance(self.plan, Mapping) else {"plan": self.plan, "hash": self.plan_hash}
@@ -299,83 +319,26 @@ class Bitrix24ApplyLinkPlanOperator(_LinkPlanOperator):
         dry_run: bool,
     ) -> None:
         with ExitStack() as files:
-            parts = _JournalParts(plan, manifest, journal, dry_run=dry_run, files=files)
-            progress.add(parts.settled)
+            parts = RunJournal(plan, manifest, journal, dry_run=dry_run, files=files)
             async with self.hook.portal(meter) as portal:
                 await apply_changes(
                     portal,
                     manifest.kind,
-                    parts.open_changes(),
+                    parts.changes(),
                     parts,
                     written_before=frozenset(parts.begun),
+                    applied_before=parts.applied,
                     dry_run=dry_run,
                     progress=progress.add,
                 )
         self.log.info("%s", progress.line())
 
-    def _report(self, folder: Path, journal: Path, summary: Summary) -> dict[str, Any]:
-        failed_csv, report = folder / "failed.csv", folder / "report.html"
-        kind = summary.manifest.kind
-        write_failed(failed_csv, final_outcomes(journal, kind), summary.manifest.portal)
-        report.write_text(as_html(summary), encoding="utf-8")
+    def _tell(self, summary: Summary, report: Path) -> None:
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():
             self.log.info("%s", line)
         self.log.info("::endgroup::")
         self.log.info("Report: %s", report)
-        return {
-            "report": str(report),
-            "failed_csv": str(failed_csv),
-            "journal": str(journal),
-            **as_json(summary),
-        }
-
-
-class _JournalParts:
-    """The journal of a whole plan: each outcome goes to the part that its change came from."""
-
-    def __init__(
-        self, plan: Path, manifest: Manifest, journal: Path, *, dry_run: bool, files: ExitStack
-    ) -> None:
-        self._plan = plan
-        self._manifest = manifest
-        self._part_of: dict[int, int] = {}
-        self._applied: set[int] = set()
-        self.begun: set[int] = set()
-        paths = [journal / part_name(number) for number in range(len(manifest.parts))]
-        # Opened, and with that locked, before they are read: nobody adds to them any more.
-        self._parts = [
-            files.enter_context(JournalPart(path, plan_hash=manifest.hash, dry_run=dry_run)) for path in paths
-        ]
-        for path in paths:
-            ledger = read_ledger(path, manifest.kind)
-            self._applied |= ledger.applied
-            self.begun |= ledger.writing - ledger.applied
-
-    @property
-    def settled(self) -> int:
-        """Changes that an earlier try applied and confirmed."""
-        return len(self._applied)
-
-    def open_changes(self) -> Iterator[Change]:
-        """Give the changes that are not applied yet."""
-        for number in range(len(self._parts)):
-            for change in read_changes(self._plan, self._manifest, number):
-                if change.owner.id not in self._applied:
-                    self._part_of[change.owner.id] = number
-                    yield change
-
-    def writing(self, changes: Sequence[Change]) -> None:
-        """Note that these changes are about to be written."""
-        by_part: dict[int, list[Change]] = {}
-        for change in changes:
-            by_part.setdefault(self._part_of[change.owner.id], []).append(change)
-        for number, some in by_part.items():
-            self._parts[number].writing(some)
-
-    def note(self, outcome: ChangeOutcome) -> None:
-        """Note the outcome of one change."""
-        self._parts[self._part_of.pop(outcome.owner.id)].note(outcome)
 
 
 def _summary(plan: Path, manifest: Manifest, journal: Path, effort: Effort, *, dry_run: bool) -> Summary:

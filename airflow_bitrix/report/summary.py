@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_bitrix.core.links import LinkSet, Owner
-from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
+from airflow_bitrix.core.links import Owner, owner_address
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_contacts
 from airflow_bitrix.core.rules import RULES
-from airflow_bitrix.files import Manifest, owner_address
+from airflow_bitrix.files.plans import Manifest
 
 MOST_ROWS = 500
 """Rows of each table of the page at most; the files hold all of them."""
@@ -54,6 +54,7 @@ class Summary:
     finished: str
     complete: bool
     counts: Mapping[str, int]
+    overwritten: int
     left_out: Mapping[str, int]
     effort: Effort
     troubles: Sequence[Row]
@@ -85,13 +86,15 @@ def summarise(
     """
     shown = _first_changes(changes)
     counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+    overwritten = 0
     troubles: list[Row] = []
     rows: list[Row] = []
     for outcome in outcomes:
         counts[outcome.outcome] += 1
         change = shown.get(outcome.owner.id)
         row = _row(manifest.portal, outcome, change)
-        if outcome.outcome in ("failed", "drift") and len(troubles) < MOST_ROWS:
+        overwritten += outcome.is_overwrite
+        if outcome.needs_a_look and len(troubles) < MOST_ROWS:
             troubles.append(row)
         if change is not None:
             rows.append(row)
@@ -101,6 +104,7 @@ def summarise(
         finished=finished,
         complete=sum(counts.values()) >= manifest.changes,
         counts=counts,
+        overwritten=overwritten,
         left_out=manifest.counts.get("left_out", {}),
         effort=effort,
         troubles=troubles,
@@ -123,17 +127,10 @@ def _row(portal: str, outcome: ChangeOutcome, change: Change | None) -> Row:
         owner=outcome.owner,
         address=owner_address(portal, outcome.owner),
         outcome=outcome.outcome,
-        before=shown_links(before),
-        after=shown_links(change.after) if change else "",
+        before=shown_contacts(before) if before else "",
+        after=shown_contacts(change.after) if change else "",
         reason=outcome.reason or ("; ".join(change.reasons) if change else ""),
     )
-
-
-def shown_links(links: LinkSet | None) -> str:
-    """Give contact ids in order, the primary one with a star."""
-    if links is None:
-        return ""
-    return ", ".join(f"{link.contact_id}{'*' * link.is_primary}" for link in links.links) or "none"
 
 
 _MEANING = {
@@ -168,6 +165,11 @@ def as_markdown(summary: Summary) -> str:
         "|:---|---:|:---|",
         *(f"| {name} | {count:,} | {meaning} |" for name, count, meaning in outcome_lines(summary)),
     ]
+    if summary.overwritten:
+        lines += [
+            "",
+            f"{summary.overwritten:,} of the applied overwrote what somebody had changed meanwhile.",
+        ]
     if summary.left_out:
         lines += ["", f"| left out because | {kind}s |", "|:---|---:|"]
         lines += [f"| {why} | {count:,} |" for why, count in summary.left_out.items()]
@@ -185,6 +187,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "dry_run": summary.dry_run,
         "complete": summary.complete,
         "counts": dict(summary.counts),
+        "overwritten": summary.overwritten,
         "left_out": dict(summary.left_out),
         "requests": effort.requests,
         "refused": effort.refused,

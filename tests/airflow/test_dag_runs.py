@@ -49,9 +49,9 @@ def run(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
 
 def folder_of(done: Any) -> Path:
-    """The folder of a run: its id, with an underscore for what does not belong into a file's name."""
+    """The folder of a run's plan: ids, with an underscore for what does not belong into a file's name."""
     root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"])
-    return root / str(done.dag_id) / re.sub(r"[^A-Za-z0-9_.-]", "_", str(done.run_id))
+    return root / str(done.dag_id) / re.sub(r"[^A-Za-z0-9_.-]", "_", str(done.run_id)) / "plan"
 
 
 def outcomes(folder: Path) -> dict[int, str]:

@@ -14,7 +14,9 @@ from airflow_bitrix.client.allowance import MemoryAllowance
 from airflow_bitrix.client.apply import apply_changes
 from airflow_bitrix.client.flow import Manners
 from airflow_bitrix.client.pacing import Bucket, Retries
+from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.scan import scan
+from airflow_bitrix.client.wire import Reply
 from airflow_bitrix.core.errors import AuthFailed
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
@@ -256,6 +258,58 @@ def test_somebody_else_s_work_is_left_alone_and_told(
     assert notes.outcomes[gone].reason == f"lead {gone} is not there, or the webhook's user may not read it"
     end = sandbox.links("lead")
     assert all(end[str(lead)] == before[str(lead)] for lead in (more, other, company, converted, done))
+
+
+def test_a_write_that_the_portal_refused_for_now_is_not_sent_again_without_a_new_look(
+    make_sandbox: Any, planned: Planned, connect_async: Any, connect: Any
+) -> None:
+    """While the portal refuses requests, people go on working."""
+    sandbox = make_sandbox(leads=300, contacts=300, plan="self_hosted")
+    changes = planned(sandbox)
+    newcomer = sandbox.state.add("contact", {"NAME": "Newcomer"})
+    linked = [change.owner.id for change in changes if change.before.links]
+    notes = Notes()
+
+    async def apply() -> None:
+        async with connect_async(sandbox.webhook_url) as portal:
+            writes: list[Any] = []
+
+            async def refuse_the_second_write(request: Any) -> Any:
+                if b"crm.lead.update" in request.body:
+                    writes.append(request)
+                    if len(writes) == 2:
+                        colleague = connect(sandbox.webhook_url)
+                        for lead in linked[20:]:
+                            fields = {"CONTACT_ID": newcomer}
+                            colleague.call("crm.lead.contact.add", {"id": lead, "fields": fields})
+                        return Reply(503, b'{"error": "QUERY_LIMIT_EXCEEDED", "error_description": ""}')
+                return await portal._send(request)
+
+            one_lane = AsyncPortal(refuse_the_second_write, portal.manners, in_flight=1)
+            await apply_changes(one_lane, "lead", changes, notes)
+
+    asyncio.run(apply())
+    after = sandbox.links("lead")
+    kept = [lead for lead in linked[20:] if newcomer in [link[0] for link in after[str(lead)]["links"]]]
+    drifted = notes.by_name().get("drift", [])
+    assert set(kept) == set(drifted) == set(linked[20:])
+
+
+def test_a_change_that_was_applied_before_is_looked_at_and_told_where_somebody_changed_it_since(
+    make_sandbox: Any, planned: Planned, applied: Applied, connect: Any
+) -> None:
+    sandbox = make_sandbox(leads=300, contacts=300, plan="self_hosted")
+    changes = planned(sandbox)
+    first = applied(sandbox, changes)
+    again = changes[0].owner.id
+    connect(sandbox.webhook_url).call("crm.lead.contact.add", {"id": again, "fields": {"CONTACT_ID": 299}})
+    before = {owner_id: outcome.before for owner_id, outcome in first.outcomes.items()}
+    sandbox.reset_stats()
+    notes = applied(sandbox, changes, applied_before=before)
+    assert sandbox.stats()["writes"] == 0
+    assert notes.by_name() == {"drift": [again]}
+    assert notes.outcomes[again].reason.startswith("applied before, and changed since: contacts are now 299")
+    assert notes.outcomes[again].before == before[again]
 
 
 def test_a_lead_that_stays_a_repeat_lead_after_saving_is_failed_never_applied(

@@ -100,6 +100,13 @@ def test_bounds_on_id_in_the_filter_stay_in_force(make_sandbox: Any, scanned: An
     assert ids(states) == list(range(1200, 4201))
 
 
+def test_an_or_at_the_top_of_a_filter_binds_the_filter_alone(make_sandbox: Any, scanned: Any) -> None:
+    """Beside the bounds of a range it would set them aside, and a scan would read what nobody asked for."""
+    sandbox = make_sandbox(leads=3000, contacts=10, plan="self_hosted")
+    states, _ = scanned(sandbox, "lead", {"logic": "OR", "=id": 7, "@id": [2995, 2996]})
+    assert ids(states) == [7, 2995, 2996]
+
+
 def test_faults_on_the_way_neither_lose_nor_repeat_an_owner(make_sandbox: Any, scanned: Any) -> None:
     for seed in range(4):
         sandbox = make_sandbox(leads=9000, contacts=50, plan="self_hosted")
@@ -144,6 +151,8 @@ def test_a_filter_field_that_there_is_not_is_refused_and_names_what_there_is(
         asyncio.run(check({"0": {"logic": "OR", "!nope": 3}}))
     with pytest.raises(InvalidInput, match="filter"):
         asyncio.run(check("stageId=NEW"))
+    with pytest.raises(InvalidInput, match=r"filter"):
+        asyncio.run(check({0: {"stageId": "NEW"}}))
     with pytest.raises(InvalidInput, match="one contact id"):
         asyncio.run(check({"@contactIds": [1, 2]}))
 

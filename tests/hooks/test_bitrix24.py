@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -68,6 +69,13 @@ def test_list_gives_every_row_once_by_id() -> None:
     items = [row["id"] for row in hook.list("crm.item.list", {"entityTypeId": 2, "select": ["title"]})]
     assert legacy == list(range(1, 121))
     assert items == list(range(1, 61))
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_list_ends_where_a_filter_has_an_or_at_its_top() -> None:
+    wanted = {"logic": "OR", "=id": 3, ">=id": 100}
+    rows = Bitrix24Hook().list("crm.item.list", {"entityTypeId": 1, "filter": wanted, "select": ["id"]})
+    assert [row["id"] for row in islice(rows, 200)] == [3, *range(100, 121)]
 
 
 def test_list_refuses_a_filter_that_the_portal_would_ignore(sandbox: Any) -> None:

@@ -140,7 +140,9 @@ def test_an_owner_id_that_is_none_is_refused_before_anything_is_sent(
     assert portal.stats()["admitted"] == 0
 
 
-@pytest.mark.parametrize("items", [[], (), "1,2", {"CONTACT_ID": 1}, [[1]], [{"contactId": 1}], [1, 1], [0]])
+@pytest.mark.parametrize(
+    "items", [[], (), "1,2", {"CONTACT_ID": 1}, [[1]], [{"contactId": 1}], [1, 1], [0], [2**63], [5, 10**30]]
+)
 @pytest.mark.parametrize("kind", ["lead", "deal"])
 def test_items_that_would_wipe_all_links_are_refused_before_anything_is_sent(
     kind: str, items: Any, portal: Any

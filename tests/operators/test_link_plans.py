@@ -10,13 +10,16 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused, RetryLater
-from airflow_bitrix.files import JournalPart
+from airflow_bitrix.files.journals import JournalPart, journal_folder, read_ledger
+from airflow_bitrix.files.plans import plan_lock
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24PlanLinkCleanupOperator,
@@ -237,17 +240,76 @@ def test_an_apply_that_ends_early_still_writes_its_report(
 def test_two_tasks_do_not_apply_one_plan_at_the_same_time(sandbox: Any, tmp_path: Path) -> None:
     """A worker that was given up for dead may still be at work when the retry starts."""
     made = plan(tmp_path)
-    (tmp_path / "journal").mkdir()
     sandbox.reset_stats()
-    path = tmp_path / "journal" / "part-00000.jsonl"
     with (
-        JournalPart(path, plan_hash=made["hash"], dry_run=False),
+        plan_lock(tmp_path / "plan"),
         pytest.raises(RetryLater, match="another task applies this plan now") as raised,
     ):
-        apply(tmp_path, made)
+        apply(tmp_path / "elsewhere", made)
     assert not isinstance(raised.value, AirflowFailException)
     assert sandbox.stats()["admitted"] == 0
+    assert not (tmp_path / "elsewhere").exists()
     assert apply(tmp_path, made)["counts"]["applied"] == made["changes"]
+
+
+def test_a_journal_that_is_being_written_is_not_moved_aside(sandbox: Any, tmp_path: Path) -> None:
+    """Two plans with one folder for their journals: the second waits until the first is done."""
+    made = plan(tmp_path)
+    journal = journal_folder(tmp_path, "f" * 64)
+    sandbox.reset_stats()
+    with (
+        JournalPart(journal / "part-00000.jsonl", plan_hash="f" * 64, dry_run=False),
+        pytest.raises(RetryLater, match="another task writes"),
+    ):
+        apply(tmp_path, made)
+    assert sandbox.stats()["admitted"] == 0
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_pairs_of_plan_and_apply_in_one_run_have_folders_of_their_own() -> None:
+    dag, run_id = SimpleNamespace(dag_id="лиды"), "manual__2026-11-21T20:00:00+00:00"
+    tasks = [("new", -1, ["NEW"]), ("mapped", 0, ["JUNK"]), ("mapped", 1, ["IN_PROCESS"])]
+    made = []
+    for task_id, index, stages in tasks:
+        context: Any = {"dag": dag, "run_id": run_id, "ti": SimpleNamespace(task_id=task_id, map_index=index)}
+        rules = ["release_repeat_leads"]
+        planner = Bitrix24PlanLinkCleanupOperator(task_id=task_id, rules=rules, stages=stages)
+        made.append(planner.execute(context))
+    done = [
+        Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=one, is_dry_run=False).execute({}) for one in made
+    ]
+    assert len({one["plan"] for one in made}) == len({one["report"] for one in done}) == 3
+    assert [one["counts"]["applied"] for one in done] == [one["changes"] for one in made]
+    assert all(one["changes"] for one in made)
+    assert "лиды" in made[0]["plan"]
+
+
+def test_the_skipped_of_a_dry_run_do_not_count_in_a_real_run_that_dies(sandbox: Any, tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    apply(tmp_path, made, is_dry_run=True)
+    sandbox.set_faults(seed=1, html=0.35)
+    operator = Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", plan=made, is_dry_run=False, artifacts_path=str(tmp_path)
+    )
+    operator.hook.retries = Retries(times=0)
+    with pytest.raises(RetryLater):
+        operator.execute({})
+    page = (tmp_path / "report.html").read_text()
+    assert "Not finished" in page
+    assert f"<b>{made['changes']}</b>" in page
+    outcomes = read_ledger(tmp_path / "journal" / "part-00000.jsonl", "lead").last.values()
+    assert "skipped" not in {outcome.outcome for outcome in outcomes}
+
+
+def test_a_report_that_could_not_be_written_stops_the_apply_before_the_first_write(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    made = plan(tmp_path)
+    (tmp_path / "report.html").mkdir()
+    sandbox.reset_stats()
+    with pytest.raises(OSError, match=r"report\.html"):
+        apply(tmp_path, made)
+    assert sandbox.stats()["writes"] == 0
 
 
 APPLY = """

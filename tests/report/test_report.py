@@ -11,8 +11,8 @@ import pytest
 
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner
-from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
-from airflow_bitrix.files import Manifest
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName, shown_contacts
+from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import (
     MOST_ROWS,
@@ -21,7 +21,6 @@ from airflow_bitrix.report.summary import (
     as_json,
     as_markdown,
     outcome_lines,
-    shown_links,
     summarise,
 )
 
@@ -71,7 +70,10 @@ def summary(
     )
 
 
-ALL = [outcome(number, name, f"why {name}") for number, name in enumerate(OUTCOMES, start=1)]
+ALL = [
+    outcome(number, name, "" if name == "applied" else f"why {name}")
+    for number, name in enumerate(OUTCOMES, start=1)
+]
 
 
 class Page(HTMLParser):
@@ -141,10 +143,10 @@ def test_of_many_failures_the_page_shows_the_first_and_counts_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shown", "words"), [(None, ""), (links(1), "none"), (links(1, 7), "7*"), (links(1, 8, 7), "8*, 7")]
+    ("shown", "words"), [(links(1), "none"), (links(1, 7), "7*"), (links(1, 8, 7), "8*, 7")]
 )
-def test_links_are_shown_in_order_with_a_star_at_the_primary(shown: LinkSet | None, words: str) -> None:
-    assert shown_links(shown) == words
+def test_links_are_shown_in_order_with_a_star_at_the_primary(shown: LinkSet, words: str) -> None:
+    assert shown_contacts(shown) == words
 
 
 def test_the_figures_for_xcom_are_small_and_plain() -> None:
@@ -152,6 +154,7 @@ def test_the_figures_for_xcom_are_small_and_plain() -> None:
         "dry_run": True,
         "complete": True,
         "counts": dict.fromkeys(OUTCOMES, 1),
+        "overwritten": 0,
         "left_out": {"converted": 1200, "held by a company": 3},
         "requests": 1234,
         "refused": 5,
@@ -180,8 +183,17 @@ def test_the_markdown_holds_the_whole_story() -> None:
         "| held by a company | 3 |",
         "",
         "2,000 leads read, 5 changes planned.",
-        "1,234 requests in 65.4 s, 5 of them refused.",
+        "1,234 requests in 65.4 s, 5 refused by the portal.",
     ]
+
+
+def test_an_applied_change_that_overwrote_somebody_s_work_is_told_apart() -> None:
+    made = summary([outcome(1), outcome(2, "applied", "somebody changed it; overwritten: contacts 9*")])
+    assert made.overwritten == 1
+    assert [row.owner.id for row in made.troubles] == [2]
+    told = "1 of the applied overwrote what somebody had changed meanwhile."
+    assert told in as_markdown(made).splitlines()
+    assert "1 of the applied changes overwrote what somebody had changed" in Page(as_html(made)).text
 
 
 def test_the_markdown_of_a_dry_run_says_so_in_its_headline() -> None:

@@ -1,0 +1,231 @@
+"""Journal files: what became of each change, appended as it happens.
+
+A journal has a part for each part of its plan, one outcome a line. What a crash leaves behind is what was
+done.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
+from airflow_bitrix.files import FORMAT
+from airflow_bitrix.files.locks import held, take
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What a journal part says so far.
+
+    :param last: The last outcome of each owner, by id.
+    :param writing: Ids of owners whose write was begun.
+    """
+
+    last: dict[int, ChangeOutcome] = field(default_factory=dict)
+    writing: set[int] = field(default_factory=set)
+
+    @property
+    def applied(self) -> dict[int, LinkSet | None]:
+        """Owners whose change is applied and confirmed, by id, with the links that were there before."""
+        return {
+            owner_id: outcome.before
+            for owner_id, outcome in self.last.items()
+            if outcome.outcome == "applied"
+        }
+
+    def forget_dry_run(self) -> None:
+        """Drop what a dry run skipped: a real run has begun."""
+        self.last = {number: outcome for number, outcome in self.last.items() if outcome.outcome != "skipped"}
+
+
+class JournalPart:
+    """One part of a journal: appends outcomes, each safe on disk before the next request leaves.
+
+    :param path: The file.
+    :param plan_hash: Hash of the plan that is applied.
+    :param dry_run: Whether the run only looks.
+    :raises RetryLater: Another task writes this journal now.
+    """
+
+    def __init__(self, path: Path, *, plan_hash: str, dry_run: bool) -> None:
+        exists = path.exists()
+        self._file = path.open("a", encoding="utf-8")
+        try:
+            if isinstance(path, Path):
+                take(self._file, _busy(path))
+            if exists:
+                _drop_torn_line(path)
+            # One for each try: what a dry run skipped says nothing about a real run that follows.
+            self._write([{"journal": FORMAT, "plan": plan_hash, "dry_run": dry_run}])
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Give the part itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def writing(self, changes: Sequence[Change]) -> None:
+        """Note that these changes are about to be written, before the request leaves."""
+        self._write([{"writing": [change.owner.id for change in changes]}])
+        self._safe()
+
+    def note(self, outcome: ChangeOutcome) -> None:
+        """Note the outcome of one change."""
+        before = outcome.before.as_json() if outcome.before else None
+        line = {"owner": outcome.owner.id, "outcome": outcome.outcome, "reason": outcome.reason}
+        self._write([{**line, "before": before}])
+
+    def _write(self, lines: Iterable[dict[str, Any]]) -> None:
+        for line in lines:
+            # Plain ASCII: nothing that a portal may say, and no setting of a worker, can make it unwritable.
+            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+    def _safe(self) -> None:
+        self._file.flush()
+        try:
+            os.fsync(self._file.fileno())
+        except OSError:
+            # A file on object storage has no descriptor to sync; its flush is all there is.
+            return
+
+
+def _busy(path: Path) -> str:
+    return f"another task writes {path} now"
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off the line that a run was writing when it died; what it told is looked up again."""
+    if not isinstance(path, Path):
+        return  # object storage takes whole files only, so nothing can be torn
+    with path.open("rb+") as file:
+        whole = file.read().rfind(b"\n") + 1
+        file.truncate(whole)
+
+
+def journal_folder(run_folder: Path, plan_hash: str) -> Path:
+    """Give the folder of the journal of a plan, moving the journal of another plan aside.
+
+    The journal holds what is needed to take an apply back, so none is ever overwritten.
+
+    :raises RetryLater: The other plan is being applied now.
+    """
+    folder, aside = run_folder / "journal", _aside(run_folder, plan_hash)
+    parts = _journal_parts(folder)
+    found = next((owner for path in parts if (owner := _header(path).get("plan"))), None)
+    if found not in (None, plan_hash):
+        for path in parts:
+            with held(path, _busy(path)):
+                continue
+        folder.rename(_free(_aside(run_folder, str(found))))
+    elif found is None and folder.exists() and aside.exists():
+        # A run of another plan died before it wrote its first line: nothing is lost with its empty parts.
+        for path in parts:
+            path.unlink()
+        folder.rmdir()
+    if not folder.exists() and aside.exists():
+        aside.rename(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _aside(run_folder: Path, plan_hash: str) -> Path:
+    return run_folder / f"journal-{plan_hash[:12]}"
+
+
+def _free(path: Path) -> Path:
+    number, name = 1, path.name
+    while path.exists():
+        number += 1
+        path = path.with_name(f"{name}-{number}")
+    return path
+
+
+def _journal_parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("part-*.jsonl")) if folder.exists() else []
+
+
+def _header(path: Path) -> dict[str, Any]:
+    return next(_lines(path), {})
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith("\n"):
+                return  # the last line of a run that died while it wrote
+            try:
+                yield json.loads(line)
+            except ValueError:
+                raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the file") from None
+
+
+def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
+    """Read what a journal part says so far; a missing one says nothing."""
+    ledger = Ledger()
+    if not path.exists():
+        return ledger
+    for line in _lines(path):
+        if "writing" in line:
+            ledger.writing.update(line["writing"])
+        elif "owner" in line:
+            outcome = _outcome(kind, line)
+            ledger.last[outcome.owner.id] = outcome
+        elif line.get("dry_run") is False:
+            ledger.forget_dry_run()
+    return ledger
+
+
+def _outcome(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
+    owner = Owner(kind, line["owner"])
+    before = None if line["before"] is None else LinkSet.from_json(owner, line["before"])
+    return ChangeOutcome(owner, line["outcome"], line["reason"], before)
+
+
+def final_outcomes(folder: Path, kind: OwnerKind) -> Iterator[ChangeOutcome]:
+    """Give the final outcome of every owner in a journal, part by part."""
+    for path in _journal_parts(folder):
+        yield from read_ledger(path, kind).last.values()
+
+
+def count_outcomes(outcomes: Iterable[ChangeOutcome]) -> dict[str, int]:
+    """Count outcomes by name; names that did not occur count 0."""
+    counts = Counter(outcome.outcome for outcome in outcomes)
+    return {name: counts[name] for name in OUTCOMES}
+
+
+def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> int:
+    """Write ``failed.csv``: what failed, drifted or overwrote somebody's change, why, and where it is.
+
+    :return: Number of rows.
+    """
+    rows = 0
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["owner", "owner_id", "outcome", "reason", "address"])
+        for outcome in outcomes:
+            if outcome.needs_a_look:
+                owner = outcome.owner
+                address = owner_address(portal, owner)
+                writer.writerow([owner.kind, owner.id, outcome.outcome, _cell(outcome.reason), address])
+                rows += 1
+    return rows
+
+
+def _cell(text: str) -> str:
+    text = text.encode(errors="replace").decode()
+    # A spreadsheet would carry out a cell that begins like a formula, and the portal's words are not ours.
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

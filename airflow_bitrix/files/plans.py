@@ -1,0 +1,222 @@
+"""Plan files: a plan of any size is written a change at a time and read a part at a time.
+
+A plan is a folder: parts of at most 1,000 changes, one a line, and a manifest with their digests and a hash
+over the whole.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Self
+
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.files import FORMAT, part_name
+from airflow_bitrix.files.locks import held
+
+PART_CHANGES = 1000
+"""Changes in one part of a plan at most."""
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a plan says of itself.
+
+    :param kind: Whether it is about leads or deals.
+    :param portal: Address of the portal it was made for.
+    :param created: When it was made, ISO 8601 in UTC.
+    :param rules: Names of the rules that made it.
+    :param counts: ``read`` owners, ``changes``, and owners ``left_out`` by reason.
+    :param guards: Limits it must keep to.
+    :param parts: Name, number of changes and SHA-256 of each part.
+    """
+
+    kind: OwnerKind
+    portal: str
+    created: str
+    rules: tuple[str, ...]
+    counts: Mapping[str, Any]
+    guards: Guards
+    parts: tuple[Mapping[str, Any], ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the manifest without its hash."""
+        return {
+            "format": FORMAT,
+            "kind": self.kind,
+            "portal": self.portal,
+            "created": self.created,
+            "rules": list(self.rules),
+            "counts": dict(self.counts),
+            "guards": self.guards.as_json(),
+            "parts": [dict(part) for part in self.parts],
+        }
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 over all that the plan holds."""
+        text = json.dumps(self.as_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def changes(self) -> int:
+        """How many changes the plan holds."""
+        return sum(int(part["changes"]) for part in self.parts)
+
+
+class PlanWriter:
+    """Writes a plan: changes first, one after the other, then the manifest.
+
+    :param folder: Where the plan goes. A plan that lies there already is replaced.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._parts: list[dict[str, Any]] = []
+        self._open: IO[str] | None = None
+        self._digest = hashlib.sha256()
+        self._left_out: Counter[str] = Counter()
+        self._owners: set[int] = set()
+        folder.mkdir(parents=True, exist_ok=True)
+        # Without a manifest there is no plan: a run that dies now leaves none behind.
+        (folder / MANIFEST).unlink(missing_ok=True)
+        for old in folder.glob("part-*.jsonl"):
+            old.unlink()
+        self._reasons = (folder / "left_out.csv").open("w", newline="", encoding="utf-8")
+        self._rows = csv.writer(self._reasons)
+        self._rows.writerow(["owner_id", "why", "reason"])
+
+    def __enter__(self) -> Self:
+        """Give the writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the files."""
+        self._close_part()
+        self._reasons.close()
+
+    def add(self, change: Change) -> None:
+        """Write one change."""
+        if change.owner.id in self._owners:
+            raise PlanRefused(f"two changes for {change.owner} in one plan", owner=str(change.owner))
+        self._owners.add(change.owner.id)
+        if self._open is None or self._parts[-1]["changes"] == PART_CHANGES:
+            self._close_part()
+            self._parts.append({"name": part_name(len(self._parts)), "changes": 0})
+            self._open = (self._folder / self._parts[-1]["name"]).open("w", encoding="utf-8")
+            self._digest = hashlib.sha256()
+        line = json.dumps(change.as_json(), separators=(",", ":")) + "\n"
+        self._open.write(line)
+        self._digest.update(line.encode())
+        self._parts[-1]["changes"] += 1
+
+    def leave_out(self, owner: Owner, why: str, reason: str) -> None:
+        """Note an owner that a rule is about but does not touch."""
+        self._left_out[why] += 1
+        self._rows.writerow([owner.id, why, reason])
+
+    def finish(self, *, read: int, **about: Any) -> Manifest:
+        """Write the manifest, which makes the files a plan.
+
+        :param read: Owners that were read for it.
+        :param about: The remaining fields of :class:`Manifest`.
+        """
+        self._close_part()
+        changes = sum(int(part["changes"]) for part in self._parts)
+        counts = {"read": read, "changes": changes, "left_out": dict(sorted(self._left_out.items()))}
+        manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
+        body = {**manifest.as_json(), "hash": manifest.hash}
+        (self._folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+        return manifest
+
+    def _close_part(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+            self._parts[-1]["sha256"] = self._digest.hexdigest()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a plan's manifest.
+
+    :raises PlanRefused: There is no plan, it is of another format, or it was edited.
+    """
+    try:
+        body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        given = body.get("format")
+    except FileNotFoundError:
+        raise PlanRefused(f"there is no plan in {folder}") from None
+    except (AttributeError, ValueError, RecursionError):
+        raise PlanRefused(f"the manifest of the plan in {folder} is damaged or was edited") from None
+    if given != FORMAT:
+        raise PlanRefused(f"the plan in {folder} has format {given!r}, this version reads {FORMAT}")
+    try:
+        manifest = Manifest(
+            kind=owner_kind(body["kind"]),
+            portal=body["portal"],
+            created=body["created"],
+            rules=tuple(body["rules"]),
+            counts=body["counts"],
+            guards=Guards(**body["guards"]),
+            parts=tuple(body["parts"]),
+        )
+        is_whole = manifest.hash == body["hash"]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        raise PlanRefused(f"the manifest of the plan in {folder} does not match its hash: it was edited")
+    return manifest
+
+
+def check_parts(folder: Path, manifest: Manifest) -> None:
+    """Read all parts of a plan and compare their digests, without keeping them.
+
+    :raises PlanRefused: A part is missing, was edited or cut short.
+    """
+    for part in manifest.parts:
+        digest = hashlib.sha256()
+        try:
+            with (folder / part["name"]).open("rb") as lines:
+                for line in lines:
+                    digest.update(line)
+        except FileNotFoundError:
+            raise PlanRefused(f"{part['name']} of the plan in {folder} is missing") from None
+        if digest.hexdigest() != part["sha256"]:
+            raise PlanRefused(
+                f"{part['name']} of the plan in {folder} does not match its hash: it was edited"
+            )
+
+
+def read_changes(folder: Path, manifest: Manifest, part: int) -> Iterator[Change]:
+    """Give the changes of one part, one after the other.
+
+    :raises PlanRefused: The part was edited since :func:`check_parts` looked; none of it is given.
+    """
+    about = manifest.parts[part]
+    try:
+        content = (folder / about["name"]).read_bytes()
+    except FileNotFoundError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != about["sha256"]:
+        raise PlanRefused(f"{about['name']} of the plan in {folder} does not match its hash: it was edited")
+    for line in content.splitlines():
+        yield Change.from_json(manifest.kind, json.loads(line))
+
+
+def plan_lock(folder: Path) -> AbstractContextManager[None]:
+    """Hold a plan, so that no other task applies it meanwhile, wherever its journal lies.
+
+    :raises RetryLater: Another task holds it.
+    """
+    return held(folder / MANIFEST, f"another task applies this plan now: {folder}")
