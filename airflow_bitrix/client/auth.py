@@ -55,6 +55,10 @@ def webhook(*, host: str | None, login: str | None, password: str | None, port: 
     :raises InvalidInput: A field that cannot be right. The message never shows the password.
     """
     host, login, password = ((text or "").strip() for text in (host, login, password))
+    if not password and "/rest/" in host:
+        raise InvalidInput(
+            "host", _shown_host(host), "no webhook's address here: it belongs into the password"
+        )
     if not password:
         raise InvalidInput("password", "", _ACCEPTED_CODE)
     if "/" in password:

@@ -139,4 +139,8 @@ def _tls(error: object) -> str:
     for inner in inside:
         if isinstance(inner, ssl.SSLCertVerificationError):
             return f"the portal's certificate cannot be verified: {inner.verify_message}"
-    return f"no TLS connection: {_last_words(error)}"
+    reason = next((str(inner.reason) for inner in inside if isinstance(inner, ssl.SSLError)), "")
+    text = reason.replace("_", " ").lower() or _last_words(error)
+    return (
+        f"no TLS connection ({text}); a portal on this machine without TLS needs http:// before its address"
+    )

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, 
 
 from airflow_bitrix.client.apply import apply_changes
 from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.listing import both
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.scan import check_filter, scan
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
@@ -172,7 +173,7 @@ class Bitrix24PlanLinkCleanupOperator(_LinkPlanOperator):
             raise InvalidInput(
                 "filter", twice[0], "fields that no other parameter or rule filters by already"
             )
-        return {**wanted, **own}
+        return both(own, wanted)
 
     async def _scan(
         self, plan: PlanWriter, kind: OwnerKind, rules: Mapping[str, Rule], wanted: Mapping[str, Any]

@@ -202,6 +202,13 @@ def test_tls_is_verified_and_a_stranger_s_certificate_is_refused_at_once(
     assert asyncio.run(Bitrix24AsyncHook().call("profile"))["ID"]
 
 
+def test_https_to_a_portal_without_tls_says_what_to_do(sandbox: Any, connection: Any) -> None:
+    connection(sandbox.webhook_url.replace("http://", "https://"))
+    for call in (Bitrix24Hook().call, lambda method: asyncio.run(Bitrix24AsyncHook().call(method))):
+        with pytest.raises(Rejected, match=r"no TLS connection \(.*\); .* needs http:// before its address"):
+            call("profile")
+
+
 def test_two_processes_worth_of_hooks_share_one_allowance(make_sandbox: Any, connection: Any) -> None:
     sandbox = make_sandbox(code="abcdef123456")
     connection(sandbox.webhook_url)

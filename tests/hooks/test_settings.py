@@ -75,6 +75,12 @@ def test_the_plan_and_overrides_make_the_bucket(extra: dict[str, Any], bucket: B
             "without a path",
         ),
         ({"host": "a.com:99", "port": 98}, "host", "", "address"),
+        (
+            {"host": "https://acme.bitrix24.com/rest/1/abc123/", "password": ""},
+            "host",
+            "'https://acme.bitrix24.com/***'",
+            "it belongs into the password",
+        ),
         ({"login": ""}, "login", "''", "number of the webhook's user"),
         ({"login": "admin"}, "login", "'***'", "number of the webhook's user"),
         ({"login": "0"}, "login", "'0'", "number of the webhook's user"),

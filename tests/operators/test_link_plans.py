@@ -188,6 +188,17 @@ def test_an_apply_s_parameter_that_cannot_be_right_is_refused_by_name(
     assert sandbox.stats()["admitted"] == 0
 
 
+def test_an_or_at_the_top_of_the_filter_narrows_the_plan_and_never_widens_it(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    wanted = {"logic": "OR", "=id": released[3], "@id": [released[5], 1, 2, 3]}
+    plan(tmp_path, filter=wanted)
+    lines = (tmp_path / "plan" / "part-00000.jsonl").read_text().splitlines()
+    planned = {line["owner"] for line in map(json.loads, lines)}
+    assert planned == {released[3], released[5], *({1, 2, 3} & set(released))}
+
+
 def test_a_scan_that_the_portal_ends_leaves_no_plan_behind(sandbox: Any, tmp_path: Path) -> None:
     plan(tmp_path)
     sandbox.set_switches(scope=["user"])
