@@ -18,7 +18,7 @@ from typing import Protocol
 
 from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome
 from airflow_bitrix.client.portal import AsyncPortal, together
-from airflow_bitrix.client.scan import look_calls, states_of
+from airflow_bitrix.client.scan import ask_links, look_calls, states_of
 from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import AuthFailed
@@ -279,21 +279,25 @@ class _Run:
     async def _read(self, looks: Sequence[CommandOutcome]) -> _Seen:
         """Read looks, and look again where one failed: reading costs nothing but a request."""
         seen = _Seen()
-        failed = self._take(seen, looks)
+        failed = await self._take(seen, looks)
         for _ in range(LOOKS - 1):
             if not failed:
                 break
-            failed = self._take(seen, await self._portal.run_batch([outcome.call for outcome in failed]))
+            again = await self._portal.run_batch([outcome.call for outcome in failed])
+            failed = await self._take(seen, again)
         for outcome in failed:
             said = f"it could not be looked at: {outcome.fault.answer if outcome.fault else 'no answer'}"
             seen.unseen |= dict.fromkeys(outcome.call.params["filter"]["@id"], said)
         return seen
 
-    def _take(self, seen: _Seen, looks: Sequence[CommandOutcome]) -> list[CommandOutcome]:
+    async def _take(self, seen: _Seen, looks: Sequence[CommandOutcome]) -> list[CommandOutcome]:
         """Take the states that looks told, and give the looks that failed."""
         for outcome in looks:
             if outcome.ok:
-                seen.states |= {state.owner.id: state for state in states_of(self._kind, outcome.result)}
+                states = list(states_of(self._kind, outcome.result))
+                if not all(state.links_known for state in states):
+                    states = await ask_links(self._portal, states, full=False)
+                seen.states |= {state.owner.id: state for state in states}
             elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
                 raise outcome.error or AuthFailed(str(outcome.fault.answer))
         return [outcome for outcome in looks if not outcome.ok]

@@ -13,7 +13,7 @@ SELECT = ("id", "contactId", "contactIds", "companyId", "stageId", "stageSemanti
 """Fields that a scan asks for; asking for all of them would load products and observers of every row."""
 
 
-_NEEDED = tuple(name for name in SELECT if name != "stageSemanticId")
+_NEEDED = tuple(name for name in SELECT if name not in ("stageSemanticId", "contactIds"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class OwnerState:
     :param company_id: The company that the owner belongs to, 0 where there is none.
     :param stage_id: The stage, for example ``NEW``.
     :param semantic: ``P`` in progress, ``S`` success, ``F`` failed.
+    :param links_known: Whether the portal told the links; where it did not, ``links`` says nothing.
     """
 
     links: LinkSet
@@ -32,6 +33,7 @@ class OwnerState:
     company_id: int = 0
     stage_id: str = ""
     semantic: str = ""
+    links_known: bool = True
 
     @property
     def owner(self) -> Owner:
@@ -49,7 +51,9 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any]) -> OwnerState:
 
     Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
 
-    :raises Bitrix24Error: The portal left out the links or the stage, so nothing may be concluded.
+    A portal that leaves ``contactIds`` out gives a state whose links are not known.
+
+    :raises Bitrix24Error: The portal left out another field, so nothing may be concluded.
     """
     for name in _NEEDED:
         if name not in row:
@@ -58,11 +62,12 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any]) -> OwnerState:
                 method="crm.item.list",
             )
     owner = Owner(kind, int(row["id"]))
-    contact_ids = dict.fromkeys(int(contact_id) for contact_id in row["contactIds"] or ())
+    contact_ids = dict.fromkeys(int(contact_id) for contact_id in row.get("contactIds") or ())
     return OwnerState(
         links=LinkSet.of_ids(owner, contact_ids, int(row.get("contactId") or 0) or None),
         is_repeat=row.get("isReturnCustomer") in ("Y", True),
         company_id=int(row.get("companyId") or 0),
         stage_id=str(row["stageId"] or ""),
         semantic=str(row.get("stageSemanticId") or ""),
+        links_known="contactIds" in row,
     )

@@ -24,7 +24,7 @@ from airflow_bitrix.client.flow import Manners, Meter
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Outcomes, Portal
 from airflow_bitrix.client.redaction import guard_http_logs
-from airflow_bitrix.client.scan import check_filter, scan
+from airflow_bitrix.client.scan import Detail, check_filter, scan
 from airflow_bitrix.client.transport import (
     JSON_HEADERS,
     WebhookAuth,
@@ -35,7 +35,7 @@ from airflow_bitrix.client.transport import (
 )
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
 from airflow_bitrix.core.errors import Bitrix24Error
-from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.links import ENTITY_TYPE_IDS, Owner, OwnerKind, owner_kind, positive_id
 from airflow_bitrix.core.states import OwnerState
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
@@ -218,6 +218,23 @@ class Bitrix24Hook(HttpHook):
         with final_failures():
             yield from self.portal.list(method, params)
 
+    def owners_of_contact(self, contact_id: int | str, kind: OwnerKind) -> Iterator[Owner]:
+        """Give the leads or deals that a contact is linked to, primary or not, in order of id.
+
+        The legacy filter by ``CONTACT_ID`` finds only those where it is primary; this reads
+        ``crm.item.list`` filtered by ``contactIds``.
+
+        :param contact_id: Id of the contact.
+        :param kind: ``lead`` or ``deal``.
+        :raises InvalidInput: No id, or another kind.
+        """
+        with final_failures():
+            wanted = {"contactIds": positive_id("contact_id", contact_id)}
+            entity = ENTITY_TYPE_IDS[owner_kind(kind)]
+            params = {"entityTypeId": entity, "filter": wanted, "select": ["id"]}
+            for row in self.portal.list("crm.item.list", params):
+                yield Owner(kind, int(row["id"]))
+
     def test_connection(self) -> tuple[bool, str]:
         """Call ``profile`` and ``scope``, and say who is connected or what is wrong, without the address."""
         self.retries = Retries(times=0)
@@ -317,19 +334,26 @@ class Bitrix24AsyncHook(HttpAsyncHook):
                     yield row
 
     async def scan(
-        self, kind: OwnerKind, wanted: Mapping[str, Any] | None = None
+        self,
+        kind: OwnerKind,
+        wanted: Mapping[str, Any] | None = None,
+        *,
+        detail: Detail = "ids",
+        ordered: bool = False,
     ) -> AsyncIterator[OwnerState]:
         """Give the link set of every lead or deal that a ``crm.item.list`` filter matches, each once.
 
         :param kind: ``lead`` or ``deal``.
         :param wanted: The filter, camelCase names; ``None`` for all.
+        :param detail: ``ids``, or ``full`` for sort and role too.
+        :param ordered: Whether owners come in order of id.
         :raises InvalidInput: The filter names a field that there is not.
         """
         with final_failures():
             async with self.portal() as portal:
                 if wanted:
                     await check_filter(portal, kind, wanted)
-                async for state in scan(portal, kind, wanted):
+                async for state in scan(portal, kind, wanted, detail=detail, ordered=ordered):
                     yield state
 
 

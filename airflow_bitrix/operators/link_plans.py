@@ -48,7 +48,9 @@ REPORT, FAILED = "report.html", "failed.csv"
 __all__ = ["Bitrix24ApplyLinkPlanOperator", "Bitrix24PlanLinkCleanupOperator"]
 
 
-class _LinkPlanOperator(BaseOperator):
+class LinkPlanOperator(BaseOperator):
+    """What the pipeline operators share: a connection and a folder."""
+
     template_fields: Sequence[str] = ("bitrix24_conn_id", "artifacts_path")
 
     def __init__(
@@ -75,7 +77,7 @@ class _LinkPlanOperator(BaseOperator):
         return Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
 
 
-class Bitrix24PlanLinkCleanupOperator(_LinkPlanOperator):
+class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
     """Scan leads or deals, ask the clean-up rules about each, and write a plan. Changes nothing.
 
     Returns ``{"plan": folder, "hash": …, "changes": n, "read": n, "left_out": {why: n}}``. The plan holds
@@ -94,7 +96,7 @@ class Bitrix24PlanLinkCleanupOperator(_LinkPlanOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_LinkPlanOperator.template_fields,
+        *LinkPlanOperator.template_fields,
         "rules",
         "kind",
         "stages",
@@ -203,7 +205,7 @@ class Bitrix24PlanLinkCleanupOperator(_LinkPlanOperator):
         self.log.info("Plan: %s", folder)
 
 
-class Bitrix24ApplyLinkPlanOperator(_LinkPlanOperator):
+class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     """Apply a plan: exactly that one, each owner looked at before and after it is written.
 
     Each change gets one outcome: ``applied`` (written and read back), ``already`` (was right), ``drift``
@@ -223,7 +225,7 @@ class Bitrix24ApplyLinkPlanOperator(_LinkPlanOperator):
     """
 
     template_fields: Sequence[str] = (
-        *_LinkPlanOperator.template_fields,
+        *LinkPlanOperator.template_fields,
         "plan",
         "plan_hash",
         "is_dry_run",

@@ -161,6 +161,17 @@ def test_it_ends_right_on_older_portals_that_change_the_flag_at_once(
     assert without_times(sandbox.links("lead")) == without_times(expected_end(sandbox, before))
 
 
+def test_it_ends_right_where_the_portal_leaves_links_out_of_its_lists(
+    make_sandbox: Any, planned: Planned, applied: Applied
+) -> None:
+    sandbox = make_sandbox(leads=300, contacts=100, plan="self_hosted")
+    sandbox.set_switches(hide_contact_ids=True)
+    before = sandbox.links("lead")
+    notes = applied(sandbox, planned(sandbox))
+    assert set(notes.by_name()) == {"applied"}
+    assert without_times(sandbox.links("lead")) == without_times(expected_end(sandbox, before))
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_under_faults_every_change_is_applied_and_confirmed_or_failed_with_the_portal_s_reason(
     seed: int, make_sandbox: Any, planned: Planned, applied: Applied

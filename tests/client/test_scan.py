@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from airflow_bitrix.client.flow import Manners
 from airflow_bitrix.client.scan import check_filter, scan
-from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
+from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.states import OwnerState
 from airflow_bitrix.sandbox.server import Sandbox
@@ -22,15 +23,26 @@ from airflow_bitrix.sandbox.server import Sandbox
 def scanned(connect_async: Callable[..., Any]) -> Callable[..., tuple[list[OwnerState], int]]:
     """Scan a sandbox: the states and the number of requests."""
 
-    def run(sandbox: Sandbox, kind: OwnerKind, wanted: Any = None, manners: Manners | None = None) -> Any:
+    def run(
+        sandbox: Sandbox, kind: OwnerKind, wanted: Any = None, manners: Manners | None = None, **options: Any
+    ) -> Any:
         async def collect() -> tuple[list[OwnerState], int]:
             async with connect_async(sandbox.webhook_url, manners) as portal:
-                states = [state async for state in scan(portal, kind, wanted)]
+                states = [state async for state in scan(portal, kind, wanted, **options)]
                 return states, portal.manners.meter.requests
 
         return asyncio.run(collect())
 
     return run
+
+
+def keep_only(sandbox: Sandbox, kept: list[int]) -> None:
+    """Leads with these ids and no others: what remains after years of deleting."""
+    staying = set(kept)
+    for lead in range(1, kept[-1] + 1):
+        sandbox.state.add("lead", {})
+        if lead not in staying:
+            sandbox.state.delete("lead", lead)
 
 
 def ids(states: list[OwnerState]) -> list[int]:
@@ -163,10 +175,77 @@ def test_the_portal_s_own_refusal_of_a_filter_reaches_the_caller(make_sandbox: A
         scanned(sandbox, "lead", {"stagId": "NEW"})
 
 
-def test_a_portal_that_leaves_links_out_is_not_taken_for_one_without_links(
+@pytest.mark.parametrize("kind", ["lead", "deal"])
+def test_where_the_portal_leaves_links_out_they_are_read_by_items_get(
+    kind: OwnerKind, make_sandbox: Any, scanned: Any
+) -> None:
+    sandbox = make_sandbox(leads=300, deals=300, contacts=100, plan="self_hosted")
+    sandbox.set_switches(hide_contact_ids=True)
+    states, requests = scanned(sandbox, kind)
+    truth = sandbox.links(kind)
+    assert len(states) == 300
+    for state in states:
+        rows = truth[str(state.owner.id)]["links"]
+        assert state.links.as_json() == [[row[0], row[1], row[2] == "Y", row[3]] for row in rows]
+    assert requests == 1 + 6
+
+
+def test_full_detail_tells_sort_and_role_and_asks_only_for_owners_with_links(
     make_sandbox: Any, scanned: Any
 ) -> None:
-    sandbox = make_sandbox(leads=5, contacts=5)
-    sandbox.set_switches(hide_contact_ids=True)
-    with pytest.raises(Bitrix24Error, match="left 'contactIds' out"):
-        scanned(sandbox, "lead")
+    sandbox = make_sandbox(leads=900, contacts=100, plan="self_hosted")
+    states, requests = scanned(sandbox, "lead", detail="full", ordered=True)
+    truth = sandbox.links("lead")
+    assert [state.owner.id for state in states] == list(range(1, 901))
+    for state in states:
+        rows = truth[str(state.owner.id)]["links"]
+        assert state.links.as_json() == [[row[0], row[1], row[2] == "Y", row[3]] for row in rows]
+    linked = sum(bool(owner["links"]) for owner in truth.values())
+    assert sandbox.stats()["commands_in_batches"]["crm.lead.contact.items.get"] == linked
+    assert requests == 1 + math.ceil(linked / 50)
+
+
+@pytest.mark.parametrize("leads", [40, 2000, 9000])
+def test_owners_come_in_order_of_id_where_that_is_asked(leads: int, make_sandbox: Any, scanned: Any) -> None:
+    sandbox = make_sandbox(leads=leads, contacts=10, plan="self_hosted")
+    for lead in range(3, leads, 7):
+        sandbox.state.delete("lead", lead)
+    sandbox.set_faults(seed=leads, slow=0.3, slow_seconds=0.02)
+    states, _ = scanned(sandbox, "lead", ordered=True)
+    assert [state.owner.id for state in states] == [
+        n for n in range(1, leads + 1) if n not in range(3, leads, 7)
+    ]
+
+
+def test_ids_with_90_percent_gaps_take_at_most_two_and_a_half_times_the_fewest_requests(
+    make_sandbox: Any, scanned: Any
+) -> None:
+    sandbox = make_sandbox(plan="self_hosted")
+    rng = random.Random(5)
+    kept = sorted(rng.sample(range(1, 50_001), 5000))
+    keep_only(sandbox, kept)
+    states, requests = scanned(sandbox, "lead")
+    assert ids(states) == kept
+    assert requests <= 2.5 * math.ceil(5000 / 2500)
+
+
+def test_a_filter_that_matches_1_percent_takes_at_most_two_and_a_half_times_the_fewest_requests(
+    make_sandbox: Any, scanned: Any
+) -> None:
+    sandbox = make_sandbox(plan="self_hosted")
+    rng = random.Random(6)
+    chosen = set(rng.sample(range(1, 50_001), 500))
+    for lead in range(1, 50_001):
+        sandbox.state.add("lead", {"SOURCE_ID": "RARE" if lead in chosen else "WEB"})
+    states, requests = scanned(sandbox, "lead", {"sourceId": "RARE"})
+    assert ids(states) == sorted(chosen)
+    assert requests <= 2.5
+
+
+def test_dense_ids_take_hardly_more_than_the_fewest_requests(make_sandbox: Any, scanned: Any) -> None:
+    sandbox = make_sandbox(plan="self_hosted")
+    for _ in range(30_000):
+        sandbox.state.add("lead", {})
+    states, requests = scanned(sandbox, "lead")
+    assert ids(states) == list(range(1, 30_001))
+    assert requests <= 1.1 * math.ceil(30_000 / 2500) + 3

@@ -78,6 +78,21 @@ def test_list_ends_where_a_filter_has_an_or_at_its_top() -> None:
     assert [row["id"] for row in islice(rows, 200)] == [3, *range(100, 121)]
 
 
+def test_owners_of_a_contact_are_found_primary_or_not(sandbox: Any) -> None:
+    hook = Bitrix24Hook()
+    for kind in ("lead", "deal"):
+        links = {int(owner): data["links"] for owner, data in sandbox.links(kind).items()}
+        contact = next(row[-1][0] for row in links.values() if len(row) > 1)
+        expected = sorted(owner for owner, rows in links.items() if contact in [row[0] for row in rows])
+        found = list(hook.owners_of_contact(contact, kind))
+        assert [owner.id for owner in found] == expected
+        assert {owner.kind for owner in found} == {kind}
+    with pytest.raises(InvalidInput, match=r"^contact_id: "):
+        list(hook.owners_of_contact(0, "lead"))
+    with pytest.raises(InvalidInput, match=r"^kind: "):
+        list(hook.owners_of_contact(1, "contact"))  # type: ignore[arg-type]
+
+
 def test_list_refuses_a_filter_that_the_portal_would_ignore(sandbox: Any) -> None:
     hook = Bitrix24Hook()
     assert list(hook.list("crm.lead.list", {"filter": {">=ID": 10, "<ID": 13}, "select": ["ID"]}))

@@ -1,0 +1,77 @@
+"""Cutting a range of ids into pieces that fit on a page each. No portal, no waiting."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+
+from airflow_bitrix.client.batch import MOST_COMMANDS
+from airflow_bitrix.client.listing import PAGE
+
+Range = tuple[int, int]
+"""First and last id."""
+
+_FILL = 0.8
+"""How full pieces of sparse ids are meant to be: a piece that overflows costs a further command."""
+
+
+class Ranges:
+    """What is left of a range of ids, cut into pieces as wide as the density seen so far allows.
+
+    :param span: The range; nothing is left of one that ends before it begins.
+    :param density: Rows an id that are expected, above 0.
+    """
+
+    def __init__(self, span: Range, density: float) -> None:
+        self._next, self._end = span
+        self._density = density
+        self._over: deque[Range] = deque()
+        self._out: set[Range] = set()
+
+    @property
+    def lowest(self) -> float:
+        """The lowest id that is not read yet; infinity where all are."""
+        waiting = [first for first, _ in (*self._over, *self._out)]
+        if self._next <= self._end:
+            waiting.append(self._next)
+        return min(waiting, default=math.inf)
+
+    def take(self) -> list[Range]:
+        """Give the pieces of the next request, 50 at most.
+
+        While others are under way, a request that would not be full is put off: they may leave more to read.
+        """
+        width = self._width()
+        fresh = math.ceil(max(self._end - self._next + 1, 0) / width)
+        if len(self._over) + fresh < MOST_COMMANDS and self._out:
+            return []
+        pieces = [self._over.popleft() for _ in range(min(len(self._over), MOST_COMMANDS))]
+        while len(pieces) < MOST_COMMANDS and self._next <= self._end:
+            last = min(self._next + width - 1, self._end)
+            pieces.append((self._next, last))
+            self._next = last + 1
+        self._out.update(pieces)
+        return pieces
+
+    def settle(self, pages: Sequence[tuple[Range, Sequence[int]]]) -> None:
+        """Take what a request found: for each piece the ids on its page, in order."""
+        rows = ids = 0
+        for (first, last), found in pages:
+            self._out.discard((first, last))
+            # A full page ends before its piece does, unless the piece has no more ids than that.
+            reached = found[-1] if len(found) >= PAGE else last
+            if reached < last:
+                self._over.append((reached + 1, last))
+            rows, ids = rows + len(found), ids + reached - first + 1
+        if ids:
+            # Without a row the true density is unknown, but it is less than one row in all that was read.
+            self._density = max(rows, 0.5) / ids
+
+    def _width(self) -> int:
+        # 50 ids can never hold more than 50 rows, so a piece of dense ids is never too wide. Requests that
+        # are needed anyway are filled with narrower pieces: they overflow less often.
+        widest = max(PAGE, int(PAGE * _FILL / self._density))
+        left = max(self._end - self._next + 1, 1)
+        requests = math.ceil(left / (widest * MOST_COMMANDS))
+        return max(math.ceil(left / (requests * MOST_COMMANDS)), 1)
