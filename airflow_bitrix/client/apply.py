@@ -35,9 +35,6 @@ from airflow_bitrix.core.plan import (
 )
 from airflow_bitrix.core.states import OwnerState
 
-WRITE_COMMANDS = 48
-"""Commands of a request that write; the other two look."""
-
 STRETCH = 2500
 """Changes that one look covers."""
 
@@ -176,7 +173,8 @@ class _Run:
 
     def _next_group(self) -> list[_Task]:
         group: list[_Task] = []
-        room = WRITE_COMMANDS
+        # At least one change goes into a request, however slowly the portal works.
+        room = max(self._portal.size - 2, 3)
         while self._queue and (size := len(self._queue[0].commands)) <= room:
             group.append(self._queue.popleft())
             room -= size

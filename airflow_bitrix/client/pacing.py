@@ -77,3 +77,20 @@ class Retries:
         """
         widest: float = min(self.longest, self.first * 2 ** (repeat - 1))
         return widest * (0.5 + luck / 2)
+
+
+SLOW_BATCH = 30.0
+"""Seconds; the cloud cuts a request off after 60, and with it whatever was not carried out by then."""
+
+
+def batch_size(size: int, seconds: float, *, most: int) -> int:
+    """Give the number of commands for the next batch.
+
+    :param size: Commands that a batch held so far.
+    :param seconds: How long the last one took.
+    :param most: Commands that a batch may hold.
+    :return: Half as many after a slow batch, a tenth of ``most`` more after a quick one.
+    """
+    if seconds > SLOW_BATCH:
+        return max(size // 2, 1)
+    return min(size + max(most // 10, 1), most)

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any, TypeVar
 
 from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, batch_flow, command_of, failed
-from airflow_bitrix.client.flow import AsyncTransport, Manners, Transport, call_flow, drive, drive_async
+from airflow_bitrix.client.flow import AsyncTransport, Flow, Manners, Transport, call_flow, drive, drive_async
 from airflow_bitrix.client.listing import Listing
-from airflow_bitrix.client.wire import Call
+from airflow_bitrix.client.pacing import batch_size
+from airflow_bitrix.client.wire import Call, Lost, Reply, Request
 from airflow_bitrix.core.errors import Bitrix24Error
 
 T = TypeVar("T")
@@ -107,45 +120,60 @@ class AsyncPortal:
     :param in_flight: Requests under way at once; a portal answers slower than it admits.
     """
 
-    def __init__(self, send: AsyncTransport, manners: Manners, in_flight: int = 5) -> None:
-        self._send = send
+    def __init__(
+        self,
+        send: AsyncTransport,
+        manners: Manners,
+        in_flight: int = 5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._post = send
+        self._clock = clock
         self.manners = manners
         self.in_flight = in_flight
+        self.size = MOST_COMMANDS
+        """Commands that the next batch should hold: fewer after slow ones."""
+
+    async def _send(self, request: Request) -> Reply | Lost:
+        began = self._clock()
+        reply = await self._post(request)
+        if request.method == "batch":
+            self.size = batch_size(self.size, self._clock() - began, most=MOST_COMMANDS)
+        return reply
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its result; see :meth:`Portal.call`."""
-        flow = call_flow(Call(method, params or {}), self.manners)
-        return (await drive_async(flow, self._send, self.manners)).result
+        return (await self.run(call_flow(Call(method, params or {}), self.manners))).result
+
+    async def run(self, flow: Flow[T]) -> T:
+        """Run a flow to its result."""
+        return await drive_async(flow, self._send, self.manners)
 
     async def run_batch(self, calls: Sequence[Call], *, repeat: bool = True) -> Outcomes:
         """Run at most 50 calls as one batch; see :func:`~airflow_bitrix.client.batch.batch_flow`."""
-        flow = batch_flow(calls, self.manners, repeat=repeat)
-        return await drive_async(flow, self._send, self.manners)
+        return await self.run(batch_flow(calls, self.manners, repeat=repeat))
 
     async def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
         """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""
-        gate = asyncio.Semaphore(self.in_flight)
-        ended: list[Bitrix24Error] = []
-        batches = list(_in_batches(calls_of(calls)))
+        given = calls_of(calls)
+        # All commands are written before any is sent: one that cannot be said shall stop them all.
+        for call in given:
+            command_of(call)
+        run = _Stream(self, iter(given))
+        outcomes = [outcome async for outcome in run.outcomes()]
+        if run.ended and not run.taken:
+            raise run.ended
+        return outcomes
 
-        async def one(some: Sequence[Call], commands: Sequence[str]) -> Outcomes:
-            async with gate:
-                if ended:
-                    return [failed(call, ended[0]) for call in some]
-                try:
-                    flow = batch_flow(some, self.manners, commands=commands)
-                    return await drive_async(flow, self._send, self.manners)
-                except Bitrix24Error as error:
-                    ended.append(error)
-                    return [failed(call, error) for call in some]
-                finally:
-                    taken.append(not ended)
+    def stream(self, calls: Iterable[Call] | AsyncIterable[Call]) -> AsyncGenerator[CommandOutcome, None]:
+        """Run calls while they are still being produced, and give one outcome for each, in the same order.
 
-        taken: list[bool] = []
-        done = await together([one(*batch) for batch in batches])
-        if ended and not any(taken):
-            raise ended[0]
-        return [outcome for some in done for outcome in some]
+        At most twice as many batches as may be in flight are held at a time, however many calls there are.
+        Once the portal takes no more batches, the calls that are left fail for the same reason.
+
+        :raises InvalidInput: A call that a batch cannot express; those before it were sent.
+        """
+        return _Stream(self, calls).outcomes()
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
         """Give every row of a list method, in order of id; see :meth:`Portal.list`."""
@@ -153,6 +181,66 @@ class AsyncPortal:
         if listing.fields_call:
             listing.check_filter(await self.call(listing.fields_call.method))
         while not listing.done:
-            flow = call_flow(listing.call(), self.manners)
-            for row in listing.take(await drive_async(flow, self._send, self.manners)):
+            for row in listing.take(await self.run(call_flow(listing.call(), self.manners))):
                 yield row
+
+
+class _Stream:
+    """Calls on their way: batches in flight, and outcomes that wait for those before them.
+
+    :param portal: Where they go.
+    :param calls: What to call, taken as batches are made.
+    """
+
+    def __init__(self, portal: AsyncPortal, calls: Iterable[Call] | AsyncIterable[Call]) -> None:
+        self._portal = portal
+        self._calls = calls.__aiter__() if isinstance(calls, AsyncIterable) else _each(calls)
+        self._gate = asyncio.Semaphore(portal.in_flight)
+        self.ended: Bitrix24Error | None = None
+        self.taken = False
+
+    async def outcomes(self) -> AsyncGenerator[CommandOutcome, None]:
+        """Give the outcomes in the order of the calls."""
+        batches: deque[asyncio.Task[Outcomes]] = deque()
+        more = True
+        try:
+            while more or batches:
+                while more and len(batches) < 2 * self._portal.in_flight:
+                    some = [call async for call in _first(self._calls, self._portal.size)]
+                    more = bool(some)
+                    if some:
+                        batches.append(asyncio.ensure_future(self._run(some)))
+                if batches:
+                    for outcome in await batches.popleft():
+                        yield outcome
+        finally:
+            for task in batches:
+                task.cancel()
+            await asyncio.gather(*batches, return_exceptions=True)
+
+    async def _run(self, calls: Sequence[Call]) -> Outcomes:
+        commands = [command_of(call) for call in calls]
+        async with self._gate:
+            if self.ended is None:
+                try:
+                    flow = batch_flow(calls, self._portal.manners, commands=commands)
+                    outcomes = await self._portal.run(flow)
+                except Bitrix24Error as error:
+                    self.ended = error
+                else:
+                    self.taken = True
+                    return outcomes
+        return [failed(call, self.ended) for call in calls]
+
+
+async def _each(calls: Iterable[Call]) -> AsyncIterator[Call]:
+    for call in calls:
+        yield call
+
+
+async def _first(calls: AsyncIterator[Call], most: int) -> AsyncIterator[Call]:
+    for _ in range(most):
+        try:
+            yield await anext(calls)
+        except StopAsyncIteration:
+            return

@@ -37,17 +37,17 @@ class Ranges:
             waiting.append(self._next)
         return min(waiting, default=math.inf)
 
-    def take(self) -> list[Range]:
-        """Give the pieces of the next request, 50 at most.
+    def take(self, most: int = MOST_COMMANDS) -> list[Range]:
+        """Give the pieces of the next request, ``most`` at most.
 
         While others are under way, a request that would not be full is put off: they may leave more to read.
         """
         width = self._width()
         fresh = math.ceil(max(self._end - self._next + 1, 0) / width)
-        if len(self._over) + fresh < MOST_COMMANDS and self._out:
+        if len(self._over) + fresh < most and self._out:
             return []
-        pieces = [self._over.popleft() for _ in range(min(len(self._over), MOST_COMMANDS))]
-        while len(pieces) < MOST_COMMANDS and self._next <= self._end:
+        pieces = [self._over.popleft() for _ in range(min(len(self._over), most))]
+        while len(pieces) < most and self._next <= self._end:
             last = min(self._next + width - 1, self._end)
             pieces.append((self._next, last))
             self._next = last + 1

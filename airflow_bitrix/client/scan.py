@@ -12,7 +12,8 @@ import functools
 import heapq
 import logging
 import math
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -83,7 +84,7 @@ async def scan(
     *,
     detail: Detail = "ids",
     ordered: bool = False,
-) -> AsyncIterator[OwnerState]:
+) -> AsyncGenerator[OwnerState, None]:
     """Give the state of every owner that the filter matches, each once.
 
     The first request reads both ends of the id range and, on the chance that ids are dense from 1 on, the
@@ -95,14 +96,18 @@ async def scan(
     :param ordered: Whether owners come in order of id; else as they arrive.
     :raises Rejected: The portal does not accept the filter.
     """
-    states = _pages(portal, kind, dict(wanted or {}), ordered=ordered)
-    async for state in exact(portal, states, full=detail == "full"):
-        yield state
+    # Closed with the scan, so that a scan that is not read to its end leaves no request behind.
+    async with (
+        aclosing(_pages(portal, kind, dict(wanted or {}), ordered=ordered)) as states,
+        aclosing(exact(portal, states, full=detail == "full")) as known,
+    ):
+        async for state in known:
+            yield state
 
 
 async def exact(
     portal: AsyncPortal, states: AsyncIterator[OwnerState], *, full: bool
-) -> AsyncIterator[OwnerState]:
+) -> AsyncGenerator[OwnerState, None]:
     """Ask ``items.get`` for the links that are wanted exactly, or that the portal left out of its lists.
 
     The order of the states stays.
@@ -155,7 +160,7 @@ def _warn_once() -> None:
 
 async def _pages(
     portal: AsyncPortal, kind: OwnerKind, base: dict[str, Any], *, ordered: bool
-) -> AsyncIterator[OwnerState]:
+) -> AsyncGenerator[OwnerState, None]:
     pieces = [(PAGE * n + 1, PAGE * (n + 1)) for n in range(1, MOST_COMMANDS - 1)]
     calls = [_list_call(kind, base, order="DESC"), _list_call(kind, base)]
     calls += [_range_call(kind, base, piece) for piece in pieces]
@@ -178,9 +183,10 @@ async def _pages(
         start = max(done_to, pieces[-1][1]) + 1
         density = max(_density(page) for page in (tail, head) if page)
         sweep = _Sweep(portal, kind, base, Ranges((start, end), density), ordered=ordered)
-        async for page in sweep.pages():
-            for state in page:
-                yield state
+        async with aclosing(sweep.pages()) as found:
+            async for page in found:
+                for state in page:
+                    yield state
     for state in tail:
         yield state
 
@@ -200,7 +206,7 @@ class _Sweep:
         self._ready: list[tuple[int, list[OwnerState]]] = []  # pages by first id
         self._running: set[asyncio.Task[None]] = set()
 
-    async def pages(self) -> AsyncIterator[list[OwnerState]]:
+    async def pages(self) -> AsyncGenerator[list[OwnerState], None]:
         """Give page after page."""
         try:
             while self._ready or self._ranges.lowest < math.inf:
@@ -219,7 +225,7 @@ class _Sweep:
 
     def _start(self) -> None:
         while len(self._running) < self._portal.in_flight and len(self._ready) < MOST_READY:
-            pieces = self._ranges.take()
+            pieces = self._ranges.take(self._portal.size)
             if not pieces:
                 return
             self._running.add(asyncio.ensure_future(self._read(pieces)))

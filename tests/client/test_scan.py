@@ -7,6 +7,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -145,6 +146,24 @@ def test_owners_that_stay_appear_once_while_others_come_and_go(make_sandbox: Any
     seen = Counter(asyncio.run(collect()))
     assert max(seen.values()) == 1
     assert set(range(1, 12001)) - set(range(2, 12000, 3)) <= set(seen)
+
+
+def test_a_scan_that_nobody_reads_to_its_end_stops_its_requests(
+    make_sandbox: Any, connect_async: Any
+) -> None:
+    sandbox = make_sandbox(leads=30_000, contacts=10, plan="self_hosted")
+
+    async def some() -> None:
+        async with connect_async(sandbox.webhook_url) as portal:
+            async with aclosing(scan(portal, "lead")) as states:
+                seen = 0
+                async for _ in states:
+                    seen += 1
+                    if seen == 5000:
+                        break
+            assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(some())
 
 
 def test_a_filter_field_that_there_is_not_is_refused_and_names_what_there_is(
