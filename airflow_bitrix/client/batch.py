@@ -109,7 +109,8 @@ def batch_flow(
             if not outcomes:
                 raise
             break  # what was carried out is told; the rest keeps the reason that it had
-        got = {index: _outcome(f"c{index}", calls[index], answer.result) for index in waiting}
+        maps = _Maps.of(answer.result)
+        got = {index: _outcome(f"c{index}", calls[index], maps) for index in waiting}
         outcomes |= got
         waiting = [index for index, outcome in got.items() if repeat and _passing(outcome)]
         repeats += 1
@@ -143,33 +144,46 @@ def _passing(outcome: CommandOutcome) -> bool:
 _NOT_EXECUTED = Fault(FaultKind.UNREACHABLE, PortalAnswer(text="the portal did not carry out this command"))
 
 
-def _outcome(key: str, call: Call, result: object) -> CommandOutcome:
-    maps = result if isinstance(result, Mapping) else {}
-    errors = _as_map(maps.get("result_error"))
-    if key in errors:
-        return CommandOutcome(call, fault=fault_of(errors[key]))
-    results = _as_map(maps.get("result"))
-    if key not in results:
-        return CommandOutcome(call, fault=_NOT_EXECUTED)
-    time = _as_map(maps.get("result_time")).get(key)
-    return CommandOutcome(
-        call,
-        answer=Answer(
-            result=results[key],
-            total=_as_map(maps.get("result_total")).get(key),
-            next=_as_map(maps.get("result_next")).get(key),
-            time=time if isinstance(time, Mapping) else {},
-        ),
-    )
+@dataclass(frozen=True, slots=True)
+class _Maps:
+    """The five maps of a batch's answer, by the commands' keys."""
+
+    result: Mapping[str, Any]
+    result_error: Mapping[str, Any]
+    result_total: Mapping[str, Any]
+    result_next: Mapping[str, Any]
+    result_time: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, answer: object) -> _Maps:
+        told = _as_map(answer)
+        return cls(*(_as_map(told.get(name)) for name in cls.__slots__))
 
 
 def _as_map(value: object) -> Mapping[str, Any]:
     # PHP writes an empty map as [], and one with keys 0, 1, 2 as a list.
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value
     if isinstance(value, list):
         return {str(index): item for index, item in enumerate(value)}
     return {}
+
+
+def _outcome(key: str, call: Call, maps: _Maps) -> CommandOutcome:
+    if key in maps.result_error:
+        return CommandOutcome(call, fault=fault_of(maps.result_error[key]))
+    if key not in maps.result:
+        return CommandOutcome(call, fault=_NOT_EXECUTED)
+    time = maps.result_time.get(key)
+    return CommandOutcome(
+        call,
+        Answer(
+            maps.result[key],
+            maps.result_total.get(key),
+            maps.result_next.get(key),
+            time if isinstance(time, dict) else {},
+        ),
+    )
 
 
 def command_of(call: Call) -> str:
@@ -195,24 +209,26 @@ _REFERENCES = ("$result[", "$next[", "$total[", "$time[", "$error[")
 
 def _quoted(call: Call, text: str) -> str:
     # The portal would put another command's result in the place of a reference.
+    if text.isascii() and text.isalnum():
+        return text  # most names and many values: nothing to quote
     if "$" in text and any(reference in text for reference in _REFERENCES):
         raise InvalidInput(f"params of {call}", text, "text without references to other commands")
     return quote_plus(text)
 
 
 def _flatten(pairs: list[str], call: Call, path: str, value: object) -> None:
-    if isinstance(value, Mapping) and value:
-        for key, item in value.items():
-            _flatten(pairs, call, f"{path}[{_quoted(call, str(key))}]", item)
+    if isinstance(value, (bool, int)):
+        pairs.append(f"{path}={int(value)}")
+    elif isinstance(value, str):
+        pairs.append(f"{path}={_quoted(call, value)}")
     elif isinstance(value, (list, tuple)) and value:
         for index, item in enumerate(value):
             _flatten(pairs, call, f"{path}[{index}]", item)
-    elif isinstance(value, (bool, int)):
-        pairs.append(f"{path}={int(value)}")
+    elif isinstance(value, Mapping) and value:
+        for key, item in value.items():
+            _flatten(pairs, call, f"{path}[{_quoted(call, str(key))}]", item)
     elif isinstance(value, float) and math.isfinite(value):
         pairs.append(f"{path}={quote_plus(str(value))}")
-    elif isinstance(value, str):
-        pairs.append(f"{path}={_quoted(call, value)}")
     else:
         accepted = "text, numbers, true, false, and lists or maps that are not empty (use call() for others)"
         raise InvalidInput(f"params of {call}", value, f"in a batch: {accepted}")

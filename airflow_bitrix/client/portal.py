@@ -9,6 +9,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Callable,
     Coroutine,
     Iterable,
@@ -16,6 +17,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from itertools import islice
 from typing import Any, TypeVar
 
 from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, batch_flow, command_of, failed
@@ -28,6 +30,7 @@ from airflow_bitrix.core.errors import Bitrix24Error
 T = TypeVar("T")
 
 # The clients have a method named list, which hides the type of that name inside their bodies.
+list_of = list
 Outcomes = list[CommandOutcome]
 
 
@@ -155,11 +158,13 @@ class AsyncPortal:
 
     async def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
         """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""
-        given = calls_of(calls)
         # All commands are written before any is sent: one that cannot be said shall stop them all.
-        for call in given:
-            command_of(call)
-        run = _Stream(self, iter(given))
+        written = iter([(call, command_of(call)) for call in calls_of(calls)])
+
+        async def take(most: int) -> list_of[Written]:
+            return list_of(islice(written, most))
+
+        run = _Stream(self, take)
         outcomes = [outcome async for outcome in run.outcomes()]
         if run.ended and not run.taken:
             raise run.ended
@@ -173,7 +178,8 @@ class AsyncPortal:
 
         :raises InvalidInput: A call that a batch cannot express; those before it were sent.
         """
-        return _Stream(self, calls).outcomes()
+        source = aiter(calls) if isinstance(calls, AsyncIterable) else iter(calls)
+        return _Stream(self, lambda most: _some(source, most)).outcomes()
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
         """Give every row of a list method, in order of id; see :meth:`Portal.list`."""
@@ -189,12 +195,12 @@ class _Stream:
     """Calls on their way: batches in flight, and outcomes that wait for those before them.
 
     :param portal: Where they go.
-    :param calls: What to call, taken as batches are made.
+    :param take: Gives the next calls, so many at most; asked as batches are made.
     """
 
-    def __init__(self, portal: AsyncPortal, calls: Iterable[Call] | AsyncIterable[Call]) -> None:
+    def __init__(self, portal: AsyncPortal, take: Callable[[int], Awaitable[list[Written]]]) -> None:
         self._portal = portal
-        self._calls = calls.__aiter__() if isinstance(calls, AsyncIterable) else _each(calls)
+        self._take = take
         self._gate = asyncio.Semaphore(portal.in_flight)
         self.ended: Bitrix24Error | None = None
         self.taken = False
@@ -206,7 +212,7 @@ class _Stream:
         try:
             while more or batches:
                 while more and len(batches) < 2 * self._portal.in_flight:
-                    some = [call async for call in _first(self._calls, self._portal.size)]
+                    some = await self._take(self._portal.size)
                     more = bool(some)
                     if some:
                         batches.append(asyncio.ensure_future(self._run(some)))
@@ -218,8 +224,8 @@ class _Stream:
                 task.cancel()
             await asyncio.gather(*batches, return_exceptions=True)
 
-    async def _run(self, calls: Sequence[Call]) -> Outcomes:
-        commands = [command_of(call) for call in calls]
+    async def _run(self, some: Sequence[Written]) -> Outcomes:
+        calls, commands = [call for call, _ in some], [command for _, command in some]
         async with self._gate:
             if self.ended is None:
                 try:
@@ -233,14 +239,17 @@ class _Stream:
         return [failed(call, self.ended) for call in calls]
 
 
-async def _each(calls: Iterable[Call]) -> AsyncIterator[Call]:
-    for call in calls:
-        yield call
+Written = tuple[Call, str]
+"""A call, and how a batch says it."""
 
 
-async def _first(calls: AsyncIterator[Call], most: int) -> AsyncIterator[Call]:
-    for _ in range(most):
-        try:
-            yield await anext(calls)
-        except StopAsyncIteration:
-            return
+async def _some(calls: Iterator[Call] | AsyncIterator[Call], most: int) -> list[Written]:
+    """Take the next calls, ``most`` at most, and write each as a command."""
+    if isinstance(calls, Iterator):
+        return [(call, command_of(call)) for call in islice(calls, most)]
+    taken: list[Written] = []
+    async for call in calls:
+        taken.append((call, command_of(call)))
+        if len(taken) == most:
+            break
+    return taken

@@ -6,6 +6,7 @@ status does, since the status of the same error differs between versions and fro
 
 from __future__ import annotations
 
+import functools
 import html
 import json
 import re
@@ -28,6 +29,11 @@ from airflow_bitrix.core.errors import (
 from airflow_bitrix.core.methods import METHOD_NAME, METHODS
 
 
+@functools.lru_cache(maxsize=256)
+def _is_method(name: str) -> bool:
+    return METHOD_NAME.fullmatch(name) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One REST method with its parameters."""
@@ -40,10 +46,10 @@ class Call:
 
         :raises InvalidInput: ``method`` is no name of a REST method, or ``params`` no map.
         """
-        if not isinstance(self.method, str) or not METHOD_NAME.fullmatch(self.method):
+        if not isinstance(self.method, str) or not _is_method(self.method):
             shown = redact(self.method) if isinstance(self.method, str) else self.method
             raise InvalidInput("method", shown, "the name of a REST method, such as 'profile'")
-        if not isinstance(self.params, Mapping):
+        if not isinstance(self.params, (dict, Mapping)):
             raise InvalidInput("params", self.params, "a map of parameter to value")
 
     @property
