@@ -24,6 +24,7 @@ class Progress:
     :param meter: The client's counts.
     :param total: How much there is to do, ``None`` where that is not known.
     :param every: Seconds between two lines.
+    :param tell: Takes the same numbers, as often, for those who would rather look than read a log.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Progress:
         *,
         total: int | None = None,
         every: float = 5.0,
+        tell: Callable[[dict[str, Any]], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._log = log
@@ -41,6 +43,7 @@ class Progress:
         self._meter = meter
         self._total = total
         self._every = every
+        self._tell = tell
         self._clock = clock
         self._began = self._said = clock()
         self.done = 0
@@ -54,17 +57,45 @@ class Progress:
         """Count work done, and log a line when it is time for one."""
         self.done += done
         if self._clock() - self._said >= self._every:
-            self._said = self._clock()
-            self._log.info("%s", self.line())
+            self.say()
+
+    def say(self) -> None:
+        """Log a line now, and tell the numbers."""
+        self._said = self._clock()
+        self._log.info("%s", self.line())
+        if self._tell:
+            self._tell(self.numbers())
+
+    def numbers(self) -> dict[str, Any]:
+        """Give the numbers of the line, plain enough for JSON."""
+        return {
+            "what": self._what,
+            "done": self.done,
+            "total": self._total,
+            "per_second": round(self._rate, 1),
+            "requests": self._meter.requests,
+            "refused": self._meter.refused,
+            "seconds_waited": round(self._meter.waited, 1),
+            "seconds_left": self._seconds_left,
+        }
+
+    @property
+    def _rate(self) -> float:
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def _seconds_left(self) -> int | None:
+        if self._total is None or not self._rate or self.done >= self._total:
+            return None
+        return round((self._total - self.done) / self._rate)
 
     def line(self) -> str:
         """Give the line: done, total, rate, requests, waits and time left."""
-        rate = self.done / self.seconds if self.seconds else 0.0
         text = f"{self.done:,}" + ("" if self._total is None else f" of {self._total:,}") + f" {self._what}"
         requests = self._meter.requests
-        text += f", {rate:,.0f} a second, {requests:,} request{'s' * (requests != 1)}"
+        text += f", {self._rate:,.0f} a second, {requests:,} request{'s' * (requests != 1)}"
         if self._meter.waited >= 1:
             text += f", {self._meter.waited:,.0f} s waited for the portal"
-        if self._total is not None and rate and self.done < self._total:
-            text += f", {(self._total - self.done) / rate:,.0f} s left"
+        if self._seconds_left is not None:
+            text += f", {self._seconds_left:,} s left"
         return text

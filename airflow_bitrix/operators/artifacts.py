@@ -1,11 +1,12 @@
-"""Where the files of a DAG run lie."""
+"""Where a task keeps what it makes: its files, and the numbers of its progress."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from airflow.providers.common.compat.sdk import Context, conf
 from airflow.sdk import ObjectStoragePath
@@ -36,3 +37,11 @@ def task_folder(context: Context) -> Path:
 def _plain(name: str) -> str:
     # Run ids hold colons and plus signs, and whoever triggers a run may choose one with slashes.
     return re.sub(r"[^\w.-]|^\.+", "_", name)
+
+
+def progress_teller(context: Context) -> Callable[[dict[str, Any]], object] | None:
+    """Give what keeps the progress where the UI shows it, None before Airflow 3.3."""
+    store = context.get("task_state_store")
+    if store is None:
+        return None
+    return lambda numbers: store.set("progress", numbers)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -39,7 +39,7 @@ from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings
-from airflow_bitrix.operators.artifacts import as_folder, task_folder
+from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Effort, Summary, as_json, as_markdown, summarise
 
@@ -52,6 +52,8 @@ class LinkPlanOperator(BaseOperator):
     """What the pipeline operators share: a connection and a folder."""
 
     template_fields: Sequence[str] = ("bitrix24_conn_id", "artifacts_path")
+
+    tell_progress: Callable[[dict[str, Any]], object] | None = None
 
     def __init__(
         self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, artifacts_path: str = "", **kwargs: Any
@@ -127,6 +129,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Scan and write the plan."""
+        self.tell_progress = progress_teller(context)
         with final_failures():
             kind = owner_kind(self.kind)
             rules = rules_for(kind, self.rules)
@@ -181,7 +184,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
         self, plan: PlanWriter, kind: OwnerKind, rules: Mapping[str, Rule], wanted: Mapping[str, Any]
     ) -> int:
         async with self.hook.portal() as portal:
-            progress = Progress(self.log, f"{kind}s read", portal.manners.meter)
+            progress = Progress(self.log, f"{kind}s read", portal.manners.meter, tell=self.tell_progress)
             if isinstance(self.filter, Mapping) and self.filter:
                 await check_filter(portal, kind, self.filter)
             async for state in scan(portal, kind, wanted):
@@ -191,7 +194,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
                 for reason in left_out:
                     plan.leave_out(state.owner, reason.why, reason.reason)
                 progress.add(1)
-            self.log.info("%s", progress.line())
+            progress.say()
         return progress.done
 
     def _tell(self, folder: Path, manifest: Manifest) -> None:
@@ -250,7 +253,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the plan, apply it, and write the report, also where the apply ends early."""
-        del context
+        self.tell_progress = progress_teller(context)
         with final_failures():
             dry_run = _switch("is_dry_run", self.is_dry_run)
             max_failed = _count("max_failed", self.max_failed)
@@ -270,7 +273,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     def _run(self, plan: Path, manifest: Manifest, folder: Path, *, dry_run: bool) -> Summary:
         journal = journal_folder(folder, manifest.hash)
         meter = Meter()
-        progress = Progress(self.log, "changes", meter, total=manifest.changes)
+        progress = Progress(self.log, "changes", meter, total=manifest.changes, tell=self.tell_progress)
 
         def report() -> Summary:
             effort = Effort(meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds)
@@ -334,7 +337,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                     dry_run=dry_run,
                     progress=progress.add,
                 )
-        self.log.info("%s", progress.line())
+        progress.say()
 
     def _tell(self, summary: Summary, report: Path) -> None:
         self.log.info("::group::Report")

@@ -17,7 +17,7 @@ from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.files.snapshots import SnapshotWriter
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, task_folder
+from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
 from airflow_bitrix.operators.link_plans import LinkPlanOperator
 
 __all__ = ["Bitrix24ExportContactLinksOperator"]
@@ -58,6 +58,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Scan and write the snapshot."""
+        self.tell_progress = progress_teller(context)
         with final_failures():
             kind = owner_kind(self.kind)
             if self.detail not in ("ids", "full"):
@@ -74,7 +75,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         async with self.hook.portal(meter) as portal:
             wanted = self.filter if self.filter is not None else {}
             await check_filter(portal, kind, cast("Mapping[str, Any]", wanted))
-            progress = Progress(self.log, f"{kind}s read", meter)
+            progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             detail = cast("Detail", self.detail)
             with SnapshotWriter(folder) as snapshot:
                 found = scan(
@@ -89,5 +90,5 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     detail=detail,
                 )
-        self.log.info("%s", progress.line())
+        progress.say()
         return about

@@ -102,6 +102,14 @@ def test_the_log_ends_with_the_report(dag: Live, real_run: Run) -> None:
     assert "<html" in report.read_text()
 
 
+def test_the_progress_stands_where_the_ui_shows_it(dag: Live, real_run: Run) -> None:
+    """The same numbers as in the log, in the task's state."""
+    path = f"/api/v2/dags/{DAG_ID}/dagRuns/{real_run.run_id}/taskInstances/apply/state-store"
+    entries = dag.airflow.call("GET", path)["task_state_store"]
+    (progress,) = [entry["value"] for entry in entries if entry["key"] == "progress"]
+    assert progress["done"] == progress["total"] == len(dag.sandbox.released_leads())
+
+
 @pytest.mark.parametrize(
     ("conf", "complaint"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -105,3 +106,23 @@ def test_a_line_tells_done_total_rate_requests_waits_and_time_left(
     assert progress.line() == line
     assert progress.seconds == facts["seconds"]
     assert log.lines == []
+
+
+def test_the_numbers_are_told_as_often_as_lines_are_logged(log: Lines, clock: Clock) -> None:
+    told: list[dict[str, Any]] = []
+    meter = Meter(requests=7, refused=1, waited=2.5)
+    progress = Progress(log, "changes", meter, total=100, every=5, tell=told.append, clock=clock)
+    clock.now = 60.0
+    progress.add(50)
+    progress.say()
+    assert len(log.lines) == len(told) == 2
+    assert json.loads(json.dumps(told[0])) == {
+        "what": "changes",
+        "done": 50,
+        "total": 100,
+        "per_second": 5.0,
+        "requests": 7,
+        "refused": 1,
+        "seconds_waited": 2.5,
+        "seconds_left": 10,
+    }
