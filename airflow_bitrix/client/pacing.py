@@ -18,6 +18,10 @@ _ROUNDING = 1e-6
 """Requests by which the arithmetic of clocks may be off."""
 
 
+SPARE = 8
+"""Requests by which the bucket is let run down after a refusal, below its brim."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bucket:
     """A portal's leaky bucket.
@@ -43,8 +47,12 @@ class Bucket:
         return empty_at, (level + 1 - self.burst) / self.rate
 
     def full(self, empty_at: float, now: float) -> float:
-        """Give the ``empty_at`` of a bucket that the portal has just called full."""
-        return max(empty_at, now + self.burst / self.rate)
+        """Give the ``empty_at`` of a bucket that the portal has just called full.
+
+        It is taken as fuller than full: some portals count what they refuse, and requests that were under way
+        are refused with the one that told. Who asks again at the pace of the drain keeps such a bucket full.
+        """
+        return max(empty_at, now + (self.burst + SPARE) / self.rate)
 
 
 # One request less than the portal holds: requests do not take equally long to arrive, so two that left with

@@ -22,7 +22,7 @@ from airflow_bitrix.client.allowance import (
     Unlimited,
     shared_allowance,
 )
-from airflow_bitrix.client.pacing import Bucket
+from airflow_bitrix.client.pacing import SPARE, Bucket
 
 BUCKET = Bucket(rate=2, burst=5)
 NOON = 1000.0
@@ -136,13 +136,13 @@ def test_an_allowance_refills_as_time_passes(kind: str, path: Path) -> None:
 def test_what_one_client_is_told_makes_the_others_wait(path: Path, allowance: FileAllowance) -> None:
     other = FileAllowance(BUCKET, path, clock=lambda: NOON)
     allowance.tell_full()
-    assert other.ask() == pytest.approx(0.5)
+    assert other.ask() == pytest.approx((1 + SPARE) / BUCKET.rate)
 
 
 def test_a_full_bucket_in_memory_makes_its_process_wait() -> None:
     allowance = MemoryAllowance(BUCKET, clock=lambda: NOON)
     allowance.tell_full()
-    assert allowance.ask() == pytest.approx(0.5)
+    assert allowance.ask() == pytest.approx((1 + SPARE) / BUCKET.rate)
 
 
 def test_a_portal_without_a_bucket_admits_everything() -> None:
@@ -175,13 +175,13 @@ def test_whatever_the_file_holds_the_allowance_is_between_none_and_the_burst(
 
 
 @pytest.mark.parametrize("content", [row[1] for row in NUMBERS], ids=[row[0] for row in NUMBERS])
-def test_whatever_the_file_holds_nobody_waits_longer_than_for_one_request(content: bytes, path: Path) -> None:
+def test_whatever_the_file_holds_nobody_waits_longer_than_after_a_refusal(content: bytes, path: Path) -> None:
     path.write_bytes(content)
     now = [NOON]
     allowance = FileAllowance(BUCKET, path, clock=lambda: now[0])
     allowance.tell_full()
     wait = allowance.ask()
-    assert 0 < wait <= 0.5 + 1e-9
+    assert 0 < wait <= (1 + SPARE) / BUCKET.rate + 1e-9
     now[0] += wait
     assert allowance.ask() < 1e-6
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from airflow_bitrix.client.pacing import PLANS, Bucket, Retries
+from airflow_bitrix.client.pacing import PLANS, SPARE, Bucket, Retries
 
 SLACK = 1e-6
 """Requests by which two floating point clocks may differ."""
@@ -97,7 +97,7 @@ def test_being_told_that_it_is_full_again_and_again_does_not_add_up(times: int) 
     empty_at = 0.0
     for _ in range(times):
         empty_at = bucket.full(empty_at, 100.0)
-    assert empty_at == 125.0
+    assert empty_at == 125.0 + SPARE / 2
 
 
 @pytest.mark.parametrize(("plan", "drain", "ceiling"), [("standard", 2, 50), ("enterprise", 5, 250)])
@@ -131,3 +131,24 @@ def test_repeats_grow_more_patient() -> None:
     retries = Retries(first=0.5, longest=30)
     assert [retries.delay(repeat, luck=1) for repeat in range(1, 9)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     assert [retries.delay(repeat, luck=0) for repeat in range(1, 4)] == [0.25, 0.5, 1]
+
+
+def test_a_bucket_that_a_stranger_filled_is_not_kept_full_by_refused_requests() -> None:
+    """Where refusals count too, asking again at the pace of the drain would be refused for ever."""
+    portal = LeakyBucket(2, 50)
+    portal.level, portal.at = 50.0, 0.0
+    bucket = Bucket(2, 49)
+    now, empty_at, taken, refused = 0.0, 0.0, 0, 0
+    while taken < 100:
+        empty_at, wait = bucket.admit(empty_at, now)
+        if wait:
+            now += wait
+            continue
+        answers = [portal.takes(now) for _ in range(5 if not refused else 1)]  # what was in flight together
+        taken += sum(answers)
+        refused += len(answers) - sum(answers)
+        portal.level += len(answers) - sum(answers)
+        if not all(answers):
+            empty_at = bucket.full(empty_at, now)
+    assert refused <= 10
+    assert now <= 1.1 * 100 / 2
