@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, batch_flow, command_of, failed
+from airflow_bitrix.client.batch import (
+    MOST_COMMANDS,
+    CommandOutcome,
+    batch_flow,
+    command_of,
+    failed,
+    is_rest,
+)
 from airflow_bitrix.client.flow import AsyncTransport, Manners, Transport, call_flow, drive, drive_async
 from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.wire import Call
@@ -72,17 +79,26 @@ class Portal:
         """
         outcomes: Outcomes = []
         ended: Bitrix24Error | None = None
+        rests: Bitrix24Error | None = None
+        taken = False
         for some, commands in _in_batches(calls_of(calls)):
             if ended is None:
                 try:
                     flow = batch_flow(some, self.manners, commands=commands)
                     outcomes += drive(flow, self._send, self.manners)
+                    taken = True
                     continue
                 except Bitrix24Error as error:
-                    if not outcomes:
+                    if is_rest(error):
+                        rests = rests or error
+                        outcomes += [failed(call, error) for call in some]
+                        continue
+                    if not taken:
                         raise
                     ended = error
             outcomes += [failed(call, ended) for call in some]
+        if rests and not taken:
+            raise rests
         return outcomes
 
     def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
@@ -134,17 +150,18 @@ class AsyncPortal:
                     return [failed(call, ended[0]) for call in some]
                 try:
                     flow = batch_flow(some, self.manners, commands=commands)
-                    return await drive_async(flow, self._send, self.manners)
+                    outcomes = await drive_async(flow, self._send, self.manners)
                 except Bitrix24Error as error:
-                    ended.append(error)
+                    (rests if is_rest(error) else ended).append(error)
                     return [failed(call, error) for call in some]
-                finally:
-                    taken.append(not ended)
+                taken.append(outcomes)
+                return outcomes
 
-        taken: list[bool] = []
+        taken: list[Outcomes] = []
+        rests: list[Bitrix24Error] = []
         done = await together([one(*batch) for batch in batches])
-        if ended and not any(taken):
-            raise ended[0]
+        if (ended or rests) and not taken:
+            raise (ended or rests)[0]
         return [outcome for some in done for outcome in some]
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
