@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from airflow_bitrix.client.allowance import Unlimited
 from airflow_bitrix.client.batch import batch_flow
 from airflow_bitrix.client.flow import Clock, Flow, Manners, Send, Step, Wait, call_flow
 from airflow_bitrix.client.pacing import UNTOLD_REST, Account, Patience, Retries
+from airflow_bitrix.client.portal import AsyncPortal, Portal
 from airflow_bitrix.client.wire import Answer, Call, FaultKind, Lost, Reply, Request
 from airflow_bitrix.core.errors import RetryLater
 
@@ -284,3 +286,43 @@ def test_a_refused_batch_without_repeats_tells_each_command_until_when(
     expected = NOW + (200 if told_reset else UNTOLD_REST) + 1
     assert [outcome.error.until for outcome in story.result] == [expected] * 2
     assert {outcome.fault.kind for outcome in story.result} == {FaultKind.RESTING}
+
+
+# -- many batches ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("order", [1, -1], ids=["resting first", "resting last"])
+def test_batches_of_other_methods_go_on(
+    is_async: bool,  # noqa: FBT001
+    order: int,
+    manners: Manners,
+) -> None:
+    told(manners, 420, NOW + 300, SAVE.method, batched=True)
+    calls = [*[SAVE] * 50, *[GET] * 50][::order]
+    outcomes = run_batch(manners, calls, is_async=is_async)
+    assert [outcome.ok for outcome in outcomes] == [call is GET for call in calls]
+    assert {outcome.error.until for outcome in outcomes if outcome.error} == {NOW + 301}
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_where_all_batches_are_of_resting_methods_until_when_is_raised(
+    is_async: bool,  # noqa: FBT001
+    manners: Manners,
+) -> None:
+    told(manners, 420, NOW + 300, SAVE.method, batched=True)
+    with pytest.raises(RetryLater) as raised:
+        run_batch(manners, [SAVE] * 80, is_async=is_async)
+    assert raised.value.until == NOW + 301
+
+
+def run_batch(manners: Manners, calls: list[Call], *, is_async: bool) -> list[Any]:
+    def send(request: Request) -> Reply | Lost:
+        return batched(dict.fromkeys(json.loads(request.body)["cmd"], True), {}, {})
+
+    async def send_async(request: Request) -> Reply | Lost:
+        return send(request)
+
+    if is_async:
+        return asyncio.run(AsyncPortal(send_async, manners).batch(calls))
+    return Portal(send, manners).batch(calls)
