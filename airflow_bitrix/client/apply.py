@@ -184,12 +184,8 @@ class _Run:
     def _next_group(self) -> list[_Task]:
         group: list[_Task] = []
         room = WRITE_COMMANDS
-        while self._queue and (size := len(commands := self._queue[0].commands)) <= room:
-            task = self._queue.popleft()
-            if self._rest_of(commands):
-                self._held.append(task)
-                continue
-            group.append(task)
+        while self._queue and (size := len(self._queue[0].commands)) <= room:
+            group.append(self._queue.popleft())
             room -= size
         return group
 

@@ -110,6 +110,7 @@ class Scene:
                 applied_before=applied,
                 written_before=frozenset(begun - applied.keys()),
             )
+            assert notes.names().keys() <= {"applied"}
             done |= notes.outcomes
             begun |= set(notes.begun)
             if later is None:
@@ -187,7 +188,8 @@ def test_runs_that_come_back_when_they_are_told_finish_the_plan_and_save_each_le
 @pytest.mark.parametrize("billing", ["inner", "envelope"])
 def test_below_its_own_limit_the_portal_refuses_nothing(billing: str, scene: Scene) -> None:
     changes = scene.planned()
-    scene.sandbox.set_switches(operating_seconds={SAVE: 4}, operating_limit=480, batch_billing=billing)
+    # Two requests of 16 saves may be under way when the limit is reached, and no more.
+    scene.sandbox.set_switches(operating_seconds={SAVE: 4}, operating_limit=330, batch_billing=billing)
     names, waits = scene.resume(changes, limit=200)
     assert names == {"applied": len(changes)}
     assert waits
@@ -207,6 +209,16 @@ def test_a_short_rest_is_waited_for(billing: str, scene: Scene) -> None:
     assert scene.writes() == sum(len(write_commands(change)) + change.save for change in changes)
     assert manners.meter.waited >= 500
     assert scene.sandbox.stats()["refused_429"] == 0
+
+
+def test_a_change_may_be_put_off_as_often_as_it_takes(scene: Scene) -> None:
+    """The portal takes one save in ten minutes and refuses all others, for hours."""
+    changes = scene.planned()[:30]
+    scene.sandbox.set_switches(operating_seconds={SAVE: 20}, operating_limit=0)
+    notes, later = scene.apply(changes, scene.hands.manners(max_wait=700))
+    assert later is None
+    assert notes.names() == {"applied": len(changes)}
+    assert scene.hands.now >= NOON + 600 * (len(changes) - 1)
 
 
 def test_changes_that_need_no_resting_method_go_on(scene: Scene) -> None:

@@ -156,6 +156,7 @@ def test_an_apply_goes_on_after_each_rest_until_all_is_applied(
             deferrals.append(moment_of(deferred) - hands.now)
             hands.now = moment_of(deferred)
             kwargs = deferred.kwargs
+            assert kwargs == {"deferrals": 1}, "it got on each time"
             assert "Not finished" in (tmp_path / "report.html").read_text()
     assert deferrals
     assert all(30 < seconds <= 601 for seconds in deferrals)
