@@ -6,23 +6,35 @@ was seen one request earlier, what is called applied was read back, and looking 
 
 A write whose answer was lost is never sent again blindly: its owners are looked at first. A save that was
 carried out shall not start the portal's automation twice.
+
+A change is written whole or not at all as far as it lies with us: while one of its methods rests, the change
+waits, and others go on. What the portal puts off for its operating time is never called failed.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome
+from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome, account_of
+from airflow_bitrix.client.flow import wait_async
+from airflow_bitrix.client.looks import Looks, Seen
+from airflow_bitrix.client.pacing import Account, Rest
 from airflow_bitrix.client.portal import AsyncPortal, together
-from airflow_bitrix.client.scan import ask_links, look_calls, states_of
-from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, FaultKind
+from airflow_bitrix.client.wire import (
+    DONE_NOTHING,
+    REPEATABLE,
+    Call,
+    FaultKind,
+    error_of,
+    resting,
+)
 from airflow_bitrix.core import methods
-from airflow_bitrix.core.errors import AuthFailed
-from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.plan import (
     Change,
     ChangeOutcome,
@@ -47,8 +59,7 @@ WAITS = 20
 MOST_LINKS = MOST_VALUES // 3 - 1
 """Links that one batched ``items.set`` can hold: each takes three values."""
 
-LOOKS = 4
-"""How often a look is made before its owners count as failed."""
+_BATCHES, _LOOKS = Account("batch"), account_of("crm.item.list")
 
 
 class Journal(Protocol):
@@ -71,6 +82,7 @@ class _Task:
     before: LinkSet | None = None
     reason: str = ""
     unsaved: bool = False
+    put_off: bool = False
     remark: str = ""
 
     @property
@@ -81,18 +93,6 @@ class _Task:
             wanted = [*wanted, save_command(change)]
         get = methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)
         return [Call(*command) for command in (get, *wanted)]
-
-
-@dataclass(slots=True)
-class _Seen:
-    """What looks told: states of owners, and why others could not be looked at."""
-
-    states: dict[int, OwnerState] = field(default_factory=dict)
-    unseen: dict[int, str] = field(default_factory=dict)
-
-    def missing(self, owner: Owner) -> str:
-        """Why there is no state of an owner."""
-        return self.unseen.get(owner.id, f"{owner} is not there, or the webhook's user may not read it")
 
 
 Progress = Callable[[int], None]
@@ -120,7 +120,8 @@ async def apply_changes(
         before. They are looked at; where they are as they were left, their outcome stands.
     :param dry_run: Look only: what would be written becomes ``skipped``.
     :param progress: Called with the number of changes that have just got their outcome.
-    :raises RetryLater: The portal takes no more requests. Outcomes noted so far stand; another run goes on.
+    :raises RetryLater: The portal takes no more requests, or lets a method rest for long (then ``until`` is
+        set). Outcomes noted so far stand; another run goes on.
     :raises AuthFailed: The portal no longer accepts the webhook.
     """
     settled = applied_before or {}
@@ -145,13 +146,16 @@ def _unseen(_done: int) -> None:
 class _Run:
     def __init__(self, portal: AsyncPortal, kind: OwnerKind, journal: Journal, progress: Progress) -> None:
         self._portal = portal
-        self._kind = kind
+        self._looks = Looks(portal, kind)
         self._journal = journal
         self._progress = progress
         self._queue: deque[_Task] = deque()
+        self._held: list[_Task] = []
+        self._later: RetryLater | None = None
 
     async def stretch(self, tasks: Sequence[_Task], *, dry_run: bool) -> None:
         ready = self._sort_out(tasks, await self._look(tasks))
+        self._end_if_later()
         if dry_run:
             for task in ready:
                 self._note(task, "skipped", f"dry run: {'; '.join(task.change.reasons)}")
@@ -160,16 +164,19 @@ class _Run:
         while self._queue:
             groups = [group for _ in range(self._portal.in_flight) if (group := self._next_group())]
             await together([self._lane(group) for group in groups])
+            self._end_if_later()
+            if not self._queue:
+                await self._rest()
 
     async def _lane(self, group: list[_Task]) -> None:
         """Write one group after the other, each request looking at the owners of the next."""
-        while group:
+        while (group := self._free(group)) and not self._later:
             upcoming = self._next_group()
             seen = await self._write(group, upcoming)
             group = self._sort_out(upcoming, seen)
-            while not group and self._queue:  # none of the upcoming needs a write
+            while not group and self._queue and not self._later:  # none of the upcoming needs a write
                 upcoming = self._next_group()
-                group = self._sort_out(upcoming, await self._look(upcoming))
+                group = self._sort_out(upcoming, await self._look(upcoming)) if upcoming else []
 
     def _next_group(self) -> list[_Task]:
         group: list[_Task] = []
@@ -180,20 +187,60 @@ class _Run:
             room -= size
         return group
 
-    def _sort_out(self, tasks: Sequence[_Task], seen: _Seen) -> list[_Task]:
+    def _free(self, tasks: Sequence[_Task]) -> list[_Task]:
+        """Give the tasks none of whose methods rests, and hold the others back."""
+        free: list[_Task] = []
+        for task in tasks:
+            (self._held if self._rest_of(task.commands) else free).append(task)
+        return free
+
+    def _rest_of(self, commands: Sequence[Call]) -> Rest | None:
+        """Give the rest before a change can be written and looked at, ``None`` where it can be now."""
+        accounts = (account_of(call.method) for call in commands)
+        return self._portal.manners.rest(_BATCHES, _LOOKS, *accounts)
+
+    async def _rest(self) -> None:
+        """Where changes were held back, wait for the first of their methods, and look at them again.
+
+        :raises RetryLater: None of them can be written soon enough.
+        """
+        held, self._held = self._held, []
+        rests = [(rest, task) for task in held if (rest := self._rest_of(task.commands))]
+        if rests and len(rests) == len(held):
+            rest, task = min(rests, key=lambda one: one[0].until)
+            if rest.seconds > self._portal.manners.patience.max_wait:
+                raise error_of(Call(self._resting(task)), resting(rest))
+            await wait_async(rest.seconds, self._portal.manners)
+        for at in range(0, len(held), STRETCH):
+            some = held[at : at + STRETCH]
+            self._queue.extend(self._sort_out(some, await self._look(some)))
+            self._end_if_later()
+
+    def _resting(self, task: _Task) -> str:
+        """Give the name of the method that a change waits for longest."""
+        accounts = [_BATCHES, _LOOKS, *(account_of(call.method) for call in task.commands)]
+        rest = self._portal.manners.rest
+        return max(accounts, key=lambda account: found.until if (found := rest(account)) else 0.0).method
+
+    def _end_if_later(self) -> None:
+        if self._later:
+            raise self._later
+
+    def _sort_out(self, tasks: Sequence[_Task], seen: Seen) -> list[_Task]:
         """Account for the tasks that need no write, give back those that do."""
         ready = []
         for task in tasks:
             owner = task.change.owner
             now = seen.states.get(owner.id)
             if now is None:
-                self._note(task, "failed", seen.missing(owner))
+                if not seen.later:
+                    self._note(task, "failed", seen.missing(owner))
                 continue
             stands, difference = standing(task.change, now)
             if task.settled:
                 self._settle(task, stands, now)
             elif stands == "done":
-                self._note(task, "applied" if task.written else "already")
+                self._note(task, *(("applied", task.remark) if task.written else ("already",)))
             elif stands == "drift":
                 self._note(task, "failed" if task.tries else "drift", task.reason or difference)
             elif len(task.change.after.links) > MOST_LINKS:
@@ -213,30 +260,32 @@ class _Run:
         contacts = shown_contacts(now.links)
         self._note(task, "drift", f"applied before, and changed since: contacts are now {contacts}")
 
-    async def _write(self, group: Sequence[_Task], upcoming: Sequence[_Task]) -> _Seen:
+    async def _write(self, group: Sequence[_Task], upcoming: Sequence[_Task]) -> Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
         self._journal.writing([task.change for task in group])
         parts = [task.commands for task in group]
-        looks = [*self._look_calls(group), *self._look_calls(upcoming)]
+        looks = [*self._looks.calls(_ids(group)), *self._looks.calls(_ids(upcoming))]
         outcomes = iter(
             await self._portal.run_batch([call for part in parts for call in part] + looks, repeat=False)
         )
         told = [list(islice(outcomes, len(part))) for part in parts]
         for task, said in zip(group, told, strict=True):
             self._learn(task, said)
-        seen = await self._read(list(outcomes))
+        seen = self._noted(await self._looks.read(list(outcomes)))
         self._account(group, seen)
         return seen
 
     def _learn(self, task: _Task, said: Sequence[CommandOutcome]) -> None:
         """Take from the commands' outcomes what was there before and why something failed."""
         faults = [outcome.fault for outcome in said if outcome.fault]
-        if len(faults) == len(said) and all(fault.kind in DONE_NOTHING for fault in faults):
-            task.waits += 1
+        kinds = {fault.kind for fault in faults}
+        task.put_off = FaultKind.RESTING in kinds and kinds <= REPEATABLE
+        if len(faults) == len(said) and kinds <= DONE_NOTHING:
+            task.waits += not task.put_off
             task.tries += task.waits > WAITS
             task.reason = str(faults[0].answer)
             return  # the portal did not take the request: nothing was written
-        task.tries += 1
+        task.tries += not task.put_off
         got = said[0]
         own_work = task.written and task.unsaved
         if got.ok and task.before is None and not own_work:
@@ -251,12 +300,12 @@ class _Run:
         if faults and faults[0].kind not in REPEATABLE:
             task.tries = TRIES
 
-    def _account(self, group: Sequence[_Task], seen: _Seen) -> None:
+    def _account(self, group: Sequence[_Task], seen: Seen) -> None:
         """Account for what was written, by what was seen afterwards; queue again what may yet succeed."""
         for task in group:
             owner = task.change.owner
             now = seen.states.get(owner.id)
-            if not task.tries:  # the portal did not take the request
+            if not task.tries or task.put_off or (now is None and seen.later):
                 self._queue.extend(self._sort_out([task], seen))
                 continue
             if now is None:
@@ -271,40 +320,20 @@ class _Run:
                 unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else difference
                 self._note(task, "failed", task.reason or unconfirmed or "the write left no trace")
 
-    async def _look(self, tasks: Sequence[_Task]) -> _Seen:
-        return await self._read(await self._portal.run_batch(self._look_calls(tasks)))
+    async def _look(self, tasks: Sequence[_Task]) -> Seen:
+        return self._noted(await self._looks.look(_ids(tasks)))
 
-    async def _read(self, looks: Sequence[CommandOutcome]) -> _Seen:
-        """Read looks, and look again where one failed: reading costs nothing but a request."""
-        seen = _Seen()
-        failed = await self._take(seen, looks)
-        for _ in range(LOOKS - 1):
-            if not failed:
-                break
-            again = await self._portal.run_batch([outcome.call for outcome in failed])
-            failed = await self._take(seen, again)
-        for outcome in failed:
-            said = f"it could not be looked at: {outcome.fault.answer if outcome.fault else 'no answer'}"
-            seen.unseen |= dict.fromkeys(outcome.call.params["filter"]["@id"], said)
+    def _noted(self, seen: Seen) -> Seen:
+        """Let the run come to its end where even looking has to rest for long."""
+        self._later = self._later or seen.later
         return seen
-
-    async def _take(self, seen: _Seen, looks: Sequence[CommandOutcome]) -> list[CommandOutcome]:
-        """Take the states that looks told, and give the looks that failed."""
-        for outcome in looks:
-            if outcome.ok:
-                states = list(states_of(self._kind, outcome.result))
-                if not all(state.links_known for state in states):
-                    states = await ask_links(self._portal, states, full=False)
-                seen.states |= {state.owner.id: state for state in states}
-            elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
-                raise outcome.error or AuthFailed(str(outcome.fault.answer))
-        return [outcome for outcome in looks if not outcome.ok]
-
-    def _look_calls(self, tasks: Sequence[_Task]) -> list[Call]:
-        return look_calls(self._kind, [task.change.owner.id for task in tasks])
 
     def _note(self, task: _Task, outcome: OutcomeName, reason: str = "") -> None:
         # An answer that was lost took the exact links with it: what the plan was made from stands in.
         before = task.before or (task.change.before if task.written else None)
         self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, before))
         self._progress(1)
+
+
+def _ids(tasks: Sequence[_Task]) -> list[int]:
+    return [task.change.owner.id for task in tasks]

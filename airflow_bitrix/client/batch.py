@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote_plus
 
 from airflow_bitrix.client.flow import Flow, Manners, Wait, call_flow
+from airflow_bitrix.client.pacing import Account, Rest
 from airflow_bitrix.client.wire import (
     DONE_NOTHING,
     Answer,
@@ -23,6 +25,7 @@ from airflow_bitrix.client.wire import (
     error_of,
     fault_of,
     may_repeat,
+    resting,
 )
 from airflow_bitrix.core.errors import (
     Bitrix24Error,
@@ -77,6 +80,9 @@ def batch_flow(
 ) -> Flow[list[CommandOutcome]]:
     """Run at most 50 calls as one batch.
 
+    Calls whose method rests are held back while the others are sent, and sent when the rest is over; where it
+    is longer than the caller's patience, their outcome tells so. With ``repeat=False`` none is held back.
+
     :param calls: What to call, carried out by the portal in this order.
     :param commands: What :func:`command_of` made of each call, where that is done already.
     :param repeat: Whether what failed for a passing reason is sent again: a command alone, an unanswered or
@@ -84,6 +90,7 @@ def batch_flow(
         itself what was carried out.
     :return: One outcome for each call, in the order of ``calls``.
     :raises InvalidInput: More than 50 calls, or one that a batch cannot express; nothing was sent.
+    :raises RetryLater: All calls are of methods that rest for longer; ``until`` tells until when.
     :raises Bitrix24Error: The portal took no batch at all; nothing of it is known to be done.
     """
     if len(calls) > MOST_COMMANDS:
@@ -91,40 +98,93 @@ def batch_flow(
     commands = [command_of(call) for call in calls] if commands is None else commands
     outcomes: dict[int, CommandOutcome] = {}
     waiting = list(range(len(calls)))
-    repeats = 0
+    repeats, told = 0, False
     while waiting:
-        batch = Call("batch", {"halt": 0, "cmd": {f"c{index}": commands[index] for index in waiting}})
-        repeatable = repeat and all(may_repeat(calls[index]) for index in waiting)
+        held = (yield from _held_back(calls, waiting, manners)) if repeat else {}
+        outcomes |= {index: CommandOutcome(calls[index], fault=resting(rest)) for index, rest in held.items()}
+        sent = [index for index in waiting if index not in held]
+        if not sent:
+            if told:
+                break
+            first = min(held, key=lambda index: held[index].until)
+            raise error_of(calls[first], resting(held[first]))
+        batch = Call("batch", {"halt": 0, "cmd": {f"c{index}": commands[index] for index in sent}})
+        repeatable = repeat and all(may_repeat(calls[index]) for index in sent)
         try:
             answer = yield from call_flow(batch, manners, repeatable=repeatable, once=not repeat)
         except OutcomeUnknown as error:
-            outcomes |= {index: failed(calls[index], error) for index in waiting}
+            outcomes |= {index: failed(calls[index], error) for index in sent}
             break
-        except RetryLater as error:
-            if repeat and not outcomes:
+        except Bitrix24Error as error:
+            if not told and (repeat or not isinstance(error, RetryLater)):
                 raise
-            outcomes |= {} if outcomes else {index: failed(calls[index], error) for index in waiting}
+            # What was carried out is told; the rest keeps the reason that it had.
+            outcomes = {index: failed(calls[index], error) for index in sent} | outcomes
             break
-        except Bitrix24Error:
-            if not outcomes:
-                raise
-            break  # what was carried out is told; the rest keeps the reason that it had
+        told = True
         maps = _Maps.of(answer.result)
-        got = {index: _outcome(f"c{index}", calls[index], maps) for index in waiting}
+        got = {index: _outcome(f"c{index}", calls[index], maps) for index in sent}
+        last = not repeat or repeats >= manners.retries.times
+        got = _learned(got, manners, guess=last)
         outcomes |= got
-        waiting = [index for index, outcome in got.items() if repeat and _passing(outcome)]
-        repeats += 1
-        if repeats > manners.retries.times:
-            break
-        if waiting:
+        again = [index for index, outcome in got.items() if not last and _passing(outcome)]
+        waiting = sorted([*held, *again])
+        if again:
             manners.meter.repeats += 1
+        # The end of a rest is waited for anyway, and brings the work on.
+        if not all(manners.rest(account_of(calls[index].method)) for index in again):
+            repeats += 1
             yield Wait(manners.retries.delay(repeats, manners.luck()))
     return [outcomes[index] for index in range(len(calls))]
+
+
+@lru_cache
+def account_of(method: str) -> Account:
+    """Give the account that a command of a batch is booked on."""
+    return Account(method.lower(), batched=True)
+
+
+def _held_back(calls: Sequence[Call], waiting: Sequence[int], manners: Manners) -> Flow[Mapping[int, Rest]]:
+    """Give the calls whose method rests. Where that is all of them, wait first, if it is not for long."""
+    waited = 0.0
+    while True:
+        methods = {calls[index].method for index in waiting}
+        rests = {method: rest for method in methods if (rest := manners.rest(account_of(method)))}
+        if not rests:
+            return {}
+        held = {index: rests[calls[index].method] for index in waiting if calls[index].method in rests}
+        first = min(rest.seconds for rest in rests.values())
+        waited += first
+        if len(held) < len(waiting) or waited > manners.patience.max_wait:
+            return held
+        yield Wait(first)
+
+
+def _learned(
+    got: Mapping[int, CommandOutcome], manners: Manners, *, guess: bool
+) -> dict[int, CommandOutcome]:
+    """Learn from outcomes how much operating time is used, and tell those of resting methods until when."""
+    manners.hear([(account_of(one.call.method), one.answer) for one in got.values() if one.answer])
+    rested = {
+        index: replace(one, fault=manners.refused(account_of(one.call.method), one.fault, guess=guess))
+        for index, one in got.items()
+        if one.fault and one.fault.kind is FaultKind.RESTING
+    }
+    return {**got, **rested}
+
+
+def is_rest(error: Bitrix24Error) -> bool:
+    """Whether an error is about methods that rest: others may be called all the same."""
+    return isinstance(error, RetryLater) and error.until is not None
 
 
 def failed(call: Call, error: Bitrix24Error) -> CommandOutcome:
     """Give the outcome of a command whose batch came to nothing."""
     said = error.answer
+    if isinstance(error, RetryLater) and error.until is not None:  # as in is_rest
+        return CommandOutcome(
+            call, fault=Fault(FaultKind.RESTING, said, Rest(error.until, error.retry_after))
+        )
     if isinstance(error, OutcomeUnknown):
         kind = FaultKind.BROKEN
     elif isinstance(error, RetryLater) and not said.code and not said.status:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from airflow_bitrix.client.allowance import Allowance
-from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.client.pacing import Account, Budgets, Patience, Rest, Retries
 from airflow_bitrix.client.wire import (
     DONE_NOTHING,
     Answer,
     Call,
+    Fault,
     FaultKind,
     Lost,
     Reply,
@@ -27,6 +28,7 @@ from airflow_bitrix.client.wire import (
     may_repeat,
     read,
     request_of,
+    resting,
 )
 
 
@@ -66,13 +68,34 @@ class Meter:
     :param requests: Requests sent.
     :param refused: Requests that the portal refused because its bucket was full.
     :param repeats: Requests sent again after a fault.
-    :param waited: Seconds spent waiting for the bucket or before a repeat.
+    :param waited: Seconds spent waiting for the bucket, for a resting method or before a repeat.
     """
 
     requests: int = 0
     refused: int = 0
     repeats: int = 0
     waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The wall clock, and waiting by it, as one value that tests can replace.
+
+    :param now: Unix time, which is what the portal counts in.
+    :param sleep: Waits for some seconds in this thread.
+    :param sleep_async: Waits for some seconds on the event loop.
+    """
+
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], object] = time.sleep
+    sleep_async: Callable[[float], Awaitable[object]] = asyncio.sleep
+
+
+@dataclass(slots=True)
+class OperatingTime:
+    """What the portal has told so far of the operating time of its methods."""
+
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +106,37 @@ class Manners:
     :param retries: How often and how patiently a call is repeated.
     :param meter: Counts requests and waits.
     :param luck: Gives random numbers from 0 to 1.
+    :param patience: How far operating time is used, and how long the end of a rest is waited for.
+    :param operating: Keeps what the portal told of operating time.
+    :param clock: The wall clock.
     """
 
     allowance: Allowance
     retries: Retries = field(default_factory=Retries)
     meter: Meter = field(default_factory=Meter)
     luck: Callable[[], float] = random.random
+    patience: Patience = field(default_factory=Patience)
+    operating: OperatingTime = field(default_factory=OperatingTime)
+    clock: Clock = field(default_factory=Clock)
+
+    def rest(self, *accounts: Account) -> Rest | None:
+        """Give the rest after which all of these accounts may be used, ``None`` where they may be now."""
+        return self.operating.budgets.rest(accounts, self.clock.now(), self.patience.operating_limit)
+
+    def hear(self, answers: Iterable[tuple[Account, Answer]]) -> None:
+        """Learn from answers how much operating time is used."""
+        times = [(account, answer.time) for account, answer in answers if answer.time]
+        if times:
+            self.operating.budgets = self.operating.budgets.told(times, self.clock.now())
+
+    def refused(self, account: Account, fault: Fault, *, guess: bool) -> Fault:
+        """Learn from a refusal for operating time, and give the fault with the rest that follows.
+
+        :param guess: Whether the account shall rest also where the portal has not told until when.
+        """
+        now = self.clock.now()
+        self.operating.budgets = self.operating.budgets.refused(account, now, guess=guess)
+        return replace(fault, rest=self.rest(account))
 
 
 def call_flow(
@@ -104,8 +152,10 @@ def call_flow(
     """
     request = request_of(call)
     repeatable = may_repeat(call) if repeatable is None else repeatable
+    account = Account(call.method.lower())
     repeat = 0
     while True:
+        yield from _rested(call, account, manners, once=once)
         yield Admit()
         manners.meter.requests += 1
         reply = yield Send(request)
@@ -113,24 +163,45 @@ def call_flow(
             raise TypeError("a Send step is resumed with a reply")
         found = read(reply)
         if isinstance(found, Answer):
+            manners.hear([(account, found)])
             return found
         if found.kind is FaultKind.THROTTLED:
             manners.meter.refused += 1
             yield Full()
         again = found.kind in DONE_NOTHING or (found.kind is FaultKind.BROKEN and repeatable)
         repeat += 1
-        if once or not again or repeat > manners.retries.times:
+        last = once or not again or repeat > manners.retries.times
+        if found.kind is FaultKind.RESTING:
+            found = manners.refused(account, found, guess=last)
+        if last or (found.rest and found.rest.seconds > manners.patience.max_wait):
             raise error_of(call, found, repeatable=repeatable)
         manners.meter.repeats += 1
-        yield Wait(manners.retries.delay(repeat, manners.luck()))
+        yield Wait(found.rest.seconds if found.rest else manners.retries.delay(repeat, manners.luck()))
+
+
+def _rested(call: Call, account: Account, manners: Manners, *, once: bool) -> Flow[None]:
+    """Wait until a resting method may be called.
+
+    :param once: Whether not to wait at all: by then what the call was made from may have changed.
+    :raises RetryLater: The rest is longer than the caller's patience.
+    """
+    waited = 0.0
+    while rest := manners.rest(account):
+        waited += rest.seconds
+        if once or waited > manners.patience.max_wait:
+            raise error_of(call, resting(rest))
+        yield Wait(rest.seconds)
 
 
 Transport = Callable[[Request], Reply | Lost]
 AsyncTransport = Callable[[Request], Awaitable[Reply | Lost]]
 
 
-def drive(flow: Flow[T], send: Transport, manners: Manners, sleep: Callable[[float], None] = time.sleep) -> T:
+def drive(
+    flow: Flow[T], send: Transport, manners: Manners, sleep: Callable[[float], object] | None = None
+) -> T:
     """Run a flow to its result, sleeping and sending in this thread."""
+    sleep = sleep or manners.clock.sleep
     reply: Reply | Lost | None = None
     while True:
         try:
@@ -157,9 +228,10 @@ async def drive_async(
     flow: Flow[T],
     send: AsyncTransport,
     manners: Manners,
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    sleep: Callable[[float], Awaitable[object]] | None = None,
 ) -> T:
     """Run a flow to its result, sleeping and sending on the event loop."""
+    sleep = sleep or manners.clock.sleep_async
     reply: Reply | Lost | None = None
     while True:
         try:
@@ -180,3 +252,9 @@ async def drive_async(
                 while seconds := manners.allowance.ask():
                     manners.meter.waited += seconds
                     await sleep(seconds)
+
+
+async def wait_async(seconds: float, manners: Manners) -> None:
+    """Wait between two flows, counted as the drivers count it."""
+    manners.meter.waited += seconds
+    await manners.clock.sleep_async(seconds)

@@ -3,16 +3,17 @@
 Follows https://apidocs.bitrix24.com/limits.html. The portal counts requests in a leaky bucket per portal and
 source address: it drains at a steady rate and refuses what would overflow it. One number models that bucket:
 the time at which it will have run empty (the generic cell rate algorithm).
+
+It also adds up how long each method worked in the last ten minutes, its operating time, and refuses a method
+that worked too long. Every answer tells how much that is and when the oldest minute of it will be forgotten.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any
 
 _ROUNDING = 1e-6
 """Requests by which the arithmetic of clocks may be off."""
@@ -102,3 +103,133 @@ def batch_size(size: int, seconds: float, *, most: int) -> int:
     if seconds > SLOW_BATCH:
         return max(size // 2, 1)
     return min(size + max(most // 10, 1), most)
+
+
+OPERATING_LIMIT = 420.0
+"""Seconds of operating time at which a method is let rest: 480 are documented, 420 stand in the source."""
+
+LONGEST_REST = 600.0
+"""Seconds for which the portal keeps count of operating time: nothing that it bills rests for longer."""
+
+UNTOLD_REST = 60.0
+"""Seconds to wait where the portal refuses a method and has not told until when: it counts by the minute."""
+
+_CLOCKS = 1.0
+"""Seconds by which the portal's clock and ours may be apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How far a method's operating time is used, and how long its rest is waited for.
+
+    :param operating_limit: Seconds of operating time at which a method is let rest. The portal refuses the
+        next call of a method that is above its own limit.
+    :param max_wait: Seconds that a caller waits for the end of a rest; a longer one is an error that tells
+        until when.
+    """
+
+    operating_limit: float = OPERATING_LIMIT
+    max_wait: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A time in which a method is not called.
+
+    :param until: When it ends, unix time.
+    :param seconds: How long that is from now.
+    """
+
+    until: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the portal books operating time on.
+
+    Portals differ in whether calls in batches and calls of their own are booked together, so each is
+    believed for itself only. The account of ``batch`` is that of the batches themselves.
+
+    :param method: The REST method, in small letters.
+    :param batched: Whether it is called as a command of a batch.
+    """
+
+    method: str
+    batched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is known of one account.
+
+    :param used: Seconds of operating time on it.
+    :param reset_at: When the oldest of them leave it, unix time.
+    :param refused_until: Until when it rests because the portal refused a call, unix time.
+    """
+
+    used: float = 0.0
+    reset_at: float = 0.0
+    refused_until: float = 0.0
+
+    def ends(self, limit: float) -> float:
+        """Give the unix time at which the account's rest ends or ended, 0 where it had none."""
+        return max(self.refused_until, self.reset_at if self.used >= limit else 0.0)
+
+
+_UNKNOWN = Budget()
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """What is known of all accounts: an account that nothing is known of may be used."""
+
+    accounts: Mapping[Account, Budget] = field(default_factory=dict)
+
+    def told(self, times: Iterable[tuple[Account, Mapping[str, Any]]], now: float) -> Budgets:
+        """Take what answers told.
+
+        :param times: Accounts, and the ``time`` of an answer about each. Fields that are missing or make no
+            sense tell nothing.
+        :param now: Unix time.
+        """
+        accounts: dict[Account, Budget] = {}
+        for account, time in times:
+            used, reset_at = _number(time.get("operating")), _number(time.get("operating_reset_at"))
+            if used is None or reset_at is None:
+                continue
+            known = accounts.get(account) or self.accounts.get(account, _UNKNOWN)
+            reset_at = min(reset_at, now + LONGEST_REST)
+            if reset_at < known.reset_at:
+                continue  # an answer that was overtaken by a later one
+            used = max(used, known.used) if reset_at == known.reset_at else used
+            accounts[account] = Budget(used, reset_at, known.refused_until)
+        return Budgets({**self.accounts, **accounts}) if accounts else self
+
+    def refused(self, account: Account, now: float, *, guess: bool = False) -> Budgets:
+        """Note that the portal refused a call for its operating time.
+
+        :param now: Unix time.
+        :param guess: Whether to let the account rest also where the portal has not told until when.
+        """
+        known = self.accounts.get(account, _UNKNOWN)
+        until = known.reset_at if known.reset_at + _CLOCKS > now else now + UNTOLD_REST if guess else 0.0
+        if until <= known.refused_until:
+            return self
+        return Budgets({**self.accounts, account: replace(known, refused_until=until)})
+
+    def rest(self, accounts: Iterable[Account], now: float, limit: float) -> Rest | None:
+        """Give the rest after which all of these accounts may be used, ``None`` where they may be now.
+
+        :param now: Unix time.
+        :param limit: Seconds of operating time at which an account is let rest.
+        """
+        ends = max((self.accounts.get(account, _UNKNOWN).ends(limit) for account in accounts), default=0.0)
+        until = ends + _CLOCKS
+        return Rest(until, until - now) if ends and until > now else None
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value >= 0:
+        return float(value)
+    return None

@@ -20,7 +20,14 @@ from collections.abc import (
 from itertools import islice
 from typing import Any, TypeVar
 
-from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, batch_flow, command_of, failed
+from airflow_bitrix.client.batch import (
+    MOST_COMMANDS,
+    CommandOutcome,
+    batch_flow,
+    command_of,
+    failed,
+    is_rest,
+)
 from airflow_bitrix.client.flow import AsyncTransport, Flow, Manners, Transport, call_flow, drive, drive_async
 from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.pacing import batch_size
@@ -88,17 +95,26 @@ class Portal:
         """
         outcomes: Outcomes = []
         ended: Bitrix24Error | None = None
+        rests: Bitrix24Error | None = None
+        taken = False
         for some, commands in _in_batches(calls_of(calls)):
             if ended is None:
                 try:
                     flow = batch_flow(some, self.manners, commands=commands)
                     outcomes += drive(flow, self._send, self.manners)
+                    taken = True
                     continue
                 except Bitrix24Error as error:
-                    if not outcomes:
+                    if is_rest(error):
+                        rests = rests or error
+                        outcomes += [failed(call, error) for call in some]
+                        continue
+                    if not taken:
                         raise
                     ended = error
             outcomes += [failed(call, ended) for call in some]
+        if rests and not taken:
+            raise rests
         return outcomes
 
     def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
@@ -166,8 +182,8 @@ class AsyncPortal:
 
         run = _Stream(self, take)
         outcomes = [outcome async for outcome in run.outcomes()]
-        if run.ended and not run.taken:
-            raise run.ended
+        if error := run.nothing_but_an_error:
+            raise error
         return outcomes
 
     def stream(self, calls: Iterable[Call] | AsyncIterable[Call]) -> AsyncGenerator[CommandOutcome, None]:
@@ -202,8 +218,14 @@ class _Stream:
         self._portal = portal
         self._take = take
         self._gate = asyncio.Semaphore(portal.in_flight)
-        self.ended: Bitrix24Error | None = None
-        self.taken = False
+        self._ended: Bitrix24Error | None = None
+        self._rests: Bitrix24Error | None = None
+        self._taken = False
+
+    @property
+    def nothing_but_an_error(self) -> Bitrix24Error | None:
+        """The error to raise where the portal took not one batch."""
+        return None if self._taken else self._ended or self._rests
 
     async def outcomes(self) -> AsyncGenerator[CommandOutcome, None]:
         """Give the outcomes in the order of the calls."""
@@ -227,16 +249,21 @@ class _Stream:
     async def _run(self, some: Sequence[Written]) -> Outcomes:
         calls, commands = [call for call, _ in some], [command for _, command in some]
         async with self._gate:
-            if self.ended is None:
+            error = self._ended
+            if error is None:
                 try:
                     flow = batch_flow(calls, self._portal.manners, commands=commands)
                     outcomes = await self._portal.run(flow)
-                except Bitrix24Error as error:
-                    self.ended = error
+                except Bitrix24Error as caught:
+                    error = caught
                 else:
-                    self.taken = True
+                    self._taken = True
                     return outcomes
-        return [failed(call, self.ended) for call in calls]
+                if is_rest(error):
+                    self._rests = self._rests or error  # other methods may be called all the same
+                else:
+                    self._ended = error
+        return [failed(call, error) for call in calls]
 
 
 Written = tuple[Call, str]

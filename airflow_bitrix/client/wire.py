@@ -12,10 +12,12 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_bitrix.client.pacing import Rest
 from airflow_bitrix.client.redaction import redact
 from airflow_bitrix.core.errors import (
     AuthFailed,
@@ -130,10 +132,14 @@ REPEATABLE = DONE_NOTHING | {FaultKind.BROKEN}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a call gave no result, and the portal's own words."""
+    """Why a call gave no result, and the portal's own words.
+
+    :param rest: For how long a resting method is not to be called.
+    """
 
     kind: FaultKind
     answer: PortalAnswer
+    rest: Rest | None = None
 
 
 _BY_CODE: Mapping[str, FaultKind] = {
@@ -262,7 +268,19 @@ def error_of(call: Call, fault: Fault, *, repeatable: bool | None = None) -> Bit
         return OutcomeUnknown(
             f"{call}: sent, but it is not known whether it was carried out: {fault.answer}", **details
         )
-    return RetryLater(f"{call}: {_BUSY[fault.kind]}: {fault.answer}", **details)
+    busy = _BUSY[fault.kind]
+    if fault.rest:
+        busy += f" until {datetime.fromtimestamp(fault.rest.until, UTC):%H:%M:%S} UTC"
+        details |= {"retry_after": fault.rest.seconds, "until": fault.rest.until}
+    return RetryLater(f"{call}: {busy}: {fault.answer}", **details)
+
+
+_USED_UP = PortalAnswer(text="its operating time is used up")
+
+
+def resting(rest: Rest) -> Fault:
+    """Give the fault of a call that was not made because its method rests."""
+    return Fault(FaultKind.RESTING, _USED_UP, rest)
 
 
 _BUSY = {

@@ -79,11 +79,15 @@ class RetryLater(Bitrix24Error):
     """The portal throttles, is unavailable or cannot be reached; repeats within the call did not help.
 
     :param retry_after: Seconds after which another try makes sense.
+    :param until: Until when the portal lets a method rest, unix time; ``None`` where it is not about that.
     """
 
-    def __init__(self, message: str, *, retry_after: float = 60.0, **details: Any) -> None:
+    def __init__(
+        self, message: str, *, retry_after: float = 60.0, until: float | None = None, **details: Any
+    ) -> None:
         super().__init__(message, **details)
         self.retry_after = retry_after
+        self.until = until
 
 
 class Rejected(Bitrix24Error):

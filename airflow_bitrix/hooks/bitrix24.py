@@ -20,8 +20,8 @@ from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionCo
 from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
-from airflow_bitrix.client.flow import Manners, Meter
-from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
+from airflow_bitrix.client.pacing import Patience, Retries
 from airflow_bitrix.client.portal import AsyncPortal, Outcomes, Portal
 from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.scan import Detail, check_filter, scan
@@ -50,6 +50,13 @@ def pacing_folder() -> Path:
     """Give the folder of the files through which the processes of this host share a portal's allowance."""
     fallback = str(Path(tempfile.gettempdir()) / f"airflow-bitrix-{os.geteuid()}")
     return Path(conf.get("bitrix24", "pacing_path", fallback=fallback) or fallback)
+
+
+def _patience() -> Patience:
+    """Give how far the portal's operating time is used, and how long its return is waited for."""
+    usual = Patience()
+    limit = conf.getfloat("bitrix24", "operating_limit", fallback=usual.operating_limit)
+    return Patience(limit, conf.getfloat("bitrix24", "max_wait", fallback=usual.max_wait))
 
 
 def _settings(connection: Connection, extra: Mapping[str, Any]) -> Settings:
@@ -86,6 +93,8 @@ class Bitrix24Hook(HttpHook):
         super().__init__(method=method, http_conn_id=bitrix24_conn_id, **http)
         self.bitrix24_conn_id = bitrix24_conn_id
         self.retries = Retries()
+        self.patience = _patience()
+        self.clock = Clock()
         guard_http_logs()
 
     # -- what the HTTP provider's hook asks of a subclass --------------------------------------------------
@@ -184,7 +193,8 @@ class Bitrix24Hook(HttpHook):
         settings = self.settings
         session = self.get_conn()
         send = requests_transport(session, settings.webhook.portal, settings.timeout)
-        return Portal(send, Manners(self._allowance, self.retries))
+        manners = Manners(self._allowance, self.retries, patience=self.patience, clock=self.clock)
+        return Portal(send, manners)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its ``result``.
@@ -192,7 +202,8 @@ class Bitrix24Hook(HttpHook):
         :param method: For example ``crm.lead.contact.items.get``.
         :param params: Its parameters, JSON-serialisable.
         :raises Rejected: The portal refused; Airflow does not retry it. Likewise ``AuthFailed``.
-        :raises RetryLater: The portal is busy or unreachable, and repeats did not help.
+        :raises RetryLater: The portal is busy or unreachable, and repeats did not help; or it lets the
+            method rest for longer than is waited for, and then ``until`` tells until when.
         :raises OutcomeUnknown: A creating call was sent and no answer came.
         """
         with final_failures():
@@ -268,6 +279,9 @@ class Bitrix24AsyncHook(HttpAsyncHook):
         super().__init__(http_conn_id=bitrix24_conn_id, **{**http, "retry_limit": 1})
         self.bitrix24_conn_id = bitrix24_conn_id
         self.retries = Retries()
+        self.patience = _patience()
+        self.clock = Clock()
+        self._operating = OperatingTime()
         self._settings = settings
         guard_http_logs()
 
@@ -311,7 +325,14 @@ class Bitrix24AsyncHook(HttpAsyncHook):
                 return await http.run(endpoint=method, data=body, headers=JSON_HEADERS)  # type: ignore[arg-type]
 
             send = aiohttp_transport(post, settings.timeout)
-            manners = Manners(_allowance(settings), self.retries, meter or Meter())
+            manners = Manners(
+                _allowance(settings),
+                self.retries,
+                meter or Meter(),
+                patience=self.patience,
+                operating=self._operating,
+                clock=self.clock,
+            )
             yield AsyncPortal(send, manners, settings.in_flight)
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:

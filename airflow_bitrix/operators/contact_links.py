@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
+from airflow.providers.common.compat.sdk import Context
 
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.base import Bitrix24BaseOperator
 
 __all__ = [
     "Bitrix24DealContactAddOperator",
@@ -35,13 +36,14 @@ __all__ = [
 ]
 
 
-class Bitrix24Operator(BaseOperator):
+class Bitrix24Operator(Bitrix24BaseOperator):
     """One call of a REST method; a subclass names the method and builds its parameters.
 
     What the portal refuses, and input that it would misread, fails the task at once; a portal that is busy
-    or cannot be reached lets Airflow retry.
+    or cannot be reached lets Airflow retry. While the portal lets the method rest, the task is deferred.
 
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
+    :param deferrable: Whether to defer; without it Airflow's retries have to bridge the rest.
     """
 
     template_fields: Sequence[str] = ("bitrix24_conn_id",)
@@ -65,9 +67,9 @@ class Bitrix24Operator(BaseOperator):
         """
         return {}
 
-    def execute(self, context: Context) -> Any:
+    def work(self, context: Context, *, deferrals: int) -> Any:
         """Make the call and return its result."""
-        del context
+        del context, deferrals
         with final_failures():
             parameters = self.parameters()
         self.log.info("Calling %s", self.api_method)

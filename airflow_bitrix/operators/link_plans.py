@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, Context, XComArg
+from airflow.providers.common.compat.sdk import AirflowException, Context, XComArg
 
 from airflow_bitrix.client.apply import apply_changes
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.listing import both
+from airflow_bitrix.client.pacing import LONGEST_REST
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.scan import check_filter, scan
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
@@ -40,15 +42,19 @@ from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bi
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
+from airflow_bitrix.operators.base import Bitrix24BaseOperator
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Effort, Summary, as_json, as_markdown, summarise
+
+FRUITLESS = 3
+"""Deferrals in a row after which an apply that got nowhere waits on its worker."""
 
 REPORT, FAILED = "report.html", "failed.csv"
 
 __all__ = ["Bitrix24ApplyLinkPlanOperator", "Bitrix24PlanLinkCleanupOperator"]
 
 
-class LinkPlanOperator(BaseOperator):
+class LinkPlanOperator(Bitrix24BaseOperator):
     """What the pipeline operators share: a connection and a folder."""
 
     template_fields: Sequence[str] = ("bitrix24_conn_id", "artifacts_path")
@@ -63,6 +69,8 @@ class LinkPlanOperator(BaseOperator):
         :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
         :param artifacts_path: Folder for the files. By default a plan gets a folder of its task in the DAG
             run, under ``[bitrix24] artifacts_path``, and its apply writes beside it. (templated)
+        :param deferrable: Whether the task is deferred while the portal lets a method rest; without it
+            Airflow's retries have to bridge the rest.
         """
         super().__init__(**kwargs)
         self.bitrix24_conn_id = bitrix24_conn_id
@@ -77,6 +85,10 @@ class LinkPlanOperator(BaseOperator):
     def hook(self) -> Bitrix24AsyncHook:
         """The hook of the operator's connection."""
         return Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
+
+    def _wait_here(self) -> None:
+        """Wait for the end of each rest on the worker, where the work would begin anew after a deferral."""
+        self.hook.patience = replace(self.hook.patience, max_wait=2 * LONGEST_REST)
 
 
 class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
@@ -127,9 +139,12 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
         self.filter = filter
         self.max_changes = max_changes
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Scan and write the plan."""
         self.tell_progress = progress_teller(context)
+        if deferrals:
+            # A scan begins anew after a deferral: deferred each time, a long one would never come to its end.
+            self._wait_here()
         with final_failures():
             kind = owner_kind(self.kind)
             rules = rules_for(kind, self.rules)
@@ -251,11 +266,13 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         self.is_dry_run = is_dry_run
         self.max_failed = max_failed
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Check the plan, apply it, and write the report, also where the apply ends early."""
         self.tell_progress = progress_teller(context)
         with final_failures():
             dry_run = _switch("is_dry_run", self.is_dry_run)
+            if deferrals > (0 if dry_run else FRUITLESS):
+                self._wait_here()  # looking begins anew each time, and comes before the first write
             max_failed = _count("max_failed", self.max_failed)
             plan, plan_hash = self._plan()
             manifest = self._checked(plan, plan_hash, dry_run=dry_run)
@@ -282,11 +299,13 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             (folder / REPORT).write_text(as_html(summary), encoding="utf-8")
             return summary
 
-        report()  # a folder that takes no report shall show it before anything is written to the portal
+        # A folder that takes no report shall show it before anything is written to the portal.
+        before = report()
         try:
             asyncio.run(self._apply(plan, manifest, journal, progress, meter, dry_run=dry_run))
         finally:
             summary = report()
+            self.got_on = _applied(summary) > _applied(before)
             self._tell(summary, folder / REPORT)
         return summary
 
@@ -360,6 +379,10 @@ def _summary(plan: Path, manifest: Manifest, journal: Path, effort: Effort, *, d
         dry_run=dry_run,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _applied(summary: Summary) -> int:
+    return summary.counts["applied"] + summary.counts["already"]
 
 
 def _switch(argument: str, value: object) -> bool:

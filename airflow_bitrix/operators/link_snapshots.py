@@ -56,8 +56,10 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         self.detail = detail
         self.ordered = ordered
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Scan and write the snapshot."""
+        if deferrals:
+            self._wait_here()  # a scan begins anew after a deferral
         self.tell_progress = progress_teller(context)
         with final_failures():
             kind = owner_kind(self.kind)
