@@ -200,9 +200,8 @@ class Budgets:
                 continue
             known = accounts.get(account) or self.accounts.get(account, _UNKNOWN)
             reset_at = min(reset_at, now + LONGEST_REST)
-            if reset_at < known.reset_at:
-                continue  # an answer that was overtaken by a later one
-            used = max(used, known.used) if reset_at == known.reset_at else used
+            if reset_at < known.reset_at or (reset_at == known.reset_at and used <= known.used):
+                continue  # nothing new, or an answer that was overtaken by a later one
             accounts[account] = Budget(used, reset_at, known.refused_until)
         return Budgets({**self.accounts, **accounts}) if accounts else self
 
