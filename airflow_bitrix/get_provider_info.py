@@ -85,7 +85,7 @@ def get_provider_info() -> dict[str, Any]:
                             "Seconds of operating time in ten minutes at which a method is let rest. The "
                             "documentation of Bitrix24 says that a portal refuses it above 480."
                         ),
-                        "version_added": "0.2.0",
+                        "version_added": "0.1.0",
                         "type": "float",
                         "example": "450",
                         "default": "420",
@@ -95,7 +95,7 @@ def get_provider_info() -> dict[str, Any]:
                             "Seconds for which a task waits on its worker until a method may be called "
                             "again. Where it takes longer, operators defer."
                         ),
-                        "version_added": "0.2.0",
+                        "version_added": "0.1.0",
                         "type": "float",
                         "example": "10",
                         "default": "30",
