@@ -20,6 +20,7 @@ from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionCo
 from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
+from airflow_bitrix.client.apply import Journal, apply_changes
 from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
 from airflow_bitrix.client.pacing import Patience, Retries
 from airflow_bitrix.client.portal import AsyncPortal, Outcomes, Portal
@@ -36,6 +37,7 @@ from airflow_bitrix.client.transport import (
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, Owner, OwnerKind, owner_kind, positive_id
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.states import OwnerState
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
@@ -376,6 +378,23 @@ class Bitrix24AsyncHook(HttpAsyncHook):
                     await check_filter(portal, kind, wanted)
                 async for state in scan(portal, kind, wanted, detail=detail, ordered=ordered):
                     yield state
+
+    async def apply(
+        self, kind: OwnerKind, changes: Iterable[Change], journal: Journal, *, dry_run: bool = False
+    ) -> None:
+        """Carry out changes: look, write, look again, and note one outcome for each.
+
+        The plan operators do this with files, guards and a report around it.
+
+        :param kind: ``lead`` or ``deal``.
+        :param changes: Each owner at most once.
+        :param journal: Takes the outcomes as they happen.
+        :param dry_run: Look only.
+        :raises RetryLater: The portal takes no more requests; outcomes noted so far stand.
+        """
+        with final_failures():
+            async with self.portal() as portal:
+                await apply_changes(portal, kind, changes, journal, dry_run=dry_run)
 
 
 async def _mask(secret: str) -> None:

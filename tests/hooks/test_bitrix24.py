@@ -22,6 +22,8 @@ from airflow_bitrix.core.errors import (
     Rejected,
     RetryLater,
 )
+from airflow_bitrix.core.plan import ChangeOutcome
+from airflow_bitrix.core.rules import judge, rules_for
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook, pacing_folder
 from airflow_bitrix.hooks.failures import final_failures
 
@@ -119,6 +121,31 @@ def test_the_async_hook_does_the_same(sandbox: Any) -> None:
     assert len(rows) == 60
     assert [int(outcome.result["ID"]) for outcome in outcomes] == list(range(1, 121))
     assert profile["ID"]
+
+
+def test_the_async_hook_applies_changes(sandbox: Any) -> None:
+    class Notes:
+        def __init__(self) -> None:
+            self.outcomes: list[ChangeOutcome] = []
+
+        def writing(self, changes: Any) -> None:
+            """Nothing to keep."""
+
+        def note(self, outcome: ChangeOutcome) -> None:
+            self.outcomes.append(outcome)
+
+    async def use(notes: Notes) -> None:
+        hook = Bitrix24AsyncHook()
+        rules = rules_for("lead", ["release_repeat_leads"])
+        judged = [judge(state, rules)[0] async for state in hook.scan("lead")]
+        await hook.apply("lead", [change for change in judged if change], notes)
+
+    notes = Notes()
+    asyncio.run(use(notes))
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    assert sorted(outcome.owner.id for outcome in notes.outcomes) == released
+    assert {outcome.outcome for outcome in notes.outcomes} == {"applied"}
+    assert all(sandbox.links("lead")[str(lead)]["links"] == [] for lead in released)
 
 
 @pytest.mark.usefixtures("sandbox")
