@@ -1,12 +1,13 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint check ui fmt constraints clean
+.PHONY: help env demo test lint check bench ui fmt constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PINS := $(VENV)/pins.txt
 WHEELS := $(VENV)/wheels
+BENCH := .venv-bench
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 # The first of these that is new enough, and not newer than what constraints.txt has wheels for.
@@ -61,6 +62,16 @@ check: lint ## all that CI checks: lint, then the tests
 	@echo "== pytest"
 	@$(MAKE) --no-print-directory test
 
+bench: env $(BENCH)/.installed ## measure speed beside other clients, in ten minutes; QUICK=1: in one and a half
+	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+# The other clients live apart: what they need shall not meet what Airflow needs.
+$(BENCH)/.installed: benchmarks/requirements.txt
+	@echo "Installing the other clients into $(BENCH)"
+	@$(PYTHON) -m venv --clear $(BENCH)
+	@$(BENCH)/bin/python -m pip -qq --disable-pip-version-check install --requirement $<
+	@touch $@
+
 fmt: env ## format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
@@ -73,5 +84,5 @@ constraints: ## write constraints.txt anew, with the newest versions that fit to
 	@rm -rf build/constraints
 
 clean: ## remove .venv and everything that was made here
-	@rm -rf $(VENV) .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(BENCH) .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

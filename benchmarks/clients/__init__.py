@@ -1,0 +1,1 @@
+"""One runner for each client, all with the same interface: see :mod:`benchmarks.clients.runner`."""
