@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -31,13 +32,13 @@ class Bitrix24BaseOperator(BaseOperator):
         super().__init__(**kwargs)
         self.deferrable = deferrable
 
+    @abstractmethod
     def work(self, context: Context, *, deferrals: int) -> Any:
         """Do the work and give its result.
 
         :param deferrals: How often it has been deferred without getting on; 0 at first, else at least 1.
         :raises RetryLater: The portal lets a method rest until ``until``.
         """
-        raise NotImplementedError
 
     def execute(self, context: Context) -> Any:
         """Do the work; defer where the portal lets a method rest for long."""
