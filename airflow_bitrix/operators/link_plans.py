@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from airflow.providers.common.compat.sdk import AirflowException, Context, XComA
 from airflow_bitrix.client.apply import apply_changes
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.listing import both
-from airflow_bitrix.client.pacing import LONGEST_REST
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.scan import check_filter, scan
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
@@ -38,11 +35,9 @@ from airflow_bitrix.files.plans import (
     read_manifest,
 )
 from airflow_bitrix.files.runs import RunJournal
-from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
-from airflow_bitrix.operators.base import Bitrix24BaseOperator
+from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Effort, Summary, as_json, as_markdown, summarise
 
@@ -52,43 +47,6 @@ FRUITLESS = 3
 REPORT, FAILED = "report.html", "failed.csv"
 
 __all__ = ["Bitrix24ApplyLinkPlanOperator", "Bitrix24PlanLinkCleanupOperator"]
-
-
-class LinkPlanOperator(Bitrix24BaseOperator):
-    """What the pipeline operators share: a connection and a folder."""
-
-    template_fields: Sequence[str] = ("bitrix24_conn_id", "artifacts_path")
-
-    tell_progress: Callable[[dict[str, Any]], object] | None = None
-
-    def __init__(
-        self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, artifacts_path: str = "", **kwargs: Any
-    ) -> None:
-        """Take what all pipeline operators take.
-
-        :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
-        :param artifacts_path: Folder for the files. By default a plan gets a folder of its task in the DAG
-            run, under ``[bitrix24] artifacts_path``, and its apply writes beside it. (templated)
-        :param deferrable: Whether the task is deferred while the portal lets a method rest; without it
-            Airflow's retries have to bridge the rest.
-        """
-        super().__init__(**kwargs)
-        self.bitrix24_conn_id = bitrix24_conn_id
-        self.artifacts_path = artifacts_path
-
-    @cached_property
-    def settings(self) -> Settings:
-        """What the operator's connection says, read and checked once."""
-        return Bitrix24Hook(self.bitrix24_conn_id).settings
-
-    @cached_property
-    def hook(self) -> Bitrix24AsyncHook:
-        """The hook of the operator's connection."""
-        return Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
-
-    def _wait_here(self) -> None:
-        """Wait for the end of each rest on the worker, where the work would begin anew after a deferral."""
-        self.hook.patience = replace(self.hook.patience, max_wait=2 * LONGEST_REST)
 
 
 class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):

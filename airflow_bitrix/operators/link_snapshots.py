@@ -18,7 +18,7 @@ from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.files.snapshots import SnapshotWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
-from airflow_bitrix.operators.link_plans import LinkPlanOperator
+from airflow_bitrix.operators.pipeline import LinkPlanOperator
 
 __all__ = ["Bitrix24ExportContactLinksOperator"]
 
