@@ -69,12 +69,14 @@ class Meter:
     :param refused: Requests that the portal refused because its bucket was full.
     :param repeats: Requests sent again after a fault.
     :param waited: Seconds spent waiting for the bucket, for a resting method or before a repeat.
+    :param hidden_links: Owners whose links were read by ``items.get``, since the portal's lists hide them.
     """
 
     requests: int = 0
     refused: int = 0
     repeats: int = 0
     waited: float = 0.0
+    hidden_links: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_bitrix.core.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 OwnerKind = Literal["lead", "deal"]
 OWNER_KINDS: tuple[OwnerKind, ...] = get_args(OwnerKind)
 
-ENTITY_TYPE_IDS = {"lead": 1, "deal": 2, "contact": 3}
+EntityKind = Literal["lead", "deal", "contact"]
+ENTITY_TYPE_IDS: Mapping[EntityKind, int] = {"lead": 1, "deal": 2, "contact": 3}
 """``entityTypeId`` of the ``crm.item.*`` methods, by kind of record."""
 
 
@@ -89,10 +90,14 @@ class LinkSet:
 
     A link set read by ``items.get`` is exact. One read by a scan knows ids, order and the owner's scalar
     contact, but neither sort nor role.
+
+    :param scalar_id: The owner's ``CONTACT_ID`` where it is not what the flags of the links say, 0 for none;
+        ``None`` where it follows from them.
     """
 
     owner: Owner
     links: tuple[ContactLink, ...] = ()
+    scalar_id: int | None = None
 
     @property
     def contact_ids(self) -> tuple[int, ...]:
@@ -108,44 +113,68 @@ class LinkSet:
         return min((link.contact_id for link in self.links if link.is_primary), default=None)
 
     @property
+    def shown_id(self) -> int | None:
+        """Id of the contact that the portal shows as the client of the owner: its scalar ``CONTACT_ID``."""
+        return self.primary_id if self.scalar_id is None else self.scalar_id or None
+
+    @property
     def is_exact(self) -> bool:
         """Whether sort and role of every link are known."""
         return all(link.sort is not None and link.role_id is not None for link in self.links)
 
+    @property
+    def is_in_one_order(self) -> bool:
+        """Whether sorts are known and all different: links of equal sort come back in any order."""
+        sorts = {link.sort for link in self.links}
+        return len(sorts) == len(self.links) and None not in sorts
+
     def agrees_with(self, other: LinkSet) -> bool:
         """Whether both say the same, as far as both know it.
 
-        Contacts and primary must be the same; sort is compared only where both sides know it. The order of
-        a scan is not compared: links of equal sort come back in any order.
+        Contacts and scalar contact must be the same. Where both sides know sorts, these and the flags are
+        compared too; else the order, where one side knows that there is but one. A scan knows neither sorts
+        nor more than one primary.
         """
         mine = {link.contact_id: link for link in self.links}
         theirs = {link.contact_id: link for link in other.links}
-        if self.owner != other.owner or mine.keys() != theirs.keys() or self.primary_id != other.primary_id:
+        if self.owner != other.owner or mine.keys() != theirs.keys() or self.shown_id != other.shown_id:
             return False
-        # A scan shows one primary at most, so flags are compared only where both sides know more than a scan.
-        return all(
-            link.sort is None
-            or theirs[contact_id].sort is None
-            or (link.sort, link.is_primary) == (theirs[contact_id].sort, theirs[contact_id].is_primary)
-            for contact_id, link in mine.items()
+        both_know = all(
+            mine[contact_id].sort is not None and theirs[contact_id].sort is not None for contact_id in mine
         )
+        if both_know:
+            return all(
+                (link.sort, link.is_primary) == (theirs[contact_id].sort, theirs[contact_id].is_primary)
+                for contact_id, link in mine.items()
+            )
+        in_order = self.is_in_one_order or other.is_in_one_order
+        return not in_order or self.contact_ids == other.contact_ids
+
+    def as_scanned(self) -> LinkSet:
+        """Give what a scan shows of it: ids, order and the scalar contact."""
+        return self.of_ids(self.owner, self.contact_ids, self.shown_id)
+
+    def with_scalar(self, contact_id: int | None) -> LinkSet:
+        """Give the same links with the owner's ``CONTACT_ID``, as it was read beside them."""
+        scalar = contact_id or 0
+        return replace(self, scalar_id=None if scalar == (self.primary_id or 0) else scalar)
 
     @classmethod
     def of_ids(cls, owner: Owner, contact_ids: Iterable[int], primary_id: int | None = None) -> LinkSet:
         """Make the link set that a scan sees: ids in order and the owner's scalar contact."""
-        return cls(
-            owner,
-            tuple(ContactLink(contact_id, is_primary=contact_id == primary_id) for contact_id in contact_ids),
+        links = tuple(
+            ContactLink(contact_id, is_primary=contact_id == primary_id) for contact_id in contact_ids
         )
+        return cls(owner, links).with_scalar(primary_id)
 
     def as_json(self) -> list[list[Any]]:
         """Give the links as short rows ``[contact_id, sort, is_primary, role_id]`` for files."""
         return [[link.contact_id, link.sort, link.is_primary, link.role_id] for link in self.links]
 
     @classmethod
-    def from_json(cls, owner: Owner, rows: list[list[Any]]) -> LinkSet:
+    def from_json(cls, owner: Owner, rows: list[list[Any]], scalar_id: int | None = None) -> LinkSet:
         """Read what :meth:`as_json` wrote."""
-        return cls(owner, tuple(ContactLink(*row) for row in rows))
+        return cls(owner, tuple(ContactLink(*row) for row in rows), scalar_id)
 
 
 def owner_address(portal: str, owner: Owner) -> str:

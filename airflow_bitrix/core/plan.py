@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_bitrix.core import methods
@@ -16,38 +16,79 @@ OUTCOMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
 
 Standing = Literal["open", "unsaved", "done", "drift"]
 
+STEP = 10
+"""What the portal leaves between two sorts that it gives itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One owner, its link set before and after, and why.
 
     :param before: What the plan was made from.
-    :param after: What is wanted.
+    :param after: What is wanted. Where links stay it is a link set that the portal can hold, see
+        :func:`attainable`.
     :param reasons: One text for each rule that asked for it.
+    :param rules: Names of the rules that asked for it.
     :param save: Whether the owner is saved after the write. A save starts the portal's automation.
     :param ends_repeat: Whether the owner is to stop being a repeat lead, which only a save brings about.
+    :param may_empty: Whether a rule says that the owner may be left without contacts.
     """
 
     before: LinkSet
     after: LinkSet
     reasons: tuple[str, ...]
+    rules: tuple[str, ...] = ()
     save: bool = False
     ends_repeat: bool = False
+    may_empty: bool = False
 
     @property
     def owner(self) -> Owner:
         """The owner whose links change."""
         return self.before.owner
 
+    @property
+    def empties(self) -> bool:
+        """Whether it leaves an owner without contacts that has some."""
+        return bool(self.before.links) and not self.after.links
+
+    @property
+    def size(self) -> int:
+        """How many links it adds, takes away or alters."""
+        before = {link.contact_id: link for link in self.before.links}
+        after = {link.contact_id: link for link in self.after.links}
+        kept = before.keys() & after.keys()
+        altered = sum(
+            before[one].sort is not None
+            and (before[one].sort, before[one].is_primary) != (after[one].sort, after[one].is_primary)
+            for one in kept
+        )
+        return len(before.keys() ^ after.keys()) + altered
+
+    @property
+    def is_hidden(self) -> bool:
+        """Whether a scan cannot tell *before* from *after*: they differ in sorts or flags alone."""
+        before, after = self.before, self.after
+        return not before.agrees_with(after) and after.agrees_with(before.as_scanned())
+
+    @property
+    def wants_exact(self) -> bool:
+        """Whether only ``items.get`` can confirm it: links stay, with sorts that are known."""
+        return bool(self.after.links) and all(link.sort is not None for link in self.after.links)
+
     def as_json(self) -> dict[str, Any]:
         """Give the change as one line of a plan file."""
+        scalar = {} if self.before.scalar_id is None else {"scalar": self.before.scalar_id}
         return {
             "owner": self.owner.id,
             "before": self.before.as_json(),
+            **scalar,
             "after": self.after.as_json(),
             "reasons": list(self.reasons),
+            "rules": list(self.rules),
             "save": self.save,
             "ends_repeat": self.ends_repeat,
+            "may_empty": self.may_empty,
         }
 
     @classmethod
@@ -55,11 +96,13 @@ class Change:
         """Read what :meth:`as_json` wrote."""
         owner = Owner(kind, line["owner"])
         return cls(
-            before=LinkSet.from_json(owner, line["before"]),
+            before=LinkSet.from_json(owner, line["before"], line.get("scalar")),
             after=LinkSet.from_json(owner, line["after"]),
             reasons=tuple(line["reasons"]),
+            rules=tuple(line["rules"]),
             save=line["save"],
             ends_repeat=line["ends_repeat"],
+            may_empty=line["may_empty"],
         )
 
 
@@ -115,12 +158,43 @@ def shown_contacts(links: LinkSet) -> str:
     """Give contact ids in order, a star behind each primary; ``none`` where there is no contact."""
     if not links.links:
         return "none"
-    return ", ".join(
+    shown = ", ".join(
         f"{link.contact_id}*" if link.is_primary else str(link.contact_id) for link in links.links
     )
+    return shown if links.scalar_id is None else f"{shown} (CONTACT_ID {links.scalar_id or 'none'})"
 
 
 Command = tuple[str, dict[str, Any]]
+
+
+def attainable(before: LinkSet, wanted: LinkSet) -> LinkSet:
+    """Give the link set nearest to the wanted one that a single ``items.set`` can turn *before* into.
+
+    The portal makes exactly one link primary, gives sorts of its own in place of 0 and below, and looks at
+    the owner's scalar contact only when a link changes. Order and primary always stay as wanted.
+    """
+    if not wanted.links:
+        return LinkSet(wanted.owner)
+    primary = wanted.shown_id if wanted.shown_id in wanted.contact_ids else wanted.primary_id
+    first = primary or wanted.links[0].contact_id
+    keeps_sorts = all(link.sort is not None and link.sort > 0 for link in wanted.links)
+    links = [
+        replace(
+            link,
+            sort=link.sort if keeps_sorts else STEP * place,
+            is_primary=link.contact_id == first,
+            role_id=link.role_id or 0,
+        )
+        for place, link in enumerate(wanted.links, start=1)
+    ]
+    if keeps_sorts:
+        links.sort(key=lambda link: link.sort or 0)
+    after = LinkSet(wanted.owner, tuple(links))
+    if before.scalar_id is not None and _set(before, after).scalar_id is not None:
+        # Only a change of a link makes the portal look at the scalar: the last one moves back a step.
+        last = links[-1]
+        links[-1] = replace(last, sort=(last.sort or 0) + STEP)
+    return LinkSet(wanted.owner, tuple(links))
 
 
 def write_commands(change: Change) -> list[Command]:
@@ -130,13 +204,13 @@ def write_commands(change: Change) -> list[Command]:
         return []
     if not after.links:
         return [(methods.name(owner.kind, "items.delete"), methods.items_delete(owner.id))]
-    kept = set(after.contact_ids)
-    gone = [contact_id for contact_id in before.contact_ids if contact_id not in kept]
+    gone = [link.contact_id for link in before.links if link.contact_id not in after.contact_ids]
     if len(gone) == 1 and _without(before, gone[0]).agrees_with(after):
         return [(methods.name(owner.kind, "delete"), methods.delete(owner.id, gone[0]))]
-    if added := _added(before, after):
-        sort = added.sort or None
-        return [(methods.name(owner.kind, "add"), methods.add(owner.id, added.contact_id, sort))]
+    new = [link for link in after.links if link.contact_id not in before.contact_ids]
+    if len(new) == 1 and (added := _added(before, new[0])) and added.agrees_with(after):
+        # The portal chooses the sort that is wanted anyway where it is not said.
+        return [(methods.name(owner.kind, "add"), methods.add(owner.id, new[0].contact_id, new[0].sort))]
     # items.set numbers rows without a sort above 0 by their place, so either all carry one or none does.
     with_sort = all(link.sort for link in after.links)
     rows = [_row(link, with_sort=with_sort) for link in after.links]
@@ -156,21 +230,32 @@ def save_command(change: Change) -> Command:
     return f"crm.{owner.kind}.update", {"id": owner.id, "fields": fields}
 
 
-def _without(links: LinkSet, contact_id: int) -> LinkSet:
-    # What the portal makes of a delete: when the primary goes, the first that remains takes its place.
-    rest = [link for link in links.links if link.contact_id != contact_id]
-    if rest and not any(link.is_primary for link in rest):
-        first = rest[0]
-        rest[0] = ContactLink(first.contact_id, first.sort, is_primary=True, role_id=first.role_id)
-    return LinkSet(links.owner, tuple(rest))
+def _without(before: LinkSet, contact_id: int) -> LinkSet:
+    # What the portal makes of a delete: where no primary remains, the first that does takes its place.
+    rest = [link for link in before.links if link.contact_id != contact_id]
+    gone = next(link for link in before.links if link.contact_id == contact_id)
+    if rest and gone.is_primary and not any(link.is_primary for link in rest):
+        first = min(rest, key=lambda link: link.sort or 0)
+        rest[rest.index(first)] = replace(first, is_primary=True)
+    return LinkSet(before.owner, tuple(rest))
 
 
-def _added(before: LinkSet, after: LinkSet) -> ContactLink | None:
-    # What the portal makes of an add: the new link comes last, and is primary only where none was.
-    *rest, last = after.links
-    has_primary = before.primary_id is not None
-    is_add = LinkSet(after.owner, tuple(rest)).agrees_with(before) and last.is_primary != has_primary
-    return last if is_add and (has_primary or not rest) else None
+def _added(before: LinkSet, link: ContactLink) -> LinkSet | None:
+    # What the portal makes of an add that does not claim the primary: it gets it where there was none. A sort
+    # of 0 cannot be told from one that is not known.
+    if link.sort is not None and link.sort <= 0:
+        return None
+    is_first = before.primary_id is None
+    rest = before.links
+    links = sorted((*rest, replace(link, is_primary=is_first)), key=lambda one: one.sort or 0)
+    in_order = before.is_exact and link.sort is not None
+    return LinkSet(before.owner, tuple(links if in_order else (*rest, replace(link, is_primary=is_first))))
+
+
+def _set(before: LinkSet, after: LinkSet) -> LinkSet:
+    # What the portal makes of an items.set: where no link changes it leaves the scalar contact alone.
+    same = LinkSet(before.owner, before.links).agrees_with(after) and before.is_exact
+    return LinkSet(after.owner, after.links, before.scalar_id if same else None)
 
 
 def _row(link: ContactLink, *, with_sort: bool) -> dict[str, Any]:

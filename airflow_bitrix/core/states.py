@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_bitrix.core.errors import Bitrix24Error
@@ -26,6 +26,7 @@ class OwnerState:
     :param stage_id: The stage, for example ``NEW``.
     :param semantic: ``P`` in progress, ``S`` success, ``F`` failed.
     :param links_known: Whether the portal told the links; where it did not, ``links`` says nothing.
+    :param fields: Further fields that were asked for, as the portal gave them.
     """
 
     links: LinkSet
@@ -34,6 +35,7 @@ class OwnerState:
     stage_id: str = ""
     semantic: str = ""
     links_known: bool = True
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def owner(self) -> Owner:
@@ -46,16 +48,17 @@ class OwnerState:
         return self.semantic == "S" or self.stage_id == "CONVERTED"
 
 
-def state_of(kind: OwnerKind, row: Mapping[str, Any]) -> OwnerState:
+def state_of(kind: OwnerKind, row: Mapping[str, Any], also: Sequence[str] = ()) -> OwnerState:
     """Read one row of ``crm.item.list``.
 
     Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
 
     A portal that leaves ``contactIds`` out gives a state whose links are not known.
 
+    :param also: Further fields that were asked for.
     :raises Bitrix24Error: The portal left out another field, so nothing may be concluded.
     """
-    for name in _NEEDED:
+    for name in (*_NEEDED, *also):
         if name not in row:
             raise Bitrix24Error(
                 f"crm.item.list: the portal left {name!r} out of a {kind}; links cannot be read from it",
@@ -70,4 +73,5 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any]) -> OwnerState:
         stage_id=str(row["stageId"] or ""),
         semantic=str(row.get("stageSemanticId") or ""),
         links_known="contactIds" in row,
+        fields={name: row[name] for name in also},
     )

@@ -37,7 +37,8 @@ class Manifest:
     :param portal: Address of the portal it was made for.
     :param created: When it was made, ISO 8601 in UTC.
     :param rules: Names of the rules that made it.
-    :param counts: ``read`` owners, ``changes``, and owners ``left_out`` by reason.
+    :param counts: ``read`` owners, those of them with ``hidden_links``, ``changes``, and owners ``left_out``
+        by reason.
     :param guards: Limits it must keep to.
     :param parts: Name, number of changes and SHA-256 of each part.
     """
@@ -126,15 +127,21 @@ class PlanWriter:
         self._left_out[why] += 1
         self._rows.writerow([owner.id, why, reason])
 
-    def finish(self, *, read: int, **about: Any) -> Manifest:
+    def finish(self, *, read: int, hidden_links: int = 0, **about: Any) -> Manifest:
         """Write the manifest, which makes the files a plan.
 
         :param read: Owners that were read for it.
+        :param hidden_links: Owners whose links the portal left out of its lists; they were read one by one.
         :param about: The remaining fields of :class:`Manifest`.
         """
         self._close_part()
         changes = sum(int(part["changes"]) for part in self._parts)
-        counts = {"read": read, "changes": changes, "left_out": dict(sorted(self._left_out.items()))}
+        counts = {
+            "read": read,
+            "hidden_links": hidden_links,
+            "changes": changes,
+            "left_out": dict(sorted(self._left_out.items())),
+        }
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
         body = {**manifest.as_json(), "hash": manifest.hash}
         (self._folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")

@@ -18,7 +18,8 @@ class SnapshotWriter:
     """Writes a snapshot: ``links.jsonl`` with a line an owner, and then ``manifest.json`` about it.
 
     A line is ``{"owner": id, "links": [[contact id, sort, is primary, role id], …]}``; sort and role are null
-    where they are not known. Without a manifest a snapshot is not whole.
+    where they are not known. ``"scalar"`` stands beside them where the owner's ``CONTACT_ID`` is at odds with
+    the flags. Without a manifest a snapshot is not whole.
 
     :param folder: Where it goes. A snapshot that lies there already is replaced.
     """
@@ -42,14 +43,21 @@ class SnapshotWriter:
 
     def add(self, links: LinkSet) -> None:
         """Write the link set of one owner."""
-        line = json.dumps({"owner": links.owner.id, "links": links.as_json()}, separators=(",", ":")) + "\n"
+        scalar = {} if links.scalar_id is None else {"scalar": links.scalar_id}
+        row = {"owner": links.owner.id, "links": links.as_json(), **scalar}
+        line = json.dumps(row, separators=(",", ":")) + "\n"
         self._file.write(line)
         self._digest.update(line.encode())
         self.owners += 1
         self.links += len(links.links)
 
-    def finish(self, *, kind: OwnerKind, portal: str, created: str, detail: str) -> dict[str, Any]:
-        """Write the manifest, which makes the files a snapshot, and give it."""
+    def finish(
+        self, *, kind: OwnerKind, portal: str, created: str, detail: str, hidden_links: int = 0
+    ) -> dict[str, Any]:
+        """Write the manifest, which makes the files a snapshot, and give it.
+
+        :param hidden_links: Owners whose links the portal left out of its lists; they were read one by one.
+        """
         self._file.close()
         about = {
             "format": FORMAT,
@@ -59,6 +67,7 @@ class SnapshotWriter:
             "detail": detail,
             "owners": self.owners,
             "links": self.links,
+            "hidden_links": hidden_links,
             "sha256": self._digest.hexdigest(),
         }
         (self._folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")

@@ -21,6 +21,7 @@ from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.apply import Journal, apply_changes
+from airflow_bitrix.client.contacts import scan_contacts
 from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
 from airflow_bitrix.client.pacing import Patience, Retries
 from airflow_bitrix.client.portal import AsyncPortal, Outcomes, Portal
@@ -35,6 +36,7 @@ from airflow_bitrix.client.transport import (
     requests_transport,
 )
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
+from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, Owner, OwnerKind, owner_kind, positive_id
 from airflow_bitrix.core.plan import Change
@@ -378,6 +380,23 @@ class Bitrix24AsyncHook(HttpAsyncHook):
                     await check_filter(portal, kind, wanted)
                 async for state in scan(portal, kind, wanted, detail=detail, ordered=ordered):
                     yield state
+
+    async def scan_contacts(
+        self, wanted: Mapping[str, Any] | None = None, *, detail: Detail = "ids", ordered: bool = False
+    ) -> AsyncIterator[Contact]:
+        """Give every contact that a ``crm.item.list`` filter matches, each once.
+
+        :param wanted: The filter, camelCase names; ``None`` for all.
+        :param detail: ``ids`` for company and origin; ``full`` for name, phones and e-mails too.
+        :param ordered: Whether contacts come in order of id.
+        :raises InvalidInput: The filter names a field that there is not.
+        """
+        with final_failures():
+            async with self.portal() as portal:
+                if wanted:
+                    await check_filter(portal, "contact", wanted)
+                async for contact in scan_contacts(portal, wanted, detail=detail, ordered=ordered):
+                    yield contact
 
     async def apply(
         self, kind: OwnerKind, changes: Iterable[Change], journal: Journal, *, dry_run: bool = False

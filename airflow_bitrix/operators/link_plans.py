@@ -52,7 +52,8 @@ __all__ = ["Bitrix24ApplyLinkPlanOperator", "Bitrix24PlanLinkCleanupOperator"]
 class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
     """Scan leads or deals, ask the clean-up rules about each, and write a plan. Changes nothing.
 
-    Returns ``{"plan": folder, "hash": …, "changes": n, "read": n, "left_out": {why: n}}``. The plan holds
+    Returns ``{"plan": folder, "hash": …, "changes": n, "read": n, "hidden_links": n, "left_out": {why:
+    n}}``. The plan holds
     each change with its links before and after and its reasons; ``left_out.csv`` beside it names the owners
     that a rule is about but does not touch, and why.
 
@@ -114,9 +115,11 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
             portal = self.settings.webhook.portal
             self.log.info("Scanning the %ss of %s for %s", kind, portal, ", ".join(rules))
             with PlanWriter(folder) as plan:
-                read = asyncio.run(self._scan(plan, kind, rules, wanted))
+                meter = Meter()
+                read = asyncio.run(self._scan(plan, kind, rules, wanted, meter))
                 manifest = plan.finish(
                     read=read,
+                    hidden_links=meter.hidden_links,
                     kind=kind,
                     portal=portal,
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -129,6 +132,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
             "hash": manifest.hash,
             "changes": manifest.changes,
             "read": read,
+            "hidden_links": manifest.counts["hidden_links"],
             "left_out": manifest.counts["left_out"],
         }
 
@@ -154,10 +158,15 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanOperator):
         return both(own, wanted)
 
     async def _scan(
-        self, plan: PlanWriter, kind: OwnerKind, rules: Mapping[str, Rule], wanted: Mapping[str, Any]
+        self,
+        plan: PlanWriter,
+        kind: OwnerKind,
+        rules: Mapping[str, Rule],
+        wanted: Mapping[str, Any],
+        meter: Meter,
     ) -> int:
-        async with self.hook.portal() as portal:
-            progress = Progress(self.log, f"{kind}s read", portal.manners.meter, tell=self.tell_progress)
+        async with self.hook.portal(meter) as portal:
+            progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             if isinstance(self.filter, Mapping) and self.filter:
                 await check_filter(portal, kind, self.filter)
             async for state in scan(portal, kind, wanted):
@@ -251,7 +260,14 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         progress = Progress(self.log, "changes", meter, total=manifest.changes, tell=self.tell_progress)
 
         def report() -> Summary:
-            effort = Effort(meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds)
+            effort = Effort(
+                meter.requests,
+                meter.refused,
+                meter.repeats,
+                meter.waited,
+                progress.seconds,
+                meter.hidden_links,
+            )
             summary = _summary(plan, manifest, journal, effort, dry_run=dry_run)
             write_failed(folder / FAILED, final_outcomes(journal, manifest.kind), manifest.portal)
             (folder / REPORT).write_text(as_html(summary), encoding="utf-8")

@@ -26,8 +26,9 @@ __all__ = ["Bitrix24ExportContactLinksOperator"]
 class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
     """Scan leads or deals and write a snapshot of their contact links.
 
-    Returns ``{"snapshot": folder, "owners": n, "links": n, "sha256": …, "requests": n}``. The folder holds
-    ``links.jsonl``, a line an owner, and ``manifest.json``.
+    Returns ``{"snapshot": folder, "owners": n, "links": n, "sha256": …, "requests": n, "hidden_links": n}``.
+    The folder holds ``links.jsonl``, a line an owner, and ``manifest.json``. ``hidden_links`` counts owners
+    whose links were read by ``items.get``, because the portal leaves them out of its lists.
 
     :param kind: ``lead`` or ``deal``. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. An unknown field is refused.
@@ -71,7 +72,9 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             about = asyncio.run(self._export(kind, folder, meter))
         self.log.info("Snapshot: %s", folder)
         told = {key: about[key] for key in ("owners", "links", "sha256")}
-        return {"snapshot": str(folder), **told, "requests": meter.requests}
+        self.log.info("%s owners with %s links", f"{about['owners']:,}", f"{about['links']:,}")
+        hidden = {"hidden_links": meter.hidden_links}
+        return {"snapshot": str(folder), **told, "requests": meter.requests, **hidden}
 
     async def _export(self, kind: OwnerKind, folder: Path, meter: Meter) -> dict[str, Any]:
         async with self.hook.portal(meter) as portal:
@@ -91,6 +94,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                     portal=self.settings.webhook.portal,
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     detail=detail,
+                    hidden_links=meter.hidden_links,
                 )
         progress.say()
         return about

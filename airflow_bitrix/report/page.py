@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import jinja2
 
-from airflow_bitrix.report.summary import MOST_ROWS, Summary, outcome_lines, rule_titles
+from airflow_bitrix.report.summary import MOST_ROWS, Summary, hidden_links_line, outcome_lines, rule_titles
 
 
 def as_html(summary: Summary) -> str:
@@ -21,6 +21,7 @@ def as_html(summary: Summary) -> str:
         effort=summary.effort,
         outcomes=outcome_lines(summary),
         rules=rule_titles(summary.manifest),
+        hidden_links=hidden_links_line(summary) if summary.hidden_links else "",
         widest=max(summary.manifest.changes, 1),
         most_rows=MOST_ROWS,
     )

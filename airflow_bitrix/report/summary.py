@@ -24,6 +24,7 @@ class Effort:
     :param repeats: Requests sent again after a fault.
     :param waited: Seconds waited for the portal, summed over all requests in flight.
     :param seconds: Seconds from start to end.
+    :param hidden_links: Looks at owners whose links the portal left out of its lists.
     """
 
     requests: int
@@ -31,6 +32,7 @@ class Effort:
     repeats: int
     waited: float
     seconds: float
+    hidden_links: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Summary:
     def title(self) -> str:
         """The headline: ``Lead link clean-up, dry run``."""
         return f"{self.manifest.kind.capitalize()} link clean-up" + (", dry run" if self.dry_run else "")
+
+    @property
+    def hidden_links(self) -> int:
+        """How often links were read by ``items.get``, because the portal leaves them out of its lists."""
+        return int(self.manifest.counts.get("hidden_links", 0)) + self.effort.hidden_links
 
     @property
     def open(self) -> int:
@@ -177,7 +184,15 @@ def as_markdown(summary: Summary) -> str:
     lines += ["", f"{read:,} {kind}s read, {summary.manifest.changes:,} changes planned."]
     requests = f"{effort.requests:,} request{'s' * (effort.requests != 1)}"
     lines += [f"{requests} in {effort.seconds:.1f} s, {effort.refused:,} refused by the portal."]
+    if summary.hidden_links:
+        lines += ["", hidden_links_line(summary)]
     return "\n".join(lines)
+
+
+def hidden_links_line(summary: Summary) -> str:
+    """Say that the portal leaves links out of its lists, and what that cost."""
+    times = f"{summary.hidden_links:,} times"
+    return f"The portal leaves links out of crm.item.list: they were read by items.get, {times}."
 
 
 def as_json(summary: Summary) -> dict[str, Any]:
@@ -191,5 +206,6 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "left_out": dict(summary.left_out),
         "requests": effort.requests,
         "refused": effort.refused,
+        "hidden_links": summary.hidden_links,
         "seconds": round(effort.seconds, 1),
     }

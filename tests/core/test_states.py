@@ -35,10 +35,10 @@ def test_a_row_becomes_the_state_of_its_owner() -> None:
     [
         ("contactId", 0, LinkSet.of_ids(LEAD, [7, 8])),
         ("contactId", None, LinkSet.of_ids(LEAD, [7, 8])),
-        ("contactId", 9, LinkSet.of_ids(LEAD, [7, 8])),
+        ("contactId", 9, LinkSet.of_ids(LEAD, [7, 8], 9)),
         ("contactId", "8", LinkSet.of_ids(LEAD, [7, 8], 8)),
-        ("contactIds", [], LinkSet(LEAD)),
-        ("contactIds", None, LinkSet(LEAD)),
+        ("contactIds", [], LinkSet.of_ids(LEAD, [], 8)),
+        ("contactIds", None, LinkSet.of_ids(LEAD, [], 8)),
         ("contactIds", ["7", "8"], LinkSet.of_ids(LEAD, [7, 8], 8)),
         ("contactIds", [8, 7, 8], LinkSet.of_ids(LEAD, [8, 7], 8)),
         ("id", "5", LinkSet.of_ids(LEAD, [7, 8], 8)),

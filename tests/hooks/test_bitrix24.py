@@ -113,9 +113,13 @@ def test_the_async_hook_does_the_same(sandbox: Any) -> None:
         states = [state async for state in hook.scan("lead", {"isReturnCustomer": "Y"})]
         rows = [row async for row in hook.list("crm.deal.list", {"select": ["ID"]})]
         outcomes = await hook.batch([("crm.lead.get", {"id": lead}) for lead in range(1, 121)])
-        return states, rows, outcomes, await hook.call("profile")
+        contacts = [contact async for contact in hook.scan_contacts({"<=id": 9}, detail="full", ordered=True)]
+        with pytest.raises(InvalidInput, match="'companyID'"):
+            _ = [contact async for contact in hook.scan_contacts({"companyID": 1})]
+        return states, rows, outcomes, contacts, await hook.call("profile")
 
-    states, rows, outcomes, profile = asyncio.run(use())
+    states, rows, outcomes, contacts, profile = asyncio.run(use())
+    assert [(contact.id, len(contact.emails)) for contact in contacts] == [(n, 1) for n in range(1, 10)]
     flags = {lead for lead, owner in sandbox.links("lead").items() if owner["is_return_customer"] == "Y"}
     assert {str(state.owner.id) for state in states} == flags
     assert len(rows) == 60

@@ -365,3 +365,16 @@ def test_a_killed_apply_goes_on_where_it_was_and_counts_nothing_twice(
     after = sandbox.links("lead")
     released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
     assert {int(lead) for lead in before if before[lead] != after[lead]} == set(released)
+
+
+def test_a_portal_that_leaves_links_out_of_its_lists_is_named_in_plan_and_apply(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    sandbox.set_switches(hide_contact_ids=True)
+    made = plan(tmp_path)
+    assert made["hidden_links"] == made["read"] > 0
+    done = apply(tmp_path, made)
+    assert done["counts"]["applied"] == made["changes"]
+    # the plan's looks, and apply's before and after each write
+    assert done["hidden_links"] >= made["read"] + 2 * made["changes"]
+    assert "they were read by items.get" in Path(done["report"]).read_text()

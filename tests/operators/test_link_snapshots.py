@@ -72,3 +72,15 @@ def test_a_parameter_that_cannot_be_right_is_refused_and_leaves_no_snapshot(
     with pytest.raises(InvalidInput, match=rf"^{argument}: "):
         export(tmp_path, **arguments)
     assert not (tmp_path / "snapshot" / "manifest.json").exists()
+
+
+def test_a_portal_that_leaves_links_out_of_its_lists_is_named_in_summary_and_log(
+    sandbox: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert export(tmp_path)["hidden_links"] == 0
+    sandbox.set_switches(hide_contact_ids=True)
+    made = export(tmp_path)
+    assert made["hidden_links"] == made["owners"] == 700
+    about = json.loads((tmp_path / "snapshot" / "manifest.json").read_text())
+    assert about["hidden_links"] == 700
+    assert caplog.text.count("The portal leaves contactIds out of crm.item.list") == 1

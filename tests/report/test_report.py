@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -158,6 +159,7 @@ def test_the_figures_for_xcom_are_small_and_plain() -> None:
         "left_out": {"converted": 1200, "held by a company": 3},
         "requests": 1234,
         "refused": 5,
+        "hidden_links": 0,
         "seconds": 65.4,
     }
 
@@ -311,3 +313,13 @@ def test_no_bar_is_wider_than_its_track(made: Summary) -> None:
     widths = [float(width) for width in re.findall(r"width:([0-9.]+)%", as_html(made)) if width != "100"]
     assert len(widths) >= len(OUTCOMES)
     assert all(0 <= width <= 100 for width in widths)
+
+
+def test_a_portal_that_hides_links_is_named_in_every_form_of_the_report() -> None:
+    plain = summary([outcome(1)])
+    hiding = replace(plain, effort=replace(EFFORT, hidden_links=7))
+    said = "leaves links out of crm.item.list: they were read by items.get, 7 times"
+    for form in (as_markdown, as_html):
+        assert said in form(hiding)
+        assert "items.get" not in form(plain)
+    assert as_json(hiding)["hidden_links"] == 7

@@ -1,0 +1,124 @@
+"""What is known of a contact, and how phones and e-mails of two contacts are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_bitrix.core.errors import Bitrix24Error
+
+ITEM_SELECT = ("id", "companyId", "createdTime", "originatorId", "originId")
+"""Fields of ``crm.item.list`` that a scan of contacts asks for."""
+
+LIST_SELECT = (
+    "ID",
+    "NAME",
+    "SECOND_NAME",
+    "LAST_NAME",
+    "POST",
+    "COMMENTS",
+    "COMPANY_ID",
+    "DATE_CREATE",
+    "ORIGINATOR_ID",
+    "ORIGIN_ID",
+    "PHONE",
+    "EMAIL",
+)
+"""Fields of ``crm.contact.list``, the only list that tells phones and e-mails of a contact."""
+
+_WORTH = ("NAME", "SECOND_NAME", "LAST_NAME", "POST", "COMMENTS", "COMPANY_ID")
+"""Fields that say how complete a contact is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A contact, as a list of the portal shows it.
+
+    :param id: Its id.
+    :param company_id: Its first company, 0 where there is none.
+    :param created: When it was made, in the portal's form.
+    :param originator_id: The system that it came from.
+    :param origin_id: Its id there.
+    :param name: First and last name; empty where it was not read.
+    :param phones: Phones, normalised; empty where they were not read.
+    :param emails: E-mails, normalised; empty where they were not read.
+    :param filled: How many of its fields, phones and e-mails hold something.
+    :param fields: Further fields that were asked for, as the portal gave them.
+    """
+
+    id: int
+    company_id: int = 0
+    created: str = ""
+    originator_id: str = ""
+    origin_id: str = ""
+    name: str = ""
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    filled: int = 0
+    fields: Mapping[str, Any] | None = None
+
+
+def contact_of_item(row: Mapping[str, Any], also: Sequence[str] = ()) -> Contact:
+    """Read one row of ``crm.item.list`` for contacts.
+
+    Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
+
+    :param also: Further fields that were asked for.
+    :raises Bitrix24Error: The portal left a field out, so nothing may be concluded.
+    """
+    for name in ("id", "companyId", *also):
+        if name not in row:
+            raise Bitrix24Error(
+                f"crm.item.list: the portal left {name!r} out of a contact", method="crm.item.list"
+            )
+    return Contact(
+        id=int(row["id"]),
+        company_id=int(row["companyId"] or 0),
+        created=str(row.get("createdTime") or ""),
+        originator_id=str(row.get("originatorId") or ""),
+        origin_id=str(row.get("originId") or ""),
+        fields={name: row[name] for name in also},
+    )
+
+
+def contact_of_list(row: Mapping[str, Any]) -> Contact:
+    """Read one row of ``crm.contact.list``.
+
+    Follows https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-list.html.
+    """
+    phones = tuple(dict.fromkeys(filter(None, map(normal_phone, _values(row.get("PHONE"))))))
+    emails = tuple(dict.fromkeys(filter(None, map(normal_email, _values(row.get("EMAIL"))))))
+    names = (str(row.get(part) or "") for part in ("NAME", "LAST_NAME"))
+    worth = sum(row.get(name) not in (None, "", "0", 0) for name in _WORTH)
+    return Contact(
+        id=int(row["ID"]),
+        company_id=int(row.get("COMPANY_ID") or 0),
+        created=str(row.get("DATE_CREATE") or ""),
+        originator_id=str(row.get("ORIGINATOR_ID") or ""),
+        origin_id=str(row.get("ORIGIN_ID") or ""),
+        name=" ".join(filter(None, names)),
+        phones=phones,
+        emails=emails,
+        filled=worth + len(phones) + len(emails),
+    )
+
+
+def _values(rows: Any) -> list[str]:
+    return [str(row.get("VALUE") or "") for row in rows or () if isinstance(row, Mapping)]
+
+
+_SHORTEST_PHONE = 5
+"""Digits below which a number is an extension or a joke, which many people share."""
+
+
+def normal_phone(text: str) -> str:
+    """Give a phone as its digits, without the international prefix ``00``; empty where it cannot be one."""
+    digits = "".join(filter(str.isdecimal, text)).removeprefix("00")
+    return digits if len(digits) >= _SHORTEST_PHONE else ""
+
+
+def normal_email(text: str) -> str:
+    """Give an e-mail in lower case without spaces around it; empty where it cannot be one."""
+    email = text.strip().lower()
+    return email if "@" in email.strip("@") else ""

@@ -1,0 +1,36 @@
+"""Two ways of writing one phone or e-mail are one; what is none is nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_bitrix.core.contacts import contact_of_item, contact_of_list, normal_email, normal_phone
+from airflow_bitrix.core.errors import Bitrix24Error
+
+
+@pytest.mark.parametrize(
+    "text", ["+49 30 1234 5678", "0049-30-12345678", "49 (30) 1234.5678", " 493012345678 "]
+)
+def test_a_phone_is_its_digits_with_country(text: str) -> None:
+    assert normal_phone(text) == "493012345678"
+
+
+@pytest.mark.parametrize("text", ["", "none", "12", "+1 23", "-"])
+def test_what_cannot_be_a_phone_is_nobodys(text: str) -> None:
+    assert normal_phone(text) == ""
+
+
+def test_an_email_is_compared_in_lower_case() -> None:
+    assert normal_email("  Ann.Lee@Example.COM ") == "ann.lee@example.com"
+    assert [normal_email(text) for text in ("", "none", "@", "x@", "@y")] == [""] * 5
+
+
+def test_doubles_within_one_contact_count_once() -> None:
+    phones = [{"VALUE": "+49 30 1234 5678"}, {"VALUE": "0049 30 12345678"}, {"VALUE": ""}]
+    contact = contact_of_list({"ID": "7", "NAME": "Ann", "COMPANY_ID": "0", "PHONE": phones, "EMAIL": None})
+    assert (contact.id, contact.phones, contact.emails, contact.filled) == (7, ("493012345678",), (), 2)
+
+
+def test_a_row_without_the_company_says_nothing() -> None:
+    with pytest.raises(Bitrix24Error, match="'companyId'"):
+        contact_of_item({"id": 1})
