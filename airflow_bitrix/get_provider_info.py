@@ -26,7 +26,6 @@ def get_provider_info() -> dict[str, Any]:
                 "python-modules": [
                     "airflow_bitrix.operators.contact_links",
                     "airflow_bitrix.operators.link_plans",
-                    "airflow_bitrix.operators.link_snapshots",
                 ],
             }
         ],

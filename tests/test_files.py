@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ REASONS = ("release: два контакта", 'with "quotes", commas\nand lines
 def change(number: int) -> Change:
     owner = Owner("lead", number)
     before = LinkSet(owner, (ContactLink(number, 10, is_primary=True, role_id=0), ContactLink(number + 1)))
-    return Change(before, LinkSet(owner), REASONS, save=True, ends_repeat=True)
+    rules = ("release_repeat_leads",)
+    return Change(before, LinkSet(owner), REASONS, rules, save=True, ends_repeat=True, may_empty=True)
 
 
 def write(folder: Path, changes: Iterable[Change], **about: Any) -> Manifest:
@@ -87,7 +89,13 @@ def test_a_manifest_tells_what_the_plan_is_about(plan: Path) -> None:
     assert (manifest.kind, manifest.portal, manifest.created) == tuple(ABOUT.values())[:3]
     assert manifest.rules == ABOUT["rules"]
     assert manifest.guards == ABOUT["guards"]
-    assert manifest.counts == {"read": 3, "changes": 3, "left_out": {}}
+    counts = {"read": 3, "hidden_links": 0, "changes": 3, "emptied": 0, "left_out": {}}
+    assert manifest.counts == {**counts, "by_rule": {"release_repeat_leads": 3}}
+
+
+def test_owners_left_without_contacts_that_no_rule_allows_are_counted(tmp_path: Path) -> None:
+    changes = [change(1), replace(change(2), may_empty=False), replace(change(3), before=change(3).after)]
+    assert write(tmp_path, changes).counts["emptied"] == 1
 
 
 def test_the_same_plan_has_the_same_hash_and_any_other_has_another(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,26 +13,70 @@ from airflow_bitrix.core.errors import InvalidInput
 class Guards:
     """Limits that a plan carries with it; apply refuses a plan that breaks one.
 
+    No plan may leave an owner without contacts unless one of its rules says that this may happen; that guard
+    has no switch.
+
     :param max_changes: The most changes allowed; ``None`` for no limit.
+    :param max_share: The largest share of the owners read that may be changed, from 0 to 1; ``None`` for no
+        limit.
+    :param portals: Addresses of the only portals that may be changed; empty for any.
     """
 
     max_changes: int | None = None
+    max_share: float | None = None
+    portals: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a limit that is no whole number.
+        """Refuse a limit that cannot be one.
 
-        :raises InvalidInput: ``max_changes`` is neither ``None`` nor a whole number, 0 or above.
+        :raises InvalidInput: Names the guard, its value and what is accepted.
         """
         value = self.max_changes
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
             raise InvalidInput("max_changes", value, "a whole number, 0 or above, or None for no limit")
+        share = self.max_share
+        if share is not None and (
+            not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1
+        ):
+            raise InvalidInput("max_share", share, "a number from 0 to 1, or None for no limit")
+        if isinstance(self.portals, str) or not all(
+            isinstance(portal, str) and portal.startswith(("https://", "http://")) for portal in self.portals
+        ):
+            raise InvalidInput(
+                "portals", self.portals, "a list of addresses such as 'https://acme.bitrix24.com'"
+            )
 
-    def broken_by(self, *, changes: int) -> list[str]:
-        """Give a sentence for each guard that a plan of ``changes`` changes breaks."""
+    def broken_by(self, *, portal: str, counts: Mapping[str, Any]) -> list[str]:
+        """Give a sentence for each guard that a plan breaks.
+
+        :param portal: Address of the portal that the plan is for.
+        :param counts: The counts of its manifest.
+        """
+        changes, read, emptied = counts["changes"], counts["read"], counts["emptied"]
+        broken = []
         if self.max_changes is not None and changes > self.max_changes:
-            return [f"it has {changes} changes, and max_changes allows {self.max_changes}"]
-        return []
+            broken.append(f"it has {changes} changes, and max_changes allows {self.max_changes}")
+        if self.max_share is not None and changes > self.max_share * read:
+            share = f"{changes / read:.1%}" if read else "all"
+            broken.append(
+                f"it changes {share} of the {read} owners read, and max_share allows {self.max_share:.1%}"
+            )
+        if self.portals and portal.rstrip("/") not in {one.rstrip("/") for one in self.portals}:
+            broken.append(f"it is for {portal}, and portals allows {', '.join(self.portals)}")
+        if emptied:
+            broken.append(f"it leaves {emptied} owners without contacts, and no rule says that it may")
+        return broken
 
     def as_json(self) -> dict[str, Any]:
         """Give the guards as the manifest keeps them."""
-        return {"max_changes": self.max_changes}
+        return {
+            "max_changes": self.max_changes,
+            "max_share": self.max_share,
+            "portals": list(self.portals),
+        }
+
+    @classmethod
+    def from_json(cls, given: Mapping[str, Any]) -> Guards:
+        """Read what :meth:`as_json` wrote."""
+        # By name, so that a guard which this version does not know is an error and not left out.
+        return cls(**{**given, "portals": tuple(given["portals"])})

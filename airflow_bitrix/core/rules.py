@@ -23,6 +23,7 @@ class Wish:
     reason: str
     save: bool = False
     ends_repeat: bool = False
+    may_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,9 @@ def release_repeat_leads(state: OwnerState) -> Verdict:
     reason = f"repeat lead: unlink {contacts} contact{'s' * (contacts != 1)} and save"
     if not contacts:
         reason = "repeat lead without contacts: save, so that the portal takes the flag off"
-    return Wish(LinkSet(state.owner), f"release_repeat_leads: {reason}", save=True, ends_repeat=True)
+    return Wish(
+        LinkSet(state.owner), f"release_repeat_leads: {reason}", save=True, ends_repeat=True, may_empty=True
+    )
 
 
 RULES: Mapping[str, Rule] = {
@@ -109,14 +112,16 @@ def judge(state: OwnerState, rules: Mapping[str, Rule]) -> tuple[Change | None, 
 
     :return: One change with all reasons, or ``None``, and every reason to leave the owner out.
     """
-    now, reasons, left_out = state, [], []
-    save = ends_repeat = False
-    for rule in rules.values():
+    now, reasons, left_out, asked = state, [], [], []
+    save = ends_repeat = may_empty = False
+    for name, rule in rules.items():
         verdict = rule.judge(now)
         if isinstance(verdict, LeftOut):
             left_out.append(verdict)
         elif isinstance(verdict, Wish):
             reasons.append(verdict.reason)
+            asked.append(name)
+            may_empty = may_empty or verdict.may_empty
             save, ends_repeat = save or verdict.save, ends_repeat or verdict.ends_repeat
             now = OwnerState(
                 verdict.after,
@@ -127,4 +132,13 @@ def judge(state: OwnerState, rules: Mapping[str, Rule]) -> tuple[Change | None, 
             )
     if not reasons:
         return None, left_out
-    return Change(state.links, now.links, tuple(reasons), save=save, ends_repeat=ends_repeat), left_out
+    change = Change(
+        state.links,
+        now.links,
+        tuple(reasons),
+        tuple(asked),
+        save=save,
+        ends_repeat=ends_repeat,
+        may_empty=may_empty,
+    )
+    return change, left_out

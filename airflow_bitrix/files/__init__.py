@@ -5,7 +5,7 @@ Folders may be :class:`pathlib.Path` or anything that behaves like it, as ``Obje
 
 from __future__ import annotations
 
-FORMAT = 1
+FORMAT = 2
 """Version of the files; another one is refused."""
 
 

@@ -37,8 +37,8 @@ class Manifest:
     :param portal: Address of the portal it was made for.
     :param created: When it was made, ISO 8601 in UTC.
     :param rules: Names of the rules that made it.
-    :param counts: ``read`` owners, those of them with ``hidden_links``, ``changes``, and owners ``left_out``
-        by reason.
+    :param counts: ``read`` owners, those of them with ``hidden_links``, ``changes``, those of them that leave
+        an owner ``emptied`` though no rule says so, changes ``by_rule``, and owners ``left_out`` by reason.
     :param guards: Limits it must keep to.
     :param parts: Name, number of changes and SHA-256 of each part.
     """
@@ -75,6 +75,11 @@ class Manifest:
         """How many changes the plan holds."""
         return sum(int(part["changes"]) for part in self.parts)
 
+    @property
+    def broken_guards(self) -> list[str]:
+        """A sentence for each guard that the plan breaks."""
+        return self.guards.broken_by(portal=self.portal, counts={**self.counts, "changes": self.changes})
+
 
 class PlanWriter:
     """Writes a plan: changes first, one after the other, then the manifest.
@@ -88,6 +93,8 @@ class PlanWriter:
         self._open: IO[str] | None = None
         self._digest = hashlib.sha256()
         self._left_out: Counter[str] = Counter()
+        self._by_rule: Counter[str] = Counter()
+        self._emptied = 0
         self._owners: set[int] = set()
         folder.mkdir(parents=True, exist_ok=True)
         # Without a manifest there is no plan: a run that dies now leaves none behind.
@@ -112,6 +119,8 @@ class PlanWriter:
         if change.owner.id in self._owners:
             raise PlanRefused(f"two changes for {change.owner} in one plan", owner=str(change.owner))
         self._owners.add(change.owner.id)
+        self._by_rule.update(change.rules)
+        self._emptied += change.empties and not change.may_empty
         if self._open is None or self._parts[-1]["changes"] == PART_CHANGES:
             self._close_part()
             self._parts.append({"name": part_name(len(self._parts)), "changes": 0})
@@ -140,6 +149,8 @@ class PlanWriter:
             "read": read,
             "hidden_links": hidden_links,
             "changes": changes,
+            "emptied": self._emptied,
+            "by_rule": dict(sorted(self._by_rule.items())),
             "left_out": dict(sorted(self._left_out.items())),
         }
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
@@ -175,7 +186,7 @@ def read_manifest(folder: Path) -> Manifest:
             created=body["created"],
             rules=tuple(body["rules"]),
             counts=body["counts"],
-            guards=Guards(**body["guards"]),
+            guards=Guards.from_json(body["guards"]),
             parts=tuple(body["parts"]),
         )
         is_whole = manifest.hash == body["hash"]

@@ -9,16 +9,45 @@ import pytest
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.guards import Guards
 
+PORTAL = "https://acme.bitrix24.com"
+
+
+def broken(guards: Guards, changes: int = 0, read: int = 100, emptied: int = 0) -> list[str]:
+    return guards.broken_by(portal=PORTAL, counts={"changes": changes, "read": read, "emptied": emptied})
+
 
 @pytest.mark.parametrize(("limit", "changes"), [(None, 0), (None, 10**9), (0, 0), (5, 5), (5, 4)], ids=repr)
 def test_a_plan_within_its_limit_breaks_no_guard(limit: int | None, changes: int) -> None:
-    assert Guards(max_changes=limit).broken_by(changes=changes) == []
+    assert broken(Guards(max_changes=limit), changes) == []
 
 
 @pytest.mark.parametrize(("limit", "changes"), [(0, 1), (5, 6)])
 def test_a_plan_beyond_its_limit_breaks_the_guard_and_both_numbers_are_told(limit: int, changes: int) -> None:
     expected = [f"it has {changes} changes, and max_changes allows {limit}"]
-    assert Guards(max_changes=limit).broken_by(changes=changes) == expected
+    assert broken(Guards(max_changes=limit), changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "changes", "read"), [(0.1, 10, 100), (1, 100, 100), (0, 0, 0), (0.5, 0, 0)]
+)
+def test_a_plan_within_its_share_breaks_no_guard(limit: float, changes: int, read: int) -> None:
+    assert broken(Guards(max_share=limit), changes, read) == []
+
+
+def test_a_plan_beyond_its_share_breaks_the_guard_and_both_shares_are_told() -> None:
+    expected = ["it changes 11.0% of the 100 owners read, and max_share allows 10.0%"]
+    assert broken(Guards(max_share=0.1), 11) == expected
+
+
+def test_only_portals_of_the_list_may_be_changed() -> None:
+    assert broken(Guards(portals=(PORTAL + "/",))) == []
+    other = "https://test.bitrix24.com"
+    assert broken(Guards(portals=(other,))) == [f"it is for {PORTAL}, and portals allows {other}"]
+
+
+def test_no_owner_may_be_left_without_contacts_unless_a_rule_says_so() -> None:
+    expected = ["it leaves 3 owners without contacts, and no rule says that it may"]
+    assert broken(Guards(), changes=5, emptied=3) == expected
 
 
 @pytest.mark.parametrize("limit", [-1, "5", 1.0, True, False, [], float("nan")], ids=repr)
@@ -29,7 +58,18 @@ def test_a_limit_that_is_no_number_of_changes_is_refused(limit: Any) -> None:
     assert str(caught.value) == f"max_changes: {limit!r} is not accepted; accepted: {accepted}"
 
 
-@pytest.mark.parametrize("limit", [None, 0, 500])
-def test_guards_come_back_from_a_manifest_as_they_were(limit: int | None) -> None:
-    guards = Guards(max_changes=limit)
-    assert Guards(**guards.as_json()) == guards
+@pytest.mark.parametrize("limit", [-0.1, 1.1, "5", True, [], float("nan")], ids=repr)
+def test_a_limit_that_is_no_share_is_refused(limit: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"max_share: .* is not accepted; accepted: a number from 0 to 1"):
+        Guards(max_share=limit)
+
+
+@pytest.mark.parametrize("portals", [PORTAL, ("acme.bitrix24.com",), (5,)], ids=repr)
+def test_a_list_of_portals_that_is_none_is_refused(portals: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"portals: .* is not accepted; accepted: a list of addresses"):
+        Guards(portals=portals)
+
+
+@pytest.mark.parametrize("guards", [Guards(), Guards(0, 0.0), Guards(500, 0.25, (PORTAL,))])
+def test_guards_come_back_from_a_manifest_as_they_were(guards: Guards) -> None:
+    assert Guards.from_json(guards.as_json()) == guards

@@ -54,7 +54,8 @@ def test_a_lead_that_is_no_repeat_lead_is_no_concern(seen: OwnerState) -> None:
     ids=["one contact", "two contacts", "none", "junk stage"],
 )
 def test_a_repeat_lead_loses_its_contacts_and_is_saved(seen: OwnerState, reason: str) -> None:
-    assert release_repeat_leads(seen) == Wish(LinkSet(LEAD), reason, save=True, ends_repeat=True)
+    expected = Wish(LinkSet(LEAD), reason, save=True, ends_repeat=True, may_empty=True)
+    assert release_repeat_leads(seen) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,8 @@ def test_the_company_that_holds_a_lead_is_named() -> None:
 def test_judging_gives_one_change_from_what_was_seen_to_what_is_wanted() -> None:
     seen = state(7, 8, is_repeat=True)
     reasons = ("release_repeat_leads: repeat lead: unlink 2 contacts and save",)
-    expected = Change(seen.links, LinkSet(LEAD), reasons, save=True, ends_repeat=True)
+    rules = ("release_repeat_leads",)
+    expected = Change(seen.links, LinkSet(LEAD), reasons, rules, save=True, ends_repeat=True, may_empty=True)
     assert judge(seen, RULES) == (expected, [])
 
 

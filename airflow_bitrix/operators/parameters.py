@@ -1,0 +1,68 @@
+"""Reading operators' parameters: templates render to text, and forms send what people type."""
+
+from __future__ import annotations
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import whole_number
+
+
+def switch(argument: str, value: object) -> bool:
+    """Read a switch.
+
+    :raises InvalidInput: It is neither true nor false.
+    """
+    if isinstance(value, bool):
+        return value
+    if value in ("True", "False"):  # a rendered template, without native objects
+        return value == "True"
+    raise InvalidInput(argument, value, "True or False")
+
+
+def count(argument: str, value: object) -> int:
+    """Read a count.
+
+    :raises InvalidInput: It is no whole number, 0 or above.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    number = whole_number(value) if isinstance(value, str) else None
+    if number is None:
+        raise InvalidInput(argument, value, "a whole number, 0 or above")
+    return number
+
+
+def optional_count(argument: str, value: object) -> int | None:
+    """Read a count that may be left open.
+
+    :raises InvalidInput: It is neither nothing nor a whole number, 0 or above.
+    """
+    return None if is_nothing(value) else count(argument, value)
+
+
+def share(argument: str, value: object) -> float:
+    """Read a share.
+
+    :raises InvalidInput: It is no number from 0 to 1.
+    """
+    number: float | None = None
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            number = None
+    if number is None or not 0 <= number <= 1:
+        raise InvalidInput(argument, value, "a number from 0 to 1")
+    return number
+
+
+def optional_share(argument: str, value: object) -> float | None:
+    """Read a share that may be left open.
+
+    :raises InvalidInput: It is neither nothing nor a number from 0 to 1.
+    """
+    return None if is_nothing(value) else share(argument, value)
+
+
+def is_nothing(value: object) -> bool:
+    """Whether a parameter was left open: a template renders nothing as ``None`` or as an empty text."""
+    return value is None or value in ("", "None")
