@@ -4,6 +4,9 @@ A write request holds up to 48 commands and two looks: each change's ``items.get
 save; then one look at what was just written, and one at the owners of the next request. So what is written
 was seen one request earlier, what is called applied was read back, and looking costs no request of its own.
 
+Where links stay, their sorts and flags count, which no look shows: a second ``items.get`` behind the write
+reads them back. Where a look cannot tell a change from what it starts from, ``items.get`` is asked first.
+
 A write whose answer was lost is never sent again blindly: its owners are looked at first. A save that was
 carried out shall not start the portal's automation twice.
 
@@ -15,11 +18,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
-from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome, account_of
+from airflow_bitrix.client.batch import MOST_COMMANDS, MOST_VALUES, CommandOutcome, account_of
 from airflow_bitrix.client.flow import wait_async
 from airflow_bitrix.client.looks import Looks, Seen
 from airflow_bitrix.client.pacing import Account, Rest
@@ -33,13 +36,13 @@ from airflow_bitrix.client.wire import (
     resting,
 )
 from airflow_bitrix.core import methods
-from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.plan import (
     Change,
     ChangeOutcome,
     OutcomeName,
     Standing,
+    overwritten,
     save_command,
     shown_contacts,
     standing,
@@ -84,6 +87,9 @@ class _Task:
     unsaved: bool = False
     put_off: bool = False
     remark: str = ""
+    known: LinkSet | None = None
+    """The links as ``items.get`` told them last, with the scalar contact that was seen beside them."""
+    read_back: LinkSet | None = None
 
     @property
     def commands(self) -> list[Call]:
@@ -92,10 +98,21 @@ class _Task:
         if change.save:
             wanted = [*wanted, save_command(change)]
         get = methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)
-        return [Call(*command) for command in (get, *wanted)]
+        after = [get] if change.wants_exact else []
+        return [Call(*command) for command in (get, *wanted, *after)]
+
+    def refined(self, now: OwnerState) -> OwnerState | None:
+        """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""
+        if self.known is not None and self.known.agrees_with(now.links):
+            return replace(now, links=self.known)
+        self.known = None
+        return None if self.change.wants_exact and self.change.after.agrees_with(now.links) else now
 
 
 Progress = Callable[[int], None]
+
+Gate = Callable[[], Exception | None]
+"""Asked before each write; what it gives ends the run, when requests under way are accounted for."""
 
 
 async def apply_changes(
@@ -108,6 +125,7 @@ async def apply_changes(
     applied_before: Mapping[int, LinkSet | None] | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
+    gate: Gate | None = None,
 ) -> None:
     """Carry out changes and note one outcome for each in the journal.
 
@@ -120,6 +138,8 @@ async def apply_changes(
         before. They are looked at; where they are as they were left, their outcome stands.
     :param dry_run: Look only: what would be written becomes ``skipped``.
     :param progress: Called with the number of changes that have just got their outcome.
+    :param gate: Asked before each write request whether to go on; an error that it gives is raised when the
+        requests under way are accounted for.
     :raises RetryLater: The portal takes no more requests, or lets a method rest for long (then ``until`` is
         set). Outcomes noted so far stand; another run goes on.
     :raises AuthFailed: The portal no longer accepts the webhook.
@@ -134,7 +154,7 @@ async def apply_changes(
         )
         for change in changes
     )
-    run = _Run(portal, kind, journal, progress or _unseen)
+    run = _Run(portal, kind, journal, progress or _unseen, gate or _open)
     while stretch := list(islice(tasks, STRETCH)):
         await run.stretch(stretch, dry_run=dry_run)
 
@@ -143,19 +163,28 @@ def _unseen(_done: int) -> None:
     """Progress that nobody looks at."""
 
 
+def _open() -> None:
+    """A gate that is always open."""
+
+
 class _Run:
-    def __init__(self, portal: AsyncPortal, kind: OwnerKind, journal: Journal, progress: Progress) -> None:
+    def __init__(
+        self, portal: AsyncPortal, kind: OwnerKind, journal: Journal, progress: Progress, gate: Gate
+    ) -> None:
         self._portal = portal
         self._looks = Looks(portal, kind)
         self._journal = journal
         self._progress = progress
+        self._gate = gate
         self._queue: deque[_Task] = deque()
         self._held: list[_Task] = []
-        self._later: RetryLater | None = None
+        self._ended: Exception | None = None
 
     async def stretch(self, tasks: Sequence[_Task], *, dry_run: bool) -> None:
-        ready = self._sort_out(tasks, await self._look(tasks))
-        self._end_if_later()
+        if not dry_run and not self._may_go_on():
+            self._end_if_ended()
+        ready = await self._sort_out(tasks, await self._look(tasks))
+        self._end_if_ended()
         if dry_run:
             for task in ready:
                 self._note(task, "skipped", f"dry run: {'; '.join(task.change.reasons)}")
@@ -164,19 +193,23 @@ class _Run:
         while self._queue:
             groups = [group for _ in range(self._portal.in_flight) if (group := self._next_group())]
             await together([self._lane(group) for group in groups])
-            self._end_if_later()
+            self._end_if_ended()
             if not self._queue:
                 await self._rest()
 
     async def _lane(self, group: list[_Task]) -> None:
         """Write one group after the other, each request looking at the owners of the next."""
-        while (group := self._free(group)) and not self._later:
+        while (group := self._free(group)) and self._may_go_on():
             upcoming = self._next_group()
             seen = await self._write(group, upcoming)
-            group = self._sort_out(upcoming, seen)
-            while not group and self._queue and not self._later:  # none of the upcoming needs a write
+            group = await self._sort_out(upcoming, seen)
+            while not group and self._queue and not self._ended:  # none of the upcoming needs a write
                 upcoming = self._next_group()
-                group = self._sort_out(upcoming, await self._look(upcoming)) if upcoming else []
+                group = await self._sort_out(upcoming, await self._look(upcoming)) if upcoming else []
+
+    def _may_go_on(self) -> bool:
+        self._ended = self._ended or self._gate()
+        return self._ended is None
 
     def _next_group(self) -> list[_Task]:
         group: list[_Task] = []
@@ -213,8 +246,8 @@ class _Run:
             await wait_async(rest.seconds, self._portal.manners)
         for at in range(0, len(held), STRETCH):
             some = held[at : at + STRETCH]
-            self._queue.extend(self._sort_out(some, await self._look(some)))
-            self._end_if_later()
+            self._queue.extend(await self._sort_out(some, await self._look(some)))
+            self._end_if_ended()
 
     def _resting(self, task: _Task) -> str:
         """Give the name of the method that a change waits for longest."""
@@ -222,12 +255,30 @@ class _Run:
         rest = self._portal.manners.rest
         return max(accounts, key=lambda account: found.until if (found := rest(account)) else 0.0).method
 
-    def _end_if_later(self) -> None:
-        if self._later:
-            raise self._later
+    def _end_if_ended(self) -> None:
+        if self._ended:
+            raise self._ended
 
-    def _sort_out(self, tasks: Sequence[_Task], seen: Seen) -> list[_Task]:
+    async def _refine(self, tasks: Sequence[_Task], seen: Seen) -> None:
+        """Put exact links into what was seen, where sorts and flags count and a look does not tell them."""
+        unsure = []
+        for task in tasks:
+            owner_id = task.change.owner.id
+            if now := seen.states.get(owner_id):
+                refined = task.refined(now)
+                seen.states[owner_id] = refined or now
+                if refined is None:
+                    unsure.append(task)
+        for at in range(0, len(unsure), MOST_COMMANDS):
+            some = unsure[at : at + MOST_COMMANDS]
+            self._noted(await self._looks.read_exactly(seen, _ids(some)))
+            for task in some:
+                told = seen.states.get(task.change.owner.id)
+                task.known = told.links if told else None
+
+    async def _sort_out(self, tasks: Sequence[_Task], seen: Seen) -> list[_Task]:
         """Account for the tasks that need no write, give back those that do."""
+        await self._refine(tasks, seen)
         ready = []
         for task in tasks:
             owner = task.change.owner
@@ -272,11 +323,12 @@ class _Run:
         for task, said in zip(group, told, strict=True):
             self._learn(task, said)
         seen = self._noted(await self._looks.read(list(outcomes)))
-        self._account(group, seen)
+        await self._account(group, seen)
         return seen
 
     def _learn(self, task: _Task, said: Sequence[CommandOutcome]) -> None:
         """Take from the commands' outcomes what was there before and why something failed."""
+        task.known = task.read_back = None
         faults = [outcome.fault for outcome in said if outcome.fault]
         kinds = {fault.kind for fault in faults}
         task.put_off = FaultKind.RESTING in kinds and kinds <= REPEATABLE
@@ -290,9 +342,9 @@ class _Run:
         own_work = task.written and task.unsaved
         if got.ok and task.before is None and not own_work:
             task.before = methods.links_of(task.change.owner, got.result)
-            if not task.unsaved and set(task.before.contact_ids) != set(task.change.before.contact_ids):
-                contacts = shown_contacts(task.before)
-                task.remark = f"somebody changed it after it was looked at; overwritten: contacts {contacts}"
+            task.remark = "" if task.unsaved else overwritten(task.change, task.before)
+        if task.change.wants_exact and said[-1].ok:
+            task.read_back = methods.links_of(task.change.owner, said[-1].result)
         task.written = True
         # The portal's refusal says more than a passing failure beside it.
         faults.sort(key=lambda fault: fault.kind in REPEATABLE)
@@ -300,13 +352,17 @@ class _Run:
         if faults and faults[0].kind not in REPEATABLE:
             task.tries = TRIES
 
-    def _account(self, group: Sequence[_Task], seen: Seen) -> None:
+    async def _account(self, group: Sequence[_Task], seen: Seen) -> None:
         """Account for what was written, by what was seen afterwards; queue again what may yet succeed."""
+        for task in group:
+            if task.read_back is not None and (now := seen.states.get(task.change.owner.id)):
+                task.known = task.read_back.with_scalar(now.links.shown_id)
+        await self._refine(group, seen)
         for task in group:
             owner = task.change.owner
             now = seen.states.get(owner.id)
             if not task.tries or task.put_off or (now is None and seen.later):
-                self._queue.extend(self._sort_out([task], seen))
+                self._queue.extend(await self._sort_out([task], seen))
                 continue
             if now is None:
                 self._note(task, "failed", task.reason or seen.missing(owner))
@@ -325,7 +381,7 @@ class _Run:
 
     def _noted(self, seen: Seen) -> Seen:
         """Let the run come to its end where even looking has to rest for long."""
-        self._later = self._later or seen.later
+        self._ended = self._ended or seen.later
         return seen
 
     def _note(self, task: _Task, outcome: OutcomeName, reason: str = "") -> None:

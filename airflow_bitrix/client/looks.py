@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_bitrix.client.batch import CommandOutcome, is_rest
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.scan import ask_links, look_calls, states_of
 from airflow_bitrix.client.wire import Call, FaultKind
+from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import AuthFailed, RetryLater
 from airflow_bitrix.core.links import Owner, OwnerKind
 from airflow_bitrix.core.states import OwnerState
@@ -58,6 +59,34 @@ class Looks:
     async def read(self, looks: Sequence[CommandOutcome]) -> Seen:
         """Read what was sent along, and look again where that failed: it costs nothing but a request."""
         return await self._complete(Seen(), looks)
+
+    async def read_exactly(self, seen: Seen, owner_ids: Sequence[int]) -> Seen:
+        """Ask ``items.get`` for the links of some owners that were seen, 50 at most, and note them there.
+
+        Where that fails the owner counts as not seen: what is not known exactly is not acted upon.
+        """
+        calls = [Call(methods.name(self._kind, "items.get"), methods.items_get(one)) for one in owner_ids]
+        left = dict(zip(owner_ids, calls, strict=True))
+        fault = "no answer"
+        for _ in range(TIMES):
+            if not left or seen.later:
+                break
+            for owner_id, outcome in zip(
+                tuple(left), await self._ask(seen, list(left.values())), strict=False
+            ):
+                if outcome.ok:
+                    state = seen.states[owner_id]
+                    links = methods.links_of(state.owner, outcome.result).with_scalar(state.links.shown_id)
+                    seen.states[owner_id] = replace(state, links=links)
+                    del left[owner_id]
+                elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
+                    raise outcome.error or AuthFailed(str(outcome.fault.answer))
+                elif outcome.fault:
+                    fault = str(outcome.fault.answer)
+        for owner_id in left:
+            del seen.states[owner_id]
+            seen.unseen[owner_id] = f"its links could not be read: {fault}"
+        return seen
 
     async def _complete(self, seen: Seen, looks: Sequence[CommandOutcome]) -> Seen:
         failed = await self._take(seen, looks)

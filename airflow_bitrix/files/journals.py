@@ -18,8 +18,8 @@ from typing import Any, Self
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
-from airflow_bitrix.files import FORMAT
-from airflow_bitrix.files.locks import held, take
+from airflow_bitrix.files import FORMAT, part_name
+from airflow_bitrix.files.locks import held, one_at_a_time, take
 
 
 @dataclass(slots=True)
@@ -123,6 +123,12 @@ def journal_folder(run_folder: Path, plan_hash: str) -> Path:
 
     :raises RetryLater: The other plan is being applied now.
     """
+    run_folder.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(run_folder):  # the parts of one plan may be applied by tasks that begin together
+        return _journal_folder(run_folder, plan_hash)
+
+
+def _journal_folder(run_folder: Path, plan_hash: str) -> Path:
     folder, aside = run_folder / "journal", _aside(run_folder, plan_hash)
     parts = _journal_parts(folder)
     found = next((owner for path in parts if (owner := _header(path).get("plan"))), None)
@@ -195,9 +201,15 @@ def _outcome(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
     return ChangeOutcome(owner, line["outcome"], line["reason"], before)
 
 
-def final_outcomes(folder: Path, kind: OwnerKind) -> Iterator[ChangeOutcome]:
-    """Give the final outcome of every owner in a journal, part by part."""
-    for path in _journal_parts(folder):
+def final_outcomes(
+    folder: Path, kind: OwnerKind, parts: Iterable[int] | None = None
+) -> Iterator[ChangeOutcome]:
+    """Give the final outcome of every owner in a journal, part by part.
+
+    :param parts: Numbers of the parts to read; ``None`` for all.
+    """
+    paths = _journal_parts(folder) if parts is None else [folder / part_name(number) for number in parts]
+    for path in paths:
         yield from read_ledger(path, kind).last.values()
 
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from airflow_bitrix.core.errors import RetryLater
 
 
-def take(file: IO[Any], busy: str) -> None:
+def take(file: IO[Any], busy: str, *, shared: bool = False) -> None:
     """Lock a file until it is closed.
 
     On a file system without locks nothing is locked: then nobody can tell.
 
     :param busy: What to say where somebody else holds the lock.
+    :param shared: Whether others may hold it too, if they share it as well.
     :raises RetryLater: Somebody else holds it.
     """
     is_taken = False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         is_taken = True
     except OSError:
@@ -31,14 +33,30 @@ def take(file: IO[Any], busy: str) -> None:
 
 
 @contextmanager
-def held(path: Path, busy: str) -> Iterator[None]:
+def held(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
     """Hold the lock of a file that exists; object storage has none.
 
+    :param shared: Whether others may hold it too, if they share it as well.
     :raises RetryLater: Somebody else holds it.
     """
     if not isinstance(path, Path):
         yield
         return
     with path.open("rb") as file:
-        take(file, busy)
+        take(file, busy, shared=shared)
         yield
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait until nobody else is at a folder, for the moment that a look at its files and a move take."""
+    if not isinstance(folder, Path):
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -10,8 +10,8 @@ import csv
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -197,12 +197,13 @@ def read_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def check_parts(folder: Path, manifest: Manifest) -> None:
-    """Read all parts of a plan and compare their digests, without keeping them.
+def check_parts(folder: Path, manifest: Manifest, parts: Iterable[int] | None = None) -> None:
+    """Read parts of a plan and compare their digests, without keeping them.
 
+    :param parts: Numbers of the parts; ``None`` for all.
     :raises PlanRefused: A part is missing, was edited or cut short.
     """
-    for part in manifest.parts:
+    for part in manifest.parts if parts is None else [manifest.parts[number] for number in parts]:
         digest = hashlib.sha256()
         try:
             with (folder / part["name"]).open("rb") as lines:
@@ -232,9 +233,17 @@ def read_changes(folder: Path, manifest: Manifest, part: int) -> Iterator[Change
         yield Change.from_json(manifest.kind, json.loads(line))
 
 
-def plan_lock(folder: Path) -> AbstractContextManager[None]:
+@contextmanager
+def plan_lock(folder: Path, manifest: Manifest, parts: Sequence[int] | None = None) -> Iterator[None]:
     """Hold a plan, so that no other task applies it meanwhile, wherever its journal lies.
 
-    :raises RetryLater: Another task holds it.
+    :param parts: Numbers of the parts to hold, while other tasks may hold others; ``None`` for the whole.
+    :raises RetryLater: Another task holds the plan, or one of these parts.
     """
-    return held(folder / MANIFEST, f"another task applies this plan now: {folder}")
+    busy = f"another task applies this plan now: {folder}"
+    with ExitStack() as locks:
+        locks.enter_context(held(folder / MANIFEST, busy, shared=parts is not None))
+        for number in parts or ():
+            name = manifest.parts[number]["name"]
+            locks.enter_context(held(folder / name, f"another task applies {name} of {folder} now"))
+        yield

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +16,25 @@ from airflow.providers.common.compat.sdk import AirflowException, Context, XComA
 from airflow_bitrix.client.apply import apply_changes
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
+from airflow_bitrix.core.links import whole_number
 from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.quiet import QuietHours
 from airflow_bitrix.files.journals import final_outcomes, journal_folder, write_failed
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_changes, read_manifest
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller
-from airflow_bitrix.operators.parameters import count, switch
+from airflow_bitrix.operators.parameters import (
+    count,
+    is_nothing,
+    optional_count,
+    optional_share,
+    switch,
+    time_zone,
+)
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Effort, Summary, as_json, as_markdown, summarise
 
@@ -30,6 +42,39 @@ FRUITLESS = 3
 """Deferrals in a row after which an apply that got nowhere waits on its worker."""
 
 REPORT, FAILED = "report.html", "failed.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What one try is to do.
+
+    :param plan: Folder of the plan.
+    :param parts: Numbers of the parts; ``None`` for all.
+    :param folder: Where journal and report go.
+    :param first: Only so many changes; ``None`` for all.
+    :param canary: So many changes come first, and none of them may fail.
+    """
+
+    plan: Path
+    manifest: Manifest
+    parts: Sequence[int] | None
+    folder: Path
+    dry_run: bool
+    first: int | None
+    canary: int
+    policy: RowPolicy
+    quiet: QuietHours | None
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Numbers of the parts."""
+        return range(len(self.manifest.parts)) if self.parts is None else self.parts
+
+    @property
+    def changes(self) -> int:
+        """How many changes are to get an outcome."""
+        planned = sum(int(self.manifest.parts[number]["changes"]) for number in self.numbers)
+        return planned if self.first is None else min(planned, self.first)
 
 
 class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
@@ -40,23 +85,41 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     go into a journal as they happen. A retry goes on where the last try ended and writes nothing twice; so
     does a second run of the same plan.
 
+    It may be mapped over the ``parts`` that a plan operator returns; each task then writes the journal of its
+    parts, and report and ``failed.csv`` are left to
+    :class:`~airflow_bitrix.operators.link_check.Bitrix24CheckLinkPlanOperator`.
+
     Returns ``{"report": path, "failed_csv": path, "journal": folder, "counts": {outcome: n}, …}``.
 
-    :param plan: What the plan operator returned, or the folder of a plan. (templated)
+    :param plan: What the plan operator or the approval returned, or the folder of a plan. (templated)
     :param plan_hash: The hash of the plan that may run; needed where ``plan`` is a folder. (templated)
+    :param part: Number of a part of the plan, from 0 on, or a list of them; ``None`` for all. (templated)
     :param is_dry_run: Look only, write nothing. (templated)
-    :param max_failed: Changes that may fail before the task fails. (templated)
-    :raises PlanRefused: The plan was edited, belongs to another portal, or breaks a guard; nothing was
-        written, and Airflow does not retry.
-    :raises AirflowException: More than ``max_failed`` changes failed; a retry tries those again.
+    :param first: Only the first so many changes; ``None`` for all. (templated)
+    :param canary: So many changes are written first, the others only where none of these failed. (templated)
+    :param max_failed: Changes that may fail before the task fails; ``None`` for any number. (templated)
+    :param max_failure_share: The largest share of changes that may fail, from 0 to 1: beyond it the apply
+        stops where it is. ``None`` for any. (templated)
+    :param quiet_hours: A time of day in which nothing is written, such as ``08:00-18:00``: the task stops
+        between two requests and is deferred until it ends. (templated)
+    :param timezone: The time zone of the quiet hours. (templated)
+    :raises PlanRefused: The plan was edited, belongs to another portal, breaks a guard, or its approval has
+        expired; nothing was written, and Airflow does not retry.
+    :raises AirflowException: More changes failed than are allowed; a retry tries those again.
     """
 
     template_fields: Sequence[str] = (
         *LinkPlanOperator.template_fields,
         "plan",
         "plan_hash",
+        "part",
         "is_dry_run",
+        "first",
+        "canary",
         "max_failed",
+        "max_failure_share",
+        "quiet_hours",
+        "timezone",
     )
     ui_color = "#d9f2dd"
 
@@ -65,41 +128,100 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         *,
         plan: Mapping[str, Any] | XComArg | str,
         plan_hash: str | None = None,
+        part: int | Sequence[int] | str | None = None,
         is_dry_run: bool | str = True,
-        max_failed: int | str = 0,
+        first: int | str | None = None,
+        canary: int | str = 0,
+        max_failed: int | str | None = 0,
+        max_failure_share: float | str | None = None,
+        quiet_hours: str = "",
+        timezone: str = "UTC",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.plan = plan
         self.plan_hash = plan_hash
+        self.part = part
         self.is_dry_run = is_dry_run
+        self.first = first
+        self.canary = canary
         self.max_failed = max_failed
+        self.max_failure_share = max_failure_share
+        self.quiet_hours = quiet_hours
+        self.timezone = timezone
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Check the plan, apply it, and write the report, also where the apply ends early."""
         self.tell_progress = progress_teller(context)
         with final_failures():
-            dry_run = switch("is_dry_run", self.is_dry_run)
-            if deferrals > (0 if dry_run else FRUITLESS):
+            task = self._read()
+            if deferrals > (0 if task.dry_run else FRUITLESS):
                 self._wait_here()  # looking begins anew each time, and comes before the first write
-            max_failed = count("max_failed", self.max_failed)
-            plan, plan_hash = self._plan()
-            manifest = self._checked(plan, plan_hash, dry_run=dry_run)
-            folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
-            with plan_lock(plan):
-                summary = self._run(plan, manifest, folder, dry_run=dry_run)
-        paths = {"report": str(folder / REPORT), "failed_csv": str(folder / FAILED)}
-        if summary.counts["failed"] > max_failed:
-            failed = f"{summary.counts['failed']} of {manifest.changes} changes failed"
-            raise AirflowException(f"{failed} (max_failed is {max_failed}); see {paths['failed_csv']}")
+            with plan_lock(task.plan, task.manifest, task.parts):
+                summary = self._run(task)
+        paths = {"report": str(task.folder / REPORT), "failed_csv": str(task.folder / FAILED)}
+        if broken := task.policy.broken_by(failed=summary.counts["failed"], of=task.changes):
+            raise AirflowException(f"{broken}; see {paths['failed_csv']}")
         if not summary.complete:
-            raise AirflowException(f"{summary.open} of {manifest.changes} changes have no outcome")
-        return {**paths, "journal": str(folder / "journal"), **as_json(summary)}
+            raise AirflowException(f"{summary.open} of {task.changes} changes have no outcome")
+        told = paths if task.parts is None else {"parts": list(task.parts)}
+        return {**told, "journal": str(task.folder / "journal"), **as_json(summary)}
 
-    def _run(self, plan: Path, manifest: Manifest, folder: Path, *, dry_run: bool) -> Summary:
-        journal = journal_folder(folder, manifest.hash)
+    def _read(self) -> _Task:
+        """Read the parameters and the plan, and refuse what may not run."""
+        dry_run = switch("is_dry_run", self.is_dry_run)
+        policy = RowPolicy(
+            optional_count("max_failed", self.max_failed),
+            optional_share("max_failure_share", self.max_failure_share),
+        )
+        first, canary = optional_count("first", self.first), count("canary", self.canary)
+        quiet = QuietHours.parse(self.quiet_hours, time_zone("timezone", self.timezone))
+        plan, plan_hash = self._plan()
+        manifest = read_manifest(plan)
+        if manifest.hash != plan_hash:
+            raise PlanRefused(f"the plan in {plan} is not the one with hash {plan_hash}: it was replaced")
+        parts = self._parts(manifest)
+        check_parts(plan, manifest, parts)
+        portal = self.settings.webhook.portal
+        if manifest.portal != portal:
+            raise PlanRefused(f"the plan is for {manifest.portal}, the connection leads to {portal}")
+        for broken in manifest.broken_guards:
+            if not dry_run:
+                raise PlanRefused(f"the plan may not run: {broken}")
+            self.log.warning("A real run would be refused: %s", broken)
+        folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
+        return _Task(plan, manifest, parts, folder, dry_run, first, canary, policy, quiet)
+
+    def _plan(self) -> tuple[Path, str]:
+        given: Mapping[str, Any] = {"plan": self.plan, "hash": self.plan_hash}
+        if isinstance(self.plan, Mapping):
+            given = self.plan
+        place, plan_hash = given.get("plan"), given.get("hash")
+        if not isinstance(place, str) or not place:
+            raise InvalidInput("plan", self.plan, "what the plan operator returned, or the folder of a plan")
+        if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
+            raise InvalidInput("plan_hash", self.plan_hash, "the hash of the plan that may run")
+        approval = given.get("approval") or {}
+        until = approval.get("valid_until")
+        if until and datetime.now(UTC) >= datetime.fromisoformat(until):
+            raise PlanRefused(f"the approval of the plan in {place} expired at {until}: approve it again")
+        return as_folder(place), plan_hash
+
+    def _parts(self, manifest: Manifest) -> list[int] | None:
+        if is_nothing(self.part):
+            return None
+        given = self.part if isinstance(self.part, (list, tuple)) else [self.part]
+        numbers = [whole_number(str(one)) for one in given]
+        last = len(manifest.parts) - 1
+        parts = sorted({number for number in numbers if number is not None and number <= last})
+        if len(parts) != len(given):
+            raise InvalidInput("part", self.part, f"numbers of parts, from 0 to {last}, each once")
+        return parts
+
+    def _run(self, task: _Task) -> Summary:
+        journal = journal_folder(task.folder, task.manifest.hash)
         meter = Meter()
-        progress = Progress(self.log, "changes", meter, total=manifest.changes, tell=self.tell_progress)
+        progress = Progress(self.log, "changes", meter, total=task.changes, tell=self.tell_progress)
 
         def report() -> Summary:
             effort = Effort(
@@ -110,90 +232,91 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                 progress.seconds,
                 meter.hidden_links,
             )
-            summary = _summary(plan, manifest, journal, effort, dry_run=dry_run)
-            write_failed(folder / FAILED, final_outcomes(journal, manifest.kind), manifest.portal)
-            (folder / REPORT).write_text(as_html(summary), encoding="utf-8")
+            summary = _summary(task, journal, effort)
+            if task.parts is None:
+                kind, portal = task.manifest.kind, task.manifest.portal
+                write_failed(task.folder / FAILED, final_outcomes(journal, kind), portal)
+                (task.folder / REPORT).write_text(as_html(summary), encoding="utf-8")
             return summary
 
         # A folder that takes no report shall show it before anything is written to the portal.
         before = report()
         try:
-            asyncio.run(self._apply(plan, manifest, journal, progress, meter, dry_run=dry_run))
+            asyncio.run(self._apply(task, journal, progress, meter))
         finally:
             summary = report()
             self.got_on = _applied(summary) > _applied(before)
-            self._tell(summary, folder / REPORT)
+            self._tell(task, summary)
         return summary
 
-    def _plan(self) -> tuple[Path, str]:
-        given = self.plan if isinstance(self.plan, Mapping) else {"plan": self.plan, "hash": self.plan_hash}
-        place, plan_hash = given.get("plan"), given.get("hash")
-        if not isinstance(place, str) or not place:
-            raise InvalidInput("plan", self.plan, "what the plan operator returned, or the folder of a plan")
-        if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
-            raise InvalidInput("plan_hash", self.plan_hash, "the hash of the plan that may run")
-        return as_folder(place), plan_hash
-
-    def _checked(self, plan: Path, plan_hash: str, *, dry_run: bool) -> Manifest:
-        """Read the plan and refuse it where it is not the one that was made, or may not run."""
-        manifest = read_manifest(plan)
-        if manifest.hash != plan_hash:
-            raise PlanRefused(f"the plan in {plan} is not the one with hash {plan_hash}: it was replaced")
-        check_parts(plan, manifest)
-        portal = self.settings.webhook.portal
-        if manifest.portal != portal:
-            raise PlanRefused(f"the plan is for {manifest.portal}, the connection leads to {portal}")
-        for broken in manifest.broken_guards:
-            if not dry_run:
-                raise PlanRefused(f"the plan may not run: {broken}")
-            self.log.warning("A real run would be refused: %s", broken)
-        return manifest
-
-    async def _apply(
-        self,
-        plan: Path,
-        manifest: Manifest,
-        journal: Path,
-        progress: Progress,
-        meter: Meter,
-        *,
-        dry_run: bool,
-    ) -> None:
+    async def _apply(self, task: _Task, journal: Path, progress: Progress, meter: Meter) -> None:
         with ExitStack() as files:
-            parts = RunJournal(plan, manifest, journal, dry_run=dry_run, files=files)
+            run = RunJournal(
+                task.plan,
+                task.manifest,
+                journal,
+                dry_run=task.dry_run,
+                files=files,
+                numbers=task.parts,
+            )
+
+            def gate() -> Exception | None:
+                if task.quiet and (end := task.quiet.ends_at(datetime.now(UTC))):
+                    said = f"quiet hours {task.quiet}: nothing is written before they end"
+                    return RetryLater(said, until=end.timestamp())
+                stop = task.policy.stops(failed=run.counts["failed"], of=run.counts.total())
+                return AirflowException(stop) if stop else None
+
             async with self.hook.portal(meter) as portal:
-                await apply_changes(
-                    portal,
-                    manifest.kind,
-                    parts.changes(),
-                    parts,
-                    written_before=frozenset(parts.begun),
-                    applied_before=parts.applied,
-                    dry_run=dry_run,
-                    progress=progress.add,
-                )
+
+                async def apply(changes: Iterable[Change]) -> None:
+                    await apply_changes(
+                        portal,
+                        task.manifest.kind,
+                        changes,
+                        run,
+                        written_before=frozenset(run.begun),
+                        applied_before=run.applied,
+                        dry_run=task.dry_run,
+                        progress=progress.add,
+                        gate=gate,
+                    )
+
+                changes = islice(run.changes(), task.first)
+                if task.canary and not task.dry_run:
+                    await apply(islice(changes, task.canary))
+                    if run.counts["failed"]:
+                        raise AirflowException(_canary_failed(task, run))
+                await apply(changes)
         progress.say()
 
-    def _tell(self, summary: Summary, report: Path) -> None:
+    def _tell(self, task: _Task, summary: Summary) -> None:
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():
             self.log.info("%s", line)
         self.log.info("::endgroup::")
-        self.log.info("Report: %s", report)
+        if task.parts is None:
+            self.log.info("Report: %s", task.folder / REPORT)
 
 
-def _summary(plan: Path, manifest: Manifest, journal: Path, effort: Effort, *, dry_run: bool) -> Summary:
+def _canary_failed(task: _Task, run: RunJournal) -> str:
+    failed = f"{run.counts['failed']} of the first {min(task.canary, task.changes)} changes failed"
+    return f"canary: {failed}; the others were not written"
+
+
+def _summary(task: _Task, journal: Path, effort: Effort) -> Summary:
     def changes() -> Iterable[Change]:
-        for number in range(len(manifest.parts)):
-            yield from read_changes(plan, manifest, number)
+        for number in task.numbers:
+            yield from read_changes(task.plan, task.manifest, number)
 
     return summarise(
-        manifest,
+        task.manifest,
         changes(),
-        final_outcomes(journal, manifest.kind),
+        final_outcomes(journal, task.manifest.kind, task.parts),
         effort,
-        dry_run=dry_run,
+        dry_run=task.dry_run,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        planned=task.changes,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import whole_number
 
@@ -61,6 +63,17 @@ def optional_share(argument: str, value: object) -> float | None:
     :raises InvalidInput: It is neither nothing nor a number from 0 to 1.
     """
     return None if is_nothing(value) else share(argument, value)
+
+
+def time_zone(argument: str, value: object) -> ZoneInfo:
+    """Read the name of a time zone.
+
+    :raises InvalidInput: There is no such time zone.
+    """
+    try:
+        return ZoneInfo(str(value))
+    except (ValueError, OSError, LookupError):
+        raise InvalidInput(argument, value, "the name of a time zone, such as 'Europe/Berlin'") from None
 
 
 def is_nothing(value: object) -> bool:

@@ -61,6 +61,7 @@ class Summary:
     effort: Effort
     troubles: Sequence[Row]
     changes: Sequence[Row]
+    planned: int
 
     @property
     def title(self) -> str:
@@ -75,7 +76,7 @@ class Summary:
     @property
     def open(self) -> int:
         """Changes that have no outcome yet, because the apply ended early."""
-        return max(self.manifest.changes - sum(self.counts.values()), 0)
+        return max(self.planned - sum(self.counts.values()), 0)
 
 
 def summarise(
@@ -86,11 +87,14 @@ def summarise(
     *,
     dry_run: bool,
     finished: str,
+    planned: int | None = None,
 ) -> Summary:
     """Gather a summary; only as many rows are kept as the page shows.
 
     :param finished: When the apply ended, ISO 8601.
+    :param planned: How many changes were to get an outcome; ``None`` for all of the plan.
     """
+    planned = manifest.changes if planned is None else planned
     shown = _first_changes(changes)
     counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
     overwritten = 0
@@ -109,13 +113,14 @@ def summarise(
         manifest=manifest,
         dry_run=dry_run,
         finished=finished,
-        complete=sum(counts.values()) >= manifest.changes,
+        complete=sum(counts.values()) >= planned,
         counts=counts,
         overwritten=overwritten,
         left_out=manifest.counts.get("left_out", {}),
         effort=effort,
         troubles=troubles,
         changes=rows,
+        planned=planned,
     )
 
 

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.files.journals import JournalPart, journal_folder, read_ledger
-from airflow_bitrix.files.plans import plan_lock
+from airflow_bitrix.files.plans import plan_lock, read_manifest
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24PlanLinkCleanupOperator,
@@ -253,7 +253,7 @@ def test_two_tasks_do_not_apply_one_plan_at_the_same_time(sandbox: Any, tmp_path
     made = plan(tmp_path)
     sandbox.reset_stats()
     with (
-        plan_lock(tmp_path / "plan"),
+        plan_lock(tmp_path / "plan", read_manifest(tmp_path / "plan")),
         pytest.raises(RetryLater, match="another task applies this plan now") as raised,
     ):
         apply(tmp_path / "elsewhere", made)

@@ -1,0 +1,38 @@
+"""How many changes may fail, and what happens when more do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+EARLIEST = 20
+"""Outcomes before which no share is judged: one failure of two is no half of anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowPolicy:
+    """What may fail.
+
+    :param max_failed: Changes that may fail; ``None`` for any number.
+    :param max_share: The largest share of changes that may fail, from 0 to 1; ``None`` for any.
+    """
+
+    max_failed: int | None = 0
+    max_share: float | None = None
+
+    def broken_by(self, *, failed: int, of: int) -> str:
+        """Say what is wrong with so many failures in the end; nothing where they are allowed."""
+        if self.max_failed is not None and failed > self.max_failed:
+            return f"{failed} of {of} changes failed (max_failed is {self.max_failed})"
+        if self.max_share is not None and failed > self.max_share * of:
+            return f"{failed} of {of} changes failed (max_failure_share is {self.max_share:.1%})"
+        return ""
+
+    def stops(self, *, failed: int, of: int) -> str:
+        """Say why an apply that is under way has to stop; nothing where it may go on.
+
+        :param of: Changes that have got their outcome so far.
+        """
+        if self.max_share is None or of < EARLIEST or failed <= self.max_share * of:
+            return ""
+        share = f"max_failure_share is {self.max_share:.1%}"
+        return f"stopped: {failed} of the first {of} changes failed ({share}); the others were not written"
