@@ -372,6 +372,8 @@ class _Run:
                 self._note(task, "applied", task.remark)
             elif task.tries < TRIES and stands != "drift":
                 self._queue.append(task)
+            elif stands == "drift" and not task.reason:
+                self._note(task, "drift", f"written, and changed by somebody right after: {difference}")
             else:
                 unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else difference
                 self._note(task, "failed", task.reason or unconfirmed or "the write left no trace")

@@ -69,6 +69,12 @@ async def _stats(request: Request) -> Response:
     return JSONResponse(shown)
 
 
+async def _writes(request: Request) -> Response:
+    portal = _portal(request)
+    with portal.lock:
+        return JSONResponse([write._asdict() for write in portal.writes])
+
+
 async def _given(request: Request) -> dict[str, Any]:
     given = php.loads(await request.body())
     if not isinstance(given, dict):
@@ -105,6 +111,7 @@ def routes() -> list[Route]:
     return [
         Route("/__sandbox/truth", _truth),
         Route("/__sandbox/links", _links),
+        Route("/__sandbox/writes", _writes),
         Route("/__sandbox/stats", _stats, methods=["GET", "DELETE"]),
         Route("/__sandbox/faults", _faults, methods=["GET", "POST", "DELETE"]),
         Route("/__sandbox/switches", _switches, methods=["GET", "POST", "DELETE"]),

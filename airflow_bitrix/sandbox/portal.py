@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_bitrix.sandbox import batch
+from airflow_bitrix.sandbox import batch, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.errors import RestError
@@ -21,10 +22,16 @@ from airflow_bitrix.sandbox.stats import Stats
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from airflow_bitrix.sandbox.schema import Kind
+
 # What batches of webhooks use is booked under an empty credential, apart from what single calls use.
 _BATCH_CREDENTIAL = ""
 # Where a portal bills the batch itself, about half of its runtime arrives on the account.
 _ENVELOPE_SHARE = 0.5
+_OWNER_KINDS: Mapping[str, Kind] = {"lead": "lead", "deal": "deal"}
+
+MOST_WRITES = 100_000
+"""Writes that are remembered; older ones are forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,14 @@ class Reply:
 
     status: int
     body: dict[str, Any]
+
+
+class Write(NamedTuple):
+    """A method that was run to change a lead or deal, and the links that it left."""
+
+    method: str
+    owner_id: int
+    links: tuple[tuple[int, int, bool], ...]
 
 
 class Portal:
@@ -61,6 +76,7 @@ class Portal:
             self.switches = Switches()
             self.faults = Faults()
             self.stats = Stats()
+            self.writes: deque[Write] = deque(maxlen=MOST_WRITES)
             self.bucket = Bucket(PLANS[self.plan])
             self.operating = OperatingTime()
             self._random = random.Random(self.faults.seed)
@@ -91,6 +107,7 @@ class Portal:
         """Count from nought."""
         with self.lock:
             self.stats = Stats()
+            self.writes.clear()
 
     # Requests
 
@@ -154,12 +171,23 @@ class Portal:
             pretended = self.switches.operating_seconds.get(name, 0.0)
             self.stats.writes += method.writes
             outcome: Answer | RestError = method.run(Call(self.state, self.switches, self.user, params))
+            if method.writes:
+                self._note_write(name, params)
         except RestError as error:
             outcome = error
         seconds = pretended + self.clock.monotonic() - started
         if billed and self.bucket.plan is not None:
             self.operating.bill(budget, seconds, self.clock.time())
         return outcome, self._time(at, seconds, budget)
+
+    def _note_write(self, name: str, params: Any) -> None:
+        kind = _OWNER_KINDS.get(name.split(".")[1])
+        owner_id = php.to_int(php.item(params, "id") or php.item(params, "ID"))
+        if kind and owner_id:
+            links = tuple(
+                (link.contact_id, link.sort, link.primary) for link in self.state.links(kind, owner_id)
+            )
+            self.writes.append(Write(name, owner_id, links))
 
     def _admitted(self, name: str, budget: Budget | None, *, in_batch: bool) -> Method:
         method = METHODS.get(name)

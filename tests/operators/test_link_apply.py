@@ -1,0 +1,304 @@
+"""Apply in parts and in part: mapped tasks, a canary, limits on failures, quiet hours, an approval's end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
+
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
+from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.files.plans import PlanWriter, plan_lock, read_manifest
+from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
+from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator
+
+LOCKED = {"error": "", "error_description": "This lead is locked."}
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    sandbox = make_sandbox(contacts=300, plan="self_hosted")
+    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
+    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
+    return sandbox
+
+
+def links(lead: int, *rows: tuple[int, int, bool]) -> LinkSet:
+    return LinkSet(Owner("lead", lead), tuple(ContactLink(*row, role_id=0) for row in rows))
+
+
+def unlink_second(lead: int) -> Change:
+    before = links(lead, (1, 10, True), (2, 20, False))
+    return Change(before, links(lead, (1, 10, True)), ("wanted",), ("made_up",))
+
+
+def turn_around(lead: int) -> Change:
+    """Contacts and primary stay; only the sorts change, which no scan shows."""
+    before = links(lead, (1, 10, True), (2, 20, False))
+    return Change(before, links(lead, (1, 10, True), (2, 30, False)), ("wanted",), ("made_up",))
+
+
+def make(
+    sandbox: Any, folder: Path, count: int, kind: Callable[[int], Change] = unlink_second, **guards: Any
+) -> dict[str, Any]:
+    """Leads with two contacts each, and a plan for them."""
+    for _ in range(count):
+        sandbox.state.add("lead", {"CONTACT_IDS": [1, 2]})
+    with PlanWriter(folder / "plan") as plan:
+        for lead in range(1, count + 1):
+            plan.add(kind(lead))
+        about: dict[str, Any] = {"kind": "lead", "portal": sandbox.base_url, "created": "", "rules": ()}
+        manifest = plan.finish(read=count, guards=Guards(**guards), **about)
+    return {"plan": str(folder / "plan"), "hash": manifest.hash}
+
+
+def apply(made: dict[str, Any], **arguments: Any) -> Any:
+    fields = {"plan": made, "is_dry_run": False, **arguments}
+    return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
+
+
+def counts(done: Any) -> dict[str, int]:
+    return {name: number for name, number in done["counts"].items() if number}
+
+
+def bare(sandbox: Any) -> set[int]:
+    """Leads that have lost their second contact."""
+    return {int(lead) for lead, owner in sandbox.links("lead").items() if len(owner["links"]) == 1}
+
+
+# -- parts -------------------------------------------------------------------------------------------------
+
+
+def test_tasks_that_apply_a_part_each_do_the_whole_plan_together(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 2500)
+    done: dict[int, Any] = {}
+    tasks = [
+        threading.Thread(target=lambda part=part: done.update({part: apply(made, part=part)}))
+        for part in range(3)
+    ]
+    for task in tasks:
+        task.start()
+    for task in tasks:
+        task.join()
+    assert [counts(done[part]) for part in range(3)] == [
+        {"applied": 1000},
+        {"applied": 1000},
+        {"applied": 500},
+    ]
+    assert bare(sandbox) == set(range(1, 2501))
+    assert sorted(path.name for path in (tmp_path / "journal").iterdir()) == [
+        f"part-0000{part}.jsonl" for part in range(3)
+    ]
+    # what belongs to the whole plan is left to the check
+    assert not (tmp_path / "report.html").exists()
+    assert "report" not in done[0]
+
+
+def test_a_part_may_be_applied_while_another_is_but_not_twice(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 1500)
+    manifest = read_manifest(tmp_path / "plan")
+    with plan_lock(tmp_path / "plan", manifest, [0]):
+        assert counts(apply(made, part=1)) == {"applied": 500}
+        with pytest.raises(RetryLater, match=r"another task applies part-00000\.jsonl"):
+            apply(made, part=[0, 1])
+        with pytest.raises(RetryLater, match="another task applies this plan now"):
+            apply(made)
+    assert counts(apply(made, part="0")) == {"applied": 1000}
+    assert counts(apply(made)) == {"applied": 1500}
+    assert sandbox.stats()["commands_in_batches"]["crm.lead.contact.delete"] == 1500
+
+
+@pytest.mark.parametrize("part", [2, -1, "x", [0, 0], [0, 5], 1.5, True])
+def test_a_part_that_there_is_not_is_refused_by_name(part: Any, sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 1500)
+    with pytest.raises(InvalidInput, match=r"^part: .* accepted: numbers of parts, from 0 to 1, each once"):
+        apply(made, part=part)
+    assert sandbox.stats()["admitted"] == 0
+
+
+def test_an_edit_in_another_part_does_not_stop_a_part_and_one_in_its_own_does(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    made = make(sandbox, tmp_path, 1500)
+    part = tmp_path / "plan" / "part-00001.jsonl"
+    part.write_text(part.read_text().replace("wanted", "edited"))
+    assert counts(apply(made, part=0)) == {"applied": 1000}
+    with pytest.raises(PlanRefused, match=r"part-00001\.jsonl .* does not match its hash"):
+        apply(made, part=1)
+    assert bare(sandbox) == set(range(1, 1001))
+
+
+# -- in part ------------------------------------------------------------------------------------------------
+
+
+def test_only_the_first_changes_are_applied_where_that_is_asked(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 30)
+    assert counts(apply(made, first=7)) == {"applied": 7}
+    assert bare(sandbox) == set(range(1, 8))
+    assert counts(apply(made)) == {"applied": 30}
+
+
+def test_a_canary_that_fails_keeps_the_others_from_being_written(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 60)
+    sandbox.set_faults(command=1.0, command_error=LOCKED, only_methods=["crm.lead.contact.delete"])
+    with pytest.raises(
+        AirflowException, match=r"canary: 5 of the first 5 changes failed; the others were not"
+    ):
+        apply(made, canary=5)
+    assert sandbox.stats()["commands_in_batches"]["crm.lead.contact.delete"] == 5
+    sandbox.clear_faults()
+    assert counts(apply(made, canary=5)) == {"applied": 60}
+
+
+def test_too_large_a_share_of_failures_stops_the_apply(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 1000)
+    sandbox.set_faults(seed=3, command=0.5, command_error=LOCKED, only_methods=["crm.lead.contact.delete"])
+    with pytest.raises(
+        AirflowException, match=r"stopped: \d+ of the first \d+ changes failed \(max_failure_share"
+    ):
+        apply(made, max_failure_share=0.1, max_failed=None)
+    assert 0 < len(bare(sandbox)) < 200
+    assert "Not finished" in (tmp_path / "report.html").read_text()
+    sandbox.clear_faults()
+    assert counts(apply(made, max_failure_share=0.1)) == {"applied": 1000}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"),
+    [
+        ({"max_failed": 3}, None),
+        ({"max_failed": None}, None),
+        ({"max_failed": None, "max_failure_share": 0.3}, None),
+        ({"max_failed": 2}, r"3 of 10 changes failed \(max_failed is 2\)"),
+        (
+            {"max_failed": None, "max_failure_share": 0.29},
+            r"3 of 10 changes failed \(max_failure_share is 29.0%\)",
+        ),
+    ],
+)
+def test_the_task_fails_when_more_rows_failed_than_may(
+    allowed: dict[str, Any], said: str | None, sandbox: Any, tmp_path: Path
+) -> None:
+    made = make(sandbox, tmp_path, 10)
+    for lead in (2, 4, 6):
+        sandbox.state.delete("lead", lead)
+    if said is None:
+        assert counts(apply(made, **allowed)) == {"applied": 7, "failed": 3}
+    else:
+        with pytest.raises(AirflowException, match=said):
+            apply(made, **allowed)
+    assert bare(sandbox) == {1, 3, 5, 7, 8, 9, 10}
+
+
+# -- quiet hours --------------------------------------------------------------------------------------------
+
+
+def around_now(*, quiet: bool) -> str:
+    now = datetime.now(UTC)
+    begin = now - timedelta(hours=1) if quiet else now + timedelta(hours=2)
+    return f"{begin:%H:%M}-{begin + timedelta(hours=3):%H:%M}"
+
+
+def test_in_quiet_hours_the_task_is_deferred_until_they_end_and_nothing_is_written(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    made = make(sandbox, tmp_path, 20)
+    with pytest.raises(TaskDeferred) as deferred:
+        apply(made, quiet_hours=around_now(quiet=True), timezone="UTC")
+    moment = deferred.value.trigger.moment
+    assert timedelta(hours=1, minutes=58) < moment - datetime.now(UTC) <= timedelta(hours=2)
+    assert sandbox.stats()["writes"] == 0
+    assert counts(apply(made, quiet_hours=around_now(quiet=False))) == {"applied": 20}
+
+
+def test_without_deferral_quiet_hours_are_left_to_airflow_s_retries(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 20)
+    with pytest.raises(RetryLater, match=r"quiet hours .* nothing is written before they end"):
+        apply(made, quiet_hours=around_now(quiet=True), deferrable=False)
+
+
+def test_a_dry_run_looks_in_quiet_hours_too(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 20)
+    assert counts(apply(made, quiet_hours=around_now(quiet=True), is_dry_run=True)) == {"skipped": 20}
+
+
+# -- what may not run ---------------------------------------------------------------------------------------
+
+
+def test_an_approval_that_has_expired_is_refused_before_anything_is_sent(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    made = make(sandbox, tmp_path, 5)
+    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
+    with pytest.raises(PlanRefused, match=rf"the approval of the plan .* expired at {past[:19]}") as refused:
+        apply({**made, "approval": {"valid_until": past}})
+    assert isinstance(refused.value, AirflowFailException)
+    assert sandbox.stats()["admitted"] == 0
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    assert counts(apply({**made, "approval": {"valid_until": ahead}})) == {"applied": 5}
+
+
+@pytest.mark.parametrize(
+    ("guards", "said"),
+    [
+        ({"max_changes": 4}, "it has 5 changes, and max_changes allows 4"),
+        ({"max_share": 0.5}, "it changes 100.0% of the 5 owners read, and max_share allows 50.0%"),
+        ({"portals": ("https://test.bitrix24.com",)}, "and portals allows https://test.bitrix24.com"),
+    ],
+)
+def test_a_plan_that_breaks_a_guard_is_refused_before_anything_is_sent(
+    guards: dict[str, Any], said: str, sandbox: Any, tmp_path: Path
+) -> None:
+    made = make(sandbox, tmp_path, 5, **guards)
+    with pytest.raises(PlanRefused, match=said):
+        apply(made)
+    assert sandbox.stats()["admitted"] == 0
+    assert counts(apply(made, is_dry_run=True)) == {"skipped": 5}
+
+
+def test_a_plan_that_leaves_owners_without_contacts_is_refused_unless_a_rule_says_so(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    def clear(lead: int) -> Change:
+        return Change(links(lead, (1, 10, True), (2, 20, False)), links(lead), ("wanted",))
+
+    made = make(sandbox, tmp_path, 5, clear)
+    with pytest.raises(
+        PlanRefused, match="it leaves 5 owners without contacts, and no rule says that it may"
+    ):
+        apply(made)
+    assert sandbox.stats()["admitted"] == 0
+
+
+# -- what a scan cannot see ---------------------------------------------------------------------------------
+
+
+def test_changes_of_sorts_alone_are_written_once_and_seen_the_second_time(
+    sandbox: Any, tmp_path: Path
+) -> None:
+    made = make(sandbox, tmp_path, 100, turn_around)
+    assert counts(apply(made)) == {"applied": 100}
+    rows = [[1, 10, "Y", 0], [2, 30, "N", 0]]
+    assert all(owner["links"] == rows for owner in sandbox.links("lead").values())
+    # one look, 2 batches of items.get, and 16 changes a request: items.get, items.set, items.get
+    assert sandbox.stats()["admitted"] <= 1 + 2 + 7
+    again = {**made}
+    sandbox.reset_stats()
+    assert counts(apply(again, artifacts_path=str(tmp_path / "again"))) == {"already": 100}
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_sorts_that_somebody_changed_meanwhile_are_drift(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 3, turn_around)
+    rows = [{"CONTACT_ID": 1, "SORT": 10, "IS_PRIMARY": "Y"}, {"CONTACT_ID": 2, "SORT": 77}]
+    Bitrix24Hook().call("crm.lead.contact.items.set", {"id": 2, "items": rows})
+    assert counts(apply(made)) == {"applied": 2, "drift": 1}
+    assert sandbox.links("lead")["2"]["links"] == [[1, 10, "Y", 0], [2, 77, "N", 0]]
