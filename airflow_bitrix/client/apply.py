@@ -18,49 +18,33 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
 
-from airflow_bitrix.client.batch import MOST_COMMANDS, MOST_VALUES, CommandOutcome, account_of
+from airflow_bitrix.client.batch import MOST_COMMANDS, account_of
 from airflow_bitrix.client.flow import wait_async
 from airflow_bitrix.client.looks import Looks, Seen
 from airflow_bitrix.client.pacing import Account, Rest
 from airflow_bitrix.client.portal import AsyncPortal, together
+from airflow_bitrix.client.tasks import MOST_LINKS, TRIES, Task
 from airflow_bitrix.client.wire import (
-    DONE_NOTHING,
-    REPEATABLE,
     Call,
-    FaultKind,
     error_of,
     resting,
 )
-from airflow_bitrix.core import methods
 from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.plan import (
     Change,
     ChangeOutcome,
     OutcomeName,
     Standing,
-    overwritten,
-    save_command,
     shown_contacts,
     standing,
-    write_commands,
 )
 from airflow_bitrix.core.states import OwnerState
 
 STRETCH = 2500
 """Changes that one look covers."""
-
-TRIES = 4
-"""How often one change is written before it counts as failed."""
-
-WAITS = 20
-"""How often the portal may put off a change before that counts as a try."""
-
-MOST_LINKS = MOST_VALUES // 3 - 1
-"""Links that one batched ``items.set`` can hold: each takes three values."""
 
 _BATCHES, _LOOKS = Account("batch"), account_of("crm.item.list")
 
@@ -73,40 +57,6 @@ class Journal(Protocol):
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
-
-
-@dataclass(slots=True)
-class _Task:
-    change: Change
-    written: bool = False
-    settled: bool = False
-    tries: int = 0
-    waits: int = 0
-    before: LinkSet | None = None
-    reason: str = ""
-    unsaved: bool = False
-    put_off: bool = False
-    remark: str = ""
-    known: LinkSet | None = None
-    """The links as ``items.get`` told them last, with the scalar contact that was seen beside them."""
-    read_back: LinkSet | None = None
-
-    @property
-    def commands(self) -> list[Call]:
-        change = self.change
-        wanted = [] if self.unsaved else write_commands(change)
-        if change.save:
-            wanted = [*wanted, save_command(change)]
-        get = methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)
-        after = [get] if change.wants_exact else []
-        return [Call(*command) for command in (get, *wanted, *after)]
-
-    def refined(self, now: OwnerState) -> OwnerState | None:
-        """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""
-        if self.known is not None and self.known.agrees_with(now.links):
-            return replace(now, links=self.known)
-        self.known = None
-        return None if self.change.wants_exact and self.change.after.agrees_with(now.links) else now
 
 
 Progress = Callable[[int], None]
@@ -146,7 +96,7 @@ async def apply_changes(
     """
     settled = applied_before or {}
     tasks = (
-        _Task(
+        Task(
             change,
             written=change.owner.id in written_before,
             settled=change.owner.id in settled,
@@ -176,11 +126,11 @@ class _Run:
         self._journal = journal
         self._progress = progress
         self._gate = gate
-        self._queue: deque[_Task] = deque()
-        self._held: list[_Task] = []
+        self._queue: deque[Task] = deque()
+        self._held: list[Task] = []
         self._ended: Exception | None = None
 
-    async def stretch(self, tasks: Sequence[_Task], *, dry_run: bool) -> None:
+    async def stretch(self, tasks: Sequence[Task], *, dry_run: bool) -> None:
         if not dry_run and not self._may_go_on():
             self._end_if_ended()
         ready = await self._sort_out(tasks, await self._look(tasks))
@@ -197,7 +147,7 @@ class _Run:
             if not self._queue:
                 await self._rest()
 
-    async def _lane(self, group: list[_Task]) -> None:
+    async def _lane(self, group: list[Task]) -> None:
         """Write one group after the other, each request looking at the owners of the next."""
         while (group := self._free(group)) and self._may_go_on():
             upcoming = self._next_group()
@@ -211,8 +161,8 @@ class _Run:
         self._ended = self._ended or self._gate()
         return self._ended is None
 
-    def _next_group(self) -> list[_Task]:
-        group: list[_Task] = []
+    def _next_group(self) -> list[Task]:
+        group: list[Task] = []
         # At least one change goes into a request, however slowly the portal works.
         room = max(self._portal.size - 2, 3)
         while self._queue and (size := len(self._queue[0].commands)) <= room:
@@ -220,9 +170,9 @@ class _Run:
             room -= size
         return group
 
-    def _free(self, tasks: Sequence[_Task]) -> list[_Task]:
+    def _free(self, tasks: Sequence[Task]) -> list[Task]:
         """Give the tasks none of whose methods rests, and hold the others back."""
-        free: list[_Task] = []
+        free: list[Task] = []
         for task in tasks:
             (self._held if self._rest_of(task.commands) else free).append(task)
         return free
@@ -249,7 +199,7 @@ class _Run:
             self._queue.extend(await self._sort_out(some, await self._look(some)))
             self._end_if_ended()
 
-    def _resting(self, task: _Task) -> str:
+    def _resting(self, task: Task) -> str:
         """Give the name of the method that a change waits for longest."""
         accounts = [_BATCHES, _LOOKS, *(account_of(call.method) for call in task.commands)]
         rest = self._portal.manners.rest
@@ -259,7 +209,7 @@ class _Run:
         if self._ended:
             raise self._ended
 
-    async def _refine(self, tasks: Sequence[_Task], seen: Seen) -> None:
+    async def _refine(self, tasks: Sequence[Task], seen: Seen) -> None:
         """Put exact links into what was seen, where sorts and flags count and a look does not tell them."""
         unsure = []
         for task in tasks:
@@ -276,7 +226,7 @@ class _Run:
                 told = seen.states.get(task.change.owner.id)
                 task.known = told.links if told else None
 
-    async def _sort_out(self, tasks: Sequence[_Task], seen: Seen) -> list[_Task]:
+    async def _sort_out(self, tasks: Sequence[Task], seen: Seen) -> list[Task]:
         """Account for the tasks that need no write, give back those that do."""
         await self._refine(tasks, seen)
         ready = []
@@ -303,7 +253,7 @@ class _Run:
                 ready.append(task)
         return ready
 
-    def _settle(self, task: _Task, stands: Standing, now: OwnerState) -> None:
+    def _settle(self, task: Task, stands: Standing, now: OwnerState) -> None:
         """Account for what an earlier run applied: it is never written again by the same plan."""
         if stands == "done":
             self._progress(1)
@@ -311,7 +261,7 @@ class _Run:
         contacts = shown_contacts(now.links)
         self._note(task, "drift", f"applied before, and changed since: contacts are now {contacts}")
 
-    async def _write(self, group: Sequence[_Task], upcoming: Sequence[_Task]) -> Seen:
+    async def _write(self, group: Sequence[Task], upcoming: Sequence[Task]) -> Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
         self._journal.writing([task.change for task in group])
         parts = [task.commands for task in group]
@@ -321,38 +271,12 @@ class _Run:
         )
         told = [list(islice(outcomes, len(part))) for part in parts]
         for task, said in zip(group, told, strict=True):
-            self._learn(task, said)
+            task.learn(said)
         seen = self._noted(await self._looks.read(list(outcomes)))
         await self._account(group, seen)
         return seen
 
-    def _learn(self, task: _Task, said: Sequence[CommandOutcome]) -> None:
-        """Take from the commands' outcomes what was there before and why something failed."""
-        task.known = task.read_back = None
-        faults = [outcome.fault for outcome in said if outcome.fault]
-        kinds = {fault.kind for fault in faults}
-        task.put_off = FaultKind.RESTING in kinds and kinds <= REPEATABLE
-        if len(faults) == len(said) and kinds <= DONE_NOTHING:
-            task.waits += not task.put_off
-            task.tries += task.waits > WAITS
-            task.reason = str(faults[0].answer)
-            return  # the portal did not take the request: nothing was written
-        task.tries += not task.put_off
-        got = said[0]
-        own_work = task.written and task.unsaved
-        if got.ok and task.before is None and not own_work:
-            task.before = methods.links_of(task.change.owner, got.result)
-            task.remark = "" if task.unsaved else overwritten(task.change, task.before)
-        if task.change.wants_exact and said[-1].ok:
-            task.read_back = methods.links_of(task.change.owner, said[-1].result)
-        task.written = True
-        # The portal's refusal says more than a passing failure beside it.
-        faults.sort(key=lambda fault: fault.kind in REPEATABLE)
-        task.reason = str(faults[0].answer) if faults else ""
-        if faults and faults[0].kind not in REPEATABLE:
-            task.tries = TRIES
-
-    async def _account(self, group: Sequence[_Task], seen: Seen) -> None:
+    async def _account(self, group: Sequence[Task], seen: Seen) -> None:
         """Account for what was written, by what was seen afterwards; queue again what may yet succeed."""
         for task in group:
             if task.read_back is not None and (now := seen.states.get(task.change.owner.id)):
@@ -372,13 +296,13 @@ class _Run:
                 self._note(task, "applied", task.remark)
             elif task.tries < TRIES and stands != "drift":
                 self._queue.append(task)
-            elif stands == "drift" and not task.reason:
+            elif stands == "drift" and task.is_confirmed:
                 self._note(task, "drift", f"written, and changed by somebody right after: {difference}")
             else:
                 unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else difference
                 self._note(task, "failed", task.reason or unconfirmed or "the write left no trace")
 
-    async def _look(self, tasks: Sequence[_Task]) -> Seen:
+    async def _look(self, tasks: Sequence[Task]) -> Seen:
         return self._noted(await self._looks.look(_ids(tasks)))
 
     def _noted(self, seen: Seen) -> Seen:
@@ -386,12 +310,12 @@ class _Run:
         self._ended = self._ended or seen.later
         return seen
 
-    def _note(self, task: _Task, outcome: OutcomeName, reason: str = "") -> None:
+    def _note(self, task: Task, outcome: OutcomeName, reason: str = "") -> None:
         # An answer that was lost took the exact links with it: what the plan was made from stands in.
         before = task.before or (task.change.before if task.written else None)
         self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, before))
         self._progress(1)
 
 
-def _ids(tasks: Sequence[_Task]) -> list[int]:
+def _ids(tasks: Sequence[Task]) -> list[int]:
     return [task.change.owner.id for task in tasks]

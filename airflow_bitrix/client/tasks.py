@@ -1,0 +1,104 @@
+"""A change on its way to its outcome: what has to be sent for it, and what the answers tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome
+from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, FaultKind
+from airflow_bitrix.core import methods
+from airflow_bitrix.core.links import LinkSet
+from airflow_bitrix.core.plan import Change, overwritten, save_command, write_commands
+from airflow_bitrix.core.states import OwnerState
+
+TRIES = 4
+"""How often one change is written before it counts as failed."""
+
+WAITS = 20
+"""How often the portal may put off a change before that counts as a try."""
+
+MOST_LINKS = MOST_VALUES // 3 - 1
+"""Links that one batched ``items.set`` can hold: each takes three values."""
+
+
+@dataclass(slots=True)
+class Task:
+    """One change on its way.
+
+    :param change: What is to become of its owner.
+    :param written: Whether its write was begun, by this run or an earlier one.
+    :param settled: Whether an earlier run applied and confirmed it.
+    :param tries: How often it was written.
+    :param waits: How often the portal did not take the request.
+    :param before: The links that were there right before the write.
+    :param reason: Why it is not done yet, in the portal's words.
+    :param unsaved: Whether its links are right and only the save is missing.
+    :param put_off: Whether the portal put it off for its operating time.
+    :param remark: What is to be said of it though it was done.
+    :param known: The links as ``items.get`` told them last, with the scalar contact seen beside them.
+    :param read_back: The links right after the write.
+    """
+
+    change: Change
+    written: bool = False
+    settled: bool = False
+    tries: int = 0
+    waits: int = 0
+    before: LinkSet | None = None
+    reason: str = ""
+    unsaved: bool = False
+    put_off: bool = False
+    remark: str = ""
+    known: LinkSet | None = None
+    read_back: LinkSet | None = None
+
+    @property
+    def commands(self) -> list[Call]:
+        """The calls that write it, with a look at the exact links before and, where it matters, after."""
+        change = self.change
+        wanted = [] if self.unsaved else write_commands(change)
+        if change.save:
+            wanted = [*wanted, save_command(change)]
+        get = methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)
+        after = [get] if change.wants_exact else []
+        return [Call(*command) for command in (get, *wanted, *after)]
+
+    def refined(self, now: OwnerState) -> OwnerState | None:
+        """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""
+        if self.known is not None and self.known.agrees_with(now.links):
+            return replace(now, links=self.known)
+        self.known = None
+        return None if self.change.wants_exact and self.change.after.agrees_with(now.links) else now
+
+    def learn(self, said: Sequence[CommandOutcome]) -> None:
+        """Take from the commands' outcomes what was there before and why something failed."""
+        self.known = self.read_back = None
+        faults = [outcome.fault for outcome in said if outcome.fault]
+        kinds = {fault.kind for fault in faults}
+        self.put_off = FaultKind.RESTING in kinds and kinds <= REPEATABLE
+        if len(faults) == len(said) and kinds <= DONE_NOTHING:
+            self.waits += not self.put_off
+            self.tries += self.waits > WAITS
+            self.reason = str(faults[0].answer)
+            return  # the portal did not take the request: nothing was written
+        self.tries += not self.put_off
+        got = said[0]
+        own_work = self.written and self.unsaved
+        if got.ok and self.before is None and not own_work:
+            self.before = methods.links_of(self.change.owner, got.result)
+            self.remark = "" if self.unsaved else overwritten(self.change, self.before)
+        if self.change.wants_exact and said[-1].ok:
+            self.read_back = methods.links_of(self.change.owner, said[-1].result)
+        self.written = True
+        # The portal's refusal says more than a passing failure beside it.
+        faults.sort(key=lambda fault: fault.kind in REPEATABLE)
+        self.reason = str(faults[0].answer) if faults else ""
+        if faults and faults[0].kind not in REPEATABLE:
+            self.tries = TRIES
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the links were as wanted right after the write."""
+        after = self.change.after
+        return self.read_back is not None and after.agrees_with(self.read_back.with_scalar(after.shown_id))
