@@ -19,6 +19,7 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
 from airflow_bitrix.files import FORMAT, part_name
+from airflow_bitrix.files.efforts import Effort, read_efforts
 from airflow_bitrix.files.locks import held, one_at_a_time, take
 
 
@@ -88,6 +89,10 @@ class JournalPart:
         before = outcome.before.as_json() if outcome.before else None
         line = {"owner": outcome.owner.id, "outcome": outcome.outcome, "reason": outcome.reason}
         self._write([{**line, "before": before}])
+
+    def note_effort(self, effort: Effort) -> None:
+        """Note what this try cost."""
+        self._write([{"effort": effort.as_json()}])
 
     def _write(self, lines: Iterable[dict[str, Any]]) -> None:
         for line in lines:
@@ -179,6 +184,14 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the file") from None
 
 
+def read_effort(folder: Path, parts: Iterable[int] | None = None) -> Effort:
+    """Add up what all tries cost that a journal tells of.
+
+    :param parts: Numbers of the parts to read; ``None`` for all.
+    """
+    return read_efforts(_paths(folder, parts))
+
+
 def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
     """Read what a journal part says so far; a missing one says nothing."""
     ledger = Ledger()
@@ -208,9 +221,12 @@ def final_outcomes(
 
     :param parts: Numbers of the parts to read; ``None`` for all.
     """
-    paths = _journal_parts(folder) if parts is None else [folder / part_name(number) for number in parts]
-    for path in paths:
+    for path in _paths(folder, parts):
         yield from read_ledger(path, kind).last.values()
+
+
+def _paths(folder: Path, parts: Iterable[int] | None) -> list[Path]:
+    return _journal_parts(folder) if parts is None else [folder / part_name(number) for number in parts]
 
 
 def count_outcomes(outcomes: Iterable[ChangeOutcome]) -> dict[str, int]:

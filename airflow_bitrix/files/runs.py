@@ -10,6 +10,7 @@ from pathlib import Path
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import JournalPart, read_ledger
 from airflow_bitrix.files.plans import Manifest, read_changes
 
@@ -74,3 +75,8 @@ class RunJournal:
         """Note the outcome of one change."""
         self._parts[self._part_of.pop(outcome.owner.id)].note(outcome)
         self.counts[outcome.outcome] += 1
+
+    def note_effort(self, effort: Effort) -> None:
+        """Note what this try cost."""
+        for number in self._numbers[:1]:
+            self._parts[number].note_effort(effort)

@@ -20,7 +20,8 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.links import whole_number
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet import QuietHours
-from airflow_bitrix.files.journals import final_outcomes, journal_folder, write_failed
+from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.journals import final_outcomes, journal_folder, read_effort, write_failed
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_changes, read_manifest
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.failures import final_failures
@@ -36,7 +37,7 @@ from airflow_bitrix.operators.parameters import (
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Effort, Summary, as_json, as_markdown, summarise
+from airflow_bitrix.report.summary import Summary, as_json, as_markdown, summarise
 
 FRUITLESS = 3
 """Deferrals in a row after which an apply that got nowhere waits on its worker."""
@@ -224,15 +225,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         progress = Progress(self.log, "changes", meter, total=task.changes, tell=self.tell_progress)
 
         def report() -> Summary:
-            effort = Effort(
-                meter.requests,
-                meter.refused,
-                meter.repeats,
-                meter.waited,
-                progress.seconds,
-                meter.hidden_links,
-            )
-            summary = _summary(task, journal, effort)
+            summary = _summary(task, journal)
             if task.parts is None:
                 kind, portal = task.manifest.kind, task.manifest.portal
                 write_failed(task.folder / FAILED, final_outcomes(journal, kind), portal)
@@ -283,11 +276,14 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                     )
 
                 changes = islice(run.changes(), task.first)
-                if task.canary and not task.dry_run:
-                    await apply(islice(changes, task.canary))
-                    if run.counts["failed"]:
-                        raise AirflowException(_canary_failed(task, run))
-                await apply(changes)
+                try:
+                    if task.canary and not task.dry_run:
+                        await apply(islice(changes, task.canary))
+                        if run.counts["failed"]:
+                            raise AirflowException(_canary_failed(task, run))
+                    await apply(changes)
+                finally:
+                    run.note_effort(_effort(meter, progress))
         progress.say()
 
     def _tell(self, task: _Task, summary: Summary) -> None:
@@ -299,12 +295,18 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             self.log.info("Report: %s", task.folder / REPORT)
 
 
+def _effort(meter: Meter, progress: Progress) -> Effort:
+    return Effort(
+        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
+    )
+
+
 def _canary_failed(task: _Task, run: RunJournal) -> str:
     failed = f"{run.counts['failed']} of the first {min(task.canary, task.changes)} changes failed"
     return f"canary: {failed}; the others were not written"
 
 
-def _summary(task: _Task, journal: Path, effort: Effort) -> Summary:
+def _summary(task: _Task, journal: Path) -> Summary:
     def changes() -> Iterable[Change]:
         for number in task.numbers:
             yield from read_changes(task.plan, task.manifest, number)
@@ -313,7 +315,7 @@ def _summary(task: _Task, journal: Path, effort: Effort) -> Summary:
         task.manifest,
         changes(),
         final_outcomes(journal, task.manifest.kind, task.parts),
-        effort,
+        read_effort(journal, task.parts),
         dry_run=task.dry_run,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         planned=task.changes,

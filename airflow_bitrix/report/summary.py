@@ -9,30 +9,11 @@ from typing import Any
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_contacts
 from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.plans import Manifest
 
 MOST_ROWS = 500
 """Rows of each table of the page at most; the files hold all of them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """What the apply cost.
-
-    :param requests: Requests sent.
-    :param refused: Requests that the portal refused because its bucket was full.
-    :param repeats: Requests sent again after a fault.
-    :param waited: Seconds waited for the portal, summed over all requests in flight.
-    :param seconds: Seconds from start to end.
-    :param hidden_links: Looks at owners whose links the portal left out of its lists.
-    """
-
-    requests: int
-    refused: int
-    repeats: int
-    waited: float
-    seconds: float
-    hidden_links: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ import pytest
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName, shown_contacts
+from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import (
     MOST_ROWS,
-    Effort,
     Summary,
     as_json,
     as_markdown,
