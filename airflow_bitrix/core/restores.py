@@ -89,8 +89,10 @@ def _shortcomings(wanted: LinkSet, after: LinkSet) -> list[str]:
         notes.append("the portal cannot be told its sorts, so they are numbered anew")
     flagged = [link.contact_id for link in wanted.links if link.is_primary]
     if after.primary_id is not None and flagged != [after.primary_id]:
-        had = "no primary contact" if not flagged else f"primary contacts {', '.join(map(str, flagged))}"
-        notes.append(f"it had {had}, and the portal always makes one primary: {after.primary_id}")
+        had = ", ".join(map(str, flagged)) or "none"
+        notes.append(
+            f"primary was {had}, and the portal always flags the one that it shows: {after.primary_id}"
+        )
     if wanted.shown_id != after.shown_id:
         notes.append(f"its CONTACT_ID was {wanted.shown_id or 'none'} and becomes {after.shown_id or 'none'}")
     if any(were[link.contact_id].role_id for link in after.links):
