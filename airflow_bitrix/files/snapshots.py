@@ -181,15 +181,15 @@ def read_snapshot(folder: Path) -> Snapshot:
         raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
 
 
-def why_not_comparable(old: Snapshot, new: Snapshot) -> str:
-    """Say why two snapshots cannot be compared; empty where they can.
+def why_not_comparable(old: Snapshot, *, kind: OwnerKind, portal: str, wanted: Mapping[str, Any]) -> str:
+    """Say why a snapshot cannot be compared with a later one; empty where it can.
 
     Snapshots of different detail can: then what both know is compared.
     """
     for what, was, now in (
-        ("portal", old.portal, new.portal),
-        ("kind", old.kind, new.kind),
-        ("filter", dict(old.filter), dict(new.filter)),
+        ("portal", old.portal, portal),
+        ("kind", old.kind, kind),
+        ("filter", dict(old.filter), json.loads(json.dumps(dict(wanted)))),
     ):
         if was != now:
             return f"the {what} was {was or 'none'}, and is {now or 'none'} now"
