@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.restores import Image, with_known_scalar
+from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
 
@@ -99,10 +100,14 @@ class JournalSource:
         return self.manifest.portal
 
     def check(self) -> None:
-        """Compare the plan with its digests, and read every line of the journal."""
+        """Compare the plan with its digests, and read every line of the journal.
+
+        :raises RetryLater: An apply writes the journal now: what it will have changed is not known yet.
+        """
         check_parts(self.plan, self.manifest)
         for path in _parts(self.journal):
-            _before_images(path, self.kind)
+            with held(path, f"an apply writes {path} now"):
+                _before_images(path, self.kind)
 
     def images(self) -> Iterator[Image]:
         """Give the image of every owner that was written, part by part."""

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.plan import Change, save_command, write_commands
+from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter, read_changes, read_manifest
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
@@ -441,6 +442,18 @@ def test_a_journal_that_cannot_be_trusted_is_refused(
     sandbox.reset_stats()
     with pytest.raises(PlanRefused, match=said):
         restore(tmp_path, journal=str(tmp_path / "run"))
+    assert sandbox.stats()["admitted"] == 0
+
+
+def test_a_journal_that_is_still_being_written_is_read_later(sandbox: Any, tmp_path: Path) -> None:
+    applied = clean_up(tmp_path)
+    sandbox.reset_stats()
+    plan_hash = read_manifest(tmp_path / "plan").hash
+    with (
+        JournalPart(tmp_path / "journal" / "part-00000.jsonl", plan_hash=plan_hash, dry_run=False),
+        pytest.raises(RetryLater, match=r"an apply writes .* now"),
+    ):
+        restore(tmp_path, journal=applied)
     assert sandbox.stats()["admitted"] == 0
 
 
