@@ -75,19 +75,13 @@ class JournalSource:
 
         :param folder: The folder of a run, with ``plan`` and ``journal`` in it, or the journal itself.
         :param plan: Folder of the plan, where it does not lie beside the journal.
-        :raises PlanRefused: One of them is missing, or they do not belong together.
+        :raises PlanRefused: One of them is missing.
         """
         journal = folder / "journal" if (folder / "journal").is_dir() else folder
-        parts = _parts(journal)
-        if not parts:
+        if not _parts(journal):
             raise PlanRefused(f"there is no journal in {folder}")
         plan = plan or journal.parent / "plan"
-        manifest = read_manifest(plan)
-        for path in parts:
-            for line in _lines(path):
-                if "journal" in line and line.get("plan") != manifest.hash:
-                    raise PlanRefused(f"the journal in {journal} is not that of the plan in {plan}")
-        return cls(plan, manifest, journal)
+        return cls(plan, read_manifest(plan), journal)
 
     @property
     def kind(self) -> OwnerKind:
@@ -102,18 +96,19 @@ class JournalSource:
     def check(self) -> None:
         """Compare the plan with its digests, and read every line of the journal.
 
+        :raises PlanRefused: One of them is damaged, or they do not belong together.
         :raises RetryLater: An apply writes the journal now: what it will have changed is not known yet.
         """
         check_parts(self.plan, self.manifest)
         for path in _parts(self.journal):
             with held(path, f"an apply writes {path} now"):
-                _before_images(path, self.kind)
+                self._read(path)
 
     def images(self) -> Iterator[Image]:
         """Give the image of every owner that was written, part by part."""
         source = f"the journal of the plan of {self.manifest.created}"
         for number, part in enumerate(self.manifest.parts):
-            found, begun = _before_images(self.journal / part["name"], self.kind)
+            found, begun = self._read(self.journal / part["name"])
             for change in read_changes(self.plan, self.manifest, number):
                 owner_id = change.owner.id
                 if owner_id in found:
@@ -123,6 +118,35 @@ class JournalSource:
                     # The apply died with this write under way: what the plan was made from stands in.
                     yield Image(change.before, left=change.after, source=f"{source}, which broke off")
 
+    def _read(self, path: Path) -> tuple[Mapping[int, LinkSet], set[int]]:
+        """Give what was there before the write of each owner that a journal part tells of.
+
+        A run that goes on where another ended may know less than that one did: an exact image is never given
+        up for one without sorts.
+
+        :return: The images by owner id, and the ids of owners whose write was begun and never told about.
+        :raises PlanRefused: The part is damaged, or of another plan.
+        """
+        images: dict[int, LinkSet] = {}
+        begun: set[int] = set()
+        for number, line in enumerate(_lines(path), start=1):
+            if "journal" in line and line.get("plan") != self.manifest.hash:
+                raise PlanRefused(f"the journal in {self.journal} is not that of the plan in {self.plan}")
+            try:
+                begun.update(line.get("writing", ()))
+                if "owner" not in line:
+                    continue
+                owner = Owner(self.kind, int(line["owner"]))
+                begun.discard(owner.id)
+                if line["before"] is None:
+                    continue
+                links = LinkSet.from_json(owner, line["before"], line.get("scalar"))
+            except (ValueError, TypeError, KeyError):
+                raise PlanRefused(f"line {number} of {path} is damaged") from None
+            if links.is_exact or not (owner.id in images and images[owner.id].is_exact):
+                images[owner.id] = links
+        return images, begun
+
 
 Source = SnapshotSource | JournalSource
 """Where images of earlier links come from."""
@@ -130,34 +154,6 @@ Source = SnapshotSource | JournalSource
 
 def _parts(journal: Path) -> list[Path]:
     return sorted(journal.glob("part-*.jsonl")) if journal.is_dir() else []
-
-
-def _before_images(path: Path, kind: OwnerKind) -> tuple[Mapping[int, LinkSet], set[int]]:
-    """Give what was there before the write of each owner that a journal part tells of.
-
-    A run that goes on where another ended may know less than that one did: an exact image is never given up
-    for one without sorts.
-
-    :return: The images by owner id, and the ids of owners whose write was begun and never told about.
-    :raises PlanRefused: The part is damaged.
-    """
-    images: dict[int, LinkSet] = {}
-    begun: set[int] = set()
-    for number, line in enumerate(_lines(path), start=1):
-        try:
-            begun.update(line.get("writing", ()))
-            if "owner" not in line:
-                continue
-            owner = Owner(kind, int(line["owner"]))
-            begun.discard(owner.id)
-            if line["before"] is None:
-                continue
-            links = LinkSet.from_json(owner, line["before"], line.get("scalar"))
-        except (ValueError, TypeError, KeyError):
-            raise PlanRefused(f"line {number} of {path} is damaged") from None
-        if links.is_exact or not (owner.id in images and images[owner.id].is_exact):
-            images[owner.id] = links
-    return images, begun
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
