@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from airflow_bitrix.core.links import LinkSet, OwnerKind
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind
 from airflow_bitrix.files import FORMAT
 
 LINKS = "links.jsonl"
@@ -21,7 +24,7 @@ class SnapshotWriter:
     where they are not known. ``"scalar"`` stands beside them where the owner's ``CONTACT_ID`` is at odds with
     the flags. Without a manifest a snapshot is not whole.
 
-    :param folder: Where it goes. A snapshot that lies there already is replaced.
+    :param folder: Where it goes. A snapshot that lies there already is replaced; see :func:`free_folder`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,11 +55,19 @@ class SnapshotWriter:
         self.links += len(links.links)
 
     def finish(
-        self, *, kind: OwnerKind, portal: str, created: str, detail: str, hidden_links: int = 0
+        self,
+        *,
+        kind: OwnerKind,
+        portal: str,
+        created: str,
+        detail: str,
+        hidden_links: int = 0,
+        wanted: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Write the manifest, which makes the files a snapshot, and give it.
 
         :param hidden_links: Owners whose links the portal left out of its lists; they were read one by one.
+        :param wanted: The filter that the owners match, a ``crm.item.list`` filter.
         """
         self._file.close()
         about = {
@@ -65,6 +76,7 @@ class SnapshotWriter:
             "portal": portal,
             "created": created,
             "detail": detail,
+            "filter": dict(wanted or {}),
             "owners": self.owners,
             "links": self.links,
             "hidden_links": hidden_links,
@@ -72,3 +84,122 @@ class SnapshotWriter:
         }
         (self._folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         return about
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A whole snapshot on disk.
+
+    :param folder: Where it lies.
+    :param kind: Whether it is about leads or deals.
+    :param portal: Address of the portal.
+    :param created: When it was made, ISO 8601 in UTC.
+    :param detail: ``ids``, or ``full`` with sorts and roles.
+    :param owners: How many owners it holds.
+    :param sha256: Digest of its lines.
+    :param filter: The ``crm.item.list`` filter that its owners matched.
+    """
+
+    folder: Path
+    kind: OwnerKind
+    portal: str
+    created: str
+    detail: str
+    owners: int
+    sha256: str
+    filter: Mapping[str, Any] = field(default_factory=dict)
+
+    def link_sets(self) -> Iterator[LinkSet]:
+        """Give the link sets, one after the other; memory does not grow with their number.
+
+        :raises PlanRefused: The lines are not those that the manifest was made of.
+        """
+        digest = hashlib.sha256()
+        for number, line in enumerate(self._lines(), start=1):
+            digest.update(line)
+            try:
+                row = json.loads(line)
+                links = LinkSet.from_json(Owner(self.kind, row["owner"]), row["links"], row.get("scalar"))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise self._damaged(f"line {number} is no link set") from None
+            yield links
+        self._compare(digest.hexdigest())
+
+    def check(self) -> None:
+        """Read the whole snapshot and compare its digest, without keeping anything.
+
+        :raises PlanRefused: It was edited, cut short or damaged.
+        """
+        digest = hashlib.sha256()
+        for line in self._lines():
+            digest.update(line)
+        self._compare(digest.hexdigest())
+
+    def _lines(self) -> Iterator[bytes]:
+        try:
+            with (self.folder / LINKS).open("rb") as lines:
+                yield from lines
+        except FileNotFoundError:
+            raise self._damaged(f"{LINKS} is missing") from None
+
+    def _compare(self, digest: str) -> None:
+        if digest != self.sha256:
+            raise self._damaged(f"{LINKS} does not match its hash: it was edited or cut short")
+
+    def _damaged(self, how: str) -> PlanRefused:
+        return PlanRefused(f"the snapshot in {self.folder} is damaged: {how}")
+
+
+def read_snapshot(folder: Path) -> Snapshot:
+    """Read what a snapshot says of itself; its lines are read later.
+
+    :raises PlanRefused: There is no snapshot, it was not finished, or its manifest cannot be read.
+    """
+    try:
+        body = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        given = body.get("format")
+    except FileNotFoundError:
+        unfinished = f"{LINKS} without {ABOUT}: the export did not end"
+        how = unfinished if (folder / LINKS).exists() else f"no {ABOUT}"
+        raise PlanRefused(f"there is no snapshot in {folder} ({how})") from None
+    except (AttributeError, ValueError, RecursionError):
+        raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
+    if given != FORMAT:
+        raise PlanRefused(f"the snapshot in {folder} has format {given!r}, this version reads {FORMAT}")
+    try:
+        return Snapshot(
+            folder,
+            kind=owner_kind(body["kind"]),
+            portal=str(body["portal"]),
+            created=str(body["created"]),
+            detail=str(body["detail"]),
+            owners=int(body["owners"]),
+            sha256=str(body["sha256"]),
+            filter=dict(body.get("filter") or {}),
+        )
+    except (KeyError, TypeError, ValueError, InvalidInput):
+        raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
+
+
+def why_not_comparable(old: Snapshot, *, kind: OwnerKind, portal: str, wanted: Mapping[str, Any]) -> str:
+    """Say why a snapshot cannot be compared with a later one; empty where it can.
+
+    Snapshots of different detail can: then what both know is compared.
+    """
+    for what, was, now in (
+        ("portal", old.portal, portal),
+        ("kind", old.kind, kind),
+        ("filter", dict(old.filter), json.loads(json.dumps(dict(wanted)))),
+    ):
+        if was != now:
+            return f"the {what} was {was or 'none'}, and is {now or 'none'} now"
+    return ""
+
+
+def free_folder(base: Path, name: str = "snapshot") -> Path:
+    """Give a folder for a new snapshot: one that holds no whole snapshot, which are never written over."""
+    number, folder = 1, base / name
+    while (folder / ABOUT).exists():
+        number += 1
+        folder = base / f"{name}-{number}"
+    return folder

@@ -29,9 +29,21 @@ def artifacts_root() -> Path:
 
 def task_folder(context: Context) -> Path:
     """Give the folder of a task's files: ``<root>/<dag id>/<run id>/<task id>``, with the index if mapped."""
+    return _dag_folder(context) / _plain(context["run_id"]) / _plain(_task_name(context))
+
+
+def lasting_file(context: Context, *names: str) -> Path:
+    """Give the file that a task keeps from run to run: ``<root>/<dag id>/<task id>.<names>.json``."""
+    return _dag_folder(context) / ".".join((*map(_plain, (_task_name(context), *names)), "json"))
+
+
+def _dag_folder(context: Context) -> Path:
+    return artifacts_root() / _plain(context["dag"].dag_id)
+
+
+def _task_name(context: Context) -> str:
     ti = context["ti"]
-    task = ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
-    return artifacts_root() / _plain(context["dag"].dag_id) / _plain(context["run_id"]) / _plain(task)
+    return ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
 
 
 def _plain(name: str) -> str:

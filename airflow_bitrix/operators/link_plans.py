@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_cleanup import Bitrix24PlanLinkCleanupOperator
+from airflow_bitrix.operators.link_restore import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.operators.link_snapshots import Bitrix24ExportContactLinksOperator
 
 __all__ = [
     "Bitrix24ApplyLinkPlanOperator",
     "Bitrix24ExportContactLinksOperator",
     "Bitrix24PlanLinkCleanupOperator",
+    "Bitrix24PlanLinkRestoreOperator",
 ]

@@ -13,22 +13,46 @@ from airflow.providers.common.compat.sdk import Context
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.scan import Detail, check_filter, scan
-from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.differences import differences
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
-from airflow_bitrix.files.snapshots import SnapshotWriter
+from airflow_bitrix.files.changed import ChangedFile
+from airflow_bitrix.files.snapshot_history import SnapshotHistory, delete_snapshot, same_snapshot
+from airflow_bitrix.files.snapshots import (
+    Snapshot,
+    SnapshotWriter,
+    free_folder,
+    read_snapshot,
+    why_not_comparable,
+)
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
+from airflow_bitrix.operators.artifacts import as_folder, lasting_file, progress_teller, task_folder
+from airflow_bitrix.operators.parameters import is_nothing, optional_count
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
+from airflow_bitrix.report.changes import Changes, as_page, figures, gather, nothing_to_compare
 
 __all__ = ["Bitrix24ExportContactLinksOperator"]
 
 
+CHANGED, CHANGES = "changed.csv", "changes.html"
+
+PREVIOUS = "previous"
+
+
 class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
-    """Scan leads or deals and write a snapshot of their contact links.
+    """Scan leads or deals, write a snapshot of their contact links, and tell what changed since another one.
+
+    The portal tells nobody when links change, so two snapshots are the only way to see it.
 
     Returns ``{"snapshot": folder, "owners": n, "links": n, "sha256": …, "requests": n, "hidden_links": n}``.
     The folder holds ``links.jsonl``, a line an owner, and ``manifest.json``. ``hidden_links`` counts owners
-    whose links were read by ``items.get``, because the portal leaves them out of its lists.
+    whose links were read by ``items.get``, because the portal leaves them out of its lists. A whole snapshot
+    is never written over: where one lies already, the next one gets a folder with a number.
+
+    With ``compare_with`` it returns ``{"compared_with": folder or None, "remark": text,
+    "changed_owners": n, "changes": {what: n}, "changed_csv": path, "report": path, "deleted": n}`` too; see
+    :class:`~airflow_bitrix.core.differences.Difference` for the kinds of change. ``changed.csv`` holds each
+    difference with both sides, ``changes.html`` the figures and the first of them.
 
     :param kind: ``lead`` or ``deal``. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. An unknown field is refused.
@@ -36,10 +60,23 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
     :param detail: ``ids`` for contacts, order and primary, 2,500 owners a request; ``full`` for sort and role
         too, which takes one command more for each owner with contacts. (templated)
     :param ordered: Whether lines are in order of id. Two snapshots can then be compared line by line.
+    :param compare_with: ``"previous"`` for the last whole snapshot of this task, for the same kind and
+        portal; or the folder of a snapshot; ``None`` to compare with nothing. (templated)
+    :param keep: How many snapshots of this task to keep, 1 or more; older ones are deleted once a new one is
+        whole and compared. What they reported stays. ``None`` keeps all; with ``"previous"`` only.
+        (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
+    :raises PlanRefused: The snapshot to compare with is damaged, or of another portal, kind or filter.
     """
 
-    template_fields: Sequence[str] = (*LinkPlanOperator.template_fields, "kind", "filter", "detail")
+    template_fields: Sequence[str] = (
+        *LinkPlanOperator.template_fields,
+        "kind",
+        "filter",
+        "detail",
+        "compare_with",
+        "keep",
+    )
     ui_color = "#e8e3f7"
 
     def __init__(
@@ -49,6 +86,8 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
         detail: str = "ids",
         ordered: bool = True,
+        compare_with: str | None = None,
+        keep: int | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -56,9 +95,11 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         self.filter = filter
         self.detail = detail
         self.ordered = ordered
+        self.compare_with = compare_with
+        self.keep = keep
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
-        """Scan and write the snapshot."""
+        """Scan, write the snapshot, and compare it."""
         if deferrals:
             self._wait_here()  # a scan begins anew after a deferral
         self.tell_progress = progress_teller(context)
@@ -66,27 +107,119 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             kind = owner_kind(self.kind)
             if self.detail not in ("ids", "full"):
                 raise InvalidInput("detail", self.detail, "'ids' or 'full'")
+            keep, earlier, history = self._keep(), self._earlier(kind), self._history(context, kind)
             base = as_folder(self.artifacts_path) if self.artifacts_path else task_folder(context)
-            folder = base / "snapshot"
+            folder = free_folder(base)
             meter = Meter()
             about = asyncio.run(self._export(kind, folder, meter))
-        self.log.info("Snapshot: %s", folder)
-        told = {key: about[key] for key in ("owners", "links", "sha256")}
-        self.log.info("%s owners with %s links", f"{about['owners']:,}", f"{about['links']:,}")
-        hidden = {"hidden_links": meter.hidden_links}
-        return {"snapshot": str(folder), **told, "requests": meter.requests, **hidden}
+            self.log.info("Snapshot: %s", folder)
+            self.log.info("%s owners with %s links", f"{about['owners']:,}", f"{about['links']:,}")
+            told = {key: about[key] for key in ("owners", "links", "sha256")}
+            result = {"snapshot": str(folder), **told, "requests": meter.requests}
+            result["hidden_links"] = meter.hidden_links
+            if is_nothing(self.compare_with):
+                return result
+            new = read_snapshot(folder)
+            changes = self._compare(earlier, new, history, base / CHANGED)
+            page = as_page(changes, requests=meter.requests)
+            (base / CHANGES).write_text(page, encoding="utf-8")
+            deleted = 0
+            if history is not None:
+                history.add(new)
+                gone = history.forget_all_but(keep) if keep else []
+                deleted = sum(delete_snapshot(as_folder(one)) for one in gone)
+        self._tell(changes, base, deleted)
+        paths = {"changed_csv": str(base / CHANGED), "report": str(base / CHANGES)}
+        return {**result, **figures(changes), **paths, "deleted": deleted}
+
+    def _keep(self) -> int | None:
+        keep = optional_count("keep", self.keep)
+        if keep == 0:
+            raise InvalidInput("keep", keep, "1 or more, or None to keep all")
+        if keep is not None and self.compare_with != PREVIOUS:
+            raise InvalidInput("keep", keep, f"nothing, unless compare_with is {PREVIOUS!r}")
+        return keep
+
+    def _earlier(self, kind: OwnerKind) -> Snapshot | None:
+        """Read the snapshot that was named, before the portal is asked for anything."""
+        if is_nothing(self.compare_with):
+            return None
+        if not isinstance(self.compare_with, str):
+            raise InvalidInput(
+                "compare_with", self.compare_with, f"{PREVIOUS!r}, or the folder of a snapshot"
+            )
+        if not self.ordered:
+            raise InvalidInput("ordered", self.ordered, "True, where compare_with is given")
+        if self.compare_with == PREVIOUS:
+            return None
+        earlier = read_snapshot(as_folder(self.compare_with))
+        earlier.check()
+        portal = self.settings.webhook.portal
+        if difference := why_not_comparable(earlier, kind=kind, portal=portal, wanted=self._wanted()):
+            raise PlanRefused(f"the snapshot in {earlier.folder} cannot be compared: {difference}")
+        return earlier
+
+    def _history(self, context: Context, kind: OwnerKind) -> SnapshotHistory | None:
+        if self.compare_with != PREVIOUS:
+            return None
+        return SnapshotHistory(lasting_file(context, kind, self.settings.webhook.portal))
+
+    def _compare(
+        self, earlier: Snapshot | None, new: Snapshot, history: SnapshotHistory | None, path: Path
+    ) -> Changes:
+        remark = ""
+        if history is not None:
+            earlier, remark = self._last_of(history, new)
+        with ChangedFile(path, new.portal) as file:
+            if earlier is None:
+                return nothing_to_compare(new, remark)
+            found = differences(earlier.link_sets(), new.link_sets())
+            return gather(earlier, new, found, file.add, remark=remark)
+
+    def _last_of(self, history: SnapshotHistory, new: Snapshot) -> tuple[Snapshot | None, str]:
+        """Give the last snapshot that is whole and comparable, and what is to be said about later ones."""
+        reasons: list[str] = []
+        found: Snapshot | None = None
+        for folder, sha256 in history.newest_first():
+            try:
+                found = same_snapshot(as_folder(folder), sha256)
+            except PlanRefused as error:
+                reason = str(error)
+            else:
+                why_not = why_not_comparable(found, kind=new.kind, portal=new.portal, wanted=new.filter)
+                if not why_not:
+                    break
+                reason, found = f"the snapshot in {folder} cannot be compared: {why_not}", None
+            reasons.append(reason)
+        if not reasons and found is None:
+            return None, "This is the first snapshot of this task."
+        for reason in reasons:
+            self.log.warning("Passed over: %s", reason)
+        return found, "".join(f"Passed over: {reason}. " for reason in reasons[:3]).strip()
+
+    def _tell(self, changes: Changes, base: Path, deleted: int) -> None:
+        if changes.old is None:
+            self.log.info("Nothing to compare with: %s", changes.remark)
+        else:
+            self.log.info("Compared with the snapshot of %s: %s", changes.old.created, changes.old.folder)
+            self.log.info("%s owners with a difference", f"{changes.owners:,}")
+            for what, number in changes.counts.items():
+                self.log.info("%s %s", f"{number:,}", what)
+        if deleted:
+            self.log.info("%s older snapshots deleted", deleted)
+        self.log.info("Report: %s", base / CHANGES)
+
+    def _wanted(self) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", self.filter if self.filter is not None else {})
 
     async def _export(self, kind: OwnerKind, folder: Path, meter: Meter) -> dict[str, Any]:
         async with self.hook.portal(meter) as portal:
-            wanted = self.filter if self.filter is not None else {}
-            await check_filter(portal, kind, cast("Mapping[str, Any]", wanted))
+            wanted = self._wanted()
+            await check_filter(portal, kind, wanted)
             progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             detail = cast("Detail", self.detail)
             with SnapshotWriter(folder) as snapshot:
-                found = scan(
-                    portal, kind, cast("Mapping[str, Any]", wanted), detail=detail, ordered=self.ordered
-                )
-                async for state in found:
+                async for state in scan(portal, kind, wanted, detail=detail, ordered=self.ordered):
                     snapshot.add(state.links)
                     progress.add(1)
                 about = snapshot.finish(
@@ -95,6 +228,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     detail=detail,
                     hidden_links=meter.hidden_links,
+                    wanted=wanted,
                 )
         progress.say()
         return about

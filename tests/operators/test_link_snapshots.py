@@ -81,6 +81,6 @@ def test_a_portal_that_leaves_links_out_of_its_lists_is_named_in_summary_and_log
     sandbox.set_switches(hide_contact_ids=True)
     made = export(tmp_path)
     assert made["hidden_links"] == made["owners"] == 700
-    about = json.loads((tmp_path / "snapshot" / "manifest.json").read_text())
+    about = json.loads((Path(made["snapshot"]) / "manifest.json").read_text())
     assert about["hidden_links"] == 700
     assert caplog.text.count("The portal leaves contactIds out of crm.item.list") == 1

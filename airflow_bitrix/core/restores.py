@@ -1,0 +1,110 @@
+"""Taking changes back: what an owner's links were, and whether they can be that again. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from airflow_bitrix.core.links import LinkSet
+from airflow_bitrix.core.plan import Change, attainable, shown_contacts
+from airflow_bitrix.core.rules import LeftOut
+from airflow_bitrix.core.states import OwnerState
+
+RULE = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an owner's links were at an earlier time.
+
+    :param links: The links, to be made again.
+    :param left: The links as an apply left them; ``None`` where nobody knows, as with a snapshot.
+    :param source: Where the image is from, as a person reads it.
+    """
+
+    links: LinkSet
+    left: LinkSet | None = None
+    source: str = "the snapshot"
+
+
+def needs_exact(image: Image, now: OwnerState) -> bool:
+    """Whether sorts of the links as they are now are needed to judge: not where nothing is to be done."""
+    return bool(now.links.links) and (image.links.is_exact or not image.links.agrees_with(now.links))
+
+
+def linked_anew(image: Image, now: OwnerState) -> set[int]:
+    """Give the contacts that a restore would link; the portal does not check whether they exist."""
+    return set(image.links.contact_ids) - set(now.links.contact_ids)
+
+
+def judge_restore(
+    image: Image, now: OwnerState, *, missing: Collection[int], overwrite: bool, save: bool
+) -> Change | LeftOut:
+    """Say what brings an owner's links back to an image, or why nothing does.
+
+    A contact that no longer exists is not linked again: the others keep their order, and where the primary
+    one is missing the first of them takes its place.
+
+    :param now: The owner with exact links, unless :func:`needs_exact` says otherwise.
+    :param missing: Contacts that do not exist, or that the webhook's user may not read.
+    :param overwrite: Whether to take away what somebody changed since the apply.
+    :param save: Whether the owner is saved after the write.
+    """
+    seen = shown_contacts(now.links)
+    if image.links.agrees_with(now.links):
+        return LeftOut("as it was already", f"contacts are {seen}, as in {image.source}")
+    if image.left is not None and not image.left.agrees_with(now.links) and not overwrite:
+        left = shown_contacts(image.left)
+        return LeftOut("changed since", f"contacts are now {seen}, the apply was to leave {left}")
+    lost = sorted(linked_anew(image, now) & set(missing))
+    wanted = _without(image.links, lost)
+    dropped = f"contact {', '.join(map(str, lost))} no longer exists" if lost else ""
+    if lost and not wanted.links:
+        return LeftOut("contacts no longer exist", f"{dropped}, and there was no other")
+    after = attainable(now.links, wanted)
+    if after.agrees_with(now.links):
+        why = dropped or "the portal cannot hold what was there"
+        return LeftOut("cannot be brought nearer", f"{why}: was {shown_contacts(image.links)}, is {seen}")
+    notes = [f"restore: contacts {shown_contacts(after)} as in {image.source}"]
+    if dropped:
+        notes.append(f"{dropped} and is left out")
+    notes += _shortcomings(wanted, after)
+    return Change(now.links, after, ("; ".join(notes),), (RULE,), save=save, may_empty=not image.links.links)
+
+
+def _without(links: LinkSet, lost: Collection[int]) -> LinkSet:
+    if not lost:
+        return links
+    kept = LinkSet(links.owner, tuple(link for link in links.links if link.contact_id not in lost))
+    return kept.with_scalar(links.shown_id if links.shown_id in kept.contact_ids else kept.primary_id)
+
+
+def _shortcomings(wanted: LinkSet, after: LinkSet) -> list[str]:
+    """Say in what the links that the portal can hold differ from those that were there."""
+    notes = []
+    were = {link.contact_id: link for link in wanted.links}
+    if wanted.links and any(link.sort is None for link in wanted.links):
+        notes.append("its sorts were not known and are numbered anew")
+    elif any(link.sort != were[link.contact_id].sort for link in after.links):
+        notes.append("the portal cannot be told its sorts, so they are numbered anew")
+    flagged = [link.contact_id for link in wanted.links if link.is_primary]
+    if after.primary_id is not None and flagged != [after.primary_id]:
+        had = ", ".join(map(str, flagged)) or "none"
+        notes.append(
+            f"primary was {had}, and the portal always flags the one that it shows: {after.primary_id}"
+        )
+    if wanted.shown_id != after.shown_id:
+        notes.append(f"its CONTACT_ID was {wanted.shown_id or 'none'} and becomes {after.shown_id or 'none'}")
+    if any(were[link.contact_id].role_id for link in after.links):
+        notes.append("roles of contacts cannot be set and may be lost")
+    return notes
+
+
+def with_known_scalar(image: LinkSet, planned_from: LinkSet) -> LinkSet:
+    """Give an image with the owner's scalar contact as the plan saw it, where the links are still those.
+
+    ``items.get`` does not tell the scalar contact, so what was read right before a write lacks it.
+    """
+    if image.scalar_id is None and set(image.contact_ids) == set(planned_from.contact_ids):
+        return image.with_scalar(planned_from.shown_id)
+    return image

@@ -1,0 +1,57 @@
+"""``changed.csv``: what differs between two snapshots, a difference a row, for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Self
+
+from airflow_bitrix.core.differences import Difference
+from airflow_bitrix.core.links import LinkSet, owner_address
+
+
+class ChangedFile:
+    """Writes ``changed.csv``, a difference at a time.
+
+    :param path: The file. One that lies there already is replaced.
+    :param portal: Address of the portal, for the addresses of the owners' pages.
+    """
+
+    def __init__(self, path: Path, portal: str) -> None:
+        self._portal = portal
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._rows = csv.writer(self._file)
+        self._rows.writerow(["owner", "owner_id", "what", "contacts", "before", "after", "address"])
+
+    def __enter__(self) -> Self:
+        """Give the file itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def add(self, one: Difference) -> None:
+        """Write one difference."""
+        sides = shown_links(one.before), shown_links(one.after)
+        address = owner_address(self._portal, one.owner)
+        contacts = " ".join(map(str, one.contact_ids))
+        self._rows.writerow([one.owner.kind, one.owner.id, one.what, contacts, *sides, address])
+
+
+def shown_links(links: LinkSet | None) -> str:
+    """Give contacts in order, a star behind each primary, sort and role in brackets where they are known."""
+    if links is None:
+        return ""
+    shown = [
+        f"{link.contact_id}{'*' * link.is_primary}"
+        + (
+            f" ({link.sort}{f', role {link.role_id}' if link.role_id else ''})"
+            if link.sort is not None
+            else ""
+        )
+        for link in links.links
+    ]
+    text = ", ".join(shown) or "none"
+    return text if links.scalar_id is None else f"{text}; CONTACT_ID {links.scalar_id or 'none'}"

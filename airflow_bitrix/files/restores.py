@@ -1,0 +1,172 @@
+"""What journals and snapshots hold of earlier links, read to be made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.restores import Image, with_known_scalar
+from airflow_bitrix.files.locks import held
+from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
+from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSource:
+    """The images of a snapshot: every owner in it."""
+
+    snapshot: Snapshot
+    name: ClassVar[str] = "snapshot"
+
+    @classmethod
+    def of(cls, folder: Path) -> SnapshotSource:
+        """Read what the snapshot in a folder says of itself.
+
+        :raises PlanRefused: There is no whole snapshot.
+        """
+        return cls(read_snapshot(folder))
+
+    @property
+    def kind(self) -> OwnerKind:
+        """Whether its owners are leads or deals."""
+        return self.snapshot.kind
+
+    @property
+    def portal(self) -> str:
+        """Address of the portal that it is about."""
+        return self.snapshot.portal
+
+    def check(self) -> None:
+        """Compare its lines with their digest."""
+        self.snapshot.check()
+
+    def images(self) -> Iterator[Image]:
+        """Give the image of every owner."""
+        source = f"the snapshot of {self.snapshot.created}"
+        return (Image(links, source=source) for links in self.snapshot.link_sets())
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSource:
+    """The images of a journal: every owner that its apply wrote, or may have written.
+
+    An owner counts by its image, whatever its last outcome is called: a change that failed may have been
+    written all the same, and one that was applied may stand as drift after a second run. So does an owner
+    whose write was begun by an apply that died; what the plan was made from is its image then.
+
+    :param plan: Folder of the plan that was applied.
+    :param manifest: What the plan says of itself.
+    :param journal: Folder of the journal.
+    """
+
+    plan: Path
+    manifest: Manifest
+    journal: Path
+    name: ClassVar[str] = "journal"
+
+    @classmethod
+    def of(cls, folder: Path, plan: Path | None = None) -> JournalSource:
+        """Find journal and plan.
+
+        :param folder: The folder of a run, with ``plan`` and ``journal`` in it, or the journal itself.
+        :param plan: Folder of the plan, where it does not lie beside the journal.
+        :raises PlanRefused: One of them is missing.
+        """
+        journal = folder / "journal" if (folder / "journal").is_dir() else folder
+        if not _parts(journal):
+            raise PlanRefused(f"there is no journal in {folder}")
+        plan = plan or journal.parent / "plan"
+        return cls(plan, read_manifest(plan), journal)
+
+    @property
+    def kind(self) -> OwnerKind:
+        """Whether its owners are leads or deals."""
+        return self.manifest.kind
+
+    @property
+    def portal(self) -> str:
+        """Address of the portal that it is about."""
+        return self.manifest.portal
+
+    def check(self) -> None:
+        """Compare the plan with its digests, and read every line of the journal.
+
+        :raises PlanRefused: One of them is damaged, or they do not belong together.
+        :raises RetryLater: An apply writes the journal now: what it will have changed is not known yet.
+        """
+        check_parts(self.plan, self.manifest)
+        for path in _parts(self.journal):
+            with held(path, f"an apply writes {path} now"):
+                self._read(path)
+
+    def images(self) -> Iterator[Image]:
+        """Give the image of every owner that was written, part by part."""
+        source = f"the journal of the plan of {self.manifest.created}"
+        for number, part in enumerate(self.manifest.parts):
+            found, begun = self._read(self.journal / part["name"])
+            for change in read_changes(self.plan, self.manifest, number):
+                owner_id = change.owner.id
+                if owner_id in found:
+                    links = with_known_scalar(found[owner_id], change.before)
+                    yield Image(links, left=change.after, source=source)
+                elif owner_id in begun:
+                    # The apply died with this write under way: what the plan was made from stands in.
+                    yield Image(change.before, left=change.after, source=f"{source}, which broke off")
+
+    def _read(self, path: Path) -> tuple[Mapping[int, LinkSet], set[int]]:
+        """Give what was there before the write of each owner that a journal part tells of.
+
+        A run that goes on where another ended may know less than that one did: an exact image is never given
+        up for one without sorts.
+
+        :return: The images by owner id, and the ids of owners whose write was begun and never told about.
+        :raises PlanRefused: The part is damaged, or of another plan.
+        """
+        images: dict[int, LinkSet] = {}
+        begun: set[int] = set()
+        for number, line in enumerate(_lines(path), start=1):
+            if "journal" in line and line.get("plan") != self.manifest.hash:
+                raise PlanRefused(f"the journal in {self.journal} is not that of the plan in {self.plan}")
+            try:
+                begun.update(line.get("writing", ()))
+                if "owner" not in line:
+                    continue
+                owner = Owner(self.kind, int(line["owner"]))
+                begun.discard(owner.id)
+                if line["before"] is None:
+                    continue
+                links = LinkSet.from_json(owner, line["before"], line.get("scalar"))
+            except (ValueError, TypeError, KeyError):
+                raise PlanRefused(f"line {number} of {path} is damaged") from None
+            if links.is_exact or not (owner.id in images and images[owner.id].is_exact):
+                images[owner.id] = links
+        return images, begun
+
+
+Source = SnapshotSource | JournalSource
+"""Where images of earlier links come from."""
+
+
+def _parts(journal: Path) -> list[Path]:
+    return sorted(journal.glob("part-*.jsonl")) if journal.is_dir() else []
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            if not line.endswith("\n"):
+                return  # the last line of a run that died while it wrote
+            try:
+                told = json.loads(line)
+            except ValueError:
+                told = None
+            if not isinstance(told, dict):
+                raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the line")
+            yield told

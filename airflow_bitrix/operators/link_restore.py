@@ -1,0 +1,199 @@
+"""Planning a restore: links as a journal or a snapshot holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from airflow_bitrix.client.contacts import missing_contacts
+from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.client.scan import ask_links, look_calls, states_of
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.restores import RULE, Image, judge_restore, linked_anew, needs_exact
+from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.files.owner_lists import read_owner_ids
+from airflow_bitrix.files.plans import PlanWriter
+from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
+from airflow_bitrix.operators.artifacts import as_folder
+from airflow_bitrix.operators.parameters import is_nothing, switch
+from airflow_bitrix.operators.plan_maker import LinkPlanMaker
+
+STRETCH = 2500
+"""Owners that are looked at in one go: what one request tells."""
+
+
+class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
+    """Write the plan that takes an apply back, or that brings links back to a snapshot. Changes nothing.
+
+    What it returns is told at :class:`~airflow_bitrix.operators.plan_maker.LinkPlanMaker`. Contacts, order,
+    sorts and primary become what they were. Each owner is looked at as it is now; those that are as they were
+    need no change, and ``left_out.csv`` names them with the reason, as it does owners that are no longer
+    there, and those that somebody changed since the apply. From a journal, every owner is brought back that
+    its apply wrote or may have written. From a snapshot, every owner in it that differs now is, whoever
+    changed it: narrow it with ``owners``, and guard it with ``max_changes``.
+
+    What a portal cannot be brought back to is said in the change's reasons: it always makes one contact the
+    primary, gives sorts of its own in place of 0, and takes no roles. Contacts that no longer exist are not
+    linked again, though an administrator's webhook could: the others keep their order.
+
+    :param journal: What the apply operator returned, or the folder of its run (which holds ``plan`` and
+        ``journal``), or the folder of the journal. (templated)
+    :param snapshot: What the export operator returned, or the folder of a snapshot. One of the two is
+        needed. (templated)
+    :param plan: Folder of the plan that was applied, where it does not lie beside the journal. (templated)
+    :param owners: Ids of the only owners to bring back; empty for all. (templated)
+    :param owners_file: A file of such ids instead, as
+        :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it. (templated)
+    :param overwrite: Also take away what somebody changed since the apply. (templated)
+    :param link_missing: Also link contacts that no longer exist, or that the webhook's user may not read:
+        for links that hung on no contact before, too. (templated)
+    :param save: Save each owner after its links, so that the repeat flag follows. By default the flag stays
+        as it is until somebody saves the lead. A save starts the portal's automation. A lead that has
+        contacts again becomes a repeat lead by it: the portal hides its own name, phones and e-mails, and may
+        merge them into its primary contact, which no restore takes back. (templated)
+    :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
+    :raises PlanRefused: Journal, plan or snapshot is damaged, unfinished or of another portal; nothing was
+        sent. Airflow does not retry it.
+    """
+
+    template_fields: Sequence[str] = (
+        *LinkPlanMaker.template_fields,
+        "journal",
+        "snapshot",
+        "plan",
+        "owners",
+        "owners_file",
+        "overwrite",
+        "link_missing",
+        "save",
+    )
+    ui_color = "#f7e6d3"
+
+    def __init__(
+        self,
+        *,
+        journal: Mapping[str, Any] | str | None = None,
+        snapshot: Mapping[str, Any] | str | None = None,
+        plan: str | None = None,
+        owners: Sequence[int] | str | None = None,
+        owners_file: str | None = None,
+        overwrite: bool | str = False,
+        link_missing: bool | str = False,
+        save: bool | str = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.journal = journal
+        self.snapshot = snapshot
+        self.plan = plan
+        self.owners = owners
+        self.owners_file = owners_file
+        self.overwrite = overwrite
+        self.link_missing = link_missing
+        self.save = save
+
+    def plan_kind(self) -> OwnerKind:
+        """Give the kind of owners that the journal or snapshot is about."""
+        return self._source().kind
+
+    def plan_rules(self) -> tuple[str, ...]:
+        """Check all that the plan goes by, the whole journal or snapshot included."""
+        source = self._source()
+        portal = self.settings.webhook.portal
+        if source.portal != portal:
+            raise PlanRefused(f"the {source.name} is of {source.portal}, the connection leads to {portal}")
+        for argument in ("overwrite", "link_missing", "save"):
+            switch(argument, getattr(self, argument))
+        self._only(source.kind)
+        source.check()
+        return (RULE,)
+
+    def _source(self) -> Source:
+        if is_nothing(self.journal) == is_nothing(self.snapshot):
+            given = {"journal": self.journal, "snapshot": self.snapshot}
+            raise InvalidInput("journal, snapshot", given, "one of the two, and only one")
+        if not is_nothing(self.snapshot):
+            return SnapshotSource.of(_folder("snapshot", self.snapshot))
+        plan = self.journal.get("plan") if isinstance(self.journal, Mapping) else self.plan
+        place = None if is_nothing(plan) else _folder("plan", plan)
+        source = JournalSource.of(_folder("journal", self.journal), place)
+        if self.artifacts_path and as_folder(self.artifacts_path) / "plan" == source.plan:
+            another = "another folder: the plan that is taken back lies in this one"
+            raise InvalidInput("artifacts_path", self.artifacts_path, another)
+        return source
+
+    def _only(self, kind: OwnerKind) -> frozenset[int] | None:
+        """Give the ids that the plan is narrowed to, ``None`` for all."""
+        given = () if is_nothing(self.owners) else self.owners or ()
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise InvalidInput("owners", given, "a list of ids, such as [5, 17]")
+        if self.owners_file is None or is_nothing(self.owners_file):
+            return frozenset(positive_id("owners", one) for one in given) or None
+        if given:
+            raise InvalidInput("owners", list(given), "nothing, where owners_file is given")
+        return frozenset(read_owner_ids(as_folder(self.owners_file), kind))
+
+    async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
+        """Look at the owners as they are, and plan what brings them back."""
+        source = self._source()
+        only = self._only(source.kind)
+        wanted = (image for image in source.images() if only is None or image.links.owner.id in only)
+        named: set[int] = set()
+        while stretch := list(islice(wanted, STRETCH)):
+            await self._judge(stretch, plan, portal)
+            progress.add(len(stretch))
+            if only is not None:
+                named.update(image.links.owner.id for image in stretch)
+        for owner_id in sorted((only or frozenset()) - named):
+            owner = Owner(source.kind, owner_id)
+            plan.leave_out(owner, f"not in the {source.name}", f"the {source.name} holds no links of {owner}")
+
+    async def _judge(self, images: Sequence[Image], plan: PlanWriter, portal: AsyncPortal) -> None:
+        states = await _states(portal, images)
+        new = {
+            one
+            for image in images
+            if (now := states.get(image.links.owner.id))
+            for one in linked_anew(image, now)
+        }
+        missing = set() if switch("link_missing", self.link_missing) else await missing_contacts(portal, new)
+        overwrite, save = switch("overwrite", self.overwrite), switch("save", self.save)
+        for image in images:
+            owner = image.links.owner
+            now = states.get(owner.id)
+            if now is None:
+                plan.leave_out(
+                    owner, "no longer there", f"{owner} is gone, or the webhook's user may not read it"
+                )
+                continue
+            verdict = judge_restore(image, now, missing=missing, overwrite=overwrite, save=save)
+            if isinstance(verdict, Change):
+                plan.add(verdict)
+            else:
+                plan.leave_out(owner, verdict.why, verdict.reason)
+
+
+async def _states(portal: AsyncPortal, images: Sequence[Image]) -> dict[int, OwnerState]:
+    """Look at owners: 50 a command, and one command more for each whose sorts are needed."""
+    kind = images[0].links.owner.kind
+    by_id = {image.links.owner.id: image for image in images}
+    looks = await portal.batch(look_calls(kind, list(by_id)))
+    states = [state for look in looks for state in states_of(kind, look.result)]
+    states = await ask_links(portal, states, full=False)
+    inexact = [state for state in states if needs_exact(by_id[state.owner.id], state)]
+    exact = await ask_links(portal, inexact, full=True)
+    return {state.owner.id: state for state in (*states, *exact)}
+
+
+def _folder(argument: str, given: object) -> Path:
+    place = given.get(argument) if isinstance(given, Mapping) else given
+    if not isinstance(place, str) or not place:
+        raise InvalidInput(
+            argument, given, f"a folder, or what the operator that made the {argument} returned"
+        )
+    return as_folder(place)

@@ -1,0 +1,136 @@
+"""What a comparison of two snapshots says, as a page and in figures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_bitrix.core.differences import WHATS, Difference, What
+from airflow_bitrix.core.links import Owner, owner_address
+from airflow_bitrix.files.changed import shown_links
+from airflow_bitrix.files.snapshots import Snapshot
+from airflow_bitrix.report.page import rendered
+from airflow_bitrix.report.summary import MOST_ROWS
+
+_MEANING: Mapping[What, str] = {
+    "new": "not in the earlier snapshot",
+    "gone": "no longer there",
+    "added": "contacts linked",
+    "removed": "contacts unlinked",
+    "order": "the contacts that stayed are in another order",
+    "sort": "same order, other sorts",
+    "primary": "another contact is the primary one",
+    "scalar": "the portal shows another contact, though the primary flags are the same",
+    "role": "a contact has another role",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedRow:
+    """One difference as the page shows it."""
+
+    owner: Owner
+    address: str
+    what: What
+    contacts: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """All that the page says.
+
+    :param old: The earlier snapshot, ``None`` where there was nothing to compare with.
+    :param new: The later one.
+    :param counts: Differences by kind of change.
+    :param owners: Owners with at least one difference.
+    :param rows: The first differences of owners that are in both snapshots, then those of others.
+    :param remark: Why there was nothing to compare with, or which snapshots were passed over and why.
+    """
+
+    old: Snapshot | None
+    new: Snapshot
+    counts: Mapping[str, int]
+    owners: int
+    rows: Sequence[ChangedRow]
+    remark: str = ""
+
+    @property
+    def total(self) -> int:
+        """How many differences there are."""
+        return sum(self.counts.values())
+
+
+def gather(
+    old: Snapshot,
+    new: Snapshot,
+    found: Iterable[Difference],
+    write: Callable[[Difference], object],
+    *,
+    remark: str = "",
+) -> Changes:
+    """Count differences and write each; only as many are kept as the page shows.
+
+    :param write: Takes each difference.
+    """
+    counts: Counter[str] = Counter()
+    owners, last = 0, 0
+    changed: list[ChangedRow] = []
+    others: list[ChangedRow] = []
+    for one in found:
+        write(one)
+        counts[one.what] += 1
+        owners += one.owner.id != last
+        last = one.owner.id
+        kept = others if one.what in ("new", "gone") else changed
+        if len(kept) < MOST_ROWS:
+            kept.append(_row(new.portal, one))
+    rows = [*changed, *others][:MOST_ROWS]
+    return Changes(old, new, {what: counts[what] for what in WHATS if counts[what]}, owners, rows, remark)
+
+
+def nothing_to_compare(new: Snapshot, remark: str) -> Changes:
+    """Give the page of a snapshot that is the first, or that no earlier one can be compared with."""
+    return Changes(None, new, {}, 0, (), remark)
+
+
+def _row(portal: str, one: Difference) -> ChangedRow:
+    return ChangedRow(
+        owner=one.owner,
+        address=owner_address(portal, one.owner),
+        what=one.what,
+        contacts=", ".join(map(str, one.contact_ids)),
+        before=shown_links(one.before),
+        after=shown_links(one.after),
+    )
+
+
+def as_page(changes: Changes, *, requests: int) -> str:
+    """Give the comparison as one HTML file that needs nothing else.
+
+    :param requests: Requests that the new snapshot took.
+    """
+    lines = [(what, changes.counts.get(what, 0), _MEANING[what]) for what in WHATS]
+    return rendered(
+        "changes.html.j2",
+        changes=changes,
+        new=changes.new,
+        old=changes.old,
+        lines=lines,
+        widest=max([1, *changes.counts.values()]),
+        most_rows=MOST_ROWS,
+        requests=requests,
+    )
+
+
+def figures(changes: Changes) -> dict[str, Any]:
+    """Give the figures, small enough for XCom."""
+    return {
+        "compared_with": str(changes.old.folder) if changes.old else None,
+        "remark": changes.remark,
+        "changed_owners": changes.owners,
+        "changes": dict(changes.counts),
+    }

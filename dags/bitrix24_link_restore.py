@@ -1,0 +1,136 @@
+"""Taking a run back: contact links as a journal or a snapshot holds them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+
+from airflow_bitrix.operators.link_pipelines import carry_out
+from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
+
+DOC = """
+### Bring contact links back
+
+Brings the contact links of leads or deals back to what they were before a run, from that run's journal, or
+to what a snapshot holds: the same contacts in the same order, with sort and primary.
+
+| task | what it does |
+|:---|:---|
+| `plan` | reads journal or snapshot, looks at the owners as they are now, and writes a plan |
+| `apply` | looks at each owner again, writes the change, reads it back, and writes the report |
+
+Give **one** of *Journal* and *Snapshot*. The folder of a run is the one that its report lies in. What is as
+it was is left alone; so is what somebody changed since the run, unless you turn *Overwrite* on. A snapshot
+does not know who changed what: every owner in it that differs now is brought back, so name the owners, or
+look at the dry run first. `left_out.csv` names all that is left alone, and why.
+
+**Trigger it with *Dry run* first**, as it is unless you turn it off: its report shows what a real run would
+do.
+
+Contacts that were deleted meanwhile are not linked again. The repeat flag of a lead stays as it is, unless
+you turn *Save* on: then the portal's automation runs, a lead with contacts becomes a repeat lead again, and
+the portal may merge its name, phones and e-mails into its primary contact.
+"""
+
+with DAG(
+    dag_id="bitrix24_link_restore",
+    dag_display_name="Bitrix24: bring links back",
+    description="Bring contact links back to a run's journal or to a snapshot.",
+    doc_md=DOC,
+    schedule=None,
+    start_date=datetime(2026, 1, 5, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    render_template_as_native_obj=True,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    tags=["bitrix24", "restore", "leads", "deals"],
+    params={
+        "dry_run": Param(
+            default=True,
+            type="boolean",
+            title="Dry run",
+            description="Only plan and report; write nothing to the portal.",
+        ),
+        "journal": Param(
+            "",
+            type="string",
+            title="Journal",
+            description="Folder of the run to take back: the one with plan and journal in it.",
+        ),
+        "snapshot": Param(
+            "",
+            type="string",
+            title="Snapshot",
+            description="Or the folder of a snapshot: the one with links.jsonl in it.",
+        ),
+        "owners": Param(
+            [],
+            type="array",
+            items={"type": "integer", "minimum": 1},
+            title="Owners",
+            description="Ids of the only leads or deals to bring back; empty for all.",
+            section="Which owners",
+        ),
+        "owners_file": Param(
+            "",
+            type="string",
+            title="File of owners",
+            description="Or a file of such ids: failed.csv, or one id a line.",
+            section="Which owners",
+        ),
+        "overwrite": Param(
+            default=False,
+            type="boolean",
+            title="Overwrite",
+            description="Also take away what somebody changed since the run.",
+            section="How",
+        ),
+        "link_missing": Param(
+            default=False,
+            type="boolean",
+            title="Link missing contacts",
+            description="Also link contacts that no longer exist.",
+            section="How",
+        ),
+        "save": Param(
+            default=False,
+            type="boolean",
+            title="Save",
+            description="Save each owner afterwards, so that the repeat flag follows. Starts automation.",
+            section="How",
+        ),
+        "max_changes": Param(
+            1000,
+            type="integer",
+            minimum=0,
+            maximum=1_000_000,
+            title="Most changes allowed",
+            description="A plan with more changes is written and shown, but not applied.",
+            section="How",
+        ),
+        "bitrix24_conn_id": Param(
+            "bitrix24_default",
+            type="string",
+            minLength=1,
+            title="Connection",
+            description="Connection of type Bitrix24.",
+            section="Portal",
+        ),
+    },
+) as dag:
+    carry_out(
+        Bitrix24PlanLinkRestoreOperator(
+            task_id="plan",
+            bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
+            journal="{{ params.journal }}",
+            snapshot="{{ params.snapshot }}",
+            owners="{{ params.owners }}",
+            owners_file="{{ params.owners_file }}",
+            overwrite="{{ params.overwrite }}",
+            link_missing="{{ params.link_missing }}",
+            save="{{ params.save }}",
+            max_changes="{{ params.max_changes }}",
+        ),
+        is_dry_run="{{ params.dry_run }}",
+    )

@@ -1,0 +1,86 @@
+"""Nightly snapshots of contact links, and what changed since the last ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+
+from airflow_bitrix.operators.link_plans import Bitrix24ExportContactLinksOperator
+
+DOC = """
+### What changed in contact links
+
+Bitrix24 tells nobody when a contact is linked or unlinked: there is no event, no entry in the timeline, and
+the lead's date of change stays. This DAG writes down every night which contacts hang on which leads and
+deals, and reports what is different from the last time. It changes nothing on the portal.
+
+| task | what it does |
+|:---|:---|
+| `leads`, `deals` | scans all of them, writes a snapshot, and compares it with the last one of the task |
+
+Each leaves in its folder under `[bitrix24] artifacts_path`:
+
+| file | holds |
+|:---|:---|
+| `snapshot/` | the links of every lead or deal, a line each |
+| `changed.csv` | each difference: before, after, the owner's page |
+| `changes.html` | the figures, and the first 500 differences |
+
+The first run has nothing to compare with, and says so. A night that fails loses nothing: the next one
+compares with the last night that did not. With *Detail* `full` a snapshot knows sorts and roles too, and
+`bitrix24_link_restore` can bring links back to it exactly; with `ids` it knows contacts, order and primary,
+at 2,500 owners a request.
+"""
+
+with DAG(
+    dag_id="bitrix24_link_snapshot",
+    dag_display_name="Bitrix24: what changed in links",
+    description="Write the contact links of all leads and deals down, and report what changed.",
+    doc_md=DOC,
+    schedule="@daily",
+    start_date=datetime(2026, 1, 5, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    render_template_as_native_obj=True,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    tags=["bitrix24", "snapshot", "leads", "deals"],
+    params={
+        "detail": Param(
+            "ids",
+            type="string",
+            enum=["ids", "full"],
+            values_display={
+                "ids": "Contacts, order and primary: 2,500 owners a request",
+                "full": "Sorts and roles too: 50 owners with contacts a request",
+            },
+            title="Detail",
+            description="What a snapshot knows of each link. A restore is exact from a full one only.",
+        ),
+        "keep": Param(
+            30,
+            type="integer",
+            minimum=1,
+            maximum=10_000,
+            title="Snapshots to keep",
+            description="Older ones are deleted; their reports stay.",
+        ),
+        "bitrix24_conn_id": Param(
+            "bitrix24_default",
+            type="string",
+            minLength=1,
+            title="Connection",
+            description="Connection of type Bitrix24.",
+            section="Portal",
+        ),
+    },
+) as dag:
+    for kind in ("lead", "deal"):
+        Bitrix24ExportContactLinksOperator(
+            task_id=f"{kind}s",
+            bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
+            kind=kind,
+            detail="{{ params.detail }}",
+            compare_with="previous",
+            keep="{{ params.keep }}",
+        )

@@ -1,0 +1,119 @@
+"""Judging a restore: every owner ends at its image, or is named with the reason why it does not."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.restores import Image, judge_restore, linked_anew, needs_exact, with_known_scalar
+from airflow_bitrix.core.rules import LeftOut
+from airflow_bitrix.core.states import OwnerState
+
+DEAL = Owner("deal", 5)
+
+link_sets = st.builds(
+    lambda rows, scalar: LinkSet(
+        DEAL,
+        tuple(
+            sorted((ContactLink(row[0], row[1], row[2], 0) for row in rows), key=lambda link: link.sort or 0)
+        ),
+    ).with_scalar(scalar),
+    st.lists(
+        st.tuples(st.integers(1, 5), st.sampled_from([0, 10, 20, 30, 45]), st.booleans()),
+        unique_by=lambda row: row[0],
+        max_size=4,
+    ),
+    st.sampled_from([None, 1, 2, 3]),
+)
+
+
+@given(link_sets, link_sets, st.sets(st.integers(1, 5)))
+def test_an_owner_ends_at_its_image_or_is_named(links: LinkSet, found: LinkSet, missing: set[int]) -> None:
+    image, now = Image(links), OwnerState(found)
+    verdict = judge_restore(image, now, missing=missing, overwrite=False, save=False)
+    lost = linked_anew(image, now) & missing
+    if isinstance(verdict, LeftOut):
+        assert verdict.reason
+        assert verdict.why in {
+            "as it was already",
+            "contacts no longer exist",
+            "cannot be brought nearer",
+        }
+        assert (verdict.why == "as it was already") == links.agrees_with(found)
+        return
+    after = verdict.after
+    assert verdict.before == found
+    assert not found.agrees_with(after)
+    assert set(after.contact_ids) == set(links.contact_ids) - lost
+    assert list(after.contact_ids) == [one for one in links.contact_ids if one not in lost]
+    assert sum(link.is_primary for link in after.links) == bool(after.links)
+    if not lost and links.shown_id in links.contact_ids:
+        assert after.shown_id == links.shown_id
+    assert verdict.may_empty == (not links.links)
+
+
+@given(link_sets)
+def test_links_that_a_portal_can_hold_come_back_exactly(links: LinkSet) -> None:
+    can_hold = (
+        sum(link.is_primary for link in links.links) == 1
+        and links.scalar_id is None
+        and all(link.sort for link in links.links)
+    )
+    now = OwnerState(LinkSet(DEAL))
+    verdict = judge_restore(Image(links), now, missing=(), overwrite=False, save=True)
+    if can_hold:
+        assert isinstance(verdict, Change)
+        assert set(verdict.after.links) == set(links.links)
+        assert verdict.reasons[0].count(";") == 0  # nothing to be said against it
+        assert verdict.save
+    elif isinstance(verdict, Change):
+        assert set(verdict.after.links) != set(links.links) or links.scalar_id is not None
+        assert "; " in verdict.reasons[0]
+
+
+def links_of(*rows: tuple[int, int, bool]) -> LinkSet:
+    return LinkSet(DEAL, tuple(ContactLink(one, sort, flag, 0) for one, sort, flag in rows))
+
+
+def test_what_the_apply_left_is_taken_back_and_what_somebody_made_of_it_is_not() -> None:
+    was, left, other = links_of((1, 10, True)), links_of((2, 10, True)), links_of((3, 10, True))
+    image = Image(was, left=left)
+    for found, why in ((was, "as it was already"), (other, "changed since")):
+        verdict = judge_restore(image, OwnerState(found), missing=(), overwrite=False, save=False)
+        assert isinstance(verdict, LeftOut)
+        assert verdict.why == why
+    for found, overwrite in ((left, False), (other, True)):
+        verdict = judge_restore(image, OwnerState(found), missing=(), overwrite=overwrite, save=False)
+        assert isinstance(verdict, Change)
+        assert verdict.after == was
+
+
+def test_only_the_sorts_may_have_been_changed_since() -> None:
+    """The same contacts in the same order: a scan would not have seen it."""
+    image = Image(links_of((9, 10, True)), left=links_of((1, 10, True), (2, 20, False)))
+    verdict = judge_restore(
+        image,
+        OwnerState(links_of((1, 10, True), (2, 90, False))),
+        missing=(),
+        overwrite=False,
+        save=False,
+    )
+    assert isinstance(verdict, LeftOut)
+    assert verdict.why == "changed since"
+
+
+def test_sorts_are_asked_for_where_they_are_needed() -> None:
+    exact, scanned = links_of((1, 10, True)), links_of((1, 10, True)).as_scanned()
+    assert needs_exact(Image(exact), OwnerState(scanned))
+    assert not needs_exact(Image(scanned), OwnerState(scanned))
+    assert not needs_exact(Image(exact), OwnerState(LinkSet(DEAL)))
+    assert needs_exact(Image(scanned), OwnerState(links_of((2, 10, True)).as_scanned()))
+
+
+def test_the_scalar_contact_is_taken_from_the_plan_where_the_links_are_the_same() -> None:
+    image = links_of((1, 10, False), (2, 20, False))
+    planned = LinkSet.of_ids(DEAL, [1, 2], 2)
+    assert with_known_scalar(image, planned).shown_id == 2
+    assert with_known_scalar(image, LinkSet.of_ids(DEAL, [1, 3], 3)).shown_id is None

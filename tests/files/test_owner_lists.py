@@ -1,0 +1,76 @@
+"""Lists of owners that come back: as they were written, and as a spreadsheet saves them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import Owner
+from airflow_bitrix.core.plan import ChangeOutcome
+from airflow_bitrix.files.journals import write_failed
+from airflow_bitrix.files.owner_lists import read_owner_ids
+
+
+def saved(folder: Path, content: bytes) -> Path:
+    path = folder / "owners.csv"
+    path.write_bytes(content)
+    return path
+
+
+def test_failed_csv_is_read_as_it_was_written(tmp_path: Path) -> None:
+    outcomes = [
+        ChangeOutcome(Owner("lead", 17), "failed", 'Access denied, "they" said\nand more; much more'),
+        ChangeOutcome(Owner("lead", 5), "drift", "=1+1"),
+        ChangeOutcome(Owner("lead", 6), "applied"),
+    ]
+    assert write_failed(tmp_path / "failed.csv", outcomes, "https://acme.bitrix24.com") == 2
+    assert read_owner_ids(tmp_path / "failed.csv", "lead") == [17, 5]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"17\n5\n",
+        b"17\r\n\r\n5\r\n17\r\n",
+        b"\xef\xbb\xbf17\n5",
+        b"owner_id\n17\n5\n",
+        b"\xef\xbb\xbfowner;owner_id;reason\r\nlead;17;\xcf\xf0\xe8\xe2\xe5\xf2, 1\r\nlead;5;\r\n",
+        b"sep=;\r\nowner;owner_id\r\nlead;17\r\nlead;5\r\n",
+        "Owner_ID\towner\n17\tLead\n5\tlead\n".encode("utf-16"),
+        b'reason,owner_id\n"two\nlines",17\n,"5"\n;,\n'.replace(b";,\n", b",\n"),
+        b" 17 \n 5\n",
+    ],
+)
+def test_spreadsheets_may_save_it_as_they_like(content: bytes, tmp_path: Path) -> None:
+    assert read_owner_ids(saved(tmp_path, content), "lead") == [17, 5]
+
+
+def test_a_list_without_rows_names_nobody(tmp_path: Path) -> None:
+    assert read_owner_ids(saved(tmp_path, b"owner,owner_id,outcome\r\n"), "deal") == []
+    assert read_owner_ids(saved(tmp_path, b""), "deal") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"owner_id\n17\nx5\n", r"line 3: 'x5' is no id"),
+        (b"17\n0\n", r"line 2: '0' is no id"),
+        (b"lead,17\n", r"its columns are \['lead', '17'\]"),
+        (b"owner,owner_id\nlead,17\ndeal,5\n", r"line 3: a deal, not a lead"),
+        (b'owner_id,reason\n17,"two\nlines"\n-5,\n', r"line 4: '-5' is no id"),
+        (b"owner_id,reason\n,no id\n", r"line 2: '' is no id"),
+        (b"owner_id\n" + b"x\n" * 9, r"line 2: .* line 6: 'x' is no id and 4 more"),
+    ],
+)
+def test_lines_that_name_no_owner_are_named_with_their_numbers(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        read_owner_ids(saved(tmp_path, content), "lead")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match=r"^owners_file: .*it cannot be read"):
+        read_owner_ids(tmp_path / "none.csv", "lead")
