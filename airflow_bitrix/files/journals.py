@@ -170,18 +170,27 @@ def _journal_parts(folder: Path) -> list[Path]:
 
 
 def _header(path: Path) -> dict[str, Any]:
-    return next(_lines(path), {})
+    return next(journal_lines(path), {})
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Give the lines of a journal part, up to one that a run was writing when it died; a missing part has none.
+
+    :raises PlanRefused: A line is damaged.
+    """
+    if not path.exists():
+        return
     with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.endswith("\n"):
-                return  # the last line of a run that died while it wrote
+                return
             try:
-                yield json.loads(line)
+                told = json.loads(line)
             except ValueError:
-                raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the file") from None
+                told = None
+            if not isinstance(told, dict):
+                raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the line")
+            yield told
 
 
 def read_effort(folder: Path, parts: Iterable[int] | None = None) -> Effort:
@@ -197,7 +206,7 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
     ledger = Ledger()
     if not path.exists():
         return ledger
-    for line in _lines(path):
+    for line in journal_lines(path):
         if "writing" in line:
             ledger.writing.update(line["writing"])
         elif "owner" in line:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.restores import Image, with_known_scalar
+from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
@@ -129,7 +129,7 @@ class JournalSource:
         """
         images: dict[int, LinkSet] = {}
         begun: set[int] = set()
-        for number, line in enumerate(_lines(path), start=1):
+        for number, line in enumerate(journal_lines(path), start=1):
             if "journal" in line and line.get("plan") != self.manifest.hash:
                 raise PlanRefused(f"the journal in {self.journal} is not that of the plan in {self.plan}")
             try:
@@ -154,19 +154,3 @@ Source = SnapshotSource | JournalSource
 
 def _parts(journal: Path) -> list[Path]:
     return sorted(journal.glob("part-*.jsonl")) if journal.is_dir() else []
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith("\n"):
-                return  # the last line of a run that died while it wrote
-            try:
-                told = json.loads(line)
-            except ValueError:
-                told = None
-            if not isinstance(told, dict):
-                raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the line")
-            yield told

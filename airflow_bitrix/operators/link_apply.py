@@ -90,7 +90,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     parts, and report and ``failed.csv`` are left to
     :class:`~airflow_bitrix.operators.link_check.Bitrix24CheckLinkPlanOperator`.
 
-    Returns ``{"report": path, "failed_csv": path, "journal": folder, "counts": {outcome: n}, …}``.
+    Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "counts": {outcome: n},
+    …}``.
 
     :param plan: What the plan operator or the approval returned, or the folder of a plan. (templated)
     :param plan_hash: The hash of the plan that may run; needed where ``plan`` is a folder. (templated)
@@ -166,7 +167,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         if not summary.complete:
             raise AirflowException(f"{summary.open} of {task.changes} changes have no outcome")
         told = paths if task.parts is None else {"parts": list(task.parts)}
-        return {**told, "journal": str(task.folder / "journal"), **as_json(summary)}
+        where = {"plan": str(task.plan), "journal": str(task.folder / "journal")}
+        return {**told, **where, **as_json(summary)}
 
     def _read(self) -> _Task:
         """Read the parameters and the plan, and refuse what may not run."""
