@@ -1,8 +1,8 @@
 """Asking clean-up rules about owners, and the portal for what the rules have to know.
 
-Owners are judged some 2,500 at a time: their contacts are asked about together, 2,500 a request, and those
-whose links are to change and stay in part are read by ``items.get`` and judged again, so that a plan holds
-their sorts, flags and roles.
+Owners are judged some 2,500 at a time: their contacts are asked about together, 2,500 a request. Those whose
+links are to change and stay in part are read by ``items.get`` and judged again, so that a plan holds their
+sorts, flags and roles; and, where a rule goes by flags, all others whose contacts are not to be cleared.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from airflow_bitrix.client.contacts import missing_contacts, read_contacts
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.scan import Detail, ask_links, scan
+from airflow_bitrix.client.scan import ask_links, scan
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import Bitrix24Error, PlanRefused
@@ -62,17 +62,24 @@ async def judge_all(
     """
     await check_user(portal, rules)
     also = tuple(dict.fromkeys(name for rule in rules.values() for name in rule.also))
-    detail: Detail = "full" if any(rule.wants_exact for rule in rules.values()) else "ids"
+    wants_exact = any(rule.wants_exact for rule in rules.values())
     ask = Questions(portal, list(rules.values()), now)
-    async with aclosing(scan(portal, kind, wanted, detail=detail, also=also)) as states:
+    async with aclosing(scan(portal, kind, wanted, also=also)) as states:
         async for chunk in _chunks(states):
             facts = await ask.facts(chunk)
             judged = [Judged(state, *judge(state, rules, facts)) for state in chunk]
-            unclear = [one.state for one in judged if one.change and not is_ready(one.change)]
+            unclear = [one.state for one in judged if _is_unclear(one, wants_exact=wants_exact)]
             exact = {state.owner: state for state in await ask_links(portal, unclear, full=True)}
             for one in judged:
                 state = exact.get(one.state.owner)
                 yield Judged(state, *judge(state, rules, facts)) if state else one
+
+
+def _is_unclear(judged: Judged, *, wants_exact: bool) -> bool:
+    """Whether an owner has to be judged again on exact links. One that is cleared need not be."""
+    if judged.change:
+        return not is_ready(judged.change)
+    return wants_exact and not judged.state.links.is_exact
 
 
 async def check_user(portal: AsyncPortal, rules: Mapping[str, Rule]) -> None:

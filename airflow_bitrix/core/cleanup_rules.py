@@ -296,7 +296,8 @@ def _without(links: LinkSet, contact_ids: Collection[int], heir: int | None = No
     rest = LinkSet(links.owner, tuple(one for one in links.links if one.contact_id not in contact_ids))
     if not rest.links:
         return rest
-    if links.shown_id in contact_ids and links.shown_id in links.contact_ids:
+    primary = links.shown_id if links.shown_id in links.contact_ids else links.primary_id
+    if primary in contact_ids:
         return _with_primary(rest, heir or _first(rest))
     return rest.with_scalar(links.shown_id)
 

@@ -83,7 +83,7 @@ class Rule(ABC):
     kinds: ClassVar[frozenset[OwnerKind]] = frozenset({"lead", "deal"})
     """The owners that it is for."""
     wants_exact: ClassVar[bool] = False
-    """Whether it judges by sorts and flags, which only ``items.get`` tells, of every owner with contacts."""
+    """Whether it judges by sorts and flags, which only ``items.get`` tells, one command an owner."""
 
     def __post_init__(self) -> None:
         """Read the options."""
