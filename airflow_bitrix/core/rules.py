@@ -24,12 +24,16 @@ RULES: Mapping[str, type[Rule]] = {
         ReleaseRepeatLeads,
         UnlinkClosed,
         RemoveDangling,
+        FixPrimary,
         MergeSamePerson,
         TrimCompanyContacts,
-        FixPrimary,
     )
 }
-"""Every rule by name, in the order in which they are asked: what clears first, the primary contact last."""
+"""Every rule by name, in the order in which they are asked.
+
+What clears an owner comes first. The primary contact is put right among contacts that are there, and before
+those rules that go by it; they hand it on.
+"""
 
 
 def rules_for(kind: OwnerKind, names: Iterable[str], options: object = None) -> dict[str, Rule]:

@@ -175,7 +175,9 @@ class Ends:
             case.drop([link.contact_id for link in case.links])
             return True
         wrong = _is_wrong(case)
-        steps = [self._remove_dangling(case), self._merge(case, "most_links"), self._trim(1)(case)]
+        steps = [self._remove_dangling(case)]
+        case.primary = case.primary or next((link.contact_id for link in case.links), None)
+        steps += [self._merge(case, "most_links"), self._trim(1)(case)]
         return any(steps) or wrong
 
 

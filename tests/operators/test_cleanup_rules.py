@@ -184,13 +184,13 @@ def test_what_several_rules_want_of_an_owner_is_one_change_with_every_reason(
     options = {"merge_same_person": {"survivor": "oldest"}}
     _, changes = plan(tmp_path, "deal", SEVERAL[::-1], rule_options=options, filter={"@id": [5]})
     (change,) = changes
-    assert change.rules == ("remove_dangling", "merge_same_person", "trim_company_contacts", "fix_primary")
+    assert change.rules == ("remove_dangling", "fix_primary", "merge_same_person", "trim_company_contacts")
     trimmed = "3 contacts of company 9 beside the primary one, 1 may stay"
     assert change.reasons == (
         "remove_dangling: contact 9999 is gone",
+        "fix_primary: no contact is primary: 301 becomes it",
         "merge_same_person: contact 302 is the same person as 301 by phone or e-mail",
         f"trim_company_contacts: {trimmed}: unlink contacts {brought[1]}, {brought[2]}",
-        "fix_primary: no contact is primary: 301 becomes it",
     )
     carry_out(changes)
     deal = sandbox.links("deal")["5"]
