@@ -14,7 +14,7 @@ from airflow_bitrix.core import methods
 from airflow_bitrix.core.cleanup_rules import UnlinkClosed
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change, write_commands
 from airflow_bitrix.core.rules import RULES, Facts, LeftOut, Rule, Wish, is_ready, judge, rules_for
 from airflow_bitrix.core.states import OwnerState
@@ -393,6 +393,17 @@ def test_an_option_is_checked_however_a_rule_is_made() -> None:
         UnlinkClosed(days="x")  # type: ignore[arg-type]
 
 
+def test_the_primary_contact_is_put_right_before_others_are_trimmed_around_it() -> None:
+    state = exact(8, 9, scalar=9, company_id=1)
+    contacts = known(contact(8), contact(9, company_id=1))
+    options = {"trim_company_contacts": {"keep": 0}, "fix_primary": {"believe": "flag"}}
+    rules = rules_for("deal", ["trim_company_contacts", "fix_primary"], options)
+    change, _ = judge(state, rules, Facts(contacts=contacts))
+    assert change is not None
+    assert change.rules == ("fix_primary", "trim_company_contacts")
+    assert rows(change.after) == [(8, 10, True)]
+
+
 # -- whatever the owner, the contacts and the rules --------------------------------------------------------
 
 IDS = st.integers(1, 8)
@@ -415,9 +426,9 @@ def owners(draw: st.DrawFn) -> OwnerState:
     scalar = draw(st.none() | IDS)
     return OwnerState(
         LinkSet(owner, tuple(links)).with_scalar(scalar),
-        is_repeat=draw(st.booleans()),
-        company_id=draw(st.sampled_from((0, 1, 2))),
-        semantic=draw(st.sampled_from("PSF")),
+        is_repeat=draw(st.sampled_from((False, False, True))),
+        company_id=draw(st.sampled_from((1, 1, 0))),
+        semantic=draw(st.sampled_from("PPSF")),
         fields=dict.fromkeys(("createdTime", "updatedTime"), "2025-06-01T00:00:00+00:00"),
     )
 
@@ -425,9 +436,9 @@ def owners(draw: st.DrawFn) -> OwnerState:
 @st.composite
 def facts_of_contacts(draw: st.DrawFn) -> Facts:
     ways = st.lists(st.sampled_from(("111111", "222222", "a@b.c", "d@e.f")), max_size=2)
-    company = st.sampled_from((0, 1, 2))
+    company = st.sampled_from((1, 1, 1, 2))
     contacts = known(*(contact(one, *draw(ways), company_id=draw(company)) for one in range(1, 9)))
-    gone = draw(st.sets(IDS, max_size=4))
+    gone = draw(st.sets(IDS, max_size=3))
     links_of = {one: draw(st.integers(0, 3)) for one in contacts}
     there = {one: found for one, found in contacts.items() if one not in gone}
     return Facts(NOW, gone=gone, contacts=there, links_of=links_of)
@@ -443,8 +454,10 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-def chosen(kind: OwnerKind, names: list[str], options: Any) -> dict[str, Rule]:
-    return rules_for(kind, [name for name in names if kind in RULES[name].kinds], options)
+@st.composite
+def some_rules(draw: st.DrawFn) -> list[str]:
+    """Any rules, mostly several."""
+    return [name for name in RULES if draw(st.booleans())] or ["fix_primary"]
 
 
 def carried_out(state: OwnerState, change: Change) -> OwnerState:
@@ -477,13 +490,12 @@ def carried_out(state: OwnerState, change: Change) -> OwnerState:
     )
 
 
-@given(owners(), facts_of_contacts(), st.lists(st.sampled_from(list(RULES)), min_size=1, max_size=6), OPTIONS)
+@given(owners(), facts_of_contacts(), some_rules(), OPTIONS)
 def test_any_rules_together_end_with_what_they_should_and_are_done_then(
     state: OwnerState, facts: Facts, names: list[str], options: Any
 ) -> None:
-    kind = state.owner.kind
-    names = [name for name in names if kind in RULES[name].kinds] or ["fix_primary"]
-    rules = chosen(kind, names, options)
+    fitting = [name for name in names if state.owner.kind in RULES[name].kinds]
+    rules = rules_for(state.owner.kind, fitting or ["fix_primary"], options)
     change, _ = judge(state, rules, facts)
     if change is None:
         return
