@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.judging import Facts, LeftOut, Rule, Verdict, Wish, choice, switch, whole
+from airflow_bitrix.core.link_edits import primary_of, with_primary, without
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.states import OwnerState
 
@@ -118,7 +119,7 @@ class RemoveDangling(Rule):
         gone = [one for one in state.links.contact_ids if one in facts.gone]
         if not gone:
             return None
-        after = _without(state.links, gone)
+        after = without(state.links, gone)
         verb = "is" if len(gone) == 1 else "are"
         return Wish(after, f"{self.name}: {_named(gone)} {verb} gone", may_empty=not after.links)
 
@@ -156,7 +157,7 @@ class MergeSamePerson(Rule):
         for group in self._persons(state, facts):
             stays = min(group, key=lambda one: self._rank(facts.contacts[one], facts))
             others = [one for one in group if one != stays]
-            after = _without(after, others, heir=stays)
+            after = without(after, others, heir=stays)
             verb = "is" if len(others) == 1 else "are"
             reasons.append(f"{_named(others)} {verb} the same person as {stays} by {_BY[self.match]}")
         return Wish(after, f"{self.name}: {', '.join(reasons)}") if reasons else None
@@ -218,7 +219,7 @@ class TrimCompanyContacts(Rule):
         """Want the owner with few contacts of its company."""
         if not state.company_id:
             return None
-        primary = _first(state.links)
+        primary = primary_of(state.links)
         brought = [
             one
             for one in state.links.contact_ids
@@ -229,7 +230,7 @@ class TrimCompanyContacts(Rule):
             return None
         reason = f"{_contacts(len(brought))} of company {state.company_id} beside the primary one"
         return Wish(
-            _without(state.links, surplus),
+            without(state.links, surplus),
             f"{self.name}: {reason}, {self.keep} may stay: unlink {_named(surplus)}",
         )
 
@@ -259,7 +260,7 @@ class FixPrimary(Rule):
         flagged = [link.contact_id for link in links.links if link.is_primary]
         if len(flagged) == 1 and links.scalar_id is None:
             return None
-        first = _first(links)
+        first = primary_of(links)
         if self.believe == "flag" and flagged:
             first = min(flagged)
         if not flagged:
@@ -268,38 +269,7 @@ class FixPrimary(Rule):
             reason = f"{_named(flagged)} are all primary: only {first} stays it"
         else:
             reason = f"{shown}, the primary contact is {flagged[0]}: {first} becomes both"
-        return Wish(_with_primary(links, first), f"{self.name}: {reason}")
-
-
-# -- links -------------------------------------------------------------------------------------------------
-
-
-def _first(links: LinkSet) -> int | None:
-    """Give the contact that counts as the primary one: as shown, else as flagged, else the first."""
-    if links.shown_id in links.contact_ids:
-        return links.shown_id
-    return links.primary_id or next(iter(links.contact_ids), None)
-
-
-def _with_primary(links: LinkSet, contact_id: int | None) -> LinkSet:
-    """Make one contact primary, and the only one."""
-    return LinkSet(
-        links.owner, tuple(replace(link, is_primary=link.contact_id == contact_id) for link in links.links)
-    )
-
-
-def _without(links: LinkSet, contact_ids: Collection[int], heir: int | None = None) -> LinkSet:
-    """Take contacts away. Where the primary one goes, the heir takes its place, or the first that is left.
-
-    What is wrong with the primary contact otherwise stays wrong: that is another rule's business.
-    """
-    rest = LinkSet(links.owner, tuple(one for one in links.links if one.contact_id not in contact_ids))
-    if not rest.links:
-        return rest
-    primary = links.shown_id if links.shown_id in links.contact_ids else links.primary_id
-    if primary in contact_ids:
-        return _with_primary(rest, heir or _first(rest))
-    return rest.with_scalar(links.shown_id)
+        return Wish(with_primary(links, first), f"{self.name}: {reason}")
 
 
 # -- words -------------------------------------------------------------------------------------------------
