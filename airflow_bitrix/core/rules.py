@@ -59,9 +59,9 @@ def rules_for(kind: OwnerKind, names: Iterable[str], options: object = None) -> 
         raise InvalidInput("rules", chosen, accepted)
     given = options if options is not None else {}
     if not isinstance(given, Mapping):
-        raise InvalidInput(
-            "rule_options", given, "a map of rule to its options, {'unlink_closed': {'days': 30}}"
-        )
+        hint = " (in a template, set render_template_as_native_obj=True on the DAG)" * isinstance(given, str)
+        accepted = "a map of rule to its options, such as {'unlink_closed': {'days': 30}}"
+        raise InvalidInput("rule_options", given, accepted + hint)
     for name in given:
         if name not in RULES:
             raise InvalidInput("rule_options", name, f"options of {', '.join(RULES)}")
