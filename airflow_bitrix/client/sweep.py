@@ -126,8 +126,9 @@ class _Sweep(Generic[Row]):
             await asyncio.gather(*self._running, return_exceptions=True)
 
     def _start(self) -> None:
-        while len(self._running) < self._portal.in_flight and len(self._ready) < MOST_READY:
-            pieces = self._ranges.take(self._portal.size)
+        while len(self._running) < self._portal.in_flight:
+            # What pieces left over lies below the pages that wait: without it they would wait for ever.
+            pieces = self._ranges.take(self._portal.size, ahead=len(self._ready) < MOST_READY)
             if not pieces:
                 return
             self._running.add(asyncio.ensure_future(self._read(pieces)))
