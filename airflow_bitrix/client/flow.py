@@ -17,6 +17,7 @@ from airflow_bitrix.client.allowance import Allowance
 from airflow_bitrix.client.pacing import Account, Budgets, Patience, Rest, Retries
 from airflow_bitrix.client.wire import (
     DONE_NOTHING,
+    REPEATABLE,
     Answer,
     Call,
     Fault,
@@ -152,31 +153,47 @@ def call_flow(
         what it was made from may have changed.
     :raises Bitrix24Error: The portal refused, or repeats did not help.
     """
-    request = request_of(call)
     repeatable = may_repeat(call) if repeatable is None else repeatable
+    again = frozenset[FaultKind]() if once else REPEATABLE if repeatable else DONE_NOTHING
+    found, _ = yield from try_flow(call, manners, again=again)
+    if isinstance(found, Fault):
+        raise error_of(call, found, repeatable=repeatable)
+    return found
+
+
+def try_flow(
+    call: Call, manners: Manners, *, again: frozenset[FaultKind]
+) -> Flow[tuple[Answer | Fault, float]]:
+    """Make one call, and give its answer or the fault that stays, with the seconds that the last try took.
+
+    :param again: Faults after which the call is repeated; without any it does not wait for a rest either.
+    :raises RetryLater: The method rests for longer than the caller's patience.
+    """
+    request = request_of(call)
     account = Account(call.method.lower())
     repeat = 0
     while True:
-        yield from _rested(call, account, manners, once=once)
+        yield from _rested(call, account, manners, once=not again)
         yield Admit()
         manners.meter.requests += 1
+        began = manners.clock.now()
         reply = yield Send(request)
         if reply is None:
             raise TypeError("a Send step is resumed with a reply")
+        seconds = manners.clock.now() - began
         found = read(reply)
         if isinstance(found, Answer):
             manners.hear([(account, found)])
-            return found
+            return found, seconds
         if found.kind is FaultKind.THROTTLED:
             manners.meter.refused += 1
             yield Full()
-        again = found.kind in DONE_NOTHING or (found.kind is FaultKind.BROKEN and repeatable)
         repeat += 1
-        last = once or not again or repeat > manners.retries.times
+        last = found.kind not in again or repeat > manners.retries.times
         if found.kind is FaultKind.RESTING:
             found = manners.refused(account, found, guess=last)
         if last or (found.rest and found.rest.seconds > manners.patience.max_wait):
-            raise error_of(call, found, repeatable=repeatable)
+            return found, seconds
         manners.meter.repeats += 1
         yield Wait(found.rest.seconds if found.rest else manners.retries.delay(repeat, manners.luck()))
 
