@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.scan import Detail, item_list
+from airflow_bitrix.client.scan import Detail, check_scan, item_list
 from airflow_bitrix.client.sweep import Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
@@ -35,8 +35,10 @@ async def scan_contacts(
         twice the requests.
     :param ordered: Whether contacts come in order of id; else as they arrive.
     :param also: Further fields, camelCase names; with ``ids`` only.
+    :raises InvalidInput: Another detail, or a filter that is no map; nothing was sent.
     :raises Rejected: The portal does not accept the filter.
     """
+    check_scan(wanted, detail, also)
     select = [*ITEM_SELECT, *(name for name in also if name not in ITEM_SELECT)]
 
     def call(wanted: Mapping[str, Any], order: Order) -> Call:

@@ -9,16 +9,23 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
-from airflow_bitrix.client.listing import PAGE, bare_field
+from airflow_bitrix.client.listing import PAGE, bare_field, check_keys, joins_links
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.sweep import Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind, LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.links import (
+    ENTITY_TYPE_IDS,
+    OWNER_KINDS,
+    EntityKind,
+    LinkSet,
+    Owner,
+    OwnerKind,
+)
 from airflow_bitrix.core.states import SELECT, OwnerState, state_of
 
 log = logging.getLogger(__name__)
@@ -40,21 +47,33 @@ def states_of(kind: OwnerKind, result: Any, also: Sequence[str] = ()) -> Iterabl
     return (state_of(kind, row, also) for row in result["items"])
 
 
+def check_scan(wanted: object, detail: object, also: object) -> None:
+    """Refuse arguments of a scan that cannot be right.
+
+    :raises InvalidInput: Names the argument.
+    """
+    if wanted is not None and not isinstance(wanted, Mapping):
+        raise InvalidInput("filter", wanted, _FILTER)
+    if detail not in get_args(Detail):
+        raise InvalidInput("detail", detail, "'ids' or 'full'")
+    if isinstance(also, str) or not all(isinstance(name, str) for name in cast("Iterable[object]", also)):
+        raise InvalidInput("also", also, "a list of field names")
+
+
+_FILTER = "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
+
+
 async def check_filter(portal: AsyncPortal, kind: EntityKind, wanted: Mapping[str, Any]) -> None:
     """Refuse a filter that names a field the portal does not have.
 
     :raises InvalidInput: Names the field and those that there are.
     """
     if not isinstance(wanted, Mapping):
-        raise InvalidInput(
-            "filter", wanted, "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
-        )
-    for key, value in wanted.items():
-        if not isinstance(key, str):
-            raise InvalidInput("filter", wanted, "field names as keys")
-        if bare_field(key) == "contactIds" and isinstance(value, (list, tuple)):
-            # With several, the portal joins links before it cuts a page, and a short page is not the last.
-            raise InvalidInput("filter", {key: value}, "one contact id with contactIds")
+        raise InvalidInput("filter", wanted, _FILTER)
+    check_keys(wanted)
+    if joins_links(wanted):
+        # A scan takes a short page for the last of its range.
+        raise InvalidInput("filter", dict(wanted), "one condition with contactIds, on one contact id")
     names = list(_filter_fields(wanted))
     if names:
         fields = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})
@@ -88,8 +107,12 @@ async def scan(
         which takes one command for each owner with contacts.
     :param ordered: Whether owners come in order of id; else as they arrive.
     :param also: Further fields, camelCase names; they come in :attr:`OwnerState.fields`.
+    :raises InvalidInput: Another kind or detail, or a filter that is no map; nothing was sent.
     :raises Rejected: The portal does not accept the filter.
     """
+    if kind not in OWNER_KINDS:
+        raise InvalidInput("kind", kind, "'lead' or 'deal'; contacts are given by scan_contacts")
+    check_scan(wanted, detail, also)
     # Closed with the scan, so that a scan that is not read to its end leaves no request behind.
     async with (
         aclosing(sweep(portal, _owners(kind, also), dict(wanted or {}), ordered=ordered)) as states,

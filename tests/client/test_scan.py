@@ -356,3 +356,57 @@ def test_dense_ids_take_hardly_more_than_the_fewest_requests(make_sandbox: Any, 
     states, requests = scanned(sandbox, "lead")
     assert ids(states) == list(range(1, 30_001))
     assert requests <= 1.1 * math.ceil(30_000 / 2500) + 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"kind": "contact"}, "kind: 'contact' is not accepted; accepted: .* scan_contacts"),
+        ({"kind": "leads"}, "kind: 'leads' is not accepted; accepted: 'lead' or 'deal'"),
+        ({"kind": None}, "kind: None is not accepted"),
+        ({"detail": "exact"}, "detail: 'exact' is not accepted; accepted: 'ids' or 'full'"),
+        ({"wanted": ""}, "filter: '' is not accepted; accepted: a map of crm.item.list field"),
+        ({"wanted": []}, "filter: .* is not accepted"),
+        ({"also": "leadId"}, "also: 'leadId' is not accepted"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_arguments_that_cannot_be_right_are_refused_before_anything_is_sent(
+    arguments: dict[str, Any], said: str, make_sandbox: Any, scanned: Any
+) -> None:
+    """A scan of everything in place of what was meant would be a plan against everything."""
+    sandbox = make_sandbox(leads=5, contacts=5)
+    with pytest.raises(InvalidInput, match=said):
+        scanned(sandbox, **{"kind": "lead", **arguments})
+    assert sandbox.stats()["admitted"] == 0
+
+
+SEVERAL: list[dict[str, Any]] = [
+    {"contactIds": [1, 2]},
+    {"@contactIds": (1, 2)},
+    {"contactIds": {"0": 1, "1": 2}},
+    {"contactIds": {1, 2}},
+    {"contactIds": range(1, 3)},
+    {"0": {"logic": "OR", "contactIds": [1, 2]}},
+    {"logic": "OR", "0": {"contactIds": 1}, "1": {"contactIds": 2}},
+    {"=contactIds": 1, "contactIds": 2},
+    {"!contactIds": 1},
+    {">contactIds": 0},
+]
+
+
+@pytest.mark.parametrize("wanted", SEVERAL, ids=repr)
+def test_a_filter_that_joins_several_contacts_is_refused(
+    wanted: dict[str, Any], make_sandbox: Any, connect_async: Any
+) -> None:
+    """An owner comes once for each of them, so a short page is not the last, and rows would be lost."""
+    sandbox = make_sandbox(leads=5, contacts=5)
+
+    async def check(wanted: Any) -> None:
+        async with connect_async(sandbox.webhook_url) as portal:
+            await check_filter(portal, "lead", wanted)
+
+    for one in ({"contactIds": 1}, {"@contactIds": "1"}, {"0": {"=contactIds": 1, "stageId": ["NEW"]}}):
+        asyncio.run(check(one))
+    with pytest.raises(InvalidInput, match=r"accepted: one condition with contactIds, on one contact id"):
+        asyncio.run(check(wanted))
