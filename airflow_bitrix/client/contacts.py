@@ -18,6 +18,7 @@ from airflow_bitrix.client.scan import Detail, check_scan, item_list
 from airflow_bitrix.client.sweep import Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
+from airflow_bitrix.core.links import ENTITY_TYPE_IDS, owner_kind, positive_id
 
 
 async def scan_contacts(
@@ -81,6 +82,17 @@ async def missing_contacts(portal: AsyncPortal, ids: Iterable[int]) -> set[int]:
         async for outcome in outcomes:
             missing.difference_update(int(row["id"]) for row in outcome.result["items"])
     return missing
+
+
+def owners_params(contact_id: object, kind: object) -> dict[str, Any]:
+    """Give the parameters of ``crm.item.list`` for the owners that a contact is linked to, primary or not.
+
+    The legacy filter by ``CONTACT_ID`` finds only those where it is primary.
+
+    :raises InvalidInput: No id, or another kind than ``lead`` or ``deal``.
+    """
+    wanted = {"contactIds": positive_id("contact_id", contact_id)}
+    return {"entityTypeId": ENTITY_TYPE_IDS[owner_kind(kind)], "filter": wanted, "select": ["id"]}
 
 
 async def _in_full(portal: AsyncPortal, found: AsyncIterator[Contact]) -> AsyncGenerator[Contact, None]:

@@ -7,7 +7,6 @@ import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Callable,
     Coroutine,
     Iterable,
@@ -37,9 +36,12 @@ T = TypeVar("T")
 # The clients have a method named list, which hides the type of that name inside their bodies.
 list_of = list
 Outcomes = list[CommandOutcome]
+Given = Call | tuple[str, Mapping[str, Any]]
+"""A call, as it is or as ``(method, params)``."""
+Calls = Iterable[Given] | AsyncIterable[Given]
 
 
-def call_of(one: Call | tuple[str, Mapping[str, Any]]) -> Call:
+def call_of(one: Given) -> Call:
     """Read a call given as :class:`~airflow_bitrix.client.wire.Call` or as ``(method, params)``.
 
     :raises InvalidInput: It is neither.
@@ -57,19 +59,19 @@ def _check_calls(calls: object) -> None:
         raise InvalidInput("calls", calls, "a list of (method, params) pairs")
 
 
-def _written(call: Call | tuple[str, Mapping[str, Any]]) -> Written:
+def _written(call: Given) -> Written:
     found = call_of(call)
     return found, command_of(found)
 
 
-def _all_written(calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> list[Written]:
+def _all_written(calls: Iterable[Given]) -> list[Written]:
     # All commands are written before any is sent: one that cannot be said shall stop them all.
     _check_calls(calls)
     return [_written(call) for call in calls]
 
 
 async def _written_later(
-    calls: AsyncIterable[Call | tuple[str, Mapping[str, Any]]],
+    calls: AsyncIterable[Given],
 ) -> AsyncGenerator[Written, None]:
     async for call in calls:
         yield _written(call)
@@ -116,7 +118,7 @@ class Portal:
         """
         return drive(call_flow(Call(method, params or {}), self.manners), self._send, self.manners).result
 
-    def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
+    def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls in batches of 50, and give one outcome for each, in the same order.
 
         After slow batches there are fewer in one.
@@ -210,7 +212,7 @@ class AsyncPortal:
         """Run at most 50 calls as one batch; see :func:`~airflow_bitrix.client.batch.batch_flow`."""
         return await self.run(batch_flow(calls, self.manners, repeat=repeat))
 
-    async def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
+    async def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""
         run = Stream(self, _all_written(calls))
         outcomes = [outcome async for outcome in run.outcomes()]
@@ -220,8 +222,7 @@ class AsyncPortal:
 
     def stream(
         self,
-        calls: Iterable[Call | tuple[str, Mapping[str, Any]]]
-        | AsyncIterable[Call | tuple[str, Mapping[str, Any]]],
+        calls: Calls,
     ) -> AsyncGenerator[CommandOutcome, None]:
         """Run calls while they are still being made, and give one outcome for each, in the same order.
 
@@ -238,7 +239,7 @@ class AsyncPortal:
         )
         return Stream(self, written).outcomes()
 
-    async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
+    async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncGenerator[Any, None]:
         """Give every row of a list method, in order of id; see :meth:`Portal.list`."""
         listing = Listing(method, params or {})
         if listing.fields_call:
