@@ -69,8 +69,11 @@ class Meter:
     :param requests: Requests sent.
     :param refused: Requests that the portal refused because its bucket was full.
     :param repeats: Requests sent again after a fault.
-    :param waited: Seconds spent waiting for the bucket, for a resting method or before a repeat.
+    :param waited: Seconds spent waiting for the bucket, for a resting method or before a repeat. Waits of
+        several requests at the same time count once; one that is under way counts with its whole length.
     :param hidden_links: Owners whose links were read by ``items.get``, since the portal's lists hide them.
+    :param waits_until: When the waits that are under way end, unix time.
+    :param watch: Called every second while a client of a hook is open, whatever it waits for.
     """
 
     requests: int = 0
@@ -78,6 +81,16 @@ class Meter:
     repeats: int = 0
     waited: float = 0.0
     hidden_links: int = 0
+    waits_until: float = 0.0
+    watch: Callable[[], object] | None = field(default=None, compare=False, repr=False)
+
+    def wait(self, now: float, seconds: float) -> None:
+        """Count a wait that begins.
+
+        :param now: Unix time.
+        """
+        self.waited += max(now + seconds - max(self.waits_until, now), 0.0)
+        self.waits_until = max(self.waits_until, now + seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +248,11 @@ def drive(
             case Full():
                 manners.allowance.tell_full()
             case Wait(seconds):
-                manners.meter.waited += seconds
+                manners.meter.wait(manners.clock.now(), seconds)
                 sleep(seconds)
             case Admit():
                 while seconds := manners.allowance.ask():
-                    manners.meter.waited += seconds
+                    manners.meter.wait(manners.clock.now(), seconds)
                     sleep(seconds)
 
 
@@ -265,15 +278,15 @@ async def drive_async(
             case Full():
                 manners.allowance.tell_full()
             case Wait(seconds):
-                manners.meter.waited += seconds
+                manners.meter.wait(manners.clock.now(), seconds)
                 await sleep(seconds)
             case Admit():
                 while seconds := manners.allowance.ask():
-                    manners.meter.waited += seconds
+                    manners.meter.wait(manners.clock.now(), seconds)
                     await sleep(seconds)
 
 
 async def wait_async(seconds: float, manners: Manners) -> None:
     """Wait between two flows, counted as the drivers count it."""
-    manners.meter.waited += seconds
+    manners.meter.wait(manners.clock.now(), seconds)
     await manners.clock.sleep_async(seconds)

@@ -37,6 +37,12 @@ class Ranges:
             waiting.append(self._next)
         return min(waiting, default=math.inf)
 
+    @property
+    def expected(self) -> int:
+        """Rows that are expected in what is not read yet, as the density seen so far has it."""
+        ids = sum(last - first + 1 for first, last in (*self._over, *self._out))
+        return round(self._density * (ids + max(self._end - self._next + 1, 0)))
+
     def take(self, most: int = MOST_COMMANDS, *, ahead: bool = True) -> list[Range]:
         """Give the pieces of the next request, ``most`` at most.
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast, get_args
 from airflow_bitrix.client.batch import MOST_COMMANDS
 from airflow_bitrix.client.listing import PAGE, bare_field, check_keys, joins_links
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.sweep import Order, Table, sweep
+from airflow_bitrix.client.sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
@@ -99,6 +99,7 @@ async def scan(
     detail: Detail = "ids",
     ordered: bool = False,
     also: Sequence[str] = (),
+    expect: Expect | None = None,
 ) -> AsyncGenerator[OwnerState, None]:
     """Give the state of every owner that the filter matches, each once.
 
@@ -107,6 +108,7 @@ async def scan(
         which takes one command for each owner with contacts.
     :param ordered: Whether owners come in order of id; else as they arrive.
     :param also: Further fields, camelCase names; they come in :attr:`OwnerState.fields`.
+    :param expect: Told now and then how many owners there are in all, as far as can be told yet.
     :raises InvalidInput: Another kind or detail, or a filter that is no map; nothing was sent.
     :raises Rejected: The portal does not accept the filter.
     """
@@ -114,8 +116,9 @@ async def scan(
         raise InvalidInput("kind", kind, "'lead' or 'deal'; contacts are given by scan_contacts")
     check_scan(wanted, detail, also)
     # Closed with the scan, so that a scan that is not read to its end leaves no request behind.
+    found = sweep(portal, _owners(kind, also), dict(wanted or {}), ordered=ordered, expect=expect)
     async with (
-        aclosing(sweep(portal, _owners(kind, also), dict(wanted or {}), ordered=ordered)) as states,
+        aclosing(found) as states,
         aclosing(exact(portal, states, full=detail == "full")) as known,
     ):
         async for state in known:

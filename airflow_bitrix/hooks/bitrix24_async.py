@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -106,15 +107,21 @@ class Bitrix24AsyncHook(HttpAsyncHook):
                 return await http.run(endpoint=method, data=body, headers=JSON_HEADERS)  # type: ignore[arg-type]
 
             send = aiohttp_transport(post, settings.timeout)
+            meter = meter or Meter()
             manners = Manners(
                 allowance_of(settings),
                 self.retries,
-                meter or Meter(),
+                meter,
                 patience=self.patience,
                 operating=self._operating,
                 clock=self.clock,
             )
-            yield AsyncPortal(send, manners, settings.in_flight)
+            heart = asyncio.ensure_future(_beat(meter))
+            try:
+                yield AsyncPortal(send, manners, settings.in_flight)
+            finally:
+                heart.cancel()
+                await asyncio.gather(heart, return_exceptions=True)
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its ``result``; see :meth:`Bitrix24Hook.call`."""
@@ -219,6 +226,14 @@ class Bitrix24AsyncHook(HttpAsyncHook):
         with final_failures():
             async with self.portal() as portal:
                 await apply_changes(portal, kind, changes, journal, dry_run=dry_run)
+
+
+async def _beat(meter: Meter) -> None:
+    """Call who watches the meter every second, whatever the client waits for."""
+    while True:
+        await asyncio.sleep(1)
+        if meter.watch:
+            meter.watch()
 
 
 async def _mask(secret: str) -> None:

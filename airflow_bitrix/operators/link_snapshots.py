@@ -84,7 +84,12 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             detail = cast("Detail", self.detail)
             with SnapshotWriter(folder) as snapshot:
                 found = scan(
-                    portal, kind, cast("Mapping[str, Any]", wanted), detail=detail, ordered=self.ordered
+                    portal,
+                    kind,
+                    cast("Mapping[str, Any]", wanted),
+                    detail=detail,
+                    ordered=self.ordered,
+                    expect=progress.expect,
                 )
                 async for state in found:
                     snapshot.add(state.links)

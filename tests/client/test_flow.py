@@ -11,6 +11,7 @@ import pytest
 
 from airflow_bitrix.client.allowance import MemoryAllowance
 from airflow_bitrix.client.flow import Admit, Full, Manners, Send, Wait, call_flow, drive, drive_async
+from airflow_bitrix.client.flow import Clock as WallClock
 from airflow_bitrix.client.pacing import SPARE, Bucket, Retries
 from airflow_bitrix.client.wire import Answer, Call, Lost, Reply, Request, request_of
 from airflow_bitrix.core.errors import (
@@ -208,7 +209,7 @@ both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @both
 def test_a_driver_waits_for_the_bucket_and_counts_the_wait(*, is_async: bool) -> None:
     clock = Clock()
-    manners = Manners(MemoryAllowance(Bucket(rate=2, burst=1), clock))
+    manners = Manners(MemoryAllowance(Bucket(rate=2, burst=1), clock), clock=WallClock(now=clock))
     portal = Portal(clock, YES, YES, YES)
     for _ in range(3):
         assert run(manners, clock, portal, is_async=is_async).result is True
@@ -221,7 +222,8 @@ def test_a_driver_waits_for_the_bucket_and_counts_the_wait(*, is_async: bool) ->
 def test_a_driver_waits_before_a_repeat_and_asks_the_bucket_again(*, is_async: bool) -> None:
     clock = Clock()
     retries = Retries(times=3, first=1, longest=4)
-    manners = Manners(MemoryAllowance(Bucket(rate=1, burst=10), clock), retries, luck=lambda: 1.0)
+    allowance = MemoryAllowance(Bucket(rate=1, burst=10), clock)
+    manners = Manners(allowance, retries, luck=lambda: 1.0, clock=WallClock(now=clock))
     portal = Portal(clock, CUT, BUSY, YES)
     assert run(manners, clock, portal, is_async=is_async).result is True
     assert portal.at == [100.0, 101.0, 102.0 + SPARE]

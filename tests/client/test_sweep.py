@@ -108,6 +108,25 @@ def test_order_and_rows_are_right_however_answers_overtake_each_other(
         assert within(30, partial(swept, portal, manners, ordered=True)) == sparse[:20_000]
 
 
+@pytest.mark.parametrize("shape", ["dense", "sparse", "few", "none"])
+def test_the_total_is_told_early_and_gets_better(shape: str, manners: Manners) -> None:
+    ids = {
+        "dense": list(range(1, 20_001)),
+        "sparse": sorted(random.Random(5).sample(range(1, 600_000), 60_000)),
+        "few": [3, 9],
+        "none": [],
+    }[shape]
+    told: list[int] = []
+
+    async def run() -> int:
+        client = AsyncPortal(Ids(ids), manners)
+        return len([row async for row in sweep(client, TABLE, {}, ordered=False, expect=told.append)])
+
+    assert asyncio.run(run()) == len(ids) == told[-1]
+    assert abs(told[0] - len(ids)) <= 0.5 * len(ids)
+    assert all(abs(total - len(ids)) <= 0.1 * len(ids) for total in told[1:])
+
+
 def test_a_range_that_the_portal_refuses_ends_the_sweep_with_its_words(
     sparse: list[int], manners: Manners
 ) -> None:

@@ -17,6 +17,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.http.operators.http import HttpOperator
 
+from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import (
     AuthFailed,
@@ -224,6 +225,19 @@ def test_all_calls_of_an_async_hook_share_what_is_known_of_operating_time(
 
     asyncio.run(use())
     assert sandbox.stats()["methods"] == {"crm.lead.get": 1}
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_open_client_calls_who_watches_it_every_second() -> None:
+    beats: list[float] = []
+
+    async def use() -> int:
+        async with Bitrix24AsyncHook().portal(Meter(watch=lambda: beats.append(time.monotonic()))):
+            await asyncio.sleep(2.5)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(use()) == 1
+    assert len(beats) == 2
 
 
 def test_where_no_file_can_be_made_all_calls_of_a_process_share_one_allowance(
