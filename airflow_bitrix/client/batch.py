@@ -132,7 +132,7 @@ class _Batch:
             raise error_of(batch, found, repeatable=repeatable)
         self._size.broken(len(sent), found, seconds)
         manners.meter.repeats += 1
-        yield Wait(manners.retries.delay(self._size.breaks, manners.luck()))
+        yield Wait(manners.pause(self._size.breaks, found))
         return None
 
     def _give_up(self, free: Sequence[int], error: Bitrix24Error) -> None:

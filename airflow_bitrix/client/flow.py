@@ -154,6 +154,17 @@ class Manners:
         self.operating.budgets = self.operating.budgets.refused(account, now, guess=guess)
         return replace(fault, rest=self.rest(account))
 
+    def pause(self, repeat: int, fault: Fault) -> float:
+        """Give the seconds before repeat number ``repeat`` after a fault.
+
+        A connection that was cut once is often but a stale one: then the repeat comes soon.
+        """
+        cut = fault.kind is FaultKind.BROKEN and not fault.answer.status and not fault.answer.code
+        return self.retries.delay(repeat, self.luck()) * (_SOON if cut and repeat == 1 else 1)
+
+
+_SOON = 0.2
+
 
 def call_flow(
     call: Call, manners: Manners, *, repeatable: bool | None = None, once: bool = False
@@ -208,7 +219,7 @@ def try_flow(
         if last or (found.rest and found.rest.seconds > manners.patience.max_wait):
             return found, seconds
         manners.meter.repeats += 1
-        yield Wait(found.rest.seconds if found.rest else manners.retries.delay(repeat, manners.luck()))
+        yield Wait(found.rest.seconds if found.rest else manners.pause(repeat, found))
 
 
 def _rested(call: Call, account: Account, manners: Manners, *, once: bool) -> Flow[None]:

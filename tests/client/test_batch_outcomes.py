@@ -267,7 +267,7 @@ def test_a_portal_that_is_gone_is_asked_as_often_as_for_a_single_call(
     done = walk(batch_flow(READS, three_repeats), answering=portal.answer)
     assert type(done.error) is RetryLater
     assert portal.sizes == [50, 50, 25, 12]
-    assert done.waits == [1, 2, 4]
+    assert done.waits == [0.2, 2, 4]
 
 
 def test_a_batch_that_may_not_be_repeated_is_not_sent_in_pieces(
