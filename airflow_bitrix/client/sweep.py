@@ -146,8 +146,10 @@ class _Sweep(Generic[Row]):
                 if self._running:
                     done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
                     self._running -= done
-                    for task in done:
-                        task.result()
+                    # All are asked, else the event loop complains of errors that nobody took.
+                    for error in [task.exception() for task in done]:
+                        if error:
+                            raise error
                 while self._ready and (not self._ordered or self._ready[0][0] < self._ranges.lowest):
                     yield heapq.heappop(self._ready)[1]
         finally:
