@@ -183,7 +183,7 @@ class _Size:
         slow = seconds > SLOW_BATCH or fault.answer.status in _TIMED_OUT
         if slow:
             self._most = max(sent // 2, 1)
-        if slow or self.breaks > 1 or sent < self._whole:
+        if slow or self.breaks > _BY_CHANCE or sent < self._whole:
             self.now = max(sent // 2, 1)
 
     def answered(self) -> None:
@@ -193,6 +193,8 @@ class _Size:
 
 
 _TIMED_OUT = (408, 504)
+_BY_CHANCE = 2
+"""Batches in a row that may break quickly before they are made smaller: smaller ones are more requests."""
 
 
 @lru_cache
