@@ -16,7 +16,8 @@ from typing import Any, Generic, TypeVar
 
 from airflow_bitrix.client.contacts import missing_contacts, read_contacts
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.scan import ask_links, scan
+from airflow_bitrix.client.scan import ask_links, scan, scan_ids
+from airflow_bitrix.client.sweep import Expect
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import Bitrix24Error, PlanRefused
@@ -49,13 +50,22 @@ class Judged:
 
 
 async def judge_all(
-    portal: AsyncPortal, kind: OwnerKind, wanted: Mapping[str, Any], rules: Mapping[str, Rule], now: datetime
+    portal: AsyncPortal,
+    kind: OwnerKind,
+    wanted: Mapping[str, Any],
+    rules: Mapping[str, Rule],
+    now: datetime,
+    *,
+    only: Sequence[int] | None = None,
+    expect: Expect | None = None,
 ) -> AsyncGenerator[Judged, None]:
     """Scan the owners that a filter matches, and give what the rules say of each.
 
     :param wanted: A ``crm.item.list`` filter, camelCase names.
     :param rules: See :func:`airflow_bitrix.core.rules.rules_for`.
     :param now: When the plan is made, with a time zone.
+    :param only: Only the owners with these ids; ``None`` for all.
+    :param expect: Told now and then how many owners there are in all, as far as can be told yet.
     :raises PlanRefused: A rule takes contacts that cannot be seen for gone, and the webhook's user is no
         administrator.
     :raises Rejected: The portal does not accept the filter.
@@ -64,7 +74,12 @@ async def judge_all(
     also = tuple(dict.fromkeys(name for rule in rules.values() for name in rule.also))
     wants_exact = any(rule.wants_exact for rule in rules.values())
     ask = Questions(portal, list(rules.values()), now)
-    async with aclosing(scan(portal, kind, wanted, also=also)) as states:
+    found = (
+        scan(portal, kind, wanted, also=also, expect=expect)
+        if only is None
+        else scan_ids(portal, kind, only, wanted, also=also)
+    )
+    async with aclosing(found) as states:
         async for chunk in _chunks(states):
             facts = await ask.facts(chunk)
             judged = [Judged(state, *judge(state, rules, facts)) for state in chunk]

@@ -13,9 +13,11 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.scan import check_filter
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import OwnerKind, owner_kind
+from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
+from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
+from airflow_bitrix.operators.artifacts import as_folder
 from airflow_bitrix.operators.parameters import count, is_nothing
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
 
@@ -41,6 +43,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     :param older_than_days: Only owners created at least so many days ago; ``None`` or 0 for all. (templated)
     :param filter: A further ``crm.item.list`` filter, camelCase names, such as ``{"assignedById": 7}``. An
         unknown field is refused. (templated)
+    :param owners_file: Only the owners in this file: the ``failed.csv`` of an earlier run, a CSV file with a
+        column ``owner_id``, or one id a line. (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
     """
 
@@ -52,6 +56,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         "stages",
         "older_than_days",
         "filter",
+        "owners_file",
     )
     ui_color = "#fdf3d0"
 
@@ -64,6 +69,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         stages: Sequence[str] | str = (),
         older_than_days: int | str | None = None,
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
+        owners_file: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -73,6 +79,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         self.stages = stages
         self.older_than_days = older_than_days
         self.filter = filter
+        self.owners_file = owners_file
 
     def plan_kind(self) -> OwnerKind:
         """Give the kind of owners that the plan is about."""
@@ -82,6 +89,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         """Give the names of the rules, and check all that the plan goes by."""
         rules = self._rules()
         self._filter(rules, datetime.now(UTC))
+        self._owners(self.plan_kind())
         return tuple(rules)
 
     def _rules(self) -> dict[str, Rule]:
@@ -118,10 +126,24 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         kind, rules, now = self.plan_kind(), self._rules(), datetime.now(UTC)
         if isinstance(self.filter, Mapping) and self.filter:
             await check_filter(portal, kind, self.filter)
-        async with aclosing(judge_all(portal, kind, self._filter(rules, now), rules, now)) as judged:
+        only = self._owners(kind)
+        left = dict.fromkeys(only or ())
+        found = judge_all(
+            portal, kind, self._filter(rules, now), rules, now, only=only, expect=progress.expect
+        )
+        async with aclosing(found) as judged:
             async for one in judged:
+                left.pop(one.state.owner.id, None)
                 if one.change:
                     plan.add(one.change)
                 for reason in one.left_out:
                     plan.leave_out(one.state.owner, reason.why, reason.reason)
                 progress.add(1)
+        for owner_id in left:
+            reason = "not there, or not among the owners that the rules and filters look at"
+            plan.leave_out(Owner(kind, owner_id), "in the file only", reason)
+
+    def _owners(self, kind: OwnerKind) -> list[int] | None:
+        if is_nothing(self.owners_file):
+            return None
+        return read_owner_ids(as_folder(self.owners_file), kind)
