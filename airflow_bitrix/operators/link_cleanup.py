@@ -140,8 +140,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                     plan.leave_out(one.state.owner, reason.why, reason.reason)
                 progress.add(1)
         for owner_id in left:
-            reason = "not there, or not among the owners that the rules and filters look at"
-            plan.leave_out(Owner(kind, owner_id), "in the file only", reason)
+            said = "not there, or not among the owners that the rules and filters look at"
+            plan.leave_out(Owner(kind, owner_id), "in the file only", said)
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
         if is_nothing(self.owners_file):
