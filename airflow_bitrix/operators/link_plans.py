@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_cleanup import Bitrix24PlanLinkCleanupOperator
+from airflow_bitrix.operators.link_migration import Bitrix24PlanLinkMigrationOperator
+from airflow_bitrix.operators.link_reconcile import Bitrix24ReconcileContactLinksOperator
 from airflow_bitrix.operators.link_snapshots import Bitrix24ExportContactLinksOperator
 
 __all__ = [
     "Bitrix24ApplyLinkPlanOperator",
     "Bitrix24ExportContactLinksOperator",
     "Bitrix24PlanLinkCleanupOperator",
+    "Bitrix24PlanLinkMigrationOperator",
+    "Bitrix24ReconcileContactLinksOperator",
 ]
