@@ -41,10 +41,11 @@ def map_rows(given: Mapping[Any, Any] | Iterable[Any], argument: str) -> Iterato
 def read_map(path: Path, argument: str) -> Iterator[MapRow]:
     """Read a map from a file, a row at a time.
 
-    A file whose first character is ``{`` is JSON Lines, each ``{"old": …, "new": …}``. Any other is CSV as a
-    spreadsheet writes it: with commas, semicolons or tabs, with or without a byte order mark. A first line
-    without an id is its header; with the names *old* and *new* it says which columns are meant, else they
-    are the first two. Empty lines do not count.
+    A file whose first character is ``{`` is JSON Lines, each ``{"old": …, "new": …}``; with ``[`` it is one
+    list of such, or of pairs, and is read at once. Any other is CSV as a spreadsheet writes it: with commas,
+    semicolons or tabs, with or without a byte order mark. A first line without an id is its header; with the
+    names *old* and *new* it says which columns are meant, else they are the first two. Empty lines do not
+    count.
 
     :param path: The file, also on object storage.
     :raises InvalidInput: There is no such file, or some of its rows are bad: names them with their lines.
@@ -64,7 +65,7 @@ def _rows(lines: IO[str]) -> Iterator[Pair]:
     numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
     number, first = next(numbered, (0, ""))
     if first.lower().startswith("sep="):  # what Excel reads, and others write for it
-        mark = first.strip()[4:] or ","
+        mark = first.rstrip("\r\n")[4:5] or ","
         number, first = next(numbered, (0, ""))
     else:
         mark = max(",;\t", key=first.count)
@@ -73,6 +74,9 @@ def _rows(lines: IO[str]) -> Iterator[Pair]:
     if first.lstrip().startswith("{"):
         for at, line in chain([(number, first)], numbered):
             yield _json_pair(f"line {at}", line)
+        return
+    if first.lstrip().startswith("["):
+        yield from _json_array(first + lines.read())
         return
     columns, cells = (0, 1), _cells(first, mark)
     if not any(cell.strip().isdigit() for cell in cells):
@@ -94,6 +98,14 @@ def _cells(line: str, mark: str) -> list[str]:
 def _csv_pair(number: int, cells: Sequence[str], columns: tuple[int, int]) -> Pair:
     old, new = (cells[column] if column < len(cells) else None for column in columns)
     return f"line {number}", old, new
+
+
+def _json_array(text: str) -> Iterator[Pair]:
+    try:
+        rows = json.loads(text)
+    except (ValueError, RecursionError):
+        rows = [text.strip()]
+    return (_pair(f"row {number}", row) for number, row in enumerate(rows, start=1))
 
 
 def _json_pair(place: str, line: str) -> Pair:
