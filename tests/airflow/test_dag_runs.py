@@ -65,7 +65,7 @@ def outcomes(folder: Path) -> dict[int, str]:
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {CLEANUP, TOUR}
+    assert {CLEANUP, TOUR} <= set(dags)
     for dag in dags.values():
         assert dag.doc_md
         assert dag.description
