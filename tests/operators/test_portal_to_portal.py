@@ -8,11 +8,14 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from airflow.sdk import ObjectStoragePath
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
+from airflow_bitrix.files.maps import read_map
+from airflow_bitrix.files.parked import ParkedOwner, parked_file, read_parked, write_parked
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24PlanLinkMigrationOperator,
@@ -434,3 +437,31 @@ def test_a_field_that_a_portal_does_not_have_is_refused(
     make_pair(contacts=3)
     with pytest.raises(InvalidInput, match=said):
         plan(tmp_path, **arguments)
+
+
+def test_maps_and_parked_owners_can_lie_in_object_storage(tmp_path: Path) -> None:
+    place = ObjectStoragePath(f"file://{tmp_path}")
+    (tmp_path / "map.csv").write_bytes(b"\xef\xbb\xbfold;new\r\n5;6\r\n7;x\r\n")
+    rows = read_map(cast("Path", place / "map.csv"), "owner_map")
+    assert next(rows) == ("line 2", 5, 6)
+    with pytest.raises(InvalidInput, match="owner_map: 'line 3: 7,x'"):
+        next(rows)
+    with pytest.raises(InvalidInput, match="a file that is there"):
+        next(read_map(cast("Path", place / "none.csv"), "owner_map"))
+    path = parked_file(cast("Path", place / "parked"), "deal")
+    assert read_parked(path) == {}
+    for owners in ([ParkedOwner(5, "why", "reason", "since")], []):
+        write_parked(path, owners)
+        assert list(read_parked(path).values()) == owners
+
+
+def test_records_that_share_an_origin_by_the_dozen_hide_no_others(make_pair: Any, tmp_path: Path) -> None:
+    """More records match than fit on a page: those behind it are read too."""
+    pair = make_pair(contacts=2)
+    for _ in range(30):
+        pair.source.state.add("deal", {"CONTACT_IDS": [1]})
+    pair.copy("contact", [1, 2])
+    pair.copy("deal", [1] * 120)
+    pair.copy("deal", range(2, 31))
+    made = plan(tmp_path)
+    assert (made["changes"], made["left_out"]) == (29, {"ambiguous": 1})
