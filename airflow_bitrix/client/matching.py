@@ -46,9 +46,8 @@ async def records_with(
     A request asks for 2,000 keys.
     """
     found: dict[Key, set[int]] = defaultdict(set)
-    wanted = set(keys)
     by_originator: dict[str, list[str]] = defaultdict(list)
-    for originator, origin in sorted(wanted):
+    for originator, origin in sorted(set(keys)):
         by_originator[originator].append(origin)
     conditions = [
         (matching.condition(originator, origins[at : at + KEYS]), 0)
@@ -65,9 +64,9 @@ async def records_with(
             for condition, _ in conditions:
                 rows = (await anext(outcomes)).result["items"]
                 for row in rows:
+                    # The portal's database finds texts that are merely alike, too: a key of their own.
                     for key in matching.keys_of(row):
-                        if key in wanted:  # the portal's database finds texts that are merely alike
-                            found[key].add(int(row["id"]))
+                        found[key].add(int(row["id"]))
                 if len(rows) == PAGE:
                     further.append((condition, int(rows[-1]["id"])))
         conditions = further

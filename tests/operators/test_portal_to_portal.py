@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -182,7 +183,8 @@ def test_what_is_not_there_yet_is_parked_and_taken_up_by_the_next_run(
     assert first["left_out"] == {"contacts not there yet": 2, "owner not there yet": 1}
     reasons = (tmp_path / "1" / "plan" / "left_out.csv").read_text()
     assert "deal 3: no contact of the target matches 5" in reasons
-    since = [json.loads(line)["since"] for line in Path(first["parked_file"]).read_text().splitlines()]
+    long_ago = re.sub(r'"since":"[^"]*"', '"since":"2020-01-01"', Path(first["parked_file"]).read_text())
+    Path(first["parked_file"]).write_text(long_ago)
     apply(first)
 
     # An incremental run whose filter finds none of them takes them up, each as far as it can.
@@ -193,7 +195,7 @@ def test_what_is_not_there_yet_is_parked_and_taken_up_by_the_next_run(
     # Those with a change stay until a run finds them right: an apply may fail, or be a dry run.
     assert parked(second) == {2: "planned", 3: "planned", 4: "contacts not there yet"}
     lines = Path(second["parked_file"]).read_text().splitlines()
-    assert [json.loads(line)["since"] for line in lines] == since
+    assert {json.loads(line)["since"] for line in lines} == {"2020-01-01"}
     third = plan(tmp_path / "3", filter={">id": 4}, parked_path=str(folder))
     assert third["changes"] == 2
     apply(third)
