@@ -29,18 +29,9 @@ def artifacts_root() -> Path:
 
 def task_folder(context: Context) -> Path:
     """Give the folder of a task's files: ``<root>/<dag id>/<run id>/<task id>``, with the index if mapped."""
-    return artifacts_root() / _plain(context["dag"].dag_id) / _plain(context["run_id"]) / _task(context)
-
-
-def parked_folder(context: Context) -> Path:
-    """Give the folder of what a task could not do yet: ``<root>/<dag id>/parked/<task id>``, for all runs."""
-    return artifacts_root() / _plain(context["dag"].dag_id) / "parked" / _task(context)
-
-
-def _task(context: Context) -> str:
     ti = context["ti"]
-    mapped = ti.map_index is not None and ti.map_index >= 0
-    return _plain(f"{ti.task_id}.{ti.map_index}" if mapped else ti.task_id)
+    task = ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
+    return artifacts_root() / _plain(context["dag"].dag_id) / _plain(context["run_id"]) / _plain(task)
 
 
 def _plain(name: str) -> str:

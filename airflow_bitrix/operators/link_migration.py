@@ -16,7 +16,7 @@ from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.files.parked import ParkedOwner, parked_file, read_parked, write_parked
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, parked_folder
+from airflow_bitrix.operators.artifacts import as_folder, task_folder
 from airflow_bitrix.operators.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.parameters import is_nothing
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
@@ -81,7 +81,8 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
     def _parked_folder(self, context: Context) -> Path:
         if not is_nothing(self.parked_path):
             return as_folder(str(self.parked_path))
-        return parked_folder(context)
+        task = task_folder(context)  # <root>/<dag id>/<run id>/<task id>
+        return task.parent.parent / "parked" / task.name
 
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Write a change for each owner whose links differ, and name those that are left out."""
