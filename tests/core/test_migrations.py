@@ -224,6 +224,17 @@ def test_differences_are_told_link_by_link() -> None:
     ]
 
 
+def test_flags_that_are_at_odds_are_a_difference_of_the_primary() -> None:
+    """The portal shows contact 3 by its CONTACT_ID, and another one is flagged."""
+    wanted = rows((3, 10, True), (5, 20, False))
+    for odd in (
+        rows((3, 10, False), (5, 20, True)).with_scalar(3),
+        rows((3, 10, True), (5, 20, True)),
+        rows((3, 10, True), (5, 20, False)).with_scalar(8),
+    ):
+        assert [(one.what, one.contact_id) for one in differences(odd, wanted)] == [("primary", 3)]
+
+
 def test_contacts_of_equal_sort_have_no_order() -> None:
     tied = rows((5, 10, True), (3, 10, False))
     assert differences(rows((3, 10, False), (5, 10, True)), tied) == []

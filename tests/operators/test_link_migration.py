@@ -289,6 +289,19 @@ def test_a_lead_that_is_gone_leaves_its_deal_as_it_is(sandbox: Any, portals: Por
     assert {deal: after[deal] for deal in orphans} == {deal: before[deal] for deal in orphans}
 
 
+@pytest.mark.parametrize("scalar", [None, 2, 9])
+def test_a_deal_that_has_its_lead_s_contacts_is_left_alone_whatever_else_is_odd(
+    scalar: int | None, make_sandbox: Any, portals: Portals, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    lead = sandbox.state.add("lead", {"CONTACT_IDS": [1]})
+    deal = sandbox.state.add("deal", {"LEAD_ID": lead, "CONTACT_IDS": [1, 2]})
+    sandbox.state.row("deal", deal)["CONTACT_ID"] = scalar
+    assert plan(tmp_path, migration="lead_to_deal")["changes"] == 0
+    assert reconcile(tmp_path, migration="lead_to_deal")["differences"] == 0
+
+
 def test_after_a_move_leads_keep_what_did_not_arrive_on_all_their_deals(
     make_sandbox: Any, portals: Portals, tmp_path: Path
 ) -> None:
