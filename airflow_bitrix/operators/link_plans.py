@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_cleanup import Bitrix24PlanLinkCleanupOperator
+from airflow_bitrix.operators.link_migration import Bitrix24PlanLinkMigrationOperator
+from airflow_bitrix.operators.link_reconcile import Bitrix24ReconcileContactLinksOperator
 from airflow_bitrix.operators.link_restore import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.operators.link_snapshots import Bitrix24ExportContactLinksOperator
 
@@ -14,5 +16,7 @@ __all__ = [
     "Bitrix24ApplyLinkPlanOperator",
     "Bitrix24ExportContactLinksOperator",
     "Bitrix24PlanLinkCleanupOperator",
+    "Bitrix24PlanLinkMigrationOperator",
     "Bitrix24PlanLinkRestoreOperator",
+    "Bitrix24ReconcileContactLinksOperator",
 ]
