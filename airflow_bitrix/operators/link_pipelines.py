@@ -8,6 +8,8 @@ from typing import Any
 
 from airflow.sdk import Param, TriggerRule
 
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.link_canary import Bitrix24CanaryLinkPlanOperator
@@ -127,6 +129,24 @@ BY_PARAMS: dict[str, Any] = {
     "timezone": "{{ params.timezone }}",
 }
 """What the form's answers say to :func:`carry_out`: ``carry_out(plan, **BY_PARAMS)``."""
+
+
+def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
+    """Give the parameter with which a form asks for clean-up rules, one or more of those for such owners.
+
+    :param default: Names of the rules that are chosen at first.
+    """
+    rules = {name: rule.title for name, rule in RULES.items() if kind in rule.kinds}
+    return Param(
+        list(default),
+        type="array",
+        items={"type": "string", "enum": list(rules)},
+        examples=list(rules),
+        values_display=rules,
+        minItems=1,
+        title="Rules",
+        description="What to clean up.",
+    )
 
 
 def carry_out(
