@@ -106,6 +106,24 @@ class AirflowApi:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.call("GET", path)["value"]
 
+    def wait_for_question(self, dag_id: str, run_id: str, *, timeout: float = 120) -> dict[str, Any]:
+        """Wait until a run asks a person something, and return what it asks."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/hitlDetails"
+        deadline = time.monotonic() + timeout
+        while True:
+            asked = self.call("GET", path, params={"response_received": "false"})["hitl_details"]
+            if asked:
+                question: dict[str, Any] = asked[0]
+                return question
+            if (state := self.run_state(dag_id, run_id)) in FINISHED or time.monotonic() > deadline:
+                raise AirflowError(f"run {run_id} of {dag_id} asks nobody; it is {state}")
+            time.sleep(0.3)
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer what a task of a run asks, as a click on one of its buttons does."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+        self.call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float = 120, pause: float = 0.5) -> str:
         """Wait until a run is over and return its state."""
         deadline = time.monotonic() + timeout

@@ -50,5 +50,6 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
         if is_idle:
             self.log.info("Nothing is tried first; %s parts to apply", len(parts))
         else:
-            context["ti"].xcom_push(key="canary", value=super().work(context, deferrals=deferrals))
+            tried = super().work(context, deferrals=deferrals)
+            context["ti"].xcom_push(key="canary", value=tried)
         return parts or [[]]
