@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from airflow_bitrix.operators.link_pipelines import BY_PARAMS, PLAN_PARAMS, carry_out, rules_param
+from airflow_bitrix.operators.link_forms import BY_PARAMS, plan_params, rules_param
+from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 
 DOC = """
@@ -35,6 +36,8 @@ A failed run goes on where it stopped when its failed tasks are cleared, and wri
 Files of a run lie under `[bitrix24] artifacts_path`: `report.html`, `failed.csv`, `plan/`, `journal/`.
 """
 
+form = plan_params()
+
 with DAG(
     dag_id="bitrix24_lead_link_cleanup",
     dag_display_name="Bitrix24: clean up lead links",
@@ -48,7 +51,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "clean-up", "leads"],
     params={
-        "dry_run": PLAN_PARAMS["dry_run"],
+        "dry_run": form.pop("dry_run"),
         "rules": rules_param("lead", ["release_repeat_leads"]),
         "stages": Param(
             [],
@@ -75,7 +78,7 @@ with DAG(
             description='A crm.item.list filter, such as {"assignedById": 7}. Unknown fields are refused.',
             section="Which leads",
         ),
-        **PLAN_PARAMS,
+        **form,
     },
 ) as dag:
     plan = Bitrix24PlanLinkCleanupOperator(

@@ -29,7 +29,8 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     again after it was approved: both times it must be the one that the plan operator made.
 
     Returns the plan's dict with ``"approval": {"mode": …, "by": …, "at": …, "valid_until": …}``, which an
-    apply takes as its plan. After *Reject* it returns the approval alone, and what follows is skipped.
+    apply takes as its plan. After *Reject* what follows is skipped; where nothing does, it returns the
+    approval alone, and no plan.
 
     :param plan: What a plan operator returned. (templated)
     :param mode: ``always`` asks about every plan that changes something, ``over_limit`` where it has more
@@ -92,13 +93,15 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         """Go on after the answer, where the plan is still the one that was shown."""
         if event.get("error_type") == "timeout":
             raise AirflowFailException("nobody answered in time; nothing was written")
+        by = _name(event)
+        if is_rejected := event.get("chosen_options") == [self.REJECT]:
+            self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
-            raise AirflowFailException(f"Rejected by {_name(event)}; nothing was written") from None
-        at, by = answer["responded_at"], _name(event)
-        if answer["chosen_options"] != [self.APPROVE]:
-            self.log.info("Rejected by %s; nothing was written", by)
+            raise AirflowFailException(f"rejected by {by}; nothing was written") from None
+        at = answer["responded_at"]
+        if is_rejected:
             return {"approval": {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}}
         with final_failures():
             self._checked()

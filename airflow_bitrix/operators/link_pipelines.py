@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param, TriggerRule
+from airflow.sdk import TriggerRule
 
-from airflow_bitrix.core.links import OwnerKind
-from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.link_canary import Bitrix24CanaryLinkPlanOperator
@@ -18,135 +16,6 @@ from airflow_bitrix.operators.plan_maker import LinkPlanMaker
 
 PART_NAME = "part {{ task.part | join(', ') }}"
 """How the UI calls the mapped tasks of an apply."""
-
-PLAN_PARAMS: dict[str, Param] = {
-    "dry_run": Param(
-        default=True,
-        type="boolean",
-        title="Dry run",
-        description="Only plan and report; write nothing to the portal, and ask nobody.",
-    ),
-    "max_changes": Param(
-        1000,
-        type="integer",
-        minimum=0,
-        maximum=10_000_000,
-        title="Most changes allowed",
-        description="A plan with more changes is written and shown, but not applied.",
-        section="Limits",
-    ),
-    "max_share": Param(
-        None,
-        type=["null", "number"],
-        minimum=0,
-        maximum=1,
-        title="Largest share changed",
-        description="Of the owners read, from 0 to 1: 0.2 is a fifth. Empty for no limit.",
-        section="Limits",
-    ),
-    "max_failed": Param(
-        0,
-        type="integer",
-        minimum=0,
-        title="Most failures allowed",
-        description="With more failed changes the run fails in the end; failed.csv names them.",
-        section="Limits",
-    ),
-    "max_failure_share": Param(
-        0.2,
-        type=["null", "number"],
-        minimum=0,
-        maximum=1,
-        title="Stop at a share of failures",
-        description="Applying stops when a larger share of what was tried has failed. Empty to go on.",
-        section="Limits",
-    ),
-    "approval": Param(
-        "always",
-        type="string",
-        enum=["always", "over_limit", "never"],
-        values_display={
-            "always": "Ask before every real run",
-            "over_limit": "Ask only where the plan has more changes than the next field says",
-            "never": "Do not ask",
-        },
-        title="Approval",
-        description="Whether a person sees the plan first, under Required actions. A dry run never asks.",
-        section="Approval",
-    ),
-    "approve_over": Param(
-        100,
-        type="integer",
-        minimum=0,
-        title="Changes that need no approval",
-        description="Where only larger plans are asked about.",
-        section="Approval",
-    ),
-    "canary": Param(
-        10,
-        type="integer",
-        minimum=0,
-        title="Canary",
-        description="So many changes are applied first; if one fails, the others are not begun. 0 for none.",
-        section="Applying",
-    ),
-    "quiet_hours": Param(
-        "",
-        type="string",
-        pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
-        examples=["08:00-20:00"],
-        title="Quiet hours",
-        description="Nothing is written between these times, such as 08:00-20:00. Empty for none.",
-        section="Applying",
-    ),
-    "timezone": Param(
-        "UTC",
-        type="string",
-        minLength=1,
-        title="Time zone of the quiet hours",
-        description="Such as Europe/Berlin.",
-        section="Applying",
-    ),
-    "bitrix24_conn_id": Param(
-        "bitrix24_default",
-        type="string",
-        minLength=1,
-        title="Connection",
-        description="Connection of type Bitrix24.",
-        section="Portal",
-    ),
-}
-"""What the trigger form of every DAG asks that writes: ``DAG(params={**PLAN_PARAMS, …})``."""
-
-BY_PARAMS: dict[str, Any] = {
-    "is_dry_run": "{{ params.dry_run }}",
-    "approval": "{{ params.approval }}",
-    "approve_over": "{{ params.approve_over }}",
-    "canary": "{{ params.canary }}",
-    "max_failed": "{{ params.max_failed }}",
-    "max_failure_share": "{{ params.max_failure_share }}",
-    "quiet_hours": "{{ params.quiet_hours }}",
-    "timezone": "{{ params.timezone }}",
-}
-"""What the form's answers say to :func:`carry_out`: ``carry_out(plan, **BY_PARAMS)``."""
-
-
-def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
-    """Give the parameter with which a form asks for clean-up rules, one or more of those for such owners.
-
-    :param default: Names of the rules that are chosen at first.
-    """
-    rules = {name: rule.title for name, rule in RULES.items() if kind in rule.kinds}
-    return Param(
-        list(default),
-        type="array",
-        items={"type": "string", "enum": list(rules)},
-        examples=list(rules),
-        values_display=rules,
-        minItems=1,
-        title="Rules",
-        description="What to clean up.",
-    )
 
 
 def carry_out(

@@ -128,6 +128,8 @@ def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
         yield from _table("Samples from all over the plan", manifest, found.samples[:shown])
     elif manifest.changes:
         yield from _table("All changes", manifest, found.samples[:shown])
+    if manifest.changes:
+        yield from ("", "\\* the primary contact")
     yield from ("", f"{_guards(manifest)} Plan `{manifest.hash[:12]}`.")
 
 
@@ -166,7 +168,6 @@ def _table(title: str, manifest: Manifest, changes: Sequence[Change]) -> Iterato
         why = cell("; ".join(_reasons(manifest, change)), _WHY)
         cells = [f"[{change.owner.id}]({address})", cell(before, _CONTACTS), cell(after, _CONTACTS), why]
         yield f"| {' | '.join(cells)} |"
-    yield from ("", "\\* the primary contact")
 
 
 def _reasons(manifest: Manifest, change: Change) -> Iterator[str]:

@@ -26,9 +26,15 @@ REAL = {"dry_run": False, "approval": "never", "canary": 0}
 
 
 @pytest.fixture(scope="session")
-def dags() -> dict[str, DAG]:
-    """The sample DAGs, with a database behind them."""
+def database() -> None:
+    """The database behind all runs."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture
+def dags(database: None) -> dict[str, DAG]:
+    """The sample DAGs, read anew: a DAG's parameters keep what the last run in this process gave them."""
+    del database
     bag = DagBag(dag_folder=str(DAGS))
     assert bag.import_errors == {}
     return dict(bag.dags)
@@ -188,6 +194,80 @@ def test_under_faults_the_run_ends_with_every_change_accounted_for(
     assert all(
         (end[str(lead)]["links"], end[str(lead)]["is_return_customer"]) == ([], "N") for lead in released
     )
+
+
+LOCKED = {"error": "ERROR_CORE", "error_description": "Locked by a colleague"}
+
+
+def test_a_large_plan_is_applied_by_a_task_for_each_part(run: Any, make_sandbox: Any) -> None:
+    """The canary's changes come first, every change is written once, and one report tells all of it."""
+    sandbox = make_sandbox(leads=7000, contacts=500, plan="self_hosted")
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    assert 2000 < len(released) <= 3000
+    before = sandbox.links("lead")
+    conf = {**REAL, "canary": 25, "max_changes": len(released)}
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
+    tasks = ["plan", "approve", "canary", "apply", "apply[1]", "apply[2]", "check"]
+    assert states == dict.fromkeys(tasks, "success")
+    after = sandbox.links("lead")
+    assert sorted(int(lead) for lead in before if before[lead] != after[lead]) == released
+    assert sandbox.stats()["commands_in_batches"]["crm.lead.update"] == len(released)
+    folder = folder_of(done)
+    assert outcomes(folder) == dict.fromkeys(released, "applied")
+    assert f"{len(released):,}" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("limits", "ends", "written"),
+    [
+        ({"canary": 10}, {"canary": "failed", "apply": "upstream_failed"}, 10),
+        ({"max_failure_share": 0.1}, {"canary": "success", "apply": "failed"}, 200),
+    ],
+    ids=["canary", "share of failures"],
+)
+def test_a_portal_that_refuses_the_changes_is_left_alone_soon_and_a_second_run_finishes_them(
+    limits: dict[str, Any], ends: dict[str, str], written: int, run: Any, make_sandbox: Any
+) -> None:
+    """The check runs all the same, tells what became of every change, and fails the run."""
+    sandbox = make_sandbox(leads=2000, contacts=500, plan="self_hosted")
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    sandbox.set_faults(seed=1, command=1.0, command_error=LOCKED, only_methods=["crm.lead.update"])
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **{**REAL, **limits})
+    assert states == {"plan": "success", "approve": "success", **ends, "check": "failed"}
+    assert done.state == "failed"
+    folder = folder_of(done)
+    failed = [lead for lead, outcome in outcomes(folder).items() if outcome == "failed"]
+    assert 0 < len(failed) <= written < len(released)
+    with (folder / "failed.csv").open() as rows:
+        assert [int(row["owner_id"]) for row in csv.DictReader(rows)] == failed
+    assert "Not finished" in (folder / "report.html").read_text()
+
+    sandbox.clear_faults()
+    _, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **REAL)
+    assert set(states.values()) == {"success"}
+    end = sandbox.links("lead")
+    assert all(
+        (end[str(lead)]["links"], end[str(lead)]["is_return_customer"]) == ([], "N") for lead in released
+    )
+
+
+def test_an_empty_plan_ends_well_and_has_a_report(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=100, contacts=100, plan="self_hosted")
+    conf = {"dry_run": False, "filter": {"=id": 10**6}}  # nobody is asked, either
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
+    assert states == dict.fromkeys(["plan", "approve", "canary", "apply", "check"], "success")
+    assert (folder_of(done) / "report.html").exists()
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=500, contacts=100, plan="self_hosted")
+    conf = {"dry_run": False, "approval": "always", "max_share": 0.01}
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
+    behind = dict.fromkeys(["canary", "apply", "check"], "upstream_failed")
+    assert states == {"plan": "success", "approve": "failed", **behind}
+    assert done.state == "failed"
+    assert sandbox.stats()["writes"] == 0
 
 
 def test_stage_age_and_filter_narrow_the_clean_up(run: Any, make_sandbox: Any) -> None:

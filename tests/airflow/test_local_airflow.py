@@ -212,16 +212,16 @@ def test_the_webhook_code_stands_nowhere(
     assert {".html", ".log", ".jsonl", ".json", ".csv", ".db"} <= {file.suffix for file in files}
     assert [str(file) for file in files if code in file.read_bytes()] == []
     for run in (real_run, refused_run, wrong_code_run):
-        for task_id, task in run.tasks.items():
+        for task in run.tasks.values():
+            task_id, index = task["task_id"], {"map_index": task["map_index"]}
             path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run.run_id}/taskInstances/{task_id}"
-            entries = dag.airflow.call("GET", f"{path}/xcomEntries")["xcom_entries"]
+            entries = dag.airflow.call("GET", f"{path}/xcomEntries", params=index)["xcom_entries"]
             told = [
                 task,
-                dag.airflow.call("GET", path),
-                *(dag.airflow.xcom(DAG_ID, run.run_id, task_id, entry["key"]) for entry in entries),
+                *(dag.airflow.xcom(DAG_ID, run.run_id, task_id, entry["key"], **index) for entry in entries),
             ]
             if task["try_number"]:
-                told.append(dag.airflow.task_log(DAG_ID, run.run_id, task_id))
+                told.append(dag.airflow.task_log(DAG_ID, run.run_id, task_id, **index))
             assert code.decode() not in json.dumps(told)
             assert task["rendered_fields"] or not task["try_number"]
     for path in ("connections", "eventLogs", f"dags/{DAG_ID}/details", f"dagSources/{DAG_ID}"):

@@ -192,7 +192,7 @@ def test_a_question_is_asked_once(made: Any) -> None:
     late = {"error": "too late", "error_type": "timeout"}
     with pytest.raises(AirflowFailException, match="nobody answered in time"):
         approval(made).execute_complete({}, late)
-    with pytest.raises(AirflowFailException, match="Rejected by Olga"):
+    with pytest.raises(AirflowFailException, match="rejected by Olga"):
         approval(made, fail_on_reject=True).execute_complete({}, answer("Reject"))
 
 
