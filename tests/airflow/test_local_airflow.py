@@ -218,6 +218,7 @@ def test_the_webhook_code_stands_nowhere(
             entries = dag.airflow.call("GET", f"{path}/xcomEntries", params=index)["xcom_entries"]
             told = [
                 task,
+                dag.airflow.call("GET", path if task["map_index"] < 0 else f"{path}/{task['map_index']}"),
                 *(dag.airflow.xcom(DAG_ID, run.run_id, task_id, entry["key"], **index) for entry in entries),
             ]
             if task["try_number"]:
