@@ -15,6 +15,7 @@ BY_PARAMS: dict[str, Any] = {
     "is_dry_run": "{{ params.dry_run }}",
     "approval": "{{ params.approval }}",
     "approve_over": "{{ params.approve_over }}",
+    "valid_for": "{{ params.approval_hours }}",
     "canary": "{{ params.canary }}",
     "max_failed": "{{ params.max_failed }}",
     "max_failure_share": "{{ params.max_failure_share }}",
@@ -121,6 +122,15 @@ def _plan_params() -> dict[str, Param]:
             minimum=0,
             title="Changes that need no approval",
             description="Where only larger plans are asked about.",
+            section="Approval",
+        ),
+        "approval_hours": Param(
+            24,
+            type="number",
+            exclusiveMinimum=0,
+            maximum=8760,
+            title="Hours that an approval counts",
+            description="What has not begun by then is not applied; the plan can be approved again.",
             section="Approval",
         ),
         "canary": Param(

@@ -88,8 +88,9 @@ def test_with_the_limit_exactly_reached_nobody_is_asked_and_one_more_asks(made: 
     operator = approval(made, mode="over_limit", over=made["changes"])
     assert operator.execute({})["hash"] == made["hash"]
     # Whether somebody would be asked; asking itself needs a running Airflow.
-    assert approval(made, mode="over_limit", over=made["changes"] - 1)._needs_nobody() is None
-    assert approval(made, mode="always")._needs_nobody() is None
+    number = made["changes"]
+    assert approval(made, mode="over_limit", over=number - 1)._needs_nobody(number) is None
+    assert approval(made, mode="always")._needs_nobody(1) is None
 
 
 @pytest.mark.parametrize("mode", ["always", "over_limit", "never"])
