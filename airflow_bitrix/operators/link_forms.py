@@ -19,7 +19,7 @@ BY_PARAMS: dict[str, Any] = {
     "canary": "{{ params.canary }}",
     "max_failed": "{{ params.max_failed }}",
     "max_failure_share": "{{ params.max_failure_share }}",
-    "quiet_hours": "{{ params.quiet_hours }}",
+    "quiet_hours": "{{ params.quiet_hours or '' }}",
     "timezone": "{{ params.timezone }}",
 }
 """What the answers of the form say to a pipeline: ``carry_out(plan, **BY_PARAMS)``."""
@@ -142,9 +142,9 @@ def _plan_params() -> dict[str, Param]:
             section="Applying",
         ),
         "quiet_hours": Param(
-            "",
-            type="string",
-            pattern=r"^$|^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+            None,
+            type=["null", "string"],  # a form takes an empty text for an answer that is missing
+            pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
             examples=["08:00-20:00"],
             title="Quiet hours",
             description="Nothing is written between these times, such as 08:00-20:00. Empty for none.",

@@ -33,7 +33,7 @@ with DAG("pair", schedule=None, params=plan_params()) as dag:
                 canary="{{ params.canary }}",
                 max_failed="{{ params.max_failed }}",
                 max_failure_share="{{ params.max_failure_share }}",
-                quiet_hours="{{ params.quiet_hours }}",
+                quiet_hours="{{ params.quiet_hours or '' }}",
                 timezone="{{ params.timezone }}",
             )
             assert last.task_id == f"{name}.check"
