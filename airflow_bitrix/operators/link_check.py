@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -197,7 +197,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         told = [self.applied] if isinstance(self.applied, Mapping) else self.applied
         rows: list[Mapping[str, Any]] = []
         if isinstance(told, Iterable) and not isinstance(told, str):
-            rows = [row for row in told if isinstance(row, Mapping)]
+            rows = [row for row in told if isinstance(row, Mapping) and "finished" in row]
 
         # What the plan cost is in the figures of each apply, and in the manifest.
         in_plan = int(manifest.counts.get("hidden_links", 0))
@@ -210,9 +210,17 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             refused=meter.refused + total("refused"),
             repeats=meter.repeats + total("repeats"),
             waited=meter.waited + total("waited"),
-            seconds=progress.seconds + total("seconds"),
+            seconds=progress.seconds + _span(rows),
             hidden_links=meter.hidden_links + total("hidden_links") - in_plan * len(rows),
         )
+
+
+def _span(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Give the seconds from the begin of the first apply to the end of the last: they overlap."""
+    spans = [(datetime.fromisoformat(row["finished"]), timedelta(seconds=row["seconds"])) for row in rows]
+    if not spans:
+        return 0.0
+    return (max(end for end, _ in spans) - min(end - took for end, took in spans)).total_seconds()
 
 
 def _left(plan: Path, manifest: Manifest, journal: Path) -> Iterator[Change]:

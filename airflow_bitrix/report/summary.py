@@ -196,4 +196,5 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "waited": round(effort.waited, 1),
         "hidden_links": summary.hidden_links,
         "seconds": round(effort.seconds, 1),
+        "finished": summary.finished,
     }

@@ -163,6 +163,7 @@ def test_the_figures_for_xcom_are_small_and_plain() -> None:
         "waited": 7.5,
         "hidden_links": 0,
         "seconds": 65.4,
+        "finished": "2026-11-21T10:01:05+00:00",
     }
 
 
