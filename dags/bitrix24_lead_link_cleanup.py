@@ -6,7 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from airflow_bitrix.operators.link_forms import BY_PARAMS, plan_params, rules_param
+from airflow_bitrix.operators.link_forms import (
+    BY_PARAMS,
+    RULE_OPTIONS,
+    plan_params,
+    rule_option_params,
+    rules_param,
+)
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 
@@ -53,6 +59,7 @@ with DAG(
     params={
         "dry_run": form.pop("dry_run"),
         "rules": rules_param("lead", ["release_repeat_leads"]),
+        **rule_option_params(),
         "stages": Param(
             [],
             type="array",
@@ -86,6 +93,7 @@ with DAG(
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="lead",
         rules="{{ params.rules }}",
+        rule_options=RULE_OPTIONS,
         stages="{{ params.stages }}",
         older_than_days="{{ params.older_than_days }}",
         filter="{{ params.filter }}",

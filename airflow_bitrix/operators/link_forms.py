@@ -24,6 +24,13 @@ BY_PARAMS: dict[str, Any] = {
 }
 """What the answers of the form say to a pipeline: ``carry_out(plan, **BY_PARAMS)``."""
 
+RULE_OPTIONS: dict[str, dict[str, str]] = {
+    "unlink_closed": {"days": "{{ params.closed_days }}"},
+    "trim_company_contacts": {"keep": "{{ params.keep_company_contacts }}"},
+    "merge_same_person": {"survivor": "{{ params.survivor }}", "match": "{{ params.match }}"},
+}
+"""What the answers of the form say to the rules of a clean-up: ``rule_options=RULE_OPTIONS``."""
+
 
 def plan_params(**defaults: Any) -> dict[str, Param]:
     """Give the parameters that every DAG has that writes: ``DAG(params={**plan_params(), …})``.
@@ -58,6 +65,56 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
         title="Rules",
         description="What to clean up.",
     )
+
+
+def rule_option_params() -> dict[str, Param]:
+    """Give the parameters with which a form asks how the clean-up rules shall work."""
+    return {
+        "closed_days": Param(
+            90,
+            type="integer",
+            minimum=0,
+            maximum=36_500,
+            title="Unlink closed: after so many days",
+            description="How long an owner has to have been closed.",
+            section="How rules work",
+        ),
+        "keep_company_contacts": Param(
+            1,
+            type="integer",
+            minimum=0,
+            maximum=1000,
+            title="Trim company contacts: keep so many",
+            description="Beside the primary contact, in the order of the links.",
+            section="How rules work",
+        ),
+        "survivor": Param(
+            "most_links",
+            type="string",
+            enum=["most_links", "oldest", "most_complete"],
+            values_display={
+                "most_links": "The contact with most links to leads and deals",
+                "oldest": "The oldest contact",
+                "most_complete": "The contact with most fields filled in",
+            },
+            title="Merge same person: keep",
+            description="Which of several contacts that are one person stays linked.",
+            section="How rules work",
+        ),
+        "match": Param(
+            "phone_or_email",
+            type="string",
+            enum=["phone_or_email", "phone", "email"],
+            values_display={
+                "phone_or_email": "A phone or an e-mail",
+                "phone": "A phone",
+                "email": "An e-mail",
+            },
+            title="Merge same person: told by",
+            description="What contacts share that are one person.",
+            section="How rules work",
+        ),
+    }
 
 
 def _plan_params() -> dict[str, Param]:

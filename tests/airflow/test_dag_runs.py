@@ -19,6 +19,7 @@ from airflow.sdk import DAG
 
 DAGS = Path(__file__).parents[2] / "dags"
 CLEANUP = "bitrix24_lead_link_cleanup"
+DEALS = "bitrix24_deal_link_cleanup"
 TOUR = "bitrix24_link_methods_tour"
 RESTORE = "bitrix24_link_restore"
 SNAPSHOT = "bitrix24_link_snapshot"
@@ -26,15 +27,9 @@ REAL = {"dry_run": False, "approval": "never", "canary": 0}
 
 
 @pytest.fixture(scope="session")
-def database() -> None:
-    """The database behind all runs."""
+def dags() -> dict[str, DAG]:
+    """The sample DAGs, with a database behind them."""
     subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-
-
-@pytest.fixture
-def dags(database: None) -> dict[str, DAG]:
-    """The sample DAGs, read anew: a DAG's parameters keep what the last run in this process gave them."""
-    del database
     bag = DagBag(dag_folder=str(DAGS))
     assert bag.import_errors == {}
     return dict(bag.dags)
@@ -86,16 +81,24 @@ def outcomes(folder: Path) -> dict[int, str]:
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {CLEANUP, RESTORE, SNAPSHOT, TOUR}
+    assert set(dags) == {CLEANUP, DEALS, RESTORE, SNAPSHOT, TOUR}
     for dag in dags.values():
         assert dag.doc_md
         assert dag.description
         assert "bitrix24" in dag.tags
         assert dag.params["bitrix24_conn_id"] == "bitrix24_default"
-    assert dags[CLEANUP].params["dry_run"] is True
-    assert dags[CLEANUP].max_active_runs == 1
-    assert dags[RESTORE].params["dry_run"] is True
+    for dag_id in (CLEANUP, DEALS, RESTORE):
+        assert dags[dag_id].params["dry_run"] is True
+        assert dags[dag_id].params["approval"] == "always"
+        assert dags[dag_id].max_active_runs == 1
     assert "dry_run" not in dags[SNAPSHOT].params  # it writes nothing anyway
+
+
+def test_every_form_can_be_sent_as_it_begins(dags: dict[str, DAG]) -> None:
+    """The UI takes an empty text for a missing answer, and then offers no button; nothing is what may be left out."""
+    for dag in dags.values():
+        texts = {name: dag.params.get_param(name) for name in dag.params}
+        assert [name for name, param in texts.items() if param.value == ""] == []
 
 
 def test_parsing_the_dags_connects_to_nothing() -> None:
@@ -291,6 +294,63 @@ def test_stage_age_and_filter_narrow_the_clean_up(run: Any, make_sandbox: Any) -
     assert {int(lead) for lead in before if before[lead] != after[lead]} == wanted
 
 
+def ends_of(owners: Any) -> dict[str, Any]:
+    """Links and scalar contact of owners, as the truth tells them."""
+    return {
+        owner_id: {"links": [row[:3] for row in owner["links"]], "contact_id": owner["contact_id"]}
+        for owner_id, owner in owners.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("rules", "truth", "options"),
+    [
+        (None, "fix_primary", {}),
+        (
+            [
+                "fix_primary",
+                "merge_same_person",
+                "remove_dangling",
+                "trim_company_contacts",
+                "unlink_closed",
+            ],
+            "together",
+            {"closed_days": 0},
+        ),
+    ],
+    ids=["as the form begins", "all rules"],
+)
+def test_deals_end_exactly_as_the_truth_says_and_a_second_run_writes_nothing(
+    rules: list[str] | None, truth: str, options: dict[str, Any], run: Any, make_sandbox: Any
+) -> None:
+    sandbox = make_sandbox(leads=500, deals=1500, contacts=1000, plan="self_hosted")
+    expected = sandbox.truth()["expected"][truth]["deal"]
+    assert expected
+    before, leads = ends_of(sandbox.links("deal")), sandbox.links("lead")
+    conf = {**REAL, "max_changes": len(expected), **options, **({"rules": rules} if rules else {})}
+
+    done, states = run(DEALS, sandbox, {"plan": "self_hosted"}, **conf)
+    assert set(states.values()) == {"success"}
+    after = ends_of(sandbox.links("deal"))
+    assert after == {**before, **expected}
+    assert sandbox.links("lead") == leads
+    assert outcomes(folder_of(done)) == {int(deal): "applied" for deal in expected}
+
+    sandbox.reset_stats()
+    _, states = run(DEALS, sandbox, {"plan": "self_hosted"}, **conf)
+    assert set(states.values()) == {"success"}
+    assert sandbox.stats()["writes"] == 0
+    assert ends_of(sandbox.links("deal")) == after
+
+
+def test_a_dry_run_of_deals_writes_nothing(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=100, deals=500, contacts=300, plan="self_hosted")
+    done, states = run(DEALS, sandbox, {"plan": "self_hosted"})
+    assert set(states.values()) == {"success"}
+    assert set(outcomes(folder_of(done)).values()) == {"skipped"}
+    assert sandbox.stats()["writes"] == 0
+
+
 def test_an_unknown_filter_field_fails_the_plan_and_writes_nothing(
     run: Any, make_sandbox: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -356,7 +416,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     assert set(outcomes(folder_of(dry)).values()) == {"skipped"}
 
     sandbox.reset_stats()
-    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, dry_run=False)
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
     assert set(states.values()) == {"success"}
     assert set(outcomes(folder_of(done)).values()) == {"applied"}
     assert sandbox.stats()["writes"] == len(outcomes(folder_of(done)))
@@ -376,7 +436,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     assert sandbox.links("deal") == deals
 
     sandbox.reset_stats()
-    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, dry_run=False)
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
     assert set(states.values()) == {"success"}
     assert (outcomes(folder_of(done)), sandbox.stats()["writes"]) == ({}, 0)
 
@@ -430,7 +490,7 @@ def test_a_restore_from_a_snapshot_ends_at_the_snapshot(run: Any, make_sandbox: 
         sandbox.state.update("deal", deal, {"CONTACT_IDS": [[1, 7], [2, 1, 3], [9]][number]})
     changed = sandbox.links("deal")
     done, states = run(
-        RESTORE, sandbox, {"plan": "self_hosted"}, snapshot=snapshot, owners=deals[:2], dry_run=False
+        RESTORE, sandbox, {"plan": "self_hosted"}, snapshot=snapshot, owners=deals[:2], **REAL
     )
     assert set(states.values()) == {"success"}
     after = sandbox.links("deal")

@@ -10,7 +10,14 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import ParamValidationError
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.operators.link_forms import BY_PARAMS, plan_params, rules_param
+from airflow_bitrix.core.rules import rules_for
+from airflow_bitrix.operators.link_forms import (
+    BY_PARAMS,
+    RULE_OPTIONS,
+    plan_params,
+    rule_option_params,
+    rules_param,
+)
 from airflow_bitrix.operators.link_pipelines import carry_out
 
 
@@ -73,6 +80,19 @@ def test_an_answer_may_be_left_open_or_be_given(name: str, value: Any) -> None:
     params = ParamsDict(plan_params())
     params[name] = value
     assert params[name] == value
+
+
+def test_every_option_of_a_rule_that_the_form_asks_for_goes_to_the_rule() -> None:
+    """And each rule takes what the form begins with."""
+    params = ParamsDict(rule_option_params())
+    given = {
+        rule: {
+            name: params[text.removeprefix("{{ params.").removesuffix(" }}")] for name, text in texts.items()
+        }
+        for rule, texts in RULE_OPTIONS.items()
+    }
+    assert sum(len(options) for options in given.values()) == len(params)
+    assert rules_for("deal", list(given), given).keys() == given.keys()
 
 
 def test_rules_are_chosen_by_their_titles() -> None:
