@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,14 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.journals import final_outcomes, journal_folder, read_ledger, write_failed
+from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.journals import (
+    final_outcomes,
+    journal_folder,
+    read_effort,
+    read_ledger,
+    write_failed,
+)
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller
@@ -31,7 +38,7 @@ from airflow_bitrix.operators.parameters import optional_count, optional_share, 
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Effort, Summary, as_json, as_markdown, summarise
+from airflow_bitrix.report.summary import Summary, as_json, as_markdown, summarise
 
 REPORT, FAILED = "report.html", "failed.csv"
 
@@ -51,8 +58,6 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
 
     :param plan: What the plan operator or the approval returned. (templated)
     :param is_dry_run: Whether the apply only looked. (templated)
-    :param applied: What the apply tasks returned, to tell what they cost; ``None`` to tell the cost of the
-        check alone. (templated)
     :param max_failed: Changes that may fail before this task fails; ``None`` for any number. (templated)
     :param max_failure_share: The share of changes that may fail, from 0 to 1; ``None`` for any. (templated)
     :raises AirflowFailException: More changes failed than are allowed, or some have no outcome. A retry would
@@ -63,7 +68,6 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         *LinkPlanOperator.template_fields,
         "plan",
         "is_dry_run",
-        "applied",
         "max_failed",
         "max_failure_share",
     )
@@ -74,7 +78,6 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         *,
         plan: Mapping[str, Any] | XComArg | str,
         is_dry_run: bool | str = True,
-        applied: Any = None,
         max_failed: int | str | None = 0,
         max_failure_share: float | str | None = None,
         **kwargs: Any,
@@ -82,7 +85,6 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         super().__init__(**kwargs)
         self.plan = plan
         self.is_dry_run = is_dry_run
-        self.applied = applied
         self.max_failed = max_failed
         self.max_failure_share = max_failure_share
 
@@ -103,7 +105,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             meter = Meter()
             progress = Progress(self.log, "owners checked", meter, tell=self.tell_progress)
             changed = asyncio.run(self._changed(plan, manifest, journal, meter, progress))
-            effort = self._effort(manifest, meter, progress)
+            effort = read_effort(journal) + _effort(meter, progress)
             summary = self._report(plan, manifest, journal, changed, effort, dry_run=dry_run)
         if broken := policy.broken_by(failed=summary.counts["failed"], of=manifest.changes):
             raise AirflowFailException(f"{broken}; see {folder / FAILED}")
@@ -192,35 +194,11 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         self.log.info("Report: %s", folder / REPORT)
         return summary
 
-    def _effort(self, manifest: Manifest, meter: Meter, progress: Progress) -> Effort:
-        """What applying and checking cost together, as far as the apply tasks told."""
-        told = [self.applied] if isinstance(self.applied, Mapping) else self.applied
-        rows: list[Mapping[str, Any]] = []
-        if isinstance(told, Iterable) and not isinstance(told, str):
-            rows = [row for row in told if isinstance(row, Mapping) and "finished" in row]
 
-        # What the plan cost is in the figures of each apply, and in the manifest.
-        in_plan = int(manifest.counts.get("hidden_links", 0))
-
-        def total(name: str) -> Any:
-            return sum(row.get(name, 0) for row in rows)
-
-        return Effort(
-            requests=meter.requests + total("requests"),
-            refused=meter.refused + total("refused"),
-            repeats=meter.repeats + total("repeats"),
-            waited=meter.waited + total("waited"),
-            seconds=progress.seconds + _span(rows),
-            hidden_links=meter.hidden_links + total("hidden_links") - in_plan * len(rows),
-        )
-
-
-def _span(rows: Sequence[Mapping[str, Any]]) -> float:
-    """Give the seconds from the begin of the first apply to the end of the last: they overlap."""
-    spans = [(datetime.fromisoformat(row["finished"]), timedelta(seconds=row["seconds"])) for row in rows]
-    if not spans:
-        return 0.0
-    return (max(end for end, _ in spans) - min(end - took for end, took in spans)).total_seconds()
+def _effort(meter: Meter, progress: Progress) -> Effort:
+    return Effort(
+        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
+    )
 
 
 def _left(plan: Path, manifest: Manifest, journal: Path) -> Iterator[Change]:

@@ -80,10 +80,9 @@ def carry_out(
         max_failure_share=max_failure_share,
         **writing,
     ).expand(part=first.output)
-    return Bitrix24CheckLinkPlanOperator(
+    check = Bitrix24CheckLinkPlanOperator(
         task_id="check",
         plan=approve.output,
-        applied=apply.output,
         max_failed=max_failed,
         max_failure_share=max_failure_share,
         # A part that failed is what the check is for, but where nothing succeeded at all there was no plan or
@@ -91,3 +90,5 @@ def carry_out(
         trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
         **common,
     )
+    apply >> check
+    return check

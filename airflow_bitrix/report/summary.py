@@ -192,9 +192,6 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "left_out": dict(summary.left_out),
         "requests": effort.requests,
         "refused": effort.refused,
-        "repeats": effort.repeats,
-        "waited": round(effort.waited, 1),
         "hidden_links": summary.hidden_links,
         "seconds": round(effort.seconds, 1),
-        "finished": summary.finished,
     }

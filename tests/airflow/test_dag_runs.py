@@ -95,7 +95,7 @@ def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) 
 
 
 def test_every_form_can_be_sent_as_it_begins(dags: dict[str, DAG]) -> None:
-    """The UI takes an empty text for a missing answer, and then offers no button; nothing is what may be left out."""
+    """The UI takes an empty text for a missing answer, and then offers no button to trigger the DAG."""
     for dag in dags.values():
         texts = {name: dag.params.get_param(name) for name in dag.params}
         assert [name for name, param in texts.items() if param.value == ""] == []
@@ -404,7 +404,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     gone = {lead for lead in map(int, sandbox.links("lead")) if has_no_such_contact(sandbox, lead)}
     odd = gone | {lead for lead in map(int, sandbox.links("lead")) if is_at_odds(sandbox, lead)}
     first, deals = sandbox.links("lead"), sandbox.links("deal")
-    done, _ = run(CLEANUP, sandbox, {"plan": "self_hosted"}, dry_run=False)
+    done, _ = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **REAL)
     cleaned = sandbox.links("lead")
     emptied = {int(lead) for lead in first if first[lead]["links"] and not cleaned[lead]["links"]}
     journal = str(folder_of(done))
@@ -489,9 +489,7 @@ def test_a_restore_from_a_snapshot_ends_at_the_snapshot(run: Any, make_sandbox: 
     for number, deal in enumerate(deals):
         sandbox.state.update("deal", deal, {"CONTACT_IDS": [[1, 7], [2, 1, 3], [9]][number]})
     changed = sandbox.links("deal")
-    done, states = run(
-        RESTORE, sandbox, {"plan": "self_hosted"}, snapshot=snapshot, owners=deals[:2], **REAL
-    )
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, snapshot=snapshot, owners=deals[:2], **REAL)
     assert set(states.values()) == {"success"}
     after = sandbox.links("deal")
     assert [as_rows(after[str(deal)]) for deal in deals[:2]] == [
