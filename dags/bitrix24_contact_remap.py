@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param, TaskGroup
 
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
@@ -30,7 +31,10 @@ one, in the earlier place. The contacts themselves are not touched.
 | task | what it does, once for leads and once for deals |
 |:---|:---|
 | `plan` | finds the owners of the old contacts and writes a plan: each with its links before and after |
-| `apply` | looks at each owner again, writes the change, reads it back, and writes the report |
+| `approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| `canary` | applies the first few changes; if one fails, nothing else is begun |
+| `apply` | looks at each owner again, writes the change and reads it back; one task a part of the plan |
+| `check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
 | `compare` | writes `reconcile.csv`: links to old contacts that are left. After a dry run these are all |
 
 Chains are followed: with `5,6` and `6,7`, contact 5 becomes 7. A bad row, a circle, a contact with two new
@@ -41,6 +45,8 @@ timeline. An owner that somebody changed since the plan was made is left alone a
 
 Files of a run lie under `[bitrix24] artifacts_path`.
 """
+
+form = plan_params()
 
 with DAG(
     dag_id="bitrix24_contact_remap",
@@ -55,15 +61,10 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "contacts", "leads", "deals"],
     params={
-        "dry_run": Param(
-            default=True,
-            type="boolean",
-            title="Dry run",
-            description="Only plan, report and compare; write nothing to the portal.",
-        ),
+        "dry_run": form.pop("dry_run"),
         "map_file": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Map file",
             description="Path or address of a CSV or JSON Lines file with the columns old and new.",
         ),
@@ -80,22 +81,7 @@ with DAG(
             description='A crm.item.list filter for the owners, such as {"assignedById": 7}; {} for all.',
             section="Which leads and deals",
         ),
-        "max_changes": Param(
-            1000,
-            type="integer",
-            minimum=0,
-            maximum=1_000_000,
-            title="Most changes allowed",
-            description="A plan with more changes is written and shown, but not applied.",
-        ),
-        "bitrix24_conn_id": Param(
-            "bitrix24_default",
-            type="string",
-            minLength=1,
-            title="Connection",
-            description="Connection of type Bitrix24.",
-            section="Portal",
-        ),
+        **form,
     },
 ) as dag:
     for kind in ("lead", "deal"):
@@ -108,7 +94,9 @@ with DAG(
         }
         with TaskGroup(f"{kind}s"):
             plan = Bitrix24PlanLinkMigrationOperator(
-                task_id="plan", max_changes="{{ params.max_changes }}", **migration
+                task_id="plan",
+                **GUARDS,
+                **migration,
             )
-            last = carry_out(plan, is_dry_run="{{ params.dry_run }}")
+            last = carry_out(plan, **BY_PARAMS)
             last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", **migration)

@@ -8,6 +8,7 @@ from airflow.sdk import DAG, Param
 
 from airflow_bitrix.operators.link_forms import (
     BY_PARAMS,
+    GUARDS,
     RULE_OPTIONS,
     plan_params,
     rule_option_params,
@@ -96,7 +97,6 @@ with DAG(
         stages="{{ params.stages }}",
         older_than_days="{{ params.older_than_days }}",
         filter="{{ params.filter }}",
-        max_changes="{{ params.max_changes }}",
-        max_share="{{ params.max_share }}",
+        **GUARDS,
     )
     carry_out(plan, **BY_PARAMS)

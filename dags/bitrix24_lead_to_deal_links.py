@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup, task
 
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
@@ -34,12 +35,14 @@ their order, and its primary contact stays primary; those of the lead follow in 
 | task | what it does |
 |:---|:---|
 | `deals.plan` | reads all deals that were made from leads, and these leads, and writes a plan |
-| `deals.apply` | looks at each deal again, writes the change, reads it back, and writes the report |
+| `deals.approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| `deals.canary`, `deals.apply` | look at each deal again, write the change and read it back |
+| `deals.check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
 | `deals.compare` | writes `reconcile.csv`: contacts that deals still lack. After a dry run these are all |
 | `is_move` | ends the run here unless *Mode* is `move` |
-| `leads.plan`, `leads.apply` | take from the leads what their deals now hold |
+| `leads.plan` … `leads.check` | take from the leads what their deals now hold, in the same steps |
 
-Where a deal could not be written, `deals.apply` fails and no lead is touched.
+Where a deal could not be written, `deals.check` fails and no lead is touched.
 
 The methods that write links start **no automation**, change no *modified* date and leave no trace in the
 timeline. *Save leads* does: a save starts the portal's automation for the lead. Without it a lead that has
@@ -47,6 +50,8 @@ lost its contacts stays a *repeat lead* until somebody saves it.
 
 Files of a run lie under `[bitrix24] artifacts_path`.
 """
+
+form = plan_params()
 
 with DAG(
     dag_id="bitrix24_lead_to_deal_links",
@@ -61,12 +66,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "leads", "deals"],
     params={
-        "dry_run": Param(
-            default=True,
-            type="boolean",
-            title="Dry run",
-            description="Only plan, report and compare; write nothing to the portal.",
-        ),
+        "dry_run": form.pop("dry_run"),
         "mode": Param(
             "copy",
             type="string",
@@ -88,31 +88,19 @@ with DAG(
             description='A crm.item.list filter for the deals, such as {"categoryId": 3}; {} for all.',
             section="Which deals",
         ),
-        "max_changes": Param(
-            1000,
-            type="integer",
-            minimum=0,
-            maximum=1_000_000,
-            title="Most changes allowed",
-            description="A plan with more changes is written and shown, but not applied.",
-        ),
-        "bitrix24_conn_id": Param(
-            "bitrix24_default",
-            type="string",
-            minLength=1,
-            title="Connection",
-            description="Connection of type Bitrix24.",
-            section="Portal",
-        ),
+        **form,
     },
 ) as dag:
     common = {"bitrix24_conn_id": "{{ params.bitrix24_conn_id }}", "filter": "{{ params.filter }}"}
 
     with TaskGroup("deals") as deals:
         plan = Bitrix24PlanLinkMigrationOperator(
-            task_id="plan", migration="lead_to_deal", max_changes="{{ params.max_changes }}", **common
+            task_id="plan",
+            migration="lead_to_deal",
+            **GUARDS,
+            **common,
         )
-        last = carry_out(plan, is_dry_run="{{ params.dry_run }}")
+        last = carry_out(plan, **BY_PARAMS)
         last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", migration="lead_to_deal", **common)
 
     @task.short_circuit
@@ -125,9 +113,9 @@ with DAG(
             task_id="plan",
             migration="release_moved_leads",
             save="{{ params.save }}",
-            max_changes="{{ params.max_changes }}",
+            **GUARDS,
             **common,
         )
-        carry_out(release, is_dry_run="{{ params.dry_run }}")
+        carry_out(release, **BY_PARAMS)
 
     deals >> is_move() >> leads

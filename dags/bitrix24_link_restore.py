@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from airflow_bitrix.operators.link_forms import BY_PARAMS, plan_params
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
 
@@ -115,8 +115,7 @@ with DAG(
             overwrite="{{ params.overwrite }}",
             link_missing="{{ params.link_missing }}",
             save="{{ params.save }}",
-            max_changes="{{ params.max_changes }}",
-            max_share="{{ params.max_share }}",
+            **GUARDS,
         ),
         **BY_PARAMS,
     )

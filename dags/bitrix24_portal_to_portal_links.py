@@ -9,6 +9,7 @@ from airflow.sdk import DAG, Param, TaskGroup, task
 
 from airflow_bitrix.core.matching import MATCHES
 from airflow_bitrix.core.migrations import EXTRAS
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
@@ -45,7 +46,10 @@ the same: the same contacts in the same order, with the same primary contact. Th
 |:---|:---|
 | `is_wanted` | leaves the kind out that *Kinds* does not name |
 | `plan` | reads both portals and writes a plan; parks what cannot be done yet |
-| `apply` | looks at each owner again, writes the change, reads it back, and writes the report |
+| `approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| `canary` | applies the first few changes; if one fails, nothing else is begun |
+| `apply` | looks at each owner again, writes the change and reads it back; one task a part of the plan |
+| `check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
 | `compare` | writes `reconcile.csv`: every link in which the portals differ. After a dry run these are all |
 
 An owner that is not in the target yet, or one of whose contacts is not, is **parked** in
@@ -60,6 +64,9 @@ Files of a run lie under `[bitrix24] artifacts_path`; parked owners in the folde
 the runs.
 """
 
+form = plan_params()
+del form["bitrix24_conn_id"]  # two portals have a section of their own
+
 with DAG(
     dag_id="bitrix24_portal_to_portal_links",
     dag_display_name="Bitrix24: links from portal to portal",
@@ -73,12 +80,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "leads", "deals"],
     params={
-        "dry_run": Param(
-            default=True,
-            type="boolean",
-            title="Dry run",
-            description="Only plan, report and compare; write nothing to the target.",
-        ),
+        "dry_run": form.pop("dry_run"),
         "kinds": Param(
             ["lead", "deal"],
             type="array",
@@ -97,36 +99,36 @@ with DAG(
             section="Matching",
         ),
         "originator": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Originator",
             description="With origin: the ORIGINATOR_ID of the target's records.",
             section="Matching",
         ),
         "match_field": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Custom field",
             description="With field: the target's field that holds the source's id, such as ufCrmSourceId.",
             section="Matching",
         ),
         "lead_map": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Map of leads",
             description="With map: path or address of a CSV or JSON Lines file: columns old and new.",
             section="Matching",
         ),
         "deal_map": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Map of deals",
             description="With map: the same for deals.",
             section="Matching",
         ),
         "contact_map": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Map of contacts",
             description="With map: the same for contacts.",
             section="Matching",
@@ -154,14 +156,6 @@ with DAG(
             description="full compares sort numbers too; ids is far quicker where most is right already.",
             section="What",
         ),
-        "max_changes": Param(
-            1000,
-            type="integer",
-            minimum=0,
-            maximum=1_000_000,
-            title="Most changes allowed",
-            description="A plan with more changes is written and shown, but not applied.",
-        ),
         "source_conn_id": Param(
             "bitrix24_source",
             type="string",
@@ -178,6 +172,7 @@ with DAG(
             description="Connection of type Bitrix24 to the portal that is changed.",
             section="Portals",
         ),
+        **form,
     },
 ) as dag:
 
@@ -193,8 +188,8 @@ with DAG(
             "migration": "portal_to_portal",
             "kind": kind,
             "match": "{{ params.match }}",
-            "originator": "{{ params.originator }}",
-            "match_field": "{{ params.match_field }}",
+            "originator": "{{ params.originator or '' }}",
+            "match_field": "{{ params.match_field or '' }}",
             "owner_map": "{{ params." + kind + "_map or none }}",
             "contact_map": "{{ params.contact_map or none }}",
             "filter": "{{ params.filter }}",
@@ -203,8 +198,10 @@ with DAG(
         }
         with TaskGroup(f"{kind}s"):
             plan = Bitrix24PlanLinkMigrationOperator(
-                task_id="plan", max_changes="{{ params.max_changes }}", **migration
+                task_id="plan",
+                **GUARDS,
+                **migration,
             )
             is_wanted(kind) >> plan
-            last = carry_out(plan, is_dry_run="{{ params.dry_run }}")
+            last = carry_out(plan, **BY_PARAMS)
             last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", **migration)

@@ -24,6 +24,12 @@ BY_PARAMS: dict[str, Any] = {
 }
 """What the answers of the form say to a pipeline: ``carry_out(plan, **BY_PARAMS)``."""
 
+GUARDS: dict[str, Any] = {
+    "max_changes": "{{ params.max_changes }}",
+    "max_share": "{{ params.max_share }}",
+}
+"""What the answers of the form say to the operator that makes the plan."""
+
 RULE_OPTIONS: dict[str, dict[str, str]] = {
     "unlink_closed": {"days": "{{ params.closed_days }}"},
     "trim_company_contacts": {"keep": "{{ params.keep_company_contacts }}"},

@@ -50,7 +50,7 @@ def run(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         dag = DagBag(dag_folder=str(dags[dag_id].fileloc)).dags[dag_id]
         for task in dag.tasks:
             task.retries = 0
-        done = dag.test(run_conf=conf)
+        done = dag.test(run_conf={"approval": "never", **conf})
         return done, {ti.task_id: ti.state for ti in done.get_task_instances()}
 
     return go
