@@ -56,6 +56,8 @@ def summary(
             "counts": {
                 "read": 2000,
                 "changes": planned,
+                "emptied": 0,
+                "by_rule": {"release_repeat_leads": planned},
                 "left_out": {"converted": 1200, "held by a company": 3},
             },
             "guards": Guards(),
@@ -208,7 +210,7 @@ def test_the_markdown_of_an_unfinished_apply_counts_what_is_open() -> None:
 
 
 def test_the_markdown_of_an_empty_plan_is_all_zeros() -> None:
-    told = as_markdown(summary([], planned=0, counts={"read": 0, "changes": 0, "left_out": {}}))
+    told = as_markdown(summary([], planned=0, counts={"read": 0, "changes": 0, "emptied": 0, "left_out": {}}))
     assert "| applied | 0 | written and read back |" in told
     assert "0 leads read, 0 changes planned." in told
     assert "left out" not in told
@@ -276,7 +278,7 @@ def test_a_text_of_the_portal_stays_a_text() -> None:
 def test_nothing_from_a_file_becomes_a_tag(place: str) -> None:
     about: dict[str, Any] = {"portal": PORTAL + EVIL} if place == "portal" else {}
     if place == "why":
-        about["counts"] = {"read": 1, "changes": 1, "left_out": {EVIL: 1}}
+        about["counts"] = {"read": 1, "changes": 1, "emptied": 0, "left_out": {EVIL: 1}}
     reason = EVIL if place == "outcome" else ""
     html = as_html(summary([outcome(1, "failed", reason)], planned=1, **about))
     assert "<script" not in html

@@ -1,0 +1,60 @@
+"""A summary of an index: what the tab of a run shows, also while the run is under way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from airflow_bitrix.core.plan import OUTCOMES
+from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.journals import read_effort
+from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
+from airflow_bitrix.report.page import FIRST_ROWS
+from airflow_bitrix.report.summary import MOST_ROWS, Row, Summary, row_of
+
+
+def summary_of(index: OutcomeIndex) -> Summary:
+    """Give what an index comes to, with as many rows as a page shows."""
+    manifest, counts = index.manifest, index.counts
+    noted = index.noted if index.is_begun else None
+    troubles = index.rows(["failed", "drift", OVERWRITTEN])[:MOST_ROWS]
+    return Summary(
+        manifest=manifest,
+        dry_run=index.is_dry_run,
+        finished=datetime.fromtimestamp(noted, UTC).isoformat(timespec="seconds") if noted else "",
+        complete=not counts["open"],
+        counts={name: counts[name] for name in OUTCOMES},
+        overwritten=index.overwritten,
+        left_out=manifest.counts.get("left_out", {}),
+        effort=read_effort(index.journal, range(len(manifest.parts))) if index.is_begun else Effort(),
+        troubles=shown_rows(index, troubles),
+        changes=shown_rows(index, range(min(FIRST_ROWS, manifest.changes))),
+        planned=manifest.changes,
+        by_rule=index.by_rule,
+        biggest=shown_rows(index, index.biggest),
+    )
+
+
+def shown_rows(index: OutcomeIndex, rows: Sequence[int]) -> list[Row]:
+    """Give rows of an index as a page shows them."""
+    return [row_of(index.manifest.portal, change, outcome) for change, outcome in index.read(rows)]
+
+
+def matcher(search: str) -> Callable[[str], bool] | None:
+    """Give what tells whether a text is what somebody searches: all words in it; ``None`` for any.
+
+    Numbers are matched whole, so that 5 does not find 15.
+    """
+    words = [word.removesuffix("*") for word in re.split(r"[\s,]+", search.lower())]
+    patterns = [
+        re.compile(rf"(?<!\d){word}(?!\d)" if word.isdecimal() else re.escape(word)) for word in words if word
+    ]
+    if not patterns:
+        return None
+
+    def matches(text: str) -> bool:
+        text = text.lower()
+        return all(pattern.search(text) for pattern in patterns)
+
+    return matches
