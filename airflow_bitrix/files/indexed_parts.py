@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import heapq
-import json
 from array import array
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import OUTCOMES, Change
@@ -30,6 +31,8 @@ NOWHERE = 2**64 - 1
 """Place of a line that there is not."""
 
 Stamp = tuple[Any, ...]
+
+_decode = msgspec.json.Decoder().decode  # it takes a fifth of the time that json takes
 
 
 def stamp(path: Path) -> Stamp:
@@ -82,7 +85,7 @@ def index_part(
     noted = _noted(journal / part_name(number), manifest.hash, found)
     at = 0
     for place, raw in enumerate((plan / part_name(number)).read_bytes().splitlines(keepends=True)):
-        line = json.loads(raw)
+        line = _decode(raw)
         owner = line["owner"]
         state, noted_at = noted.get(owner, (OPEN, NOWHERE))
         if owner in since:
@@ -91,7 +94,8 @@ def index_part(
         found.planned_at.append(at)
         found.noted_at.append(noted_at)
         found.states.append(state)
-        found.by_rule.update((rule, state) for rule in line["rules"])
+        for rule in line["rules"]:
+            found.by_rule[rule, state] += 1
         _weigh(found.biggest, manifest, line, place)
         at += len(raw)
     return found
@@ -169,7 +173,7 @@ def _line(content: bytes, at: int) -> bytes:
 
 def _decoded(line: bytes, path: Path) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = json.loads(line)
-    except ValueError:
+        found: dict[str, Any] = _decode(line)
+    except msgspec.DecodeError:
         raise PlanRefused(f"{path} is damaged, or was replaced meanwhile") from None
     return found

@@ -11,14 +11,18 @@ from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import read_effort
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
 from airflow_bitrix.report.page import FIRST_ROWS
-from airflow_bitrix.report.summary import MOST_ROWS, Row, Summary, row_of
+from airflow_bitrix.report.summary import Row, Summary, row_of
+
+
+MOST_TROUBLES = 100
+"""Rows of what failed, drifted or was overwritten in the tab, whose table of changes has all of them."""
 
 
 def summary_of(index: OutcomeIndex) -> Summary:
     """Give what an index comes to, with as many rows as a page shows."""
     manifest, counts = index.manifest, index.counts
     noted = index.noted if index.is_begun else None
-    troubles = index.rows(["failed", "drift", OVERWRITTEN])[:MOST_ROWS]
+    troubles = index.rows(["failed", "drift", OVERWRITTEN])[:MOST_TROUBLES]
     return Summary(
         manifest=manifest,
         dry_run=index.is_dry_run,

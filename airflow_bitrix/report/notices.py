@@ -59,7 +59,9 @@ def _standing(summary: Summary, run: str, *, is_begun: bool) -> Iterator[Notice]
     if summary.dry_run:
         text = "Nothing was written to the portal. “skipped” is what a real run would write."
         yield Notice("plain", "Dry run.", text)
-    if changes and not is_begun:
+    if not changes:
+        yield Notice("plain", "The plan is empty:", "nothing had to be changed.")
+    elif not is_begun:
         yield _waiting(run, changes)
     elif not summary.complete:
         yield _unfinished(summary, run)

@@ -21,6 +21,8 @@ from airflow_bitrix.files.outcome_index import OVERWRITTEN
 from airflow_bitrix.report.notices import Notice, notices
 from airflow_bitrix.report.summary import Row, Summary, outcome_lines, rule_titles
 
+NO_OUTCOME = "no outcome yet"
+
 FIRST_ROWS = 50
 """Changes that stand in the page itself; its script turns the pages of the others."""
 
@@ -163,13 +165,19 @@ def _page(
             "title": f"{summary.title}, {manifest.portal}",
             "manifest": manifest,
             "effort": summary.effort,
-            "outcomes": outcome_lines(summary),
+            "outcomes": _outcomes(summary, is_file=embedded is not None),
             "rules": _rules(summary),
             "widest": max(manifest.changes, 1),
             "address": owner_address(manifest.portal, Owner(manifest.kind, 0)).removesuffix("0/"),
             "guards": _guards(manifest.guards),
         }
     return rendered("report.html.j2", **about)
+
+
+def _outcomes(summary: Summary, *, is_file: bool) -> list[tuple[str, int, str]]:
+    lines = outcome_lines(summary)
+    # A file is written when an apply ends; the tab is also looked at before and while there is one.
+    return lines if is_file else [(*line[:2], NO_OUTCOME if line[0] == "open" else line[2]) for line in lines]
 
 
 @dataclass(frozen=True, slots=True)
