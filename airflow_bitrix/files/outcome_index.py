@@ -122,7 +122,7 @@ class OutcomeIndex:
         if sort == "plan":
             return rows
         if sort == "outcome":
-            return array("L", sorted(rows, key=every.__getitem__))
+            return array("L", sorted(rows, key=lambda row: every[row] & ~OVERWRITE))
         ids = array("q")
         for part in self.parts:
             ids.extend(part.ids)
@@ -170,14 +170,11 @@ class OutcomeIndex:
 
 
 def _wanted(states: Iterable[str]) -> frozenset[int]:
-    wanted: set[int] = set()
-    for name in states:
-        if name == OVERWRITTEN:
-            wanted.add(APPLIED | OVERWRITE)
-        elif name in STATES:
-            number = STATES.index(name)
-            wanted |= {number, number | OVERWRITE}
-    return frozenset(wanted) if wanted else frozenset(range(2 * OVERWRITE))
+    names = set(states)
+    wanted = {number for number, name in enumerate(STATES) if name in names or not names}
+    if OVERWRITTEN in names:
+        wanted.add(APPLIED | OVERWRITE)
+    return frozenset(wanted | ({APPLIED | OVERWRITE} if APPLIED in wanted else set()))
 
 
 def read_index(folder: Path, earlier: OutcomeIndex | None = None) -> OutcomeIndex:

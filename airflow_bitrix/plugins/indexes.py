@@ -15,9 +15,13 @@ MOST_CHANGES = 1_000_000
 
 
 class Indexes:
-    """Gives indexes, each made anew only as far as its files were written since."""
+    """Gives indexes, each made anew only as far as its files were written since.
 
-    def __init__(self) -> None:
+    :param most_changes: Changes in all indexes that are kept.
+    """
+
+    def __init__(self, most_changes: int = MOST_CHANGES) -> None:
+        self._most_changes = most_changes
         self._lock = Lock()
         self._kept: OrderedDict[Path, OutcomeIndex] = OrderedDict()
         self._asked: tuple[object, ...] = ()
@@ -32,14 +36,14 @@ class Indexes:
             index = self._kept[folder] = read_index(folder, self._kept.pop(folder, None))
             while (
                 len(self._kept) > 1
-                and sum(one.manifest.changes for one in self._kept.values()) > MOST_CHANGES
+                and sum(one.manifest.changes for one in self._kept.values()) > self._most_changes
             ):
                 self._kept.popitem(last=False)
             return index
 
     def rows(self, index: OutcomeIndex, *, state: str, search: str, sort: Sort) -> Sequence[int]:
         """Give the rows that are asked for. The last answer is kept: whoever turns a page asks the same."""
-        asked = (tuple(map(id, index.parts)), state, search, sort)
+        asked = (index.plan, tuple(part.stamp for part in index.parts), state, search, sort)
         with self._lock:
             if asked == self._asked:
                 return self._answer

@@ -13,7 +13,6 @@ from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
 from airflow_bitrix.report.page import FIRST_ROWS
 from airflow_bitrix.report.summary import Row, Summary, row_of
 
-
 MOST_TROUBLES = 100
 """Rows of what failed, drifted or was overwritten in the tab, whose table of changes has all of them."""
 

@@ -104,7 +104,7 @@ class Page(HTMLParser):
         self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
-        self.is_code = False
+        self.is_code = self.is_code and tag not in ("script", "style")
 
     def handle_data(self, data: str) -> None:
         (self.code if self.is_code else self.words).append(data)
