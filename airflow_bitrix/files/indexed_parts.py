@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -152,6 +152,8 @@ class PartLines:
             self._noted = journal.read_bytes() if journal else b""
         except FileNotFoundError as error:
             raise PlanRefused(f"{error.filename} is gone") from None
+        self._lower: tuple[bytes, bytes] | None = None
+        self._may_hold = True
 
     def planned(self, at: int) -> dict[str, Any]:
         """Give the line of a change.
@@ -165,6 +167,19 @@ class PartLines:
         if at == NOWHERE or self._journal is None:
             return None
         return _decoded(_line(self._noted, at), self._journal)
+
+    def may_hold(self, hints: Sequence[bytes], planned_at: int, noted_at: int) -> bool:
+        """Whether all of these stand in the two lines of a change, in lower case or upper."""
+        if not hints:
+            return True
+        if self._lower is None:
+            both = self._lower = self._planned.lower(), self._noted.lower()
+            self._may_hold = all(any(hint in content for content in both) for hint in hints)
+        if not self._may_hold:
+            return False
+        planned = _line(self._lower[0], planned_at)
+        noted = b"" if noted_at == NOWHERE else _line(self._lower[1], noted_at)
+        return all(hint in planned or hint in noted for hint in hints)
 
 
 def _line(content: bytes, at: int) -> bytes:

@@ -106,19 +106,24 @@ class OutcomeIndex:
         return [-row for _, row in heapq.nlargest(BIGGEST, every)]
 
     def rows(
-        self, states: Iterable[str] = (), sort: Sort = "plan", matches: Callable[[str], bool] | None = None
+        self,
+        states: Iterable[str] = (),
+        sort: Sort = "plan",
+        matches: Callable[[str], bool] | None = None,
+        hints: Sequence[bytes] = (),
     ) -> Sequence[int]:
         """Give the rows of the changes that are one of these, sorted.
 
         :param states: Names of :data:`STATES`, or :data:`OVERWRITTEN`; none for all.
         :param matches: Is given ids, contacts and reasons of a change and says whether it is wanted.
+        :param hints: What stands, in lower case, in the lines of each change that is wanted; lines without it
+            are passed over unread.
         """
         wanted = _wanted(states)
         every = b"".join(part.states for part in self.parts)
         rows = array("L", (row for row, state in enumerate(every) if state in wanted))
         if matches:
-            lines = zip(rows, self._lines(rows), strict=True)
-            rows = array("L", (row for row, (planned, noted) in lines if matches(self._text(planned, noted))))
+            rows = array("L", self._matching(rows, matches, () if self.since else hints))
         if sort == "plan":
             return rows
         if sort == "outcome":
@@ -133,15 +138,25 @@ class OutcomeIndex:
 
         :raises PlanRefused: The plan or its journal was replaced meanwhile.
         """
-        for planned, noted in self._lines(rows):
+        for _, lines, planned_at, noted_at in self._places(rows):
+            planned, noted = lines.planned(planned_at), lines.noted(noted_at)
             change = Change.from_json(self.manifest.kind, planned)
             outcome = outcome_of(self.manifest.kind, noted) if noted else None
             if outcome and (why := self.since.get(outcome.owner.id)):
                 outcome = replace(outcome, outcome="drift", reason=why)
             yield change, outcome
 
-    def _lines(self, rows: Iterable[int]) -> Iterator[tuple[dict[str, Any], dict[str, Any] | None]]:
-        """Give the two lines of each row; a part is read once for all its rows that stand together."""
+    def _matching(
+        self, rows: Iterable[int], matches: Callable[[str], bool], hints: Sequence[bytes]
+    ) -> Iterator[int]:
+        for row, lines, planned_at, noted_at in self._places(rows):
+            if lines.may_hold(hints, planned_at, noted_at):
+                planned, noted = lines.planned(planned_at), lines.noted(noted_at)
+                if matches(self._text(planned, noted)):
+                    yield row
+
+    def _places(self, rows: Iterable[int]) -> Iterator[tuple[int, PartLines, int, int]]:
+        """Give where the two lines of each row begin; a part is read once for rows that stand together."""
         firsts = self._firsts()
         number, lines = -1, None
         for row in rows:
@@ -149,7 +164,7 @@ class OutcomeIndex:
             if lines is None or found != number:
                 number, lines = found, self._open(found)
             part, place = self.parts[number], row - firsts[number]
-            yield lines.planned(part.planned_at[place]), lines.noted(part.noted_at[place])
+            yield row, lines, part.planned_at[place], part.noted_at[place]
 
     def _open(self, number: int) -> PartLines:
         journal = self.journal / part_name(number) if self.parts[number].is_noted else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from airflow_bitrix.files.outcome_index import OutcomeIndex, Sort, read_index
-from airflow_bitrix.report.indexed import matcher
+from airflow_bitrix.report.indexed import search_for
 
 MOST_CHANGES = 1_000_000
 """Changes in all indexes that are kept, about 25 bytes each; the one that is looked at is always kept."""
@@ -47,7 +47,10 @@ class Indexes:
         with self._lock:
             if asked == self._asked:
                 return self._answer
-        answer = index.rows([state] if state else (), sort, matcher(search))
+        states, wanted = [state] if state else (), search_for(search)
+        answer = (
+            index.rows(states, sort, wanted.matches, wanted.hints) if wanted else index.rows(states, sort)
+        )
         with self._lock:
             self._asked, self._answer = asked, answer
         return answer

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_bitrix.core.plan import OUTCOMES
@@ -44,20 +45,32 @@ def shown_rows(index: OutcomeIndex, rows: Sequence[int]) -> list[Row]:
     return [row_of(index.manifest.portal, change, outcome) for change, outcome in index.read(rows)]
 
 
-def matcher(search: str) -> Callable[[str], bool] | None:
-    """Give what tells whether a text is what somebody searches: all words in it; ``None`` for any.
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What somebody searches: all words, in upper or lower case. Numbers are matched whole: 5 is not in 15.
 
-    Numbers are matched whole, so that 5 does not find 15.
+    :param hints: Words that stand in a file as they are, so that lines without them need not be read.
     """
-    words = [word.removesuffix("*") for word in re.split(r"[\s,]+", search.lower())]
-    patterns = [
-        re.compile(rf"(?<!\d){word}(?!\d)" if word.isdecimal() else re.escape(word)) for word in words if word
-    ]
-    if not patterns:
-        return None
 
-    def matches(text: str) -> bool:
+    patterns: Sequence[re.Pattern[str]]
+    hints: Sequence[bytes]
+
+    def matches(self, text: str) -> bool:
+        """Whether all words are in a text."""
         text = text.lower()
-        return all(pattern.search(text) for pattern in patterns)
+        return all(pattern.search(text) for pattern in self.patterns)
 
-    return matches
+
+def search_for(words: str) -> Search | None:
+    """Read what somebody typed; ``None`` where that is nothing."""
+    wanted = [word.removesuffix("*") for word in re.split(r"[\s,]+", words.lower())]
+    wanted = [word for word in wanted if word]
+    if not wanted:
+        return None
+    return Search(
+        [re.compile(rf"(?<!\d){word}(?!\d)" if word.isdecimal() else re.escape(word)) for word in wanted],
+        [word.encode() for word in wanted if _AS_IT_IS.fullmatch(word)],
+    )
+
+
+_AS_IT_IS = re.compile(r"[a-z0-9_.:-]+")

@@ -20,6 +20,7 @@ from airflow_bitrix.files import part_name
 from airflow_bitrix.files.journals import final_outcomes, write_failed
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex, read_index
 from airflow_bitrix.files.plans import Manifest, read_changes
+from airflow_bitrix.report.indexed import search_for
 from tests.plugins.runs import PORTAL, TWO_PARTS, change, make_plan, note, outcome
 
 
@@ -163,6 +164,38 @@ def test_the_biggest_changes_are_those_of_most_links(tmp_path: Path) -> None:
     make_plan(tmp_path, [change(number, *range(1, size + 1)) for number, size in sizes.items()])
     index = read_index(tmp_path)
     assert ids(index, index.biggest) == [number for number in sizes if sizes[number] == 7][:10]
+
+
+SEARCHES = [
+    "5",
+    "7",
+    "1003",
+    "1003 8",
+    "WHY",
+    "why 5",
+    "доступ",
+    "Запрещён 1001",
+    "why, 8*",
+    "because",
+    'x"y',
+    "y\\",
+]
+
+
+@pytest.mark.parametrize("words", SEARCHES)
+def test_a_search_finds_the_same_with_hints_and_without(tmp_path: Path, words: str) -> None:
+    """What is passed over unread is nothing that would have been found."""
+    manifest = make_plan(
+        tmp_path, [change(number, 7 + number % 2) for number in [*range(1, 1001), *range(1001, 1006)]]
+    )
+    told = [outcome(5, "failed", "Why not"), outcome(6, "drift", 'x"y\\'), outcome(7)]
+    later = [outcome(1001, "failed", "Доступ запрещён"), outcome(1003, "failed", "not 1003, why")]
+    note(tmp_path, manifest, {0: told, 1: later})
+    index, search = read_index(tmp_path), search_for(words)
+    assert search
+    found = ids(index, index.rows(matches=search.matches, hints=search.hints))
+    assert found == ids(index, index.rows(matches=search.matches))
+    assert found
 
 
 def test_an_index_takes_little_memory_for_each_change(tmp_path: Path) -> None:
