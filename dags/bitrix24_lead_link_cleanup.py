@@ -6,38 +6,49 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from airflow_bitrix.core.rules import RULES
-from airflow_bitrix.operators.link_plans import (
-    Bitrix24ApplyLinkPlanOperator,
-    Bitrix24PlanLinkCleanupOperator,
+from airflow_bitrix.operators.link_forms import (
+    BY_PARAMS,
+    GUARDS,
+    RULE_OPTIONS,
+    plan_params,
+    rule_option_params,
+    rules_param,
 )
+from airflow_bitrix.operators.link_pipelines import carry_out
+from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 
 DOC = """
 ### Clean up the contact links of leads
 
 A lead that is linked to a contact becomes a *repeat lead*: Bitrix24 hides its own phone and e-mail, and it
 can only be converted into a deal. This DAG finds repeat leads, unlinks their contacts, saves them so that
-the portal takes the repeat flag off, and reads back that it did.
+the portal takes the repeat flag off, and reads back that it did. Other rules can be chosen in the form.
 
 | task | what it does |
 |:---|:---|
 | `plan` | scans the leads and writes a plan: each change with its links before and after |
-| `apply` | looks at each lead again, writes the change, reads it back, and writes the report |
+| `approve` | shows the plan under *Required actions* and waits until somebody approves or rejects it |
+| `canary` | applies the first few changes; if one of them fails, nothing else is written |
+| `apply` | a task for each 1,000 changes: looks at each lead again, writes the change, reads it back |
+| `check` | looks at all of them once more, writes the report, fails the run where too many changes failed |
 
-Leads that a company holds and leads that are converted already are left out, and the report says so.
-A lead that somebody changed since the plan was made is left alone and reported as *drift*.
+Leads that a rule is about but must not touch are left out, and the report says why. A lead that somebody
+changed since the plan was made is left alone and reported as *drift*. An approval may be used for a day.
 
 **Trigger it by hand first**: *Dry run* is on unless you turn it off, and its report shows what a real run
 would do. Scheduled runs are dry runs too, until you change the default of `dry_run` in the DAG file.
 Saving a lead starts the portal's automation rules for it.
 
+A failed run goes on where it stopped when its failed tasks are cleared, and writes nothing twice.
 Files of a run lie under `[bitrix24] artifacts_path`: `report.html`, `failed.csv`, `plan/`, `journal/`.
 """
+
+form = plan_params()
 
 with DAG(
     dag_id="bitrix24_lead_link_cleanup",
     dag_display_name="Bitrix24: clean up lead links",
-    description="Release repeat leads: unlink their contacts, save, and check.",
+    description="Release repeat leads and more: plan, approve, apply, check.",
     doc_md=DOC,
     schedule="@weekly",
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
@@ -47,30 +58,9 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "clean-up", "leads"],
     params={
-        "dry_run": Param(
-            default=True,
-            type="boolean",
-            title="Dry run",
-            description="Only plan and report; write nothing to the portal.",
-        ),
-        "rules": Param(
-            ["release_repeat_leads"],
-            type="array",
-            items={"type": "string", "enum": [name for name, rule in RULES.items() if "lead" in rule.kinds]},
-            examples=[name for name, rule in RULES.items() if "lead" in rule.kinds],
-            values_display={name: rule.title for name, rule in RULES.items()},
-            minItems=1,
-            title="Rules",
-            description="What to clean up.",
-        ),
-        "max_changes": Param(
-            1000,
-            type="integer",
-            minimum=0,
-            maximum=1_000_000,
-            title="Most changes allowed",
-            description="A plan with more changes is written and shown, but not applied.",
-        ),
+        "dry_run": form.pop("dry_run"),
+        "rules": rules_param("lead", ["release_repeat_leads"]),
+        **rule_option_params(),
         "stages": Param(
             [],
             type="array",
@@ -96,14 +86,7 @@ with DAG(
             description='A crm.item.list filter, such as {"assignedById": 7}. Unknown fields are refused.',
             section="Which leads",
         ),
-        "bitrix24_conn_id": Param(
-            "bitrix24_default",
-            type="string",
-            minLength=1,
-            title="Connection",
-            description="Connection of type Bitrix24.",
-            section="Portal",
-        ),
+        **form,
     },
 ) as dag:
     plan = Bitrix24PlanLinkCleanupOperator(
@@ -111,14 +94,10 @@ with DAG(
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="lead",
         rules="{{ params.rules }}",
+        rule_options=RULE_OPTIONS,
         stages="{{ params.stages }}",
         older_than_days="{{ params.older_than_days }}",
         filter="{{ params.filter }}",
-        max_changes="{{ params.max_changes }}",
+        **GUARDS,
     )
-    Bitrix24ApplyLinkPlanOperator(
-        task_id="apply",
-        bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
-        plan=plan.output,
-        is_dry_run="{{ params.dry_run }}",
-    )
+    carry_out(plan, **BY_PARAMS)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
 
@@ -18,7 +19,10 @@ to what a snapshot holds: the same contacts in the same order, with sort and pri
 | task | what it does |
 |:---|:---|
 | `plan` | reads journal or snapshot, looks at the owners as they are now, and writes a plan |
-| `apply` | looks at each owner again, writes the change, reads it back, and writes the report |
+| `approve` | shows the plan under *Required actions* and waits until somebody approves or rejects it |
+| `canary` | applies the first few changes; if one of them fails, nothing else is written |
+| `apply` | a task for each 1,000 changes: looks at each owner again, writes the change, reads it back |
+| `check` | looks at all of them once more, writes the report, fails the run where too many changes failed |
 
 Give **one** of *Journal* and *Snapshot*. The folder of a run is the one that its report lies in. What is as
 it was is left alone; so is what somebody changed since the run, unless you turn *Overwrite* on. A snapshot
@@ -33,6 +37,8 @@ you turn *Save* on: then the portal's automation runs, a lead with contacts beco
 the portal may merge its name, phones and e-mails into its primary contact.
 """
 
+form = plan_params()
+
 with DAG(
     dag_id="bitrix24_link_restore",
     dag_display_name="Bitrix24: bring links back",
@@ -46,21 +52,16 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "restore", "leads", "deals"],
     params={
-        "dry_run": Param(
-            default=True,
-            type="boolean",
-            title="Dry run",
-            description="Only plan and report; write nothing to the portal.",
-        ),
+        "dry_run": form.pop("dry_run"),
         "journal": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Journal",
             description="Folder of the run to take back: the one with plan and journal in it.",
         ),
         "snapshot": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Snapshot",
             description="Or the folder of a snapshot: the one with links.jsonl in it.",
         ),
@@ -73,8 +74,8 @@ with DAG(
             section="Which owners",
         ),
         "owners_file": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="File of owners",
             description="Or a file of such ids: failed.csv, or one id a line.",
             section="Which owners",
@@ -100,23 +101,7 @@ with DAG(
             description="Save each owner afterwards, so that the repeat flag follows. Starts automation.",
             section="How",
         ),
-        "max_changes": Param(
-            1000,
-            type="integer",
-            minimum=0,
-            maximum=1_000_000,
-            title="Most changes allowed",
-            description="A plan with more changes is written and shown, but not applied.",
-            section="How",
-        ),
-        "bitrix24_conn_id": Param(
-            "bitrix24_default",
-            type="string",
-            minLength=1,
-            title="Connection",
-            description="Connection of type Bitrix24.",
-            section="Portal",
-        ),
+        **form,
     },
 ) as dag:
     carry_out(
@@ -130,7 +115,7 @@ with DAG(
             overwrite="{{ params.overwrite }}",
             link_missing="{{ params.link_missing }}",
             save="{{ params.save }}",
-            max_changes="{{ params.max_changes }}",
+            **GUARDS,
         ),
-        is_dry_run="{{ params.dry_run }}",
+        **BY_PARAMS,
     )

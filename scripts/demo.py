@@ -29,11 +29,11 @@ class DemoError(RuntimeError):
 def run_dag(screen: Screen, airflow: LocalAirflow, sandbox: LocalSandbox, *, dry_run: bool) -> Path:
     """Run the DAG once, show it, and return where its report was copied to."""
     requests_before, begun = sandbox.stats()["admitted"], time.monotonic()
-    run_id = airflow.trigger(DAG_ID, {"dry_run": dry_run})
+    run_id = airflow.trigger(DAG_ID, {"dry_run": dry_run, "approval": "never"})
     state = RunView(screen, airflow, DAG_ID, run_id, ROOT).follow()
     if state != "success":
         raise DemoError(f"the run ended as {state}; its logs are under {airflow.home / 'logs'}")
-    result = airflow.xcom(DAG_ID, run_id, "apply")
+    result = airflow.xcom(DAG_ID, run_id, "check")
     requests = sandbox.stats()["admitted"] - requests_before
     counts = ", ".join(f"{count:,} {outcome}" for outcome, count in result["counts"].items() if count)
     screen.result(f"{counts or 'no changes'}; {requests:,} requests, {time.monotonic() - begun:.1f} s")

@@ -32,6 +32,8 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
 }
 FINISHED = frozenset({"success", "failed"})
 USER = "admin"
+READING = 4.0
+"""Seconds before a question is answered; no person is faster."""
 
 
 class AirflowError(RuntimeError):
@@ -95,16 +97,43 @@ class AirflowApi:
         found: list[dict[str, Any]] = answer["task_instances"]
         return found
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, try_number: int = 1) -> list[str]:
+    def task_log(
+        self, dag_id: str, run_id: str, task_id: str, try_number: int = 1, *, map_index: int = -1
+    ) -> list[str]:
         """Read the lines of one try of a task."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/logs/{try_number}"
-        answer = self.call("GET", path, params={"full_content": "true"})
+        answer = self.call("GET", path, params={"full_content": "true", "map_index": map_index})
         return [line if isinstance(line, str) else str(line.get("event", "")) for line in answer["content"]]
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+    def xcom(
+        self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", *, map_index: int = -1
+    ) -> Any:
         """Read one XCom value of a task."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        return self.call("GET", path)["value"]
+        return self.call("GET", path, params={"map_index": map_index})["value"]
+
+    def wait_for_question(self, dag_id: str, run_id: str, *, timeout: float = 120) -> dict[str, Any]:
+        """Wait until a run asks a person something, and return what it asks."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/hitlDetails"
+        deadline = time.monotonic() + timeout
+        while True:
+            asked = self.call("GET", path, params={"response_received": "false"})["hitl_details"]
+            # A question is there a moment before its task waits, and an answer in between wakes nobody.
+            waiting = [one for one in asked if one["task_instance"]["state"] == "awaiting_input"]
+            if waiting:
+                question: dict[str, Any] = waiting[0]
+                return question
+            if (state := self.run_state(dag_id, run_id)) in FINISHED or time.monotonic() > deadline:
+                raise AirflowError(f"run {run_id} of {dag_id} asks nobody; it is {state}")
+            time.sleep(0.3)
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer what a task of a run asks, as a click on one of its buttons does."""
+        # The scheduler fails a task that is queued again before it has heard that the question was asked: an
+        # answer within a second would be lost, and asked for again by the retry.
+        time.sleep(READING)
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
+        self.call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
 
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float = 120, pause: float = 0.5) -> str:
         """Wait until a run is over and return its state."""

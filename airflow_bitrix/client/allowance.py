@@ -15,9 +15,10 @@ import os
 import re
 import stat
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -49,8 +50,15 @@ class Unlimited:
         """Nothing to note: the flow waits before it repeats."""
 
 
+_memory_lock = threading.Lock()
+# A child that is forked while another thread holds the lock would wait for it for ever.
+os.register_at_fork(
+    before=_memory_lock.acquire, after_in_parent=_memory_lock.release, after_in_child=_memory_lock.release
+)
+
+
 class MemoryAllowance:
-    """An allowance for one process."""
+    """An allowance for the threads of one process."""
 
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.monotonic) -> None:
         self._bucket = bucket
@@ -59,12 +67,20 @@ class MemoryAllowance:
 
     def ask(self) -> float:
         """Count one request, or give the seconds to wait."""
-        self._empty_at, wait = self._bucket.admit(self._empty_at, self._clock())
+        with _memory_lock:
+            self._empty_at, wait = self._bucket.admit(self._empty_at, self._clock())
         return wait
 
     def tell_full(self) -> None:
         """Take the bucket as full from now on."""
-        self._empty_at = self._bucket.full(self._empty_at, self._clock())
+        with _memory_lock:
+            self._empty_at = self._bucket.full(self._empty_at, self._clock())
+
+
+_TRIES = 20
+_PAUSE = 0.0005
+_LOCKED = 0.01
+"""Seconds after which to ask again where somebody else holds the lock."""
 
 
 class FileAllowance:
@@ -73,29 +89,53 @@ class FileAllowance:
     :param bucket: The portal's bucket.
     :param path: The file; it is made when missing, readable by this user only.
     :param clock: Seconds that all processes of the host agree on.
-    :raises OSError: The file cannot be made or belongs to somebody else.
+    :param longest_lock: Seconds after which a lock is taken as never to be let go; usually it is held for
+        microseconds.
+    :raises OSError: The file cannot be made or belongs to somebody else; so do all methods.
     """
 
-    def __init__(self, bucket: Bucket, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        bucket: Bucket,
+        path: Path,
+        clock: Callable[[], float] = time.monotonic,
+        longest_lock: float = 10.0,
+    ) -> None:
         self._bucket = bucket
+        self._longest_lock = longest_lock
         self._path = path
         self._clock = clock
-        with _locked(path):
+        self._locked_since: float | None = None
+        with _opened(path):
             pass
 
     def ask(self) -> float:
         """Count one request for everybody, or give the seconds to wait."""
-        with _locked(self._path) as slot:
+        with _opened(self._path) as slot:
+            if not self._lock(slot):
+                return _LOCKED
             now = self._clock()
             empty_at, wait = self._bucket.admit(self._read(slot.descriptor, now), now)
             slot.write(empty_at)
         return wait
 
     def tell_full(self) -> None:
-        """Take the bucket as full for everybody."""
-        with _locked(self._path) as slot:
-            now = self._clock()
-            slot.write(self._bucket.full(self._read(slot.descriptor, now), now))
+        """Take the bucket as full for everybody. Where the lock is not let go, nobody hears of it."""
+        with _opened(self._path) as slot:
+            if self._lock(slot):
+                now = self._clock()
+                slot.write(self._bucket.full(self._read(slot.descriptor, now), now))
+
+    def _lock(self, slot: _Slot) -> bool:
+        # Never waited for in the kernel: it would stop an event loop with all its other work.
+        if slot.lock():
+            self._locked_since = None
+            return True
+        now = time.monotonic()
+        self._locked_since = now if self._locked_since is None else self._locked_since
+        if now - self._locked_since > self._longest_lock:
+            raise TimeoutError(errno.ETIMEDOUT, "another process keeps it locked", str(self._path))
+        return False
 
     def _read(self, descriptor: int, now: float) -> float:
         raw = os.pread(descriptor, _FORMAT.size, 0)
@@ -106,26 +146,38 @@ class FileAllowance:
 
 
 class _Slot:
-    """The locked file: a number in it."""
+    """The open file: a number in it, to be read and written while it is locked."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+
+    def lock(self) -> bool:
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_PAUSE)
+            else:
+                return True
+        return False
 
     def write(self, value: float) -> None:
         os.pwrite(self.descriptor, _FORMAT.pack(value), 0)
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[_Slot]:
+def _opened(path: Path) -> Iterator[_Slot]:
     descriptor = _open(path)
     try:
         found = os.fstat(descriptor)
         if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
             raise PermissionError(errno.EPERM, "it is no file of this user", str(path))
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield _Slot(descriptor)
     finally:
-        os.close(descriptor)  # and with it the lock
+        # Closing alone would leave the lock to a child that was forked meanwhile.
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
 
 
 def _open(path: Path) -> int:
@@ -138,26 +190,70 @@ def _open(path: Path) -> int:
         return os.open(path, flags, 0o600)
 
 
+class HostAllowance:
+    """An allowance kept in a file, and in memory from the moment on at which the file cannot be used.
+
+    :param file: The allowance in a file.
+    :param instead: Gives the one to be used when that fails, told why it did.
+    """
+
+    def __init__(self, file: Allowance, instead: Callable[[OSError], Allowance]) -> None:
+        self._used = file
+        self._instead = instead
+
+    def ask(self) -> float:
+        """Count one request, or give the seconds to wait."""
+        try:
+            return self._used.ask()
+        except OSError as error:
+            self._used = self._instead(error)
+        return self._used.ask()
+
+    def tell_full(self) -> None:
+        """Take the bucket as full from now on."""
+        try:
+            return self._used.tell_full()
+        except OSError as error:
+            self._used = self._instead(error)
+        return self._used.tell_full()
+
+
 def shared_allowance(bucket: Bucket | None, portal: str, folder: Path) -> Allowance:
     """Give the allowance that this host has at a portal.
 
     :param bucket: The portal's bucket; ``None`` for a portal without one.
     :param portal: The portal's address without any secret, for example ``https://acme.bitrix24.com``.
-    :param folder: Where the file lies. Where it cannot be used, the allowance is kept in memory and a
-        warning tells so: then other processes are not seen, and the portal may refuse requests.
+    :param folder: Where the file lies. Where it cannot be used, now or later, the allowance is kept in the
+        memory of this process and a warning tells so: then other processes are not seen, and the portal may
+        refuse requests.
     """
     if bucket is None:
         return Unlimited()
     readable = re.sub(r"[^a-z0-9.-]+", "_", portal.lower().split("://")[-1])
     digest = hashlib.sha256(portal.lower().encode()).hexdigest()[:12]
+
+    def instead(error: OSError) -> Allowance:
+        return _in_memory(bucket, portal.lower(), folder, error)
+
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return FileAllowance(bucket, folder / f"{readable}-{digest}.bucket")
+        return HostAllowance(FileAllowance(bucket, folder / f"{readable}-{digest}.bucket"), instead)
     except OSError as error:
+        return instead(error)
+
+
+_in_memories: dict[tuple[str, Bucket], MemoryAllowance] = {}
+
+
+def _in_memory(bucket: Bucket, portal: str, folder: Path, error: OSError) -> MemoryAllowance:
+    """Give the one allowance that this process keeps in memory for a portal."""
+    made = MemoryAllowance(bucket)
+    known = _in_memories.setdefault((portal, bucket), made)
+    if known is made:
         log.warning(
             "Cannot share the request allowance through %s (%s): it is kept in memory, and other processes "
             "that ask the same portal are not counted.",
             folder,
             error.strerror or error,
         )
-        return MemoryAllowance(bucket)
+    return known

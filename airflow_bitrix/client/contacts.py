@@ -14,10 +14,11 @@ from typing import Any
 
 from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.scan import Detail, item_list
-from airflow_bitrix.client.sweep import Order, Table, sweep
+from airflow_bitrix.client.scan import Detail, check_scan, item_list
+from airflow_bitrix.client.sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
+from airflow_bitrix.core.links import ENTITY_TYPE_IDS, owner_kind, positive_id
 
 
 async def scan_contacts(
@@ -27,6 +28,7 @@ async def scan_contacts(
     detail: Detail = "ids",
     ordered: bool = False,
     also: Sequence[str] = (),
+    expect: Expect | None = None,
 ) -> AsyncGenerator[Contact, None]:
     """Give every contact that a filter matches, each once, 2,500 a request.
 
@@ -35,8 +37,11 @@ async def scan_contacts(
         twice the requests.
     :param ordered: Whether contacts come in order of id; else as they arrive.
     :param also: Further fields, camelCase names; with ``ids`` only.
+    :param expect: Told now and then how many contacts there are in all, as far as can be told yet.
+    :raises InvalidInput: Another detail, or a filter that is no map; nothing was sent.
     :raises Rejected: The portal does not accept the filter.
     """
+    check_scan(wanted, detail, also)
     select = [*ITEM_SELECT, *(name for name in also if name not in ITEM_SELECT)]
 
     def call(wanted: Mapping[str, Any], order: Order) -> Call:
@@ -47,7 +52,7 @@ async def scan_contacts(
         lambda result: [contact_of_item(row, also) for row in result["items"]],
         lambda contact: contact.id,
     )
-    async with aclosing(sweep(portal, table, dict(wanted or {}), ordered=ordered)) as found:
+    async with aclosing(sweep(portal, table, dict(wanted or {}), ordered=ordered, expect=expect)) as found:
         if detail == "ids":
             async for contact in found:
                 yield contact
@@ -79,6 +84,17 @@ async def missing_contacts(portal: AsyncPortal, ids: Iterable[int]) -> set[int]:
         async for outcome in outcomes:
             missing.difference_update(int(row["id"]) for row in outcome.result["items"])
     return missing
+
+
+def owners_params(contact_id: object, kind: object) -> dict[str, Any]:
+    """Give the parameters of ``crm.item.list`` for the owners that a contact is linked to, primary or not.
+
+    The legacy filter by ``CONTACT_ID`` finds only those where it is primary.
+
+    :raises InvalidInput: No id, or another kind than ``lead`` or ``deal``.
+    """
+    wanted = {"contactIds": positive_id("contact_id", contact_id)}
+    return {"entityTypeId": ENTITY_TYPE_IDS[owner_kind(kind)], "filter": wanted, "select": ["id"]}
 
 
 async def _in_full(portal: AsyncPortal, found: AsyncIterator[Contact]) -> AsyncGenerator[Contact, None]:

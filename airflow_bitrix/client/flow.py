@@ -17,6 +17,7 @@ from airflow_bitrix.client.allowance import Allowance
 from airflow_bitrix.client.pacing import Account, Budgets, Patience, Rest, Retries
 from airflow_bitrix.client.wire import (
     DONE_NOTHING,
+    REPEATABLE,
     Answer,
     Call,
     Fault,
@@ -68,8 +69,11 @@ class Meter:
     :param requests: Requests sent.
     :param refused: Requests that the portal refused because its bucket was full.
     :param repeats: Requests sent again after a fault.
-    :param waited: Seconds spent waiting for the bucket, for a resting method or before a repeat.
+    :param waited: Seconds spent waiting for the bucket, for a resting method or before a repeat. Waits of
+        several requests at the same time count once; one that is under way counts with its whole length.
     :param hidden_links: Owners whose links were read by ``items.get``, since the portal's lists hide them.
+    :param waits_until: When the waits that are under way end, unix time.
+    :param watch: Called every second while a client of a hook is open, whatever it waits for.
     """
 
     requests: int = 0
@@ -77,6 +81,16 @@ class Meter:
     repeats: int = 0
     waited: float = 0.0
     hidden_links: int = 0
+    waits_until: float = 0.0
+    watch: Callable[[], object] | None = field(default=None, compare=False, repr=False)
+
+    def wait(self, now: float, seconds: float) -> None:
+        """Count a wait that begins.
+
+        :param now: Unix time.
+        """
+        self.waited += max(now + seconds - max(self.waits_until, now), 0.0)
+        self.waits_until = max(self.waits_until, now + seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,17 @@ class Manners:
         self.operating.budgets = self.operating.budgets.refused(account, now, guess=guess)
         return replace(fault, rest=self.rest(account))
 
+    def pause(self, repeat: int, fault: Fault) -> float:
+        """Give the seconds before repeat number ``repeat`` after a fault.
+
+        A connection that was cut once is often but a stale one: then the repeat comes soon.
+        """
+        cut = fault.kind is FaultKind.BROKEN and not fault.answer.status and not fault.answer.code
+        return self.retries.delay(repeat, self.luck()) * (_SOON if cut and repeat == 1 else 1)
+
+
+_SOON = 0.2
+
 
 def call_flow(
     call: Call, manners: Manners, *, repeatable: bool | None = None, once: bool = False
@@ -152,33 +177,49 @@ def call_flow(
         what it was made from may have changed.
     :raises Bitrix24Error: The portal refused, or repeats did not help.
     """
-    request = request_of(call)
     repeatable = may_repeat(call) if repeatable is None else repeatable
+    again = frozenset[FaultKind]() if once else REPEATABLE if repeatable else DONE_NOTHING
+    found, _ = yield from try_flow(call, manners, again=again)
+    if isinstance(found, Fault):
+        raise error_of(call, found, repeatable=repeatable)
+    return found
+
+
+def try_flow(
+    call: Call, manners: Manners, *, again: frozenset[FaultKind]
+) -> Flow[tuple[Answer | Fault, float]]:
+    """Make one call, and give its answer or the fault that stays, with the seconds that the last try took.
+
+    :param again: Faults after which the call is repeated; without any it does not wait for a rest either.
+    :raises RetryLater: The method rests for longer than the caller's patience.
+    """
+    request = request_of(call)
     account = Account(call.method.lower())
     repeat = 0
     while True:
-        yield from _rested(call, account, manners, once=once)
+        yield from _rested(call, account, manners, once=not again)
         yield Admit()
         manners.meter.requests += 1
+        began = manners.clock.now()
         reply = yield Send(request)
         if reply is None:
             raise TypeError("a Send step is resumed with a reply")
+        seconds = manners.clock.now() - began
         found = read(reply)
         if isinstance(found, Answer):
             manners.hear([(account, found)])
-            return found
+            return found, seconds
         if found.kind is FaultKind.THROTTLED:
             manners.meter.refused += 1
             yield Full()
-        again = found.kind in DONE_NOTHING or (found.kind is FaultKind.BROKEN and repeatable)
         repeat += 1
-        last = once or not again or repeat > manners.retries.times
+        last = found.kind not in again or repeat > manners.retries.times
         if found.kind is FaultKind.RESTING:
             found = manners.refused(account, found, guess=last)
         if last or (found.rest and found.rest.seconds > manners.patience.max_wait):
-            raise error_of(call, found, repeatable=repeatable)
+            return found, seconds
         manners.meter.repeats += 1
-        yield Wait(found.rest.seconds if found.rest else manners.retries.delay(repeat, manners.luck()))
+        yield Wait(found.rest.seconds if found.rest else manners.pause(repeat, found))
 
 
 def _rested(call: Call, account: Account, manners: Manners, *, once: bool) -> Flow[None]:
@@ -218,11 +259,11 @@ def drive(
             case Full():
                 manners.allowance.tell_full()
             case Wait(seconds):
-                manners.meter.waited += seconds
+                manners.meter.wait(manners.clock.now(), seconds)
                 sleep(seconds)
             case Admit():
                 while seconds := manners.allowance.ask():
-                    manners.meter.waited += seconds
+                    manners.meter.wait(manners.clock.now(), seconds)
                     sleep(seconds)
 
 
@@ -248,15 +289,15 @@ async def drive_async(
             case Full():
                 manners.allowance.tell_full()
             case Wait(seconds):
-                manners.meter.waited += seconds
+                manners.meter.wait(manners.clock.now(), seconds)
                 await sleep(seconds)
             case Admit():
                 while seconds := manners.allowance.ask():
-                    manners.meter.waited += seconds
+                    manners.meter.wait(manners.clock.now(), seconds)
                     await sleep(seconds)
 
 
 async def wait_async(seconds: float, manners: Manners) -> None:
     """Wait between two flows, counted as the drivers count it."""
-    manners.meter.waited += seconds
+    manners.meter.wait(manners.clock.now(), seconds)
     await manners.clock.sleep_async(seconds)

@@ -8,11 +8,12 @@ soon as somebody adds or deletes one; an id does not. Methods whose rows have no
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from airflow_bitrix.core.links import whole_number
 
 PAGE = 50
 """Rows on a full page."""
@@ -26,6 +27,41 @@ def bare_field(key: str) -> str:
     return _PREFIX.sub("", key)
 
 
+def check_keys(wanted: Mapping[Any, Any]) -> None:
+    """Refuse a filter with keys that are no names.
+
+    :raises InvalidInput: Names the filter.
+    """
+    for key, value in wanted.items():
+        if not isinstance(key, str):
+            raise InvalidInput("filter", wanted, "field names as keys")
+        if isinstance(value, Mapping):
+            check_keys(value)
+
+
+def joins_links(wanted: Mapping[Any, Any]) -> bool:
+    """Whether a filter asks for more than one contact of an owner.
+
+    Then the portal joins links before it cuts a page: an owner comes once for each of them, and a page that
+    is short is not the last.
+    """
+    asked = list(_contact_conditions(wanted))
+    return len(asked) > 1 or any(sign not in ("", "=", "@") or not _is_one(value) for sign, value in asked)
+
+
+def _contact_conditions(wanted: Mapping[Any, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in wanted.items():
+        name = str(key)
+        if bare_field(name) == "contactIds":
+            yield name.removesuffix("contactIds"), value
+        elif isinstance(value, Mapping):
+            yield from _contact_conditions(value)
+
+
+def _is_one(value: object) -> bool:
+    return isinstance(value, (int, str))
+
+
 def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Give a filter that asks for both: ``one``, which may be anything, and ``other``, plain conditions.
 
@@ -35,6 +71,15 @@ def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     if any(str(key).lower() == "logic" or key in other for key in one):
         return {**other, "0": dict(one) if _has_logic(one) else {"logic": "AND", **one}}
     return {**one, **other}
+
+
+def _bound(key: str, value: object) -> int:
+    number = value if isinstance(value, int) and not isinstance(value, bool) else None
+    if isinstance(value, str):
+        number = whole_number(value)
+    if number is None:
+        raise InvalidInput("filter", {key: value}, "an id, a whole number, as the bound of the ids")
+    return number
 
 
 def _has_logic(wanted: Mapping[str, Any]) -> bool:
@@ -50,6 +95,8 @@ class Listing:
     """
 
     def __init__(self, method: str, params: Mapping[str, Any]) -> None:
+        if not isinstance(params, Mapping):
+            raise InvalidInput("params", params, "a map of parameter to value")
         for key in params:
             if str(key).lower() in ("order", "start"):
                 raise InvalidInput("params", key, "parameters other than order and start: rows come by id")
@@ -62,13 +109,11 @@ class Listing:
         self._by_id = self.legacy or method.lower() == "crm.item.list"
         self.filter: dict[str, Any] = dict(self._shaped("filter", Mapping, {}))
         self._select = list(self._shaped("select", (list, tuple), ()))
-        self._after = self.filter.pop(f">{self._id}", 0) if self._by_id else 0
+        self._after = 0
+        if self._by_id and f">{self._id}" in self.filter:
+            self._after = _bound(f">{self._id}", self.filter.pop(f">{self._id}"))
         self._start = 0
-        # Several contacts in a filter join the links before rows are cut to a page, so pages come out short.
-        self._short_pages = any(
-            bare_field(key) == "contactIds" and isinstance(value, (list, tuple))
-            for key, value in self.filter.items()
-        )
+        self._short_pages = joins_links(self.filter)
         self.done = False
 
     def _shaped(self, name: str, shape: type | tuple[type, ...], default: Any) -> Any:
@@ -78,6 +123,8 @@ class Listing:
         if not isinstance(value, shape):
             kind = "a map of field to value" if shape is Mapping else "a list of field names"
             raise InvalidInput(name, value, kind)
+        if isinstance(value, Mapping):
+            check_keys(value)
         return value
 
     @property
@@ -135,7 +182,7 @@ class Listing:
         if not isinstance(rows, list):
             raise Bitrix24Error(f"{self.method}: the portal answered no list of rows", method=self.method)
         if self._by_id:
-            if rows and last <= int(self._after):
+            if rows and last <= self._after:
                 text = f"{self.method}: the portal gave rows that were not asked for, up to id {last}"
                 raise Bitrix24Error(text, method=self.method)
             self.done = not rows if self._short_pages else len(rows) < PAGE

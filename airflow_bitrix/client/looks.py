@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from airflow_bitrix.client.batch import CommandOutcome, is_rest
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.scan import ask_links, look_calls, states_of
+from airflow_bitrix.client.scan import look_calls, read_links, states_of
 from airflow_bitrix.client.wire import Call, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import AuthFailed, RetryLater
@@ -115,7 +115,9 @@ class Looks:
             if outcome.ok:
                 states = list(states_of(self._kind, outcome.result))
                 if not all(state.links_known for state in states):
-                    states = await ask_links(self._portal, states, full=False)
+                    found = await read_links(self._portal, states, full=False)
+                    states = found.states
+                    seen.unseen |= {owner.id: str(error) for owner, error in found.refused.items()}
                 seen.states |= {state.owner.id: state for state in states}
             elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
                 raise outcome.error or AuthFailed(str(outcome.fault.answer))

@@ -224,7 +224,7 @@ class Budgets:
         :param limit: Seconds of operating time at which an account is let rest.
         """
         ends = max((self.accounts.get(account, _UNKNOWN).ends(limit) for account in accounts), default=0.0)
-        until = ends + _CLOCKS
+        until = min(ends, now + LONGEST_REST) + _CLOCKS  # further off only after the clock was set back
         return Rest(until, until - now) if ends and until > now else None
 
 

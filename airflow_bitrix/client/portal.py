@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
-    Awaitable,
     Callable,
     Coroutine,
     Iterable,
@@ -17,7 +14,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from itertools import islice
 from typing import Any, TypeVar
 
 from airflow_bitrix.client.batch import (
@@ -31,26 +27,54 @@ from airflow_bitrix.client.batch import (
 from airflow_bitrix.client.flow import AsyncTransport, Flow, Manners, Transport, call_flow, drive, drive_async
 from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.pacing import batch_size
+from airflow_bitrix.client.stream import Stream, Written
 from airflow_bitrix.client.wire import Call, Lost, Reply, Request
-from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 
 T = TypeVar("T")
 
 # The clients have a method named list, which hides the type of that name inside their bodies.
 list_of = list
 Outcomes = list[CommandOutcome]
+Given = Call | tuple[str, Mapping[str, Any]]
+"""A call, as it is or as ``(method, params)``."""
+Calls = Iterable[Given] | AsyncIterable[Given]
 
 
-def calls_of(calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> list[Call]:
-    """Read calls given as :class:`~airflow_bitrix.client.wire.Call` or as ``(method, params)``."""
-    return [call if isinstance(call, Call) else Call(*call) for call in calls]
+def call_of(one: Given) -> Call:
+    """Read a call given as :class:`~airflow_bitrix.client.wire.Call` or as ``(method, params)``.
+
+    :raises InvalidInput: It is neither.
+    """
+    if isinstance(one, Call):
+        return one
+    if not isinstance(one, (tuple, list_of)) or len(one) not in (1, 2):
+        raise InvalidInput("calls", one, "(method, params) pairs")
+    return Call(*one)
 
 
-def _in_batches(calls: Sequence[Call]) -> Iterator[tuple[Sequence[Call], Sequence[str]]]:
+def _check_calls(calls: object) -> None:
+    text_or_map = isinstance(calls, (str, bytes, Mapping, Call))
+    if text_or_map or not isinstance(calls, (Iterable, AsyncIterable)):
+        raise InvalidInput("calls", calls, "a list of (method, params) pairs")
+
+
+def _written(call: Given) -> Written:
+    found = call_of(call)
+    return found, command_of(found)
+
+
+def _all_written(calls: Iterable[Given]) -> list[Written]:
     # All commands are written before any is sent: one that cannot be said shall stop them all.
-    commands = [command_of(call) for call in calls]
-    for at in range(0, len(calls), MOST_COMMANDS):
-        yield calls[at : at + MOST_COMMANDS], commands[at : at + MOST_COMMANDS]
+    _check_calls(calls)
+    return [_written(call) for call in calls]
+
+
+async def _written_later(
+    calls: AsyncIterable[Given],
+) -> AsyncGenerator[Written, None]:
+    async for call in calls:
+        yield _written(call)
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -72,9 +96,20 @@ class Portal:
     :param manners: Pacing, repeats and counts.
     """
 
-    def __init__(self, send: Transport, manners: Manners) -> None:
-        self._send = send
+    def __init__(
+        self, send: Transport, manners: Manners, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._post = send
+        self._clock = clock
         self.manners = manners
+        self._size = MOST_COMMANDS
+
+    def _send(self, request: Request) -> Reply | Lost:
+        began = self._clock()
+        reply = self._post(request)
+        if request.method == "batch":
+            self._size = batch_size(self._size, self._clock() - began, most=MOST_COMMANDS)
+        return reply
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its result.
@@ -83,8 +118,10 @@ class Portal:
         """
         return drive(call_flow(Call(method, params or {}), self.manners), self._send, self.manners).result
 
-    def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
+    def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls in batches of 50, and give one outcome for each, in the same order.
+
+        After slow batches there are fewer in one.
 
         A failed command does not raise and does not hide the others: look at ``outcome.ok``.
 
@@ -97,7 +134,10 @@ class Portal:
         ended: Bitrix24Error | None = None
         rests: Bitrix24Error | None = None
         taken = False
-        for some, commands in _in_batches(calls_of(calls)):
+        left = _all_written(calls)
+        while left:
+            some, commands = zip(*left[: self._size], strict=True)
+            left = left[len(some) :]
             if ended is None:
                 try:
                     flow = batch_flow(some, self.manners, commands=commands)
@@ -172,32 +212,34 @@ class AsyncPortal:
         """Run at most 50 calls as one batch; see :func:`~airflow_bitrix.client.batch.batch_flow`."""
         return await self.run(batch_flow(calls, self.manners, repeat=repeat))
 
-    async def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
+    async def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""
-        # All commands are written before any is sent: one that cannot be said shall stop them all.
-        written = iter([(call, command_of(call)) for call in calls_of(calls)])
-
-        async def take(most: int) -> list_of[Written]:
-            return list_of(islice(written, most))
-
-        run = _Stream(self, take)
+        run = Stream(self, _all_written(calls))
         outcomes = [outcome async for outcome in run.outcomes()]
         if error := run.nothing_but_an_error:
             raise error
         return outcomes
 
-    def stream(self, calls: Iterable[Call] | AsyncIterable[Call]) -> AsyncGenerator[CommandOutcome, None]:
-        """Run calls while they are still being produced, and give one outcome for each, in the same order.
+    def stream(
+        self,
+        calls: Calls,
+    ) -> AsyncGenerator[CommandOutcome, None]:
+        """Run calls while they are still being made, and give one outcome for each, in the same order.
 
         At most twice as many batches as may be in flight are held at a time, however many calls there are.
         Once the portal takes no more batches, the calls that are left fail for the same reason.
 
-        :raises InvalidInput: A call that a batch cannot express; those before it were sent.
+        :param calls: ``(method, params)`` pairs; they may be made from outcomes that were given before.
+        :raises InvalidInput: A call that a batch cannot express; those before it were sent, and their
+            outcomes given. So it is with any error of whoever makes the calls.
         """
-        source = aiter(calls) if isinstance(calls, AsyncIterable) else iter(calls)
-        return _Stream(self, lambda most: _some(source, most)).outcomes()
+        _check_calls(calls)
+        written = (
+            _written_later(calls) if isinstance(calls, AsyncIterable) else (_written(call) for call in calls)
+        )
+        return Stream(self, written).outcomes()
 
-    async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
+    async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncGenerator[Any, None]:
         """Give every row of a list method, in order of id; see :meth:`Portal.list`."""
         listing = Listing(method, params or {})
         if listing.fields_call:
@@ -205,78 +247,3 @@ class AsyncPortal:
         while not listing.done:
             for row in listing.take(await self.run(call_flow(listing.call(), self.manners))):
                 yield row
-
-
-class _Stream:
-    """Calls on their way: batches in flight, and outcomes that wait for those before them.
-
-    :param portal: Where they go.
-    :param take: Gives the next calls, so many at most; asked as batches are made.
-    """
-
-    def __init__(self, portal: AsyncPortal, take: Callable[[int], Awaitable[list[Written]]]) -> None:
-        self._portal = portal
-        self._take = take
-        self._gate = asyncio.Semaphore(portal.in_flight)
-        self._ended: Bitrix24Error | None = None
-        self._rests: Bitrix24Error | None = None
-        self._taken = False
-
-    @property
-    def nothing_but_an_error(self) -> Bitrix24Error | None:
-        """The error to raise where the portal took not one batch."""
-        return None if self._taken else self._ended or self._rests
-
-    async def outcomes(self) -> AsyncGenerator[CommandOutcome, None]:
-        """Give the outcomes in the order of the calls."""
-        batches: deque[asyncio.Task[Outcomes]] = deque()
-        more = True
-        try:
-            while more or batches:
-                while more and len(batches) < 2 * self._portal.in_flight:
-                    some = await self._take(self._portal.size)
-                    more = bool(some)
-                    if some:
-                        batches.append(asyncio.ensure_future(self._run(some)))
-                if batches:
-                    for outcome in await batches.popleft():
-                        yield outcome
-        finally:
-            for task in batches:
-                task.cancel()
-            await asyncio.gather(*batches, return_exceptions=True)
-
-    async def _run(self, some: Sequence[Written]) -> Outcomes:
-        calls, commands = [call for call, _ in some], [command for _, command in some]
-        async with self._gate:
-            error = self._ended
-            if error is None:
-                try:
-                    flow = batch_flow(calls, self._portal.manners, commands=commands)
-                    outcomes = await self._portal.run(flow)
-                except Bitrix24Error as caught:
-                    error = caught
-                else:
-                    self._taken = True
-                    return outcomes
-                if is_rest(error):
-                    self._rests = self._rests or error  # other methods may be called all the same
-                else:
-                    self._ended = error
-        return [failed(call, error) for call in calls]
-
-
-Written = tuple[Call, str]
-"""A call, and how a batch says it."""
-
-
-async def _some(calls: Iterator[Call] | AsyncIterator[Call], most: int) -> list[Written]:
-    """Take the next calls, ``most`` at most, and write each as a command."""
-    if isinstance(calls, Iterator):
-        return [(call, command_of(call)) for call in islice(calls, most)]
-    taken: list[Written] = []
-    async for call in calls:
-        taken.append((call, command_of(call)))
-        if len(taken) == most:
-            break
-    return taken

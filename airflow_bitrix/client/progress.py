@@ -16,14 +16,24 @@ class Log(Protocol):
         """Log a line."""
 
 
+LONGEST_PAUSE = 60.0
+"""Seconds between two lines while nothing gets done."""
+
+_LONG_WAIT = 5.0
+"""Seconds of waiting for the portal that a line tells of."""
+
+
 class Progress:
-    """Counts work done and logs it now and then.
+    """Counts work done and logs it now and then, also while nothing gets done.
+
+    Whoever opens a client with ``meter`` keeps it going: see :attr:`Meter.watch`.
 
     :param log: Where the lines go.
     :param what: What is counted, for example ``changes``.
     :param meter: The client's counts.
     :param total: How much there is to do, ``None`` where that is not known.
     :param every: Seconds between two lines.
+    :param now: Unix time, by which the meter counts waits.
     :param tell: Takes the same numbers, as often, for those who would rather look than read a log.
     """
 
@@ -37,6 +47,7 @@ class Progress:
         every: float = 5.0,
         tell: Callable[[dict[str, Any]], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._log = log
         self._what = what
@@ -45,8 +56,12 @@ class Progress:
         self._every = every
         self._tell = tell
         self._clock = clock
+        self._now = now
         self._began = self._said = clock()
+        self._about = False
+        self._pause = every
         self.done = 0
+        meter.watch = self.beat
 
     @property
     def seconds(self) -> float:
@@ -56,7 +71,18 @@ class Progress:
     def add(self, done: int) -> None:
         """Count work done, and log a line when it is time for one."""
         self.done += done
+        self._pause = self._every
         if self._clock() - self._said >= self._every:
+            self.say()
+
+    def expect(self, total: int) -> None:
+        """Take an estimate of how much there is to do in all, as often as it gets better."""
+        self._total, self._about = total, True
+
+    def beat(self) -> None:
+        """Log a line when it is time for one though nothing was done; less often the longer that lasts."""
+        if self._clock() - self._said >= self._pause:
+            self._pause = min(self._pause * 2, max(LONGEST_PAUSE, self._every))
             self.say()
 
     def say(self) -> None:
@@ -75,13 +101,21 @@ class Progress:
             "per_second": round(self._rate, 1),
             "requests": self._meter.requests,
             "refused": self._meter.refused,
-            "seconds_waited": round(self._meter.waited, 1),
+            "seconds_waited": round(self._waited, 1),
             "seconds_left": self._seconds_left,
         }
 
     @property
     def _rate(self) -> float:
         return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def _still_waits(self) -> float:
+        return max(self._meter.waits_until - self._now(), 0.0)
+
+    @property
+    def _waited(self) -> float:
+        return max(self._meter.waited - self._still_waits, 0.0)
 
     @property
     def _seconds_left(self) -> int | None:
@@ -91,11 +125,15 @@ class Progress:
 
     def line(self) -> str:
         """Give the line: done, total, rate, requests, waits and time left."""
-        text = f"{self.done:,}" + ("" if self._total is None else f" of {self._total:,}") + f" {self._what}"
+        about = "about " if self._about and self._total != self.done else ""
+        total = "" if self._total is None else f" of {about}{self._total:,}"
+        text = f"{self.done:,}{total} {self._what}"
         requests = self._meter.requests
         text += f", {self._rate:,.0f} a second, {requests:,} request{'s' * (requests != 1)}"
-        if self._meter.waited >= 1:
-            text += f", {self._meter.waited:,.0f} s waited for the portal"
+        if self._waited >= 1:
+            text += f", {self._waited:,.0f} s waited for the portal"
+        if self._still_waits >= _LONG_WAIT:
+            text += f", {self._still_waits:,.0f} s of waiting to come"
         if self._seconds_left is not None:
             text += f", {self._seconds_left:,} s left"
         return text

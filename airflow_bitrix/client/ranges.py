@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
 import math
-from collections import deque
 from collections.abc import Sequence
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
@@ -26,7 +26,7 @@ class Ranges:
     def __init__(self, span: Range, density: float) -> None:
         self._next, self._end = span
         self._density = density
-        self._over: deque[Range] = deque()
+        self._over: list[Range] = []  # a heap: the lowest first
         self._out: set[Range] = set()
 
     @property
@@ -37,17 +37,25 @@ class Ranges:
             waiting.append(self._next)
         return min(waiting, default=math.inf)
 
-    def take(self, most: int = MOST_COMMANDS) -> list[Range]:
+    @property
+    def expected(self) -> int:
+        """Rows that are expected in what is not read yet, as the density seen so far has it."""
+        ids = sum(last - first + 1 for first, last in (*self._over, *self._out))
+        return round(self._density * (ids + max(self._end - self._next + 1, 0)))
+
+    def take(self, most: int = MOST_COMMANDS, *, ahead: bool = True) -> list[Range]:
         """Give the pieces of the next request, ``most`` at most.
 
         While others are under way, a request that would not be full is put off: they may leave more to read.
+
+        :param ahead: Whether ids may be read that nothing was read of yet; else only what pieces left over.
         """
         width = self._width()
-        fresh = math.ceil(max(self._end - self._next + 1, 0) / width)
+        fresh = math.ceil(max(self._end - self._next + 1, 0) / width) if ahead else 0
         if len(self._over) + fresh < most and self._out:
             return []
-        pieces = [self._over.popleft() for _ in range(min(len(self._over), most))]
-        while len(pieces) < most and self._next <= self._end:
+        pieces = [heapq.heappop(self._over) for _ in range(min(len(self._over), most))]
+        while ahead and len(pieces) < most and self._next <= self._end:
             last = min(self._next + width - 1, self._end)
             pieces.append((self._next, last))
             self._next = last + 1
@@ -62,7 +70,7 @@ class Ranges:
             # A full page ends before its piece does, unless the piece has no more ids than that.
             reached = found[-1] if len(found) >= PAGE else last
             if reached < last:
-                self._over.append((reached + 1, last))
+                heapq.heappush(self._over, (reached + 1, last))
             rows, ids = rows + len(found), ids + reached - first + 1
         if ids:
             # Without a row the true density is unknown, but it is less than one row in all that was read.

@@ -46,8 +46,17 @@ class Table(Generic[Row]):
         return self.call(both(wanted, {">=id": piece[0], "<=id": piece[1]}), "ASC")
 
 
+Expect = Callable[[int], object]
+"""Takes how many rows there are in all, as far as can be told yet."""
+
+
 async def sweep(
-    portal: AsyncPortal, table: Table[Row], wanted: Mapping[str, Any], *, ordered: bool
+    portal: AsyncPortal,
+    table: Table[Row],
+    wanted: Mapping[str, Any],
+    *,
+    ordered: bool,
+    expect: Expect | None = None,
 ) -> AsyncGenerator[Row, None]:
     """Give every row that a filter matches, each once.
 
@@ -56,6 +65,7 @@ async def sweep(
 
     :param wanted: The filter.
     :param ordered: Whether rows come in order of id; else as they arrive.
+    :param expect: Told, with each answer, how many rows there are in all as far as their density tells.
     """
     pieces = [(PAGE * n + 1, PAGE * (n + 1)) for n in range(1, MOST_COMMANDS - 1)]
     calls = [table.call(wanted, "DESC"), table.call(wanted, "ASC")]
@@ -67,24 +77,42 @@ async def sweep(
     whole = len(tail) < PAGE  # then the last page holds everything there is
     end = 0 if whole else table.id_of(tail[0]) - 1
     done_to = min(table.id_of(head[-1]), end) if head else 0
-    for row in head:
-        if table.id_of(row) <= end:
-            yield row
-    for page in middle:
-        for row in page:
-            if done_to < table.id_of(row) <= end:
-                yield row
+    first = [row for row in head if table.id_of(row) <= end]
+    first += [row for page in middle for row in page if done_to < table.id_of(row) <= end]
+    told = _Told(expect or _unasked, len(first) + len(tail))
+    if whole:
+        told.add(0, 0)
+    for row in first:
+        yield row
     if not whole:
         # head and the pieces may overlap: what lies behind both is still to be read
         start = max(done_to, pieces[-1][1]) + 1
         density = max(_density([table.id_of(row) for row in page]) for page in (tail, head) if page)
-        rest = _Sweep(portal, table, wanted, Ranges((start, end), density), ordered=ordered)
+        ranges = Ranges((start, end), density)
+        told.add(0, ranges.expected)
+        rest = _Sweep(portal, table, wanted, ranges, told, ordered=ordered)
         async with aclosing(rest.pages()) as found:
             async for page in found:
                 for row in page:
                     yield row
     for row in tail:
         yield row
+
+
+def _unasked(_total: int) -> None:
+    """Nobody wants to know."""
+
+
+class _Told:
+    """Rows found so far, and who is told of the total that they let expect."""
+
+    def __init__(self, expect: Expect, found: int) -> None:
+        self._expect = expect
+        self._found = found
+
+    def add(self, rows: int, left: int) -> None:
+        self._found += rows
+        self._expect(self._found + left)
 
 
 class _Sweep(Generic[Row]):
@@ -99,11 +127,13 @@ class _Sweep(Generic[Row]):
         table: Table[Row],
         wanted: Mapping[str, Any],
         ranges: Ranges,
+        told: _Told,
         *,
         ordered: bool,
     ) -> None:
         self._portal, self._table, self._wanted = portal, table, wanted
         self._ranges = ranges
+        self._told = told
         self._ordered = ordered
         self._ready: list[tuple[int, list[Row]]] = []  # pages by first id
         self._running: set[asyncio.Task[None]] = set()
@@ -116,8 +146,10 @@ class _Sweep(Generic[Row]):
                 if self._running:
                     done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
                     self._running -= done
-                    for task in done:
-                        task.result()
+                    # All are asked, else the event loop complains of errors that nobody took.
+                    for error in [task.exception() for task in done]:
+                        if error:
+                            raise error
                 while self._ready and (not self._ordered or self._ready[0][0] < self._ranges.lowest):
                     yield heapq.heappop(self._ready)[1]
         finally:
@@ -126,8 +158,9 @@ class _Sweep(Generic[Row]):
             await asyncio.gather(*self._running, return_exceptions=True)
 
     def _start(self) -> None:
-        while len(self._running) < self._portal.in_flight and len(self._ready) < MOST_READY:
-            pieces = self._ranges.take(self._portal.size)
+        while len(self._running) < self._portal.in_flight:
+            # What pieces left over lies below the pages that wait: without it they would wait for ever.
+            pieces = self._ranges.take(self._portal.size, ahead=len(self._ready) < MOST_READY)
             if not pieces:
                 return
             self._running.add(asyncio.ensure_future(self._read(pieces)))
@@ -137,6 +170,7 @@ class _Sweep(Generic[Row]):
         pages = [self._table.rows(outcome.result) for outcome in await self._portal.run_batch(calls)]
         ids = [[self._table.id_of(row) for row in page] for page in pages]
         self._ranges.settle(list(zip(pieces, ids, strict=True)))
+        self._told.add(sum(map(len, pages)), self._ranges.expected)
         for piece, page in zip(pieces, pages, strict=True):
             heapq.heappush(self._ready, (piece[0], page))
 

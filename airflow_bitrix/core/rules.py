@@ -1,101 +1,54 @@
-"""Clean-up rules: what an owner's links should be, and why. Pure functions of what a scan saw."""
+"""The clean-up rules by name, and how they are chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
+from airflow_bitrix.core.cleanup_rules import (
+    FixPrimary,
+    MergeSamePerson,
+    ReleaseRepeatLeads,
+    RemoveDangling,
+    TrimCompanyContacts,
+    UnlinkClosed,
+)
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import LinkSet, OwnerKind
-from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.core.judging import Facts, LeftOut, Rule, Verdict, Wish, is_ready, judge
+from airflow_bitrix.core.links import OwnerKind
 
+__all__ = ["RULES", "Facts", "LeftOut", "Rule", "Verdict", "Wish", "is_ready", "judge", "rules_for"]
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """What a rule wants of an owner.
-
-    :param after: The wanted link set.
-    :param reason: Why, as a person reads it.
-    """
-
-    after: LinkSet
-    reason: str
-    save: bool = False
-    ends_repeat: bool = False
-    may_empty: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """An owner that a rule is about, but does not touch.
-
-    :param why: The group that it is counted under.
-    :param reason: Why, as a person reads it.
-    """
-
-    why: str
-    reason: str
-
-
-Verdict = Wish | LeftOut | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A clean-up rule.
-
-    :param title: What it does, for forms and reports.
-    :param kinds: The owners it is for.
-    :param judge: Gives a wish, a reason to leave the owner out, or ``None`` where it is not concerned.
-    :param filter: The narrowest ``crm.item.list`` filter that finds all owners it may concern.
-    """
-
-    title: str
-    kinds: frozenset[OwnerKind]
-    judge: Callable[[OwnerState], Verdict]
-    filter: Mapping[str, str]
-
-
-def release_repeat_leads(state: OwnerState) -> Verdict:
-    """Release a repeat lead: unlink its contacts and save it, so that it can be converted to a contact again.
-
-    A company keeps a lead a repeat lead, and a converted lead keeps its flag for good: both are left out.
-    """
-    if not state.is_repeat:
-        return None
-    if state.is_success:
-        return LeftOut("converted", "already converted: the portal no longer recalculates the flag")
-    if state.company_id:
-        return LeftOut(
-            "held by a company", f"company {state.company_id} keeps it a repeat lead whatever its contacts"
-        )
-    contacts = len(state.links.links)
-    reason = f"repeat lead: unlink {contacts} contact{'s' * (contacts != 1)} and save"
-    if not contacts:
-        reason = "repeat lead without contacts: save, so that the portal takes the flag off"
-    return Wish(
-        LinkSet(state.owner), f"release_repeat_leads: {reason}", save=True, ends_repeat=True, may_empty=True
+RULES: Mapping[str, type[Rule]] = {
+    rule.name: rule
+    for rule in (
+        ReleaseRepeatLeads,
+        UnlinkClosed,
+        RemoveDangling,
+        FixPrimary,
+        MergeSamePerson,
+        TrimCompanyContacts,
     )
-
-
-RULES: Mapping[str, Rule] = {
-    "release_repeat_leads": Rule(
-        title="Release repeat leads: unlink their contacts, so that they can be converted again",
-        kinds=frozenset({"lead"}),
-        judge=release_repeat_leads,
-        filter={"=isReturnCustomer": "Y"},
-    ),
 }
+"""Every rule by name, in the order in which they are asked.
+
+What clears an owner comes first. The primary contact is put right among contacts that are there, and before
+those rules that go by it; they hand it on.
+"""
 
 
-def rules_for(kind: OwnerKind, names: Iterable[str]) -> dict[str, Rule]:
-    """Look rules up by name.
+def rules_for(kind: OwnerKind, names: Iterable[str], options: object = None) -> dict[str, Rule]:
+    """Look rules up by name and configure them.
 
-    :raises InvalidInput: An unknown name, one for other owners, or none at all.
+    They come in the order of :data:`RULES`, however they were chosen, so that a form with the same ticks
+    always gives the same plan.
+
+    :param options: Options by rule, ``{"unlink_closed": {"days": 30}}``. Those of rules that are not chosen
+        are checked, too, and have no effect.
+    :raises InvalidInput: An unknown name, one for other owners, or none at all; an option that cannot be
+        right.
     """
     fitting = {name: rule for name, rule in RULES.items() if kind in rule.kinds}
-    accepted = f"one or more of {', '.join(fitting) or 'no rule yet'} for {kind}s"
+    accepted = f"one or more of {', '.join(fitting)} for {kind}s"
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise InvalidInput("rules", names, f"a list of {accepted}")
     chosen = list(names)
@@ -104,41 +57,15 @@ def rules_for(kind: OwnerKind, names: Iterable[str]) -> dict[str, Rule]:
             raise InvalidInput("rules", name, accepted)
     if not chosen:
         raise InvalidInput("rules", chosen, accepted)
-    return {name: fitting[name] for name in chosen}
-
-
-def judge(state: OwnerState, rules: Mapping[str, Rule]) -> tuple[Change | None, list[LeftOut]]:
-    """Ask each rule in turn about one owner; a later rule sees what the earlier ones want.
-
-    :return: One change with all reasons, or ``None``, and every reason to leave the owner out.
-    """
-    now, reasons, left_out, asked = state, [], [], []
-    save = ends_repeat = may_empty = False
-    for name, rule in rules.items():
-        verdict = rule.judge(now)
-        if isinstance(verdict, LeftOut):
-            left_out.append(verdict)
-        elif isinstance(verdict, Wish):
-            reasons.append(verdict.reason)
-            asked.append(name)
-            may_empty = may_empty or verdict.may_empty
-            save, ends_repeat = save or verdict.save, ends_repeat or verdict.ends_repeat
-            now = OwnerState(
-                verdict.after,
-                is_repeat=now.is_repeat and not verdict.ends_repeat,
-                company_id=now.company_id,
-                stage_id=now.stage_id,
-                semantic=now.semantic,
-            )
-    if not reasons:
-        return None, left_out
-    change = Change(
-        state.links,
-        now.links,
-        tuple(reasons),
-        tuple(asked),
-        save=save,
-        ends_repeat=ends_repeat,
-        may_empty=may_empty,
-    )
-    return change, left_out
+    given = options if options is not None else {}
+    if not isinstance(given, Mapping):
+        hint = " (in a template, set render_template_as_native_obj=True on the DAG)" * isinstance(given, str)
+        accepted = "a map of rule to its options, such as {'unlink_closed': {'days': 30}}"
+        raise InvalidInput("rule_options", given, accepted + hint)
+    for name in given:
+        if name not in RULES:
+            raise InvalidInput("rule_options", name, f"options of {', '.join(RULES)}")
+    configured = {
+        name: rule.configured({} if given.get(name) is None else given[name]) for name, rule in RULES.items()
+    }
+    return {name: rule for name, rule in configured.items() if name in chosen}

@@ -47,6 +47,13 @@ class OwnerState:
         """Whether the owner is in its success stage: a converted lead, a won deal."""
         return self.semantic == "S" or self.stage_id == "CONVERTED"
 
+    @property
+    def is_failed(self) -> bool:
+        """Whether the owner is closed without success: a junk lead, a lost deal."""
+        # Stages of further pipelines carry their number: C5:LOSE.
+        told = self.semantic or ("F" if self.stage_id.rpartition(":")[2] in ("JUNK", "LOSE") else "")
+        return told == "F"
+
 
 def state_of(kind: OwnerKind, row: Mapping[str, Any], also: Sequence[str] = ()) -> OwnerState:
     """Read one row of ``crm.item.list``.

@@ -174,7 +174,7 @@ def _header(path: Path) -> dict[str, Any]:
 
 
 def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the lines of a journal part, up to one that a run was writing when it died; a missing part has none.
+    """Give the lines of a journal part, up to one that a run was writing when it died.
 
     :raises PlanRefused: A line is damaged.
     """

@@ -2,80 +2,41 @@
 
 from __future__ import annotations
 
-import os
-import ssl
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import aiohttp
 import requests
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.common.compat.sdk import conf
-from airflow.providers.http.hooks.http import HttpAsyncHook, HttpHook, SessionConfig
+from airflow.providers.http.hooks.http import HttpHook
 from airflow.sdk.log import mask_secret
 
-from airflow_bitrix.client.allowance import Allowance, shared_allowance
-from airflow_bitrix.client.apply import Journal, apply_changes
-from airflow_bitrix.client.contacts import scan_contacts
-from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
-from airflow_bitrix.client.pacing import Patience, Retries
-from airflow_bitrix.client.portal import AsyncPortal, Outcomes, Portal
+from airflow_bitrix.client.allowance import Allowance
+from airflow_bitrix.client.contacts import owners_params
+from airflow_bitrix.client.flow import Clock, Manners
+from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.client.portal import Outcomes, Portal
 from airflow_bitrix.client.redaction import guard_http_logs
-from airflow_bitrix.client.scan import Detail, check_filter, scan
 from airflow_bitrix.client.transport import (
-    JSON_HEADERS,
     WebhookAuth,
-    aiohttp_transport,
-    client_timeout,
     lost_by_requests,
     requests_transport,
 )
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
-from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import Bitrix24Error
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, Owner, OwnerKind, owner_kind, positive_id
-from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.core.links import Owner, OwnerKind
+from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
+from airflow_bitrix.hooks.connection import (
+    DEFAULT_CONN_ID,
+    allowance_of,
+    pacing_folder,
+    patience,
+    settings_of,
+)
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.hooks.settings import Settings, read_settings
+from airflow_bitrix.hooks.settings import Settings
 
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
-
-DEFAULT_CONN_ID = "bitrix24_default"
-
-
-def pacing_folder() -> Path:
-    """Give the folder of the files through which the processes of this host share a portal's allowance."""
-    fallback = str(Path(tempfile.gettempdir()) / f"airflow-bitrix-{os.geteuid()}")
-    return Path(conf.get("bitrix24", "pacing_path", fallback=fallback) or fallback)
-
-
-def _patience() -> Patience:
-    """Give how far the portal's operating time is used, and how long its return is waited for."""
-    usual = Patience()
-    limit = conf.getfloat("bitrix24", "operating_limit", fallback=usual.operating_limit)
-    return Patience(limit, conf.getfloat("bitrix24", "max_wait", fallback=usual.max_wait))
-
-
-def _settings(connection: Connection, extra: Mapping[str, Any]) -> Settings:
-    with final_failures():
-        return read_settings(
-            host=connection.host,
-            login=connection.login,
-            password=connection.password,
-            port=connection.port,
-            extra=extra,
-        )
-
-
-def _allowance(settings: Settings) -> Allowance:
-    return shared_allowance(settings.bucket, settings.webhook.portal, pacing_folder())
+__all__ = ["DEFAULT_CONN_ID", "Bitrix24AsyncHook", "Bitrix24Hook", "pacing_folder"]
 
 
 class Bitrix24Hook(HttpHook):
@@ -97,7 +58,7 @@ class Bitrix24Hook(HttpHook):
         super().__init__(method=method, http_conn_id=bitrix24_conn_id, **http)
         self.bitrix24_conn_id = bitrix24_conn_id
         self.retries = Retries()
-        self.patience = _patience()
+        self.patience = patience()
         self.clock = Clock()
         guard_http_logs()
 
@@ -117,13 +78,13 @@ class Bitrix24Hook(HttpHook):
         :raises InvalidInput: A field that cannot be right. Airflow does not retry it.
         """
         connection = self.get_connection(self.bitrix24_conn_id)
-        settings = _settings(connection, connection.extra_dejson)
+        settings = settings_of(connection, connection.extra_dejson)
         mask_secret(settings.webhook.code)
         return settings
 
     @cached_property
     def _allowance(self) -> Allowance:
-        return _allowance(self.settings)
+        return allowance_of(self.settings)
 
     def _set_base_url(self, connection: Any) -> None:  # noqa: ARG002 (the parent's signature)
         # The portal's plain address, without the secret: the parent prints what it finds here.
@@ -236,19 +197,13 @@ class Bitrix24Hook(HttpHook):
     def owners_of_contact(self, contact_id: int | str, kind: OwnerKind) -> Iterator[Owner]:
         """Give the leads or deals that a contact is linked to, primary or not, in order of id.
 
-        The legacy filter by ``CONTACT_ID`` finds only those where it is primary; this reads
-        ``crm.item.list`` filtered by ``contactIds``.
-
         :param contact_id: Id of the contact.
         :param kind: ``lead`` or ``deal``.
         :raises InvalidInput: No id, or another kind.
         """
         with final_failures():
-            wanted = {"contactIds": positive_id("contact_id", contact_id)}
-            entity = ENTITY_TYPE_IDS[owner_kind(kind)]
-            params = {"entityTypeId": entity, "filter": wanted, "select": ["id"]}
-            for row in self.portal.list("crm.item.list", params):
-                yield Owner(kind, int(row["id"]))
+            params = owners_params(contact_id, kind)
+        return (Owner(kind, int(row["id"])) for row in self.list("crm.item.list", params))
 
     def test_connection(self) -> tuple[bool, str]:
         """Call ``profile`` and ``scope``, and say who is connected or what is wrong, without the address."""
@@ -262,164 +217,3 @@ class Bitrix24Hook(HttpHook):
         name = " ".join(str(profile.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()
         role = "administrator" if profile.get("ADMIN") else "no administrator"
         return True, f"Connected to {self.settings.webhook.portal} as {name or 'a user'} ({role})"
-
-
-class Bitrix24AsyncHook(HttpAsyncHook):
-    """Call REST methods of a Bitrix24 portal from an event loop, several requests in flight.
-
-    :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
-    :param settings: What the connection says, where it has been read already.
-    """
-
-    conn_name_attr = "bitrix24_conn_id"
-    default_conn_name = DEFAULT_CONN_ID
-    conn_type = "bitrix24"
-    hook_name = "Bitrix24"
-
-    def __init__(
-        self, bitrix24_conn_id: str = DEFAULT_CONN_ID, *, settings: Settings | None = None, **http: Any
-    ) -> None:
-        # Repeats are ours: the parent's would print the address, and know nothing of the portal's errors.
-        super().__init__(http_conn_id=bitrix24_conn_id, **{**http, "retry_limit": 1})
-        self.bitrix24_conn_id = bitrix24_conn_id
-        self.retries = Retries()
-        self.patience = _patience()
-        self.clock = Clock()
-        self._operating = OperatingTime()
-        self._settings = settings
-        guard_http_logs()
-
-    async def settings(self) -> Settings:
-        """Give what the connection says; read once, its secrets masked in all logs from then on."""
-        if self._settings is None:
-            connection = await get_async_connection(conn_id=self.bitrix24_conn_id, hook=self)
-            self._settings = _settings(connection, await get_async_extra_dejson(connection))
-            await _mask(self._settings.webhook.code)
-        return self._settings
-
-    async def config(self) -> SessionConfig:
-        """Give what the parent needs for a session."""
-        if self._config is None:
-            settings = await self.settings()
-            options: dict[str, Any] = {
-                "check_response": False,
-                "allow_redirects": False,
-                "timeout": client_timeout(settings.timeout),
-                "ssl": True
-                if settings.verify is True
-                else ssl.create_default_context(cafile=str(settings.verify)),
-            }
-            if settings.proxy:
-                options["proxy"] = settings.proxy
-            base_url = settings.webhook.url("")
-            self._config = SessionConfig(base_url=base_url, headers={}, auth=None, extra_options=options)
-        return self._config
-
-    @asynccontextmanager
-    async def portal(self, meter: Meter | None = None) -> AsyncIterator[AsyncPortal]:
-        """Open a session and give the client of the connection's portal.
-
-        :param meter: Counts the client's requests and waits.
-        :raises InvalidInput: A field of the connection that cannot be right.
-        """
-        settings = await self.settings()
-        async with self.session(method="POST") as http:
-
-            async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
-                return await http.run(endpoint=method, data=body, headers=JSON_HEADERS)  # type: ignore[arg-type]
-
-            send = aiohttp_transport(post, settings.timeout)
-            manners = Manners(
-                _allowance(settings),
-                self.retries,
-                meter or Meter(),
-                patience=self.patience,
-                operating=self._operating,
-                clock=self.clock,
-            )
-            yield AsyncPortal(send, manners, settings.in_flight)
-
-    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Call a REST method and give its ``result``; see :meth:`Bitrix24Hook.call`."""
-        with final_failures():
-            async with self.portal() as portal:
-                return await portal.call(method, params)
-
-    async def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
-        """Run any number of calls, several batches in flight; see :meth:`Bitrix24Hook.batch`."""
-        with final_failures():
-            async with self.portal() as portal:
-                return await portal.batch(calls)
-
-    async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncIterator[Any]:
-        """Give every row of a list method; see :meth:`Bitrix24Hook.list`."""
-        with final_failures():
-            async with self.portal() as portal:
-                async for row in portal.list(method, params):
-                    yield row
-
-    async def scan(
-        self,
-        kind: OwnerKind,
-        wanted: Mapping[str, Any] | None = None,
-        *,
-        detail: Detail = "ids",
-        ordered: bool = False,
-    ) -> AsyncIterator[OwnerState]:
-        """Give the link set of every lead or deal that a ``crm.item.list`` filter matches, each once.
-
-        :param kind: ``lead`` or ``deal``.
-        :param wanted: The filter, camelCase names; ``None`` for all.
-        :param detail: ``ids``, or ``full`` for sort and role too.
-        :param ordered: Whether owners come in order of id.
-        :raises InvalidInput: The filter names a field that there is not.
-        """
-        with final_failures():
-            async with self.portal() as portal:
-                if wanted:
-                    await check_filter(portal, kind, wanted)
-                async for state in scan(portal, kind, wanted, detail=detail, ordered=ordered):
-                    yield state
-
-    async def scan_contacts(
-        self, wanted: Mapping[str, Any] | None = None, *, detail: Detail = "ids", ordered: bool = False
-    ) -> AsyncIterator[Contact]:
-        """Give every contact that a ``crm.item.list`` filter matches, each once.
-
-        :param wanted: The filter, camelCase names; ``None`` for all.
-        :param detail: ``ids`` for company and origin; ``full`` for name, phones and e-mails too.
-        :param ordered: Whether contacts come in order of id.
-        :raises InvalidInput: The filter names a field that there is not.
-        """
-        with final_failures():
-            async with self.portal() as portal:
-                if wanted:
-                    await check_filter(portal, "contact", wanted)
-                async for contact in scan_contacts(portal, wanted, detail=detail, ordered=ordered):
-                    yield contact
-
-    async def apply(
-        self, kind: OwnerKind, changes: Iterable[Change], journal: Journal, *, dry_run: bool = False
-    ) -> None:
-        """Carry out changes: look, write, look again, and note one outcome for each.
-
-        The plan operators do this with files, guards and a report around it.
-
-        :param kind: ``lead`` or ``deal``.
-        :param changes: Each owner at most once.
-        :param journal: Takes the outcomes as they happen.
-        :param dry_run: Look only.
-        :raises RetryLater: The portal takes no more requests; outcomes noted so far stand.
-        """
-        with final_failures():
-            async with self.portal() as portal:
-                await apply_changes(portal, kind, changes, journal, dry_run=dry_run)
-
-
-async def _mask(secret: str) -> None:
-    try:
-        from airflow.sdk.log import amask_secret  # noqa: PLC0415 (not in every Airflow that is supported)
-    except ImportError:
-        mask_secret(secret)
-    else:
-        await amask_secret(secret)

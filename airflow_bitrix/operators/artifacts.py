@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import Any, cast
 
 from airflow.providers.common.compat.sdk import Context, conf
 from airflow.sdk import ObjectStoragePath
+
+log = logging.getLogger(__name__)
 
 
 def as_folder(text: str) -> Path:
@@ -57,8 +60,22 @@ def _plain(name: str) -> str:
 
 
 def progress_teller(context: Context) -> Callable[[dict[str, Any]], object] | None:
-    """Give what keeps the progress where the UI shows it, None before Airflow 3.3."""
+    """Give what keeps the progress where the UI shows it, None before Airflow 3.3.
+
+    Where that fails, the work goes on all the same, and a warning tells so once.
+    """
     store = context.get("task_state_store")
     if store is None:
         return None
-    return lambda numbers: store.set("progress", numbers)
+    failed = False
+
+    def tell(numbers: dict[str, Any]) -> None:
+        nonlocal failed
+        try:
+            store.set("progress", numbers)
+        except Exception as error:  # noqa: BLE001 (whatever Airflow raises, the work is not about it)
+            if not failed:
+                log.warning("Cannot keep the progress in the task's state, only in the log: %s", error)
+            failed = True
+
+    return tell

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow_bitrix.client.facts import judge_all
 from airflow_bitrix.client.listing import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.client.scan import check_filter, scan
+from airflow_bitrix.client.scan import check_filter
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import OwnerKind, owner_kind
-from airflow_bitrix.core.rules import Rule, judge, rules_for
+from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
+from airflow_bitrix.core.rules import Rule, rules_for
+from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
-from airflow_bitrix.operators.parameters import count
+from airflow_bitrix.operators.artifacts import as_folder
+from airflow_bitrix.operators.parameters import count, is_nothing
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
+
+MOST_DAYS = 36_500
 
 
 class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
@@ -25,22 +31,32 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     each change with its links before and after and its reasons; ``left_out.csv`` beside it names the owners
     that a rule is about but does not touch, and why.
 
-    :param rules: Names of rules, see :data:`airflow_bitrix.core.rules.RULES`. (templated)
+    ``remove_dangling`` refuses the webhook of a user who is no administrator: a contact that the user may not
+    read looks like one that is gone.
+
+    :param rules: Names of rules, see :data:`airflow_bitrix.core.rules.RULES`; they are asked in that
+        order. One alone reads only the owners that it may concern. (templated)
+    :param rule_options: Options by rule, such as ``{"unlink_closed": {"days": 30}}``; see the classes in
+        :mod:`airflow_bitrix.core.cleanup_rules`. (templated)
     :param kind: ``lead`` or ``deal``. (templated)
     :param stages: Only owners in these stages, for example ``["NEW"]``; empty for all. (templated)
     :param older_than_days: Only owners created at least so many days ago; ``None`` or 0 for all. (templated)
     :param filter: A further ``crm.item.list`` filter, camelCase names, such as ``{"assignedById": 7}``. An
         unknown field is refused. (templated)
+    :param owners_file: Only the owners in this file: the ``failed.csv`` of an earlier run, a CSV file with a
+        column ``owner_id``, or one id a line. (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
     """
 
     template_fields: Sequence[str] = (
         *LinkPlanMaker.template_fields,
         "rules",
+        "rule_options",
         "kind",
         "stages",
         "older_than_days",
         "filter",
+        "owners_file",
     )
     ui_color = "#fdf3d0"
 
@@ -48,18 +64,22 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         self,
         *,
         rules: Sequence[str] | str,
+        rule_options: Mapping[str, Any] | str | None = None,
         kind: str = "lead",
         stages: Sequence[str] | str = (),
         older_than_days: int | str | None = None,
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
+        owners_file: str = "",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.rules = rules
+        self.rule_options = rule_options
         self.kind = kind
         self.stages = stages
         self.older_than_days = older_than_days
         self.filter = filter
+        self.owners_file = owners_file
 
     def plan_kind(self) -> OwnerKind:
         """Give the kind of owners that the plan is about."""
@@ -67,20 +87,29 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
 
     def plan_rules(self) -> tuple[str, ...]:
         """Give the names of the rules, and check all that the plan goes by."""
-        rules = rules_for(self.plan_kind(), self.rules)
-        self._filter(rules)
+        rules = self._rules()
+        self._filter(rules, datetime.now(UTC))
+        self._owners(self.plan_kind())
         return tuple(rules)
 
-    def _filter(self, rules: Mapping[str, Rule]) -> dict[str, Any]:
+    def _rules(self) -> dict[str, Rule]:
+        options = None if is_nothing(self.rule_options) else self.rule_options
+        return rules_for(self.plan_kind(), self.rules, options)
+
+    def _filter(self, rules: Mapping[str, Rule], now: datetime) -> dict[str, Any]:
         wanted: dict[str, Any] = {}
         if len(rules) == 1:  # several rules look for different owners, so all have to be read
-            wanted |= next(iter(rules.values())).filter
+            wanted |= next(iter(rules.values())).filter(now)
         if isinstance(self.stages, str) or not all(isinstance(stage, str) for stage in self.stages or ()):
             raise InvalidInput("stages", self.stages, "a list of stage ids, such as ['NEW']")
         if self.stages:
             wanted["@stageId"] = list(self.stages)
         if days := count("older_than_days", self.older_than_days or 0):
-            wanted["<=createdTime"] = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
+            if days > MOST_DAYS:
+                raise InvalidInput("older_than_days", days, f"at most {MOST_DAYS}")
+            until = (now - timedelta(days=days)).isoformat(timespec="seconds")
+            # A rule may look at the same date; both write it in one form and time zone.
+            wanted["<=createdTime"] = min(until, wanted.get("<=createdTime", until))
         own = self.filter if self.filter is not None else {}
         if not isinstance(own, Mapping):
             raise InvalidInput(
@@ -94,14 +123,27 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
 
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Scan the owners and ask the rules about each."""
-        kind = self.plan_kind()
-        rules = rules_for(kind, self.rules)
+        kind, rules, now = self.plan_kind(), self._rules(), datetime.now(UTC)
         if isinstance(self.filter, Mapping) and self.filter:
             await check_filter(portal, kind, self.filter)
-        async for state in scan(portal, kind, self._filter(rules)):
-            change, left_out = judge(state, rules)
-            if change:
-                plan.add(change)
-            for reason in left_out:
-                plan.leave_out(state.owner, reason.why, reason.reason)
-            progress.add(1)
+        only = self._owners(kind)
+        left = dict.fromkeys(only or ())
+        found = judge_all(
+            portal, kind, self._filter(rules, now), rules, now, only=only, expect=progress.expect
+        )
+        async with aclosing(found) as judged:
+            async for one in judged:
+                left.pop(one.state.owner.id, None)
+                if one.change:
+                    plan.add(one.change)
+                for reason in one.left_out:
+                    plan.leave_out(one.state.owner, reason.why, reason.reason)
+                progress.add(1)
+        for owner_id in left:
+            said = "not there, or not among the owners that the rules and filters look at"
+            plan.leave_out(Owner(kind, owner_id), "in the file only", said)
+
+    def _owners(self, kind: OwnerKind) -> list[int] | None:
+        if is_nothing(self.owners_file):
+            return None
+        return read_owner_ids(as_folder(self.owners_file), kind)

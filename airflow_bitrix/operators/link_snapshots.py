@@ -219,7 +219,15 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             detail = cast("Detail", self.detail)
             with SnapshotWriter(folder) as snapshot:
-                async for state in scan(portal, kind, wanted, detail=detail, ordered=self.ordered):
+                found = scan(
+                    portal,
+                    kind,
+                    wanted,
+                    detail=detail,
+                    ordered=self.ordered,
+                    expect=progress.expect,
+                )
+                async for state in found:
                     snapshot.add(state.links)
                     progress.add(1)
                 about = snapshot.finish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from airflow_bitrix.core.errors import InvalidInput
@@ -74,6 +75,27 @@ def time_zone(argument: str, value: object) -> ZoneInfo:
         return ZoneInfo(str(value))
     except (ValueError, OSError, LookupError):
         raise InvalidInput(argument, value, "the name of a time zone, such as 'Europe/Berlin'") from None
+
+
+def hours(argument: str, value: object) -> timedelta | None:
+    """Read a number of hours that may be left open.
+
+    :raises InvalidInput: It is neither nothing nor a number above 0.
+    """
+    if is_nothing(value):
+        return None
+    number = 0.0
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+    if not 0 < number <= _MOST_HOURS:
+        raise InvalidInput(argument, value, "a number of hours above 0, or None for no limit")
+    return timedelta(hours=number)
+
+
+_MOST_HOURS = 24 * 366 * 10
 
 
 def is_nothing(value: object) -> bool:

@@ -21,6 +21,9 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
 from airflow_bitrix.operators.parameters import optional_count, optional_share
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
+from airflow_bitrix.report.approval import plan_markdown
+
+SUMMARY = "summary.md"
 
 MOST_TASKS = 1000
 """Mapped tasks that an apply may be spread over; Airflow allows 1,024 by default."""
@@ -29,8 +32,9 @@ MOST_TASKS = 1000
 class LinkPlanMaker(LinkPlanOperator):
     """Makes a plan and changes nothing. A subclass says what the plan is about and fills it.
 
-    Returns ``{"plan": folder, "hash": …, "changes": n, "read": n, "hidden_links": n, "emptied": n, "by_rule":
-    {rule: n}, "left_out": {why: n}, "parts": […]}``. ``parts`` is what an apply may be mapped over.
+    Returns ``{"plan": folder, "hash": …, "summary": path, "changes": n, "read": n, "hidden_links": n,
+    "emptied": n, "by_rule": {rule: n}, "left_out": {why: n}, "parts": […]}``. ``summary`` is the plan in
+    short, in Markdown; ``parts`` is what an apply may be mapped over.
 
     :param max_changes: The most changes allowed; a plan with more is written, but apply refuses it. ``None``
         for no limit. (templated)
@@ -101,11 +105,13 @@ class LinkPlanMaker(LinkPlanOperator):
                     rules=rules,
                     guards=guards,
                 )
+            (folder / SUMMARY).write_text(plan_markdown(folder, manifest), encoding="utf-8")
         self._tell(folder, manifest)
         told = ("changes", "read", "hidden_links", "emptied", "by_rule", "left_out")
         return {
             "plan": str(folder),
             "hash": manifest.hash,
+            "summary": str(folder / SUMMARY),
             **{name: manifest.counts[name] for name in told},
             "parts": parts_of(manifest),
         }

@@ -6,6 +6,7 @@ import random
 import threading
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_bitrix.sandbox import batch, php
@@ -20,7 +21,7 @@ from airflow_bitrix.sandbox.state import State
 from airflow_bitrix.sandbox.stats import Stats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from airflow_bitrix.sandbox.schema import Kind
 
@@ -60,11 +61,11 @@ class Portal:
         code: str,
         user: int = 1,
         plan: str = "standard",
-        truth: Mapping[str, Any] | None = None,
+        truth: Callable[[], Mapping[str, Any]] = dict,
         clock: Clock | None = None,
     ) -> None:
         self.code, self.user, self.plan = code, user, plan
-        self.truth = truth or {}
+        self._truth = truth
         self.clock = clock or Clock()
         self.lock = threading.RLock()
         self.reset(state)
@@ -82,6 +83,11 @@ class Portal:
             self._random = random.Random(self.faults.seed)
 
     # Controls
+
+    @cached_property
+    def truth(self) -> Mapping[str, Any]:
+        """What was planted and what should come of it; worked out when somebody asks for the first time."""
+        return self._truth()
 
     def set_switches(self, **given: Any) -> Switches:
         """Turn the named switches and leave the others."""

@@ -36,7 +36,7 @@ def _shown(call: Call, kind: Kind, row: Row, fields: list[Field]) -> dict[str, A
 
 def _select(kind: Kind, names: list[Any]) -> list[Field]:
     if not names or "*" in names:
-        wanted = {field.name for field in FIELDS[kind]} - set(MULTIFIELDS)
+        wanted = {field.name for field in FIELDS[kind] if not field.name.startswith("UF_")} - set(MULTIFIELDS)
         return [field for field in FIELDS[kind] if field.name in wanted or field.name in names]
     return [field for field in FIELDS[kind] if field.name == "ID" or field.name in names]
 

@@ -153,7 +153,9 @@ _COMMON = (
     Field("DATE_MODIFY", "updatedTime", "datetime", read_only=True),
     Field("ORIGINATOR_ID", "originatorId", "string"),
     Field("ORIGIN_ID", "originId", "string"),
+    Field("UF_CRM_SOURCE_ID", "ufCrmSourceId", "string"),
 )
+"""The last one is a custom field, as a portal's administrator adds them."""
 
 FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
     "lead": (

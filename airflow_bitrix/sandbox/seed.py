@@ -60,9 +60,11 @@ class _Seeder:
     """Fills one state. One generator per kind, so that more leads do not change the contacts."""
 
     def __init__(self, state: State, seed: int, contacts: int) -> None:
-        self.state, self.contacts = state, contacts
+        self.state, self.seed, self.contacts = state, seed, contacts
         self.rng = {kind: random.Random(f"{seed} {kind}") for kind in state.tables}
         self.pairs = [(2 * number - 1, 2 * number) for number in range(1, contacts // 2 + 1, 25)]
+        self._members: dict[int, list[int]] = {}
+        self._companies = range(1, max(1, contacts // 10) + 1)
         self.gone = range(contacts + 1, contacts + max(3, contacts // 100) + 1)
 
     def _row(self, kind: Kind, position: float) -> Row:
@@ -86,7 +88,7 @@ class _Seeder:
         return {"NAME": first, "LAST_NAME": last, "PHONE": ((phone, "WORK"),), "EMAIL": ((mail, "WORK"),)}
 
     def add_contacts(self) -> None:
-        """Contacts; every now and then two that follow each other are one person."""
+        """Contacts, half of them in companies; now and then two that follow each other are one person."""
         table, rng = self.state.tables["contact"], self.rng["contact"]
         doubles = {second: first for first, second in self.pairs}
         for number in range(1, self.contacts + 1):
@@ -96,6 +98,8 @@ class _Seeder:
                 twin = table.rows[first]
                 phone = twin["PHONE"][0][0].replace(" ", "-")
                 row |= {"NAME": twin["NAME"], "LAST_NAME": twin["LAST_NAME"], "PHONE": ((phone, "MOBILE"),)}
+            if number % 2 == 0:
+                row["COMPANY_ID"] = self._companies[number // 2 % len(self._companies)]
             table.insert(row)
 
     # Links
@@ -193,7 +197,45 @@ class _Seeder:
                     ids = ids[1:] if rng.random() < 0.5 else []  # noqa: PLR2004
             table.insert(row)
             self._place("deal", row, case, ids)
+
+    # Companies
+
+    def add_company_contacts(self) -> None:
+        """Leads and deals of a company that brought its contacts along.
+
+        A generator of its own and a pass of its own: the records made before stay what they are, but for
+        these. Leads that deals were made from are left alone, so that no deal lacks contacts by it.
+        """
+        rng = random.Random(f"{self.seed} company")
+        leads, deals = self.state.tables["lead"].rows, self.state.tables["deal"].rows
+        origins = {row.get("LEAD_ID") for row in deals.values()}
+        held = [row for row in leads.values() if row.get("COMPANY_ID") and row["ID"] not in origins]
+        held = [row for row in held if row.get("STATUS_SEMANTIC_ID") != "S"]
+        free = [row for row in deals.values() if not row.get("LEAD_ID")]
+        free = [row for row in free if self.state.links("deal", row["ID"])]
+        for one in self.state.tables["contact"].rows.values():
+            self._members.setdefault(one.get("COMPANY_ID") or 0, []).append(one["ID"])
+        for row in rng.sample(free, min(len(free), max(1, len(deals) // 25))):
+            row["COMPANY_ID"] = rng.choice(self._companies)
+            self._bring("deal", row, rng)
+        for row in rng.sample(held, -(-len(held) // 2)):
+            self._bring("lead", row, rng)
         self._flag_deals()
+
+    def _bring(self, kind: Kind, row: Row, rng: random.Random) -> None:
+        links = self.state.links(kind, row["ID"])
+        linked = {link.contact_id for link in links}
+        members = self._members.get(row["COMPANY_ID"], [])
+        brought = rng.sample(members, min(len(members), rng.randrange(3, 6)))
+        last = max((link.sort for link in links), default=0)
+        new = [
+            Link(last + STEP * place, one)
+            for place, one in enumerate((one for one in brought if one not in linked), start=1)
+        ]
+        if not links and new:
+            new[0] = new[0]._replace(primary=True)
+            row["CONTACT_ID"] = new[0].contact_id
+        self.state.place_links(kind, row["ID"], (*links, *new))
 
     def _flag_deals(self) -> None:
         customers: dict[tuple[int, int], list[Row]] = {}
@@ -215,4 +257,5 @@ def seeded(*, leads: int, deals: int, contacts: int, seed: int, clock: Clock) ->
         state.tables["contact"].next_id = seeder.gone.stop
     seeder.add_leads(leads)
     seeder.add_deals(deals)
+    seeder.add_company_contacts()
     return state

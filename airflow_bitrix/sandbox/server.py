@@ -129,9 +129,14 @@ class Sandbox:
         self._seeded = partial(
             seeding.seeded, leads=leads, deals=deals, contacts=contacts, seed=seed, clock=clock
         )
-        state = self._seeded()
         self.portal = Portal(
-            state, code=code or random_code(), user=user, plan=plan, truth=truth_of(state), clock=clock
+            self._seeded(),
+            code=code or random_code(),
+            user=user,
+            plan=plan,
+            # Of the data as it was seeded, whatever has become of it since.
+            truth=lambda: truth_of(self._seeded()),
+            clock=clock,
         )
         self.host, self.port = check_host(host), port
         self.authority: Path | None = None

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from airflow_bitrix.sandbox import links as link_rules
+from airflow_bitrix.sandbox.ends import Ends
 from airflow_bitrix.sandbox.other_methods import normal_comm
 from airflow_bitrix.sandbox.schema import MULTIFIELDS
 
@@ -39,10 +40,19 @@ def _link_cases(state: State, row: Row, links: LinkSet, persons: dict[int, int])
         cases.append("no_primary")
     elif row.get("CONTACT_ID") != link_rules.scalar(links):
         cases.append("scalar_at_odds")
+    if row.get("COMPANY_ID") and _brought(state, row, links):
+        cases.append("company_contacts")
     known = [persons[link.contact_id] for link in links if link.contact_id in persons]
     if len(known) > len(set(known)):
         cases.append("same_person")
     return cases
+
+
+def _brought(state: State, row: Row, links: LinkSet) -> bool:
+    """Whether the owner's company brought along several contacts beside the primary one."""
+    contacts, company = state.tables["contact"].rows, row["COMPANY_ID"]
+    brought = [link for link in links if contacts.get(link.contact_id, {}).get("COMPANY_ID") == company]
+    return sum(link.contact_id != row.get("CONTACT_ID") for link in brought) > 1
 
 
 def _lead_cases(row: Row, links: LinkSet) -> list[str]:
@@ -62,7 +72,7 @@ def _deal_cases(state: State, row: Row, links: LinkSet) -> list[str]:
 
 
 def truth_of(state: State) -> dict[str, Any]:
-    """Cases by kind as sorted id lists, and what releasing repeat leads should come to.
+    """Cases by kind as sorted id lists, and what each clean-up should come to, see :class:`Ends`.
 
     ``repeat_free``, ``repeat_flag_only``, ``repeat_company`` and ``repeat_converted`` exclude each other;
     the other cases may come on top. ``scalar_at_odds`` means that CONTACT_ID is not what the primary rows
@@ -82,7 +92,7 @@ def truth_of(state: State) -> dict[str, Any]:
     groups: dict[int, list[int]] = defaultdict(list)
     for contact_id, person in sorted(persons.items()):
         groups[person].append(contact_id)
-    common = ("dangling", "no_primary", "scalar_at_odds", "same_person")
+    common = ("dangling", "no_primary", "scalar_at_odds", "same_person", "company_contacts")
     repeats = ("repeat_free", "repeat_flag_only", "repeat_company", "repeat_converted")
     return {
         "leads": {case: sorted(lead[case]) for case in (*repeats, *common)},
@@ -93,6 +103,7 @@ def truth_of(state: State) -> dict[str, Any]:
                 "released": sorted(lead["repeat_free"] + lead["repeat_flag_only"]),
                 "held_by_company": sorted(lead["repeat_company"]),
                 "converted": sorted(lead["converted"]),
-            }
+            },
+            **Ends(state).all(),
         },
     }

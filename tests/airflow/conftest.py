@@ -27,6 +27,7 @@ class Run:
     writes: int
     leads: Owners
     deals: Owners
+    question: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,33 @@ class Live:
     leads: Owners
     deals: Owners
 
-    def run(self, dag_id: str, **conf: Any) -> Run:
-        """Trigger a DAG as the UI does, and wait until the run is over."""
+    def run(self, dag_id: str, answer: tuple[str, str] | None = None, **conf: Any) -> Run:
+        """Trigger a DAG as the UI does, and wait until the run is over.
+
+        ``answer`` is the task that asks a person, and the option that this person chooses.
+        """
         written = self.sandbox.stats()["writes"]
         run_id = self.airflow.trigger(dag_id, conf)
+        question = None
+        if answer:
+            question = self.airflow.wait_for_question(dag_id, run_id)
+            assert self.sandbox.stats()["writes"] == written
+            self.airflow.answer(dag_id, run_id, *answer)
         state = self.airflow.wait_for_run(dag_id, run_id)
         return Run(
             run_id=run_id,
             state=state,
-            tasks={task["task_id"]: task for task in self.airflow.task_instances(dag_id, run_id)},
+            tasks={name_of(task): task for task in self.airflow.task_instances(dag_id, run_id)},
             writes=self.sandbox.stats()["writes"] - written,
             leads=self.sandbox.owners("lead"),
             deals=self.sandbox.owners("deal"),
+            question=question,
         )
+
+
+def name_of(task: Mapping[str, Any]) -> str:
+    """A task's id, with the number of the copy where there are several: ``apply``, ``apply[1]``."""
+    return f"{task['task_id']}[{task['map_index']}]" if task["map_index"] > 0 else str(task["task_id"])
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,11 @@ from airflow.sdk import DAG
 
 DAGS = Path(__file__).parents[2] / "dags"
 CLEANUP = "bitrix24_lead_link_cleanup"
+DEALS = "bitrix24_deal_link_cleanup"
 TOUR = "bitrix24_link_methods_tour"
 RESTORE = "bitrix24_link_restore"
 SNAPSHOT = "bitrix24_link_snapshot"
+REAL = {"dry_run": False, "approval": "never", "canary": 0}
 
 
 @pytest.fixture(scope="session")
@@ -52,7 +54,11 @@ def run(
         for task in dag.tasks:
             task.retries = 0
         done = dag.test(run_conf={**defaults[dag_id], **conf})
-        states = {ti.task_id: ti.state for ti in done.get_task_instances()}
+        instances = sorted(done.get_task_instances(), key=lambda ti: (ti.task_id, ti.map_index))
+        states: dict[str, Any] = {}
+        for ti in instances:
+            name = ti.task_id if ti.map_index < 1 else f"{ti.task_id}[{ti.map_index}]"
+            states[name] = ti.state
         return done, states
 
     return go
@@ -75,16 +81,25 @@ def outcomes(folder: Path) -> dict[int, str]:
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
-    assert set(dags) == {CLEANUP, RESTORE, SNAPSHOT, TOUR}
+    migrations = {"bitrix24_contact_remap", "bitrix24_lead_to_deal_links", "bitrix24_portal_to_portal_links"}
+    assert set(dags) == {CLEANUP, DEALS, RESTORE, SNAPSHOT, TOUR, *migrations}
     for dag in dags.values():
         assert dag.doc_md
         assert dag.description
         assert "bitrix24" in dag.tags
         assert dag.params["bitrix24_conn_id"] == "bitrix24_default"
-    assert dags[CLEANUP].params["dry_run"] is True
-    assert dags[CLEANUP].max_active_runs == 1
-    assert dags[RESTORE].params["dry_run"] is True
+    for dag_id in (CLEANUP, DEALS, RESTORE):
+        assert dags[dag_id].params["dry_run"] is True
+        assert dags[dag_id].params["approval"] == "always"
+        assert dags[dag_id].max_active_runs == 1
     assert "dry_run" not in dags[SNAPSHOT].params  # it writes nothing anyway
+
+
+def test_every_form_can_be_sent_as_it_begins(dags: dict[str, DAG]) -> None:
+    """The UI takes an empty text for a missing answer, and then offers no button to trigger the DAG."""
+    for dag in dags.values():
+        texts = {name: dag.params.get_param(name) for name in dag.params}
+        assert [name for name, param in texts.items() if param.value == ""] == []
 
 
 def test_parsing_the_dags_connects_to_nothing() -> None:
@@ -107,12 +122,12 @@ def test_2_000_leads_end_exactly_as_the_truth_says_and_a_second_run_writes_nothi
     truth = sandbox.truth()["expected"]["release_repeat_leads"]
     before, deals = sandbox.links("lead"), sandbox.links("deal")
 
-    done, states = run(CLEANUP, sandbox, dry_run=False)
+    done, states = run(CLEANUP, sandbox, **REAL)
     assert set(states.values()) == {"success"}
     stats = sandbox.stats()
     assert stats["refused_503"] == 0
-    # one scan request, one look at all owners of the plan, and 16 leads a write request
-    assert stats["admitted"] <= 1 + 1 + math.ceil(len(truth["released"]) / 16)
+    # one scan request, one look at all owners of the plan, 16 leads a write request, and one look to check
+    assert stats["admitted"] <= 1 + 1 + math.ceil(len(truth["released"]) / 16) + 1
 
     after = sandbox.links("lead")
     changed = {int(lead) for lead in before if before[lead] != after[lead]}
@@ -134,7 +149,7 @@ def test_2_000_leads_end_exactly_as_the_truth_says_and_a_second_run_writes_nothi
     assert f">{len(truth['released'])}<" in (folder / "report.html").read_text()
 
     sandbox.reset_stats()
-    _, states = run(CLEANUP, sandbox, dry_run=False)
+    _, states = run(CLEANUP, sandbox, **REAL)
     assert set(states.values()) == {"success"}
     assert sandbox.stats()["writes"] == 0
     assert sandbox.links("lead") == after
@@ -156,7 +171,7 @@ def test_under_faults_the_run_ends_with_every_change_accounted_for(
         command_error={"error": "ERROR_CORE", "error_description": "Locked by a colleague"},
         only_methods=["crm.lead.contact.items.delete", "crm.lead.update"],
     )
-    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, dry_run=False)
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **REAL)
     assert sum(sandbox.stats()["faults"].values()) > 0
     sandbox.clear_faults()
     after = sandbox.links("lead")
@@ -173,14 +188,90 @@ def test_under_faults_the_run_ends_with_every_change_accounted_for(
     with (folder / "failed.csv").open() as rows:
         listed = {int(row["owner_id"]): row["reason"] for row in csv.DictReader(rows)}
     assert listed == dict.fromkeys(failed, "ERROR_CORE: Locked by a colleague")
-    assert states["apply"] == ("failed" if failed else "success")
+    # each change that failed is the check's business: the task that applied them did its work
+    assert states["apply"] == "success"
+    assert states["check"] == ("failed" if failed else "success")
 
-    _, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, dry_run=False)
+    _, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **REAL)
     assert set(states.values()) == {"success"}
     end = sandbox.links("lead")
     assert all(
         (end[str(lead)]["links"], end[str(lead)]["is_return_customer"]) == ([], "N") for lead in released
     )
+
+
+LOCKED = {"error": "ERROR_CORE", "error_description": "Locked by a colleague"}
+
+
+def test_a_large_plan_is_applied_by_a_task_for_each_part(run: Any, make_sandbox: Any) -> None:
+    """The canary's changes come first, every change is written once, and one report tells all of it."""
+    sandbox = make_sandbox(leads=7000, contacts=500, plan="self_hosted")
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    assert 2000 < len(released) <= 3000
+    before = sandbox.links("lead")
+    conf = {**REAL, "canary": 25, "max_changes": len(released)}
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
+    tasks = ["plan", "approve", "canary", "apply", "apply[1]", "apply[2]", "check"]
+    assert states == dict.fromkeys(tasks, "success")
+    after = sandbox.links("lead")
+    assert sorted(int(lead) for lead in before if before[lead] != after[lead]) == released
+    assert sandbox.stats()["commands_in_batches"]["crm.lead.update"] == len(released)
+    folder = folder_of(done)
+    assert outcomes(folder) == dict.fromkeys(released, "applied")
+    assert f"{len(released):,}" in (folder / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("limits", "ends", "written"),
+    [
+        ({"canary": 10}, {"canary": "failed", "apply": "upstream_failed"}, 10),
+        ({"max_failure_share": 0.1}, {"canary": "success", "apply": "failed"}, 200),
+    ],
+    ids=["canary", "share of failures"],
+)
+def test_a_portal_that_refuses_the_changes_is_left_alone_soon_and_a_second_run_finishes_them(
+    limits: dict[str, Any], ends: dict[str, str], written: int, run: Any, make_sandbox: Any
+) -> None:
+    """The check runs all the same, tells what became of every change, and fails the run."""
+    sandbox = make_sandbox(leads=2000, contacts=500, plan="self_hosted")
+    released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
+    sandbox.set_faults(seed=1, command=1.0, command_error=LOCKED, only_methods=["crm.lead.update"])
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **{**REAL, **limits})
+    assert states == {"plan": "success", "approve": "success", **ends, "check": "failed"}
+    assert done.state == "failed"
+    folder = folder_of(done)
+    failed = [lead for lead, outcome in outcomes(folder).items() if outcome == "failed"]
+    assert 0 < len(failed) <= written < len(released)
+    with (folder / "failed.csv").open() as rows:
+        assert [int(row["owner_id"]) for row in csv.DictReader(rows)] == failed
+    assert "Not finished" in (folder / "report.html").read_text()
+
+    sandbox.clear_faults()
+    _, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **REAL)
+    assert set(states.values()) == {"success"}
+    end = sandbox.links("lead")
+    assert all(
+        (end[str(lead)]["links"], end[str(lead)]["is_return_customer"]) == ([], "N") for lead in released
+    )
+
+
+def test_an_empty_plan_ends_well_and_has_a_report(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=100, contacts=100, plan="self_hosted")
+    conf = {"dry_run": False, "filter": {"=id": 10**6}}  # nobody is asked, either
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
+    assert states == dict.fromkeys(["plan", "approve", "canary", "apply", "check"], "success")
+    assert (folder_of(done) / "report.html").exists()
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=500, contacts=100, plan="self_hosted")
+    conf = {"dry_run": False, "approval": "always", "max_share": 0.01}
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
+    behind = dict.fromkeys(["canary", "apply", "check"], "upstream_failed")
+    assert states == {"plan": "success", "approve": "failed", **behind}
+    assert done.state == "failed"
+    assert sandbox.stats()["writes"] == 0
 
 
 def test_stage_age_and_filter_narrow_the_clean_up(run: Any, make_sandbox: Any) -> None:
@@ -194,7 +285,7 @@ def test_stage_age_and_filter_narrow_the_clean_up(run: Any, make_sandbox: Any) -
         CLEANUP,
         sandbox,
         {"plan": "self_hosted"},
-        dry_run=False,
+        **REAL,
         stages=["NEW"],
         older_than_days=1,
         filter={"<=id": 300},
@@ -204,12 +295,71 @@ def test_stage_age_and_filter_narrow_the_clean_up(run: Any, make_sandbox: Any) -
     assert {int(lead) for lead in before if before[lead] != after[lead]} == wanted
 
 
+def ends_of(owners: Any) -> dict[str, Any]:
+    """Links and scalar contact of owners, as the truth tells them."""
+    return {
+        owner_id: {"links": [row[:3] for row in owner["links"]], "contact_id": owner["contact_id"]}
+        for owner_id, owner in owners.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("rules", "truth", "options"),
+    [
+        (None, "fix_primary", {}),
+        (
+            [
+                "fix_primary",
+                "merge_same_person",
+                "remove_dangling",
+                "trim_company_contacts",
+                "unlink_closed",
+            ],
+            "together",
+            {"closed_days": 0},
+        ),
+    ],
+    ids=["as the form begins", "all rules"],
+)
+def test_deals_end_exactly_as_the_truth_says_and_a_second_run_writes_nothing(
+    rules: list[str] | None, truth: str, options: dict[str, Any], run: Any, make_sandbox: Any
+) -> None:
+    sandbox = make_sandbox(leads=500, deals=1500, contacts=1000, plan="self_hosted")
+    expected = sandbox.truth()["expected"][truth]["deal"]
+    assert expected
+    before, leads = ends_of(sandbox.links("deal")), sandbox.links("lead")
+    conf = {**REAL, "max_changes": len(expected), **options, **({"rules": rules} if rules else {})}
+
+    done, states = run(DEALS, sandbox, {"plan": "self_hosted"}, **conf)
+    assert set(states.values()) == {"success"}
+    after = ends_of(sandbox.links("deal"))
+    assert after == {**before, **expected}
+    assert sandbox.links("lead") == leads
+    assert outcomes(folder_of(done)) == {int(deal): "applied" for deal in expected}
+
+    sandbox.reset_stats()
+    _, states = run(DEALS, sandbox, {"plan": "self_hosted"}, **conf)
+    assert set(states.values()) == {"success"}
+    assert sandbox.stats()["writes"] == 0
+    assert ends_of(sandbox.links("deal")) == after
+
+
+def test_a_dry_run_of_deals_writes_nothing(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=100, deals=500, contacts=300, plan="self_hosted")
+    done, states = run(DEALS, sandbox, {"plan": "self_hosted"})
+    assert set(states.values()) == {"success"}
+    assert set(outcomes(folder_of(done)).values()) == {"skipped"}
+    assert sandbox.stats()["writes"] == 0
+
+
 def test_an_unknown_filter_field_fails_the_plan_and_writes_nothing(
     run: Any, make_sandbox: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sandbox = make_sandbox(leads=100, contacts=100, plan="self_hosted")
-    _, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, dry_run=False, filter={"stagId": "NEW"})
-    assert states == {"plan": "failed", "apply": "upstream_failed"}
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **REAL, filter={"stagId": "NEW"})
+    behind = dict.fromkeys(["approve", "canary", "apply", "check"], "upstream_failed")
+    assert states == {"plan": "failed", **behind}
+    assert done.state == "failed"
     assert sandbox.stats()["writes"] == 0
     assert "filter: 'stagId' is not accepted; accepted: fields of a lead:" in "".join(capfd.readouterr())
 
@@ -255,7 +405,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     gone = {lead for lead in map(int, sandbox.links("lead")) if has_no_such_contact(sandbox, lead)}
     odd = gone | {lead for lead in map(int, sandbox.links("lead")) if is_at_odds(sandbox, lead)}
     first, deals = sandbox.links("lead"), sandbox.links("deal")
-    done, _ = run(CLEANUP, sandbox, {"plan": "self_hosted"}, dry_run=False)
+    done, _ = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **REAL)
     cleaned = sandbox.links("lead")
     emptied = {int(lead) for lead in first if first[lead]["links"] and not cleaned[lead]["links"]}
     journal = str(folder_of(done))
@@ -267,7 +417,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     assert set(outcomes(folder_of(dry)).values()) == {"skipped"}
 
     sandbox.reset_stats()
-    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, dry_run=False)
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
     assert set(states.values()) == {"success"}
     assert set(outcomes(folder_of(done)).values()) == {"applied"}
     assert sandbox.stats()["writes"] == len(outcomes(folder_of(done)))
@@ -287,7 +437,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     assert sandbox.links("deal") == deals
 
     sandbox.reset_stats()
-    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, dry_run=False)
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
     assert set(states.values()) == {"success"}
     assert (outcomes(folder_of(done)), sandbox.stats()["writes"]) == ({}, 0)
 
@@ -340,9 +490,7 @@ def test_a_restore_from_a_snapshot_ends_at_the_snapshot(run: Any, make_sandbox: 
     for number, deal in enumerate(deals):
         sandbox.state.update("deal", deal, {"CONTACT_IDS": [[1, 7], [2, 1, 3], [9]][number]})
     changed = sandbox.links("deal")
-    done, states = run(
-        RESTORE, sandbox, {"plan": "self_hosted"}, snapshot=snapshot, owners=deals[:2], dry_run=False
-    )
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, snapshot=snapshot, owners=deals[:2], **REAL)
     assert set(states.values()) == {"success"}
     after = sandbox.links("deal")
     assert [as_rows(after[str(deal)]) for deal in deals[:2]] == [

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.local_airflow import AirflowError
+from scripts.local_airflow import USER, AirflowError
 from scripts.local_sandbox import difference
 
 if TYPE_CHECKING:
     from tests.airflow.conftest import Live, Run
 
 DAG_ID = "bitrix24_lead_link_cleanup"
+TASKS = ("plan", "approve", "canary", "apply", "check")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +38,17 @@ def refused_run(dag: Live, dry_run: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def real_run(dag: Live, refused_run: Run) -> Run:
+def rejected_run(dag: Live, refused_run: Run) -> Run:
     assert refused_run.state == "failed"
-    return dag.run(DAG_ID, dry_run=False, max_changes=len(dag.sandbox.released_leads()))
+    return dag.run(DAG_ID, answer=("approve", "Reject"), dry_run=False)
+
+
+@pytest.fixture(scope="module")
+def real_run(dag: Live, rejected_run: Run) -> Run:
+    """The default: a run that asks."""
+    assert rejected_run.writes == 0
+    most = len(dag.sandbox.released_leads())
+    return dag.run(DAG_ID, answer=("approve", "Approve"), dry_run=False, max_changes=most)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +59,7 @@ def wrong_code_run(dag: Live) -> Run:
 
 
 def counts(live: Live, run: Run) -> dict[str, int]:
-    result: dict[str, int] = live.airflow.xcom(DAG_ID, run.run_id, "apply")["counts"]
+    result: dict[str, int] = live.airflow.xcom(DAG_ID, run.run_id, "check")["counts"]
     return result
 
 
@@ -67,10 +77,50 @@ def test_a_plan_with_too_many_changes_is_not_applied(dag: Live, refused_run: Run
     assert refused_run.state == "failed"
     assert {name: (task["state"], task["try_number"]) for name, task in refused_run.tasks.items()} == {
         "plan": ("success", 1),
-        "apply": ("failed", 1),
+        "approve": ("failed", 1),
+        **dict.fromkeys(("canary", "apply", "check"), ("upstream_failed", 0)),
     }
     assert refused_run.writes == 0
     assert refused_run.leads == dag.leads
+
+
+def test_a_rejected_plan_is_not_applied(dag: Live, rejected_run: Run) -> None:
+    """Nothing is written, and what would have followed is skipped; nothing has failed."""
+    assert rejected_run.state == "success"
+    assert {name: task["state"] for name, task in rejected_run.tasks.items()} == {
+        **dict.fromkeys(("plan", "approve"), "success"),
+        **dict.fromkeys(("canary", "apply", "check"), "skipped"),
+    }
+    assert rejected_run.writes == 0
+    assert rejected_run.leads == dag.leads
+    assert f"Rejected by {USER}; nothing was written" in dag.airflow.task_log(
+        DAG_ID, rejected_run.run_id, "approve"
+    )
+
+
+def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: Run) -> None:
+    """Counts, samples with links to the portal, and the hash of exactly this plan."""
+    number = len(dag.sandbox.released_leads())
+    assert real_run.question is not None
+    host = dag.sandbox.url.partition("://")[2]
+    assert real_run.question["subject"] == f"Change the contacts of {number} leads on {host}?"
+    body = real_run.question["body"]
+    made = dag.airflow.xcom(DAG_ID, real_run.run_id, "plan")
+    assert body == Path(made["summary"]).read_text()
+    assert f"**{number} leads to change**" in body
+    assert body.count(f"({dag.sandbox.url}/crm/lead/details/") == 20
+    assert made["hash"][:12] in body
+    approval = dag.airflow.xcom(DAG_ID, real_run.run_id, "approve")["approval"]
+    assert (approval["mode"], approval["by"]) == ("always", USER)
+    used_for = datetime.fromisoformat(approval["valid_until"]) - datetime.fromisoformat(approval["at"])
+    assert used_for == timedelta(hours=24)
+
+
+def test_the_mapped_tasks_say_which_part_they_apply(dag: Live, real_run: Run) -> None:
+    """In place of a bare number."""
+    assert set(real_run.tasks) == set(TASKS)
+    path = f"/api/v2/dags/{DAG_ID}/dagRuns/{real_run.run_id}/taskInstances/apply/0"
+    assert dag.airflow.call("GET", path)["rendered_map_index"] == "part 0"
 
 
 def test_a_real_run_leaves_exactly_what_should_be_left(dag: Live, real_run: Run) -> None:
@@ -86,7 +136,7 @@ def test_a_real_run_leaves_exactly_what_should_be_left(dag: Live, real_run: Run)
 
 def test_a_second_real_run_finds_nothing_to_do(dag: Live, real_run: Run) -> None:
     """What one run has cleaned up is no change for the next."""
-    again = dag.run(DAG_ID, dry_run=False)
+    again = dag.run(DAG_ID, dry_run=False)  # asks nobody: there is nothing to approve
     assert again.state == "success"
     assert sum(counts(dag, again).values()) == 0
     assert again.writes == 0
@@ -95,8 +145,8 @@ def test_a_second_real_run_finds_nothing_to_do(dag: Live, real_run: Run) -> None
 
 def test_the_log_ends_with_the_report(dag: Live, real_run: Run) -> None:
     """Whoever opens the task's log reads the outcomes and where the report lies."""
-    lines = dag.airflow.task_log(DAG_ID, real_run.run_id, "apply")
-    report = Path(dag.airflow.xcom(DAG_ID, real_run.run_id, "apply")["report"])
+    lines = dag.airflow.task_log(DAG_ID, real_run.run_id, "check")
+    report = Path(dag.airflow.xcom(DAG_ID, real_run.run_id, "check")["report"])
     assert "::group::Report" in lines
     assert f"Report: {report}" in lines
     assert "<html" in report.read_text()
@@ -105,7 +155,7 @@ def test_the_log_ends_with_the_report(dag: Live, real_run: Run) -> None:
 def test_the_progress_stands_where_the_ui_shows_it(dag: Live, real_run: Run) -> None:
     """The same numbers as in the log, in the task's state."""
     path = f"/api/v2/dags/{DAG_ID}/dagRuns/{real_run.run_id}/taskInstances/apply/state-store"
-    entries = dag.airflow.call("GET", path)["task_state_store"]
+    entries = dag.airflow.call("GET", path, params={"map_index": 0})["task_state_store"]
     (progress,) = [entry["value"] for entry in entries if entry["key"] == "progress"]
     assert progress["done"] == progress["total"] == len(dag.sandbox.released_leads())
 
@@ -162,16 +212,17 @@ def test_the_webhook_code_stands_nowhere(
     assert {".html", ".log", ".jsonl", ".json", ".csv", ".db"} <= {file.suffix for file in files}
     assert [str(file) for file in files if code in file.read_bytes()] == []
     for run in (real_run, refused_run, wrong_code_run):
-        for task_id, task in run.tasks.items():
+        for task in run.tasks.values():
+            task_id, index = task["task_id"], {"map_index": task["map_index"]}
             path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run.run_id}/taskInstances/{task_id}"
-            entries = dag.airflow.call("GET", f"{path}/xcomEntries")["xcom_entries"]
+            entries = dag.airflow.call("GET", f"{path}/xcomEntries", params=index)["xcom_entries"]
             told = [
                 task,
-                dag.airflow.call("GET", path),
-                *(dag.airflow.xcom(DAG_ID, run.run_id, task_id, entry["key"]) for entry in entries),
+                dag.airflow.call("GET", path if task["map_index"] < 0 else f"{path}/{task['map_index']}"),
+                *(dag.airflow.xcom(DAG_ID, run.run_id, task_id, entry["key"], **index) for entry in entries),
             ]
             if task["try_number"]:
-                told.append(dag.airflow.task_log(DAG_ID, run.run_id, task_id))
+                told.append(dag.airflow.task_log(DAG_ID, run.run_id, task_id, **index))
             assert code.decode() not in json.dumps(told)
             assert task["rendered_fields"] or not task["try_number"]
     for path in ("connections", "eventLogs", f"dags/{DAG_ID}/details", f"dagSources/{DAG_ID}"):

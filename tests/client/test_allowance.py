@@ -9,8 +9,10 @@ import signal
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from airflow_bitrix.client.allowance import (
     Allowance,
     FileAllowance,
+    HostAllowance,
     MemoryAllowance,
     Unlimited,
     shared_allowance,
@@ -53,11 +56,14 @@ FileAllowance(Bucket(rate=2, burst=5), Path(sys.argv[1]), clock=clock).ask()
 @contextmanager
 def process(code: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
         try:
             yield running
         finally:
-            running.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
 
 
 def line_of(running: subprocess.Popen[str]) -> str:
@@ -230,27 +236,135 @@ def test_a_symlink_in_the_files_place_leaves_its_target_as_it_was(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In a folder that others may write, a link must not lead us to somebody's data."""
-    shared_allowance(BUCKET, "https://acme.bitrix24.com", tmp_path)
+    shared_allowance(BUCKET, "https://link.bitrix24.com", tmp_path)
     (place,) = tmp_path.glob("*.bucket")
     place.unlink()
     symlink(place)
     with caplog.at_level(logging.WARNING):
-        allowance = shared_allowance(BUCKET, "https://acme.bitrix24.com", tmp_path)
+        allowance = shared_allowance(BUCKET, "https://link.bitrix24.com", tmp_path)
     assert admitted(allowance) == 5
     assert place.with_name("target").read_bytes() == b"somebody's data"
     assert "Cannot share the request allowance" in caplog.text
 
 
-def test_a_folder_that_cannot_be_used_falls_back_to_memory_with_a_warning(
+def test_where_no_file_can_be_made_all_clients_of_a_process_share_one_allowance_in_memory(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
     with caplog.at_level(logging.WARNING):
-        allowance = shared_allowance(BUCKET, "https://acme.bitrix24.com", tmp_path / "file" / "folder")
-    assert isinstance(allowance, MemoryAllowance)
-    assert admitted(allowance) == 5
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
+        several = [
+            shared_allowance(BUCKET, f"https://{name}.bitrix24.com", tmp_path / "file" / "folder")
+            for name in ("memory", "MEMORY", "memory", "other")
+        ]
+    assert all(isinstance(allowance, MemoryAllowance) for allowance in several)
+    assert [admitted(allowance, 2) for allowance in several] == [2, 2, 1, 2]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
     assert "other processes" in caplog.text
+
+
+def test_threads_that_ask_at_the_same_time_together_get_exactly_the_burst() -> None:
+    allowance = MemoryAllowance(Bucket(rate=2, burst=30_000), clock=lambda: NOON)
+    with ThreadPoolExecutor(8) as threads:
+        found = [threads.submit(admitted, allowance, 5_000) for _ in range(8)]
+        assert sum(one.result() for one in found) == 30_000
+
+
+def as_folder(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+
+
+def as_pipe(place: Path) -> None:
+    place.unlink()
+    os.mkfifo(place)
+
+
+def as_link(place: Path) -> None:
+    place.unlink()
+    place.symlink_to("/dev/full")
+
+
+def behind_a_file(place: Path) -> None:
+    place.unlink()
+    place.parent.rmdir()
+    place.parent.touch()
+
+
+@pytest.mark.parametrize(
+    "become", [as_folder, as_pipe, as_link, behind_a_file], ids=lambda become: become.__name__
+)
+@pytest.mark.parametrize("first", ["ask", "tell_full"])
+def test_a_file_that_goes_bad_while_it_is_in_use_does_not_stop_the_work(
+    first: str, become: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared = tmp_path / "pacing"
+    portal = f"https://{first}.{become.__name__}.example"
+    allowance = shared_allowance(BUCKET, portal, shared)
+    assert allowance.ask() == 0
+    become(next(shared.iterdir()))
+    with caplog.at_level(logging.WARNING):
+        getattr(allowance, first)()
+        allowance.ask()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(shared) in caplog.text
+    assert admitted(shared_allowance(BUCKET, portal, shared)) == (3 if first == "ask" else 0)
+
+
+FORK = """
+import os, sys, time
+from pathlib import Path
+from airflow_bitrix.client.allowance import FileAllowance
+from airflow_bitrix.client.pacing import Bucket
+def clock():
+    if os.fork() == 0:  # while the file is locked, as another thread may do
+        time.sleep(60)
+        os._exit(0)
+    return 1000.0
+FileAllowance(Bucket(rate=2, burst=5), Path(sys.argv[1]), clock=clock).ask()
+print("asked", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_child_that_was_forked_while_the_file_was_locked_blocks_nobody(
+    path: Path, allowance: FileAllowance
+) -> None:
+    """A child shares its parent's lock, and with a worker of Airflow it lives for hours."""
+    with process(FORK, path) as parent:
+        assert line_of(parent) == "asked"
+        assert allowance.ask() == 0
+        os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_a_process_that_holds_the_lock_makes_others_wait_without_blocking_them(
+    path: Path, allowance: FileAllowance
+) -> None:
+    """A task on an event loop has other work to do, and a stopped process never lets go."""
+    with process(HOLD, path) as holder:
+        assert line_of(holder) == "held"
+        began = time.monotonic()
+        assert 0 < allowance.ask() < 1
+        allowance.tell_full()
+        assert time.monotonic() - began < 2
+    assert allowance.ask() == 0
+
+
+def test_a_lock_that_is_never_let_go_is_given_up_for_memory(path: Path) -> None:
+    reasons: list[str] = []
+
+    def instead(error: OSError) -> Allowance:
+        reasons.append(str(error))
+        return MemoryAllowance(BUCKET)
+
+    allowance = HostAllowance(FileAllowance(BUCKET, path, longest_lock=0.05), instead)
+    with process(HOLD, path) as holder:
+        assert line_of(holder) == "held"
+        ends = time.monotonic() + 10
+        while allowance.ask() and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert admitted(allowance) == 4
+    assert len(reasons) == 1
+    assert "another process keeps it locked" in reasons[0]
 
 
 def test_a_folder_that_vanishes_while_it_is_in_use_does_not_stop_the_work(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from airflow_bitrix.client.allowance import Unlimited
 from airflow_bitrix.client.batch import batch_flow
-from airflow_bitrix.client.flow import Manners
+from airflow_bitrix.client.flow import Clock, Manners
+from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.wire import Answer, Call, Fault, FaultKind, Lost, Reply, Request
-from airflow_bitrix.core.errors import PortalAnswer, RetryLater
+from airflow_bitrix.core.errors import OutcomeUnknown, PortalAnswer, RetryLater
 
 Walking = Callable[..., Any]
 
@@ -196,6 +198,97 @@ def test_what_was_carried_out_is_told_even_where_the_repeat_of_the_rest_comes_to
     assert done.error is None
     assert done.result[0].result == 9
     assert not done.result[1].ok
+
+
+# -- what is cut off --------------------------------------------------------------------------------------
+
+CUT = Lost(sent=True, reason="cut")
+PAGE_504 = Reply(504, b"<html><title>504 Gateway Time-out</title></html>")
+
+
+class SlowPortal:
+    """Cuts off whatever holds more commands than it can carry out in time."""
+
+    def __init__(self, most: int, ending: Reply | Lost = CUT) -> None:
+        self.most = most
+        self.ending = ending
+        self.sizes: list[int] = []
+
+    def answer(self, request: Request) -> Reply | Lost:
+        commands = json.loads(request.body)["cmd"]
+        self.sizes.append(len(commands))
+        return self.ending if len(commands) > self.most else reply(result=commands)
+
+
+READS = [Call("crm.lead.get", {"id": number}) for number in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("most", "ending"), [(7, CUT), (24, CUT), (40, CUT), (1, PAGE_504), (7, PAGE_504), (40, PAGE_504)]
+)
+def test_a_batch_that_is_cut_off_is_sent_again_in_smaller_ones(
+    most: int, ending: Reply | Lost, walk: Walking, three_repeats: Manners
+) -> None:
+    portal = SlowPortal(most, ending)
+    manners = replace(three_repeats, retries=Retries(times=6, first=1, longest=4))
+    done = walk(batch_flow(READS, manners), answering=portal.answer)
+    assert [outcome.result for outcome in done.result] == [f"crm.lead.get?id={n}" for n in range(50)]
+    assert manners.meter.repeats < len(portal.sizes)
+
+
+def test_a_batch_that_was_cut_off_by_chance_is_sent_again_as_it_was(
+    walk: Walking, three_repeats: Manners
+) -> None:
+    """Two small batches are twice the requests."""
+    done = walk(batch_flow(READS, three_repeats), CUT, CUT, reply(result={f"c{n}": n for n in range(50)}))
+    assert [len(keys(request)) for request in done.sent] == [50, 50, 50]
+    assert all(outcome.ok for outcome in done.result)
+
+
+def test_a_batch_that_took_too_long_is_not_sent_again_as_it_was(
+    walk: Walking, three_repeats: Manners
+) -> None:
+    now = 0.0
+
+    def answering(request: Request) -> Reply | Lost:
+        nonlocal now
+        now += 1.5 * len(keys(request))
+        return CUT if len(keys(request)) > 40 else reply(result=dict.fromkeys(keys(request), 1))
+
+    manners = replace(three_repeats, clock=Clock(now=lambda: now))
+    done = walk(batch_flow(READS, manners), answering=answering)
+    assert [len(keys(request)) for request in done.sent] == [50, 25, 25]
+    assert all(outcome.ok for outcome in done.result)
+
+
+def test_a_portal_that_is_gone_is_asked_as_often_as_for_a_single_call(
+    walk: Walking, three_repeats: Manners
+) -> None:
+    portal = SlowPortal(0)
+    done = walk(batch_flow(READS, three_repeats), answering=portal.answer)
+    assert type(done.error) is RetryLater
+    assert portal.sizes == [50, 50, 50, 25]
+    assert done.waits == [0.2, 2, 4]
+
+
+def test_a_batch_that_may_not_be_repeated_is_not_sent_in_pieces(
+    walk: Walking, three_repeats: Manners
+) -> None:
+    done = walk(batch_flow([*READS, MAKE][1:], three_repeats), CUT)
+    assert len(done.sent) == 1
+    assert {type(outcome.error) for outcome in done.result} == {OutcomeUnknown, RetryLater}
+    once = walk(batch_flow(READS, three_repeats, repeat=False), CUT)
+    assert len(once.sent) == 1
+
+
+def test_what_the_pieces_of_a_batch_told_stands_where_a_later_one_comes_to_nothing(
+    walk: Walking, three_repeats: Manners
+) -> None:
+    told = reply(result={f"c{n}": n for n in range(25)})
+    gone = [CUT] * 4
+    done = walk(batch_flow(READS, three_repeats), PAGE_504, told, *gone)
+    assert [outcome.ok for outcome in done.result] == [True] * 25 + [False] * 25
+    assert {type(outcome.error) for outcome in done.result[25:]} == {RetryLater}
 
 
 class FlakyPortal:

@@ -54,6 +54,12 @@ def test_a_method_at_its_limit_rests_until_a_second_after_its_reset(used: float,
     assert budgets.rest([GET], NOW, 420) is None
 
 
+def test_a_clock_that_is_set_back_makes_no_rest_longer_than_the_portal_keeps_count() -> None:
+    back = NOW - 7200
+    for budgets in (told(450, NOW + 600), told(450, NOW + 600).refused(SAVE, NOW)):
+        assert budgets.rest([SAVE], back, 420) == Rest(back + LONGEST_REST + 1, LONGEST_REST + 1)
+
+
 def test_several_accounts_rest_until_the_last_of_them_is_free() -> None:
     budgets = told(500, NOW + 100).told([(GET, time(500, NOW + 40))], NOW)
     assert budgets.rest([GET, SAVE], NOW, 420) == Rest(NOW + 101, 101)

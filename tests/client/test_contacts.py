@@ -51,7 +51,8 @@ def test_in_full_a_contact_comes_with_name_phones_and_emails(sandbox: Any, conne
         assert contact.name == f"{row['NAME']} {row['LAST_NAME']}"
         assert contact.phones == tuple("".join(filter(str.isdigit, phone)) for phone, _ in row["PHONE"])
         assert contact.emails == tuple(mail for mail, _ in row["EMAIL"])
-        assert contact.filled == 2 + bool(row["POST"]) + len(contact.phones) + len(contact.emails)
+        filled = bool(row["POST"]) + bool(row.get("COMPANY_ID"))
+        assert contact.filled == 2 + filled + len(contact.phones) + len(contact.emails)
 
 
 def test_contacts_of_ids_come_in_full_and_those_that_are_gone_do_not(

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from airflow_bitrix.client.allowance import MemoryAllowance
+from airflow_bitrix.client.allowance import MemoryAllowance, Unlimited
 from airflow_bitrix.client.flow import Admit, Full, Manners, Send, Wait, call_flow, drive, drive_async
+from airflow_bitrix.client.flow import Clock as WallClock
 from airflow_bitrix.client.pacing import SPARE, Bucket, Retries
 from airflow_bitrix.client.wire import Answer, Call, Lost, Reply, Request, request_of
 from airflow_bitrix.core.errors import (
@@ -63,7 +64,7 @@ def test_a_link_method_is_repeated_after_every_passing_fault(
     done = walk(call_flow(LINK, three_repeats), fault, fault, YES)
     assert done.result == Answer(result=True)
     assert done.sent == [request_of(LINK)] * 3
-    assert done.waits == [1, 2]
+    assert done.waits == [0.2 if fault is CUT else 1, 2]
     assert three_repeats.meter.requests == 3
     assert three_repeats.meter.repeats == 2
 
@@ -74,7 +75,7 @@ def test_after_the_last_repeat_it_gives_up_without_a_further_wait(
 ) -> None:
     done = walk(call_flow(LINK, three_repeats), *[fault] * 4)
     assert type(done.error) is RetryLater
-    assert done.waits == [1, 2, 4]
+    assert done.waits == [0.2 if fault is CUT else 1, 2, 4]
     assert not isinstance(done.steps[-1], Wait)
     assert three_repeats.meter.repeats == 3
 
@@ -109,6 +110,14 @@ def test_the_caller_may_say_that_even_a_link_method_is_not_to_be_repeated(
 ) -> None:
     done = walk(call_flow(LINK, three_repeats, repeatable=False), CUT)
     assert type(done.error) is OutcomeUnknown
+
+
+def test_a_cut_connection_is_tried_again_soon_but_not_hastily(walk: Walking) -> None:
+    """A portal closes idle connections; one that goes on cutting them is left more time."""
+    manners = Manners(Unlimited(), Retries(), luck=lambda: 1.0)
+    assert walk(call_flow(LINK, manners), CUT, YES).waits == [0.1]
+    assert walk(call_flow(LINK, manners), CUT, CUT, BUSY, YES).waits == [0.1, 1, 2]
+    assert walk(call_flow(LINK, manners), BROKEN, CUT, YES).waits == [0.5, 1]
 
 
 FINAL: list[tuple[str, Reply | Lost, type[Bitrix24Error]]] = [
@@ -208,7 +217,7 @@ both = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
 @both
 def test_a_driver_waits_for_the_bucket_and_counts_the_wait(*, is_async: bool) -> None:
     clock = Clock()
-    manners = Manners(MemoryAllowance(Bucket(rate=2, burst=1), clock))
+    manners = Manners(MemoryAllowance(Bucket(rate=2, burst=1), clock), clock=WallClock(now=clock))
     portal = Portal(clock, YES, YES, YES)
     for _ in range(3):
         assert run(manners, clock, portal, is_async=is_async).result is True
@@ -221,8 +230,9 @@ def test_a_driver_waits_for_the_bucket_and_counts_the_wait(*, is_async: bool) ->
 def test_a_driver_waits_before_a_repeat_and_asks_the_bucket_again(*, is_async: bool) -> None:
     clock = Clock()
     retries = Retries(times=3, first=1, longest=4)
-    manners = Manners(MemoryAllowance(Bucket(rate=1, burst=10), clock), retries, luck=lambda: 1.0)
-    portal = Portal(clock, CUT, BUSY, YES)
+    allowance = MemoryAllowance(Bucket(rate=1, burst=10), clock)
+    manners = Manners(allowance, retries, luck=lambda: 1.0, clock=WallClock(now=clock))
+    portal = Portal(clock, BROKEN, BUSY, YES)
     assert run(manners, clock, portal, is_async=is_async).result is True
     assert portal.at == [100.0, 101.0, 102.0 + SPARE]
     assert clock.slept == [1, 2, SPARE - 1]

@@ -120,10 +120,22 @@ def test_rows_without_an_id_to_go_by_are_read_with_the_portals_own_next() -> Non
     assert all_rows(listing, lambda call: pages[call.params["start"]]) == [1] * 50 + [2] * 50
 
 
-@pytest.mark.parametrize("key", ["contactIds", "@contactIds", "=contactIds"])
-def test_a_short_page_is_not_the_last_where_the_filter_joins_links(key: str) -> None:
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"contactIds": [7, 8]},
+        {"@contactIds": [7, 8]},
+        {"=contactIds": (7, 8)},
+        {"contactIds": {"0": 7, "1": 8}},
+        {"0": {"logic": "OR", "contactIds": [7, 8]}},
+        {"logic": "OR", "contactIds": 7, "0": {"=contactIds": 8}},
+        {"!contactIds": 7},
+    ],
+    ids=repr,
+)
+def test_a_short_page_is_not_the_last_where_the_filter_joins_links(wanted: dict[str, Any]) -> None:
     """Filtering by several contacts counts an owner once for each of them, so pages come out short."""
-    listing = Listing(ITEMS, {"entityTypeId": 1, "filter": {key: [7, 8]}})
+    listing = Listing(ITEMS, {"entityTypeId": 1, "filter": wanted})
     listing.take(Answer({"items": [{"id": number} for number in range(1, 40)]}))
     assert not listing.done
     listing.take(Answer({"items": []}))
@@ -196,6 +208,33 @@ def test_a_filter_is_a_map_and_a_select_is_a_list(name: str, value: Any) -> None
     with pytest.raises(InvalidInput) as caught:
         Listing(LEADS, {name: value})
     assert str(caught.value).startswith(f"{name}: {value!r} is not accepted; accepted: a ")
+
+
+@pytest.mark.parametrize("wanted", [{"contactIds": 7}, {"=contactIds": "7"}, {"@contactIds": 7}], ids=repr)
+def test_a_short_page_is_the_last_where_one_contact_is_asked_for(wanted: dict[str, Any]) -> None:
+    listing = Listing(ITEMS, {"entityTypeId": 1, "filter": wanted})
+    listing.take(Answer({"items": [{"id": 1}]}))
+    assert listing.done
+
+
+@pytest.mark.parametrize("params", ["x", ["filter"], 5, True], ids=repr)
+def test_parameters_are_a_map(params: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^params: .* accepted: a map of parameter to value"):
+        Listing(LEADS, params)
+
+
+@pytest.mark.parametrize("bound", ["abc", [5], None, True, 5.5, "", {"0": 5}], ids=repr)
+@pytest.mark.parametrize(("method", "key"), [(LEADS, ">ID"), (ITEMS, ">id")])
+def test_a_bound_of_ids_is_a_number(method: str, key: str, bound: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^filter: .* accepted: an id"):
+        Listing(method, {"filter": {key: bound}})
+    assert Listing(method, {"filter": {key: "7"}}).call().params["filter"] == {key: 7}
+
+
+@pytest.mark.parametrize("wanted", [{1: 2}, {"0": {1: 2}}, {None: 1}], ids=repr)
+def test_the_keys_of_a_filter_are_names(wanted: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^filter: .* accepted: field names as keys"):
+        Listing(ITEMS, {"filter": wanted})
 
 
 # -- filters that the portal would drop --------------------------------------------------------------------

@@ -126,3 +126,62 @@ def test_the_numbers_are_told_as_often_as_lines_are_logged(log: Lines, clock: Cl
         "seconds_waited": 2.5,
         "seconds_left": 10,
     }
+
+
+def test_lines_go_on_while_nothing_gets_done_and_come_less_often_the_longer_that_lasts(
+    log: Lines, clock: Clock
+) -> None:
+    progress = Progress(log, "leads read", Meter(), every=5, clock=clock)
+    progress.add(10)
+    said = []
+    for second in range(1, 301):
+        clock.now = 50.0 + second
+        before = len(log.lines)
+        progress.beat()
+        said += [second] * (len(log.lines) - before)
+    assert said == [5, 15, 35, 75, 135, 195, 255]
+    clock.now += 1
+    progress.add(1)
+    clock.now += 5
+    progress.beat()
+    assert log.lines[-1].startswith("11 leads read")
+
+
+def test_the_meter_s_watcher_is_the_progress(log: Lines, clock: Clock) -> None:
+    meter = Meter()
+    progress = Progress(log, "leads read", meter, every=5, clock=clock)
+    clock.now += 6
+    assert meter.watch is not None
+    meter.watch()
+    assert log.lines == [progress.line()]
+
+
+def test_an_estimate_of_the_total_is_called_one(log: Lines, clock: Clock) -> None:
+    progress = Progress(log, "leads read", Meter(), every=1e9, clock=clock)
+    progress.add(500)
+    clock.now += 10
+    progress.expect(2000)
+    assert progress.line() == "500 of about 2,000 leads read, 50 a second, 0 requests, 30 s left"
+    assert (progress.numbers()["total"], progress.numbers()["seconds_left"]) == (2000, 30)
+    progress.expect(500)
+    assert progress.line() == "500 of 500 leads read, 50 a second, 0 requests"
+
+
+def test_a_wait_that_is_under_way_is_told_apart(log: Lines, clock: Clock) -> None:
+    now = 1000.0
+    meter = Meter()
+    progress = Progress(log, "leads read", meter, every=1e9, clock=clock, now=lambda: now)
+    meter.wait(now, 561)
+    assert progress.line() == "0 leads read, 0 a second, 0 requests, 561 s of waiting to come"
+    now += 61
+    assert progress.line().endswith("61 s waited for the portal, 500 s of waiting to come")
+    assert progress.numbers()["seconds_waited"] == 61
+    now += 600
+    assert progress.line().endswith("561 s waited for the portal")
+
+
+def test_waits_of_several_requests_at_the_same_time_count_once() -> None:
+    meter = Meter()
+    for now, seconds in ((100.0, 2.0), (100.0, 2.0), (101.0, 2.0), (110.0, 1.0)):
+        meter.wait(now, seconds)
+    assert meter.waited == 4

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.client.flow import Manners
-from airflow_bitrix.client.scan import check_filter, scan
+from airflow_bitrix.client.scan import LinksRead, ask_links, check_filter, read_links, scan
 from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.states import OwnerState
@@ -224,6 +224,94 @@ def test_full_detail_tells_sort_and_role_and_asks_only_for_owners_with_links(
     assert requests == 1 + math.ceil(linked / 50)
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+@pytest.mark.parametrize("says", ["empty", "not_found"])
+def test_an_owner_that_is_deleted_before_its_links_are_read_is_gone(
+    says: str,
+    hidden: bool,  # noqa: FBT001
+    make_sandbox: Any,
+    connect_async: Any,
+) -> None:
+    """It was seen in a list; what ``items.get`` says of it then is no state that it ever had."""
+    sandbox = make_sandbox(leads=900, contacts=100, plan="self_hosted")
+    sandbox.set_switches(missing_owner_items_get=says, hide_contact_ids=hidden)
+    truth = sandbox.links("lead")
+    gone = [int(lead) for lead, owner in truth.items() if owner["contact_id"] and int(lead) > 600][:3]
+    bare = next(int(lead) for lead, owner in truth.items() if len(owner["links"]) > 1 and int(lead) > 800)
+
+    async def collect() -> list[OwnerState]:
+        states: list[OwnerState] = []
+        async with connect_async(sandbox.webhook_url, in_flight=1) as portal:
+            async for state in scan(portal, "lead", detail="full", ordered=True):
+                if not states:
+                    for lead in gone:
+                        sandbox.state.delete("lead", lead)
+                    await portal.call("crm.lead.contact.items.delete", {"id": bare})
+                states.append(state)
+        return states
+
+    states = asyncio.run(collect())
+    assert [state.owner.id for state in states] == [lead for lead in range(1, 901) if lead not in gone]
+    for state in states:
+        rows = truth[str(state.owner.id)]["links"] if state.owner.id != bare else []
+        assert state.links.as_json() == [[row[0], row[1], row[2] == "Y", row[3]] for row in rows]
+        assert state.links.shown_id == (truth[str(state.owner.id)]["contact_id"] or None) or not rows
+    assert [state.links.shown_id for state in states if state.owner.id == bare] == [None]
+
+
+def test_owners_whose_links_the_portal_refuses_are_left_out_and_named_when_all_others_are_given(
+    make_sandbox: Any, connect_async: Any
+) -> None:
+    sandbox = make_sandbox(leads=900, contacts=100, plan="self_hosted")
+    linked = [int(lead) for lead, owner in sandbox.links("lead").items() if owner["links"]]
+    denied = {"error": "ACCESS_DENIED", "error_description": "Access denied!"}
+    states: list[OwnerState] = []
+
+    async def collect() -> None:
+        async with connect_async(sandbox.webhook_url, in_flight=1) as portal:
+            async for state in scan(portal, "lead", detail="full", ordered=True):
+                if not states:
+                    only = ["crm.lead.contact.items.get"]
+                    sandbox.set_faults(command=1.0, command_error=denied, only_methods=only)
+                states.append(state)
+
+    with pytest.raises(Rejected) as refused:
+        asyncio.run(collect())
+    there = {state.owner.id for state in states}
+    lost = [lead for lead in range(1, 901) if lead not in there]
+    assert set(lost) == set(linked[200:])
+    assert all(state.links.is_exact for state in states)
+    assert str(refused.value) == (
+        f"the links of {len(lost)} leads could not be read, the others were given; first of them: "
+        f"crm.lead.contact.items.get (lead {lost[0]}): the portal refused: ACCESS_DENIED: Access denied!"
+    )
+    assert refused.value.answer.code == "ACCESS_DENIED"
+
+
+def test_whoever_reads_links_of_states_may_take_the_refused_apart(
+    make_sandbox: Any, connect_async: Any
+) -> None:
+    sandbox = make_sandbox(leads=60, contacts=20, plan="self_hosted")
+
+    async def read() -> tuple[LinksRead, list[OwnerState]]:
+        async with connect_async(sandbox.webhook_url) as portal:
+            states = [state async for state in scan(portal, "lead", ordered=True)]
+            seen = [state for state in states if state.links.links]
+            denied = {"error": "ACCESS_DENIED", "error_description": "Access denied!"}
+            only = ["crm.lead.contact.items.get"]
+            sandbox.set_faults(command=0.3, command_error=denied, only_methods=only)
+            found = await read_links(portal, seen, full=True)
+            with pytest.raises(Rejected, match="the links of"):
+                await ask_links(portal, seen, full=True)
+            return found, seen
+
+    found, seen = asyncio.run(read())
+    assert 0 < len(found.refused) < len(seen)
+    assert [state.owner for state in found.states] == [
+        state.owner for state in seen if state.owner not in found.refused
+    ]
+
+
 @pytest.mark.parametrize("leads", [40, 2000, 9000])
 def test_owners_come_in_order_of_id_where_that_is_asked(leads: int, make_sandbox: Any, scanned: Any) -> None:
     sandbox = make_sandbox(leads=leads, contacts=10, plan="self_hosted")
@@ -268,3 +356,57 @@ def test_dense_ids_take_hardly_more_than_the_fewest_requests(make_sandbox: Any, 
     states, requests = scanned(sandbox, "lead")
     assert ids(states) == list(range(1, 30_001))
     assert requests <= 1.1 * math.ceil(30_000 / 2500) + 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"kind": "contact"}, "kind: 'contact' is not accepted; accepted: .* scan_contacts"),
+        ({"kind": "leads"}, "kind: 'leads' is not accepted; accepted: 'lead' or 'deal'"),
+        ({"kind": None}, "kind: None is not accepted"),
+        ({"detail": "exact"}, "detail: 'exact' is not accepted; accepted: 'ids' or 'full'"),
+        ({"wanted": ""}, "filter: '' is not accepted; accepted: a map of crm.item.list field"),
+        ({"wanted": []}, "filter: .* is not accepted"),
+        ({"also": "leadId"}, "also: 'leadId' is not accepted"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_arguments_that_cannot_be_right_are_refused_before_anything_is_sent(
+    arguments: dict[str, Any], said: str, make_sandbox: Any, scanned: Any
+) -> None:
+    """A scan of everything in place of what was meant would be a plan against everything."""
+    sandbox = make_sandbox(leads=5, contacts=5)
+    with pytest.raises(InvalidInput, match=said):
+        scanned(sandbox, **{"kind": "lead", **arguments})
+    assert sandbox.stats()["admitted"] == 0
+
+
+SEVERAL: list[dict[str, Any]] = [
+    {"contactIds": [1, 2]},
+    {"@contactIds": (1, 2)},
+    {"contactIds": {"0": 1, "1": 2}},
+    {"contactIds": {1, 2}},
+    {"contactIds": range(1, 3)},
+    {"0": {"logic": "OR", "contactIds": [1, 2]}},
+    {"logic": "OR", "0": {"contactIds": 1}, "1": {"contactIds": 2}},
+    {"=contactIds": 1, "contactIds": 2},
+    {"!contactIds": 1},
+    {">contactIds": 0},
+]
+
+
+@pytest.mark.parametrize("wanted", SEVERAL, ids=repr)
+def test_a_filter_that_joins_several_contacts_is_refused(
+    wanted: dict[str, Any], make_sandbox: Any, connect_async: Any
+) -> None:
+    """An owner comes once for each of them, so a short page is not the last, and rows would be lost."""
+    sandbox = make_sandbox(leads=5, contacts=5)
+
+    async def check(wanted: Any) -> None:
+        async with connect_async(sandbox.webhook_url) as portal:
+            await check_filter(portal, "lead", wanted)
+
+    for one in ({"contactIds": 1}, {"@contactIds": "1"}, {"0": {"=contactIds": 1, "stageId": ["NEW"]}}):
+        asyncio.run(check(one))
+    with pytest.raises(InvalidInput, match=r"accepted: one condition with contactIds, on one contact id"):
+        asyncio.run(check(wanted))

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.judging import whole
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import (
     RULES,
+    Facts,
     LeftOut,
     Rule,
     Verdict,
     Wish,
     judge,
-    release_repeat_leads,
     rules_for,
 )
 from airflow_bitrix.core.states import OwnerState
 
 LEAD = Owner("lead", 5)
+RELEASE = rules_for("lead", ["release_repeat_leads"])
+
+
+def release(seen: OwnerState) -> Verdict:
+    return RELEASE["release_repeat_leads"].judge(seen, Facts())
 
 
 def state(*contact_ids: int, **facts: Any) -> OwnerState:
@@ -34,7 +42,7 @@ def state(*contact_ids: int, **facts: Any) -> OwnerState:
     ids=["empty", "linked", "converted", "held by a company"],
 )
 def test_a_lead_that_is_no_repeat_lead_is_no_concern(seen: OwnerState) -> None:
-    assert release_repeat_leads(seen) is None
+    assert release(seen) is None
 
 
 @pytest.mark.parametrize(
@@ -55,7 +63,7 @@ def test_a_lead_that_is_no_repeat_lead_is_no_concern(seen: OwnerState) -> None:
 )
 def test_a_repeat_lead_loses_its_contacts_and_is_saved(seen: OwnerState, reason: str) -> None:
     expected = Wish(LinkSet(LEAD), reason, save=True, ends_repeat=True, may_empty=True)
-    assert release_repeat_leads(seen) == expected
+    assert release(seen) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,14 +77,14 @@ def test_a_repeat_lead_loses_its_contacts_and_is_saved(seen: OwnerState, reason:
     ids=["company", "success semantic", "converted stage", "both"],
 )
 def test_a_repeat_lead_that_a_save_would_not_release_is_left_out(facts: dict[str, Any], why: str) -> None:
-    verdict = release_repeat_leads(state(7, is_repeat=True, **facts))
+    verdict = release(state(7, is_repeat=True, **facts))
     assert isinstance(verdict, LeftOut)
     assert verdict.why == why
     assert verdict.reason
 
 
 def test_the_company_that_holds_a_lead_is_named() -> None:
-    verdict = release_repeat_leads(state(7, is_repeat=True, company_id=31))
+    verdict = release(state(7, is_repeat=True, company_id=31))
     assert isinstance(verdict, LeftOut)
     assert "company 31" in verdict.reason
 
@@ -86,29 +94,39 @@ def test_judging_gives_one_change_from_what_was_seen_to_what_is_wanted() -> None
     reasons = ("release_repeat_leads: repeat lead: unlink 2 contacts and save",)
     rules = ("release_repeat_leads",)
     expected = Change(seen.links, LinkSet(LEAD), reasons, rules, save=True, ends_repeat=True, may_empty=True)
-    assert judge(seen, RULES) == (expected, [])
+    assert judge(seen, RELEASE) == (expected, [])
 
 
 def test_judging_an_owner_that_no_rule_is_about_gives_nothing() -> None:
-    assert judge(state(7), RULES) == (None, [])
+    assert judge(state(7), RELEASE) == (None, [])
 
 
 def test_judging_an_owner_that_is_left_out_gives_only_the_reason() -> None:
-    change, left_out = judge(state(7, is_repeat=True, company_id=3), RULES)
+    change, left_out = judge(state(7, is_repeat=True, company_id=3), RELEASE)
     assert change is None
     assert [group.why for group in left_out] == ["held by a company"]
 
 
-def without(contact_id: int, **options: bool) -> Rule:
+@dataclass(frozen=True)
+class Without(Rule):
     """A rule that unlinks one contact wherever it sees it."""
 
-    def judge_one(seen: OwnerState) -> Verdict:
-        if contact_id not in seen.links.contact_ids:
-            return LeftOut(f"no {contact_id}", f"contact {contact_id} is not linked")
-        rest = [other for other in seen.links.contact_ids if other != contact_id]
-        return Wish(LinkSet.of_ids(LEAD, rest, next(iter(rest), None)), f"unlink {contact_id}", **options)
+    name = "without"
+    title = "Unlink one contact"
+    contact_id: int = whole(8, most=99)
+    wish: Mapping[str, bool] = field(default_factory=dict, metadata={"read": lambda _, given: given})
 
-    return Rule(f"unlink {contact_id}", frozenset({"lead"}), judge_one, {})
+    def judge(self, state: OwnerState, facts: Facts) -> Verdict:
+        del facts
+        if self.contact_id not in state.links.contact_ids:
+            return LeftOut(f"no {self.contact_id}", f"contact {self.contact_id} is not linked")
+        rest = [other for other in state.links.contact_ids if other != self.contact_id]
+        after = LinkSet.of_ids(LEAD, rest, next(iter(rest), None))
+        return Wish(after, f"unlink {self.contact_id}", **self.wish)
+
+
+def without(contact_id: int, **wish: bool) -> Rule:
+    return Without(contact_id, wish)
 
 
 def test_a_later_rule_sees_what_the_earlier_ones_want_and_all_reasons_are_kept() -> None:
@@ -126,17 +144,16 @@ def test_a_later_rule_sees_what_the_earlier_ones_want_and_all_reasons_are_kept()
 
 def test_a_rule_after_the_release_no_longer_sees_a_repeat_lead() -> None:
     change, _ = judge(
-        state(7, is_repeat=True), {"first": RULES["release_repeat_leads"], **RULES, "x": without(7)}
+        state(7, is_repeat=True), {"first": RELEASE["release_repeat_leads"], **RELEASE, "x": without(7)}
     )
     assert change is not None
     assert len(change.reasons) == 1
 
 
-def test_rules_come_in_the_order_they_are_asked_for_and_each_once() -> None:
-    assert list(rules_for("lead", ["release_repeat_leads", "release_repeat_leads"])) == [
-        "release_repeat_leads"
-    ]
-    assert list(rules_for("lead", ("release_repeat_leads",))) == ["release_repeat_leads"]
+def test_rules_come_in_an_order_of_their_own_and_each_once() -> None:
+    names = list(RULES)
+    assert list(rules_for("lead", reversed(names * 2))) == names
+    assert list(rules_for("lead", ("fix_primary", "unlink_closed"))) == ["unlink_closed", "fix_primary"]
 
 
 @pytest.mark.parametrize(
@@ -161,4 +178,4 @@ def test_a_rule_for_leads_is_refused_for_deals() -> None:
 def test_every_rule_tells_what_it_does_and_which_owners_it_is_for(name: str) -> None:
     assert RULES[name].title
     assert RULES[name].kinds
-    assert name.isidentifier()
+    assert name == RULES[name].name

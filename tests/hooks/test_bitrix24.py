@@ -6,13 +6,18 @@ import asyncio
 import json
 import re
 import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.http.operators.http import HttpOperator
 
+from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import (
     AuthFailed,
@@ -80,6 +85,10 @@ def test_list_ends_where_a_filter_has_an_or_at_its_top() -> None:
     assert [row["id"] for row in islice(rows, 200)] == [3, *range(100, 121)]
 
 
+async def gathered(found: Any) -> list[Any]:
+    return [one async for one in found]
+
+
 def test_owners_of_a_contact_are_found_primary_or_not(sandbox: Any) -> None:
     hook = Bitrix24Hook()
     for kind in ("lead", "deal"):
@@ -89,10 +98,16 @@ def test_owners_of_a_contact_are_found_primary_or_not(sandbox: Any) -> None:
         found = list(hook.owners_of_contact(contact, kind))
         assert [owner.id for owner in found] == expected
         assert {owner.kind for owner in found} == {kind}
-    with pytest.raises(InvalidInput, match=r"^contact_id: "):
-        list(hook.owners_of_contact(0, "lead"))
-    with pytest.raises(InvalidInput, match=r"^kind: "):
-        list(hook.owners_of_contact(1, "contact"))  # type: ignore[arg-type]
+        assert asyncio.run(gathered(Bitrix24AsyncHook().owners_of_contact(contact, kind))) == found
+    sandbox.reset_stats()
+    hooks: list[Any] = [hook, Bitrix24AsyncHook()]
+    for some in hooks:
+        with pytest.raises(InvalidInput, match=r"^contact_id: 'abc' is not accepted"):
+            some.owners_of_contact("abc", "lead")
+        with pytest.raises(InvalidInput, match=r"^kind: ") as refused:
+            some.owners_of_contact(1, "contact")
+        assert isinstance(refused.value, AirflowFailException)
+    assert sandbox.stats()["admitted"] == 0
 
 
 def test_list_refuses_a_filter_that_the_portal_would_ignore(sandbox: Any) -> None:
@@ -125,6 +140,124 @@ def test_the_async_hook_does_the_same(sandbox: Any) -> None:
     assert len(rows) == 60
     assert [int(outcome.result["ID"]) for outcome in outcomes] == list(range(1, 121))
     assert profile["ID"]
+
+
+def test_the_async_hook_streams_outcomes_of_calls_that_are_made_from_others(sandbox: Any) -> None:
+    async def use() -> list[Any]:
+        hook = Bitrix24AsyncHook()
+
+        async def calls() -> AsyncIterator[Any]:
+            async for state in hook.scan("lead", {"<=id": 80}, ordered=True):
+                yield "crm.lead.contact.items.get", {"id": state.owner.id}
+
+        return [outcome async for outcome in hook.stream(calls())]
+
+    outcomes = asyncio.run(use())
+    truth = sandbox.links("lead")
+    assert [[row["CONTACT_ID"] for row in outcome.result] for outcome in outcomes] == [
+        [row[0] for row in truth[str(lead)]["links"]] for lead in range(1, 81)
+    ]
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_stream_refuses_what_is_no_call_and_airflow_does_not_retry_it() -> None:
+    with pytest.raises(InvalidInput, match=r"^calls: 'profile'") as refused:
+        asyncio.run(gathered(Bitrix24AsyncHook().stream("profile")))  # type: ignore[arg-type]
+    assert isinstance(refused.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"kind": "contact"}, "kind: 'contact' is not accepted; accepted: .*scan_contacts"),
+        ({"kind": None}, "kind: None is not accepted"),
+        ({"kind": "leads", "wanted": {"stageId": "NEW"}}, "kind: 'leads' is not accepted"),
+        ({"kind": "lead", "wanted": ""}, "filter: '' is not accepted"),
+        ({"kind": "lead", "wanted": []}, "filter: .* is not accepted"),
+        ({"kind": "lead", "detail": "exact"}, "detail: 'exact' is not accepted"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_scan_refuses_what_cannot_be_right_before_anything_is_sent(
+    arguments: dict[str, Any], said: str, sandbox: Any
+) -> None:
+    with pytest.raises(InvalidInput, match=said):
+        asyncio.run(gathered(Bitrix24AsyncHook().scan(**arguments)))
+    assert sandbox.stats()["admitted"] == 0
+
+
+def test_a_scan_tells_further_fields(sandbox: Any) -> None:
+    states = asyncio.run(gathered(Bitrix24AsyncHook().scan("lead", {"<=id": 3}, also=["title"])))
+    titles = {number: row["TITLE"] for number, row in sandbox.state.tables["lead"].rows.items()}
+    assert {state.owner.id: state.fields["title"] for state in states} == {n: titles[n] for n in (1, 2, 3)}
+
+
+def test_a_scan_that_is_closed_early_leaves_nothing_behind(make_sandbox: Any, connection: Any) -> None:
+    sandbox = make_sandbox(leads=9000, contacts=10, plan="self_hosted")
+    connection(sandbox.webhook_url, extra={"plan": "self_hosted"})
+    sandbox.set_faults(slow=1, slow_seconds=0.05)
+
+    async def use() -> int:
+        seen = 0
+        async with aclosing(Bitrix24AsyncHook().scan("lead")) as states:
+            async for _ in states:
+                seen += 1
+                if seen == 3000:
+                    break
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(use()) == 1
+
+
+def test_all_calls_of_an_async_hook_share_what_is_known_of_operating_time(
+    make_sandbox: Any, connection: Any
+) -> None:
+    """Each call opens a client of its own; a method that rests is called by none of them."""
+    sandbox = make_sandbox(leads=10, contacts=10)
+    connection(sandbox.webhook_url, extra={})
+    sandbox.set_switches(operating_seconds={"crm.lead.get": 500})
+
+    async def use() -> None:
+        hook = Bitrix24AsyncHook()
+        await hook.call("crm.lead.get", {"id": 1})
+        with pytest.raises(RetryLater, match="rest until"):
+            await hook.call("crm.lead.get", {"id": 2})
+
+    asyncio.run(use())
+    assert sandbox.stats()["methods"] == {"crm.lead.get": 1}
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_an_open_client_calls_who_watches_it_every_second() -> None:
+    beats: list[float] = []
+
+    async def use() -> int:
+        async with Bitrix24AsyncHook().portal(Meter(watch=lambda: beats.append(time.monotonic()))):
+            await asyncio.sleep(2.5)
+        return len(asyncio.all_tasks())
+
+    assert asyncio.run(use()) == 1
+    assert len(beats) == 2
+
+
+def test_where_no_file_can_be_made_all_calls_of_a_process_share_one_allowance(
+    make_sandbox: Any, connection: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(leads=10, contacts=10)
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("AIRFLOW__BITRIX24__PACING_PATH", str(tmp_path / "file" / "pacing"))
+    connection(sandbox.webhook_url, extra={"burst": 5, "requests_per_second": 20})
+
+    async def use() -> None:
+        hook = Bitrix24AsyncHook()
+        for _ in range(10):
+            await hook.call("profile")
+            Bitrix24Hook().call("profile")
+
+    began = time.monotonic()
+    asyncio.run(use())
+    assert time.monotonic() - began >= 0.7
+    assert sandbox.stats()["refused_503"] == 0
 
 
 def test_the_async_hook_applies_changes(sandbox: Any) -> None:

@@ -378,3 +378,31 @@ def test_a_portal_that_leaves_links_out_of_its_lists_is_named_in_plan_and_apply(
     # the plan's looks, and apply's before and after each write
     assert done["hidden_links"] >= made["read"] + 2 * made["changes"]
     assert "they were read by items.get" in Path(done["report"]).read_text()
+
+
+def test_the_failures_of_one_run_are_what_the_next_is_about(sandbox: Any, tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    locked = {"error": "", "error_description": "This lead is locked."}
+    sandbox.set_faults(seed=4, command=0.1, command_error=locked, only_methods=["crm.lead.update"])
+    done = apply(tmp_path, made, max_failed=None)
+    assert 0 < done["counts"]["failed"] < made["changes"]
+    sandbox.clear_faults()
+    gone = sandbox.state.add("lead", {})
+    sandbox.state.delete("lead", gone)
+    with Path(done["failed_csv"]).open("a") as file:
+        file.write(f"lead,{gone},failed,made up,\n")
+
+    again = plan(tmp_path / "again", owners_file=done["failed_csv"])
+    assert again["changes"] == again["read"] == done["counts"]["failed"]
+    assert again["left_out"] == {"in the file only": 1}
+    assert apply(tmp_path / "again", again)["counts"]["applied"] == again["changes"]
+
+
+def test_a_file_of_owners_with_other_things_in_it_is_refused(sandbox: Any, tmp_path: Path) -> None:
+    path = tmp_path / "owners.csv"
+    path.write_text("owner;owner_id\nlead;5\ndeal;6\nlead;x\n")
+    with pytest.raises(InvalidInput, match="line 3: a deal, not a lead; line 4: 'x' is no id"):
+        plan(tmp_path, owners_file=str(path))
+    path.write_text("owner_id\n")
+    assert plan(tmp_path, owners_file=str(path))["read"] == 0
+    assert sandbox.stats()["writes"] == 0

@@ -322,3 +322,19 @@ def test_item_update_refuses_contacts_that_may_not_be_read(sandbox: Sandbox, cli
     status, _, text = client.call("crm.item.update", params).error
     assert status == 400
     assert text.startswith("[Contact #4] ")
+
+
+def test_a_custom_field_is_found_and_shown_and_comes_in_older_lists_only_where_it_is_named(
+    sandbox: Sandbox, client: Client
+) -> None:
+    sandbox.state.update("lead", 7, {"UF_CRM_SOURCE_ID": "1007"})
+    assert _filtered(client, {"@ufCrmSourceId": ["1007", "1008"]}) == [7]
+    select = ["id", "ufCrmSourceId"]
+    shown = client.call("crm.item.list", {"entityTypeId": 1, "filter": {"@id": [6, 7]}, "select": select})
+    assert shown.result["items"] == [
+        {"id": 6, "ufCrmSourceId": None},
+        {"id": 7, "ufCrmSourceId": "1007"},
+    ]
+    for wanted, is_shown in ((["*"], False), ([], False), (["*", "UF_CRM_SOURCE_ID"], True)):
+        rows = client.call("crm.lead.list", {"filter": {"ID": 7}, "select": wanted}).result
+        assert ("UF_CRM_SOURCE_ID" in rows[0]) == is_shown

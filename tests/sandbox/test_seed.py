@@ -137,6 +137,44 @@ def test_the_truth_is_what_can_be_seen_from_outside(served: Sandbox) -> None:
     assert truth["contacts"]["same_person"] == sorted(sorted(same) for same in set(person.values()))
 
 
+def test_contacts_that_a_company_brought_are_on_owners_of_that_company(served: Sandbox) -> None:
+    company_of = {
+        int(row["ID"]): int(row["COMPANY_ID"] or 0)
+        for row in _all(served, "crm.contact.list", ["ID", "COMPANY_ID"])
+    }
+    for kind in ("lead", "deal"):
+        found = [
+            int(owner_id)
+            for owner_id, owner in served.links(kind).items()
+            if owner["company_id"]
+            and sum(
+                company_of.get(one) == owner["company_id"] and one != owner["contact_id"]
+                for one, *_ in owner["links"]
+            )
+            > 1
+        ]
+        assert served.truth()[f"{kind}s"]["company_contacts"] == found
+
+
+@pytest.mark.parametrize("kind", ["lead", "deal"])
+def test_the_expected_ends_are_sound(served: Sandbox, kind: Kind) -> None:
+    now, expected = served.links(kind), served.truth()["expected"]
+    ends = [expected[name] for name in ("remove_dangling", "fix_primary", "together")] + [
+        *expected["merge_same_person"].values(),
+        *expected["trim_company_contacts"].values(),
+    ]
+    for owners in ends:
+        assert owners[kind]
+        for owner_id, end in owners[kind].items():
+            before = now[owner_id]
+            primary = [one for one, _, flag in end["links"] if flag == "Y"]
+            assert primary == ([end["contact_id"]] if end["links"] else [])
+            assert {one for one, *_ in end["links"]} <= {one for one, *_ in before["links"]}
+            rows = [row[:3] for row in before["links"]]
+            flag_only = not rows and before["is_return_customer"] == "Y"
+            assert flag_only or (end["links"], end["contact_id"]) != (rows, before["contact_id"])
+
+
 def test_the_expected_ends_follow_from_flag_company_and_stage(served: Sandbox) -> None:
     truth = served.truth()
     ends: dict[str, list[int]] = {"released": [], "held_by_company": [], "converted": []}

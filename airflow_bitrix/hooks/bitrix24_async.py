@@ -1,0 +1,245 @@
+"""The async hook: many requests at a time, scans, streams, and changes applied."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import aiohttp
+from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+from airflow.providers.http.hooks.http import HttpAsyncHook, SessionConfig
+from airflow.sdk.log import mask_secret
+
+from airflow_bitrix.client.apply import Journal, apply_changes
+from airflow_bitrix.client.contacts import owners_params, scan_contacts
+from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
+from airflow_bitrix.client.outcomes import CommandOutcome
+from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.client.portal import AsyncPortal, Calls, Outcomes
+from airflow_bitrix.client.redaction import guard_http_logs
+from airflow_bitrix.client.scan import Detail, check_filter, scan
+from airflow_bitrix.client.transport import (
+    JSON_HEADERS,
+    aiohttp_transport,
+    client_timeout,
+)
+from airflow_bitrix.client.wire import Call
+from airflow_bitrix.core.contacts import Contact
+from airflow_bitrix.core.links import OWNER_KINDS, Owner, OwnerKind
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.hooks.connection import (
+    DEFAULT_CONN_ID,
+    allowance_of,
+    patience,
+    settings_of,
+)
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.hooks.settings import Settings
+
+
+class Bitrix24AsyncHook(HttpAsyncHook):
+    """Call REST methods of a Bitrix24 portal from an event loop, several requests in flight.
+
+    :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
+    :param settings: What the connection says, where it has been read already.
+    """
+
+    conn_name_attr = "bitrix24_conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    conn_type = "bitrix24"
+    hook_name = "Bitrix24"
+
+    def __init__(
+        self, bitrix24_conn_id: str = DEFAULT_CONN_ID, *, settings: Settings | None = None, **http: Any
+    ) -> None:
+        # Repeats are ours: the parent's would print the address, and know nothing of the portal's errors.
+        super().__init__(http_conn_id=bitrix24_conn_id, **{**http, "retry_limit": 1})
+        self.bitrix24_conn_id = bitrix24_conn_id
+        self.retries = Retries()
+        self.patience = patience()
+        self.clock = Clock()
+        self._operating = OperatingTime()
+        self._settings = settings
+        guard_http_logs()
+
+    async def settings(self) -> Settings:
+        """Give what the connection says; read once, its secrets masked in all logs from then on."""
+        if self._settings is None:
+            connection = await get_async_connection(conn_id=self.bitrix24_conn_id, hook=self)
+            self._settings = settings_of(connection, await get_async_extra_dejson(connection))
+            await _mask(self._settings.webhook.code)
+        return self._settings
+
+    async def config(self) -> SessionConfig:
+        """Give what the parent needs for a session."""
+        if self._config is None:
+            settings = await self.settings()
+            options: dict[str, Any] = {
+                "check_response": False,
+                "allow_redirects": False,
+                "timeout": client_timeout(settings.timeout),
+                "ssl": True
+                if settings.verify is True
+                else ssl.create_default_context(cafile=str(settings.verify)),
+            }
+            if settings.proxy:
+                options["proxy"] = settings.proxy
+            base_url = settings.webhook.url("")
+            self._config = SessionConfig(base_url=base_url, headers={}, auth=None, extra_options=options)
+        return self._config
+
+    @asynccontextmanager
+    async def portal(self, meter: Meter | None = None) -> AsyncIterator[AsyncPortal]:
+        """Open a session and give the client of the connection's portal.
+
+        :param meter: Counts the client's requests and waits.
+        :raises InvalidInput: A field of the connection that cannot be right.
+        """
+        settings = await self.settings()
+        async with self.session(method="POST") as http:
+
+            async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
+                return await http.run(endpoint=method, data=body, headers=JSON_HEADERS)  # type: ignore[arg-type]
+
+            send = aiohttp_transport(post, settings.timeout)
+            meter = meter or Meter()
+            manners = Manners(
+                allowance_of(settings),
+                self.retries,
+                meter,
+                patience=self.patience,
+                operating=self._operating,
+                clock=self.clock,
+            )
+            heart = asyncio.ensure_future(_beat(meter))
+            try:
+                yield AsyncPortal(send, manners, settings.in_flight)
+            finally:
+                heart.cancel()
+                await asyncio.gather(heart, return_exceptions=True)
+
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Call a REST method and give its ``result``; see :meth:`Bitrix24Hook.call`."""
+        with final_failures():
+            async with self.portal() as portal:
+                return await portal.call(method, params)
+
+    async def batch(self, calls: Iterable[Call | tuple[str, Mapping[str, Any]]]) -> Outcomes:
+        """Run any number of calls, several batches in flight; see :meth:`Bitrix24Hook.batch`."""
+        with final_failures():
+            async with self.portal() as portal:
+                return await portal.batch(calls)
+
+    async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncGenerator[Any, None]:
+        """Give every row of a list method; see :meth:`Bitrix24Hook.list`."""
+        with final_failures():
+            async with self.portal() as portal, aclosing(portal.list(method, params)) as rows:
+                async for row in rows:
+                    yield row
+
+    async def stream(self, calls: Calls) -> AsyncGenerator[CommandOutcome, None]:
+        """Run calls while they are still being made, several batches in flight, and give their outcomes.
+
+        Outcomes come in the order of the calls, as soon as they are known. However many calls there are, no
+        more than twice the batches that may be in flight are held at a time.
+
+        :param calls: ``(method, params)`` pairs, in a list or made by a generator, async or not. It may make
+            calls from outcomes that it was given before.
+        :raises InvalidInput: Parameters that a batch cannot express. Like any error of the generator it comes
+            after the outcomes of the calls before it.
+        """
+        with final_failures():
+            async with self.portal() as portal, aclosing(portal.stream(calls)) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+
+    def owners_of_contact(self, contact_id: int | str, kind: OwnerKind) -> AsyncIterator[Owner]:
+        """Give the leads or deals that a contact is linked to; see :meth:`Bitrix24Hook.owners_of_contact`."""
+        with final_failures():
+            params = owners_params(contact_id, kind)
+        return (Owner(kind, int(row["id"])) async for row in self.list("crm.item.list", params))
+
+    async def scan(
+        self,
+        kind: OwnerKind,
+        wanted: Mapping[str, Any] | None = None,
+        *,
+        detail: Detail = "ids",
+        ordered: bool = False,
+        also: Sequence[str] = (),
+    ) -> AsyncGenerator[OwnerState, None]:
+        """Give the link set of every lead or deal that a ``crm.item.list`` filter matches, each once.
+
+        :param kind: ``lead`` or ``deal``.
+        :param wanted: The filter, camelCase names; ``None`` for all.
+        :param detail: ``ids``, or ``full`` for sort and role too.
+        :param ordered: Whether owners come in order of id.
+        :param also: Further fields, camelCase names; they come in ``state.fields``.
+        :raises InvalidInput: The filter names a field that there is not, or another kind: contacts are given
+            by :meth:`scan_contacts`.
+        :raises Rejected: The portal refuses to tell the links of some; all others have been given then.
+        """
+        options: dict[str, Any] = {"detail": detail, "ordered": ordered, "also": also}
+        with final_failures():
+            async with self.portal() as portal, aclosing(scan(portal, kind, wanted, **options)) as states:
+                if wanted and kind in OWNER_KINDS:
+                    await check_filter(portal, kind, wanted)
+                async for state in states:
+                    yield state
+
+    async def scan_contacts(
+        self, wanted: Mapping[str, Any] | None = None, *, detail: Detail = "ids", ordered: bool = False
+    ) -> AsyncGenerator[Contact, None]:
+        """Give every contact that a ``crm.item.list`` filter matches, each once.
+
+        :param wanted: The filter, camelCase names; ``None`` for all.
+        :param detail: ``ids`` for company and origin; ``full`` for name, phones and e-mails too.
+        :param ordered: Whether contacts come in order of id.
+        :raises InvalidInput: The filter names a field that there is not.
+        """
+        found = partial(scan_contacts, wanted=wanted, detail=detail, ordered=ordered)
+        with final_failures():
+            async with self.portal() as portal, aclosing(found(portal)) as contacts:
+                if wanted:
+                    await check_filter(portal, "contact", wanted)
+                async for contact in contacts:
+                    yield contact
+
+    async def apply(
+        self, kind: OwnerKind, changes: Iterable[Change], journal: Journal, *, dry_run: bool = False
+    ) -> None:
+        """Carry out changes: look, write, look again, and note one outcome for each.
+
+        The plan operators do this with files, guards and a report around it.
+
+        :param kind: ``lead`` or ``deal``.
+        :param changes: Each owner at most once.
+        :param journal: Takes the outcomes as they happen.
+        :param dry_run: Look only.
+        :raises RetryLater: The portal takes no more requests; outcomes noted so far stand.
+        """
+        with final_failures():
+            async with self.portal() as portal:
+                await apply_changes(portal, kind, changes, journal, dry_run=dry_run)
+
+
+async def _beat(meter: Meter) -> None:
+    """Call who watches the meter every second, whatever the client waits for."""
+    while True:
+        await asyncio.sleep(1)
+        if meter.watch:
+            meter.watch()
+
+
+async def _mask(secret: str) -> None:
+    try:
+        from airflow.sdk.log import amask_secret  # noqa: PLC0415 (not in every Airflow that is supported)
+    except ImportError:
+        mask_secret(secret)
+    else:
+        await amask_secret(secret)

@@ -1,0 +1,54 @@
+"""What both hooks make of a connection and of Airflow's configuration."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_bitrix.client.allowance import Allowance, shared_allowance
+from airflow_bitrix.client.pacing import Patience
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.hooks.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Connection
+
+DEFAULT_CONN_ID = "bitrix24_default"
+
+
+def pacing_folder() -> Path:
+    """Give the folder of the files through which the processes of this host share a portal's allowance."""
+    fallback = str(Path(tempfile.gettempdir()) / f"airflow-bitrix-{os.geteuid()}")
+    return Path(conf.get("bitrix24", "pacing_path", fallback=fallback) or fallback)
+
+
+def patience() -> Patience:
+    """Give how far the portal's operating time is used, and how long its return is waited for."""
+    usual = Patience()
+    limit = conf.getfloat("bitrix24", "operating_limit", fallback=usual.operating_limit)
+    return Patience(limit, conf.getfloat("bitrix24", "max_wait", fallback=usual.max_wait))
+
+
+def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:
+    """Read what a connection says.
+
+    :raises InvalidInput: A field that cannot be right. Airflow does not retry it.
+    """
+    with final_failures():
+        return read_settings(
+            host=connection.host,
+            login=connection.login,
+            password=connection.password,
+            port=connection.port,
+            extra=extra,
+        )
+
+
+def allowance_of(settings: Settings) -> Allowance:
+    """Give the allowance that this host has at the connection's portal."""
+    return shared_allowance(settings.bucket, settings.webhook.portal, pacing_folder())

@@ -1,0 +1,162 @@
+"""Letting a person approve a plan, in Airflow's own form, before anything of it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, Context, XComArg
+from airflow.providers.standard.exceptions import HITLRejectException
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.artifacts import as_folder
+from airflow_bitrix.operators.parameters import count, hours, switch
+from airflow_bitrix.report.approval import headline, plan_markdown
+
+MODES = ("always", "over_limit", "never")
+
+
+class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
+    """Show a plan to a person, and go on only where that person approves it.
+
+    The task waits under *Required actions* in the Airflow UI, without holding a worker slot. It shows counts
+    by rule, who is left out and why, the largest changes and samples. The plan is read before it is shown and
+    again after it was approved: both times it must be the one that the plan operator made.
+
+    Returns the plan's dict with ``"approval": {"mode": …, "by": …, "at": …, "valid_until": …}``, which an
+    apply takes as its plan. After *Reject* what follows is skipped; where nothing does, it returns the
+    approval alone, and no plan.
+
+    :param plan: What a plan operator returned. (templated)
+    :param mode: ``always`` asks about every plan that changes something, ``over_limit`` where it has more
+        than ``over`` changes, ``never`` lets every plan pass. (templated)
+    :param over: The most changes that need no approval, with ``over_limit``. (templated)
+    :param is_dry_run: A dry run is never asked about, and may break a guard. (templated)
+    :param valid_for: How long an approval may be used: a ``timedelta``, or hours; ``None`` for ever.
+        Apply refuses a plan whose approval has expired. (templated)
+    :param kwargs: What Airflow's ``ApprovalOperator`` takes: ``assigned_users``, ``response_timeout``,
+        ``notifiers``, ``fail_on_reject`` and so on. It is asked about once: where nobody answers in time, or
+        a rejection is to fail the task, Airflow does not retry.
+    :raises PlanRefused: The plan was edited, replaced, or breaks a guard; nobody is asked.
+    """
+
+    template_fields: Sequence[str] = (
+        *ApprovalOperator.template_fields,
+        "plan",
+        "mode",
+        "over",
+        "is_dry_run",
+        "valid_for",
+    )
+    ui_color = "#fbe3c0"
+
+    def __init__(
+        self,
+        *,
+        plan: Mapping[str, Any] | XComArg | str,
+        mode: str = "always",
+        over: int | str = 0,
+        is_dry_run: bool | str = True,
+        valid_for: timedelta | float | str | None = 24,
+        **kwargs: Any,
+    ) -> None:
+        # What is shown is known only when the plan is made.
+        super().__init__(subject="", body="", **kwargs)
+        self.plan = plan
+        self.mode = mode
+        self.over = over
+        self.is_dry_run = is_dry_run
+        self.valid_for = valid_for
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Check the plan and ask, where that is needed."""
+        with final_failures():
+            self._period()
+            folder, manifest = self._checked()
+            reason = self._needs_nobody(manifest.changes)
+            if reason is None:
+                self.subject = headline(manifest)
+                self.body = plan_markdown(folder, manifest)
+        if reason is not None:
+            self.log.info("Nobody is asked: %s", reason)
+            return self._passed(by="", at=datetime.now(UTC), valid_until=None)
+        self.log.info("%s Answer under Required actions.", self.subject)
+        super().execute(context)  # raises: the task waits
+        raise AirflowFailException("Airflow went on without an answer")
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """Go on after the answer, where the plan is still the one that was shown."""
+        if event.get("error_type") == "timeout":
+            raise AirflowFailException("nobody answered in time; nothing was written")
+        by = _name(event)
+        if is_rejected := event.get("chosen_options") == [self.REJECT]:
+            self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
+        try:
+            answer = super().execute_complete(context, event)
+        except HITLRejectException:
+            raise AirflowFailException(f"rejected by {by}; nothing was written") from None
+        at = answer["responded_at"]
+        if is_rejected:
+            return {"approval": {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}}
+        with final_failures():
+            self._checked()
+            period = self._period()
+        valid_until = None if period is None else at + period
+        self.log.info("Approved by %s; may be used until %s", by, valid_until or "further notice")
+        return self._passed(by=by, at=at, valid_until=valid_until)
+
+    def _needs_nobody(self, changes: int) -> str | None:
+        """Say why nobody has to be asked about so many changes, ``None`` where somebody has to."""
+        if self.mode not in MODES:
+            raise InvalidInput("mode", self.mode, ", ".join(MODES))
+        over = count("over", self.over)
+        if switch("is_dry_run", self.is_dry_run):
+            return "a dry run writes nothing"
+        if not changes:
+            return "the plan is empty"
+        if self.mode == "never":
+            return "approval is switched off"
+        if self.mode == "over_limit" and changes <= over:
+            return f"{changes:,} changes, and only more than {over:,} need an approval"
+        return None
+
+    def _given(self) -> Mapping[str, Any]:
+        given = self.plan
+        if isinstance(given, Mapping) and {"plan", "hash"} <= given.keys():
+            return given
+        raise InvalidInput("plan", given, "what a plan operator returned")
+
+    def _checked(self) -> tuple[Path, Manifest]:
+        """Read the plan, and refuse it where it is not the one that was made, or may not run."""
+        given = self._given()
+        folder = as_folder(given["plan"])
+        manifest = read_manifest(folder)
+        if manifest.hash != given["hash"]:
+            raise PlanRefused(
+                f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
+            )
+        check_parts(folder, manifest)
+        for broken in manifest.broken_guards:
+            if not switch("is_dry_run", self.is_dry_run):
+                raise PlanRefused(f"the plan may not run: {broken}")
+            self.log.warning("A real run would be refused: %s", broken)
+        return folder, manifest
+
+    def _period(self) -> timedelta | None:
+        given = self.valid_for
+        return given if isinstance(given, timedelta) else hours("valid_for", given)
+
+    def _passed(self, *, by: str, at: datetime, valid_until: datetime | None) -> dict[str, Any]:
+        until = None if valid_until is None else valid_until.isoformat()
+        approval = {"mode": self.mode, "by": by, "at": at.isoformat(), "valid_until": until}
+        return {**self._given(), "approval": approval}
+
+
+def _name(event: Mapping[str, Any]) -> str:
+    user = event.get("responded_by_user") or {}
+    return str(user.get("name") or user.get("id") or "nobody, by default")

@@ -1,0 +1,55 @@
+"""Trying a plan on its first changes, before the rest of it is spread over many tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow.providers.common.compat.sdk import Context, XComArg
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
+from airflow_bitrix.operators.parameters import count, switch
+
+
+class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
+    """Apply the first changes of a plan, all of which must succeed, and give the parts of the plan.
+
+    Airflow maps tasks over a list that a task returns and over nothing else, so this is the task that an
+    apply is mapped over: ``Bitrix24ApplyLinkPlanOperator.partial(…).expand(part=canary.output)``. With 0
+    changes, and in a dry run, it does nothing else.
+
+    Returns the ``parts`` of the plan; for an empty plan one part with nothing in it, so that the tasks behind
+    it have something to follow. What applying came to is under the XCom key ``canary``.
+
+    :param plan: What the plan operator or the approval returned. (templated)
+    :param first: So many changes are applied; 0 for none. (templated)
+    :raises AirflowException: One of them failed.
+    """
+
+    ui_color = "#e6f5c9"
+
+    def __init__(
+        self,
+        *,
+        plan: Mapping[str, Any] | XComArg | str,
+        first: int | str = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(plan=plan, first=first, **kwargs)
+
+    def work(self, context: Context, *, deferrals: int) -> Any:
+        """Apply the first changes, where that is wanted."""
+        with final_failures():
+            if not isinstance(self.plan, Mapping) or "parts" not in self.plan:
+                raise InvalidInput("plan", self.plan, "what the plan operator or the approval returned")
+            parts = list(self.plan["parts"])
+            first = count("first", self.first)
+            is_idle = not first or not parts or switch("is_dry_run", self.is_dry_run)
+        if is_idle:
+            self.log.info("Nothing is tried first; %s parts to apply", len(parts))
+        else:
+            tried = super().work(context, deferrals=deferrals)
+            context["ti"].xcom_push(key="canary", value=tried)
+        return parts or [[]]

@@ -1,0 +1,222 @@
+"""Checking what an apply left: looking again at every owner that it wrote, and telling the whole of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import (
+    AirflowFailException,
+    AirflowSkipException,
+    Context,
+    XComArg,
+)
+
+from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.looks import Looks, Seen
+from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
+from airflow_bitrix.files import part_name
+from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.journals import (
+    final_outcomes,
+    journal_folder,
+    read_effort,
+    read_ledger,
+    write_failed,
+)
+from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.artifacts import as_folder, progress_teller
+from airflow_bitrix.operators.parameters import optional_count, optional_share, switch
+from airflow_bitrix.operators.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.row_policy import RowPolicy
+from airflow_bitrix.report.page import as_html
+from airflow_bitrix.report.summary import Summary, as_json, as_markdown, summarise
+
+REPORT, FAILED = "report.html", "failed.csv"
+
+AT_ONCE = 2500
+"""Owners that one request looks at."""
+
+
+class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
+    """Look again at what an apply wrote, tell what became of every change, and fail where too many failed.
+
+    It changes nothing on the portal. It reads the journals of all parts of the plan, looks at each owner that
+    was applied or right already, and writes ``report.html`` and ``failed.csv``. Who is no longer as the apply
+    left it counts as ``drift``.
+
+    Returns ``{"report": path, "failed_csv": path, "journal": folder, "counts": {outcome: n}, "checked": n,
+    "changed_since": n, …}``. Where the plan was rejected, or there is none, the task is skipped.
+
+    :param plan: What the plan operator or the approval returned. (templated)
+    :param is_dry_run: Whether the apply only looked. (templated)
+    :param max_failed: Changes that may fail before this task fails; ``None`` for any number. (templated)
+    :param max_failure_share: The share of changes that may fail, from 0 to 1; ``None`` for any. (templated)
+    :raises AirflowFailException: More changes failed than are allowed, or some have no outcome. A retry would
+        find the same: clear the apply to try those again.
+    """
+
+    template_fields: Sequence[str] = (
+        *LinkPlanOperator.template_fields,
+        "plan",
+        "is_dry_run",
+        "max_failed",
+        "max_failure_share",
+    )
+    ui_color = "#d9f2dd"
+
+    def __init__(
+        self,
+        *,
+        plan: Mapping[str, Any] | XComArg | str,
+        is_dry_run: bool | str = True,
+        max_failed: int | str | None = 0,
+        max_failure_share: float | str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.plan = plan
+        self.is_dry_run = is_dry_run
+        self.max_failed = max_failed
+        self.max_failure_share = max_failure_share
+
+    def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
+        """Look, write the report, and judge."""
+        self.tell_progress = progress_teller(context)
+        if deferrals:
+            self._wait_here()  # looking begins anew after a deferral
+        with final_failures():
+            dry_run = switch("is_dry_run", self.is_dry_run)
+            policy = RowPolicy(
+                optional_count("max_failed", self.max_failed),
+                optional_share("max_failure_share", self.max_failure_share),
+            )
+            plan, manifest = self._plan()
+            folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
+            journal = journal_folder(folder, manifest.hash)
+            meter = Meter()
+            progress = Progress(self.log, "owners checked", meter, tell=self.tell_progress)
+            changed = asyncio.run(self._changed(plan, manifest, journal, meter, progress))
+            effort = read_effort(journal) + _effort(meter, progress)
+            summary = self._report(plan, manifest, journal, changed, effort, dry_run=dry_run)
+        if broken := policy.broken_by(failed=summary.counts["failed"], of=manifest.changes):
+            raise AirflowFailException(f"{broken}; see {folder / FAILED}")
+        if not summary.complete:
+            without = f"{summary.open} of {manifest.changes} changes have no outcome"
+            raise AirflowFailException(f"{without}: clear the tasks that apply the plan, and they go on")
+        return {
+            "report": str(folder / REPORT),
+            "failed_csv": str(folder / FAILED),
+            "journal": str(journal),
+            "checked": progress.done,
+            "changed_since": len(changed),
+            **as_json(summary),
+        }
+
+    def _plan(self) -> tuple[Path, Manifest]:
+        given = self.plan
+        if given is None:
+            raise AirflowSkipException("there is no plan to check")
+        if isinstance(given, Mapping) and given.get("approval", {}).get("answer") == "rejected":
+            raise AirflowSkipException("the plan was rejected: there is nothing to check")
+        if not isinstance(given, Mapping) or not {"plan", "hash"} <= given.keys():
+            raise InvalidInput("plan", given, "what the plan operator or the approval returned")
+        folder = as_folder(given["plan"])
+        manifest = read_manifest(folder)
+        if manifest.hash != given["hash"]:
+            raise PlanRefused(
+                f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
+            )
+        check_parts(folder, manifest)
+        portal = self.settings.webhook.portal
+        if manifest.portal != portal:
+            raise PlanRefused(f"the plan is for {manifest.portal}, the connection leads to {portal}")
+        return folder, manifest
+
+    async def _changed(
+        self, plan: Path, manifest: Manifest, journal: Path, meter: Meter, progress: Progress
+    ) -> dict[int, str]:
+        """Look at the owners that were written, and say what those are now that were changed since, by id."""
+        changed: dict[int, str] = {}
+        left = _left(plan, manifest, journal)
+        if first := list(islice(left, AT_ONCE)):
+            async with self.hook.portal(meter) as portal:
+                looks = Looks(portal, manifest.kind)
+                while first:
+                    seen = await looks.look([change.owner.id for change in first])
+                    if seen.later:
+                        raise seen.later
+                    changed |= {change.owner.id: why for change in first if (why := _since(change, seen))}
+                    progress.add(len(first))
+                    first = list(islice(left, AT_ONCE))
+        progress.say()
+        return changed
+
+    def _report(
+        self,
+        plan: Path,
+        manifest: Manifest,
+        journal: Path,
+        changed: Mapping[int, str],
+        effort: Effort,
+        *,
+        dry_run: bool,
+    ) -> Summary:
+        def outcomes() -> Iterator[ChangeOutcome]:
+            for outcome in final_outcomes(journal, manifest.kind):
+                why = changed.get(outcome.owner.id)
+                yield replace(outcome, outcome="drift", reason=why) if why else outcome
+
+        folder = journal.parent
+        changes = (
+            one for number in range(len(manifest.parts)) for one in read_changes(plan, manifest, number)
+        )
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        summary = summarise(manifest, changes, outcomes(), effort, dry_run=dry_run, finished=finished)
+        write_failed(folder / FAILED, outcomes(), manifest.portal)
+        (folder / REPORT).write_text(as_html(summary), encoding="utf-8")
+        self.log.info("::group::Report")
+        for line in as_markdown(summary).splitlines():
+            self.log.info("%s", line)
+        self.log.info("::endgroup::")
+        if changed:
+            self.log.warning(
+                "%s owners were changed by somebody after they were applied", f"{len(changed):,}"
+            )
+        self.log.info("Report: %s", folder / REPORT)
+        return summary
+
+
+def _effort(meter: Meter, progress: Progress) -> Effort:
+    return Effort(
+        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
+    )
+
+
+def _left(plan: Path, manifest: Manifest, journal: Path) -> Iterator[Change]:
+    """Give the changes that the journal calls applied, or right already."""
+    for number in range(len(manifest.parts)):
+        last = read_ledger(journal / part_name(number), manifest.kind).last
+        for change in read_changes(plan, manifest, number):
+            outcome = last.get(change.owner.id)
+            if outcome and outcome.outcome in ("applied", "already"):
+                yield change
+
+
+def _since(change: Change, seen: Seen) -> str:
+    """Say what an owner is now, where it is not as the change left it."""
+    now = seen.states.get(change.owner.id)
+    if now is None:
+        return f"applied, and now: {seen.missing(change.owner)}"
+    if standing(change, now)[0] == "done":
+        return ""
+    repeat = ", a repeat lead again" if change.ends_repeat and now.is_repeat else ""
+    return f"applied, and changed since: contacts are now {shown_contacts(now.links)}{repeat}"

@@ -1,0 +1,232 @@
+"""What the trigger forms of DAGs ask that carry out plans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Param
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.rules import RULES
+
+BY_PARAMS: dict[str, Any] = {
+    "is_dry_run": "{{ params.dry_run }}",
+    "approval": "{{ params.approval }}",
+    "approve_over": "{{ params.approve_over }}",
+    "valid_for": "{{ params.approval_hours }}",
+    "canary": "{{ params.canary }}",
+    "max_failed": "{{ params.max_failed }}",
+    "max_failure_share": "{{ params.max_failure_share }}",
+    "quiet_hours": "{{ params.quiet_hours or '' }}",
+    "timezone": "{{ params.timezone }}",
+}
+"""What the answers of the form say to a pipeline: ``carry_out(plan, **BY_PARAMS)``."""
+
+GUARDS: dict[str, Any] = {
+    "max_changes": "{{ params.max_changes }}",
+    "max_share": "{{ params.max_share }}",
+}
+"""What the answers of the form say to the operator that makes the plan."""
+
+RULE_OPTIONS: dict[str, dict[str, str]] = {
+    "unlink_closed": {"days": "{{ params.closed_days }}"},
+    "trim_company_contacts": {"keep": "{{ params.keep_company_contacts }}"},
+    "merge_same_person": {"survivor": "{{ params.survivor }}", "match": "{{ params.match }}"},
+}
+"""What the answers of the form say to the rules of a clean-up: ``rule_options=RULE_OPTIONS``."""
+
+
+def plan_params(**defaults: Any) -> dict[str, Param]:
+    """Give the parameters that every DAG has that writes: ``DAG(params={**plan_params(), …})``.
+
+    Each call gives new ones: a parameter keeps the value of the last run that its process made, and a DAG
+    must not begin with another DAG's ``dry_run``.
+
+    :param defaults: Other defaults, by the parameter's name: ``plan_params(max_changes=50)``.
+    :raises InvalidInput: There is no such parameter.
+    """
+    params = _plan_params()
+    for name, value in defaults.items():
+        if name not in params:
+            raise InvalidInput("defaults", name, ", ".join(params))
+        params[name].value = value
+    return params
+
+
+def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
+    """Give the parameter with which a form asks for clean-up rules, one or more of those for such owners.
+
+    :param default: Names of the rules that are chosen at first.
+    """
+    rules = {name: rule.title for name, rule in RULES.items() if kind in rule.kinds}
+    return Param(
+        list(default),
+        type="array",
+        items={"type": "string", "enum": list(rules)},
+        examples=list(rules),
+        values_display=rules,
+        minItems=1,
+        title="Rules",
+        description="What to clean up.",
+    )
+
+
+def rule_option_params() -> dict[str, Param]:
+    """Give the parameters with which a form asks how the clean-up rules shall work."""
+    return {
+        "closed_days": Param(
+            90,
+            type="integer",
+            minimum=0,
+            maximum=36_500,
+            title="Unlink closed: after so many days",
+            description="How long an owner has to have been closed.",
+            section="How rules work",
+        ),
+        "keep_company_contacts": Param(
+            1,
+            type="integer",
+            minimum=0,
+            maximum=1000,
+            title="Trim company contacts: keep so many",
+            description="Beside the primary contact, in the order of the links.",
+            section="How rules work",
+        ),
+        "survivor": Param(
+            "most_links",
+            type="string",
+            enum=["most_links", "oldest", "most_complete"],
+            values_display={
+                "most_links": "The contact with most links to leads and deals",
+                "oldest": "The oldest contact",
+                "most_complete": "The contact with most fields filled in",
+            },
+            title="Merge same person: keep",
+            description="Which of several contacts that are one person stays linked.",
+            section="How rules work",
+        ),
+        "match": Param(
+            "phone_or_email",
+            type="string",
+            enum=["phone_or_email", "phone", "email"],
+            values_display={
+                "phone_or_email": "A phone or an e-mail",
+                "phone": "A phone",
+                "email": "An e-mail",
+            },
+            title="Merge same person: told by",
+            description="What contacts share that are one person.",
+            section="How rules work",
+        ),
+    }
+
+
+def _plan_params() -> dict[str, Param]:
+    return {
+        "dry_run": Param(
+            default=True,
+            type="boolean",
+            title="Dry run",
+            description="Only plan and report; write nothing to the portal, and ask nobody.",
+        ),
+        "max_changes": Param(
+            1000,
+            type="integer",
+            minimum=0,
+            maximum=10_000_000,
+            title="Most changes allowed",
+            description="A plan with more changes is written and shown, but not applied.",
+            section="Limits",
+        ),
+        "max_share": Param(
+            None,
+            type=["null", "number"],
+            minimum=0,
+            maximum=1,
+            title="Largest share changed",
+            description="Of the owners read, from 0 to 1: 0.2 is a fifth. Empty for no limit.",
+            section="Limits",
+        ),
+        "max_failed": Param(
+            0,
+            type="integer",
+            minimum=0,
+            title="Most failures allowed",
+            description="With more failed changes the run fails in the end; failed.csv names them.",
+            section="Limits",
+        ),
+        "max_failure_share": Param(
+            0.2,
+            type=["null", "number"],
+            minimum=0,
+            maximum=1,
+            title="Stop at a share of failures",
+            description="Applying stops when a larger share of what was tried has failed. Empty to go on.",
+            section="Limits",
+        ),
+        "approval": Param(
+            "always",
+            type="string",
+            enum=["always", "over_limit", "never"],
+            values_display={
+                "always": "Ask before every real run",
+                "over_limit": "Ask only where the plan has more changes than the next field says",
+                "never": "Do not ask",
+            },
+            title="Approval",
+            description="Whether a person sees the plan first, under Required actions. A dry run never asks.",
+            section="Approval",
+        ),
+        "approve_over": Param(
+            100,
+            type="integer",
+            minimum=0,
+            title="Changes that need no approval",
+            description="Where only larger plans are asked about.",
+            section="Approval",
+        ),
+        "approval_hours": Param(
+            24,
+            type="number",
+            exclusiveMinimum=0,
+            maximum=8760,
+            title="Hours that an approval counts",
+            description="What has not begun by then is not applied; the plan can be approved again.",
+            section="Approval",
+        ),
+        "canary": Param(
+            10,
+            type="integer",
+            minimum=0,
+            title="Canary",
+            description="So many changes are applied first; if one fails, the rest is not begun. 0 for none.",
+            section="Applying",
+        ),
+        "quiet_hours": Param(
+            None,
+            type=["null", "string"],  # a form takes an empty text for an answer that is missing
+            pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$",
+            examples=["08:00-20:00"],
+            title="Quiet hours",
+            description="Nothing is written between these times, such as 08:00-20:00. Empty for none.",
+            section="Applying",
+        ),
+        "timezone": Param(
+            "UTC",
+            type="string",
+            minLength=1,
+            title="Time zone of the quiet hours",
+            description="Such as Europe/Berlin.",
+            section="Applying",
+        ),
+        "bitrix24_conn_id": Param(
+            "bitrix24_default",
+            type="string",
+            minLength=1,
+            title="Connection",
+            description="Connection of type Bitrix24.",
+            section="Portal",
+        ),
+    }

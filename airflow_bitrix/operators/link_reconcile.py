@@ -1,0 +1,87 @@
+"""Comparing links with what a migration wants them to be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException, Context
+
+from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.migrations import Left
+from airflow_bitrix.files.comparisons import ComparisonWriter
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
+from airflow_bitrix.operators.migration_arguments import MigrationArguments
+from airflow_bitrix.operators.parameters import optional_count
+
+RECONCILE = "reconcile.csv"
+
+
+class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
+    """Compare links with what a migration wants them to be, link by link. Changes nothing.
+
+    Takes the arguments of the migration, see
+    :class:`~airflow_bitrix.operators.migration_arguments.MigrationArguments`, and writes ``reconcile.csv``
+    with a row for each difference: ``missing`` (a contact is not linked), ``extra`` (one is linked that is
+    not wanted), ``primary``, ``order``, ``sort``, ``parked`` (has no counterpart yet) or ``left out``.
+    With ``extra="keep"``, links that only the target has are no difference.
+
+    Returns ``{"reconcile_csv": path, "read": n, "compared": n, "differences": n, "by_difference": {what: n},
+    "requests": n}``. ``compared`` counts owners that the migration is about and that could be compared.
+
+    :param max_differences: Differences above which the task fails, when the file is written; ``None``: never.
+        (templated)
+    :raises InvalidInput: An argument that cannot be right. Airflow does not retry it.
+    :raises AirflowFailException: There are more differences than ``max_differences``.
+    """
+
+    template_fields: Sequence[str] = (*MigrationArguments.template_fields, "max_differences")
+    ui_color = "#e8e3f7"
+
+    def __init__(self, *, max_differences: int | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.max_differences = max_differences
+
+    def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
+        """Compare, write the file, and count."""
+        self.tell_progress = progress_teller(context)
+        if deferrals:
+            self._wait_here()  # a scan begins anew after a deferral
+        with final_failures():
+            most = optional_count("max_differences", self.max_differences)
+            kind = self.owners_kind()
+            self.check_arguments()
+            folder = as_folder(self.artifacts_path) if self.artifacts_path else task_folder(context)
+            told = asyncio.run(self._compare(kind, folder / RECONCILE))
+        for what, number in told["by_difference"].items():
+            self.log.info("%s %s", f"{number:,}", what)
+        self.log.info("%s differences: %s", f"{told['differences']:,}", told["reconcile_csv"])
+        if most is not None and told["differences"] > most:
+            found = f"{told['differences']} differences (max_differences is {most})"
+            raise AirflowFailException(f"{found}; see {told['reconcile_csv']}")
+        return told
+
+    async def _compare(self, kind: OwnerKind, path: Path) -> dict[str, Any]:
+        meter = Meter()
+        progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
+        async with self.hook.portal(meter) as portal:
+            with ComparisonWriter(path, kind) as file:
+                async for step in self.steps(portal, progress.add):
+                    if isinstance(step, Left):
+                        file.leave(step)
+                    else:
+                        file.add(step)
+        progress.say()
+        return {
+            "reconcile_csv": str(path),
+            "read": progress.done,
+            "compared": file.compared,
+            "differences": file.counts.total(),
+            "by_difference": dict(sorted(file.counts.items())),
+            "requests": meter.requests,
+        }

@@ -1,0 +1,235 @@
+"""A plan as a person sees it who is to approve it: a page of Markdown, small whatever the plan."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
+from airflow_bitrix.core.plan import Change, shown_contacts
+from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
+from airflow_bitrix.report.summary import rule_titles
+
+SHOWN = 10
+"""Changes in each of the two tables."""
+
+MOST_BYTES = 12_000
+"""Size of the page at most: Airflow keeps it in its database."""
+
+_CONTACTS, _WHY, _LINES = 90, 130, 12
+
+
+@dataclass(slots=True)
+class Digest:
+    """What the changes of a plan come to, gathered in one pass.
+
+    :param added: Links that are added.
+    :param removed: Links that are taken away.
+    :param altered: Links that stay, with another sort or as (no longer) primary.
+    :param emptied: Owners that are left without contacts and had some.
+    :param saved: Owners that are saved afterwards.
+    :param largest: The changes of most links, the largest first.
+    :param samples: Changes spread over the plan, in its order.
+    """
+
+    added: int = 0
+    removed: int = 0
+    altered: int = 0
+    emptied: int = 0
+    saved: int = 0
+    largest: list[Change] = field(default_factory=list)
+    samples: list[Change] = field(default_factory=list)
+
+
+def digest(manifest: Manifest, changes: Iterable[Change]) -> Digest:
+    """Gather what a plan comes to, in one pass and little memory.
+
+    The same plan gives the same samples; which they are, nobody can tell before the plan is made.
+
+    :param changes: The changes of the plan, in its order.
+    """
+    found = Digest()
+    sampled = set(_sample_places(manifest.hash, manifest.changes))
+    # The owner's id decides between changes of one size, so that changes themselves are never compared.
+    top: list[tuple[int, int, Change]] = []
+    for place, change in enumerate(changes):
+        before, after = set(change.before.contact_ids), set(change.after.contact_ids)
+        found.added += len(after - before)
+        found.removed += len(before - after)
+        found.altered += change.size - len(before ^ after)
+        found.emptied += change.empties
+        found.saved += change.save
+        entry = (change.size, -change.owner.id, change)
+        if len(top) < SHOWN:
+            heapq.heappush(top, entry)
+        else:
+            heapq.heappushpop(top, entry)
+        if place in sampled:
+            found.samples.append(change)
+    found.largest = [change for _, _, change in sorted(top, reverse=True)]
+    return found
+
+
+def _sample_places(plan_hash: str, number: int) -> Iterator[int]:
+    """Give one place of each tenth of a plan."""
+    for tenth in range(SHOWN):
+        first, end = tenth * number // SHOWN, (tenth + 1) * number // SHOWN
+        if end > first:
+            seed = hashlib.sha256(f"{plan_hash}/{tenth}".encode()).digest()
+            yield first + int.from_bytes(seed[:8]) % (end - first)
+
+
+def plan_markdown(folder: Path, manifest: Manifest) -> str:
+    """Give the page of a plan, from its files.
+
+    :raises PlanRefused: A part of the plan is missing or was edited.
+    """
+    check_parts(folder, manifest)
+    changes = (
+        change for part in range(len(manifest.parts)) for change in read_changes(folder, manifest, part)
+    )
+    return as_markdown(manifest, digest(manifest, changes))
+
+
+def as_markdown(manifest: Manifest, found: Digest) -> str:
+    """Give the page of a plan. Texts of the portal are escaped; the page stays below :data:`MOST_BYTES`."""
+    for shown in range(SHOWN, -1, -1):
+        page = "\n".join(_lines(manifest, found, shown))
+        if len(page.encode()) <= MOST_BYTES:
+            return page
+    return page.encode()[:MOST_BYTES].decode(errors="ignore")
+
+
+def headline(manifest: Manifest) -> str:
+    """Give the question that the page is about: ``Change the contacts of 695 leads on acme.example?``."""
+    portal = manifest.portal.partition("://")[2] or manifest.portal
+    return f"Change the contacts of {_owners(manifest, manifest.changes)} on {portal}?"
+
+
+def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
+    read = manifest.counts.get("read", 0)
+    yield (
+        f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
+        f"[{cell(manifest.portal, 100)}]({manifest.portal}) at {cell(_moment(manifest.created), 40)}."
+    )
+    if broken := manifest.broken_guards:
+        yield from ("", "**A real run would be refused:**", *(f"- {cell(guard, 300)}" for guard in broken))
+    if manifest.changes:
+        yield from ("", *(f"- {line}" for line in _effects(manifest, found)))
+    titles = dict(rule_titles(manifest))
+    by_rule = [(titles.get(name, name), count) for name, count in manifest.counts["by_rule"].items()]
+    yield from _counts("rule", manifest, by_rule)
+    yield from _counts("left out, not touched", manifest, list(manifest.counts["left_out"].items()))
+    if manifest.changes > SHOWN:
+        yield from _table("The largest changes", manifest, found.largest[:shown])
+        yield from _table("Samples from all over the plan", manifest, found.samples[:shown])
+    elif manifest.changes:
+        yield from _table("All changes", manifest, found.samples[:shown])
+    if manifest.changes:
+        yield from ("", "\\* the primary contact")
+    yield from ("", f"{_guards(manifest)} Plan `{manifest.hash[:12]}`.")
+
+
+def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:
+    links = [(found.removed, "taken away"), (found.added, "added"), (found.altered, "re-ordered or altered")]
+    told = [f"**{count:,}** {what}" for count, what in links if count]
+    if told:
+        yield f"links: {', '.join(told)}"
+    if found.emptied:
+        yield f"**{_owners(manifest, found.emptied)}** left without contacts"
+    if found.saved:
+        yield f"**{_owners(manifest, found.saved)}** saved afterwards, which starts the portal's automation"
+
+
+def _counts(heading: str, manifest: Manifest, rows: Sequence[tuple[str, int]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield from ("", f"| {heading} | {manifest.kind}s |", "|:---|---:|")
+    most = sorted(rows, key=lambda row: -row[1])
+    yield from (f"| {cell(name, _WHY)} | {count:,} |" for name, count in most[:_LINES])
+    if rest := most[_LINES:]:
+        yield f"| and {len(rest)} more | {sum(count for _, count in rest):,} |"
+
+
+def _table(title: str, manifest: Manifest, changes: Sequence[Change]) -> Iterator[str]:
+    yield from (
+        "",
+        f"#### {title}",
+        "",
+        f"| {manifest.kind} | contacts before | after | why |",
+        "|:---|:---|:---|:---|",
+    )
+    for change in changes:
+        address = owner_address(manifest.portal, change.owner)
+        before, after = _both(change)
+        why = cell("; ".join(_reasons(manifest, change)), _WHY)
+        cells = [f"[{change.owner.id}]({address})", cell(before, _CONTACTS), cell(after, _CONTACTS), why]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _reasons(manifest: Manifest, change: Change) -> Iterator[str]:
+    """Give the reasons; where the plan has but one rule, its name need not stand in every row."""
+    for reason in change.reasons:
+        yield reason.removeprefix(f"{manifest.rules[0]}: ") if len(manifest.rules) == 1 else reason
+
+
+def _both(change: Change) -> tuple[str, str]:
+    """Give the contacts before and after; with their sorts where nothing else tells them apart."""
+    before, after = shown_contacts(change.before), shown_contacts(change.after)
+    return (before, after) if before != after else (_with_sorts(change.before), _with_sorts(change.after))
+
+
+def _with_sorts(links: LinkSet) -> str:
+    def one(link: ContactLink) -> str:
+        return f"{link.contact_id}{'*' * link.is_primary} (sort {link.sort})"
+
+    return ", ".join(one(link) for link in links.links) or shown_contacts(links)
+
+
+def _guards(manifest: Manifest) -> str:
+    guards = manifest.guards
+    told = [
+        f"at most {guards.max_changes:,} changes"
+        if guards.max_changes is not None
+        else "any number of changes",
+        f"at most {guards.max_share:.1%} of the {manifest.kind}s read"
+        if guards.max_share is not None
+        else "any share",
+        f"only {', '.join(guards.portals)}" if guards.portals else "any portal",
+    ]
+    return f"Guards: {cell('; '.join(told), 200)}."
+
+
+def _owners(manifest: Manifest, count: int) -> str:
+    return f"{count:,} {manifest.kind}{'s' * (count != 1)}"
+
+
+def _moment(created: str) -> str:
+    return created.replace("T", " ").removesuffix("+00:00") + " UTC" * created.endswith("+00:00")
+
+
+_ESCAPED = {
+    "&": "&amp;",
+    "<": "&lt;",
+    ">": "&gt;",
+    "|": "&#124;",
+    "\\": "&#92;",
+    **{mark: f"\\{mark}" for mark in "`*_[]~#!$"},
+}
+
+
+def cell(text: str, most: int) -> str:
+    """Give a text as one cell of a Markdown table shows it, literally, in ``most`` characters at most."""
+    plain = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
+    told: list[str] = []
+    room = most - 1
+    for mark in plain:
+        shown = _ESCAPED.get(mark, mark)
+        room -= len(shown)
+        if room < 0:
+            return "".join(told) + "…"
+        told.append(shown)
+    return "".join(told)

@@ -1,0 +1,102 @@
+"""Put new contacts in the place of old ones on every lead and deal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param, TaskGroup
+
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
+from airflow_bitrix.operators.link_pipelines import carry_out
+from airflow_bitrix.operators.link_plans import (
+    Bitrix24PlanLinkMigrationOperator,
+    Bitrix24ReconcileContactLinksOperator,
+)
+
+DOC = """
+### Put new contacts in the place of old ones
+
+After contacts were merged or imported anew, leads and deals may still hang on the old ones. This DAG takes
+a list of *old contact, new contact* and puts the new contact in the place of the old one on **every lead
+and deal**. The order stays, and who was the primary contact stays it. Where both are linked, they become
+one, in the earlier place. The contacts themselves are not touched.
+
+**How to run it**
+
+1. Write a CSV file with two columns, `old` and `new`, an id in each, and put it where the workers can read
+   it. Excel's own CSV will do. For a few contacts no file is needed: type `{"17": 23}` into *Contacts*.
+2. Trigger the DAG with *Dry run* on. Look at `report.html` of `leads` and of `deals`: nothing was written.
+3. Trigger it again with *Dry run* off.
+
+| task | what it does, once for leads and once for deals |
+|:---|:---|
+| `plan` | finds the owners of the old contacts and writes a plan: each with its links before and after |
+| `approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| `canary` | applies the first few changes; if one fails, nothing else is begun |
+| `apply` | looks at each owner again, writes the change and reads it back; one task a part of the plan |
+| `check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
+| `compare` | writes `reconcile.csv`: links to old contacts that are left. After a dry run these are all |
+
+Chains are followed: with `5,6` and `6,7`, contact 5 becomes 7. A bad row, a circle, a contact with two new
+ones, or a new contact that does not exist fails the plan, which names it, and nothing is written.
+
+The methods that write links start **no automation**, change no *modified* date and leave no trace in the
+timeline. An owner that somebody changed since the plan was made is left alone and reported as *drift*.
+
+Files of a run lie under `[bitrix24] artifacts_path`.
+"""
+
+form = plan_params()
+
+with DAG(
+    dag_id="bitrix24_contact_remap",
+    dag_display_name="Bitrix24: replace contacts",
+    description="Put new contacts in the place of old ones on every lead and deal.",
+    doc_md=DOC,
+    schedule=None,
+    start_date=datetime(2026, 1, 5, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    render_template_as_native_obj=True,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    tags=["bitrix24", "migration", "contacts", "leads", "deals"],
+    params={
+        "dry_run": form.pop("dry_run"),
+        "map_file": Param(
+            None,
+            type=["null", "string"],
+            title="Map file",
+            description="Path or address of a CSV or JSON Lines file with the columns old and new.",
+        ),
+        "contacts": Param(
+            {},
+            type="object",
+            title="Contacts",
+            description='In place of a file: new contacts by old ones, such as {"17": 23}.',
+        ),
+        "filter": Param(
+            {},
+            type="object",
+            title="Filter",
+            description='A crm.item.list filter for the owners, such as {"assignedById": 7}; {} for all.',
+            section="Which leads and deals",
+        ),
+        **form,
+    },
+) as dag:
+    for kind in ("lead", "deal"):
+        migration = {
+            "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
+            "migration": "contact_map",
+            "kind": kind,
+            "contact_map": "{{ params.contacts or params.map_file or none }}",
+            "filter": "{{ params.filter }}",
+        }
+        with TaskGroup(f"{kind}s"):
+            plan = Bitrix24PlanLinkMigrationOperator(
+                task_id="plan",
+                **GUARDS,
+                **migration,
+            )
+            last = carry_out(plan, **BY_PARAMS)
+            last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", **migration)

@@ -1,0 +1,102 @@
+"""Weekly clean-up of the contact links of deals."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, Param
+
+from airflow_bitrix.operators.link_forms import (
+    BY_PARAMS,
+    GUARDS,
+    RULE_OPTIONS,
+    plan_params,
+    rule_option_params,
+    rules_param,
+)
+from airflow_bitrix.operators.link_pipelines import carry_out
+from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
+
+DOC = """
+### Clean up the contact links of deals
+
+Deals collect contacts: some are gone from the portal, some are one person twice, some came along with a
+company, and some deals show a contact that is not their primary one. This DAG puts that right by the rules
+that are chosen in the form, and keeps what was there so that it can be taken back.
+
+| task | what it does |
+|:---|:---|
+| `plan` | scans the deals and writes a plan: each change with its links before and after |
+| `approve` | shows the plan under *Required actions* and waits until somebody approves or rejects it |
+| `canary` | applies the first few changes; if one of them fails, nothing else is written |
+| `apply` | a task for each 1,000 changes: looks at each deal again, writes the change, reads it back |
+| `check` | looks at all of them once more, writes the report, fails the run where too many changes failed |
+
+Deals that a rule is about but must not touch are left out, and the report says why. A deal that somebody
+changed since the plan was made is left alone and reported as *drift*. An approval may be used for a day.
+
+**Trigger it by hand first**: *Dry run* is on unless you turn it off, and its report shows what a real run
+would do. Scheduled runs are dry runs too, until you change the default of `dry_run` in the DAG file.
+
+A failed run goes on where it stopped when its failed tasks are cleared, and writes nothing twice.
+Files of a run lie under `[bitrix24] artifacts_path`: `report.html`, `failed.csv`, `plan/`, `journal/`.
+"""
+
+form = plan_params()
+
+with DAG(
+    dag_id="bitrix24_deal_link_cleanup",
+    dag_display_name="Bitrix24: clean up deal links",
+    description="Primary contacts, contacts that are gone or twice: plan, approve, apply, check.",
+    doc_md=DOC,
+    schedule="@weekly",
+    start_date=datetime(2026, 1, 5, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    render_template_as_native_obj=True,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    tags=["bitrix24", "clean-up", "deals"],
+    params={
+        "dry_run": form.pop("dry_run"),
+        "rules": rules_param("deal", ["fix_primary"]),
+        **rule_option_params(),
+        "stages": Param(
+            [],
+            type="array",
+            items={"type": "string", "minLength": 1},
+            examples=["NEW", "PREPARATION", "EXECUTING", "WON", "LOSE"],
+            title="Stages",
+            description="Only deals in these stages; empty for all. Other pipelines have such as C3:NEW.",
+            section="Which deals",
+        ),
+        "older_than_days": Param(
+            0,
+            type="integer",
+            minimum=0,
+            maximum=36500,
+            title="Older than (days)",
+            description="Only deals created at least so many days ago; 0 for all.",
+            section="Which deals",
+        ),
+        "filter": Param(
+            {},
+            type="object",
+            title="Further filter",
+            description='A crm.item.list filter, such as {"assignedById": 7}. Unknown fields are refused.',
+            section="Which deals",
+        ),
+        **form,
+    },
+) as dag:
+    plan = Bitrix24PlanLinkCleanupOperator(
+        task_id="plan",
+        bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
+        kind="deal",
+        rules="{{ params.rules }}",
+        rule_options=RULE_OPTIONS,
+        stages="{{ params.stages }}",
+        older_than_days="{{ params.older_than_days }}",
+        filter="{{ params.filter }}",
+        **GUARDS,
+    )
+    carry_out(plan, **BY_PARAMS)

@@ -1,0 +1,121 @@
+"""Carry the contacts of leads over to the deals that were made from them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, TaskGroup, task
+
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
+from airflow_bitrix.operators.link_pipelines import carry_out
+from airflow_bitrix.operators.link_plans import (
+    Bitrix24PlanLinkMigrationOperator,
+    Bitrix24ReconcileContactLinksOperator,
+)
+
+DOC = """
+### Carry contacts of leads over to their deals
+
+A deal that was made from a lead names it in its field *Lead*, but need not have the lead's contacts. This
+DAG gives each such deal the contacts of its lead that it lacks. The deal's own contacts stay first, in
+their order, and its primary contact stays primary; those of the lead follow in the lead's order.
+
+| *Mode* | what becomes of the leads |
+|:---|:---|
+| `copy` | they stay as they are |
+| `move` | they lose the contacts that **all** their deals then hold. What did not arrive stays on the lead |
+
+**How to run it**
+
+1. Trigger it with *Dry run* on, and look at `report.html` of `deals`: nothing was written. (The plan of
+   `leads` shows only what deals hold already: it is made from the portal as it is then.)
+2. Trigger it again with *Dry run* off.
+
+| task | what it does |
+|:---|:---|
+| `deals.plan` | reads all deals that were made from leads, and these leads, and writes a plan |
+| `deals.approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| `deals.canary`, `deals.apply` | look at each deal again, write the change and read it back |
+| `deals.check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
+| `deals.compare` | writes `reconcile.csv`: contacts that deals still lack. After a dry run these are all |
+| `is_move` | ends the run here unless *Mode* is `move` |
+| `leads.plan` … `leads.check` | take from the leads what their deals now hold, in the same steps |
+
+Where a deal could not be written, `deals.check` fails and no lead is touched.
+
+The methods that write links start **no automation**, change no *modified* date and leave no trace in the
+timeline. *Save leads* does: a save starts the portal's automation for the lead. Without it a lead that has
+lost its contacts stays a *repeat lead* until somebody saves it.
+
+Files of a run lie under `[bitrix24] artifacts_path`.
+"""
+
+form = plan_params()
+
+with DAG(
+    dag_id="bitrix24_lead_to_deal_links",
+    dag_display_name="Bitrix24: contacts of leads onto their deals",
+    description="Copy or move contacts of leads onto the deals that were made from them.",
+    doc_md=DOC,
+    schedule=None,
+    start_date=datetime(2026, 1, 5, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    render_template_as_native_obj=True,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    tags=["bitrix24", "migration", "leads", "deals"],
+    params={
+        "dry_run": form.pop("dry_run"),
+        "mode": Param(
+            "copy",
+            type="string",
+            enum=["copy", "move"],
+            values_display={"copy": "Copy: leads keep their contacts", "move": "Move: leads lose them"},
+            title="Mode",
+            description="Whether leads lose the contacts that all their deals then hold.",
+        ),
+        "save": Param(
+            default=False,
+            type="boolean",
+            title="Save leads",
+            description="With move: save each lead, so that it stops being a repeat lead. Starts automation.",
+        ),
+        "filter": Param(
+            {},
+            type="object",
+            title="Filter",
+            description='A crm.item.list filter for the deals, such as {"categoryId": 3}; {} for all.',
+            section="Which deals",
+        ),
+        **form,
+    },
+) as dag:
+    common = {"bitrix24_conn_id": "{{ params.bitrix24_conn_id }}", "filter": "{{ params.filter }}"}
+
+    with TaskGroup("deals") as deals:
+        plan = Bitrix24PlanLinkMigrationOperator(
+            task_id="plan",
+            migration="lead_to_deal",
+            **GUARDS,
+            **common,
+        )
+        last = carry_out(plan, **BY_PARAMS)
+        last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", migration="lead_to_deal", **common)
+
+    @task.short_circuit
+    def is_move(params: dict[str, Any] | None = None) -> bool:
+        """End the run here where leads keep their contacts."""
+        return bool((params or {})["mode"] == "move")
+
+    with TaskGroup("leads") as leads:
+        release = Bitrix24PlanLinkMigrationOperator(
+            task_id="plan",
+            migration="release_moved_leads",
+            save="{{ params.save }}",
+            **GUARDS,
+            **common,
+        )
+        carry_out(release, **BY_PARAMS)
+
+    deals >> is_move() >> leads

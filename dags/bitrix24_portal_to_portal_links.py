@@ -1,0 +1,207 @@
+"""Bring the contact links of one portal into another."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import DAG, Param, TaskGroup, task
+
+from airflow_bitrix.core.matching import MATCHES
+from airflow_bitrix.core.migrations import EXTRAS
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
+from airflow_bitrix.operators.link_pipelines import carry_out
+from airflow_bitrix.operators.link_plans import (
+    Bitrix24PlanLinkMigrationOperator,
+    Bitrix24ReconcileContactLinksOperator,
+)
+
+DOC = """
+### Bring the contact links of one portal into another
+
+Leads, deals and contacts have been imported into a new portal; which contacts hang on which lead or deal
+has not. This DAG reads the links of the old portal, the **source**, and gives the new one, the **target**,
+the same: the same contacts in the same order, with the same primary contact. The source is only read.
+
+**How records are found again** (*Match by*)
+
+| | a record of the target belongs to a record of the source where |
+|:---|:---|
+| `origin` | its `ORIGIN_ID` holds the id in the source, and its `ORIGINATOR_ID` is your *Originator* |
+| `same_origin` | both carry the same `ORIGINATOR_ID` and `ORIGIN_ID`: both came from a third system |
+| `field` | a custom field, the same for leads, deals and contacts, holds the id in the source |
+| `map` | files with the columns `old` and `new` say it: one each for leads, deals and contacts |
+
+**How to run it**
+
+1. Add two connections of type Bitrix24: `bitrix24_source` for the portal that is read, `bitrix24_default`
+   for the one that is changed.
+2. Trigger the DAG with *Dry run* on. `report.html` shows the plan, and `plan/left_out.csv` who was left
+   out, and why.
+3. Trigger it again with *Dry run* off.
+4. While records are still being imported, run it as often as you like. It writes only what is not right
+   yet.
+
+| task | what it does, once for leads and once for deals |
+|:---|:---|
+| `is_wanted` | leaves the kind out that *Kinds* does not name |
+| `plan` | reads both portals and writes a plan; parks what cannot be done yet |
+| `approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| `canary` | applies the first few changes; if one fails, nothing else is begun |
+| `apply` | looks at each owner again, writes the change and reads it back; one task a part of the plan |
+| `check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
+| `compare` | writes `reconcile.csv`: every link in which the portals differ. After a dry run these are all |
+
+An owner that is not in the target yet, or one of whose contacts is not, is **parked** in
+`parked-lead.jsonl` or `parked-deal.jsonl`, and the next run takes it up again, also where its filter does
+not find it. Where two records of the target match one of the source, nobody guesses: it is parked and
+named.
+
+The methods that write links start **no automation**, change no *modified* date and leave no trace in the
+timeline. Each portal is asked at its own pace.
+
+Files of a run lie under `[bitrix24] artifacts_path`; parked owners in the folder `parked` beside those of
+the runs.
+"""
+
+form = plan_params()
+del form["bitrix24_conn_id"]  # two portals have a section of their own
+
+with DAG(
+    dag_id="bitrix24_portal_to_portal_links",
+    dag_display_name="Bitrix24: links from portal to portal",
+    description="Give leads and deals of one portal the contacts that they have in another.",
+    doc_md=DOC,
+    schedule=None,
+    start_date=datetime(2026, 1, 5, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    render_template_as_native_obj=True,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    tags=["bitrix24", "migration", "leads", "deals"],
+    params={
+        "dry_run": form.pop("dry_run"),
+        "kinds": Param(
+            ["lead", "deal"],
+            type="array",
+            items={"type": "string", "enum": ["lead", "deal"]},
+            examples=["lead", "deal"],
+            minItems=1,
+            title="Kinds",
+            description="Whether links of leads, of deals, or of both are brought over.",
+        ),
+        "match": Param(
+            "origin",
+            type="string",
+            enum=list(MATCHES),
+            title="Match by",
+            description="How the target's records are found; the table above tells.",
+            section="Matching",
+        ),
+        "originator": Param(
+            None,
+            type=["null", "string"],
+            title="Originator",
+            description="With origin: the ORIGINATOR_ID of the target's records.",
+            section="Matching",
+        ),
+        "match_field": Param(
+            None,
+            type=["null", "string"],
+            title="Custom field",
+            description="With field: the target's field that holds the source's id, such as ufCrmSourceId.",
+            section="Matching",
+        ),
+        "lead_map": Param(
+            None,
+            type=["null", "string"],
+            title="Map of leads",
+            description="With map: path or address of a CSV or JSON Lines file: columns old and new.",
+            section="Matching",
+        ),
+        "deal_map": Param(
+            None,
+            type=["null", "string"],
+            title="Map of deals",
+            description="With map: the same for deals.",
+            section="Matching",
+        ),
+        "contact_map": Param(
+            None,
+            type=["null", "string"],
+            title="Map of contacts",
+            description="With map: the same for contacts.",
+            section="Matching",
+        ),
+        "filter": Param(
+            {},
+            type="object",
+            title="Filter",
+            description='A crm.item.list filter for the source\'s owners, such as {">id": 5000}; {} for all.',
+            section="What",
+        ),
+        "extra": Param(
+            "keep",
+            type="string",
+            enum=list(EXTRAS),
+            title="Links that only the target has",
+            description="Keep them behind those of the source, or remove them.",
+            section="What",
+        ),
+        "detail": Param(
+            "full",
+            type="string",
+            enum=["full", "ids"],
+            title="Detail",
+            description="full compares sort numbers too; ids is far quicker where most is right already.",
+            section="What",
+        ),
+        "source_conn_id": Param(
+            "bitrix24_source",
+            type="string",
+            minLength=1,
+            title="Source",
+            description="Connection of type Bitrix24 to the portal that is read.",
+            section="Portals",
+        ),
+        "bitrix24_conn_id": Param(
+            "bitrix24_default",
+            type="string",
+            minLength=1,
+            title="Target",
+            description="Connection of type Bitrix24 to the portal that is changed.",
+            section="Portals",
+        ),
+        **form,
+    },
+) as dag:
+
+    @task.short_circuit
+    def is_wanted(kind: str, params: dict[str, Any] | None = None) -> bool:
+        """Leave a kind out."""
+        return kind in (params or {})["kinds"]
+
+    for kind in ("lead", "deal"):
+        migration = {
+            "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
+            "source_conn_id": "{{ params.source_conn_id }}",
+            "migration": "portal_to_portal",
+            "kind": kind,
+            "match": "{{ params.match }}",
+            "originator": "{{ params.originator or '' }}",
+            "match_field": "{{ params.match_field or '' }}",
+            "owner_map": "{{ params." + kind + "_map or none }}",
+            "contact_map": "{{ params.contact_map or none }}",
+            "filter": "{{ params.filter }}",
+            "extra": "{{ params.extra }}",
+            "detail": "{{ params.detail }}",
+        }
+        with TaskGroup(f"{kind}s"):
+            plan = Bitrix24PlanLinkMigrationOperator(
+                task_id="plan",
+                **GUARDS,
+                **migration,
+            )
+            is_wanted(kind) >> plan
+            last = carry_out(plan, **BY_PARAMS)
+            last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", **migration)

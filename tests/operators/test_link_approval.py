@@ -1,0 +1,226 @@
+"""The approval of a plan: who is asked about what, what is refused, and how long an answer counts."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.operators.link_plans import (
+    Bitrix24ApplyLinkPlanOperator,
+    Bitrix24ApproveLinkPlanOperator,
+    Bitrix24CanaryLinkPlanOperator,
+    Bitrix24PlanLinkCleanupOperator,
+)
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    sandbox = make_sandbox(leads=300, contacts=200, plan="self_hosted", code="abcdef123456")
+    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
+    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
+    return sandbox
+
+
+@pytest.fixture
+def made(sandbox: Any, tmp_path: Path) -> Any:
+    made = plan(tmp_path)
+    assert made["changes"]
+    sandbox.reset_stats()
+    return made
+
+
+def plan(folder: Path, **arguments: Any) -> Any:
+    fields = {"rules": ["release_repeat_leads"], "artifacts_path": str(folder), **arguments}
+    return Bitrix24PlanLinkCleanupOperator(task_id="plan", **fields).execute({})
+
+
+def approval(made: Any, **arguments: Any) -> Bitrix24ApproveLinkPlanOperator:
+    return Bitrix24ApproveLinkPlanOperator(
+        task_id="approve", **{"plan": made, "is_dry_run": False, **arguments}
+    )
+
+
+def answer(option: str = "Approve", at: datetime | None = None, user: str | None = "Olga") -> dict[str, Any]:
+    return {
+        "chosen_options": [option],
+        "params_input": {},
+        "responded_at": at or datetime.now(UTC),
+        "responded_by_user": user and {"id": "7", "name": user},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mode"),
+    [
+        ({"mode": "never"}, "never"),
+        ({"is_dry_run": True}, "always"),
+        ({"is_dry_run": "True", "mode": "over_limit"}, "over_limit"),
+        ({"mode": "over_limit", "over": 10**6}, "over_limit"),
+        ({"mode": "over_limit", "over": "1000000"}, "over_limit"),
+    ],
+)
+def test_a_plan_that_nobody_is_asked_about_passes_as_it_is(
+    arguments: dict[str, Any], mode: str, made: Any
+) -> None:
+    passed = approval(made, **arguments).execute({})
+    told = passed.pop("approval")
+    assert passed == made
+    assert (told["mode"], told["by"], told["valid_until"]) == (mode, "", None)
+    assert datetime.now(UTC) - datetime.fromisoformat(told["at"]) < timedelta(minutes=1)
+
+
+def test_an_empty_plan_is_not_asked_about(sandbox: Any, tmp_path: Path) -> None:
+    assert sandbox.truth()
+    made = plan(tmp_path, filter={"=id": 10**6})
+    assert (made["changes"], made["parts"]) == (0, [])
+    passed = approval(made, mode="always").execute({})
+    assert passed["hash"] == made["hash"]
+    assert Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=passed, first=5).execute({}) == [[]]
+
+
+def test_with_the_limit_exactly_reached_nobody_is_asked_and_one_more_asks(made: Any) -> None:
+    operator = approval(made, mode="over_limit", over=made["changes"])
+    assert operator.execute({})["hash"] == made["hash"]
+    # Whether somebody would be asked; asking itself needs a running Airflow.
+    number = made["changes"]
+    assert approval(made, mode="over_limit", over=number - 1)._needs_nobody(number) is None
+    assert approval(made, mode="always")._needs_nobody(1) is None
+
+
+@pytest.mark.parametrize("mode", ["always", "over_limit", "never"])
+def test_a_plan_that_breaks_a_guard_is_refused_and_nobody_is_asked(
+    mode: str, sandbox: Any, tmp_path: Path
+) -> None:
+    made = plan(tmp_path, max_changes=5)
+    sandbox.reset_stats()
+    with pytest.raises(PlanRefused, match=r"may not run: .* max_changes allows 5") as refused:
+        approval(made, mode=mode).execute({})
+    assert isinstance(refused.value, AirflowFailException)
+    assert approval(made, mode=mode, is_dry_run=True).execute({})["hash"] == made["hash"]
+    assert sandbox.stats()["admitted"] == 0
+
+
+def edit(folder: Path) -> None:
+    part = folder / "plan" / "part-00000.jsonl"
+    part.write_text(part.read_text().replace('"after":[]', '"after":[[1,10,true,0]]', 1))
+
+
+def replace(folder: Path) -> None:
+    plan(folder, max_changes=10**6)
+
+
+@pytest.mark.parametrize(("meddle", "said"), [(edit, "was edited"), (replace, "it was replaced")])
+def test_a_plan_that_was_changed_is_refused_before_the_question_and_after_the_answer(
+    meddle: Any, said: str, made: Any, tmp_path: Path
+) -> None:
+    meddle(tmp_path)
+    operator = approval(made)
+    with pytest.raises(PlanRefused, match=said):
+        operator.execute({})
+    with pytest.raises(PlanRefused, match=said) as refused:
+        operator.execute_complete({}, answer())
+    assert isinstance(refused.value, AirflowFailException)
+
+
+@pytest.mark.parametrize(
+    ("valid_for", "until"),
+    [
+        (24, timedelta(hours=24)),
+        ("1.5", timedelta(hours=1.5)),
+        (timedelta(minutes=5), timedelta(minutes=5)),
+        (None, None),
+        ("None", None),
+    ],
+)
+def test_an_approval_tells_who_gave_it_and_how_long_it_counts(
+    valid_for: Any, until: timedelta | None, made: Any
+) -> None:
+    at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    passed = approval(made, valid_for=valid_for).execute_complete({}, answer(at=at))
+    told = passed.pop("approval")
+    assert passed == made
+    assert told == {
+        "mode": "always",
+        "by": "Olga",
+        "at": "2026-11-21T12:00:00+00:00",
+        "valid_until": until and (at + until).isoformat(),
+    }
+
+
+def test_an_approval_that_expired_is_refused_before_the_first_write_and_a_fresh_one_is_not(
+    sandbox: Any, made: Any, tmp_path: Path
+) -> None:
+    operator = approval(made, valid_for=1)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    expired = operator.execute_complete({}, answer(at=yesterday))
+    for refused in (
+        Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=expired, is_dry_run=False),
+        Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=expired, first=3, is_dry_run=False),
+    ):
+        with pytest.raises(PlanRefused, match=r"expired at .*: approve it again"):
+            refused.execute({"ti": None})  # type: ignore[typeddict-item]
+    assert sandbox.stats()["admitted"] == 0
+    fresh = operator.execute_complete({}, answer())
+    folder = str(tmp_path)
+    apply = Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", plan=fresh, is_dry_run=False, artifacts_path=folder
+    )
+    assert apply.execute({})["counts"]["applied"] == made["changes"]
+
+
+def test_a_rejected_plan_is_no_plan_any_more(
+    sandbox: Any, made: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Even a task that runs in spite of a rejection gets nothing that it could apply."""
+    operator = approval(made)
+    rejected = operator.execute_complete({}, answer("Reject"))
+    assert rejected.keys() == {"approval"}
+    assert (rejected["approval"]["answer"], rejected["approval"]["by"]) == ("rejected", "Olga")
+    assert "Rejected by Olga; nothing was written" in capsys.readouterr().out
+    with pytest.raises(InvalidInput, match=r"^plan: "):
+        Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=rejected, is_dry_run=False).execute({})
+    assert sandbox.stats()["admitted"] == 0
+
+
+def test_a_question_is_asked_once(made: Any) -> None:
+    """Airflow would repeat it after a timeout, and after a rejection that is to fail the task."""
+    late = {"error": "too late", "error_type": "timeout"}
+    with pytest.raises(AirflowFailException, match="nobody answered in time"):
+        approval(made).execute_complete({}, late)
+    with pytest.raises(AirflowFailException, match="rejected by Olga"):
+        approval(made, fail_on_reject=True).execute_complete({}, answer("Reject"))
+
+
+def test_a_default_after_the_timeout_is_nobody_s_answer(made: Any) -> None:
+    passed = approval(made, defaults=["Approve"]).execute_complete({}, answer(user=None))
+    assert passed["approval"]["by"] == "nobody, by default"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"mode": "sometimes"}, "mode"),
+        ({"mode": None}, "mode"),
+        ({"over": -1}, "over"),
+        ({"over": "many"}, "over"),
+        ({"is_dry_run": "no"}, "is_dry_run"),
+        ({"valid_for": 0}, "valid_for"),
+        ({"valid_for": "soon"}, "valid_for"),
+        ({"valid_for": True}, "valid_for"),
+        ({"plan": None}, "plan"),
+        ({"plan": "/some/folder"}, "plan"),
+        ({"plan": {"plan": "/some/folder"}}, "plan"),
+    ],
+)
+def test_a_parameter_that_cannot_be_right_is_refused_by_name(
+    arguments: dict[str, Any], argument: str, made: Any
+) -> None:
+    with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: ") as refused:
+        approval(made, **arguments).execute({})
+    assert isinstance(refused.value, AirflowFailException)
