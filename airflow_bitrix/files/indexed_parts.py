@@ -54,7 +54,7 @@ class IndexedPart:
     :param noted_at: Where its outcome's line begins in the journal; :data:`NOWHERE` for none.
     :param states: Places in :data:`STATES`, with :data:`OVERWRITE` added where that is so.
     :param by_rule: Changes by name of rule and state.
-    :param biggest: Size and place of the changes that alter the most links.
+    :param biggest: Size, and place below 0, of the changes that alter the most links.
     :param is_noted: Whether an apply of this plan began the journal.
     :param is_real: Whether one of its tries was no dry run.
     """
@@ -83,7 +83,7 @@ def index_part(
     check_parts(plan, manifest, [number])
     found = IndexedPart(made_from)
     noted = _noted(journal / part_name(number), manifest.hash, found)
-    at = 0
+    at, bar = 0, -1
     for place, raw in enumerate((plan / part_name(number)).read_bytes().splitlines(keepends=True)):
         line = _decode(raw)
         owner = line["owner"]
@@ -96,7 +96,8 @@ def index_part(
         found.states.append(state)
         for rule in line["rules"]:
             found.by_rule[rule, state] += 1
-        _weigh(found.biggest, manifest, line, place)
+        if len(line["before"]) + len(line["after"]) > bar:  # no value is made of what cannot be among them
+            bar = _weigh(found.biggest, Change.from_json(manifest.kind, line).size, -place)
         at += len(raw)
     return found
 
@@ -104,14 +105,15 @@ def index_part(
 def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[int, int]]:
     """Give state and place of the last outcome of each owner, by id; nothing for another plan's journal."""
     noted: dict[int, tuple[int, int]] = {}
-    skipped = STATES.index("skipped")
+    numbers = {name: number for number, name in enumerate(STATES)}
+    skipped = numbers["skipped"]
     at = 0
     for raw in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
         if not raw.endswith(b"\n"):
             break  # it is being written now
         if raw.startswith(b'{"owner":'):
             line = _decoded(raw, path)
-            state = STATES.index(line["outcome"])
+            state = numbers[line["outcome"]]
             is_overwrite = state == APPLIED and line["reason"]
             noted[line["owner"]] = (state | OVERWRITE if is_overwrite else state, at)
         elif raw.startswith(b'{"journal":'):
@@ -126,15 +128,13 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
     return noted
 
 
-def _weigh(biggest: list[tuple[int, int]], manifest: Manifest, line: dict[str, Any], place: int) -> None:
-    most = len(line["before"]) + len(line["after"])
-    if len(biggest) == BIGGEST and most <= biggest[0][0]:
-        return  # no value is made of what cannot be among them
-    entry = Change.from_json(manifest.kind, line).size, -place
+def _weigh(biggest: list[tuple[int, int]], size: int, place: int) -> int:
+    """Put a change among the biggest, if it is one, and give the size that the next one has to exceed."""
     if len(biggest) < BIGGEST:
-        heapq.heappush(biggest, entry)
+        heapq.heappush(biggest, (size, place))
     else:
-        heapq.heappushpop(biggest, entry)
+        heapq.heappushpop(biggest, (size, place))
+    return biggest[0][0] if len(biggest) == BIGGEST else -1
 
 
 class PartLines:
