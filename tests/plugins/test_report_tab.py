@@ -15,6 +15,7 @@ from airflow.providers_manager import ProvidersManager
 from airflow_bitrix.links import TAB_ROUTE, Bitrix24OwnerLink, Bitrix24ReportLink
 from airflow_bitrix.operators import contact_links, link_plans
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
+from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.plugins.report_tab import PREFIX, Bitrix24ReportPlugin
 from tests.conftest import MakeSandbox
 
@@ -55,7 +56,9 @@ def test_the_plugin_loads_nothing_that_only_its_routes_need() -> None:
 
 def test_each_pipeline_operator_links_to_the_report() -> None:
     operators = [getattr(link_plans, name) for name in link_plans.__all__]
-    for operator in operators:
+    pipeline = [operator for operator in operators if issubclass(operator, LinkPlanOperator)]
+    assert len(pipeline) >= len(operators) - 1, "all but the one that asks a person"
+    for operator in pipeline:
         assert [link.name for link in operator.operator_extra_links] == ["Report"], operator
     apply = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan="x")
     assert Bitrix24ReportLink().get_link(apply, ti_key=KEY) == (
