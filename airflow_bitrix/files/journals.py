@@ -237,7 +237,7 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
         if "writing" in line:
             ledger.writing.update(line["writing"])
         elif "owner" in line:
-            (ledger.take_dry if is_dry else ledger.take)(_outcome(kind, line))
+            (ledger.take_dry if is_dry else ledger.take)(outcome_of(kind, line))
         elif "dry_run" in line:
             is_dry = bool(line["dry_run"])
             if not is_dry:
@@ -245,7 +245,8 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
     return ledger
 
 
-def _outcome(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
+def outcome_of(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
+    """Read the line of a journal that tells an outcome."""
     owner = Owner(kind, line["owner"])
     before = None if line["before"] is None else LinkSet.from_json(owner, line["before"])
     return ChangeOutcome(owner, line["outcome"], line["reason"], before)
@@ -285,12 +286,13 @@ def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> 
             if outcome.needs_a_look:
                 owner = outcome.owner
                 address = owner_address(portal, owner)
-                writer.writerow([owner.kind, owner.id, outcome.outcome, _cell(outcome.reason), address])
+                writer.writerow([owner.kind, owner.id, outcome.outcome, as_cell(outcome.reason), address])
                 rows += 1
     return rows
 
 
-def _cell(text: str) -> str:
+def as_cell(text: str) -> str:
+    """Give a text as a cell of a CSV file that a spreadsheet takes for nothing but a text."""
     text = text.encode(errors="replace").decode()
     # A spreadsheet would carry out a cell that begins like a formula, and the portal's words are not ours.
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
