@@ -48,11 +48,20 @@ _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
 }
 
 _OWN: Mapping[MigrationName, frozenset[str]] = {
-    "contact_map": frozenset({"contact_map"}),
+    "contact_map": frozenset({"contact_map", "contact_map_file"}),
     "lead_to_deal": frozenset(),
     "release_moved_leads": frozenset({"save"}),
     "portal_to_portal": frozenset(
-        {"source_conn_id", "match", "originator", "match_field", "owner_map", "contact_map", "extra"}
+        {
+            "source_conn_id",
+            "match",
+            "originator",
+            "match_field",
+            "owner_map",
+            "contact_map",
+            "contact_map_file",
+            "extra",
+        }
     ),
 }
 """Arguments that a migration goes by, beside those that all do."""
@@ -75,6 +84,8 @@ class MigrationArguments(LinkPlanOperator):
         the source. An unknown field is refused. (templated)
     :param contact_map: Old contacts and new ones, with ``contact_map`` and with ``match="map"``: the path or
         address of a CSV or JSON Lines file, a map, or a list of pairs. (templated)
+    :param contact_map_file: In place of ``contact_map``: the path or address of a file. A form that asks for
+        either can hand on both, and it is an error where both are given. (templated)
     :param owner_map: The same for owners, with ``match="map"``. (templated)
     :param save: With ``release_moved_leads``: save each lead, so that it stops being a repeat lead. A save
         starts the portal's automation. (templated)
@@ -97,6 +108,7 @@ class MigrationArguments(LinkPlanOperator):
         "kind",
         "filter",
         "contact_map",
+        "contact_map_file",
         "owner_map",
         "save",
         "source_conn_id",
@@ -114,6 +126,7 @@ class MigrationArguments(LinkPlanOperator):
         kind: str | None = None,
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
         contact_map: MapGiven = None,
+        contact_map_file: str | None = None,
         owner_map: MapGiven = None,
         save: bool | str = False,
         source_conn_id: str | None = None,
@@ -129,6 +142,7 @@ class MigrationArguments(LinkPlanOperator):
         self.kind = kind
         self.filter = filter
         self.contact_map = contact_map
+        self.contact_map_file = contact_map_file
         self.owner_map = owner_map
         self.save = save
         self.source_conn_id = source_conn_id
@@ -170,6 +184,7 @@ class MigrationArguments(LinkPlanOperator):
         self.owners_kind()
         given = {
             "contact_map": self.contact_map,
+            "contact_map_file": self.contact_map_file,
             "owner_map": self.owner_map,
             "source_conn_id": self.source_conn_id,
             "save": switch("save", self.save),
@@ -209,7 +224,7 @@ class MigrationArguments(LinkPlanOperator):
 
     @cached_property
     def _contacts(self) -> dict[int, int]:
-        return chained(self._map_rows("contact_map"), "contact_map")
+        return chained(self._contact_rows(), "contact_map")
 
     @cached_property
     def _matching(self) -> Matching:
@@ -224,8 +239,16 @@ class MigrationArguments(LinkPlanOperator):
         return replace(
             matching,
             owner_map=single(self._map_rows("owner_map"), "owner_map"),
-            contact_map=single(self._map_rows("contact_map"), "contact_map"),
+            contact_map=single(self._contact_rows(), "contact_map"),
         )
+
+    def _contact_rows(self) -> Iterator[MapRow]:
+        if is_nothing(self.contact_map_file):
+            return self._map_rows("contact_map")
+        if not is_nothing(self.contact_map):
+            given = {"contact_map": self.contact_map, "contact_map_file": self.contact_map_file}
+            raise InvalidInput("contact_map, contact_map_file", given, "one of the two, and only one")
+        return self._map_rows("contact_map_file")
 
     def _map_rows(self, argument: str) -> Iterator[MapRow]:
         given = getattr(self, argument)

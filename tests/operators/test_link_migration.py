@@ -169,6 +169,19 @@ def test_a_map_from_a_file_does_what_a_map_does(tmp_path: Path) -> None:
     assert changes(given)
 
 
+def test_a_map_and_a_file_at_once_are_refused_and_both_are_named(sandbox: Any, tmp_path: Path) -> None:
+    path = tmp_path / "merged.csv"
+    path.write_text("old,new\n5,6\n")
+    arguments = {"migration": "contact_map", "kind": "lead", "contact_map_file": str(path)}
+    with pytest.raises(InvalidInput, match=r"^contact_map, contact_map_file: .*7.*merged\.csv.* only one"):
+        plan(tmp_path / "both", contact_map={"7": 8}, **arguments)
+    assert sandbox.stats()["admitted"] == 0
+    alone = plan(tmp_path / "a", contact_map="None", **arguments)
+    given = plan(tmp_path / "b", migration="contact_map", kind="lead", contact_map={5: 6})
+    assert changes(alone) == changes(given)
+    assert changes(given)
+
+
 @pytest.mark.usefixtures("sandbox")
 def test_nothing_merged_is_nothing_to_do(tmp_path: Path) -> None:
     made = plan(tmp_path, migration="contact_map", kind="lead", contact_map=[])
@@ -396,6 +409,11 @@ def test_released_leads_stop_being_repeat_leads_only_where_they_are_saved(
         ({"migration": "contact_map", "kind": "lead", "contact_map": "/nowhere.csv"}, "contact_map"),
         ({"migration": "contact_map", "kind": "lead", "contact_map": {5: 6}, "save": True}, "save"),
         ({"migration": "lead_to_deal", "contact_map": {5: 6}}, "contact_map"),
+        ({"migration": "lead_to_deal", "contact_map_file": "merged.csv"}, "contact_map_file"),
+        (
+            {"migration": "contact_map", "kind": "lead", "contact_map_file": "/nowhere.csv"},
+            "contact_map_file",
+        ),
         ({"migration": "lead_to_deal", "source_conn_id": "other"}, "source_conn_id"),
         ({"migration": "lead_to_deal", "originator": "old"}, "originator"),
         ({"migration": "lead_to_deal", "filter": "id>5"}, "filter"),
