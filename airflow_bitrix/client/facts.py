@@ -18,6 +18,7 @@ from airflow_bitrix.client.contacts import missing_contacts, read_contacts
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.scan import ask_links, scan, scan_ids
 from airflow_bitrix.client.sweep import Expect
+from airflow_bitrix.client.users import is_administrator
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import Bitrix24Error, PlanRefused
@@ -100,12 +101,10 @@ def _is_unclear(judged: Judged, *, wants_exact: bool) -> bool:
 async def check_user(portal: AsyncPortal, rules: Mapping[str, Rule]) -> None:
     """Refuse rules that would do damage with the webhook of somebody who does not see all contacts.
 
-    Follows https://apidocs.bitrix24.com/api-reference/common/users/profile.html.
-
     :raises PlanRefused: The user is no administrator.
     """
     names = [name for name, rule in rules.items() if rule.believes_absence]
-    if names and not (await portal.call("profile")).get("ADMIN"):
+    if names and not await is_administrator(portal):
         raise PlanRefused(
             f"{names[0]} takes contacts that the webhook's user does not see for gone, and the user is no "
             f"administrator; use an administrator's webhook, or say "

@@ -17,7 +17,8 @@ from airflow_bitrix.client.migrations import Read
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.scan import Detail, check_filter
 from airflow_bitrix.client.transfers import Transfer
-from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.client.users import is_administrator
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.matching import Matching, MatchName
 from airflow_bitrix.core.migrations import (
@@ -50,7 +51,7 @@ _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
 _OWN: Mapping[MigrationName, frozenset[str]] = {
     "contact_map": frozenset({"contact_map", "contact_map_file"}),
     "lead_to_deal": frozenset(),
-    "release_moved_leads": frozenset({"save"}),
+    "release_moved_leads": frozenset({"save", "believe_any_user"}),
     "portal_to_portal": frozenset(
         {
             "source_conn_id",
@@ -80,8 +81,9 @@ class MigrationArguments(LinkPlanOperator):
     :param kind: ``lead`` or ``deal``, the owners that change; ``None`` where the migration says it.
         (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. It is about the owners that
-        change; with ``release_moved_leads`` about the deals, with ``portal_to_portal`` about the owners of
-        the source. An unknown field is refused. (templated)
+        change; with ``portal_to_portal`` about the owners of the source. With ``release_moved_leads`` it is
+        about deals: only leads are concerned that one of them was made from. An unknown field is refused.
+        (templated)
     :param contact_map: Old contacts and new ones, with ``contact_map`` and with ``match="map"``: the path or
         address of a CSV or JSON Lines file, a map, or a list of pairs. (templated)
     :param contact_map_file: In place of ``contact_map``: the path or address of a file. A form that asks for
@@ -89,6 +91,8 @@ class MigrationArguments(LinkPlanOperator):
     :param owner_map: The same for owners, with ``match="map"``. (templated)
     :param save: With ``release_moved_leads``: save each lead, so that it stops being a repeat lead. A save
         starts the portal's automation. (templated)
+    :param believe_any_user: With ``release_moved_leads``: whether to believe a user who is no administrator,
+        and may not see a deal that lacks a contact. (templated)
     :param source_conn_id: With ``portal_to_portal``: the connection of the portal that is read. (templated)
     :param match: How the target's records are found, see :class:`~airflow_bitrix.core.matching.Matching`:
         ``origin``, ``same_origin``, ``field`` or ``map``. (templated)
@@ -111,6 +115,7 @@ class MigrationArguments(LinkPlanOperator):
         "contact_map_file",
         "owner_map",
         "save",
+        "believe_any_user",
         "source_conn_id",
         "match",
         "originator",
@@ -129,6 +134,7 @@ class MigrationArguments(LinkPlanOperator):
         contact_map_file: str | None = None,
         owner_map: MapGiven = None,
         save: bool | str = False,
+        believe_any_user: bool | str = False,
         source_conn_id: str | None = None,
         match: str = "origin",
         originator: str | None = None,
@@ -145,6 +151,7 @@ class MigrationArguments(LinkPlanOperator):
         self.contact_map_file = contact_map_file
         self.owner_map = owner_map
         self.save = save
+        self.believe_any_user = believe_any_user
         self.source_conn_id = source_conn_id
         self.match = match
         self.originator = originator
@@ -188,6 +195,7 @@ class MigrationArguments(LinkPlanOperator):
             "owner_map": self.owner_map,
             "source_conn_id": self.source_conn_id,
             "save": switch("save", self.save),
+            "believe_any_user": switch("believe_any_user", self.believe_any_user),
             "originator": self.originator,
             "match_field": self.match_field,
         }
@@ -296,6 +304,7 @@ class MigrationArguments(LinkPlanOperator):
             elif name == "lead_to_deal":
                 found = migrations.lead_to_deal(portal, wanted, read)
             else:
+                await self._check_deals_are_seen(portal)
                 save = switch("save", self.save)
                 found = migrations.release_moved_leads(portal, wanted, read, save=save)
         async with aclosing(found) as steps:
@@ -320,6 +329,14 @@ class MigrationArguments(LinkPlanOperator):
             async with aclosing(transfer.steps(self._filter, parked, read)) as steps:
                 async for step in steps:
                     yield step
+
+    async def _check_deals_are_seen(self, portal: AsyncPortal) -> None:
+        """Refuse to take from leads what deals may lack that the user does not see."""
+        if not switch("believe_any_user", self.believe_any_user) and not await is_administrator(portal):
+            raise PlanRefused(
+                "the webhook's user is no administrator, and may not see all deals of a lead; use an "
+                "administrator's webhook, or say believe_any_user=True"
+            )
 
     async def _check_new_contacts(self, portal: AsyncPortal) -> None:
         """Refuse a map to contacts that are not there: an administrator's webhook would link them."""
