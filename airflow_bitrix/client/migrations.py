@@ -98,7 +98,7 @@ async def _joined(portal: AsyncPortal, deals: Sequence[OwnerState]) -> Steps:
             continue
         if lost := tuple(one for one in missing[deal.owner] if one in gone):
             shown = ", ".join(map(str, lost))
-            reason = f"{lead.owner} is linked to {shown}, and there is no such contact"
+            reason = f"{lead.owner} is linked to {shown}, which is not there or may not be read"
             yield Left(deal.owner, CONTACT_GONE, reason, contact_ids=lost)
         new = [one for one in missing[deal.owner] if one not in gone]
         wanted = joined(deal.links, released(lead.links, lost)) if new else deal.links

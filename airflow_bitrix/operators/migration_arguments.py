@@ -100,7 +100,7 @@ class MigrationArguments(LinkPlanOperator):
     :param match_field: With ``match="field"``: the field of the target's owners and contacts that holds the
         source's id, such as ``ufCrmSourceId``. (templated)
     :param extra: With ``portal_to_portal``, links that only the target has: ``keep`` them behind the
-        others, or ``remove`` them. (templated)
+        others, or ``remove`` them, which takes the webhook of an administrator of the source. (templated)
     :param detail: With ``portal_to_portal``: ``full`` compares sorts too, which takes one command for each
         owner with contacts in both portals. ``ids`` compares contacts, order and primary, 2,500 owners a
         request. (templated)
@@ -316,6 +316,7 @@ class MigrationArguments(LinkPlanOperator):
     ) -> AsyncGenerator[Step, None]:
         kind = self.owners_kind()
         async with self._source_hook.portal(target.manners.meter) as source:
+            await self._check_source_is_seen(source)
             await check_filter(source, kind, self._filter)
             await check_match_field(target, self._matching, (kind, "contact"))
             transfer = Transfer(
@@ -329,6 +330,14 @@ class MigrationArguments(LinkPlanOperator):
             async with aclosing(transfer.steps(self._filter, parked, read)) as steps:
                 async for step in steps:
                     yield step
+
+    async def _check_source_is_seen(self, source: AsyncPortal) -> None:
+        """Refuse to remove links that the source may have, and its user does not see."""
+        if self.extra == "remove" and not await is_administrator(source):
+            raise PlanRefused(
+                f"source_conn_id: the user of {self.source_conn_id!r} is no administrator, and may not see "
+                "all that the source has; use an administrator's webhook there, or extra='keep'"
+            )
 
     async def _check_deals_are_seen(self, portal: AsyncPortal) -> None:
         """Refuse to take from leads what deals may lack that the user does not see."""
