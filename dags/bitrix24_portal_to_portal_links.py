@@ -145,7 +145,7 @@ with DAG(
             type="string",
             enum=list(EXTRAS),
             title="Links that only the target has",
-            description="Keep them behind those of the source, or remove them.",
+            description="Keep them behind the others, or remove them: takes an administrator of the source.",
             section="What",
         ),
         "detail": Param(

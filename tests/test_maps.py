@@ -30,9 +30,12 @@ def read(path: Path) -> list[tuple[int, int]]:
         b"sep=\t\r\n5\t6\r\n17\t23\r\n",
         b"old\tnew\n5\t6\n17\t23\n",
         b"name,new,old\nAnn,6,5\nBob,23,17\n",
-        b"Contact before,Contact after\n5,6\n17,23\n",
+        b"new_id,old_id\n6,5\n23,17\n",
+        b"New contact;Name;Old contact\r\n6;Ann;5\r\n23;Bob;17\r\n",
+        b"old_contact_id,new_contact_id\n5,6\n17,23\n",
+        b",,\n5,6\n17,23\n",
         b'"old","new"\n"5","6"\n\n" 17 ","23"\n,\n,,,\n',
-        "alt;neu;Bemerkung\r\n5;6;M\xfcller\r\n17;23;\r\n".encode("cp1252"),
+        "old;new;Bemerkung\r\n5;6;M\xfcller\r\n17;23;\r\n".encode("cp1252"),
         "old\tnew\r\n5\t6\r\n17\t23\r\n".encode("utf-16"),
         b'{"old": 5, "new": 6}\n{"old": "17", "new": 23, "why": "merged"}\n',
         b'[[5, 6], {"old": 17, "new": 23}]',
@@ -46,10 +49,11 @@ def test_a_map_reads_the_same_however_it_is_written(content: bytes, tmp_path: Pa
     assert read(path) == [(5, 6), (17, 23)]
 
 
-def test_an_empty_file_is_an_empty_map(tmp_path: Path) -> None:
-    for content in (b"", b"\n\n", b"old,new\n", b"\xef\xbb\xbf"):
-        (tmp_path / "map").write_bytes(content)
-        assert read(tmp_path / "map") == []
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"old,new\n", b"\xef\xbb\xbf", b"new;old\r\n;\r\n", b"[]"])
+def test_a_file_without_rows_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "map").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"^contact_map: '.*map' is not accepted; .* this one has no rows"):
+        read(tmp_path / "map")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +66,15 @@ def test_an_empty_file_is_an_empty_map(tmp_path: Path) -> None:
         ("5,6\n" + "x,y\n" * 1000, "; line 6: x,y and 995 more"),
         ('[{"old": 5, "new": 6},\n[7], 8]\n', "row 2: nothing,nothing; row 3: nothing,nothing"),
         ("[[5, 6]]\n5,6\n", "row 1: nothing,nothing"),
+        # A first line that is neither a header nor a row.
+        ("#1,#5\n2,6\n", "line 1: #1,#5"),
+        ("C1;C5\n2;6\n", "line 1: C1,C5"),
+        ("+1,+5\n2,6\n", "line 1: +1,+5"),
+        ("1.0,5.0\n", "line 1: 1.0,5.0"),
+        ("alt;neu\n5;6\n", "line 1: alt,neu"),
+        ("id,new id\n5,6\n", "line 1: id,new id"),
+        ("old,new,old id\n5,6,7\n", "line 1: old,new"),
+        ("old stage,new stage\n5,6\n", "line 1: old stage,new stage"),
     ],
 )  # fmt: skip
 def test_every_bad_row_is_named_with_its_line_or_counted(content: str, said: str, tmp_path: Path) -> None:

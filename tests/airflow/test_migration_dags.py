@@ -155,6 +155,24 @@ def test_contacts_typed_into_the_form_are_enough_and_none_at_all_fail(run: Any, 
     assert all_rows(sandbox, "deal") == {1: [(5, 10, "Y")]}
 
 
+def test_contacts_and_a_map_file_at_once_fail_and_change_nothing(
+    run: Any, make_sandbox: Any, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(contacts=10, plan="self_hosted")
+    for contact in (1, 2):
+        sandbox.state.add("lead", {"CONTACT_IDS": [contact]})
+    path = tmp_path / "merged.csv"
+    path.write_text("old,new\n1,5\n")
+    before = all_rows(sandbox, "lead")
+    found = {"bitrix24_default": sandbox}
+    _, states = run(REMAP, found, dry_run=False, map_file=str(path), contacts={"2": 6})
+    assert {states["leads.plan"], states["deals.plan"]} == {"failed"}
+    assert all_rows(sandbox, "lead") == before
+    _, states = run(REMAP, found, dry_run=False, map_file=str(path))
+    assert set(states.values()) == {"success"}
+    assert all_rows(sandbox, "lead") == {1: [(5, 10, "Y")], 2: [(2, 10, "Y")]}
+
+
 @pytest.mark.parametrize("mode", ["copy", "move"])
 def test_contacts_of_leads_come_onto_their_deals(mode: str, run: Any, make_sandbox: Any) -> None:
     sandbox = make_sandbox(leads=500, deals=900, contacts=300, plan="self_hosted")

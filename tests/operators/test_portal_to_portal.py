@@ -390,11 +390,57 @@ def test_comparing_ids_of_a_portal_that_is_right_takes_a_few_requests(make_pair:
         pair.target.reset_stats()
         assert plan(tmp_path / detail, detail=detail)["changes"] == 0
         used[detail] = (pair.source.stats()["admitted"], pair.target.stats()["admitted"])
-    # Source: the scan, and whether the contacts without a counterpart are there. Target: owners by origin,
+    # Source: the scan, and twice whether the contacts without a counterpart are there. Target: owners by origin,
     # contacts by origin, links of the owners, its fields.
-    assert used["ids"][0] <= 3
+    assert used["ids"][0] <= 4
     assert used["ids"][1] <= 6
     assert used["full"][0] >= 1600 / 50
+
+
+def one_owner_of_two_contacts(pair: Pair) -> None:
+    """The same deal in both portals, with links to the same contacts."""
+    for portal in (pair.source, pair.target):
+        for number in (1, 2):
+            about = {"ORIGINATOR_ID": "crm", "ORIGIN_ID": str(number), "ASSIGNED_BY_ID": number}
+            portal.state.add("contact", about)
+        about = {"ORIGINATOR_ID": "crm", "ORIGIN_ID": "1", "ASSIGNED_BY_ID": 1}
+        portal.state.add("deal", {**about, "CONTACT_IDS": [1, 2]})
+
+
+SAME = {"match": "same_origin", "originator": None}
+
+
+@pytest.mark.parametrize("extra", ["keep", "remove"])
+@pytest.mark.parametrize("detail", ["full", "ids"])
+def test_a_contact_that_the_source_does_not_let_read_is_parked_and_not_taken_for_gone(
+    extra: str, detail: str, make_pair: Any, tmp_path: Path
+) -> None:
+    pair = make_pair()
+    one_owner_of_two_contacts(pair)
+    pair.source.set_switches(refuse_contacts_read=[2])
+    made = plan(tmp_path, extra=extra, detail=detail, **SAME)
+    assert (made["changes"], made["left_out"]) == (0, {"contacts cannot be read": 1})
+    assert parked(made) == {1: "contacts cannot be read"}
+    reasons = (tmp_path / "plan" / "left_out.csv").read_text()
+    assert "the source does not let read contact 2: Access denied." in reasons
+    pair.source.reset_switches()
+    again = plan(tmp_path, extra=extra, detail=detail, **SAME)
+    assert (again["changes"], again["parked"]) == (0, 0)
+
+
+def test_what_a_user_does_not_see_is_not_removed(make_pair: Any, portals: Portals, tmp_path: Path) -> None:
+    pair = make_pair()
+    one_owner_of_two_contacts(pair)
+    pair.source.set_switches(limited_user=True)
+    for work in (plan, reconcile):
+        with pytest.raises(
+            PlanRefused, match=r"^source_conn_id: .*'bitrix24_source' is no admin.*extra='keep'"
+        ):
+            work(tmp_path / "remove", extra="remove", **SAME)
+    assert pair.target.stats()["writes"] == 0
+    made = plan(tmp_path / "keep", **SAME)
+    assert (made["changes"], parked(made)) == (0, {1: "contacts cannot be read"})
+    assert portals.rows(pair.target, "deal") == {1: [(1, 10, "Y"), (2, 20, "N")]}
 
 
 @pytest.mark.parametrize(
