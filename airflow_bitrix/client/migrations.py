@@ -115,7 +115,7 @@ async def release_moved_leads(
         from. What such a lead may lose is told by all its deals.
     :param save: Whether the leads are to be saved, so that they stop being repeat leads.
     """
-    held: dict[int, frozenset[int]] = {}
+    held: dict[int, Held] = {}
     async with aclosing(_deals(portal, wanted)) as chunks:
         async for deals in chunks:
             _hold(held, deals)
@@ -127,24 +127,30 @@ async def release_moved_leads(
             _hold(held, await _deals_of(portal, some))
         leads = await look_up(portal, "lead", some)
         read(len(leads))
-        none: frozenset[int] = frozenset()
+        none: Held = frozenset(), ()
         moved = {lead.owner: held.get(lead.owner.id, none) for lead in leads.values()}
-        concerned = [lead for lead in leads.values() if moved[lead.owner] & set(lead.links.contact_ids)]
+        concerned = [lead for lead in leads.values() if moved[lead.owner][0] & set(lead.links.contact_ids)]
         # What is emptied needs no sorts.
-        staying = [lead for lead in concerned if not set(lead.links.contact_ids) <= moved[lead.owner]]
+        staying = [lead for lead in concerned if not set(lead.links.contact_ids) <= moved[lead.owner][0]]
         known = {lead.owner: lead for lead in await ask_links(portal, staying, full=True)}
         for lead in concerned:
             yield _release(known.get(lead.owner, lead), moved[lead.owner], save=save)
 
 
-def _hold(held: dict[int, frozenset[int]], deals: Iterable[OwnerState]) -> None:
+Held = tuple[frozenset[int], tuple[int, ...]]
+"""Contacts that all deals of a lead hold, and the ids of these deals."""
+
+
+def _hold(held: dict[int, Held], deals: Iterable[OwnerState]) -> None:
     """Note by lead the contacts that all its deals hold."""
     for deal in deals:
         lead_id, contacts = _lead_of(deal), frozenset(deal.links.contact_ids)
-        held[lead_id] = held.get(lead_id, contacts) & contacts
+        so_far, by = held.get(lead_id, (contacts, ()))
+        held[lead_id] = so_far & contacts, (*by, deal.owner.id)
 
 
-def _release(lead: OwnerState, held: frozenset[int], *, save: bool) -> Aim:
+def _release(lead: OwnerState, moved_to: Held, *, save: bool) -> Aim:
+    held, deals = moved_to
     wanted = released(lead.links, held)
     moved = [str(one) for one in lead.links.contact_ids if one in held]
     ends_repeat = save and lead.is_repeat and not (wanted.links or lead.company_id or lead.is_success)
@@ -155,6 +161,7 @@ def _release(lead: OwnerState, held: frozenset[int], *, save: bool) -> Aim:
         save=save,
         ends_repeat=ends_repeat,
         may_empty=True,
+        kept_by=deals,
     )
 
 

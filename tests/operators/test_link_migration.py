@@ -548,3 +548,20 @@ def test_a_comparison_finds_exactly_what_deals_lack_of_their_leads(sandbox: Any,
     }  # fmt: skip
     assert found == expected
     assert {row["kind"] for row in rows} == {"deal"}
+
+
+def test_a_lead_whose_deal_is_gone_by_the_time_of_the_apply_keeps_its_contacts(
+    make_sandbox: Any, portals: Portals, tmp_path: Path
+) -> None:
+    """A plan may wait a day for its approval; the contacts would hang nowhere."""
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    leads = [sandbox.state.add("lead", {"CONTACT_IDS": [1, 2]}) for _ in range(3)]
+    deals = [sandbox.state.add("deal", {"LEAD_ID": lead, "CONTACT_IDS": [1, 2]}) for lead in leads]
+    made = plan(tmp_path, migration="release_moved_leads")
+    assert made["changes"] == 3
+    sandbox.state.delete("deal", deals[1])
+    done = apply(made)
+    assert {name: number for name, number in done["counts"].items() if number} == {"applied": 2, "drift": 1}
+    rows = portals.rows(sandbox, "lead")
+    assert [len(rows[lead]) for lead in leads] == [0, 2, 0]

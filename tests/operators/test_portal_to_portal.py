@@ -390,7 +390,7 @@ def test_comparing_ids_of_a_portal_that_is_right_takes_a_few_requests(make_pair:
         pair.target.reset_stats()
         assert plan(tmp_path / detail, detail=detail)["changes"] == 0
         used[detail] = (pair.source.stats()["admitted"], pair.target.stats()["admitted"])
-    # Source: the scan, and twice whether the contacts without a counterpart are there. Target: owners by origin,
+    # Source: the scan, and twice whether contacts without a counterpart are there. Target: owners by origin,
     # contacts by origin, links of the owners, its fields.
     assert used["ids"][0] <= 4
     assert used["ids"][1] <= 6
