@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held, one_at_a_time
 
@@ -63,12 +64,12 @@ def journal_parts(journal: Path) -> list[Path]:
 
 
 def may_have_written(journal: Path) -> bool:
-    """Whether a journal tells of any run that was not dry.
-
-    :raises PlanRefused: A line is damaged.
-    """
+    """Whether a journal tells of any run that was not dry, or is damaged and may."""
     lines = (line for path in journal_parts(journal) for line in journal_lines(path))
-    return any("journal" in line and line.get("dry_run") is not True for line in lines)
+    try:
+        return any("journal" in line and line.get("dry_run") is not True for line in lines)
+    except PlanRefused:
+        return True
 
 
 def _journal_of(run: Path, plan_hash: str) -> Path | None:
