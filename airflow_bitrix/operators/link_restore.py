@@ -47,12 +47,13 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     is taken back then; the log and ``earlier`` in what is returned name the folders of those before it. Each
     is taken back by a restore of its own, the newest first.
 
-    :param journal: What the apply operator returned, or the folder of its run (which holds
+    :param journal: What the apply or the check operator returned, or the folder of its run (which holds
         ``plan`` and ``journal``: ``<root>/<dag id>/<run id>/<plan task>``), or the folder of the journal.
         (templated)
     :param snapshot: What the export operator returned, or the folder of a snapshot. One of the two is
         needed. (templated)
-    :param plan: Folder of the plan that was applied, where it does not lie beside the journal. (templated)
+    :param plan: Folder of the plan that was applied, where it does not lie beside the journal, and no
+        operator's result names it. (templated)
     :param owners: Ids of the only owners to bring back; empty for all. (templated)
     :param owners_file: A file of such ids instead, as
         :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it. (templated)
@@ -134,7 +135,8 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             raise InvalidInput("journal, snapshot", given, "one of the two, and only one")
         if not is_nothing(self.snapshot):
             return SnapshotSource.of(_folder("snapshot", self.snapshot))
-        plan = self.journal.get("plan") if isinstance(self.journal, Mapping) else self.plan
+        told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
+        plan = told if is_nothing(self.plan) else self.plan
         place = None if is_nothing(plan) else _folder("plan", plan)
         source = JournalSource.of(_folder("journal", self.journal), place)
         if self.artifacts_path and as_folder(self.artifacts_path) / "plan" == source.plan:

@@ -21,6 +21,7 @@ from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter, read_changes, read_manifest
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
+    Bitrix24CheckLinkPlanOperator,
     Bitrix24ExportContactLinksOperator,
     Bitrix24PlanLinkCleanupOperator,
     Bitrix24PlanLinkRestoreOperator,
@@ -577,6 +578,21 @@ def test_several_earlier_runs_are_named_the_newest_first(tmp_path: Path, sandbox
     earlier = restore(tmp_path, journal=str(tmp_path))["earlier"]
     plans = [read_manifest(Path(run) / "plan").created for run in earlier]
     assert plans == ["2026-11-22", "2026-11-21", "2026-11-20"]
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["told by the check", "given"])
+@pytest.mark.usefixtures("sandbox")
+def test_the_plan_of_a_run_that_was_checked_elsewhere_is_found(tmp_path: Path, *, is_told: bool) -> None:
+    made = remove_dangling(tmp_path / "a")
+    apply(tmp_path / "b", made)
+    checked = Bitrix24CheckLinkPlanOperator(
+        task_id="check", plan=made, is_dry_run=False, artifacts_path=str(tmp_path / "b")
+    ).execute({})
+    if is_told:
+        arguments = {"journal": checked}
+    else:
+        arguments = {"journal": {"journal": checked["journal"]}, "plan": made["plan"]}
+    assert restore(tmp_path, link_missing=True, **arguments)["changes"] == made["changes"] > 0
 
 
 @pytest.mark.usefixtures("sandbox")
