@@ -6,12 +6,12 @@ import csv
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
@@ -58,7 +58,7 @@ def run(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
 def folder_of(done: Any, task: str) -> Path:
     root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"])
-    return root / str(done.dag_id) / re.sub(r"[^A-Za-z0-9_.-]", "_", str(done.run_id)) / task
+    return root / str(done.dag_id) / quote(str(done.run_id)) / task
 
 
 def table(path: Path) -> list[dict[str, str]]:
