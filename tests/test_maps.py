@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.migrations import chained
 from airflow_bitrix.files.maps import map_rows, read_map
-from airflow_bitrix.files.parked import ParkedOwner, read_parked, write_parked
+from airflow_bitrix.files.parked import Pairing, ParkedOwner, parked_file, read_parked, write_parked
 
 
 def read(path: Path) -> list[tuple[int, int]]:
@@ -128,23 +129,49 @@ def parked(owner: int, **fields: str) -> ParkedOwner:
     return ParkedOwner(owner, **{**about, **fields})
 
 
+PAIRING = Pairing("deal", "https://old.bitrix24.com", "https://new.bitrix24.com", "origin", "old-crm")
+
+
 def test_parked_owners_come_back_as_they_were_put_away(tmp_path: Path) -> None:
-    path = tmp_path / "stable" / "parked-deal.jsonl"
-    assert read_parked(path) == {}
-    write_parked(path, [parked(9, reason="Zoë"), parked(5)])
-    assert read_parked(path) == {5: parked(5), 9: parked(9, reason="Zoë")}
-    write_parked(path, [parked(7)])
-    assert read_parked(path) == {7: parked(7)}
-    assert [one.name for one in path.parent.iterdir()] == ["parked-deal.jsonl"]
+    path = parked_file(tmp_path / "stable", PAIRING)
+    assert re.fullmatch(r"parked-deal\.old\.bitrix24\.com\.new\.bitrix24\.com\.[0-9a-f]{8}\.jsonl", path.name)
+    assert read_parked(path, PAIRING) == {}
+    write_parked(path, PAIRING, [parked(9, reason="Zoë"), parked(5)])
+    assert read_parked(path, PAIRING) == {5: parked(5), 9: parked(9, reason="Zoë")}
+    write_parked(path, PAIRING, [parked(7)])
+    assert read_parked(path, PAIRING) == {7: parked(7)}
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    first = path.read_text().splitlines()[0]
+    assert '"source":"https://old.bitrix24.com","target":"https://new.bitrix24.com"' in first
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kind", "lead"),
+        ("source", "https://older.bitrix24.com"),
+        ("target", "https://newer.bitrix24.com"),
+        ("match", "field"),
+        ("originator", "older-crm"),
+        ("match_field", "ufCrmOldId"),
+    ],
+)
+def test_each_pairing_has_a_file_of_its_own(name: str, value: Any, tmp_path: Path) -> None:
+    other = replace(PAIRING, **{name: value})
+    path = parked_file(tmp_path, PAIRING)
+    assert parked_file(tmp_path, other) != path
+    write_parked(path, PAIRING, [parked(5)])
+    with pytest.raises(PlanRefused, match=r"parked-deal.* does not belong to"):
+        read_parked(path, other)
 
 
 def test_a_write_that_fails_leaves_the_parked_owners_that_there_were(tmp_path: Path) -> None:
     path = tmp_path / "parked-deal.jsonl"
-    write_parked(path, [parked(5)])
+    write_parked(path, PAIRING, [parked(5)])
     (tmp_path / "parked-deal.jsonl.new").mkdir()
     with pytest.raises(IsADirectoryError):
-        write_parked(path, [parked(7)])
-    assert read_parked(path) == {5: parked(5)}
+        write_parked(path, PAIRING, [parked(7)])
+    assert read_parked(path, PAIRING) == {5: parked(5)}
 
 
 @pytest.mark.parametrize(
@@ -152,8 +179,15 @@ def test_a_write_that_fails_leaves_the_parked_owners_that_there_were(tmp_path: P
 )
 def test_a_damaged_file_of_parked_owners_is_refused_by_its_line(line: str, tmp_path: Path) -> None:
     path = tmp_path / "parked-deal.jsonl"
-    write_parked(path, [parked(5)])
-    with path.open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(PlanRefused, match=r"line 2 of .*parked-deal\.jsonl is damaged"):
-        read_parked(path)
+    write_parked(path, PAIRING, [parked(5)])
+    whole = path.read_text()
+    path.write_text(whole + line + "\n")
+    with pytest.raises(PlanRefused, match=r"line 3 of .*parked-deal\.jsonl is damaged"):
+        read_parked(path, PAIRING)
+    for first in (line + "\n", ""):
+        path.write_text(first + whole.split("\n", 1)[1])
+        with pytest.raises(PlanRefused, match=r"line 1 of .*parked-deal\.jsonl is damaged|does not belong"):
+            read_parked(path, PAIRING)
+    path.write_text("")
+    with pytest.raises(PlanRefused, match=r"line 1 of .* is damaged"):
+        read_parked(path, PAIRING)

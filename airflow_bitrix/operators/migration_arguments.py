@@ -33,6 +33,7 @@ from airflow_bitrix.core.migrations import (
     single,
 )
 from airflow_bitrix.files.maps import map_rows, read_map
+from airflow_bitrix.files.parked import Pairing
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.operators.artifacts import as_folder
@@ -248,6 +249,18 @@ class MigrationArguments(LinkPlanOperator):
             matching,
             owner_map=single(self._map_rows("owner_map"), "owner_map"),
             contact_map=single(self._contact_rows(), "contact_map"),
+        )
+
+    def pairing(self) -> Pairing:
+        """Give what parked owners belong to, once the arguments are checked."""
+        matching = self._matching
+        return Pairing(
+            self.owners_kind(),
+            self._source_settings.webhook.portal,
+            self.settings.webhook.portal,
+            matching.by,
+            matching.originator if matching.by == "origin" else "",
+            matching.match_field if matching.by == "field" else "",
         )
 
     def _contact_rows(self) -> Iterator[MapRow]:

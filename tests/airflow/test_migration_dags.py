@@ -293,8 +293,9 @@ class Import:
 
 def parked(kind: str) -> set[int]:
     root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"]) / PORTALS / "parked"
-    path = root / f"{kind}s.plan" / f"parked-{kind}.jsonl"
-    return {json.loads(line)["owner"] for line in path.read_text().splitlines()}
+    (path,) = (root / f"{kind}s.plan").glob(f"parked-{kind}.*.jsonl")
+    _, *lines = path.read_text().splitlines()
+    return {json.loads(line)["owner"] for line in lines}
 
 
 def test_links_of_a_portal_arrive_in_another_as_its_records_do(run: Any, make_sandbox: Any) -> None:
@@ -304,9 +305,14 @@ def test_links_of_a_portal_arrive_in_another_as_its_records_do(run: Any, make_sa
     brought = Import(source, target)
     for kind, share in (("contact", 0.8), ("lead", 0.7), ("deal", 0.7)):
         brought.arrive(kind, share)
-    _, states = run(PORTALS, both, originator="acme")
+    done, states = run(PORTALS, both, originator="acme")
     assert set(states.values()) == {"success"}
     assert target.stats()["writes"] == 0
+    for kind in ("lead", "deal"):
+        _, *would_be = (folder_of(done, f"{kind}s.plan") / "plan" / "parked.jsonl").read_text().splitlines()
+        waiting = {json.loads(line)["owner"] for line in would_be}
+        assert waiting == brought.waiting(kind)
+    assert not (folder_of(done, "").parent / "parked").exists()
 
     conf = {"originator": "acme", "dry_run": False}
     done, states = run(PORTALS, both, **conf)
