@@ -44,13 +44,13 @@ the same: the same contacts in the same order, with the same primary contact. Th
 
 | task | what it does, once for leads and once for deals |
 |:---|:---|
-| `is_wanted` | leaves the kind out that *Kinds* does not name |
-| `plan` | reads both portals and writes a plan; parks what cannot be done yet |
-| `approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
-| `canary` | applies the first few changes; if one fails, nothing else is begun |
-| `apply` | looks at each owner again, writes the change and reads it back; one task a part of the plan |
-| `check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
-| `compare` | writes `reconcile.csv`: every link in which the portals differ. After a dry run these are all |
+| *Are they wanted?* | leaves the kind out that *Kinds* does not name |
+| *Make the plan* | reads both portals and writes a plan; parks what cannot be done yet |
+| *Ask for approval* | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| *Try the first ones* | applies the first few changes; if one fails, nothing else is begun |
+| *Apply the plan* | looks at each owner again, writes the change and reads it back; a task for each part |
+| *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
+| *Compare what is left* | writes `reconcile.csv`: links in which the portals differ. After a dry run these are all |
 
 An owner that is not in the target yet, or one of whose contacts is not, is **parked** in
 `parked-lead.jsonl` or `parked-deal.jsonl`, and the next run takes it up again, also where its filter does
@@ -77,8 +77,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "leads", "deals"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
         "kinds": Param(
@@ -176,7 +177,7 @@ with DAG(
     },
 ) as dag:
 
-    @task.short_circuit
+    @task.short_circuit(task_display_name="Are they wanted?")
     def is_wanted(kind: str, params: dict[str, Any] | None = None) -> bool:
         """Leave a kind out."""
         return kind in (params or {})["kinds"]
@@ -196,12 +197,15 @@ with DAG(
             "extra": "{{ params.extra }}",
             "detail": "{{ params.detail }}",
         }
-        with TaskGroup(f"{kind}s"):
+        with TaskGroup(f"{kind}s", group_display_name=f"{kind.capitalize()}s"):
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
+                task_display_name="Make the plan",
                 **GUARDS,
                 **migration,
             )
             is_wanted(kind) >> plan
             last = carry_out(plan, **BY_PARAMS)
-            last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", **migration)
+            last >> Bitrix24ReconcileContactLinksOperator(
+                task_id="compare", task_display_name="Compare what is left", **migration
+            )

@@ -23,12 +23,13 @@ from airflow_bitrix.client.transport import (
     requests_transport,
 )
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
-from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.links import Owner, OwnerKind
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
     allowance_of,
+    in_words_of_the_form,
     pacing_folder,
     patience,
     settings_of,
@@ -210,6 +211,8 @@ class Bitrix24Hook(HttpHook):
         self.retries = Retries(times=0)
         try:
             profile, scope = self.call("profile"), self.call("scope")
+        except InvalidInput as error:
+            return False, in_words_of_the_form(error)
         except Bitrix24Error as error:
             return False, str(error)
         if "crm" not in (scope or ()):

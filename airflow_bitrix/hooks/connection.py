@@ -12,6 +12,8 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.pacing import Patience
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
 
@@ -47,6 +49,13 @@ def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:
             port=connection.port,
             extra=extra,
         )
+
+
+def in_words_of_the_form(error: InvalidInput) -> str:
+    """Say what is wrong with a field of a connection, by the name that the field has in the form."""
+    said = str(error)
+    label = field_labels().get(error.argument)
+    return f"{label} ({error.argument}){said.removeprefix(error.argument)}" if label else said
 
 
 def allowance_of(settings: Settings) -> Allowance:

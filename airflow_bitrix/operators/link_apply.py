@@ -289,12 +289,14 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         progress.say()
 
     def _tell(self, task: _Task, summary: Summary) -> None:
+        if task.parts is not None:  # the check shows the whole of it
+            self.log.info("%s", _line(task, summary))
+            return
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():
             self.log.info("%s", line)
         self.log.info("::endgroup::")
-        if task.parts is None:
-            self.log.info("Report: %s", task.folder / REPORT)
+        self.log.info("Report: %s", task.folder / REPORT)
 
 
 def _effort(meter: Meter, progress: Progress) -> Effort:
@@ -322,6 +324,13 @@ def _summary(task: _Task, journal: Path) -> Summary:
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         planned=task.changes,
     )
+
+
+def _line(task: _Task, summary: Summary) -> str:
+    """Say in a line what became of some parts of a plan."""
+    counted = {**summary.counts, "open": summary.open}
+    told = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count) or "nothing to change"
+    return f"Part {', '.join(map(str, task.numbers))}: {told}" if task.numbers else "The plan is empty"
 
 
 def _applied(summary: Summary) -> int:
