@@ -30,7 +30,7 @@ one, in the earlier place. The contacts themselves are not touched.
 
 | task | what it does, once for leads and once for deals |
 |:---|:---|
-| *Make the plan* | finds the owners of the old contacts, writes a plan: each with its links before and after |
+| *Make the plan* | finds the owners of the old contacts, writes a plan: each with links before and after |
 | *Ask for approval* | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else is begun |
 | *Apply the plan* | looks at each owner again, writes the change and reads it back; a task for each part |

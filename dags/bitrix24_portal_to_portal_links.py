@@ -50,7 +50,7 @@ the same: the same contacts in the same order, with the same primary contact. Th
 | *Try the first ones* | applies the first few changes; if one fails, nothing else is begun |
 | *Apply the plan* | looks at each owner again, writes the change and reads it back; a task for each part |
 | *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
-| *Compare what is left* | writes `reconcile.csv`: links in which the portals differ. After a dry run these are all |
+| *Compare what is left* | writes `reconcile.csv`: where the portals differ. After a dry run these are all |
 
 An owner that is not in the target yet, or one of whose contacts is not, is **parked** in
 `parked-lead.jsonl` or `parked-deal.jsonl`, and the next run takes it up again, also where its filter does
