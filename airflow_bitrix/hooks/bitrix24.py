@@ -23,7 +23,7 @@ from airflow_bitrix.client.transport import (
     requests_transport,
 )
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
-from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import Owner, OwnerKind
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
@@ -211,10 +211,8 @@ class Bitrix24Hook(HttpHook):
         self.retries = Retries(times=0)
         try:
             profile, scope = self.call("profile"), self.call("scope")
-        except InvalidInput as error:
-            return False, in_words_of_the_form(error)
         except Bitrix24Error as error:
-            return False, str(error)
+            return False, in_words_of_the_form(error)
         if "crm" not in (scope or ()):
             return False, f"The webhook lacks the scope crm; it has: {', '.join(scope or ()) or 'none'}"
         name = " ".join(str(profile.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.pacing import Patience
-from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
 from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
@@ -51,11 +51,15 @@ def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:
         )
 
 
-def in_words_of_the_form(error: InvalidInput) -> str:
-    """Say what is wrong with a field of a connection, by the name that the field has in the form."""
+def in_words_of_the_form(error: Bitrix24Error) -> str:
+    """Say why a connection does not work: by the names of the form, and without the method that was tried."""
     said = str(error)
-    label = field_labels().get(error.argument)
-    return f"{label} ({error.argument}){said.removeprefix(error.argument)}" if label else said
+    if isinstance(error, InvalidInput):
+        label = field_labels().get(error.argument)
+        return f"{label} ({error.argument}){said.removeprefix(error.argument)}" if label else said
+    if isinstance(error, (AuthFailed, RetryLater)):
+        said = said.removeprefix(f"{error.method}: ")
+    return said[:1].upper() + said[1:]
 
 
 def allowance_of(settings: Settings) -> Allowance:

@@ -37,7 +37,7 @@ from airflow_bitrix.operators.parameters import (
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Summary, as_json, as_markdown, summarise
+from airflow_bitrix.report.summary import Summary, as_json, as_line, as_markdown, summarise
 
 FRUITLESS = 3
 """Deferrals in a row after which an apply that got nowhere waits on its worker."""
@@ -124,6 +124,9 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         "timezone",
     )
     ui_color = "#d9f2dd"
+
+    logs_report = True
+    """Whether the log shows the whole report, where the apply is not one of several that a check sums up."""
 
     def __init__(
         self,
@@ -289,8 +292,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         progress.say()
 
     def _tell(self, task: _Task, summary: Summary) -> None:
-        if task.parts is not None:  # the check shows the whole of it
-            self.log.info("%s", _line(task, summary))
+        self.log.info("%s", as_line(summary))
+        if task.parts is not None or not self.logs_report:
             return
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():
@@ -324,13 +327,6 @@ def _summary(task: _Task, journal: Path) -> Summary:
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         planned=task.changes,
     )
-
-
-def _line(task: _Task, summary: Summary) -> str:
-    """Say in a line what became of some parts of a plan."""
-    counted = {**summary.counts, "open": summary.open}
-    told = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count) or "nothing to change"
-    return f"Part {', '.join(map(str, task.numbers))}: {told}" if task.numbers else "The plan is empty"
 
 
 def _applied(summary: Summary) -> int:

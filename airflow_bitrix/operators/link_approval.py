@@ -107,7 +107,8 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             self._checked()
             period = self._period()
         valid_until = None if period is None else at + period
-        self.log.info("Approved by %s; may be used until %s", by, valid_until or "further notice")
+        end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
+        self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
 
     def _needs_nobody(self, changes: int) -> str | None:

@@ -350,6 +350,13 @@ def test_connection_test_says_what_is_wrong(
     assert sandbox.code not in said
 
 
+def test_connection_test_says_it_without_the_method_that_was_tried(sandbox: Any, connection: Any) -> None:
+    connection(sandbox.webhook_url.replace("abcdef", "wrong1"))
+    works, said = Bitrix24Hook().test_connection()
+    assert not works
+    assert said.startswith("The portal does not accept the webhook: INVALID_CREDENTIALS")
+
+
 def test_connection_test_tells_of_fields_that_cannot_be_right(connection: Any) -> None:
     connection("abc123", host="acme.bitrix24.com", login="1", extra={"plan": "gold"})
     accepted = "'standard' or 'enterprise' or 'self_hosted'"
