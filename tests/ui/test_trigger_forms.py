@@ -41,10 +41,10 @@ def test_the_page_of_a_dag_tells_a_newcomer_what_it_does(
     details = stage.details(dag_id)
     page.goto(stage.dag(dag_id))
     expect(page.get_by_role("heading", name=details["dag_display_name"])).to_be_visible()
-    for tag in details["tags"]:
-        expect(page.get_by_role("link", name=tag["name"], exact=True).last).to_be_visible()
+    for tag in sorted(tag["name"] for tag in details["tags"])[:3]:  # further ones stand behind a button
+        expect(page.locator(f"a[href='/dags?tags={tag}']")).to_be_visible()
     ((owner, address),) = details["owner_links"].items()
-    expect(page.get_by_role("link", name=owner, exact=True).first).to_have_attribute("href", address)
+    expect(page.get_by_role("link", name=f"Owner link for {owner}")).to_have_attribute("href", address)
     page.get_by_role("button", name="Dag Docs").click()
     docs = page.get_by_role("dialog")
     title = re.search(r"^### (.+)$", details["doc_md"], re.MULTILINE)
