@@ -50,6 +50,10 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _CONN_FIELDS,
             }
         ],
+        "extra-links": [
+            "airflow_bitrix.links.Bitrix24ReportLink",
+            "airflow_bitrix.links.Bitrix24OwnerLink",
+        ],
         "config": {
             "bitrix24": {
                 "description": "Settings of the airflow-bitrix provider.",

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
@@ -87,12 +88,31 @@ def test_a_ledger_tells_what_was_begun_and_what_is_confirmed(path: Path) -> None
     keep(path, [outcome(1), outcome(2, "failed")], begun=[1, 2, 3])
     ledger = read_ledger(path, "lead")
     assert ledger.writing == {1, 2, 3}
-    assert ledger.applied.keys() == {1}
+    assert ledger.settled.keys() == {1}
 
 
-def test_what_was_applied_and_failed_later_is_no_longer_applied(path: Path) -> None:
-    keep(path, [outcome(1), outcome(1, "failed", "x")])
-    assert read_ledger(path, "lead").applied.keys() == set()
+@pytest.mark.parametrize("later", ["failed", "drift"])
+def test_what_was_applied_once_stays_settled_whatever_comes_later(path: Path, later: Any) -> None:
+    """Else a third try would write again what somebody has put back since."""
+    keep(path, [outcome(1), outcome(2, "already"), outcome(1, later, "x"), outcome(2, later, "x")])
+    ledger = read_ledger(path, "lead")
+    assert ledger.settled.keys() == {1, 2}
+    assert {one.outcome for one in ledger.last.values()} == {later}
+
+
+def test_a_dry_run_says_nothing_of_what_a_real_run_told(path: Path) -> None:
+    keep(path, [outcome(1, "failed", "x")])
+    with JournalPart(path, plan_hash=PLAN, dry_run=True) as journal:
+        journal.note(outcome(1, "skipped"))
+        journal.note(outcome(2, "skipped"))
+    assert [one.outcome for one in read_ledger(path, "lead").last.values()] == ["failed", "skipped"]
+
+
+def test_a_journal_that_became_another_plan_s_is_not_written_into(path: Path) -> None:
+    keep(path, [outcome(1)])
+    with pytest.raises(RetryLater, match="is now the journal of another plan"):
+        JournalPart(path, plan_hash="0" * 64, dry_run=False)
+    assert kept(path) == [outcome(1)]
 
 
 def test_what_is_about_to_be_written_is_on_disk_before_the_request_leaves(path: Path) -> None:

@@ -26,13 +26,14 @@ from airflow_bitrix.client.flow import wait_async
 from airflow_bitrix.client.looks import Looks, Seen
 from airflow_bitrix.client.pacing import Account, Rest
 from airflow_bitrix.client.portal import AsyncPortal, together
+from airflow_bitrix.client.premises import lost_premises
 from airflow_bitrix.client.tasks import MOST_LINKS, TRIES, Task
 from airflow_bitrix.client.wire import (
     Call,
     error_of,
     resting,
 )
-from airflow_bitrix.core.links import LinkSet, OwnerKind
+from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.plan import (
     Change,
     ChangeOutcome,
@@ -72,7 +73,7 @@ async def apply_changes(
     journal: Journal,
     *,
     written_before: frozenset[int] = frozenset(),
-    applied_before: Mapping[int, LinkSet | None] | None = None,
+    settled_before: Mapping[int, ChangeOutcome] | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
     gate: Gate | None = None,
@@ -84,8 +85,8 @@ async def apply_changes(
     :param changes: What to do; each owner at most once.
     :param journal: Takes the outcomes.
     :param written_before: Ids of owners whose write was begun by an earlier run that did not finish.
-    :param applied_before: Owners that an earlier run applied and confirmed, with the links that were there
-        before. They are looked at; where they are as they were left, their outcome stands.
+    :param settled_before: Outcomes of owners that an earlier run left as the plan wants them. They are looked
+        at; where they are still so, their outcome is noted again. They are never written again.
     :param dry_run: Look only: what would be written becomes ``skipped``.
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request whether to go on; an error that it gives is raised when the
@@ -94,14 +95,9 @@ async def apply_changes(
         set). Outcomes noted so far stand; another run goes on.
     :raises AuthFailed: The portal no longer accepts the webhook.
     """
-    settled = applied_before or {}
+    settled = settled_before or {}
     tasks = (
-        Task(
-            change,
-            written=change.owner.id in written_before,
-            settled=change.owner.id in settled,
-            before=settled.get(change.owner.id),
-        )
+        Task(change, written=change.owner.id in written_before, settled=settled.get(change.owner.id))
         for change in changes
     )
     run = _Run(portal, kind, journal, progress or _unseen, gate or _open)
@@ -133,7 +129,9 @@ class _Run:
     async def stretch(self, tasks: Sequence[Task], *, dry_run: bool) -> None:
         if not dry_run and not self._may_go_on():
             self._end_if_ended()
-        ready = await self._sort_out(tasks, await self._look(tasks))
+        seen = await self._look(tasks)
+        await self._check_premises([task for task in tasks if not task.settled], seen)
+        ready = await self._sort_out(tasks, seen)
         self._end_if_ended()
         if dry_run:
             for task in ready:
@@ -146,6 +144,17 @@ class _Run:
             self._end_if_ended()
             if not self._queue:
                 await self._rest()
+
+    async def _check_premises(self, tasks: Sequence[Task], seen: Seen) -> None:
+        """Find out which changes have lost their ground: contacts and other owners that they count on."""
+        open_ones = [
+            task
+            for task in tasks
+            if (now := seen.states.get(task.change.owner.id)) and standing(task.change, now)[0] != "done"
+        ]
+        gone = await lost_premises(self._portal, [task.change for task in open_ones])
+        for task in open_ones:
+            task.lost = gone.get(task.change.owner.id, "")
 
     async def _lane(self, group: list[Task]) -> None:
         """Write one group after the other, each request looking at the owners of the next."""
@@ -239,12 +248,14 @@ class _Run:
                 continue
             stands, difference = standing(task.change, now)
             if task.settled:
-                self._settle(task, stands, now)
+                self._settle(task, task.settled, stands, now)
             elif stands == "done":
                 self._note(task, *(("applied", task.remark) if task.written else ("already",)))
             elif stands == "drift":
                 self._note(task, "failed" if task.tries else "drift", task.reason or difference)
-            elif len(task.change.after.links) > MOST_LINKS:
+            elif task.lost:
+                self._note(task, "drift", task.lost)
+            elif len(task.change.after.links) > MOST_LINKS and task.replaces:
                 self._note(
                     task, "failed", f"more than {MOST_LINKS} links do not fit into a batched items.set"
                 )
@@ -253,13 +264,16 @@ class _Run:
                 ready.append(task)
         return ready
 
-    def _settle(self, task: Task, stands: Standing, now: OwnerState) -> None:
-        """Account for what an earlier run applied: it is never written again by the same plan."""
+    def _settle(self, task: Task, settled: ChangeOutcome, stands: Standing, now: OwnerState) -> None:
+        """Account for what an earlier run settled: it is never written again by the same plan."""
         if stands == "done":
-            self._progress(1)
-            return
-        contacts = shown_contacts(now.links)
-        self._note(task, "drift", f"applied before, and changed since: contacts are now {contacts}")
+            self._journal.note(settled)
+        else:
+            said = (
+                f"{settled.outcome} before, and changed since: contacts are now {shown_contacts(now.links)}"
+            )
+            self._journal.note(ChangeOutcome(task.change.owner, "drift", said, settled.before))
+        self._progress(1)
 
     async def _write(self, group: Sequence[Task], upcoming: Sequence[Task]) -> Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""

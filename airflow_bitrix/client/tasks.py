@@ -9,7 +9,7 @@ from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome
 from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.links import LinkSet
-from airflow_bitrix.core.plan import Change, overwritten, save_command, write_commands
+from airflow_bitrix.core.plan import Change, ChangeOutcome, overwritten, save_command, write_commands
 from airflow_bitrix.core.states import OwnerState
 
 TRIES = 4
@@ -28,7 +28,8 @@ class Task:
 
     :param change: What is to become of its owner.
     :param written: Whether its write was begun, by this run or an earlier one.
-    :param settled: Whether an earlier run applied and confirmed it.
+    :param settled: The outcome of an earlier run that left its owner as wanted; ``None`` where none did.
+    :param lost: What the change counted on and is no more, in words.
     :param tries: How often it was written.
     :param waits: How often the portal did not take the request.
     :param before: The links that were there right before the write.
@@ -42,7 +43,8 @@ class Task:
 
     change: Change
     written: bool = False
-    settled: bool = False
+    settled: ChangeOutcome | None = None
+    lost: str = ""
     tries: int = 0
     waits: int = 0
     before: LinkSet | None = None
@@ -64,6 +66,11 @@ class Task:
         after = [get] if change.wants_exact else []
         return [Call(*command) for command in (get, *wanted, *after)]
 
+    @property
+    def replaces(self) -> bool:
+        """Whether it is written by ``items.set``."""
+        return any(method.endswith(".items.set") for method, _ in write_commands(self.change))
+
     def refined(self, now: OwnerState) -> OwnerState | None:
         """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""
         if self.known is not None and self.known.agrees_with(now.links):
@@ -84,10 +91,8 @@ class Task:
             return  # the portal did not take the request: nothing was written
         self.tries += not self.put_off
         got = said[0]
-        own_work = self.written and self.unsaved
-        if got.ok and self.before is None and not own_work:
-            self.before = methods.links_of(self.change.owner, got.result)
-            self.remark = "" if self.unsaved else overwritten(self.change, self.before)
+        if got.ok:
+            self._compare(methods.links_of(self.change.owner, got.result))
         if self.change.wants_exact and said[-1].ok:
             self.read_back = methods.links_of(self.change.owner, said[-1].result)
         self.written = True
@@ -96,6 +101,16 @@ class Task:
         self.reason = str(faults[0].answer) if faults else ""
         if faults and faults[0].kind not in REPEATABLE:
             self.tries = TRIES
+
+    def _compare(self, found: LinkSet) -> None:
+        """Note what was there right before the write, and what the write took away of it."""
+        own_work = self.written and self.unsaved
+        # Where only the save is missing, the links were right when they were looked at.
+        expected = replace(self.change, before=self.change.after) if self.unsaved else self.change
+        if self.before is None or self.unsaved:
+            self.remark = overwritten(expected, found) or self.remark
+        if self.before is None and (not own_work or overwritten(expected, found)):
+            self.before = found
 
     @property
     def is_confirmed(self) -> bool:

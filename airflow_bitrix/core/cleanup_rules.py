@@ -87,7 +87,10 @@ class UnlinkClosed(Rule):
             return None
         closed = "lost deal" if state.owner.kind == "deal" else "junk lead"
         reason = f"{closed}, {self.since} {moment.date()}: unlink {_contacts(len(state.links.links))}"
-        return Wish(LinkSet(state.owner), f"{self.name}: {reason}", may_empty=True)
+        holds = {
+            "semantic": state.semantic
+        }  # a plan may wait for its approval, and the owner be opened again
+        return Wish(LinkSet(state.owner), f"{self.name}: {reason}", may_empty=True, holds=holds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,7 @@ class TrimCompanyContacts(Rule):
         return Wish(
             without(state.links, surplus),
             f"{self.name}: {reason}, {self.keep} may stay: unlink {_named(surplus)}",
+            holds={"company_id": state.company_id},
         )
 
 

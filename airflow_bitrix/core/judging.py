@@ -25,6 +25,7 @@ class Wish:
     :param save: Whether the owner is to be saved after the write.
     :param ends_repeat: Whether the owner is to stop being a repeat lead.
     :param may_empty: Whether the owner may be left without contacts.
+    :param holds: What the owner has to be still when it is written, by attribute of ``OwnerState``.
     """
 
     after: LinkSet
@@ -32,6 +33,7 @@ class Wish:
     save: bool = False
     ends_repeat: bool = False
     may_empty: bool = False
+    holds: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,7 @@ def judge(
         save=any(wish.save for wish in wishes.values()),
         ends_repeat=any(wish.ends_repeat for wish in wishes.values()),
         may_empty=any(wish.may_empty for wish in wishes.values()),
+        holds={name: value for wish in wishes.values() for name, value in wish.holds.items()},
     )
     if change.empties and not change.may_empty:
         return None, [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_bitrix.core import methods
@@ -32,6 +33,9 @@ class Change:
     :param save: Whether the owner is saved after the write. A save starts the portal's automation.
     :param ends_repeat: Whether the owner is to stop being a repeat lead, which only a save brings about.
     :param may_empty: Whether a rule says that the owner may be left without contacts.
+    :param holds: What the owner has to be still, by attribute of
+        :class:`~airflow_bitrix.core.states.OwnerState`: else the change has lost its ground.
+    :param kept_by: Ids of deals that have to hold still what is taken from this lead.
     """
 
     before: LinkSet
@@ -41,11 +45,18 @@ class Change:
     save: bool = False
     ends_repeat: bool = False
     may_empty: bool = False
+    holds: Mapping[str, Any] = field(default_factory=dict)
+    kept_by: tuple[int, ...] = ()
 
     @property
     def owner(self) -> Owner:
         """The owner whose links change."""
         return self.before.owner
+
+    @property
+    def added_ids(self) -> set[int]:
+        """Ids of contacts that it links anew."""
+        return set(self.after.contact_ids) - set(self.before.contact_ids)
 
     @property
     def empties(self) -> bool:
@@ -89,6 +100,8 @@ class Change:
             "save": self.save,
             "ends_repeat": self.ends_repeat,
             "may_empty": self.may_empty,
+            **({"holds": dict(self.holds)} if self.holds else {}),
+            **({"kept_by": list(self.kept_by)} if self.kept_by else {}),
         }
 
     @classmethod
@@ -103,6 +116,8 @@ class Change:
             save=line["save"],
             ends_repeat=line["ends_repeat"],
             may_empty=line["may_empty"],
+            holds=line.get("holds", {}),
+            kept_by=tuple(line.get("kept_by", ())),
         )
 
 
@@ -144,14 +159,23 @@ def standing(change: Change, now: OwnerState) -> tuple[Standing, str]:
     if not links_right and not change.before.agrees_with(now.links):
         seen, planned = shown_contacts(now.links), shown_contacts(change.before)
         return "drift", f"contacts are now {seen}, planned from {planned}"
-    if change.ends_repeat:
-        if not now.is_repeat:
-            return "drift", "no longer a repeat lead, and still linked to its contacts"
-        if now.company_id:
-            return "drift", f"now held by company {now.company_id}"
-        if now.is_success:
-            return "drift", "converted since the plan was made"
+    if lost := _lost(change, now):
+        return "drift", lost
     return ("unsaved" if links_right else "open"), ""
+
+
+def _lost(change: Change, now: OwnerState) -> str:
+    """Say what the change counted on and the owner is no more; nothing where it is so still."""
+    for name, wanted in change.holds.items():
+        if getattr(now, name) != wanted:
+            return f"{name.replace('_', ' ')} is now {getattr(now, name)!r}, planned from {wanted!r}"
+    if not change.ends_repeat:
+        return ""
+    if not now.is_repeat:
+        return "no longer a repeat lead, and still linked to its contacts"
+    if now.company_id:
+        return f"now held by company {now.company_id}"
+    return "converted since the plan was made" if now.is_success else ""
 
 
 def overwritten(change: Change, found: LinkSet) -> str:

@@ -15,12 +15,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
-from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.efforts import Effort, read_efforts
 from airflow_bitrix.files.locks import held, one_at_a_time, take
+
+SETTLED: tuple[OutcomeName, ...] = ("applied", "already")
+"""Outcomes after which a plan never writes an owner again."""
 
 
 @dataclass(slots=True)
@@ -29,19 +32,25 @@ class Ledger:
 
     :param last: The last outcome of each owner, by id.
     :param writing: Ids of owners whose write was begun.
+    :param settled: The outcome of owners that were once as the plan wants them, by id, whatever came later.
     """
 
     last: dict[int, ChangeOutcome] = field(default_factory=dict)
     writing: set[int] = field(default_factory=set)
+    settled: dict[int, ChangeOutcome] = field(default_factory=dict)
 
-    @property
-    def applied(self) -> dict[int, LinkSet | None]:
-        """Owners whose change is applied and confirmed, by id, with the links that were there before."""
-        return {
-            owner_id: outcome.before
-            for owner_id, outcome in self.last.items()
-            if outcome.outcome == "applied"
-        }
+    def take(self, outcome: ChangeOutcome) -> None:
+        """Take an outcome of a real run."""
+        owner_id = outcome.owner.id
+        self.last[owner_id] = outcome
+        if outcome.outcome in SETTLED and (outcome.before or owner_id not in self.settled):
+            self.settled[owner_id] = outcome
+
+    def take_dry(self, outcome: ChangeOutcome) -> None:
+        """Take an outcome of a dry run, which says nothing of an owner that a real run told about."""
+        if outcome.outcome == "skipped" and self.last.get(outcome.owner.id, outcome).outcome != "skipped":
+            return
+        self.last[outcome.owner.id] = outcome
 
     def forget_dry_run(self) -> None:
         """Drop what a dry run skipped: a real run has begun."""
@@ -65,6 +74,7 @@ class JournalPart:
                 take(self._file, _busy(path))
             if exists:
                 _drop_torn_line(path)
+                _refuse_another(path, plan_hash)
             # One for each try: what a dry run skipped says nothing about a real run that follows.
             self._write([{"journal": FORMAT, "plan": plan_hash, "dry_run": dry_run}])
         except BaseException:
@@ -108,6 +118,13 @@ class JournalPart:
             return
 
 
+def _refuse_another(path: Path, plan_hash: str) -> None:
+    # Between finding the folder of the journal and this lock another plan may have made it its own.
+    found = str(_header(path).get("plan", plan_hash))
+    if found != plan_hash:
+        raise RetryLater(f"{path} is now the journal of another plan, {found[:12]}")
+
+
 def _busy(path: Path) -> str:
     return f"another task writes {path} now"
 
@@ -119,6 +136,16 @@ def _drop_torn_line(path: Path) -> None:
     with path.open("rb+") as file:
         whole = file.read().rfind(b"\n") + 1
         file.truncate(whole)
+
+
+def has_begun(run_folder: Path, plan_hash: str) -> bool:
+    """Whether a plan has been applied already, in part at least and not dry."""
+    return any(
+        line.get("plan") == plan_hash and line.get("dry_run") is False
+        for path in _journal_parts(run_folder / "journal")
+        for line in journal_lines(path)
+        if "journal" in line
+    )
 
 
 def journal_folder(run_folder: Path, plan_hash: str) -> Path:
@@ -203,21 +230,23 @@ def read_effort(folder: Path, parts: Iterable[int] | None = None) -> Effort:
 
 def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
     """Read what a journal part says so far; a missing one says nothing."""
-    ledger = Ledger()
+    ledger, is_dry = Ledger(), False
     if not path.exists():
         return ledger
     for line in journal_lines(path):
         if "writing" in line:
             ledger.writing.update(line["writing"])
         elif "owner" in line:
-            outcome = _outcome(kind, line)
-            ledger.last[outcome.owner.id] = outcome
-        elif line.get("dry_run") is False:
-            ledger.forget_dry_run()
+            (ledger.take_dry if is_dry else ledger.take)(outcome_of(kind, line))
+        elif "dry_run" in line:
+            is_dry = bool(line["dry_run"])
+            if not is_dry:
+                ledger.forget_dry_run()
     return ledger
 
 
-def _outcome(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
+def outcome_of(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
+    """Read the line of a journal that tells an outcome."""
     owner = Owner(kind, line["owner"])
     before = None if line["before"] is None else LinkSet.from_json(owner, line["before"])
     return ChangeOutcome(owner, line["outcome"], line["reason"], before)
@@ -257,12 +286,13 @@ def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> 
             if outcome.needs_a_look:
                 owner = outcome.owner
                 address = owner_address(portal, owner)
-                writer.writerow([owner.kind, owner.id, outcome.outcome, _cell(outcome.reason), address])
+                writer.writerow([owner.kind, owner.id, outcome.outcome, as_cell(outcome.reason), address])
                 rows += 1
     return rows
 
 
-def _cell(text: str) -> str:
+def as_cell(text: str) -> str:
+    """Give a text as a cell of a CSV file that a spreadsheet takes for nothing but a text."""
     text = text.encode(errors="replace").decode()
     # A spreadsheet would carry out a cell that begins like a formula, and the portal's words are not ours.
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.efforts import Effort
-from airflow_bitrix.files.journals import JournalPart, read_ledger
+from airflow_bitrix.files.journals import SETTLED, JournalPart, read_ledger
 from airflow_bitrix.files.plans import Manifest, read_changes
 
 
@@ -42,8 +41,11 @@ class RunJournal:
         self._part_of: dict[int, int] = {}
         self.counts: Counter[OutcomeName] = Counter()
         """Outcomes that were noted by this run."""
-        self.applied: dict[int, LinkSet | None] = {}
+        self.tried: Counter[OutcomeName] = Counter()
+        """Outcomes of owners that were written, by this run or an earlier one that settled them."""
+        self.settled: dict[int, ChangeOutcome] = {}
         self.begun: set[int] = set()
+        self._standing: set[int] = set()
         self._numbers = range(len(manifest.parts)) if numbers is None else numbers
         paths = {number: journal / part_name(number) for number in self._numbers}
         # Opened, and with that locked, before they are read: nobody adds to them any more.
@@ -53,8 +55,12 @@ class RunJournal:
         }
         for path in paths.values():
             ledger = read_ledger(path, manifest.kind)
-            self.applied |= ledger.applied
-            self.begun |= ledger.writing - ledger.applied.keys()
+            self.settled |= ledger.settled
+            self.begun |= ledger.writing - ledger.settled.keys()
+            self.tried.update(outcome.outcome for outcome in ledger.settled.values())
+            self._standing |= {
+                owner_id for owner_id in ledger.settled if ledger.last[owner_id].outcome in SETTLED
+            }
 
     def changes(self) -> Iterator[Change]:
         """Give the changes, part by part."""
@@ -73,8 +79,14 @@ class RunJournal:
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
-        self._parts[self._part_of.pop(outcome.owner.id)].note(outcome)
-        self.counts[outcome.outcome] += 1
+        owner_id = outcome.owner.id
+        part = self._part_of.pop(owner_id)
+        is_news = not (outcome.outcome in SETTLED and owner_id in self._standing)
+        if is_news:
+            self._parts[part].note(outcome)
+            self.counts[outcome.outcome] += 1
+        if outcome.before is not None and owner_id not in self.settled:
+            self.tried[outcome.outcome] += 1
 
     def note_effort(self, effort: Effort) -> None:
         """Note what this try cost."""

@@ -35,6 +35,11 @@ def task_folder(context: Context) -> Path:
     return _dag_folder(context) / _plain(context["run_id"]) / _plain(_task_name(context))
 
 
+def folder_names(dag_id: str, run_id: str) -> tuple[str, str]:
+    """Give the names of the two folders, one in the other, in which the tasks of a DAG run have theirs."""
+    return _plain(dag_id), _plain(run_id)
+
+
 def lasting_file(context: Context, *names: str) -> Path:
     """Give the file that a task keeps from run to run: ``<root>/<dag id>/<task id>.<names>.json``."""
     return _dag_folder(context) / ".".join((*map(_plain, (_task_name(context), *names)), "json"))

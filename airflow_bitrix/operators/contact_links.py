@@ -14,8 +14,10 @@ from airflow.providers.common.compat.sdk import Context
 
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind, positive_id
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.links import Bitrix24OwnerLink
 from airflow_bitrix.operators.base import Bitrix24BaseOperator
 
 __all__ = [
@@ -51,6 +53,9 @@ class Bitrix24Operator(Bitrix24BaseOperator):
 
     api_method: str = ""
 
+    owner_url = ""
+    """What the link *Open in Bitrix24* leads to, once the operator works."""
+
     def __init__(self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.bitrix24_conn_id = bitrix24_conn_id
@@ -67,16 +72,33 @@ class Bitrix24Operator(Bitrix24BaseOperator):
         """
         return {}
 
+    def page(self) -> str:
+        """Give the address of the page on the portal that the call is about; empty where there is none."""
+        return ""
+
     def work(self, context: Context, *, deferrals: int) -> Any:
         """Make the call and return its result."""
         del context, deferrals
         with final_failures():
             parameters = self.parameters()
+            self.owner_url = self.page()
         self.log.info("Calling %s", self.api_method)
         return self.hook.call(self.api_method, parameters)
 
 
-class _OfOwner(Bitrix24Operator):
+class _LinkOperator(Bitrix24Operator):
+    operator_extra_links = (Bitrix24OwnerLink(),)
+
+    @property
+    def _kind(self) -> OwnerKind:
+        return owner_kind(self.api_method.split(".")[1])
+
+    @property
+    def _portal(self) -> str:
+        return self.hook.settings.webhook.portal
+
+
+class _OfOwner(_LinkOperator):
     template_fields: Sequence[str] = (*Bitrix24Operator.template_fields, "owner_id")
 
     def __init__(self, *, owner_id: int | str, **kwargs: Any) -> None:
@@ -86,6 +108,9 @@ class _OfOwner(Bitrix24Operator):
         """
         super().__init__(**kwargs)
         self.owner_id = owner_id
+
+    def page(self) -> str:
+        return owner_address(self._portal, Owner(self._kind, positive_id("owner_id", self.owner_id)))
 
 
 class _ContactAdd(_OfOwner):
@@ -156,9 +181,12 @@ class _ContactItemsDelete(_OfOwner):
         return methods.items_delete(self.owner_id)
 
 
-class _ContactFields(Bitrix24Operator):
+class _ContactFields(_LinkOperator):
     def parameters(self) -> dict[str, Any]:
         return methods.fields()
+
+    def page(self) -> str:
+        return f"{self._portal}/crm/{self._kind}/"
 
 
 class Bitrix24LeadContactAddOperator(_ContactAdd):

@@ -21,14 +21,19 @@ from airflow_bitrix.core.links import whole_number
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet import QuietHours
 from airflow_bitrix.files.efforts import Effort
-from airflow_bitrix.files.journals import final_outcomes, journal_folder, read_effort, write_failed
+from airflow_bitrix.files.journals import (
+    final_outcomes,
+    has_begun,
+    journal_folder,
+    read_effort,
+    write_failed,
+)
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_changes, read_manifest
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller
 from airflow_bitrix.operators.parameters import (
     count,
-    is_nothing,
     optional_count,
     optional_share,
     switch,
@@ -196,6 +201,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                 raise PlanRefused(f"the plan may not run: {broken}")
             self.log.warning("A real run would be refused: %s", broken)
         folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
+        if not dry_run:
+            self._check_approval(folder, manifest)
         return _Task(plan, manifest, parts, folder, dry_run, first, canary, policy, quiet)
 
     def _plan(self) -> tuple[Path, str]:
@@ -207,14 +214,22 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             raise InvalidInput("plan", self.plan, "what the plan operator returned, or the folder of a plan")
         if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
             raise InvalidInput("plan_hash", self.plan_hash, "the hash of the plan that may run")
-        approval = given.get("approval") or {}
-        until = approval.get("valid_until")
-        if until and datetime.now(UTC) >= datetime.fromisoformat(until):
-            raise PlanRefused(f"the approval of the plan in {place} expired at {until}: approve it again")
         return as_folder(place), plan_hash
 
+    def _check_approval(self, folder: Path, manifest: Manifest) -> None:
+        """Refuse an approval that is none, or too old to begin with. What has begun may go on."""
+        approval = self.plan.get("approval") if isinstance(self.plan, Mapping) else None
+        if not approval:
+            return
+        if approval.get("is_dry_run"):
+            raise PlanRefused("the plan passed as a dry run and nobody was asked: it may not be applied")
+        until = approval.get("valid_until")
+        is_over = bool(until) and datetime.now(UTC) >= datetime.fromisoformat(until)
+        if is_over and not has_begun(folder, manifest.hash):
+            raise PlanRefused(f"the approval of the plan in {folder} expired at {until}: approve it again")
+
     def _parts(self, manifest: Manifest) -> list[int] | None:
-        if is_nothing(self.part):
+        if self.part is None:
             return None
         given = self.part if isinstance(self.part, (list, tuple)) else [self.part]
         numbers = [whole_number(str(one)) for one in given]
@@ -262,7 +277,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                 if task.quiet and (end := task.quiet.ends_at(datetime.now(UTC))):
                     said = f"quiet hours {task.quiet}: nothing is written before they end"
                     return RetryLater(said, until=end.timestamp())
-                stop = task.policy.stops(failed=run.counts["failed"], of=run.counts.total())
+                stop = task.policy.stops(failed=run.tried["failed"], of=run.tried.total())
                 return AirflowException(stop) if stop else None
 
             async with self.hook.portal(meter) as portal:
@@ -274,7 +289,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                         changes,
                         run,
                         written_before=frozenset(run.begun),
-                        applied_before=run.applied,
+                        settled_before=run.settled,
                         dry_run=task.dry_run,
                         progress=progress.add,
                         gate=gate,
@@ -318,10 +333,15 @@ def _summary(task: _Task, journal: Path) -> Summary:
         for number in task.numbers:
             yield from read_changes(task.plan, task.manifest, number)
 
+    outcomes = final_outcomes(journal, task.manifest.kind, task.parts)
+    if task.first is not None:
+        # What an earlier run made of other changes is not this one's to judge.
+        first = {change.owner.id for change in islice(changes(), task.first)}
+        outcomes = (outcome for outcome in outcomes if outcome.owner.id in first)
     return summarise(
         task.manifest,
         changes(),
-        final_outcomes(journal, task.manifest.kind, task.parts),
+        outcomes,
         read_effort(journal, task.parts),
         dry_run=task.dry_run,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -154,7 +154,9 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
 
     def _passed(self, *, by: str, at: datetime, valid_until: datetime | None) -> dict[str, Any]:
         until = None if valid_until is None else valid_until.isoformat()
-        approval = {"mode": self.mode, "by": by, "at": at.isoformat(), "valid_until": until}
+        approval: dict[str, Any] = {"mode": self.mode, "by": by, "at": at.isoformat(), "valid_until": until}
+        if switch("is_dry_run", self.is_dry_run):
+            approval["is_dry_run"] = True  # nobody was asked, and apply refuses to write by it
         return {**self._given(), "approval": approval}
 
 

@@ -144,6 +144,6 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             plan.leave_out(Owner(kind, owner_id), "in the file only", said)
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
-        if is_nothing(self.owners_file):
+        if self.owners_file in (None, ""):  # "None" is what a template made of nothing: no file, and refused
             return None
         return read_owner_ids(as_folder(self.owners_file), kind)

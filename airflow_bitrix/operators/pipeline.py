@@ -10,6 +10,7 @@ from typing import Any
 from airflow_bitrix.client.pacing import LONGEST_REST
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
+from airflow_bitrix.links import Bitrix24ReportLink
 from airflow_bitrix.operators.base import Bitrix24BaseOperator
 
 
@@ -17,6 +18,8 @@ class LinkPlanOperator(Bitrix24BaseOperator):
     """What the pipeline operators share: a connection and a folder."""
 
     template_fields: Sequence[str] = ("bitrix24_conn_id", "artifacts_path")
+
+    operator_extra_links = (Bitrix24ReportLink(),)
 
     tell_progress: Callable[[dict[str, Any]], object] | None = None
 

@@ -30,9 +30,11 @@ class RowPolicy:
     def stops(self, *, failed: int, of: int) -> str:
         """Say why an apply that is under way has to stop; nothing where it may go on.
 
-        :param of: Changes that have got their outcome so far.
+        :param failed: Changes that were written and failed.
+        :param of: Changes that were written so far. What could not even be looked at is no sign of trouble in
+            writing.
         """
         if self.max_share is None or of < EARLIEST or failed <= self.max_share * of:
             return ""
         share = f"max_failure_share is {self.max_share:.1%}"
-        return f"stopped: {failed} of the first {of} changes failed ({share}); the others were not written"
+        return f"stopped: {failed} of {of} changes written failed ({share}); the others were not written"

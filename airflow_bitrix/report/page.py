@@ -1,38 +1,243 @@
-"""The report as one HTML file that needs nothing else: for a browser, a mail, an archive."""
+"""The report as an HTML page that needs nothing else: as a file for a mail or an archive, and as a tab."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
-from airflow_bitrix.report.summary import MOST_ROWS, Summary, hidden_links_line, outcome_lines, rule_titles
+from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.links import Owner, owner_address
+from airflow_bitrix.files.indexed_parts import STATES
+from airflow_bitrix.files.outcome_index import OVERWRITTEN
+from airflow_bitrix.report.notices import Notice, notices
+from airflow_bitrix.report.summary import Row, Summary, outcome_lines, rule_titles
+
+NO_OUTCOME = "no outcome yet"
+
+FIRST_ROWS = 50
+"""Changes that stand in the page itself; its script turns the pages of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file that the tab offers.
+
+    :param address: Relative to the page.
+    :param holds: What is in it.
+    """
+
+    address: str
+    name: str
+    holds: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The differences that a task without a plan has found, from its CSV file.
+
+    :param counts: How many rows of each kind.
+    :param rows: The first rows.
+    """
+
+    title: str
+    columns: Sequence[str]
+    counts: Mapping[str, int]
+    rows: Sequence[Sequence[str]]
+
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """What the tab of a DAG run shows around the summary.
+
+    :param heading: Headline where there is no summary.
+    :param notices: What is to be said above everything else.
+    :param live: Whether the run is under way, so that the page looks again by itself.
+    :param tasks: Names of the tasks that have files.
+    :param task: The one that is shown.
+    :param rows_url: Where the script reads changes, relative to the page.
+    """
+
+    heading: str
+    notices: Sequence[Notice] = ()
+    live: bool = False
+    tasks: Sequence[str] = ()
+    task: str = ""
+    rows_url: str = ""
+    downloads: Sequence[Download] = ()
+    found: Found | None = None
 
 
 def rendered(template: str, **about: Any) -> str:
     """Fill a template of this folder. Texts of the portal are escaped."""
-    here = files("airflow_bitrix.report")
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: here.joinpath(name).read_text(encoding="utf-8")),
+    return _environment().get_template(template).render(**about)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(**about)
+
+
+def _source(name: str) -> str:
+    return files("airflow_bitrix.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def as_html(summary: Summary) -> str:
-    """Give the report as a page. Texts of the portal are escaped."""
-    return rendered(
-        "report.html.j2",
-        summary=summary,
-        manifest=summary.manifest,
-        effort=summary.effort,
-        outcomes=outcome_lines(summary),
-        rules=rule_titles(summary.manifest),
-        hidden_links=hidden_links_line(summary) if summary.hidden_links else "",
-        widest=max(summary.manifest.changes, 1),
-        most_rows=MOST_ROWS,
+    """Give the report as a file. It holds the first changes, to be searched, and asks nobody for anything."""
+    embedded = [row_json(row) for row in summary.changes]
+    return _page(
+        summary,
+        Tab(summary.title, notices(summary)),
+        embedded=embedded,
+        policy=content_policy(),
+        first=summary.changes[:FIRST_ROWS],
     )
+
+
+def as_tab(summary: Summary | None, tab: Tab) -> str:
+    """Give the page of the tab.
+
+    :param summary: ``None`` where there is no plan.
+    """
+    return _page(summary, tab, embedded=None, policy="", first=summary.changes if summary else ())
+
+
+def content_policy(connect: str = "'none'") -> str:
+    """Give the page's content security policy: its own style and script, and nothing from anywhere.
+
+    :param connect: Where the script may read from.
+    """
+    style, script = (f"'sha256-{_digest(text)}'" for text in (_style(), _script()))
+    return (
+        f"default-src 'none'; style-src {style}; script-src {script}; connect-src {connect}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def row_json(row: Row) -> list[Any]:
+    """Give a row as the page's script takes it."""
+    return [row.owner.id, row.outcome, row.before, row.after, row.reason, int(row.overwrote)]
+
+
+def _page(
+    summary: Summary | None, tab: Tab, *, embedded: list[Any] | None, policy: str, first: Sequence[Row]
+) -> str:
+    about: dict[str, Any] = {
+        "summary": summary,
+        "heading": tab.heading,
+        "notices": tab.notices,
+        "live": tab.live,
+        "tasks": tab.tasks,
+        "task": tab.task,
+        "rows_url": tab.rows_url,
+        "downloads": tab.downloads,
+        "found": tab.found,
+        "embedded": embedded,
+        "policy": policy,
+        "first": first,
+        "states": (*STATES, OVERWRITTEN),
+        "title": tab.heading,
+        "style": Markup(_style()),  # noqa: S704 (our own)
+        "script": Markup(_script()),  # noqa: S704 (our own)
+    }
+    if summary:
+        manifest = summary.manifest
+        about |= {
+            "title": f"{summary.title}, {manifest.portal}",
+            "manifest": manifest,
+            "effort": summary.effort,
+            "outcomes": _outcomes(summary, is_file=embedded is not None),
+            "rules": _rules(summary),
+            "widest": max(manifest.changes, 1),
+            "address": owner_address(manifest.portal, Owner(manifest.kind, 0)).removesuffix("0/"),
+            "guards": _guards(manifest.guards),
+        }
+    return rendered("report.html.j2", **about)
+
+
+def _outcomes(summary: Summary, *, is_file: bool) -> list[tuple[str, int, str]]:
+    lines = outcome_lines(summary)
+    # A file is written when an apply ends; the tab is also looked at before and while there is one.
+    return lines if is_file else [(*line[:2], NO_OUTCOME if line[0] == "open" else line[2]) for line in lines]
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    name: str
+    count: int
+    at: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    name: str
+    title: str
+    planned: int
+    segments: Sequence[_Segment] = field(default_factory=tuple)
+
+
+def _rules(summary: Summary) -> list[_Rule]:
+    """Give each rule with its bar; the longest bar is that of the rule with the most changes."""
+    planned = summary.manifest.counts.get("by_rule", {})
+    titles = {name: name for name in planned} | dict(rule_titles(summary.manifest))
+    counts = {name: summary.by_rule.get(name, {}) for name in titles}
+    widest = max([1, *(sum(one.values()) for one in counts.values())])
+    rules = []
+    for name, title in titles.items():
+        shares = [(state, count) for state, count in counts[name].items() if count]
+        ends = accumulate(count for _, count in shares)
+        segments = tuple(
+            _Segment(state, count, 100 * (end - count) / widest, 100 * count / widest)
+            for (state, count), end in zip(shares, ends, strict=True)
+        )
+        rules.append(_Rule(name, title, int(planned.get(name, sum(counts[name].values()))), segments))
+    return rules
+
+
+def _guards(guards: Guards) -> str:
+    told = []
+    if guards.max_changes is not None:
+        told.append(f"at most {guards.max_changes:,} changes")
+    if guards.max_share is not None:
+        told.append(f"at most {guards.max_share:.1%} of what was read")
+    if guards.portals:
+        told.append(f"only {', '.join(guards.portals)}")
+    return f"Guards: {'; '.join(told) or 'none'}."
+
+
+@cache
+def _style() -> str:
+    colours = "\n".join(
+        f".tag.{name} {{ background:var(--{name}) }} rect.{name}, .{name} .fill {{ fill:var(--{name}) }}"
+        for name in STATES
+    )
+    return f"{rendered('style.css.j2')}\n{colours}\n"
+
+
+@cache
+def _script() -> str:
+    return _source("report.js")
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

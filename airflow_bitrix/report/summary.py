@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_contacts
+from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
 
 MOST_ROWS = 500
-"""Rows of each table of the page at most; the files hold all of them."""
+"""Rows of what failed, drifted or was overwritten that a page holds at most; the files hold all of them."""
+
+MOST_CHANGES = 5000
+"""Changes that a page in a file holds at most, to be searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +33,19 @@ class Row:
     before: str
     after: str
     reason: str
+    overwrote: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that the report says."""
+    """All that the report says.
+
+    :param by_rule: How many changes of each rule are what, by name of the rule.
+    :param troubles: What failed, drifted or overwrote somebody's change; the first of them.
+    :param biggest: The changes that alter the most links, the biggest first.
+    :param changes: The first changes of the plan.
+    :param planned: How many changes were to get an outcome.
+    """
 
     manifest: Manifest
     dry_run: bool
@@ -43,11 +58,24 @@ class Summary:
     troubles: Sequence[Row]
     changes: Sequence[Row]
     planned: int
+    by_rule: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    biggest: Sequence[Row] = ()
 
     @property
     def title(self) -> str:
         """The headline: ``Lead link clean-up, dry run``."""
-        return f"{self.manifest.kind.capitalize()} link clean-up" + (", dry run" if self.dry_run else "")
+        return f"{self.manifest.kind.capitalize()} link {self._work}" + (", dry run" if self.dry_run else "")
+
+    @property
+    def is_restore(self) -> bool:
+        """Whether the plan takes an earlier apply back."""
+        return RESTORE in self.manifest.rules
+
+    @property
+    def _work(self) -> str:
+        if self.is_restore:
+            return "restore"
+        return "clean-up" if RULES.keys() >= {*self.manifest.rules} else "plan"
 
     @property
     def hidden_links(self) -> int:
@@ -55,9 +83,14 @@ class Summary:
         return int(self.manifest.counts.get("hidden_links", 0)) + self.effort.hidden_links
 
     @property
+    def trouble_count(self) -> int:
+        """How many changes failed, drifted or overwrote somebody's change."""
+        return self.counts["failed"] + self.counts["drift"] + self.overwritten
+
+    @property
     def open(self) -> int:
         """Changes that have no outcome yet, because the apply ended early."""
-        return max(self.planned - sum(self.counts.values()), 0)
+        return max(self.planned - sum(self.counts[name] for name in OUTCOMES), 0)
 
 
 def summarise(
@@ -72,24 +105,41 @@ def summarise(
 ) -> Summary:
     """Gather a summary; only as many rows are kept as the page shows.
 
+    :param changes: In the order of the plan.
+    :param outcomes: Part by part, as a journal gives them.
     :param finished: When the apply ended, ISO 8601.
     :param planned: How many changes were to get an outcome; ``None`` for all of the plan.
     """
     planned = manifest.changes if planned is None else planned
-    shown = _first_changes(changes)
     counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
+    by_rule: dict[str, dict[str, int]] = {}
     overwritten = 0
     troubles: list[Row] = []
-    rows: list[Row] = []
-    for outcome in outcomes:
-        counts[outcome.outcome] += 1
-        change = shown.get(outcome.owner.id)
-        row = _row(manifest.portal, outcome, change)
-        overwritten += outcome.is_overwrite
-        if outcome.needs_a_look and len(troubles) < MOST_ROWS:
-            troubles.append(row)
-        if change is not None:
-            rows.append(row)
+    rows: list[tuple[int, Row]] = []
+    biggest: list[tuple[int, int, Row]] = []
+    for place, change, outcome in _joined(changes, outcomes):
+        state = outcome.outcome if outcome else "open"
+        row: Row | None = None
+        if outcome:
+            counts[state] += 1
+            overwritten += outcome.is_overwrite
+            if outcome.needs_a_look and len(troubles) < MOST_ROWS:
+                row = row_of(manifest.portal, change, outcome)
+                troubles.append(row)
+        if change is None:
+            continue
+        for rule in change.rules:
+            by_rule.setdefault(rule, dict.fromkeys(STATES, 0))[state] += 1
+        size = change.size
+        is_big = len(biggest) < BIGGEST or (size, -place) > biggest[0][:2]
+        if is_big or place < MOST_CHANGES:
+            row = row or row_of(manifest.portal, change, outcome)
+            if place < MOST_CHANGES:
+                rows.append((place, row))
+            if is_big:
+                (heapq.heappush if len(biggest) < BIGGEST else heapq.heappushpop)(
+                    biggest, (size, -place, row)
+                )
     return Summary(
         manifest=manifest,
         dry_run=dry_run,
@@ -100,29 +150,47 @@ def summarise(
         left_out=manifest.counts.get("left_out", {}),
         effort=effort,
         troubles=troubles,
-        changes=rows,
+        changes=[row for _, row in sorted(rows, key=lambda one: one[0])],
         planned=planned,
+        by_rule=dict(sorted(by_rule.items())),
+        biggest=[row for *_, row in sorted(biggest, key=lambda one: one[:2], reverse=True)],
     )
 
 
-def _first_changes(changes: Iterable[Change]) -> dict[int, Change]:
-    first: dict[int, Change] = {}
-    for change in changes:
-        if len(first) == MOST_ROWS:
-            break
-        first[change.owner.id] = change
-    return first
+def _joined(
+    changes: Iterable[Change], outcomes: Iterable[ChangeOutcome]
+) -> Iterator[tuple[int, Change | None, ChangeOutcome | None]]:
+    """Give every change and every outcome once, with the place of the change in the plan.
+
+    Both come part by part, so that only what is open, and the changes of one part, are held.
+    """
+    planned = enumerate(changes)
+    passed: dict[int, tuple[int, Change]] = {}
+    for outcome in outcomes:
+        found = passed.pop(outcome.owner.id, None)
+        while found is None and (following := next(planned, None)):
+            if following[1].owner.id == outcome.owner.id:
+                found = following
+            else:
+                passed[following[1].owner.id] = following
+        place, change = found or (-1, None)
+        yield place, change, outcome
+    for place, change in chain(passed.values(), planned):
+        yield place, change, None
 
 
-def _row(portal: str, outcome: ChangeOutcome, change: Change | None) -> Row:
-    before = outcome.before or (change.before if change else None)
+def row_of(portal: str, change: Change | None, outcome: ChangeOutcome | None) -> Row:
+    """Give the row of a change and its outcome, at least one of which there is."""
+    owner = change.owner if change else outcome.owner  # type: ignore[union-attr]
+    before = (outcome.before if outcome else None) or (change.before if change else None)
     return Row(
-        owner=outcome.owner,
-        address=owner_address(portal, outcome.owner),
-        outcome=outcome.outcome,
+        owner=owner,
+        address=owner_address(portal, owner),
+        outcome=outcome.outcome if outcome else "open",
         before=shown_contacts(before) if before else "",
         after=shown_contacts(change.after) if change else "",
-        reason=outcome.reason or ("; ".join(change.reasons) if change else ""),
+        reason=(outcome.reason if outcome else "") or ("; ".join(change.reasons) if change else ""),
+        overwrote=bool(outcome and outcome.is_overwrite),
     )
 
 

@@ -21,6 +21,7 @@ from airflow_bitrix.core.errors import AuthFailed
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.rules import judge, rules_for
+from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
 
 STANDARD = Bucket(rate=2, burst=49)
@@ -316,9 +317,10 @@ def test_a_change_that_was_applied_before_is_looked_at_and_told_where_somebody_c
     connect(sandbox.webhook_url).call("crm.lead.contact.add", {"id": again, "fields": {"CONTACT_ID": 299}})
     before = {owner_id: outcome.before for owner_id, outcome in first.outcomes.items()}
     sandbox.reset_stats()
-    notes = applied(sandbox, changes, applied_before=before)
+    notes = applied(sandbox, changes, settled_before=first.outcomes)
     assert sandbox.stats()["writes"] == 0
-    assert notes.by_name() == {"drift": [again]}
+    others = [change.owner.id for change in changes[1:]]
+    assert notes.by_name() == {"applied": others, "drift": [again]}
     assert notes.outcomes[again].reason.startswith("applied before, and changed since: contacts are now 299")
     assert notes.outcomes[again].before == before[again]
 
@@ -390,3 +392,40 @@ def test_progress_adds_up_to_the_number_of_changes(
 def test_retries_wait_longer_each_time_and_give_up() -> None:
     retries = Retries(times=3, first=1, longest=3)
     assert [retries.delay(repeat, luck=1.0) for repeat in (1, 2, 3, 4)] == [1, 2, 3, 3]
+
+
+def test_a_contact_that_a_save_took_away_is_told_and_kept_in_the_journal(
+    make_sandbox: Any, planned: Planned, connect_async: Any
+) -> None:
+    """Leads without contacts that are only to be saved, while a colleague links one to each."""
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    for _ in range(40):
+        lead = sandbox.state.add("lead", {})
+        sandbox.state.tables["lead"].rows[lead]["IS_RETURN_CUSTOMER"] = "Y"
+    changes = planned(sandbox)
+    assert len(changes) == 40
+    notes = Notes()
+
+    class Colleague(Notes):
+        """Links a contact to whoever is about to be saved, after the last look at it."""
+
+        def writing(self, changes: Sequence[Change]) -> None:
+            for change in changes:
+                lead = change.owner.id
+                sandbox.state.place_links("lead", lead, (Link(10, 7, primary=True),))
+                sandbox.state.tables["lead"].rows[lead]["CONTACT_ID"] = 7
+
+        def note(self, outcome: ChangeOutcome) -> None:
+            notes.note(outcome)
+
+    async def run() -> None:
+        async with connect_async(sandbox.webhook_url) as portal:
+            await apply_changes(portal, "lead", changes, Colleague())
+
+    asyncio.run(run())
+    assert set(notes.by_name()) == {"applied"}
+    for outcome in notes.outcomes.values():
+        assert outcome.is_overwrite
+        assert "overwritten: contacts 7*" in outcome.reason
+        assert outcome.before is not None
+        assert outcome.before.contact_ids == (7,)

@@ -103,11 +103,11 @@ class Scene:
         begun: set[int] = set()
         waits: list[float] = []
         for _ in range(100):
-            applied = {key: one.before for key, one in done.items() if one.outcome == "applied"}
+            applied = {key: one for key, one in done.items() if one.outcome == "applied"}
             notes, later = self.apply(
                 changes,
                 self.hands.manners(**patience),
-                applied_before=applied,
+                settled_before=applied,
                 written_before=frozenset(begun - applied.keys()),
             )
             assert notes.names().keys() <= {"applied"}

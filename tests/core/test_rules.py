@@ -114,7 +114,7 @@ class Without(Rule):
     name = "without"
     title = "Unlink one contact"
     contact_id: int = whole(8, most=99)
-    wish: Mapping[str, bool] = field(default_factory=dict, metadata={"read": lambda _, given: given})
+    wish: Mapping[str, Any] = field(default_factory=dict, metadata={"read": lambda _, given: given})
 
     def judge(self, state: OwnerState, facts: Facts) -> Verdict:
         del facts

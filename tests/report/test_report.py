@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,6 +20,7 @@ from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import (
+    MOST_CHANGES,
     MOST_ROWS,
     Summary,
     as_json,
@@ -56,6 +60,8 @@ def summary(
             "counts": {
                 "read": 2000,
                 "changes": planned,
+                "emptied": 0,
+                "by_rule": {"release_repeat_leads": planned},
                 "left_out": {"converted": 1200, "held by a company": 3},
             },
             "guards": Guards(),
@@ -85,18 +91,44 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.attributes: list[tuple[str, str]] = []
         self.words: list[str] = []
+        self.code: list[str] = []
+        self.is_code = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.is_code = tag in ("script", "style")
         self.attributes += [(name, value or "") for name, value in attrs]
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        self.is_code = self.is_code and tag not in ("script", "style")
+
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        (self.code if self.is_code else self.words).append(data)
 
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
+
+
+OWN_SCRIPTS = 2
+"""The script, and the rows that it searches."""
+
+
+def rects(html: str) -> list[tuple[str, dict[str, str]]]:
+    return [
+        (tag, dict(re.findall(r'(\w+)="([^"]*)"', attrs)))
+        for tag, attrs in re.findall(r"<(rect)\b([^>]*)>", html)
+    ]
+
+
+def embedded(html: str) -> list[list[Any]]:
+    (rows,) = re.findall(r'<script type="application/json" id="rows">(.*?)</script>', html)
+    found: list[list[Any]] = json.loads(rows)
+    return found
 
 
 # -- figures -----------------------------------------------------------------------------------------------
@@ -120,27 +152,29 @@ def test_a_change_without_an_outcome_is_open() -> None:
 
 def test_a_row_shows_what_was_really_there_what_is_wanted_and_the_portals_reason() -> None:
     made = summary([outcome(1, "failed", "Access denied!", before=links(1, 9, 7)), outcome(2)])
-    first, second = made.changes
+    first, second, *others = made.changes
+    assert [row.outcome for row in others] == ["open"] * 3
     assert (first.before, first.after, first.reason) == ("9*, 7", "none", "Access denied!")
     assert (second.before, second.after, second.reason) == ("7*, 8", "none", "release: unlink 2 contacts")
     assert first.address == f"{PORTAL}/crm/lead/details/1/"
 
 
 def test_a_failure_beyond_the_shown_changes_is_shown_among_the_failures() -> None:
-    many = MOST_ROWS + 100
+    many = MOST_CHANGES + 100
     made = summary([outcome(many, "failed", "busy", before=links(many, 7))], planned=many)
     assert [(row.owner.id, row.before, row.reason) for row in made.troubles] == [(many, "7*", "busy")]
-    assert made.changes == []
+    assert [row.owner.id for row in made.changes] == list(range(1, MOST_CHANGES + 1))
+    assert {row.outcome for row in made.changes} == {"open"}
+    assert f"{MOST_CHANGES:,} of {many:,}; all of them stand in plan/" in Page(as_html(made)).text
 
 
 def test_of_many_failures_the_page_shows_the_first_and_counts_all() -> None:
     many = MOST_ROWS + 100
     made = summary([outcome(number, "failed", "x") for number in range(1, many + 1)], planned=many)
     assert made.counts["failed"] == many
-    assert len(made.troubles) == len(made.changes) == MOST_ROWS
+    assert len(made.troubles) == MOST_ROWS
     text = Page(as_html(made)).text
-    assert f"The first {MOST_ROWS}; all of them stand in failed.csv ." in text
-    assert f"{MOST_ROWS} of {many};" in text
+    assert f"The first {MOST_ROWS} of {many}; all of them stand in failed.csv ." in text
 
 
 @pytest.mark.parametrize(
@@ -162,6 +196,33 @@ def test_the_figures_for_xcom_are_small_and_plain() -> None:
         "hidden_links": 0,
         "seconds": 65.4,
     }
+
+
+def change_of(number: int, contacts: int, *rules: str) -> Change:
+    return Change(links(number, *range(7, 7 + contacts)), links(number), ("because",), rules=rules)
+
+
+def joined(changes: list[Change], outcomes: list[ChangeOutcome]) -> Summary:
+    manifest = replace(summary([]).manifest, rules=("one", "two"))
+    return summarise(manifest, changes, outcomes, EFFORT, dry_run=False, finished="", planned=len(changes))
+
+
+def test_a_change_counts_for_each_of_its_rules_with_what_became_of_it() -> None:
+    changes = [change_of(1, 1, "one"), change_of(2, 1, "one", "two"), change_of(3, 1, "two")]
+    made = joined(changes, [outcome(2, "failed", "x"), outcome(1)])
+    counts = {rule: {name: n for name, n in told.items() if n} for rule, told in made.by_rule.items()}
+    assert counts == {"one": {"applied": 1, "failed": 1}, "two": {"failed": 1, "open": 1}}
+    text = Page(as_html(made)).text
+    assert "2 planned · 1 applied · 1 failed" in text
+    assert "2 planned · 1 failed · 1 open" in text
+
+
+def test_the_biggest_changes_come_first_and_among_equals_the_first_of_the_plan() -> None:
+    sizes = [1, 5, 2, 2, 9, *[1] * 10]
+    changes = [change_of(number, size, "one") for number, size in enumerate(sizes, start=1)]
+    made = joined(changes, [outcome(number) for number in range(len(sizes), 0, -1)])
+    assert [row.owner.id for row in made.biggest] == [5, 2, 3, 4, 1, 6, 7, 8, 9, 10]
+    assert [row.owner.id for row in made.changes] == list(range(1, 16)), "in the order of the plan"
 
 
 # -- Markdown ----------------------------------------------------------------------------------------------
@@ -208,7 +269,7 @@ def test_the_markdown_of_an_unfinished_apply_counts_what_is_open() -> None:
 
 
 def test_the_markdown_of_an_empty_plan_is_all_zeros() -> None:
-    told = as_markdown(summary([], planned=0, counts={"read": 0, "changes": 0, "left_out": {}}))
+    told = as_markdown(summary([], planned=0, counts={"read": 0, "changes": 0, "emptied": 0, "left_out": {}}))
     assert "| applied | 0 | written and read back |" in told
     assert "0 leads read, 0 changes planned." in told
     assert "left out" not in told
@@ -233,14 +294,27 @@ def test_a_page_needs_nothing_from_anywhere_else(made: Summary) -> None:
     """It is opened from a mail or an archive: no script, style, font or picture is fetched."""
     html = as_html(made)
     page = Page(html)
-    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form", "svg"} & {*page.tags}
-    assert not re.search(r"@import|url\(|expression\(", "".join(page.words))
+    assert not {"link", "img", "iframe", "object", "embed", "base", "image", "use"} & {*page.tags}
+    assert not re.search(r"@import|url\(|expression\(|https?:", "".join(page.code).replace(PORTAL, ""))
     named = dict(page.attributes)
     assert not {"src", "srcset", "background", "action", "data"} & {*named}
     assert not [name for name in named if name.startswith("on")]
     addresses = [value for name, value in page.attributes if name == "href"]
     assert all(address.startswith(f"{PORTAL}/crm/lead/details/") for address in addresses)
     assert html.count("://") == html.count(PORTAL)
+
+
+@each_page
+def test_a_browser_runs_the_page_s_own_script_and_no_other(made: Summary) -> None:
+    """The page carries a policy that names its style and its script by what they hold."""
+    page = Page(as_html(made))
+    (policy,) = [value for name, value in page.attributes if value.startswith("default-src 'none'")]
+    for kind in ("style", "script"):
+        (code,) = re.findall(rf"<{kind}>(.*?)</{kind}>", as_html(made), re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert "connect-src 'none'" in policy
+    assert not [value for name, value in page.attributes if name == "style"]
 
 
 @each_page
@@ -268,18 +342,19 @@ def test_a_page_shows_the_same_numbers_as_the_summary() -> None:
 
 def test_a_text_of_the_portal_stays_a_text() -> None:
     html = as_html(PAGES["evil"])
-    assert "<script" not in html
-    assert Page(html).text.count(EVIL) == 6, "two failures, two changes, the rule's name and its title"
+    assert html.count("<script") == OWN_SCRIPTS
+    assert embedded(html)[0][4] == EVIL
+    assert Page(html).text.count(EVIL) == 5, "two failures, two changes, and the rule's name"
 
 
 @pytest.mark.parametrize("place", ["why", "outcome", "portal"])
 def test_nothing_from_a_file_becomes_a_tag(place: str) -> None:
     about: dict[str, Any] = {"portal": PORTAL + EVIL} if place == "portal" else {}
     if place == "why":
-        about["counts"] = {"read": 1, "changes": 1, "left_out": {EVIL: 1}}
+        about["counts"] = {"read": 1, "changes": 1, "emptied": 0, "left_out": {EVIL: 1}}
     reason = EVIL if place == "outcome" else ""
     html = as_html(summary([outcome(1, "failed", reason)], planned=1, **about))
-    assert "<script" not in html
+    assert html.count("<script") == OWN_SCRIPTS
     assert EVIL in Page(html).text
 
 
@@ -310,9 +385,12 @@ def test_the_page_of_an_apply_that_never_began_does_not_call_its_plan_empty() ->
 
 @each_page
 def test_no_bar_is_wider_than_its_track(made: Summary) -> None:
-    widths = [float(width) for width in re.findall(r"width:([0-9.]+)%", as_html(made)) if width != "100"]
-    assert len(widths) >= len(OUTCOMES)
-    assert all(0 <= width <= 100 for width in widths)
+    bars = [attrs for tag, attrs in rects(as_html(made)) if tag == "rect"]
+    assert len(bars) >= len(OUTCOMES)
+    for bar in bars:
+        assert bar["height"] == "100%"
+        begin, width = (float(bar.get(name, "0%").removesuffix("%")) for name in ("x", "width"))
+        assert 0 <= begin <= begin + width <= 100.01
 
 
 def test_a_portal_that_hides_links_is_named_in_every_form_of_the_report() -> None:

@@ -1,0 +1,229 @@
+"""Every change of a plan beside its outcome, to be counted, sorted, searched and read a page at a time.
+
+An index holds numbers only, about 25 bytes a change: where its lines lie in plan and journal, and what became
+of it. It is made from raw lines; making values of all of them would take thrice the time.
+"""
+
+from __future__ import annotations
+
+import csv
+import heapq
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from airflow_bitrix.core.plan import Change, ChangeOutcome
+from airflow_bitrix.files import part_name
+from airflow_bitrix.files.indexed_parts import (
+    APPLIED,
+    BIGGEST,
+    OVERWRITE,
+    STATES,
+    IndexedPart,
+    PartLines,
+    index_part,
+    stamp,
+)
+from airflow_bitrix.files.journals import outcome_of
+from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
+
+SINCE = "applied, and "
+"""How the reason begins where a check found an owner changed after it was applied."""
+
+Sort = Literal["plan", "owner", "-owner", "outcome"]
+SORTS: tuple[Sort, ...] = ("plan", "owner", "-owner", "outcome")
+
+OVERWRITTEN = "overwritten"
+"""What a change is called that took away what somebody had changed meanwhile; it counts as applied."""
+
+Joined = tuple[Change, ChangeOutcome | None]
+"""A change and its outcome, ``None`` while it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeIndex:
+    """Every change of a plan and what became of it. A row is the place of a change in its plan, from 0 on.
+
+    :param plan: Folder of the plan.
+    :param journal: Folder of its journal.
+    :param since: What a check found later of owners that were written, by id.
+    :param noted: When an outcome was noted last, unix time; ``None`` where nothing has been applied.
+    """
+
+    plan: Path
+    journal: Path
+    manifest: Manifest
+    since: Mapping[int, str]
+    noted: float | None
+    parts: Sequence[IndexedPart]
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an apply of this plan has left a journal."""
+        return any(part.is_noted for part in self.parts)
+
+    @property
+    def is_dry_run(self) -> bool:
+        """Whether all that has been applied were dry runs."""
+        return self.is_begun and not any(part.is_real for part in self.parts)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many changes are what, by name; names that do not occur count 0."""
+        counted: Counter[int] = Counter()
+        for part in self.parts:
+            counted.update(part.states)
+        counted[APPLIED] += counted.pop(APPLIED | OVERWRITE, 0)
+        return {name: counted[number] for number, name in enumerate(STATES)}
+
+    @property
+    def overwritten(self) -> int:
+        """How many of the applied changes took away what somebody had changed meanwhile."""
+        return sum(part.states.count(APPLIED | OVERWRITE) for part in self.parts)
+
+    @property
+    def by_rule(self) -> dict[str, dict[str, int]]:
+        """How many changes of each rule are what; a change of two rules counts for both."""
+        found: dict[str, dict[str, int]] = {}
+        for part in self.parts:
+            for (rule, state), number in part.by_rule.items():
+                counts = found.setdefault(rule, dict.fromkeys(STATES, 0))
+                counts[STATES[state & ~OVERWRITE]] += number
+        return found
+
+    @property
+    def biggest(self) -> list[int]:
+        """Rows of the changes that alter the most links, the biggest first."""
+        every = (
+            (size, place - first)
+            for first, part in zip(self._firsts(), self.parts, strict=True)
+            for size, place in part.biggest
+        )
+        return [-row for _, row in heapq.nlargest(BIGGEST, every)]
+
+    def rows(
+        self,
+        states: Iterable[str] = (),
+        sort: Sort = "plan",
+        matches: Callable[[str], bool] | None = None,
+        hints: Sequence[bytes] = (),
+    ) -> Sequence[int]:
+        """Give the rows of the changes that are one of these, sorted.
+
+        :param states: Names of :data:`STATES`, or :data:`OVERWRITTEN`; none for all.
+        :param matches: Is given ids, contacts and reasons of a change and says whether it is wanted.
+        :param hints: What stands, in lower case, in the lines of each change that is wanted; lines without it
+            are passed over unread.
+        """
+        wanted = _wanted(states)
+        every = b"".join(part.states for part in self.parts)
+        rows = array("L", (row for row, state in enumerate(every) if state in wanted))
+        if matches:
+            rows = array("L", self._matching(rows, matches, () if self.since else hints))
+        if sort == "plan":
+            return rows
+        if sort == "outcome":
+            return array("L", sorted(rows, key=lambda row: every[row] & ~OVERWRITE))
+        ids = array("q")
+        for part in self.parts:
+            ids.extend(part.ids)
+        return array("L", sorted(rows, key=ids.__getitem__, reverse=sort == "-owner"))
+
+    def read(self, rows: Iterable[int]) -> Iterator[Joined]:
+        """Give changes with their outcomes, in the order of the rows.
+
+        :raises PlanRefused: The plan or its journal was replaced meanwhile.
+        """
+        for _, lines, planned_at, noted_at in self._places(rows):
+            planned, noted = lines.planned(planned_at), lines.noted(noted_at)
+            change = Change.from_json(self.manifest.kind, planned)
+            outcome = outcome_of(self.manifest.kind, noted) if noted else None
+            if outcome and (why := self.since.get(outcome.owner.id)):
+                outcome = replace(outcome, outcome="drift", reason=why)
+            yield change, outcome
+
+    def _matching(
+        self, rows: Iterable[int], matches: Callable[[str], bool], hints: Sequence[bytes]
+    ) -> Iterator[int]:
+        for row, lines, planned_at, noted_at in self._places(rows):
+            if lines.may_hold(hints, planned_at, noted_at):
+                planned, noted = lines.planned(planned_at), lines.noted(noted_at)
+                if matches(self._text(planned, noted)):
+                    yield row
+
+    def _places(self, rows: Iterable[int]) -> Iterator[tuple[int, PartLines, int, int]]:
+        """Give where the two lines of each row begin; a part is read once for rows that stand together."""
+        firsts = self._firsts()
+        number, lines = -1, None
+        for row in rows:
+            found = bisect_right(firsts, row) - 1
+            if lines is None or found != number:
+                number, lines = found, self._open(found)
+            part, place = self.parts[number], row - firsts[number]
+            yield row, lines, part.planned_at[place], part.noted_at[place]
+
+    def _open(self, number: int) -> PartLines:
+        journal = self.journal / part_name(number) if self.parts[number].is_noted else None
+        return PartLines(self.plan / part_name(number), journal)
+
+    def _text(self, planned: Mapping[str, Any], noted: Mapping[str, Any] | None) -> str:
+        reason = self.since.get(planned["owner"]) or (noted["reason"] if noted else "")
+        before = (noted and noted["before"]) or planned["before"]
+        contacts = " ".join(str(link[0]) for link in (*before, *planned["after"]))
+        return f"{planned['owner']} {contacts} {reason or ' '.join(planned['reasons'])}"
+
+    def _firsts(self) -> list[int]:
+        firsts, total = [], 0
+        for part in self.parts:
+            firsts.append(total)
+            total += len(part.ids)
+        return firsts
+
+
+def _wanted(states: Iterable[str]) -> frozenset[int]:
+    names = set(states)
+    wanted = {number for number, name in enumerate(STATES) if name in names or not names}
+    if OVERWRITTEN in names:
+        wanted.add(APPLIED | OVERWRITE)
+    return frozenset(wanted | ({APPLIED | OVERWRITE} if APPLIED in wanted else set()))
+
+
+def read_index(folder: Path, earlier: OutcomeIndex | None = None) -> OutcomeIndex:
+    """Index the plan in ``<folder>/plan`` and the journal beside it.
+
+    :param earlier: An index of the same folder; what was not written since is taken from it.
+    :raises PlanRefused: There is no plan, or it was edited, or it cannot be read.
+    """
+    plan, journal = folder / "plan", folder / "journal"
+    made_from = stamp(plan / MANIFEST)
+    manifest = read_manifest(plan)
+    known = {part.stamp: part for part in earlier.parts} if earlier else {}
+    numbers = range(len(manifest.parts))
+    noted = max((seen[0] for number in numbers if (seen := stamp(journal / part_name(number)))), default=None)
+    since, checked = _changed_since(folder / "failed.csv", noted)
+    parts = []
+    for number in numbers:
+        of_part = (manifest.hash, made_from, number, stamp(journal / part_name(number)), checked)
+        part = known.get(of_part) or index_part(
+            plan, manifest, number, journal=journal, since=since, made_from=of_part
+        )
+        parts.append(part)
+    return OutcomeIndex(plan, journal, manifest, since, noted / 1e9 if noted else None, parts)
+
+
+def _changed_since(path: Path, noted: int | None) -> tuple[dict[int, str], tuple[Any, ...]]:
+    """Read from ``failed.csv`` what a check found: the journal ends with the apply and cannot tell it."""
+    checked = stamp(path)
+    if noted is None or not checked or checked[0] < noted:
+        return {}, ()  # an apply goes on since: what was found then says nothing now
+    with path.open(newline="", encoding="utf-8") as file:
+        found = {
+            int(row["owner_id"]): row["reason"]
+            for row in csv.DictReader(file)
+            if row["outcome"] == "drift" and row["reason"].startswith(SINCE)
+        }
+    return found, checked if found else ()

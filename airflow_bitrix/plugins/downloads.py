@@ -1,0 +1,68 @@
+"""All changes of a plan with their outcomes, as files of any size: made while they are sent."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from io import StringIO
+
+from airflow_bitrix.core.links import owner_address
+from airflow_bitrix.core.plan import shown_contacts
+from airflow_bitrix.files.journals import as_cell
+from airflow_bitrix.files.outcome_index import OutcomeIndex
+
+CHUNK = 500
+"""Changes that are sent at once."""
+
+COLUMNS = ("owner", "owner_id", "outcome", "contacts_before", "wanted", "reason", "rules", "address")
+
+
+def as_csv(index: OutcomeIndex) -> Iterator[str]:
+    """Give a table, a change a row, with a star behind each primary contact."""
+    text = StringIO()
+    table = csv.writer(text)
+    table.writerow(COLUMNS)
+    for number, (change, outcome) in enumerate(index.read(range(index.manifest.changes)), start=1):
+        owner = change.owner
+        before = (outcome.before if outcome else None) or change.before
+        reason = (outcome.reason if outcome else "") or "; ".join(change.reasons)
+        table.writerow(
+            [
+                owner.kind,
+                owner.id,
+                outcome.outcome if outcome else "open",
+                shown_contacts(before),
+                shown_contacts(change.after),
+                as_cell(reason),
+                as_cell(" ".join(change.rules)),
+                owner_address(index.manifest.portal, owner),
+            ]
+        )
+        if number % CHUNK == 0:
+            yield text.getvalue()
+            text.seek(0)
+            text.truncate()
+    yield text.getvalue()
+
+
+def as_json_lines(index: OutcomeIndex) -> Iterator[str]:
+    """Give a change a line; links are ``[contact id, sort, is primary, role id]``."""
+    lines: list[str] = []
+    for change, outcome in index.read(range(index.manifest.changes)):
+        line = {
+            "owner": change.owner.kind,
+            "owner_id": change.owner.id,
+            "outcome": outcome.outcome if outcome else "open",
+            "reason": outcome.reason if outcome else "",
+            "rules": change.rules,
+            "reasons": change.reasons,
+            "planned_from": change.before.as_json(),
+            "wanted": change.after.as_json(),
+            "found": outcome.before.as_json() if outcome and outcome.before else None,
+        }
+        lines.append(json.dumps(line, separators=(",", ":")) + "\n")
+        if len(lines) == CHUNK:
+            yield "".join(lines)
+            lines.clear()
+    yield "".join(lines)

@@ -1,0 +1,49 @@
+"""The plugin: a tab on each DAG run that shows what a plan came to.
+
+Every process of Airflow imports this module, so it imports next to nothing; what answers requests is loaded
+by the first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from airflow.plugins_manager import AirflowPlugin
+
+from airflow_bitrix.links import TAB_ROUTE
+
+PREFIX = "/bitrix24"
+
+
+class LazyReportApp:
+    """The ASGI app of the report's routes."""
+
+    async def __call__(
+        self,
+        scope: MutableMapping[str, Any],
+        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
+        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Answer a request."""
+        from airflow_bitrix.plugins.report_api import app  # noqa: PLC0415 (see above)
+
+        await app(scope, receive, send)
+
+
+class Bitrix24ReportPlugin(AirflowPlugin):
+    """The report tab and its routes."""
+
+    name = "airflow_bitrix"
+    fastapi_apps: list[Any] = [  # noqa: RUF012 (as the base class has it)
+        {"app": LazyReportApp(), "url_prefix": PREFIX, "name": "Bitrix24 report"}
+    ]
+    external_views: list[Any] = [  # noqa: RUF012
+        {
+            "name": "Bitrix24 report",
+            # Relative, so that it also works where Airflow lies behind a path prefix.
+            "href": f"{PREFIX.removeprefix('/')}/report/{{DAG_ID}}/{{RUN_ID}}/",
+            "destination": "dag_run",
+            "url_route": TAB_ROUTE,
+        }
+    ]

@@ -1,0 +1,102 @@
+"""What the tab shows of a run: the plan of one of its tasks, or the differences that one has found."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.outcome_index import OutcomeIndex
+from airflow_bitrix.plugins.run_files import csv_files
+from airflow_bitrix.report.indexed import summary_of
+from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, without_plan
+from airflow_bitrix.report.page import Download, Found, Tab, as_tab
+
+SHOWN = 200
+"""Differences that the page shows."""
+
+_HOLDS = {
+    "failed.csv": "what failed, drifted or overwrote somebody's change, and why",
+    "left_out.csv": "what the rules left out on purpose, and why",
+    "reconcile.csv": "what differs from what a migration wants",
+    "changed.csv": "what differs from the snapshot before",
+}
+_DIFFERENCES = {"reconcile.csv": "Differences", "changed.csv": "Changed since the snapshot before"}
+
+
+def run_page(
+    state: str,
+    folders: Mapping[str, Path] | None,
+    task: str,
+    index_of: Callable[[Path], OutcomeIndex],
+    root: str,
+) -> str:
+    """Give the page of a run.
+
+    :param state: State of the DAG run.
+    :param folders: Folders of its tasks by name; ``None`` where they are not on a disk of this machine.
+    :param task: The task to show; empty for the first that has a plan.
+    :param index_of: Gives the index of a folder.
+    :param root: The artifacts root, as a text.
+    """
+    heading, live = "Bitrix24 report", state in UNDER_WAY
+    if folders is None:
+        text = (
+            f"The artifacts lie in {root}. This tab reads folders of the API server's machine only; "
+            "report.html and the other files lie there for each task."
+        )
+        return as_tab(None, Tab(heading, [Notice("odd", "No report here.", text)]))
+    planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
+    task = task or next(iter([*planned, *folders]), "")
+    if not task:
+        return as_tab(None, Tab(heading, [without_plan(state)], live))
+    folder, names = folders[task], list(folders)
+    if task not in planned:
+        found = _found(folder)
+        return as_tab(None, Tab(task, (), live, names, task, "", _downloads(folder, task), found))
+    try:
+        index = index_of(folder)
+        summary = summary_of(index)
+    except PlanRefused as error:
+        # A plan that is being written has no manifest yet.
+        notice = without_plan(state) if live else Notice("bad", "The plan cannot be shown:", f"{error}.")
+        return as_tab(None, Tab(heading, [notice], live, names, task))
+    told = notices(summary, state, is_begun=index.is_begun)
+    rows_url = f"rows?task={quote(task)}"
+    return as_tab(
+        summary, Tab(heading, told, live, names, task, rows_url, _downloads(folder, task, is_plan=True))
+    )
+
+
+def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Download]:
+    asked = f"?task={quote(task)}"
+    made = [
+        Download(f"outcomes.csv{asked}", "outcomes.csv", "every change with its outcome, for a spreadsheet"),
+        Download(f"outcomes.jsonl{asked}", "outcomes.jsonl", "the same as JSON Lines, with sorts and roles"),
+    ]
+    lying = [
+        Download(f"files/{quote(name)}{asked}", name, _HOLDS.get(name, "")) for name in csv_files(folder)
+    ]
+    return [*(made if is_plan else ()), *lying]
+
+
+def _found(folder: Path) -> Found | None:
+    """Read the differences that a task without a plan has found."""
+    for name, path in csv_files(folder).items():
+        if name not in _DIFFERENCES:
+            continue
+        counts: Counter[str] = Counter()
+        rows: list[list[str]] = []
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            table = csv.reader(file)
+            columns = next(table, [])
+            kind = columns.index("what") if "what" in columns else 0
+            for row in table:
+                counts[row[kind] if len(row) > kind else ""] += 1
+                if len(rows) < SHOWN:
+                    rows.append(row)
+        return Found(_DIFFERENCES[name], columns, dict(sorted(counts.items())), rows)
+    return None

@@ -1,0 +1,76 @@
+"""A summary of an index: what the tab of a run shows, also while the run is under way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from airflow_bitrix.core.plan import OUTCOMES
+from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.journals import read_effort
+from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
+from airflow_bitrix.report.page import FIRST_ROWS
+from airflow_bitrix.report.summary import Row, Summary, row_of
+
+MOST_TROUBLES = 100
+"""Rows of what failed, drifted or was overwritten in the tab, whose table of changes has all of them."""
+
+
+def summary_of(index: OutcomeIndex) -> Summary:
+    """Give what an index comes to, with as many rows as a page shows."""
+    manifest, counts = index.manifest, index.counts
+    noted = index.noted if index.is_begun else None
+    troubles = index.rows(["failed", "drift", OVERWRITTEN])[:MOST_TROUBLES]
+    return Summary(
+        manifest=manifest,
+        dry_run=index.is_dry_run,
+        finished=datetime.fromtimestamp(noted, UTC).isoformat(timespec="seconds") if noted else "",
+        complete=not counts["open"],
+        counts={name: counts[name] for name in OUTCOMES},
+        overwritten=index.overwritten,
+        left_out=manifest.counts.get("left_out", {}),
+        effort=read_effort(index.journal, range(len(manifest.parts))) if index.is_begun else Effort(),
+        troubles=shown_rows(index, troubles),
+        changes=shown_rows(index, range(min(FIRST_ROWS, manifest.changes))),
+        planned=manifest.changes,
+        by_rule=index.by_rule,
+        biggest=shown_rows(index, index.biggest),
+    )
+
+
+def shown_rows(index: OutcomeIndex, rows: Sequence[int]) -> list[Row]:
+    """Give rows of an index as a page shows them."""
+    return [row_of(index.manifest.portal, change, outcome) for change, outcome in index.read(rows)]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What somebody searches: all words, in upper or lower case. Numbers are matched whole: 5 is not in 15.
+
+    :param hints: Words that stand in a file as they are, so that lines without them need not be read.
+    """
+
+    patterns: Sequence[re.Pattern[str]]
+    hints: Sequence[bytes]
+
+    def matches(self, text: str) -> bool:
+        """Whether all words are in a text."""
+        text = text.lower()
+        return all(pattern.search(text) for pattern in self.patterns)
+
+
+def search_for(words: str) -> Search | None:
+    """Read what somebody typed; ``None`` where that is nothing."""
+    wanted = [word.removesuffix("*") for word in re.split(r"[\s,]+", words.lower())]
+    wanted = [word for word in wanted if word]
+    if not wanted:
+        return None
+    return Search(
+        [re.compile(rf"(?<!\d){word}(?!\d)" if word.isdecimal() else re.escape(word)) for word in wanted],
+        [word.encode() for word in wanted if _AS_IT_IS.fullmatch(word)],
+    )
+
+
+_AS_IT_IS = re.compile(r"[a-z0-9_.:-]+")

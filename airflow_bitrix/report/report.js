@@ -1,0 +1,135 @@
+"use strict";
+(() => {
+  const PAGE = 50, REFRESH = 5000, WAIT = 250;
+  const inside = (() => { try { return window.parent !== window && window.parent.document; } catch { return null; } })();
+
+  // Airflow's own choice of light or dark goes before the browser's.
+  if (inside) {
+    const take = () => {
+      const names = inside.documentElement.classList;
+      const theme = names.contains("dark") ? "dark" : names.contains("light") ? "light" : "";
+      if (theme) document.documentElement.dataset.theme = theme;
+    };
+    take();
+    new MutationObserver(take).observe(inside.documentElement, { attributes: true, attributeFilter: ["class"] });
+  }
+
+  // Airflow shows the tab in a frame that may open no windows, so Airflow's own page opens the portal's.
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[target=_blank]");
+    if (!link || !inside) return;
+    event.preventDefault();
+    const twin = inside.createElement("a");
+    Object.assign(twin, { href: link.href, target: "_blank", rel: "noopener noreferrer" });
+    twin.click();
+  });
+
+  const main = document.querySelector("main");
+  const section = document.getElementById("changes");
+  const reload = section && section.querySelector("form") ? table(section) : () => {};
+
+  if (main.dataset.live) setInterval(async () => {
+    if (!main.dataset.live || document.hidden) return;
+    let answer;
+    try { answer = await fetch(location.href, { cache: "no-store" }); } catch { return; }
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const told = document.getElementById("told");
+    const selected = String(getSelection()) !== "";
+    if (!section && page.getElementById("changes")) return location.reload();
+    if (told.contains(document.activeElement) || selected) return;
+    told.replaceChildren(...page.getElementById("told").childNodes);
+    if (!page.querySelector("main").dataset.live) delete main.dataset.live;
+    reload();
+  }, REFRESH);
+
+  function table(section) {
+    const form = section.querySelector("form"), body = section.querySelector("tbody");
+    const status = form.querySelector("[role=status]"), heads = [...section.querySelectorAll("th[data-sort]")];
+    const embedded = section.dataset.rows ? null : JSON.parse(document.getElementById("rows").textContent);
+    const field = (name) => form.elements.namedItem(name);
+    let at = 0, sort = "plan", asked = 0, timer = 0;
+
+    for (const head of heads) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const key = head.dataset.sort;
+        sort = sort === key && key === "owner" ? "-owner" : sort === key || sort === "-" + key ? "plan" : key;
+        for (const one of heads) {
+          const way = sort === one.dataset.sort ? "ascending" : sort === "-" + one.dataset.sort ? "descending" : "";
+          if (way) one.setAttribute("aria-sort", way); else one.removeAttribute("aria-sort");
+        }
+        at = 0;
+        load();
+      });
+    }
+    field("search").addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => { at = 0; load(); }, WAIT); });
+    field("outcome").addEventListener("change", () => { at = 0; load(); });
+    field("back").addEventListener("click", () => { at = Math.max(0, at - PAGE); load(); });
+    field("on").addEventListener("click", () => { at += PAGE; load(); });
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.hidden = false;
+    load();
+    return load;
+
+    async function load() {
+      const mine = ++asked;
+      let found;
+      try { found = embedded ? local() : await remote(); } catch (problem) {
+        if (mine === asked) status.textContent = `The changes could not be read: ${problem.message}`;
+        return;
+      }
+      if (mine !== asked) return;
+      body.replaceChildren(...found.rows.map(line));
+      const most = section.dataset.total, all = embedded && embedded.length < most ? ` of the first ${shown(embedded.length)}` : "";
+      const end = at + found.rows.length;
+      status.textContent = found.total ? `${shown(at + 1)} to ${shown(end)} of ${shown(found.total)}${all}` : `none${all}`;
+      field("back").disabled = at === 0;
+      field("on").disabled = end >= found.total;
+    }
+
+    async function remote() {
+      const wanted = new URLSearchParams({ search: field("search").value, outcome: field("outcome").value, sort, at, size: PAGE });
+      const answer = await fetch(`${section.dataset.rows}&${wanted}`, { cache: "no-store" });
+      if (!answer.ok) throw new Error(`the server says ${answer.status}`);
+      return answer.json();
+    }
+
+    function local() {
+      const words = field("search").value.toLowerCase().split(/[\s,]+/).map((word) => word.replace(/\*$/, "")).filter(Boolean);
+      const tests = words.map((word) => /^\d+$/.test(word)
+        ? (text) => new RegExp(`(?<!\\d)${word}(?!\\d)`).test(text) : (text) => text.includes(word));
+      const outcome = field("outcome").value;
+      const rows = embedded.filter(([id, is, before, after, reason, overwrote]) => {
+        if (outcome && outcome !== is && !(outcome === "overwritten" && overwrote)) return false;
+        const text = `${id} ${before} ${after} ${reason}`.toLowerCase();
+        return tests.every((test) => test(text));
+      });
+      const order = [...field("outcome").options].map((option) => option.value);
+      if (sort === "owner") rows.sort((one, other) => one[0] - other[0]);
+      if (sort === "-owner") rows.sort((one, other) => other[0] - one[0]);
+      if (sort === "outcome") rows.sort((one, other) => order.indexOf(one[1]) - order.indexOf(other[1]));
+      return { total: rows.length, rows: rows.slice(at, at + PAGE) };
+    }
+
+    function line([id, outcome, before, after, reason]) {
+      const link = document.createElement("a");
+      Object.assign(link, { href: `${section.dataset.address}${id}/`, target: "_blank", rel: "noopener noreferrer", textContent: id });
+      const tag = document.createElement("span");
+      tag.className = `tag ${outcome}`;
+      tag.textContent = outcome;
+      const row = document.createElement("tr");
+      row.append(...[link, tag, before, after, reason].map((content) => {
+        const cell = document.createElement("td");
+        cell.append(content);
+        return cell;
+      }));
+      return row;
+    }
+  }
+
+  function shown(figure) { return Number(figure).toLocaleString("en-US"); }
+})();

@@ -1,0 +1,61 @@
+"""Plans and journals as runs leave them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
+from airflow_bitrix.files import part_name
+from airflow_bitrix.files.journals import JournalPart
+from airflow_bitrix.files.plans import PART_CHANGES, Manifest, PlanWriter
+
+PORTAL = "https://acme.bitrix24.com"
+
+
+def change(number: int, *contact_ids: int, rules: tuple[str, ...] = ("release_repeat_leads",)) -> Change:
+    owner = Owner("lead", number)
+    before = LinkSet.of_ids(owner, contact_ids or (7,), (contact_ids or (7,))[0])
+    return Change(before, LinkSet(owner), (f"{rules[0]}: because",), rules=rules, may_empty=True)
+
+
+def make_plan(folder: Path, changes: Iterable[Change]) -> Manifest:
+    """Write a plan into ``<folder>/plan``."""
+    with PlanWriter(folder / "plan") as plan:
+        for one in changes:
+            plan.add(one)
+        return plan.finish(
+            read=99,
+            kind="lead",
+            portal=PORTAL,
+            created="2026-11-21T10:00:00+00:00",
+            rules=("release_repeat_leads",),
+            guards=Guards(),
+        )
+
+
+def outcome(number: int, name: OutcomeName = "applied", reason: str = "") -> ChangeOutcome:
+    before = LinkSet.of_ids(Owner("lead", number), (9,), 9) if name == "applied" else None
+    return ChangeOutcome(Owner("lead", number), name, reason, before)
+
+
+def note(
+    folder: Path,
+    manifest: Manifest,
+    outcomes: Mapping[int, Iterable[ChangeOutcome]],
+    *,
+    dry_run: bool = False,
+) -> None:
+    """Append outcomes to the parts of ``<folder>/journal``."""
+    (folder / "journal").mkdir(exist_ok=True)
+    for number, some in outcomes.items():
+        path = folder / "journal" / part_name(number)
+        with JournalPart(path, plan_hash=manifest.hash, dry_run=dry_run) as part:
+            for one in some:
+                part.note(one)
+
+
+TWO_PARTS = PART_CHANGES + 20
+"""Changes of a plan in two parts."""

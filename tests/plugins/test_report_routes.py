@@ -1,0 +1,389 @@
+"""The report's routes: who may see them, what they serve, and that no address leads anywhere else."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from fastapi.testclient import TestClient
+
+from airflow_bitrix.core.plan import ChangeOutcome
+from airflow_bitrix.files.journals import write_failed
+from airflow_bitrix.files.plans import Manifest
+from tests.plugins.conftest import MakeRun
+from tests.plugins.picky import MINE, THEIRS
+from tests.plugins.runs import PORTAL, TWO_PARTS, change, make_plan, note, outcome
+
+RUN = "manual__2026-11-21T10:00:00+00:00"
+ROUTES = (
+    "",
+    "?task=plan",
+    "rows?task=plan",
+    "outcomes.csv?task=plan",
+    "outcomes.jsonl?task=plan",
+    "files/failed.csv?task=plan",
+)
+EVIL = "=HYPERLINK(1) <script>alert(1)</script>"
+
+
+def at(route: str = "", dag_id: str = MINE, run_id: str = RUN) -> str:
+    return f"/bitrix24/report/{dag_id}/{quote(run_id, safe='')}/{route}"
+
+
+def applied_plan(folder: Path, *, dry_run: bool = False) -> Manifest:
+    """A plan of two parts, of which the first is applied but for one change that failed."""
+    manifest = make_plan(folder, [change(number) for number in range(1, TWO_PARTS + 1)])
+    name = "skipped" if dry_run else "applied"
+    outcomes: list[ChangeOutcome] = [outcome(number, name) for number in range(1, 1000)]  # type: ignore[arg-type]
+    outcomes.append(outcome(1000, "failed", EVIL))
+    note(folder, manifest, {0: outcomes}, dry_run=dry_run)
+    write_failed(folder / "failed.csv", outcomes, PORTAL)
+    return manifest
+
+
+@pytest.fixture
+def run(make_run: MakeRun) -> Path:
+    folder = make_run(MINE, RUN)
+    applied_plan(folder / "plan")
+    return folder
+
+
+# -- access ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_who_may_read_the_dag_s_xcoms_gets_the_report(reader: TestClient, run: Path, route: str) -> None:
+    assert run.exists()
+    assert reader.get(at(route)).status_code == 200
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_nobody_sees_a_report_without_a_login(
+    clients: Callable[[str], TestClient], run: Path, route: str
+) -> None:
+    assert run.exists()
+    answer = clients("").get(at(route))
+    assert (answer.status_code, answer.json()) == (401, {"detail": "Not authenticated"})
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_who_may_not_read_the_dag_sees_no_report(
+    reader: TestClient, clients: Callable[[str], TestClient], make_run: MakeRun, route: str
+) -> None:
+    applied_plan(make_run(THEIRS, RUN) / "plan")
+    answer = reader.get(at(route, dag_id=THEIRS))
+    assert (answer.status_code, answer.json()) == (403, {"detail": "Forbidden"})
+    assert clients("admin").get(at(route, dag_id=THEIRS)).status_code == 200
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_another_dag_in_the_query_opens_nothing(reader: TestClient, make_run: MakeRun, route: str) -> None:
+    applied_plan(make_run(THEIRS, RUN) / "plan")
+    both = f"{at(route, dag_id=THEIRS)}{'&' if '?' in route else '?'}dag_id={MINE}"
+    assert reader.get(both).status_code == 403
+
+
+# -- addresses ---------------------------------------------------------------------------------------------
+
+
+OUTSIDE = "..%2f..%2foutside"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/bitrix24/report/mine/..%2f/",
+        "/bitrix24/report/mine/..%2f..%2f..%2fetc%2fpasswd/",
+        "/bitrix24/report/..%2f/mine/",
+        "/bitrix24/report/mine/%2e%2e/",
+        "/bitrix24/report/%2e/run/",
+        f"{at()}..%2f..%2ftheirs",
+        at("files/..%2ffailed.csv?task=plan"),
+        at("files/%2e%2e?task=plan"),
+        at("files/manifest.json?task=plan"),
+        at("files/failed.csv%00.csv?task=plan"),
+        at("files/plan%2fmanifest.json?task=plan"),
+        at("files/failed.csv?task=.."),
+        at("files/failed.csv?task=plan%2fplan"),
+        at(f"rows?task={OUTSIDE}"),
+        at("rows?task=plan%00"),
+        at("outcomes.csv?task=%2e%2e%2fplan"),
+        at("?task=.."),
+        at("?task=nothing"),
+        at("", run_id="manual__never"),
+        at("rows?task=plan", run_id="manual__never"),
+        at("", dag_id="~"),
+        at("nothing"),
+        "/bitrix24/report/mine",
+        "/bitrix24/",
+        "/bitrix24/docs",
+        "/bitrix24/openapi.json",
+    ],
+)
+def test_an_address_of_nothing_is_not_found(
+    clients: Callable[[str], TestClient], run: Path, address: str
+) -> None:
+    (run.parent.parent / "outside" / "plan").mkdir(parents=True)
+    assert clients("admin").get(address).status_code == 404
+    # Without a login there is no other answer than these either.
+    assert clients("").get(address).status_code in (401, 404)
+
+
+@pytest.mark.parametrize("linked", ["task", "plan", "journal", "file", "dag"])
+def test_a_symbolic_link_leads_nowhere(
+    clients: Callable[[str], TestClient], make_run: MakeRun, tmp_path: Path, linked: str
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    applied_plan(elsewhere)
+    folder = make_run("linked" if linked == "dag" else MINE, RUN)
+    if linked == "dag":
+        applied_plan(tmp_path / "run" / "plan")
+        folder.rmdir()
+        folder.symlink_to(tmp_path / "run")
+    elif linked == "task":
+        (folder / "plan").symlink_to(elsewhere)
+    elif linked == "file":
+        applied_plan(folder / "plan")
+        (folder / "plan" / "failed.csv").unlink()
+        (folder / "plan" / "failed.csv").symlink_to(elsewhere / "failed.csv")
+    else:
+        applied_plan(folder / "plan")
+        (folder / "plan" / linked).rename(tmp_path / "aside")
+        (folder / "plan" / linked).symlink_to(elsewhere / linked)
+    client = clients("admin")
+    dag_id = "linked" if linked == "dag" else MINE
+    for route in ROUTES[1:]:
+        assert client.get(at(route, dag_id=dag_id)).status_code == 404
+    assert "No plan." in client.get(at("", dag_id=dag_id)).text
+
+
+def test_a_dag_whose_folder_has_another_s_name_shows_nothing(
+    clients: Callable[[str], TestClient], make_run: MakeRun
+) -> None:
+    """``.mine`` and ``_mine`` would share a folder: the files may be those of the other one."""
+    applied_plan(make_run("_mine", RUN) / "plan")
+    make_run(".mine", "another")
+    client = clients("admin")
+    assert client.get(at("rows?task=plan", dag_id="_mine")).status_code == 200
+    assert client.get(at("rows?task=plan", dag_id=".mine", run_id="another")).status_code == 404
+
+
+# -- what is served ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("route", [*ROUTES, "nothing"])
+def test_each_answer_forbids_everything_that_is_not_its_own(
+    reader: TestClient, clients: Callable[[str], TestClient], run: Path, route: str
+) -> None:
+    assert run.exists()
+    for answer in (reader.get(at(route)), clients("").get(at(route))):
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; ")
+        assert "frame-ancestors 'self'" in policy
+        assert "connect-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+
+
+def test_the_page_shows_the_run_and_its_addresses_are_relative(reader: TestClient, run: Path) -> None:
+    assert run.exists()
+    page = reader.get(at()).text
+    for told in ("999 applied", "1 failed", "20 open", "1,020", "A part of the plan was applied."):
+        assert told in page
+    assert 'data-rows="rows?task=plan"' in page
+    assert 'href="/' not in page
+    assert 'src="' not in page
+    assert "<script>alert" not in page
+
+
+def rows(client: TestClient, **wanted: Any) -> tuple[int, list[int]]:
+    answer = client.get(at("rows"), params={"task": "plan", **wanted})
+    assert answer.status_code == 200
+    told = answer.json()
+    return told["total"], [row[0] for row in told["rows"]]
+
+
+def test_rows_come_a_page_at_a_time_searched_filtered_and_sorted(reader: TestClient, run: Path) -> None:
+    assert run.exists()
+    assert rows(reader) == (1020, list(range(1, 51)))
+    assert rows(reader, at=990, size=20) == (1020, list(range(991, 1011)))
+    assert rows(reader, at=5000) == (1020, [])
+    assert rows(reader, outcome="failed") == (1, [1000])
+    assert rows(reader, outcome="open", sort="-owner", size=2) == (20, [1020, 1019])
+    assert rows(reader, sort="outcome", size=2, at=998) == (1020, [999, 1000])
+    assert rows(reader, search="hyperlink") == (1, [1000])
+    assert rows(reader, search="15", size=3) == (1, [15])
+    assert rows(reader, search="9*, BECAUSE", size=1) == (999, [1])
+    assert rows(reader, search="nothing")[0] == 0
+
+
+def test_a_row_holds_what_the_page_shows(reader: TestClient, run: Path) -> None:
+    assert run.exists()
+    told = reader.get(at("rows?task=plan&at=998&size=2")).json()["rows"]
+    assert told == [
+        [999, "applied", "9*", "none", "release_repeat_leads: because", 0],
+        [1000, "failed", "7*", "none", EVIL, 0],
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"at": -1}, {"size": 0}, {"size": 10**6}, {"at": "x"}, {"search": "x" * 201}]
+)
+def test_a_wrong_page_is_refused(reader: TestClient, run: Path, wrong: dict[str, Any]) -> None:
+    assert run.exists()
+    assert reader.get(at("rows"), params={"task": "plan", **wrong}).status_code == 422
+
+
+def test_the_table_holds_every_change_and_no_formula(reader: TestClient, run: Path) -> None:
+    assert run.exists()
+    answer = reader.get(at("outcomes.csv?task=plan"))
+    assert answer.headers["content-disposition"] == 'attachment; filename="plan.outcomes.csv"'
+    table = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [int(row["owner_id"]) for row in table] == list(range(1, TWO_PARTS + 1))
+    assert [row["outcome"] for row in table] == ["applied"] * 999 + ["failed"] + ["open"] * 20
+    assert table[999]["reason"] == f"'{EVIL}"
+    assert table[0] == {
+        "owner": "lead",
+        "owner_id": "1",
+        "outcome": "applied",
+        "contacts_before": "9*",
+        "wanted": "none",
+        "reason": "release_repeat_leads: because",
+        "rules": "release_repeat_leads",
+        "address": f"{PORTAL}/crm/lead/details/1/",
+    }
+
+
+def test_the_lines_hold_every_change_as_it_was_planned_and_found(reader: TestClient, run: Path) -> None:
+    assert run.exists()
+    lines = [json.loads(line) for line in reader.get(at("outcomes.jsonl?task=plan")).text.splitlines()]
+    assert [line["owner_id"] for line in lines] == list(range(1, TWO_PARTS + 1))
+    assert lines[999]["reason"] == EVIL
+    assert lines[999]["found"] is None
+    assert lines[0] == {
+        "owner": "lead",
+        "owner_id": 1,
+        "outcome": "applied",
+        "reason": "",
+        "rules": ["release_repeat_leads"],
+        "reasons": ["release_repeat_leads: because"],
+        "planned_from": [[7, None, True, None]],
+        "wanted": [],
+        "found": [[9, None, True, None]],
+    }
+
+
+def test_the_files_of_a_task_are_offered_and_served(reader: TestClient, run: Path) -> None:
+    page = reader.get(at()).text
+    for name in ("failed.csv", "left_out.csv"):
+        assert f'href="files/{name}?task=plan"' in page
+        answer = reader.get(at(f"files/{name}?task=plan"))
+        assert answer.headers["content-type"].startswith("text/csv")
+        assert "attachment" in answer.headers["content-disposition"]
+    assert reader.get(at("files/failed.csv?task=plan")).content == (run / "plan" / "failed.csv").read_bytes()
+
+
+def test_a_run_with_several_tasks_shows_each(reader: TestClient, run: Path) -> None:
+    make_plan(run / "second.0", [change(5)])
+    (run / "compare").mkdir()
+    told = "what,kind,owner_id\nmissing,lead,5\nextra,lead,6\nmissing,lead,<b>7</b>\n"
+    (run / "compare" / "reconcile.csv").write_text(told)
+    page = reader.get(at()).text
+    for task in ("plan", "second.0", "compare"):
+        assert f'href="?task={task}"' in page
+    assert "1,020" in page, "the first with a plan"
+    second = reader.get(at("?task=second.0")).text
+    assert "Planned, and not applied." in second
+    compared = reader.get(at("?task=compare")).text
+    assert '<td>missing</td><td class="n">2</td>' in compared
+    assert "&lt;b&gt;7&lt;/b&gt;" in compared
+
+
+# -- every state of a run ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("queued", "No plan yet."),
+        ("running", "No plan yet."),
+        ("failed", "The run failed before it had a plan."),
+        ("success", "This run has left no plan"),
+    ],
+)
+def test_a_run_without_a_plan_says_so(reader: TestClient, make_run: MakeRun, state: str, told: str) -> None:
+    make_run(MINE, RUN, state)
+    page = reader.get(at()).text
+    assert told in page
+    assert ('data-live="yes"' in page) == (state in ("queued", "running"))
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("running", "Planned, not applied yet."),
+        ("failed", "The run failed before anything was written."),
+        ("success", "the plan was rejected, or no task of this run applies it"),
+    ],
+)
+def test_a_plan_that_was_not_applied_says_so(
+    reader: TestClient, make_run: MakeRun, state: str, told: str
+) -> None:
+    make_plan(make_run(MINE, RUN, state) / "plan", [change(5)])
+    assert told in reader.get(at()).text
+
+
+def test_a_run_under_way_tells_how_far_it_is_and_follows(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN, "running") / "plan"
+    manifest = applied_plan(folder)
+    page = reader.get(at()).text
+    assert "1,000 of 1,020 changes have their outcome" in page
+    assert 'data-live="yes"' in page
+    note(folder, manifest, {1: [outcome(number) for number in range(1001, 1011)]})
+    assert "1,010 of 1,020 changes have their outcome" in reader.get(at()).text
+
+
+def test_a_dry_run_says_so(reader: TestClient, make_run: MakeRun) -> None:
+    applied_plan(make_run(MINE, RUN) / "plan", dry_run=True)
+    page = reader.get(at()).text
+    assert "<h1>Lead link clean-up, dry run</h1>" in page
+    assert "Nothing was written to the portal." in page
+    assert "999 skipped" in page
+
+
+def test_an_empty_plan_says_so(reader: TestClient, make_run: MakeRun) -> None:
+    make_plan(make_run(MINE, RUN) / "plan", [])
+    page = reader.get(at()).text
+    assert "nothing had to be changed." in page
+    assert reader.get(at("outcomes.jsonl?task=plan")).text == ""
+
+
+def test_a_failed_run_says_what_failed_and_why(reader: TestClient, make_run: MakeRun) -> None:
+    applied_plan(make_run(MINE, RUN, "failed") / "plan")
+    page = reader.get(at()).text
+    assert "Not finished." in page
+    assert "1 changes failed." in page
+    assert "=HYPERLINK(1) &lt;script&gt;" in page
+
+
+def test_an_edited_plan_is_not_shown(reader: TestClient, run: Path) -> None:
+    part = run / "plan" / "plan" / "part-00000.jsonl"
+    part.write_text(part.read_text().replace("[7,", "[8,", 1))
+    assert "does not match its hash: it was edited" in reader.get(at()).text
+    assert reader.get(at("rows?task=plan")).status_code == 404
+
+
+def test_artifacts_that_lie_in_object_storage_are_named(
+    reader: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run.exists()
+    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", "memory://bitrix24")
+    assert "The artifacts lie in memory://bitrix24." in reader.get(at()).text
+    assert reader.get(at("rows?task=plan")).status_code == 404
