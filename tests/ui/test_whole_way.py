@@ -93,7 +93,7 @@ def read_the_logs(
     """The check tells the whole of it in a group that opens, a part one line of figures."""
     log_of(page, stage, CLEAN_UP, run, "check")
     expect(page.get_by_text(f"Lead link clean-up: {released} applied")).to_be_visible()
-    page.get_by_text("Report", exact=True).first.click()
+    page.get_by_text("▶ Report", exact=True).click()
     expect(page.get_by_text("written and read back")).to_be_visible()
     shoot(page, "way-06-log-of-the-check")
     log_of(page, stage, CLEAN_UP, run, "apply/mapped/0")
@@ -119,6 +119,8 @@ def test_from_the_connection_to_the_restored_contacts(
     expect(page.get_by_text(f"{released} leads to change")).to_be_visible()
     expect(page.get_by_text("left without contacts")).to_be_visible()
     expect(page.get_by_role("heading", name="The largest changes")).to_be_visible()
+    link = page.get_by_role("link", name="All changes, in the report of this run")
+    expect(link).to_be_visible()
     shoot(page, "way-03-approval")
 
     lead = open_first_lead(page, stage)
@@ -130,6 +132,10 @@ def test_from_the_connection_to_the_restored_contacts(
     page.get_by_role("button", name="Approve").click()
     watch_it_finish(page, stage, CLEAN_UP, run)
     shoot(page, "way-05-run-finished")
+    page.get_by_role("link", name="Bitrix24 report").click()
+    report = page.frame_locator("iframe")
+    expect(report.get_by_role("heading", name="Lead link clean-up")).to_be_visible()
+    shoot(page, "way-05-report")
     read_the_logs(page, stage, run, released, shoot)
 
     assert contacts_on(lead) == []
