@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo test lint check bench ui fmt constraints clean
+.PHONY: help env demo test browser test-ui lint check bench ui fmt constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -20,7 +20,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 env: $(INSTALLED) ## make .venv with Airflow and the tools, at the versions in constraints.txt
 
@@ -49,8 +49,19 @@ demo: env ## clean up a sandbox portal with a real Airflow, and check the result
 ui: env ## start Airflow with the sample DAGs and a sandbox portal, until Ctrl-C
 	@$(BIN)/python -m scripts.ui
 
-test: env ## run the tests
+test: env ## run the tests, but for those in a browser
 	@$(BIN)/python -m pytest
+
+test-ui: env browser ## run the tests in a browser; build/ui keeps pictures of the pages
+	@rm -rf build/ui
+	@UI_ARTIFACTS=build/ui $(BIN)/python -m pytest tests/ui
+
+browser: ## install Chromium where it is missing; needs Debian, and root
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+		command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+		|| { echo "Install Chromium; on Debian, as root: apt-get install chromium"; exit 1; }; \
+		echo "Installing Chromium" && apt-get -qq update \
+		&& DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium >/dev/null
 
 lint: env ## check format, style, types and the direction of imports
 	@echo "== ruff format" && $(BIN)/ruff format --check .
@@ -61,6 +72,8 @@ lint: env ## check format, style, types and the direction of imports
 check: lint ## all that CI checks: lint, then the tests
 	@echo "== pytest"
 	@$(MAKE) --no-print-directory test
+	@echo "== pytest, in a browser"
+	@$(MAKE) --no-print-directory test-ui
 
 bench: env $(BENCH)/.installed ## measure speed beside other clients, in ten minutes; QUICK=1: in one and a half
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)

@@ -39,11 +39,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-name": _INTEGRATION,
                 "ui-field-behaviour": {
                     "hidden-fields": ["schema", "extra"],
-                    "relabeling": {
-                        "host": "Portal address",
-                        "login": "Webhook user id",
-                        "password": "Webhook code",
-                    },
+                    "relabeling": _LABELS,
                     "placeholders": {
                         "host": "acme.bitrix24.com",
                         "login": "1",
@@ -108,6 +104,13 @@ def get_provider_info() -> dict[str, Any]:
         },
     }
 
+
+def field_labels() -> dict[str, str]:
+    """Give what the connection form calls each field, by the field's name: ``host``, ``extra.plan``."""
+    return {**_LABELS, **{f"extra.{name}": str(field["label"]) for name, field in _CONN_FIELDS.items()}}
+
+
+_LABELS = {"host": "Portal address", "login": "Webhook user id", "password": "Webhook code"}
 
 _CONN_FIELDS: dict[str, Any] = {
     "plan": {

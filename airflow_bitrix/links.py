@@ -11,6 +11,11 @@ TAB_ROUTE = "bitrix24_report"
 """Name of the report tab in the addresses of Airflow's UI."""
 
 
+def report_address(dag_id: str, run_id: str) -> str:
+    """Give the address of the report tab of a DAG run, relative to Airflow's own."""
+    return f"dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}/plugin/{TAB_ROUTE}"
+
+
 class Bitrix24ReportLink(BaseOperatorLink):
     """Leads to the report tab of the task's DAG run."""
 
@@ -19,7 +24,7 @@ class Bitrix24ReportLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Give the address, relative to Airflow's own."""
         del operator
-        return f"dags/{quote(ti_key.dag_id)}/runs/{quote(ti_key.run_id, safe='')}/plugin/{TAB_ROUTE}"
+        return report_address(ti_key.dag_id, ti_key.run_id)
 
 
 class Bitrix24OwnerLink(BaseOperatorLink):

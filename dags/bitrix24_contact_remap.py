@@ -31,12 +31,12 @@ one, in the earlier place. The contacts themselves are not touched.
 
 | task | what it does, once for leads and once for deals |
 |:---|:---|
-| `plan` | finds the owners of the old contacts and writes a plan: each with its links before and after |
-| `approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
-| `canary` | applies the first few changes; if one fails, nothing else is begun |
-| `apply` | looks at each owner again, writes the change and reads it back; one task a part of the plan |
-| `check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
-| `compare` | writes `reconcile.csv`: links to old contacts that are left. After a dry run these are all |
+| *Make the plan* | finds the owners of the old contacts, writes a plan: each with links before and after |
+| *Ask for approval* | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| *Try the first ones* | applies the first few changes; if one fails, nothing else is begun |
+| *Apply the plan* | looks at each owner again, writes the change and reads it back; a task for each part |
+| *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
+| *Compare what is left* | writes `reconcile.csv`: links to old contacts. After a dry run these are all |
 
 Chains are followed: with `5,6` and `6,7`, contact 5 becomes 7. A bad row, a circle, a contact with two new
 ones, or a new contact that does not exist fails the plan, which names it, and nothing is written.
@@ -59,8 +59,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "contacts", "leads", "deals"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
         "map_file": Param(
@@ -94,11 +95,14 @@ with DAG(
             "contact_map_file": "{{ params.map_file or none }}",
             "filter": "{{ params.filter }}",
         }
-        with TaskGroup(f"{kind}s"):
+        with TaskGroup(f"{kind}s", group_display_name=f"{kind.capitalize()}s"):
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
+                task_display_name="Make the plan",
                 **GUARDS,
                 **migration,
             )
             last = carry_out(plan, **BY_PARAMS)
-            last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", **migration)
+            last >> Bitrix24ReconcileContactLinksOperator(
+                task_id="compare", task_display_name="Compare what is left", **migration
+            )

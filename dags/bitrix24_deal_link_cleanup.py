@@ -26,11 +26,11 @@ that are chosen in the form, and keeps what was there so that it can be taken ba
 
 | task | what it does |
 |:---|:---|
-| `plan` | scans the deals and writes a plan: each change with its links before and after |
-| `approve` | shows the plan under *Required actions* and waits until somebody approves or rejects it |
-| `canary` | applies the first few changes; if one of them fails, nothing else is written |
-| `apply` | a task for each 1,000 changes: looks at each deal again, writes the change, reads it back |
-| `check` | looks at all of them once more, writes the report, fails the run where too many changes failed |
+| *Make the plan* | scans the deals and writes a plan: each change with its links before and after |
+| *Ask for approval* | shows the plan under *Required actions*, waits until somebody approves or rejects it |
+| *Try the first ones* | applies the first few changes; if one of them fails, nothing else is written |
+| *Apply the plan* | a task for each 1,000 changes: looks at each deal again, writes, reads it back |
+| *Check and report* | looks at all of them once more, writes the report, fails where too many failed |
 
 Deals that a rule is about but must not touch are left out, and the report says why. A deal that somebody
 changed since the plan was made is left alone and reported as *drift*. An approval may be used for a day.
@@ -54,8 +54,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "clean-up", "deals"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
         "rules": rules_param("deal", ["fix_primary"]),
@@ -90,6 +91,7 @@ with DAG(
 ) as dag:
     plan = Bitrix24PlanLinkCleanupOperator(
         task_id="plan",
+        task_display_name="Make the plan",
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="deal",
         rules="{{ params.rules }}",

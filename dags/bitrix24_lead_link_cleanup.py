@@ -26,11 +26,11 @@ the portal takes the repeat flag off, and reads back that it did. Other rules ca
 
 | task | what it does |
 |:---|:---|
-| `plan` | scans the leads and writes a plan: each change with its links before and after |
-| `approve` | shows the plan under *Required actions* and waits until somebody approves or rejects it |
-| `canary` | applies the first few changes; if one of them fails, nothing else is written |
-| `apply` | a task for each 1,000 changes: looks at each lead again, writes the change, reads it back |
-| `check` | looks at all of them once more, writes the report, fails the run where too many changes failed |
+| *Make the plan* | scans the leads and writes a plan: each change with its links before and after |
+| *Ask for approval* | shows the plan under *Required actions*, waits until somebody approves or rejects it |
+| *Try the first ones* | applies the first few changes; if one of them fails, nothing else is written |
+| *Apply the plan* | a task for each 1,000 changes: looks at each lead again, writes, reads it back |
+| *Check and report* | looks at all of them once more, writes the report, fails where too many failed |
 
 Leads that a rule is about but must not touch are left out, and the report says why. A lead that somebody
 changed since the plan was made is left alone and reported as *drift*. An approval may be used for a day.
@@ -55,8 +55,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "clean-up", "leads"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
         "rules": rules_param("lead", ["release_repeat_leads"]),
@@ -91,6 +92,7 @@ with DAG(
 ) as dag:
     plan = Bitrix24PlanLinkCleanupOperator(
         task_id="plan",
+        task_display_name="Make the plan",
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="lead",
         rules="{{ params.rules }}",

@@ -32,17 +32,18 @@ their order, and its primary contact stays primary; those of the lead follow in 
    `leads` shows only what deals hold already: it is made from the portal as it is then.)
 2. Trigger it again with *Dry run* off.
 
-| task | what it does |
+| task, those of *Deals* first | what it does |
 |:---|:---|
-| `deals.plan` | reads all deals that were made from leads, and these leads, and writes a plan |
-| `deals.approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
-| `deals.canary`, `deals.apply` | look at each deal again, write the change and read it back |
-| `deals.check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
-| `deals.compare` | writes `reconcile.csv`: contacts that deals still lack. After a dry run these are all |
-| `is_move` | ends the run here unless *Mode* is `move` |
-| `leads.plan` … `leads.check` | take from the leads what their deals now hold, in the same steps |
+| *Make the plan* | reads all deals that were made from leads, and these leads, and writes a plan |
+| *Ask for approval* | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| *Try the first ones*, *Apply the plan* | look at each deal again, write the change and read it back |
+| *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
+| *Compare what is left* | writes `reconcile.csv`: contacts that deals lack. After a dry run these are all |
+| *Go on to the leads?* | ends the run here unless *Mode* is `move` |
+| *Leads* | the same steps: take from the leads what their deals now hold |
 
-Where a deal could not be written, `deals.check` fails and no lead is touched. With a *Filter* only its deals
+Where a deal could not be written, *Check and report* fails and no lead is
+touched. With a *Filter* only its deals
 are written, and only leads that one of them was made from lose contacts; what they lose is still what all
 their deals hold. *Move* needs the webhook of an administrator: nobody else sees all deals for certain.
 
@@ -65,8 +66,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "leads", "deals"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
         "mode": Param(
@@ -95,24 +97,28 @@ with DAG(
 ) as dag:
     common = {"bitrix24_conn_id": "{{ params.bitrix24_conn_id }}", "filter": "{{ params.filter }}"}
 
-    with TaskGroup("deals") as deals:
+    with TaskGroup("deals", group_display_name="Deals") as deals:
         plan = Bitrix24PlanLinkMigrationOperator(
             task_id="plan",
+            task_display_name="Make the plan",
             migration="lead_to_deal",
             **GUARDS,
             **common,
         )
         last = carry_out(plan, **BY_PARAMS)
-        last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", migration="lead_to_deal", **common)
+        last >> Bitrix24ReconcileContactLinksOperator(
+            task_id="compare", task_display_name="Compare what is left", migration="lead_to_deal", **common
+        )
 
-    @task.short_circuit
+    @task.short_circuit(task_display_name="Go on to the leads?")
     def is_move(params: dict[str, Any] | None = None) -> bool:
         """End the run here where leads keep their contacts."""
         return bool((params or {})["mode"] == "move")
 
-    with TaskGroup("leads") as leads:
+    with TaskGroup("leads", group_display_name="Leads") as leads:
         release = Bitrix24PlanLinkMigrationOperator(
             task_id="plan",
+            task_display_name="Make the plan",
             migration="release_moved_leads",
             save="{{ params.save }}",
             **GUARDS,

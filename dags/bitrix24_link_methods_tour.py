@@ -30,21 +30,21 @@ Give a lead, a deal, and a contact that is linked to neither. For the lead, then
 
 | task | method | what happens |
 |:---|:---|:---|
-| `fields` | `crm.*.contact.fields` | the link's fields are described |
-| `items_get` | `crm.*.contact.items.get` | the links are read and kept |
-| `check_start` | | fails where the links could not be brought back exactly |
-| `items_delete` | `crm.*.contact.items.delete` | all links go |
-| `add` | `crm.*.contact.add` | the contact is linked |
-| `items_set` | `crm.*.contact.items.set` | the links that were kept come back, with sort and primary |
-| `delete` | `crm.*.contact.delete` | the contact is unlinked; `False` where `items_set` has done so already |
-| `check_end` | | fails where the links differ from those that were kept |
+| *Describe the fields* | `crm.*.contact.fields` | the link's fields are described |
+| *Read the links* | `crm.*.contact.items.get` | the links are read and kept |
+| *Can they be brought back?* | | fails where the links could not be brought back exactly |
+| *Clear the links* | `crm.*.contact.items.delete` | all links go |
+| *Link the contact* | `crm.*.contact.add` | the contact is linked |
+| *Bring the links back* | `crm.*.contact.items.set` | the kept links come back, with sort and primary |
+| *Unlink the contact* | `crm.*.contact.delete` | the contact is unlinked; `False` where that was so already |
+| *Are they what they were?* | | fails where the links differ from those that were kept |
 
-**Use records that nobody works on**: between `items_delete` and `items_set` they have no contacts. Should
-the run end there, the links stand in the XCom of `items_get`, and clearing `items_set` brings them back.
+**Use records that nobody works on**: for a moment they have no contacts. Should the run end there, the links
+stand in the XCom of *Read the links*, and clearing *Bring the links back* brings them back.
 """
 
 
-@task(retries=0)
+@task(retries=0, task_display_name="Can they be brought back?")
 def check_start(links: list[dict[str, Any]], contact_id: int) -> None:
     """Fail where ``items.set`` and ``delete`` could not bring the links back exactly."""
     if contact_id in [link["CONTACT_ID"] for link in links]:
@@ -57,7 +57,7 @@ def check_start(links: list[dict[str, Any]], contact_id: int) -> None:
         )
 
 
-@task
+@task(task_display_name="Are they what they were?")
 def check_end(method: str, owner_id: int, links: list[dict[str, Any]]) -> None:
     """Fail where the links are not what they were."""
     conn_id = get_current_context()["params"]["bitrix24_conn_id"]
@@ -76,11 +76,13 @@ with DAG(
     max_active_runs=1,
     render_template_as_native_obj=True,
     default_args={
+        "owner": "bitrix24",
         "retries": 3,
         "retry_delay": timedelta(seconds=20),
         "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
     },
     tags=["bitrix24", "tour", "leads", "deals"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "lead_id": Param(
             type="integer", minimum=1, title="Lead", description="Id of a lead that nobody works on."
@@ -105,35 +107,53 @@ with DAG(
 ) as dag:
     lead, deal, guest = "{{ params.lead_id }}", "{{ params.deal_id }}", "{{ params.contact_id }}"
 
-    @task_group(group_id="lead")
+    @task_group(group_id="lead", group_display_name="Lead")
     def tour_lead() -> None:
         """Tour the methods of a lead."""
-        fields = Bitrix24LeadContactFieldsOperator(task_id="fields")
-        kept = Bitrix24LeadContactItemsGetOperator(task_id="items_get", owner_id=lead)
-        clear = Bitrix24LeadContactItemsDeleteOperator(task_id="items_delete", owner_id=lead)
-        add = Bitrix24LeadContactAddOperator(task_id="add", owner_id=lead, contact_id=guest)
+        fields = Bitrix24LeadContactFieldsOperator(task_id="fields", task_display_name="Describe the fields")
+        kept = Bitrix24LeadContactItemsGetOperator(
+            task_id="items_get", task_display_name="Read the links", owner_id=lead
+        )
+        clear = Bitrix24LeadContactItemsDeleteOperator(
+            task_id="items_delete", task_display_name="Clear the links", owner_id=lead
+        )
+        add = Bitrix24LeadContactAddOperator(
+            task_id="add", task_display_name="Link the contact", owner_id=lead, contact_id=guest
+        )
         back = Bitrix24LeadContactItemsSetOperator(
             task_id="items_set",
+            task_display_name="Bring the links back",
             owner_id=lead,
             items="{{ ti.xcom_pull(task_ids='lead.items_get') or [params.contact_id] }}",
         )
-        delete = Bitrix24LeadContactDeleteOperator(task_id="delete", owner_id=lead, contact_id=guest)
+        delete = Bitrix24LeadContactDeleteOperator(
+            task_id="delete", task_display_name="Unlink the contact", owner_id=lead, contact_id=guest
+        )
         end = check_end("crm.lead.contact.items.get", lead, kept.output)  # type: ignore[arg-type]
         chain(fields, kept, check_start(kept.output, guest), clear, add, back, delete, end)  # type: ignore[arg-type]
 
-    @task_group(group_id="deal")
+    @task_group(group_id="deal", group_display_name="Deal")
     def tour_deal() -> None:
         """Tour the methods of a deal."""
-        fields = Bitrix24DealContactFieldsOperator(task_id="fields")
-        kept = Bitrix24DealContactItemsGetOperator(task_id="items_get", owner_id=deal)
-        clear = Bitrix24DealContactItemsDeleteOperator(task_id="items_delete", owner_id=deal)
-        add = Bitrix24DealContactAddOperator(task_id="add", owner_id=deal, contact_id=guest)
+        fields = Bitrix24DealContactFieldsOperator(task_id="fields", task_display_name="Describe the fields")
+        kept = Bitrix24DealContactItemsGetOperator(
+            task_id="items_get", task_display_name="Read the links", owner_id=deal
+        )
+        clear = Bitrix24DealContactItemsDeleteOperator(
+            task_id="items_delete", task_display_name="Clear the links", owner_id=deal
+        )
+        add = Bitrix24DealContactAddOperator(
+            task_id="add", task_display_name="Link the contact", owner_id=deal, contact_id=guest
+        )
         back = Bitrix24DealContactItemsSetOperator(
             task_id="items_set",
+            task_display_name="Bring the links back",
             owner_id=deal,
             items="{{ ti.xcom_pull(task_ids='deal.items_get') or [params.contact_id] }}",
         )
-        delete = Bitrix24DealContactDeleteOperator(task_id="delete", owner_id=deal, contact_id=guest)
+        delete = Bitrix24DealContactDeleteOperator(
+            task_id="delete", task_display_name="Unlink the contact", owner_id=deal, contact_id=guest
+        )
         end = check_end("crm.deal.contact.items.get", deal, kept.output)  # type: ignore[arg-type]
         chain(fields, kept, check_start(kept.output, guest), clear, add, back, delete, end)  # type: ignore[arg-type]
 

@@ -18,11 +18,11 @@ to what a snapshot holds: the same contacts in the same order, with sort and pri
 
 | task | what it does |
 |:---|:---|
-| `plan` | reads journal or snapshot, looks at the owners as they are now, and writes a plan |
-| `approve` | shows the plan under *Required actions* and waits until somebody approves or rejects it |
-| `canary` | applies the first few changes; if one of them fails, nothing else is written |
-| `apply` | a task for each 1,000 changes: looks at each owner again, writes the change, reads it back |
-| `check` | looks at all of them once more, writes the report, fails the run where too many changes failed |
+| *Make the plan* | reads journal or snapshot, looks at the owners as they are now, and writes a plan |
+| *Ask for approval* | shows the plan under *Required actions*, waits until somebody approves or rejects it |
+| *Try the first ones* | applies the first few changes; if one of them fails, nothing else is written |
+| *Apply the plan* | a task for each 1,000 changes: looks at each owner again, writes, reads it back |
+| *Check and report* | looks at all of them once more, writes the report, fails where too many failed |
 
 Give **one** of *Journal* and *Snapshot*. The folder of a run is the one that its report lies in. What is as
 it was is left alone; so is what somebody changed since the run, unless you turn *Overwrite* on. A snapshot
@@ -49,8 +49,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "restore", "leads", "deals"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
         "journal": Param(
@@ -107,6 +108,7 @@ with DAG(
     carry_out(
         Bitrix24PlanLinkRestoreOperator(
             task_id="plan",
+            task_display_name="Make the plan",
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
             journal="{{ params.journal }}",
             snapshot="{{ params.snapshot }}",

@@ -17,7 +17,7 @@ deals, and reports what is different from the last time. It changes nothing on t
 
 | task | what it does |
 |:---|:---|
-| `leads`, `deals` | scans all of them, writes a snapshot, and compares it with the last one of the task |
+| *Look at the leads*, *Look at the deals* | scans them, writes a snapshot, compares it with the last |
 
 Each leaves in its folder under `[bitrix24] artifacts_path`:
 
@@ -43,8 +43,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
+    default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=5)},
     tags=["bitrix24", "snapshot", "leads", "deals"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "detail": Param(
             "ids",
@@ -78,6 +79,7 @@ with DAG(
     for kind in ("lead", "deal"):
         Bitrix24ExportContactLinksOperator(
             task_id=f"{kind}s",
+            task_display_name=f"Look at the {kind}s",
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
             kind=kind,
             detail="{{ params.detail }}",

@@ -44,13 +44,13 @@ the same: the same contacts in the same order, with the same primary contact. Th
 
 | task | what it does, once for leads and once for deals |
 |:---|:---|
-| `is_wanted` | leaves the kind out that *Kinds* does not name |
-| `plan` | reads both portals and writes a plan; parks what cannot be done yet |
-| `approve` | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
-| `canary` | applies the first few changes; if one fails, nothing else is begun |
-| `apply` | looks at each owner again, writes the change and reads it back; one task a part of the plan |
-| `check` | looks once more at all of them, and writes `report.html` and `failed.csv` |
-| `compare` | writes `reconcile.csv`: every link in which the portals differ. After a dry run these are all |
+| *Are they wanted?* | leaves the kind out that *Kinds* does not name |
+| *Make the plan* | reads both portals and writes a plan; parks what cannot be done yet |
+| *Ask for approval* | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| *Try the first ones* | applies the first few changes; if one fails, nothing else is begun |
+| *Apply the plan* | looks at each owner again, writes the change and reads it back; a task for each part |
+| *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
+| *Compare what is left* | writes `reconcile.csv`: where the portals differ. After a dry run these are all |
 
 An owner that is not in the target yet, or one of whose contacts is not or cannot be read, is **parked**, and
 the next run takes it up again, also where its filter does not find it. Where two records of the target match
@@ -78,8 +78,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=2)},
+    default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "leads", "deals"],
+    owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
         "kinds": Param(
@@ -87,6 +88,7 @@ with DAG(
             type="array",
             items={"type": "string", "enum": ["lead", "deal"]},
             examples=["lead", "deal"],
+            values_display={"lead": "Leads", "deal": "Deals"},
             minItems=1,
             title="Kinds",
             description="Whether links of leads, of deals, or of both are brought over.",
@@ -95,6 +97,12 @@ with DAG(
             "origin",
             type="string",
             enum=list(MATCHES),
+            values_display={
+                "origin": "Origin: ORIGIN_ID holds the id in the source",
+                "same_origin": "Same origin: both came from a third system",
+                "field": "Field: a custom field holds the id in the source",
+                "map": "Map: files say which is which",
+            },
             title="Match by",
             description="How the target's records are found; the table above tells.",
             section="Matching",
@@ -145,16 +153,21 @@ with DAG(
             "keep",
             type="string",
             enum=list(EXTRAS),
+            values_display={"keep": "Keep them, behind those of the source", "remove": "Remove them"},
             title="Links that only the target has",
-            description="Keep them behind the others, or remove them: takes an administrator of the source.",
+            description="What becomes of them. To remove them takes an administrator's webhook of the source.",
             section="What",
         ),
         "detail": Param(
             "full",
             type="string",
             enum=["full", "ids"],
+            values_display={
+                "full": "Sort numbers too",
+                "ids": "Contacts, order and primary: far quicker where most is right already",
+            },
             title="Detail",
-            description="full compares sort numbers too; ids is far quicker where most is right already.",
+            description="What is compared of each link.",
             section="What",
         ),
         "source_conn_id": Param(
@@ -177,7 +190,7 @@ with DAG(
     },
 ) as dag:
 
-    @task.short_circuit
+    @task.short_circuit(task_display_name="Are they wanted?")
     def is_wanted(kind: str, params: dict[str, Any] | None = None) -> bool:
         """Leave a kind out."""
         return kind in (params or {})["kinds"]
@@ -197,13 +210,16 @@ with DAG(
             "extra": "{{ params.extra }}",
             "detail": "{{ params.detail }}",
         }
-        with TaskGroup(f"{kind}s"):
+        with TaskGroup(f"{kind}s", group_display_name=f"{kind.capitalize()}s"):
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
+                task_display_name="Make the plan",
                 is_dry_run="{{ params.dry_run }}",
                 **GUARDS,
                 **migration,
             )
             is_wanted(kind) >> plan
             last = carry_out(plan, **BY_PARAMS)
-            last >> Bitrix24ReconcileContactLinksOperator(task_id="compare", **migration)
+            last >> Bitrix24ReconcileContactLinksOperator(
+                task_id="compare", task_display_name="Compare what is left", **migration
+            )

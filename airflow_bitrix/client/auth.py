@@ -57,7 +57,9 @@ def webhook(*, host: str | None, login: str | None, password: str | None, port: 
     host, login, password = ((text or "").strip() for text in (host, login, password))
     if not password and "/rest/" in host:
         raise InvalidInput(
-            "host", _shown_host(host), "no webhook's address here: it belongs into the password"
+            "host",
+            _shown_host(host),
+            "no webhook's address here: it belongs into the webhook code (password)",
         )
     if not password:
         raise InvalidInput("password", "", _ACCEPTED_CODE)

@@ -29,6 +29,7 @@ from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
     allowance_of,
+    in_words_of_the_form,
     pacing_folder,
     patience,
     settings_of,
@@ -211,7 +212,7 @@ class Bitrix24Hook(HttpHook):
         try:
             profile, scope = self.call("profile"), self.call("scope")
         except Bitrix24Error as error:
-            return False, str(error)
+            return False, in_words_of_the_form(error)
         if "crm" not in (scope or ()):
             return False, f"The webhook lacks the scope crm; it has: {', '.join(scope or ()) or 'none'}"
         name = " ".join(str(profile.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()

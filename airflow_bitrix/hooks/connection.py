@@ -12,6 +12,8 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.pacing import Patience
+from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
+from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
 
@@ -47,6 +49,17 @@ def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:
             port=connection.port,
             extra=extra,
         )
+
+
+def in_words_of_the_form(error: Bitrix24Error) -> str:
+    """Say why a connection does not work: by the names of the form, and without the method that was tried."""
+    said = str(error)
+    if isinstance(error, InvalidInput):
+        label = field_labels().get(error.argument)
+        return f"{label} ({error.argument}){said.removeprefix(error.argument)}" if label else said
+    if isinstance(error, (AuthFailed, RetryLater)):
+        said = said.removeprefix(f"{error.method}: ")
+    return said[:1].upper() + said[1:]
 
 
 def allowance_of(settings: Settings) -> Allowance:

@@ -42,7 +42,7 @@ from airflow_bitrix.operators.parameters import (
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Summary, as_json, as_markdown, summarise
+from airflow_bitrix.report.summary import Summary, as_json, as_line, as_markdown, summarise
 
 FRUITLESS = 3
 """Deferrals in a row after which an apply that got nowhere waits on its worker."""
@@ -129,6 +129,9 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         "timezone",
     )
     ui_color = "#d9f2dd"
+
+    logs_report = True
+    """Whether the log shows the whole report, where the apply is not one of several that a check sums up."""
 
     def __init__(
         self,
@@ -304,12 +307,14 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         progress.say()
 
     def _tell(self, task: _Task, summary: Summary) -> None:
+        self.log.info("%s", as_line(summary))
+        if task.parts is not None or not self.logs_report:
+            return
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():
             self.log.info("%s", line)
         self.log.info("::endgroup::")
-        if task.parts is None:
-            self.log.info("Report: %s", task.folder / REPORT)
+        self.log.info("Report: %s", task.folder / REPORT)
 
 
 def _effort(meter: Meter, progress: Progress) -> Effort:

@@ -14,6 +14,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.links import report_address
 from airflow_bitrix.operators.artifacts import as_folder
 from airflow_bitrix.operators.parameters import count, hours, switch
 from airflow_bitrix.report.approval import headline, plan_markdown
@@ -81,7 +82,9 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             reason = self._needs_nobody(manifest.changes)
             if reason is None:
                 self.subject = headline(manifest)
-                self.body = plan_markdown(folder, manifest)
+                report = report_address(context["ti"].dag_id, context["ti"].run_id)
+                self.body = f"[All changes, in the report of this run]({report})\n\n"
+                self.body += plan_markdown(folder, manifest)
         if reason is not None:
             self.log.info("Nobody is asked: %s", reason)
             return self._passed(by="", at=datetime.now(UTC), valid_until=None)
@@ -107,7 +110,8 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             self._checked()
             period = self._period()
         valid_until = None if period is None else at + period
-        self.log.info("Approved by %s; may be used until %s", by, valid_until or "further notice")
+        end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
+        self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
 
     def _needs_nobody(self, changes: int) -> str | None:

@@ -29,6 +29,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
     """
 
     ui_color = "#e6f5c9"
+    logs_report = False
 
     def __init__(
         self,

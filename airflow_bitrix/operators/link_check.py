@@ -38,7 +38,7 @@ from airflow_bitrix.operators.parameters import optional_count, optional_share, 
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Summary, as_json, as_markdown, summarise
+from airflow_bitrix.report.summary import Summary, as_json, as_line, as_markdown, summarise
 
 REPORT, FAILED = "report.html", "failed.csv"
 
@@ -185,6 +185,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         summary = summarise(manifest, changes, outcomes(), effort, dry_run=dry_run, finished=finished)
         write_failed(folder / FAILED, outcomes(), manifest.portal)
         (folder / REPORT).write_text(as_html(summary), encoding="utf-8")
+        self.log.info("%s", as_line(summary))
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():
             self.log.info("%s", line)

@@ -62,6 +62,7 @@ def carry_out(
     writing = {**common, "quiet_hours": quiet_hours, "timezone": timezone}
     approve = Bitrix24ApproveLinkPlanOperator(
         task_id="approve",
+        task_display_name="Ask for approval",
         plan=plan.output,
         is_dry_run=is_dry_run,
         mode=approval,
@@ -71,9 +72,12 @@ def carry_out(
         response_timeout=response_timeout,
         notifiers=notifiers,
     )
-    first = Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=approve.output, first=canary, **writing)
+    first = Bitrix24CanaryLinkPlanOperator(
+        task_id="canary", task_display_name="Try the first ones", plan=approve.output, first=canary, **writing
+    )
     apply = Bitrix24ApplyLinkPlanOperator.partial(
         task_id="apply",
+        task_display_name="Apply the plan",
         map_index_template=PART_NAME,
         plan=approve.output,
         max_failed=None,  # the check judges them all together
@@ -82,6 +86,7 @@ def carry_out(
     ).expand(part=first.output)
     check = Bitrix24CheckLinkPlanOperator(
         task_id="check",
+        task_display_name="Check and report",
         plan=approve.output,
         max_failed=max_failed,
         max_failure_share=max_failure_share,

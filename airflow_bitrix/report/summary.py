@@ -243,6 +243,13 @@ def as_markdown(summary: Summary) -> str:
     return "\n".join(lines)
 
 
+def as_line(summary: Summary) -> str:
+    """Give the figures of a summary in a line: ``Lead link clean-up: 210 applied, 1 drift``."""
+    counted = {**summary.counts, "open": summary.open}
+    told = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count)
+    return f"{summary.title}: {told or 'nothing to change'}"
+
+
 def hidden_links_line(summary: Summary) -> str:
     """Say that the portal leaves links out of its lists, and what that cost."""
     times = f"{summary.hidden_links:,} times"

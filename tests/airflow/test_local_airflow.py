@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_bitrix.links import TAB_ROUTE
 from scripts.local_airflow import USER, AirflowError
 from scripts.local_sandbox import difference
 
@@ -106,7 +107,9 @@ def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: R
     assert real_run.question["subject"] == f"Change the contacts of {number} leads on {host}?"
     body = real_run.question["body"]
     made = dag.airflow.xcom(DAG_ID, real_run.run_id, "plan")
-    assert body == Path(made["summary"]).read_text()
+    link, _, shown = body.partition("\n\n")
+    assert f"/plugin/{TAB_ROUTE})" in link
+    assert shown == Path(made["summary"]).read_text()
     assert f"**{number} leads to change**" in body
     assert body.count(f"({dag.sandbox.url}/crm/lead/details/") == 20
     assert made["hash"][:12] in body

@@ -350,12 +350,40 @@ def test_connection_test_says_what_is_wrong(
     assert sandbox.code not in said
 
 
+def test_connection_test_says_it_without_the_method_that_was_tried(sandbox: Any, connection: Any) -> None:
+    connection(sandbox.webhook_url.replace("abcdef", "wrong1"))
+    works, said = Bitrix24Hook().test_connection()
+    assert not works
+    assert said.startswith("The portal does not accept the webhook: INVALID_CREDENTIALS")
+
+
 def test_connection_test_tells_of_fields_that_cannot_be_right(connection: Any) -> None:
     connection("abc123", host="acme.bitrix24.com", login="1", extra={"plan": "gold"})
+    accepted = "'standard' or 'enterprise' or 'self_hosted'"
     assert Bitrix24Hook().test_connection() == (
         False,
-        "extra.plan: 'gold' is not accepted; accepted: 'standard' or 'enterprise' or 'self_hosted'",
+        f"Bitrix24 plan (extra.plan): 'gold' is not accepted; accepted: {accepted}",
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "label"),
+    [
+        ({"host": "acme corp"}, "Portal address (host): 'acme corp' is not accepted"),
+        ({"login": "anna"}, "Webhook user id (login): '***' is not accepted"),
+        ({"password": ""}, "Webhook code (password): '' is not accepted"),
+        ({"extra": {"timeout": 0}}, "Timeout in seconds (extra.timeout): 0 is not accepted"),
+        ({"extra": {"rps": 2}}, "extra: 'rps' is not accepted"),
+    ],
+)
+def test_connection_test_calls_fields_by_their_names_in_the_form(
+    connection: Any, fields: dict[str, Any], label: str
+) -> None:
+    given: dict[str, Any] = {"host": "acme.bitrix24.com", "login": "1", "password": "abc123", **fields}
+    connection(given.pop("password"), **given)
+    works, said = Bitrix24Hook().test_connection()
+    assert not works
+    assert said.startswith(label)
 
 
 @pytest.mark.parametrize("status", ["docs", "source"])

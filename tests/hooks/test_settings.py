@@ -79,7 +79,7 @@ def test_the_plan_and_overrides_make_the_bucket(extra: dict[str, Any], bucket: B
             {"host": "https://acme.bitrix24.com/rest/1/abc123/", "password": ""},
             "host",
             "'https://acme.bitrix24.com/***'",
-            "it belongs into the password",
+            "it belongs into the webhook code (password)",
         ),
         ({"login": ""}, "login", "''", "number of the webhook's user"),
         ({"login": "admin"}, "login", "'***'", "number of the webhook's user"),

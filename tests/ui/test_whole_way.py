@@ -1,0 +1,159 @@
+"""The whole way of a person: connect, plan, approve, watch, read, look at a lead, and take it all back."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from playwright.sync_api import expect
+
+from scripts.local_airflow import READING
+from tests.ui.screens import Form, tab_to, told, trigger_form
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+    from tests.ui.conftest import Stage
+
+CLEAN_UP, RESTORE = "bitrix24_lead_link_cleanup", "bitrix24_link_restore"
+RUN_OVER = 120_000
+"""Milliseconds that a run may take."""
+
+
+def connect(page: Page, stage: Stage) -> None:
+    """Create the connection that the DAGs use, and test it."""
+    given = stage.sandbox.connection()
+    page.goto(f"{stage.airflow.url}/connections")
+    page.get_by_role("button", name="Add Connection").click()
+    form = Form(page)
+    form.choose("Connection Type", "Bitrix24")
+    form.input("Connection ID").fill("bitrix24_default")
+    for label, value in {
+        "Portal address": given["host"],
+        "Port": given["port"],
+        "Webhook user id": given["login"],
+        "Webhook code": given["password"],
+    }.items():
+        form.input(label).fill(str(value))
+    form.button("Save").click()
+    row = page.get_by_role("row").filter(has=page.get_by_text("bitrix24_default", exact=True))
+    row.get_by_role("button", name="Test Connection").click()
+    expect(told(page, "Test Connection Successful")).to_be_visible()
+
+
+def start(page: Page, form: Form) -> str:
+    """Trigger what the form says, and give the id of the run whose page follows."""
+    form.button("Trigger").click()
+    page.wait_for_url("**/runs/*")
+    return page.url.rpartition("/runs/")[2]
+
+
+def open_question(page: Page, stage: Stage, dag_id: str, run_id: str) -> None:
+    """Wait until the run asks, and go to what it asks as its page offers it."""
+    stage.airflow.wait_for_question(dag_id, run_id)
+    page.get_by_role("table").get_by_role("link", name="Ask for approval", exact=True).click()
+    page.get_by_role("link", name="Required Action").click()
+    expect(page.get_by_role("button", name="Approve")).to_be_enabled()
+    time.sleep(READING)  # an answer that comes at once may be lost; nobody reads faster
+
+
+def watch_it_finish(page: Page, stage: Stage, dag_id: str, run_id: str) -> None:
+    """Look at the run's page until all tasks have succeeded."""
+    page.goto(f"{stage.dag(dag_id)}/runs/{run_id}")
+    expect(page.get_by_text("Success", exact=True)).to_have_count(6, timeout=RUN_OVER)
+
+
+def open_first_lead(page: Page, stage: Stage) -> Page:
+    """Follow the first link to a lead; it opens a page of its own."""
+    with page.context.expect_page() as opened:
+        page.locator(f"a[href^='{stage.sandbox.url}/crm/lead/details/']").first.click()
+    return opened.value
+
+
+def contacts_on(page: Page) -> list[str]:
+    """Tell the contacts on the portal's page of a lead, in order."""
+    page.reload()
+    section = page.locator("section", has_text="Contacts").first
+    expect(section).to_be_visible()
+    return section.locator("tr:has(td)").all_inner_texts()
+
+
+def log_of(page: Page, stage: Stage, dag_id: str, run_id: str, task: str) -> None:
+    """Open the log of a task."""
+    page.goto(f"{stage.dag(dag_id)}/runs/{run_id}/tasks/{task}")
+    expect(page.get_by_role("link", name="Logs")).to_be_visible()
+
+
+def read_the_logs(
+    page: Page, stage: Stage, run: str, released: int, shoot: Callable[[Page, str], None]
+) -> None:
+    """The check tells the whole of it in a group that opens, a part one line of figures."""
+    log_of(page, stage, CLEAN_UP, run, "check")
+    expect(page.get_by_text(f"Lead link clean-up: {released} applied")).to_be_visible()
+    page.get_by_text("▶ Report", exact=True).click()
+    expect(page.get_by_text("written and read back")).to_be_visible()
+    shoot(page, "way-06-log-of-the-check")
+    log_of(page, stage, CLEAN_UP, run, "apply/mapped/0")
+    expect(page.get_by_role("heading", name="Apply the plan [part 0]")).to_be_visible()
+    expect(page.get_by_text(f"{released} of {released} changes")).to_be_visible()
+    expect(page.get_by_text("::group::")).to_have_count(0)
+    shoot(page, "way-07-log-of-a-part")
+
+
+def test_from_the_connection_to_the_restored_contacts(
+    page: Page, stage: Stage, shoot: Callable[[Page, str], None]
+) -> None:
+    """Clean up, see the contacts of a lead gone, restore, see them back: with mouse and with keyboard."""
+    connect(page, stage)
+    shoot(page, "way-01-connection")
+    released = len(stage.sandbox.released_leads())
+
+    form = trigger_form(page, stage.dag(CLEAN_UP))
+    form.switch("Dry run", on=False)
+    shoot(page, "way-02-trigger")
+    run = start(page, form)
+    open_question(page, stage, CLEAN_UP, run)
+    expect(page.get_by_text(f"{released} leads to change")).to_be_visible()
+    expect(page.get_by_text("left without contacts")).to_be_visible()
+    expect(page.get_by_role("heading", name="The largest changes")).to_be_visible()
+    link = page.get_by_role("link", name="All changes, in the report of this run")
+    expect(link).to_be_visible()
+    shoot(page, "way-03-approval")
+
+    lead = open_first_lead(page, stage)
+    before = contacts_on(lead)
+    assert len(before) > 1
+    expect(lead.get_by_text("repeat lead")).to_be_visible()
+    shoot(lead, "way-04-lead-before")
+
+    page.get_by_role("button", name="Approve").click()
+    watch_it_finish(page, stage, CLEAN_UP, run)
+    shoot(page, "way-05-run-finished")
+    page.get_by_role("link", name="Bitrix24 report").click()
+    report = page.frame_locator("iframe")
+    expect(report.get_by_role("heading", name="Lead link clean-up")).to_be_visible()
+    shoot(page, "way-05-report")
+    read_the_logs(page, stage, run, released, shoot)
+
+    assert contacts_on(lead) == []
+    expect(lead.get_by_text("No contact is linked.")).to_be_visible()
+    expect(lead.get_by_text("repeat lead")).to_have_count(0)
+    shoot(lead, "way-08-lead-after")
+
+    journal = Path(stage.airflow.xcom(CLEAN_UP, run, "check")["report"]).parent
+    form = trigger_form(page, stage.dag(RESTORE))
+    form.switch("Dry run", on=False)
+    form.input("Journal").fill(str(journal))
+    shoot(page, "way-09-restore-form")
+    back = start(page, form)
+    open_question(page, stage, RESTORE, back)
+    shoot(page, "way-10-restore-approval")
+    tab_to(page, page.get_by_role("button", name="Approve"))
+    page.keyboard.press("Enter")
+    watch_it_finish(page, stage, RESTORE, back)
+    shoot(page, "way-11-restore-finished")
+    assert contacts_on(lead) == before
+    shoot(lead, "way-12-lead-restored")
