@@ -155,7 +155,7 @@ with DAG(
             enum=list(EXTRAS),
             values_display={"keep": "Keep them, behind those of the source", "remove": "Remove them"},
             title="Links that only the target has",
-            description="What becomes of them. To remove them takes an administrator's webhook of the source.",
+            description="What becomes of them. Removing takes an administrator's webhook of the source.",
             section="What",
         ),
         "detail": Param(
