@@ -21,7 +21,7 @@ async def lost_premises(portal: AsyncPortal, changes: Sequence[Change]) -> dict[
     counts on any.
     """
     lost: dict[int, str] = {}
-    linked = {contact_id for change in changes for contact_id in change.added_ids}
+    linked = {one for change in changes if not change.may_dangle for one in change.added_ids}
     gone = await missing_contacts(portal, sorted(linked)) if linked else set()
     deals = sorted({deal_id for change in changes for deal_id in change.kept_by})
     held = {}
@@ -30,7 +30,7 @@ async def lost_premises(portal: AsyncPortal, changes: Sequence[Change]) -> dict[
             state.owner.id: set(state.links.contact_ids) async for state in scan_ids(portal, "deal", deals)
         }
     for change in changes:
-        if missing := sorted(change.added_ids & gone):
+        if not change.may_dangle and (missing := sorted(change.added_ids & gone)):
             lost[change.owner.id] = f"contact {missing[0]}, which it links, is no longer there"
             continue
         taken = set(change.before.contact_ids) - set(change.after.contact_ids)

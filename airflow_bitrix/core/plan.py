@@ -36,6 +36,7 @@ class Change:
     :param holds: What the owner has to be still, by attribute of
         :class:`~airflow_bitrix.core.states.OwnerState`: else the change has lost its ground.
     :param kept_by: Ids of deals that have to hold still what is taken from this lead.
+    :param may_dangle: Whether contacts are linked that may no longer exist, as a person asked for.
     """
 
     before: LinkSet
@@ -47,6 +48,7 @@ class Change:
     may_empty: bool = False
     holds: Mapping[str, Any] = field(default_factory=dict)
     kept_by: tuple[int, ...] = ()
+    may_dangle: bool = False
 
     @property
     def owner(self) -> Owner:
@@ -102,6 +104,7 @@ class Change:
             "may_empty": self.may_empty,
             **({"holds": dict(self.holds)} if self.holds else {}),
             **({"kept_by": list(self.kept_by)} if self.kept_by else {}),
+            **({"may_dangle": True} if self.may_dangle else {}),
         }
 
     @classmethod
@@ -118,6 +121,7 @@ class Change:
             may_empty=line["may_empty"],
             holds=line.get("holds", {}),
             kept_by=tuple(line.get("kept_by", ())),
+            may_dangle=line.get("may_dangle", False),
         )
 
 

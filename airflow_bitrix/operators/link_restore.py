@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,8 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             if (now := states.get(image.links.owner.id))
             for one in linked_anew(image, now)
         }
-        missing = set() if switch("link_missing", self.link_missing) else await missing_contacts(portal, new)
+        may_dangle = switch("link_missing", self.link_missing)
+        missing = set() if may_dangle else await missing_contacts(portal, new)
         overwrite, save = switch("overwrite", self.overwrite), switch("save", self.save)
         for image in images:
             owner = image.links.owner
@@ -190,7 +192,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
                 continue
             verdict = judge_restore(image, now, missing=missing, overwrite=overwrite, save=save)
             if isinstance(verdict, Change):
-                plan.add(verdict)
+                plan.add(replace(verdict, may_dangle=may_dangle))
             else:
                 plan.leave_out(owner, verdict.why, verdict.reason)
 
