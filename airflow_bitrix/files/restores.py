@@ -143,6 +143,8 @@ class JournalSource:
         images: dict[int, LinkSet] = {}
         begun: set[int] = set()
         for number, line in enumerate(journal_lines(path), start=1):
+            if number == 1 and "journal" not in line:
+                raise PlanRefused(f"{path} is no part of a journal")
             if "journal" in line and line.get("plan") != self.manifest.hash:
                 raise PlanRefused(f"the journal in {self.journal} is not that of the plan in {self.plan}")
             try:

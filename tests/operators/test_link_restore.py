@@ -201,6 +201,14 @@ def test_a_journal_is_found_in_each_form(form: str, sandbox: Any, tmp_path: Path
     assert sandbox.stats()["writes"] == 0
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_the_folder_of_a_plan_is_not_taken_for_a_journal(tmp_path: Path) -> None:
+    made = remove_dangling(tmp_path)
+    apply(tmp_path, made)
+    with pytest.raises(PlanRefused, match=r"part-00000\.jsonl is no part of a journal"):
+        restore(tmp_path, journal=made["plan"])
+
+
 def test_replaced_reordered_and_added_links_come_back_exactly_from_journal_and_from_snapshot(
     sandbox: Any, tmp_path: Path, carry_out: Any
 ) -> None:
