@@ -122,6 +122,32 @@ def test_a_contact_with_more_owners_than_a_page_loses_none(
     assert portals.rows(sandbox, "lead") == expected
 
 
+@pytest.mark.parametrize(
+    ("share", "is_broken"), [(0.02, False), ("0.02", False), (0.019, True), (None, False)]
+)
+def test_the_share_is_one_of_all_owners_though_a_look_up_reads_but_a_few(
+    share: Any, make_sandbox: Any, portals: Portals, tmp_path: Path, *, is_broken: bool
+) -> None:
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    for number in range(100):
+        sandbox.state.add("lead", {"CONTACT_IDS": [1] if number < 2 else [2]})
+    arguments = {"migration": "contact_map", "kind": "lead", "contact_map": {1: 5}}
+    plan(tmp_path / "no limit", **arguments)
+    without = sandbox.stats()["admitted"]
+    sandbox.reset_stats()
+    made = plan(tmp_path, **arguments, max_share=share)
+    assert sandbox.stats()["admitted"] == without + (share is not None)
+    assert (made["read"], made["changes"]) == (2, 2)
+    if is_broken:
+        with pytest.raises(
+            PlanRefused, match=r"it changes 2\.0% of the 100 owners of its kind on the portal"
+        ):
+            apply(made)
+    else:
+        assert apply(made)["counts"]["applied"] == 2
+
+
 def test_a_filter_narrows_a_contact_map(sandbox: Any, tmp_path: Path) -> None:
     contact_map = dict.fromkeys(range(1, 100), 299)
     wanted = {"logic": "OR", "<=id": 50, "=stageId": "JUNK"}
