@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
+    Bitrix24PlanLinkCleanupOperator,
     Bitrix24PlanLinkMigrationOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
@@ -522,6 +523,23 @@ def test_an_unknown_field_in_the_filter_is_refused(migration: str, sandbox: Any,
     with pytest.raises(InvalidInput, match="filter: 'stagId' is not accepted"):
         plan(tmp_path, migration=migration, filter={"stagId": "NEW"}, **arguments)
     assert sandbox.stats()["writes"] == 0
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"id": None}, {"@id": []}, {"0": {"stageId": {}}}, {"@id": [1, None]}], ids=repr
+)
+def test_a_filter_with_nothing_to_compare_with_is_refused_by_its_name(
+    wanted: dict[str, Any], sandbox: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match=r"^filter: .* accepted: a value for each field") as refused:
+        plan(tmp_path, migration="lead_to_deal", filter=wanted)
+    assert isinstance(refused.value, AirflowFailException)
+    clean = Bitrix24PlanLinkCleanupOperator(
+        task_id="plan", rules=["fix_primary"], filter=wanted, artifacts_path=str(tmp_path)
+    )
+    with pytest.raises(InvalidInput, match=r"^filter: "):
+        clean.execute({})
+    assert sandbox.stats()["admitted"] == 0
 
 
 # Reconcile
