@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
+from airflow_bitrix.client.commands import MOST_VALUES, command_of
 from airflow_bitrix.client.listing import PAGE, bare_field, both, check_keys, joins_links
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.sweep import Expect, Order, Table, sweep
@@ -88,13 +89,17 @@ def check_scan(wanted: object, detail: object, also: object) -> None:
         raise InvalidInput("also", also, "a list of field names")
 
 
+_VALUES = (
+    f"a value for each field: text, a number, True, False, or a list of them that is not empty; at most "
+    f"{MOST_VALUES} in all, and no references to other commands"
+)
 _FILTER = "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
 
 
 async def check_filter(portal: AsyncPortal, kind: EntityKind, wanted: Mapping[str, Any]) -> None:
-    """Refuse a filter that names a field the portal does not have.
+    """Refuse a filter that names a field the portal does not have, or that no request can express.
 
-    :raises InvalidInput: Names the field and those that there are.
+    :raises InvalidInput: Names the filter, or the field and those that there are.
     """
     if not isinstance(wanted, Mapping):
         raise InvalidInput("filter", wanted, _FILTER)
@@ -102,6 +107,10 @@ async def check_filter(portal: AsyncPortal, kind: EntityKind, wanted: Mapping[st
     if joins_links(wanted):
         # A scan takes a short page for the last of its range.
         raise InvalidInput("filter", dict(wanted), "one condition with contactIds, on one contact id")
+    try:
+        command_of(Call("crm.item.list", {"filter": wanted} if wanted else {}))
+    except InvalidInput:
+        raise InvalidInput("filter", dict(wanted), _VALUES) from None
     names = list(_filter_fields(wanted))
     if names:
         fields = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})

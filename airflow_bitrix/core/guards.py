@@ -17,14 +17,16 @@ class Guards:
     has no switch.
 
     :param max_changes: The most changes allowed; ``None`` for no limit.
-    :param max_share: The largest share of the owners read that may be changed, from 0 to 1; ``None`` for no
-        limit.
+    :param max_share: The largest share of the owners that may be changed, from 0 to 1; ``None`` for no limit.
     :param portals: Addresses of the only portals that may be changed; empty for any.
+    :param population: Owners of the plan's kind on the portal, of which ``max_share`` is a share; ``None``
+        where it is one of the owners read.
     """
 
     max_changes: int | None = None
     max_share: float | None = None
     portals: tuple[str, ...] = ()
+    population: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a limit that cannot be one.
@@ -52,15 +54,17 @@ class Guards:
         :param portal: Address of the portal that the plan is for.
         :param counts: The counts of its manifest.
         """
-        changes, read, emptied = counts["changes"], counts["read"], counts["emptied"]
+        changes, emptied = counts["changes"], counts["emptied"]
         broken = []
         if self.max_changes is not None and changes > self.max_changes:
             broken.append(f"it has {changes} changes, and max_changes allows {self.max_changes}")
-        if self.max_share is not None and changes > self.max_share * read:
-            share = f"{changes / read:.1%}" if read else "all"
-            broken.append(
-                f"it changes {share} of the {read} owners read, and max_share allows {self.max_share:.1%}"
-            )
+        owners, which = counts["read"], "read"
+        if self.population is not None:
+            owners, which = self.population, "of its kind on the portal"
+        if self.max_share is not None and changes > self.max_share * owners:
+            share = f"{changes / owners:.1%}" if owners else "all"
+            allowed = f"max_share allows {self.max_share:.1%}"
+            broken.append(f"it changes {share} of the {owners} owners {which}, and {allowed}")
         if self.portals and portal.rstrip("/") not in {one.rstrip("/") for one in self.portals}:
             broken.append(f"it is for {portal}, and portals allows {', '.join(self.portals)}")
         if emptied:
@@ -73,6 +77,7 @@ class Guards:
             "max_changes": self.max_changes,
             "max_share": self.max_share,
             "portals": list(self.portals),
+            "population": self.population,
         }
 
     @classmethod

@@ -146,7 +146,7 @@ def _plan_params() -> dict[str, Param]:
             minimum=0,
             maximum=1,
             title="Largest share changed",
-            description="Of the owners read, from 0 to 1: 0.2 is a fifth. Empty for no limit.",
+            description="Of all leads or deals there are, from 0 to 1: 0.2 is a fifth. Empty for no limit.",
             section="Limits",
         ),
         "max_failed": Param(

@@ -11,14 +11,12 @@ from typing import Any, cast
 from airflow.providers.common.compat.sdk import XComArg
 
 from airflow_bitrix.client import migrations
-from airflow_bitrix.client.contacts import missing_contacts
 from airflow_bitrix.client.matching import check_match_field
 from airflow_bitrix.client.migrations import Read
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.scan import Detail, check_filter
 from airflow_bitrix.client.transfers import Transfer
-from airflow_bitrix.client.users import is_administrator
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.matching import Matching, MatchName
 from airflow_bitrix.core.migrations import (
@@ -37,6 +35,11 @@ from airflow_bitrix.files.parked import Pairing
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.operators.artifacts import as_folder
+from airflow_bitrix.operators.migration_checks import (
+    check_deals_are_seen,
+    check_new_contacts,
+    check_source_is_seen,
+)
 from airflow_bitrix.operators.parameters import is_nothing, switch
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 
@@ -67,9 +70,6 @@ _OWN: Mapping[MigrationName, frozenset[str]] = {
     ),
 }
 """Arguments that a migration goes by, beside those that all do."""
-
-MOST_MISSING = 10
-"""Contacts that an error names."""
 
 
 class MigrationArguments(LinkPlanOperator):
@@ -312,12 +312,13 @@ class MigrationArguments(LinkPlanOperator):
         else:
             await check_filter(portal, "deal" if name == "release_moved_leads" else kind, wanted)
             if name == "contact_map":
-                await self._check_new_contacts(portal)
+                await check_new_contacts(portal, self._contacts.values())
                 found = migrations.contact_map(portal, kind, self._contacts, wanted, read)
             elif name == "lead_to_deal":
                 found = migrations.lead_to_deal(portal, wanted, read)
             else:
-                await self._check_deals_are_seen(portal)
+                if not switch("believe_any_user", self.believe_any_user):
+                    await check_deals_are_seen(portal)
                 save = switch("save", self.save)
                 found = migrations.release_moved_leads(portal, wanted, read, save=save)
         async with aclosing(found) as steps:
@@ -329,7 +330,8 @@ class MigrationArguments(LinkPlanOperator):
     ) -> AsyncGenerator[Step, None]:
         kind = self.owners_kind()
         async with self._source_hook.portal(target.manners.meter) as source:
-            await self._check_source_is_seen(source)
+            if self.extra == "remove":
+                await check_source_is_seen(source, str(self.source_conn_id))
             await check_filter(source, kind, self._filter)
             await check_match_field(target, self._matching, (kind, "contact"))
             transfer = Transfer(
@@ -343,29 +345,3 @@ class MigrationArguments(LinkPlanOperator):
             async with aclosing(transfer.steps(self._filter, parked, read)) as steps:
                 async for step in steps:
                     yield step
-
-    async def _check_source_is_seen(self, source: AsyncPortal) -> None:
-        """Refuse to remove links that the source may have, and its user does not see."""
-        if self.extra == "remove" and not await is_administrator(source):
-            raise PlanRefused(
-                f"source_conn_id: the user of {self.source_conn_id!r} is no administrator, and may not see "
-                "all that the source has; use an administrator's webhook there, or extra='keep'"
-            )
-
-    async def _check_deals_are_seen(self, portal: AsyncPortal) -> None:
-        """Refuse to take from leads what deals may lack that the user does not see."""
-        if not switch("believe_any_user", self.believe_any_user) and not await is_administrator(portal):
-            raise PlanRefused(
-                "the webhook's user is no administrator, and may not see all deals of a lead; use an "
-                "administrator's webhook, or say believe_any_user=True"
-            )
-
-    async def _check_new_contacts(self, portal: AsyncPortal) -> None:
-        """Refuse a map to contacts that are not there: an administrator's webhook would link them."""
-        missing = sorted(await missing_contacts(portal, set(self._contacts.values())))
-        if missing:
-            more = f" and {len(missing) - MOST_MISSING:,} more" if len(missing) > MOST_MISSING else ""
-            shown = ", ".join(map(str, missing[:MOST_MISSING])) + more
-            raise InvalidInput(
-                "contact_map", shown, "new contacts that are there, and that the user may read"
-            )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import Context
 
 from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.owners import count_owners
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.guards import Guards
@@ -19,7 +21,7 @@ from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
-from airflow_bitrix.operators.parameters import optional_count, optional_share
+from airflow_bitrix.operators.parameters import is_nothing, optional_count, optional_share
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.report.approval import plan_markdown
 
@@ -38,8 +40,9 @@ class LinkPlanMaker(LinkPlanOperator):
 
     :param max_changes: The most changes allowed; a plan with more is written, but apply refuses it. ``None``
         for no limit. (templated)
-    :param max_share: The largest share of the owners read that may be changed, from 0 to 1; ``None`` for no
-        limit. (templated)
+    :param max_share: The largest share of the owners of the plan's kind on the portal that may be changed,
+        from 0 to 1, however few of them the plan reads; ``None`` for no limit. It takes a request to count
+        them. (templated)
     :param portals: Addresses of the only portals that may be changed; empty for any. (templated)
     """
 
@@ -95,7 +98,7 @@ class LinkPlanMaker(LinkPlanOperator):
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
             with PlanWriter(folder) as plan:
-                read = asyncio.run(self._fill(plan, kind, meter))
+                read, population = asyncio.run(self._fill(plan, kind, meter))
                 manifest = plan.finish(
                     read=read,
                     hidden_links=meter.hidden_links,
@@ -103,7 +106,7 @@ class LinkPlanMaker(LinkPlanOperator):
                     portal=portal,
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     rules=rules,
-                    guards=guards,
+                    guards=replace(guards, population=population),
                 )
             (folder / SUMMARY).write_text(plan_markdown(folder, manifest), encoding="utf-8")
         self._tell(folder, manifest)
@@ -123,12 +126,15 @@ class LinkPlanMaker(LinkPlanOperator):
             portals=self.portals if isinstance(self.portals, str) else tuple(self.portals or ()),  # type: ignore[arg-type]
         )
 
-    async def _fill(self, plan: PlanWriter, kind: OwnerKind, meter: Meter) -> int:
+    async def _fill(self, plan: PlanWriter, kind: OwnerKind, meter: Meter) -> tuple[int, int | None]:
+        """Fill the plan; give the numbers of owners read and, where a guard goes by it, of all owners."""
         async with self.hook.portal(meter) as portal:
+            # A plan may read only those that it changes, of which any share would be all.
+            population = None if is_nothing(self.max_share) else await count_owners(portal, kind, {})
             progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             await self.fill(plan, portal, progress)
             progress.say()
-        return progress.done
+        return progress.done, population
 
     def _tell(self, folder: Path, manifest: Manifest) -> None:
         if not manifest.counts["read"]:

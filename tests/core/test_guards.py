@@ -39,6 +39,14 @@ def test_a_plan_beyond_its_share_breaks_the_guard_and_both_shares_are_told() -> 
     assert broken(Guards(max_share=0.1), 11) == expected
 
 
+def test_where_it_is_known_the_share_is_one_of_all_owners_of_the_kind() -> None:
+    assert broken(Guards(max_share=0.1, population=110), changes=11, read=11) == []
+    expected = ["it changes 11.0% of the 100 owners of its kind on the portal, and max_share allows 10.0%"]
+    assert broken(Guards(max_share=0.1, population=100), changes=11, read=11) == expected
+    expected = ["it changes all of the 0 owners of its kind on the portal, and max_share allows 10.0%"]
+    assert broken(Guards(max_share=0.1, population=0), changes=1, read=11) == expected
+
+
 def test_only_portals_of_the_list_may_be_changed() -> None:
     assert broken(Guards(portals=(PORTAL + "/",))) == []
     other = "https://test.bitrix24.com"
@@ -70,6 +78,6 @@ def test_a_list_of_portals_that_is_none_is_refused(portals: Any) -> None:
         Guards(portals=portals)
 
 
-@pytest.mark.parametrize("guards", [Guards(), Guards(0, 0.0), Guards(500, 0.25, (PORTAL,))])
+@pytest.mark.parametrize("guards", [Guards(), Guards(0, 0.0), Guards(500, 0.25, (PORTAL,), 9)])
 def test_guards_come_back_from_a_manifest_as_they_were(guards: Guards) -> None:
     assert Guards.from_json(guards.as_json()) == guards

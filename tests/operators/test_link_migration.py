@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
+    Bitrix24PlanLinkCleanupOperator,
     Bitrix24PlanLinkMigrationOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
@@ -120,6 +121,32 @@ def test_a_contact_with_more_owners_than_a_page_loses_none(
         for number in range(260)
     }
     assert portals.rows(sandbox, "lead") == expected
+
+
+@pytest.mark.parametrize(
+    ("share", "is_broken"), [(0.02, False), ("0.02", False), (0.019, True), (None, False)]
+)
+def test_the_share_is_one_of_all_owners_though_a_look_up_reads_but_a_few(
+    share: Any, make_sandbox: Any, portals: Portals, tmp_path: Path, *, is_broken: bool
+) -> None:
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    for number in range(100):
+        sandbox.state.add("lead", {"CONTACT_IDS": [1] if number < 2 else [2]})
+    arguments = {"migration": "contact_map", "kind": "lead", "contact_map": {1: 5}}
+    plan(tmp_path / "no limit", **arguments)
+    without = sandbox.stats()["admitted"]
+    sandbox.reset_stats()
+    made = plan(tmp_path, **arguments, max_share=share)
+    assert sandbox.stats()["admitted"] == without + (share is not None)
+    assert (made["read"], made["changes"]) == (2, 2)
+    if is_broken:
+        with pytest.raises(
+            PlanRefused, match=r"it changes 2\.0% of the 100 owners of its kind on the portal"
+        ):
+            apply(made)
+    else:
+        assert apply(made)["counts"]["applied"] == 2
 
 
 def test_a_filter_narrows_a_contact_map(sandbox: Any, tmp_path: Path) -> None:
@@ -496,6 +523,23 @@ def test_an_unknown_field_in_the_filter_is_refused(migration: str, sandbox: Any,
     with pytest.raises(InvalidInput, match="filter: 'stagId' is not accepted"):
         plan(tmp_path, migration=migration, filter={"stagId": "NEW"}, **arguments)
     assert sandbox.stats()["writes"] == 0
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"id": None}, {"@id": []}, {"0": {"stageId": {}}}, {"@id": [1, None]}], ids=repr
+)
+def test_a_filter_with_nothing_to_compare_with_is_refused_by_its_name(
+    wanted: dict[str, Any], sandbox: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match=r"^filter: .* accepted: a value for each field") as refused:
+        plan(tmp_path, migration="lead_to_deal", filter=wanted)
+    assert isinstance(refused.value, AirflowFailException)
+    clean = Bitrix24PlanLinkCleanupOperator(
+        task_id="plan", rules=["fix_primary"], filter=wanted, artifacts_path=str(tmp_path)
+    )
+    with pytest.raises(InvalidInput, match=r"^filter: "):
+        clean.execute({})
+    assert sandbox.stats()["admitted"] == 0
 
 
 # Reconcile
