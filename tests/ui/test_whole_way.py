@@ -99,7 +99,7 @@ def read_the_logs(
     log_of(page, stage, CLEAN_UP, run, "apply/mapped/0")
     expect(page.get_by_role("heading", name="Apply the plan [part 0]")).to_be_visible()
     expect(page.get_by_text(f"{released} of {released} changes")).to_be_visible()
-    expect(page.get_by_text("::group::")).to_have_count(0)
+    expect(page.get_by_text("▶ Report", exact=True)).to_have_count(0)
     shoot(page, "way-09-log-of-a-part")
 
 
