@@ -25,6 +25,7 @@ one, in the earlier place. The contacts themselves are not touched.
 
 1. Write a CSV file with two columns, `old` and `new`, an id in each, and put it where the workers can read
    it. Excel's own CSV will do. For a few contacts no file is needed: type `{"17": 23}` into *Contacts*.
+   With both a file and contacts the plan fails.
 2. Trigger the DAG with *Dry run* on. Look at `report.html` of `leads` and of `deals`: nothing was written.
 3. Trigger it again with *Dry run* off.
 
@@ -90,7 +91,8 @@ with DAG(
             "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
             "migration": "contact_map",
             "kind": kind,
-            "contact_map": "{{ params.contacts or params.map_file or none }}",
+            "contact_map": "{{ params.contacts or none }}",
+            "contact_map_file": "{{ params.map_file or none }}",
             "filter": "{{ params.filter }}",
         }
         with TaskGroup(f"{kind}s", group_display_name=f"{kind.capitalize()}s"):

@@ -42,7 +42,10 @@ their order, and its primary contact stays primary; those of the lead follow in 
 | *Go on to the leads?* | ends the run here unless *Mode* is `move` |
 | *Leads* | the same steps: take from the leads what their deals now hold |
 
-Where a deal could not be written, *Check and report* fails and no lead is touched.
+Where a deal could not be written, *Check and report* fails and no lead is
+touched. With a *Filter* only its deals
+are written, and only leads that one of them was made from lose contacts; what they lose is still what all
+their deals hold. *Move* needs the webhook of an administrator: nobody else sees all deals for certain.
 
 The methods that write links start **no automation**, change no *modified* date and leave no trace in the
 timeline. *Save leads* does: a save starts the portal's automation for the lead. Without it a lead that has

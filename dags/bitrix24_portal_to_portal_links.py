@@ -52,16 +52,17 @@ the same: the same contacts in the same order, with the same primary contact. Th
 | *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
 | *Compare what is left* | writes `reconcile.csv`: where the portals differ. After a dry run these are all |
 
-An owner that is not in the target yet, or one of whose contacts is not, is **parked** in
-`parked-lead.jsonl` or `parked-deal.jsonl`, and the next run takes it up again, also where its filter does
-not find it. Where two records of the target match one of the source, nobody guesses: it is parked and
-named.
+An owner that is not in the target yet, or one of whose contacts is not or cannot be read, is **parked**, and
+the next run takes it up again, also where its filter does not find it. Where two records of the target match
+one of the source, nobody guesses: it is parked and named. What is parked for another source, target, *Match
+by*, *Originator* or *Custom field* is left alone. A dry run takes parked owners up and changes nothing about
+them: `plan/parked.jsonl` says who would be parked.
 
 The methods that write links start **no automation**, change no *modified* date and leave no trace in the
 timeline. Each portal is asked at its own pace.
 
 Files of a run lie under `[bitrix24] artifacts_path`; parked owners in the folder `parked` beside those of
-the runs.
+the runs, in a file such as `parked-deal.old.bitrix24.com.new.bitrix24.com.1f0c7a2e.jsonl`.
 """
 
 form = plan_params()
@@ -154,7 +155,7 @@ with DAG(
             enum=list(EXTRAS),
             values_display={"keep": "Keep them, behind those of the source", "remove": "Remove them"},
             title="Links that only the target has",
-            description="What becomes of contacts that an owner has in the target alone.",
+            description="What becomes of them. Removing takes an administrator's webhook of the source.",
             section="What",
         ),
         "detail": Param(
@@ -213,6 +214,7 @@ with DAG(
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
                 task_display_name="Make the plan",
+                is_dry_run="{{ params.dry_run }}",
                 **GUARDS,
                 **migration,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.migrations import chained
 from airflow_bitrix.files.maps import map_rows, read_map
-from airflow_bitrix.files.parked import ParkedOwner, read_parked, write_parked
+from airflow_bitrix.files.parked import Pairing, ParkedOwner, parked_file, read_parked, write_parked
 
 
 def read(path: Path) -> list[tuple[int, int]]:
@@ -30,9 +31,12 @@ def read(path: Path) -> list[tuple[int, int]]:
         b"sep=\t\r\n5\t6\r\n17\t23\r\n",
         b"old\tnew\n5\t6\n17\t23\n",
         b"name,new,old\nAnn,6,5\nBob,23,17\n",
-        b"Contact before,Contact after\n5,6\n17,23\n",
+        b"new_id,old_id\n6,5\n23,17\n",
+        b"New contact;Name;Old contact\r\n6;Ann;5\r\n23;Bob;17\r\n",
+        b"old_contact_id,new_contact_id\n5,6\n17,23\n",
+        b",,\n5,6\n17,23\n",
         b'"old","new"\n"5","6"\n\n" 17 ","23"\n,\n,,,\n',
-        "alt;neu;Bemerkung\r\n5;6;M\xfcller\r\n17;23;\r\n".encode("cp1252"),
+        "old;new;Bemerkung\r\n5;6;M\xfcller\r\n17;23;\r\n".encode("cp1252"),
         "old\tnew\r\n5\t6\r\n17\t23\r\n".encode("utf-16"),
         b'{"old": 5, "new": 6}\n{"old": "17", "new": 23, "why": "merged"}\n',
         b'[[5, 6], {"old": 17, "new": 23}]',
@@ -46,10 +50,11 @@ def test_a_map_reads_the_same_however_it_is_written(content: bytes, tmp_path: Pa
     assert read(path) == [(5, 6), (17, 23)]
 
 
-def test_an_empty_file_is_an_empty_map(tmp_path: Path) -> None:
-    for content in (b"", b"\n\n", b"old,new\n", b"\xef\xbb\xbf"):
-        (tmp_path / "map").write_bytes(content)
-        assert read(tmp_path / "map") == []
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"old,new\n", b"\xef\xbb\xbf", b"new;old\r\n;\r\n", b"[]"])
+def test_a_file_without_rows_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "map").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"^contact_map: '.*map' is not accepted; .* this one has no rows"):
+        read(tmp_path / "map")
 
 
 @pytest.mark.parametrize(
@@ -62,6 +67,15 @@ def test_an_empty_file_is_an_empty_map(tmp_path: Path) -> None:
         ("5,6\n" + "x,y\n" * 1000, "; line 6: x,y and 995 more"),
         ('[{"old": 5, "new": 6},\n[7], 8]\n', "row 2: nothing,nothing; row 3: nothing,nothing"),
         ("[[5, 6]]\n5,6\n", "row 1: nothing,nothing"),
+        # A first line that is neither a header nor a row.
+        ("#1,#5\n2,6\n", "line 1: #1,#5"),
+        ("C1;C5\n2;6\n", "line 1: C1,C5"),
+        ("+1,+5\n2,6\n", "line 1: +1,+5"),
+        ("1.0,5.0\n", "line 1: 1.0,5.0"),
+        ("alt;neu\n5;6\n", "line 1: alt,neu"),
+        ("id,new id\n5,6\n", "line 1: id,new id"),
+        ("old,new,old id\n5,6,7\n", "line 1: old,new"),
+        ("old stage,new stage\n5,6\n", "line 1: old stage,new stage"),
     ],
 )  # fmt: skip
 def test_every_bad_row_is_named_with_its_line_or_counted(content: str, said: str, tmp_path: Path) -> None:
@@ -115,23 +129,49 @@ def parked(owner: int, **fields: str) -> ParkedOwner:
     return ParkedOwner(owner, **{**about, **fields})
 
 
+PAIRING = Pairing("deal", "https://old.bitrix24.com", "https://new.bitrix24.com", "origin", "old-crm")
+
+
 def test_parked_owners_come_back_as_they_were_put_away(tmp_path: Path) -> None:
-    path = tmp_path / "stable" / "parked-deal.jsonl"
-    assert read_parked(path) == {}
-    write_parked(path, [parked(9, reason="Zoë"), parked(5)])
-    assert read_parked(path) == {5: parked(5), 9: parked(9, reason="Zoë")}
-    write_parked(path, [parked(7)])
-    assert read_parked(path) == {7: parked(7)}
-    assert [one.name for one in path.parent.iterdir()] == ["parked-deal.jsonl"]
+    path = parked_file(tmp_path / "stable", PAIRING)
+    assert re.fullmatch(r"parked-deal\.old\.bitrix24\.com\.new\.bitrix24\.com\.[0-9a-f]{8}\.jsonl", path.name)
+    assert read_parked(path, PAIRING) == {}
+    write_parked(path, PAIRING, [parked(9, reason="Zoë"), parked(5)])
+    assert read_parked(path, PAIRING) == {5: parked(5), 9: parked(9, reason="Zoë")}
+    write_parked(path, PAIRING, [parked(7)])
+    assert read_parked(path, PAIRING) == {7: parked(7)}
+    assert [one.name for one in path.parent.iterdir()] == [path.name]
+    first = path.read_text().splitlines()[0]
+    assert '"source":"https://old.bitrix24.com","target":"https://new.bitrix24.com"' in first
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kind", "lead"),
+        ("source", "https://older.bitrix24.com"),
+        ("target", "https://newer.bitrix24.com"),
+        ("match", "field"),
+        ("originator", "older-crm"),
+        ("match_field", "ufCrmOldId"),
+    ],
+)
+def test_each_pairing_has_a_file_of_its_own(name: str, value: Any, tmp_path: Path) -> None:
+    other = replace(PAIRING, **{name: value})
+    path = parked_file(tmp_path, PAIRING)
+    assert parked_file(tmp_path, other) != path
+    write_parked(path, PAIRING, [parked(5)])
+    with pytest.raises(PlanRefused, match=r"parked-deal.* does not belong to"):
+        read_parked(path, other)
 
 
 def test_a_write_that_fails_leaves_the_parked_owners_that_there_were(tmp_path: Path) -> None:
     path = tmp_path / "parked-deal.jsonl"
-    write_parked(path, [parked(5)])
+    write_parked(path, PAIRING, [parked(5)])
     (tmp_path / "parked-deal.jsonl.new").mkdir()
     with pytest.raises(IsADirectoryError):
-        write_parked(path, [parked(7)])
-    assert read_parked(path) == {5: parked(5)}
+        write_parked(path, PAIRING, [parked(7)])
+    assert read_parked(path, PAIRING) == {5: parked(5)}
 
 
 @pytest.mark.parametrize(
@@ -139,8 +179,15 @@ def test_a_write_that_fails_leaves_the_parked_owners_that_there_were(tmp_path: P
 )
 def test_a_damaged_file_of_parked_owners_is_refused_by_its_line(line: str, tmp_path: Path) -> None:
     path = tmp_path / "parked-deal.jsonl"
-    write_parked(path, [parked(5)])
-    with path.open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(PlanRefused, match=r"line 2 of .*parked-deal\.jsonl is damaged"):
-        read_parked(path)
+    write_parked(path, PAIRING, [parked(5)])
+    whole = path.read_text()
+    path.write_text(whole + line + "\n")
+    with pytest.raises(PlanRefused, match=r"line 3 of .*parked-deal\.jsonl is damaged"):
+        read_parked(path, PAIRING)
+    for first in (line + "\n", ""):
+        path.write_text(first + whole.split("\n", 1)[1])
+        with pytest.raises(PlanRefused, match=r"line 1 of .*parked-deal\.jsonl is damaged|does not belong"):
+            read_parked(path, PAIRING)
+    path.write_text("")
+    with pytest.raises(PlanRefused, match=r"line 1 of .* is damaged"):
+        read_parked(path, PAIRING)

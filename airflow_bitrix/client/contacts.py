@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.client.listing import PAGE
@@ -18,6 +19,7 @@ from airflow_bitrix.client.scan import Detail, check_scan, item_list
 from airflow_bitrix.client.sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
+from airflow_bitrix.core.errors import Rejected
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, owner_kind, positive_id
 
 
@@ -84,6 +86,43 @@ async def missing_contacts(portal: AsyncPortal, ids: Iterable[int]) -> set[int]:
         async for outcome in outcomes:
             missing.difference_update(int(row["id"]) for row in outcome.result["items"])
     return missing
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Contacts that a list does not show.
+
+    :param gone: Those of which the portal says that there are none.
+    :param unread: The others, with the portal's own words: they may well be there.
+    """
+
+    gone: frozenset[int]
+    unread: Mapping[int, str]
+
+
+async def absent_contacts(portal: AsyncPortal, ids: Iterable[int]) -> Absent:
+    """Tell contacts that are gone from those that the user may not read; no list tells them apart.
+
+    Each that is not listed takes a command. Follows
+    https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-get.html.
+
+    :raises Bitrix24Error: The portal takes no more requests, or not this webhook.
+    """
+    numbers = sorted(await missing_contacts(portal, ids))
+    outcomes = await portal.batch(Call("crm.contact.get", {"id": one}) for one in numbers)
+    gone: set[int] = set()
+    unread: dict[int, str] = {}
+    for one, outcome in zip(numbers, outcomes, strict=True):
+        error = outcome.error
+        if error is None:
+            unread[one] = "crm.contact.get shows it, crm.item.list does not"
+        elif not isinstance(error, Rejected):
+            raise error
+        elif error.answer.text.strip(" .").lower() == "not found":
+            gone.add(one)
+        else:
+            unread[one] = str(error.answer)
+    return Absent(frozenset(gone), unread)
 
 
 def owners_params(contact_id: object, kind: object) -> dict[str, Any]:

@@ -14,10 +14,11 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from airflow_bitrix.client.contacts import missing_contacts, read_contacts
+from airflow_bitrix.client.contacts import absent_contacts, read_contacts
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.scan import ask_links, scan, scan_ids
 from airflow_bitrix.client.sweep import Expect
+from airflow_bitrix.client.users import is_administrator
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import Bitrix24Error, PlanRefused
@@ -31,6 +32,9 @@ CHUNK = 2500
 
 MOST_REMEMBERED = 20_000
 """Contacts of which answers are kept, so that those that hang on many owners are not asked for each time."""
+
+GONE = None
+"""What is known of a contact that is gone; of one that cannot be read the portal's words, else nothing."""
 
 T = TypeVar("T")
 
@@ -100,12 +104,10 @@ def _is_unclear(judged: Judged, *, wants_exact: bool) -> bool:
 async def check_user(portal: AsyncPortal, rules: Mapping[str, Rule]) -> None:
     """Refuse rules that would do damage with the webhook of somebody who does not see all contacts.
 
-    Follows https://apidocs.bitrix24.com/api-reference/common/users/profile.html.
-
     :raises PlanRefused: The user is no administrator.
     """
     names = [name for name, rule in rules.items() if rule.believes_absence]
-    if names and not (await portal.call("profile")).get("ADMIN"):
+    if names and not await is_administrator(portal):
         raise PlanRefused(
             f"{names[0]} takes contacts that the webhook's user does not see for gone, and the user is no "
             f"administrator; use an administrator's webhook, or say "
@@ -124,7 +126,7 @@ class Questions:
     def __init__(self, portal: AsyncPortal, rules: Sequence[Rule], now: datetime) -> None:
         self._portal, self._rules, self._now = portal, rules, now
         self._contacts = _Memory(self._read)
-        self._there = _Memory(self._look)
+        self._absent = _Memory(self._look)
         self._links = _Memory(self._count)
 
     async def facts(self, states: Sequence[OwnerState]) -> Facts:
@@ -135,14 +137,13 @@ class Questions:
         read = await self._contacts.of(
             one for state in states for rule in self._rules for one in rule.reads(state)
         )
-        seek = (
-            one for state in states for rule in self._rules for one in rule.seeks(state) if one not in read
-        )
-        there = await self._there.of(seek)
-        gone = [one for one, contact in read.items() if contact is None]
+        # A contact that a list does not show need not be gone, so those are asked about all the same.
+        sought = (one for state in states for rule in self._rules for one in rule.seeks(state))
+        absent = await self._absent.of(one for one in sought if not read.get(one))
         facts = Facts(
             self._now,
-            gone=frozenset([*gone, *(one for one, is_there in there.items() if not is_there)]),
+            gone=frozenset(one for one, said in absent.items() if said is GONE),
+            unread={one: said for one, said in absent.items() if said},
             contacts={one: contact for one, contact in read.items() if contact},
         )
         counted = (one for state in states for rule in self._rules for one in rule.counts(state, facts))
@@ -155,9 +156,9 @@ class Questions:
                 found[contact.id] = contact
         return found
 
-    async def _look(self, ids: Sequence[int]) -> Mapping[int, bool]:
-        missing = await missing_contacts(self._portal, ids)
-        return {one: one not in missing for one in ids}
+    async def _look(self, ids: Sequence[int]) -> Mapping[int, str | None]:
+        absent = await absent_contacts(self._portal, ids)
+        return {one: GONE if one in absent.gone else absent.unread.get(one, "") for one in ids}
 
     async def _count(self, ids: Sequence[int]) -> Mapping[int, int]:
         return await count_links(self._portal, ids)

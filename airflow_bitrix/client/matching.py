@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from airflow_bitrix.client.contacts import missing_contacts
+from airflow_bitrix.client.contacts import Absent, absent_contacts, missing_contacts
 from airflow_bitrix.client.listing import PAGE, both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.scan import item_list
@@ -115,9 +115,9 @@ class Matcher:
             self._contacts |= {contact_id: found.get(contact_id, ()) for contact_id in new}
         return {contact_id: self._contacts[contact_id] for contact_id in wanted}
 
-    async def gone(self, contact_ids: Iterable[int]) -> set[int]:
-        """Give those contacts that are not there in the source either."""
-        return await missing_contacts(self._source, contact_ids)
+    async def absent(self, contact_ids: Iterable[int]) -> Absent:
+        """Give those contacts that are not there in the source either, or that cannot be read there."""
+        return await absent_contacts(self._source, contact_ids)
 
     async def _find_contacts(self, contact_ids: set[int]) -> Found:
         if self._matching.by == "map":

@@ -5,21 +5,24 @@ Each gives a step an owner that it is about, right already or not, and changes n
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from airflow_bitrix.client.contacts import missing_contacts
-from airflow_bitrix.client.listing import both
+from airflow_bitrix.client.listing import PAGE, both
 from airflow_bitrix.client.owners import CHUNK, in_chunks, look_up, owners_linked_to
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.scan import ask_links, scan
+from airflow_bitrix.client.scan import ask_links, item_list, scan, states_of
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Aim, Left, Step, joined, released, remapped
-from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.core.states import SELECT, OwnerState
 
 LEAD_GONE = "lead is gone"
 CONTACT_GONE = "contact is gone"
+
+LEADS = PAGE - 10
+"""Leads in one command: as a rule their deals fit on a page."""
 
 Steps = AsyncGenerator[Step, None]
 Read = Callable[[int], None]
@@ -95,7 +98,7 @@ async def _joined(portal: AsyncPortal, deals: Sequence[OwnerState]) -> Steps:
             continue
         if lost := tuple(one for one in missing[deal.owner] if one in gone):
             shown = ", ".join(map(str, lost))
-            reason = f"{lead.owner} is linked to {shown}, and there is no such contact"
+            reason = f"{lead.owner} is linked to {shown}, which is not there or may not be read"
             yield Left(deal.owner, CONTACT_GONE, reason, contact_ids=lost)
         new = [one for one in missing[deal.owner] if one not in gone]
         wanted = joined(deal.links, released(lead.links, lost)) if new else deal.links
@@ -106,31 +109,48 @@ async def _joined(portal: AsyncPortal, deals: Sequence[OwnerState]) -> Steps:
 async def release_moved_leads(
     portal: AsyncPortal, wanted: Mapping[str, Any], read: Read, *, save: bool
 ) -> Steps:
-    """Give each lead that deals were made from, without the contacts that all these deals hold.
+    """Give each lead that deals were made from, without the contacts that all its deals hold.
 
-    :param wanted: A ``crm.item.list`` filter for the deals: others of the lead do not count.
+    :param wanted: A ``crm.item.list`` filter for deals: only leads are concerned that one of them was made
+        from. What such a lead may lose is told by all its deals.
     :param save: Whether the leads are to be saved, so that they stop being repeat leads.
     """
-    held: dict[int, frozenset[int]] = {}
+    held: dict[int, Held] = {}
     async with aclosing(_deals(portal, wanted)) as chunks:
         async for deals in chunks:
-            for deal in deals:
-                lead_id, contacts = _lead_of(deal), frozenset(deal.links.contact_ids)
-                held[lead_id] = held.get(lead_id, contacts) & contacts
+            _hold(held, deals)
     numbers = sorted(held)
     for at in range(0, len(numbers), CHUNK):
         some = numbers[at : at + CHUNK]
+        if wanted:  # else all their deals have been read
+            held = {}
+            _hold(held, await _deals_of(portal, some))
         leads = await look_up(portal, "lead", some)
         read(len(leads))
-        concerned = [lead for lead in leads.values() if held[lead.owner.id] & set(lead.links.contact_ids)]
+        none: Held = frozenset(), ()
+        moved = {lead.owner: held.get(lead.owner.id, none) for lead in leads.values()}
+        concerned = [lead for lead in leads.values() if moved[lead.owner][0] & set(lead.links.contact_ids)]
         # What is emptied needs no sorts.
-        staying = [lead for lead in concerned if not set(lead.links.contact_ids) <= held[lead.owner.id]]
+        staying = [lead for lead in concerned if not set(lead.links.contact_ids) <= moved[lead.owner][0]]
         known = {lead.owner: lead for lead in await ask_links(portal, staying, full=True)}
         for lead in concerned:
-            yield _release(known.get(lead.owner, lead), held[lead.owner.id], save=save)
+            yield _release(known.get(lead.owner, lead), moved[lead.owner], save=save)
 
 
-def _release(lead: OwnerState, held: frozenset[int], *, save: bool) -> Aim:
+Held = tuple[frozenset[int], tuple[int, ...]]
+"""Contacts that all deals of a lead hold, and the ids of these deals."""
+
+
+def _hold(held: dict[int, Held], deals: Iterable[OwnerState]) -> None:
+    """Note by lead the contacts that all its deals hold."""
+    for deal in deals:
+        lead_id, contacts = _lead_of(deal), frozenset(deal.links.contact_ids)
+        so_far, by = held.get(lead_id, (contacts, ()))
+        held[lead_id] = so_far & contacts, (*by, deal.owner.id)
+
+
+def _release(lead: OwnerState, moved_to: Held, *, save: bool) -> Aim:
+    held, deals = moved_to
     wanted = released(lead.links, held)
     moved = [str(one) for one in lead.links.contact_ids if one in held]
     ends_repeat = save and lead.is_repeat and not (wanted.links or lead.company_id or lead.is_success)
@@ -141,6 +161,7 @@ def _release(lead: OwnerState, held: frozenset[int], *, save: bool) -> Aim:
         save=save,
         ends_repeat=ends_repeat,
         may_empty=True,
+        kept_by=deals,
     )
 
 
@@ -162,3 +183,23 @@ async def _deals(portal: AsyncPortal, wanted: Mapping[str, Any]) -> AsyncGenerat
     ):
         async for chunk in chunks:
             yield chunk
+
+
+async def _deals_of(portal: AsyncPortal, lead_ids: Sequence[int]) -> list[OwnerState]:
+    """Give all deals that were made from some leads, which are asked for 40 a command."""
+    after = {tuple(lead_ids[at : at + LEADS]): 0 for at in range(0, len(lead_ids), LEADS)}
+    found: list[OwnerState] = []
+    while after:
+        calls = [
+            item_list("deal", [*SELECT, "leadId"], {"@leadId": list(some), ">id": last}, "ASC")
+            for some, last in after.items()
+        ]
+        further: dict[tuple[int, ...], int] = {}
+        async with aclosing(portal.stream(calls)) as outcomes:
+            for some in after:
+                page = list(states_of("deal", (await anext(outcomes)).result, ("leadId",)))
+                found += page
+                if len(page) == PAGE:
+                    further[some] = page[-1].owner.id
+        after = further
+    return await ask_links(portal, found, full=False)

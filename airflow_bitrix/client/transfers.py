@@ -19,6 +19,7 @@ from airflow_bitrix.core.states import OwnerState
 
 NO_OWNER = "owner not there yet"
 NO_CONTACT = "contacts not there yet"
+UNREAD = "contacts cannot be read"
 AMBIGUOUS = "ambiguous"
 CONTACT_GONE = "contact gone from the source"
 SOURCE_GONE = "gone from the source"
@@ -162,10 +163,13 @@ class Transfer:
                 matched.append((state, Owner(self._kind, target)))
         linked = {one for state, _ in matched for one in state.links.contact_ids}
         contacts = await self._matcher.contacts(linked)
-        gone = await self._matcher.gone(one for one in linked if not contacts[one])
+        absent = await self._matcher.absent(one for one in linked if not contacts[one])
         for state, owner in matched:
             ids = state.links.contact_ids
-            if lost := tuple(one for one in ids if one in gone):
+            if unread := tuple(one for one in ids if one in absent.unread):
+                yield _unread(state.owner, {one: absent.unread[one] for one in unread})
+                continue
+            if lost := tuple(one for one in ids if one in absent.gone):
                 shown = ", ".join(map(str, lost))
                 yield Left(state.owner, CONTACT_GONE, f"there is no contact {shown}", contact_ids=lost)
             rest = released(state.links, lost)
@@ -207,6 +211,12 @@ def _one_owner(owner: Owner, owners: Found, twins: Found) -> tuple[int, Left | N
 
 def _no_owner(owner: Owner, reason: str) -> Left:
     return Left(owner, NO_OWNER, reason, is_parked=True)
+
+
+def _unread(owner: Owner, said: Mapping[int, str]) -> Left:
+    shown = "; ".join(f"contact {one}: {text}" for one, text in said.items())
+    reason = f"the source does not let read {shown}"
+    return Left(owner, UNREAD, reason, is_parked=True, contact_ids=tuple(said))
 
 
 def _contact_problem(links: LinkSet, contacts: Found) -> Left | None:

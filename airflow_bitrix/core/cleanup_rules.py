@@ -97,10 +97,12 @@ class UnlinkClosed(Rule):
 class RemoveDangling(Rule):
     """Remove links to contacts that are gone.
 
-    An owner may be left without contacts by it: what goes has been no contact before. A contact that the
-    webhook's user may not read looks like one that is gone, so this is for an administrator's webhook.
+    An owner may be left without contacts by it: what goes has been no contact before. A contact that cannot
+    be read stays, and is named. What somebody may not read can look like what is gone, so this is for an
+    administrator's webhook.
 
-    :param believe_any_user: Whether to believe a user who is no administrator.
+    :param believe_any_user: Whether to believe a user who is no administrator, where the portal says *Not
+        found* of a contact.
     """
 
     name = "remove_dangling"
@@ -120,11 +122,17 @@ class RemoveDangling(Rule):
     def judge(self, state: OwnerState, facts: Facts) -> Verdict:
         """Want the owner without contacts that are gone."""
         gone = [one for one in state.links.contact_ids if one in facts.gone]
+        said = [
+            f"contact {one}: {facts.unread[one]}" for one in state.links.contact_ids if one in facts.unread
+        ]
         if not gone:
-            return None
+            return LeftOut("contact cannot be read", "; ".join(said)) if said else None
         after = without(state.links, gone)
         verb = "is" if len(gone) == 1 else "are"
-        return Wish(after, f"{self.name}: {_named(gone)} {verb} gone", may_empty=not after.links)
+        reason = "; ".join(
+            [f"{_named(gone)} {verb} gone", *(f"stays, as it cannot be read: {one}" for one in said)]
+        )
+        return Wish(after, f"{self.name}: {reason}", may_empty=not after.links)
 
 
 @dataclass(frozen=True, slots=True)

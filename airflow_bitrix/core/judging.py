@@ -59,12 +59,14 @@ class Facts:
 
     :param now: When the plan is made, with a time zone.
     :param gone: Linked contacts that are there no more.
+    :param unread: Linked contacts that the webhook's user may not read, with the portal's own words.
     :param contacts: Linked contacts in full, by id.
     :param links_of: On how many leads and deals a contact hangs, by its id.
     """
 
     now: datetime = _LONG_AGO
     gone: AbstractSet[int] = frozenset()
+    unread: Mapping[int, str] = field(default_factory=dict)
     contacts: Mapping[int, Contact] = field(default_factory=dict)
     links_of: Mapping[int, int] = field(default_factory=dict)
 

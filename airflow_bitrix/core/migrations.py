@@ -222,6 +222,7 @@ class Aim:
     :param save: Whether the owner is to be saved after the write.
     :param ends_repeat: Whether that save is to end a repeat lead.
     :param may_empty: Whether the owner may be left without contacts.
+    :param kept_by: Ids of deals that hold what the lead is to lose, and have to hold it still then.
     """
 
     before: LinkSet
@@ -232,6 +233,7 @@ class Aim:
     save: bool = False
     ends_repeat: bool = False
     may_empty: bool = False
+    kept_by: tuple[int, ...] = ()
 
     @property
     def owner(self) -> Owner:
@@ -261,6 +263,7 @@ class Aim:
             save=self.save,
             ends_repeat=self.ends_repeat,
             may_empty=self.may_empty,
+            kept_by=self.kept_by,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,9 @@ ACCEPTED = (
     "rows of an old and a new id, whole numbers above 0: CSV with the columns old and new, or JSON Lines "
     'such as {"old": 5, "new": 6}'
 )
+
+_THINGS = frozenset({"id", "ids", "contact", "lead", "deal", "owner"})
+"""Words that may stand beside old or new in the name of a column: ``old_id``, ``New contact id``."""
 
 Pair = tuple[str, Any, Any]
 """Where a row stands, and its cells as they were given."""
@@ -43,22 +47,29 @@ def read_map(path: Path, argument: str) -> Iterator[MapRow]:
 
     A file whose first character is ``{`` is JSON Lines, each ``{"old": …, "new": …}``; with ``[`` it is one
     list of such, or of pairs, and is read at once. Any other is CSV as a spreadsheet writes it: with commas,
-    semicolons or tabs, with or without a byte order mark. A first line without an id is its header; with the
-    names *old* and *new* it says which columns are meant, else they are the first two. Empty lines do not
-    count.
+    semicolons or tabs, with or without a byte order mark. A first line with a column *old* and a column *new*
+    is its header and says which columns are meant, whatever their order; ``old_id``, ``Old contact`` and the
+    like will do. Any other first line is a row, and rows begin with the old id and the new one. Empty lines
+    do not count.
 
     :param path: The file, also on object storage.
-    :raises InvalidInput: There is no such file, or some of its rows are bad: names them with their lines.
+    :raises InvalidInput: There is no such file, it has no rows, or some of them are bad: names these with
+        their lines.
     """
     try:
         with path.open("rb") as file:
             start = file.read(4)
         # What a spreadsheet calls Unicode text is UTF-16.
         encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+        is_empty = True
         with path.open("r", encoding=encoding, errors="replace", newline="") as lines:
-            yield from _checked(_rows(lines), argument)
+            for row in _checked(_rows(lines), argument):
+                is_empty = False
+                yield row
     except (FileNotFoundError, IsADirectoryError):
         raise InvalidInput(argument, str(path), "a file that is there") from None
+    if is_empty:
+        raise InvalidInput(argument, str(path), f"a file with rows, and this one has no rows: {ACCEPTED}")
 
 
 def _rows(lines: IO[str]) -> Iterator[Pair]:
@@ -78,17 +89,25 @@ def _rows(lines: IO[str]) -> Iterator[Pair]:
     if first.lstrip().startswith("["):
         yield from _json_array(first + lines.read())
         return
-    columns, cells = (0, 1), _cells(first, mark)
-    if not any(cell.strip().isdigit() for cell in cells):
-        names = [cell.strip().lower() for cell in cells]
-        if "old" in names and "new" in names:
-            columns = names.index("old"), names.index("new")
-    else:
+    cells = _cells(first, mark)
+    header = _header(cells)
+    columns = header or (0, 1)
+    if header is None and any(cell.strip() for cell in cells):
         yield _csv_pair(number, cells, columns)
     for at, line in numbered:
         cells = _cells(line, mark)
         if any(cell.strip() for cell in cells):
             yield _csv_pair(at, cells, columns)
+
+
+def _header(cells: Sequence[str]) -> tuple[int, int] | None:
+    """Give the columns of the old and of the new id, ``None`` where the cells do not name one of each."""
+    words = [re.findall(r"[^\W_]+", cell.lower()) for cell in cells]
+    old, new = (
+        [at for at, said in enumerate(words) if name in said and {*said} <= {name, *_THINGS}]
+        for name in ("old", "new")
+    )
+    return (old[0], new[0]) if len(old) == len(new) == 1 else None
 
 
 def _cells(line: str, mark: str) -> list[str]:

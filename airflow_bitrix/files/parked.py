@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,29 +30,67 @@ class ParkedOwner:
     since: str
 
 
-def parked_file(folder: Path, kind: OwnerKind) -> Path:
-    """Give the file of the parked owners of a kind: ``parked-deal.jsonl``."""
-    return folder / f"parked-{kind}.jsonl"
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """What parked owners belong to: what another migration has parked is no matter of this one.
+
+    :param kind: Whether they are leads or deals.
+    :param source: Address of the portal that is read, the owners' own.
+    :param target: Address of the portal that is changed.
+    :param match: How records are found, see :class:`~airflow_bitrix.core.matching.Matching`.
+    :param originator: With ``origin``.
+    :param match_field: With ``field``.
+    """
+
+    kind: OwnerKind
+    source: str
+    target: str
+    match: str
+    originator: str = ""
+    match_field: str = ""
+
+    @property
+    def line(self) -> str:
+        """The first line of its file."""
+        return json.dumps(asdict(self), separators=(",", ":"))
 
 
-def read_parked(path: Path) -> dict[int, ParkedOwner]:
+def parked_file(folder: Path, pairing: Pairing) -> Path:
+    """Give the file of a pairing: ``parked-deal.old.bitrix24.com.new.bitrix24.com.1f0c7a2e.jsonl``.
+
+    The digits stand for the whole pairing, of which the first line of the file tells.
+    """
+    portals = ".".join(
+        re.sub(r"[^\w.-]", "_", one.partition("://")[2]) for one in (pairing.source, pairing.target)
+    )
+    digest = hashlib.sha256(pairing.line.encode()).hexdigest()[:8]
+    return folder / f"parked-{pairing.kind}.{portals}.{digest}.jsonl"
+
+
+def read_parked(path: Path, pairing: Pairing) -> dict[int, ParkedOwner]:
     """Read parked owners, by id; a missing file holds none.
 
-    :raises PlanRefused: The file is damaged: what it held would be forgotten.
+    :raises PlanRefused: The file is damaged, or of another pairing: what it held would be forgotten.
     """
     if not path.exists():
         return {}
     parked: dict[int, ParkedOwner] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
+    number = 1
+    try:
+        first, *lines = path.read_text(encoding="utf-8").splitlines()
+        about = json.loads(first)
+        for number, line in enumerate(lines, start=2):  # noqa: B007 (an error names it)
             one = ParkedOwner(**json.loads(line))
             parked[int(one.owner)] = one
-        except (ValueError, TypeError):
-            raise PlanRefused(f"line {number} of {path} is damaged; mend or remove it") from None
+    except (ValueError, TypeError):
+        raise PlanRefused(f"line {number} of {path} is damaged; mend or remove it") from None
+    if about != asdict(pairing):
+        told = f"{pairing.source} and {pairing.target}, matched by {pairing.match}"
+        raise PlanRefused(f"{path} does not belong to the {pairing.kind}s of {told}; remove it")
     return parked
 
 
-def write_parked(path: Path, parked: Iterable[ParkedOwner]) -> None:
+def write_parked(path: Path, pairing: Pairing, parked: Iterable[ParkedOwner]) -> None:
     """Replace the file by one with these owners, in order of id: whoever reads it sees the old or the new.
 
     On object storage a file is put whole, so that it needs no other name meanwhile.
@@ -62,6 +102,7 @@ def write_parked(path: Path, parked: Iterable[ParkedOwner]) -> None:
     )
     place = path.with_name(f"{path.name}.new") if isinstance(path, Path) else path
     with place.open("w", encoding="utf-8") as file:
+        file.write(pairing.line + "\n")
         file.writelines(lines)
         if isinstance(path, Path):
             file.flush()

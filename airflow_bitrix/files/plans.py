@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -21,6 +22,7 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files import FORMAT, part_name
+from airflow_bitrix.files.earlier import TAKEN, set_aside
 from airflow_bitrix.files.locks import held
 
 PART_CHANGES = 1000
@@ -84,7 +86,9 @@ class Manifest:
 class PlanWriter:
     """Writes a plan: changes first, one after the other, then the manifest.
 
-    :param folder: Where the plan goes. A plan that lies there already is replaced.
+    :param folder: Where the plan goes. A plan that lies there already is replaced; one that was applied is
+        moved aside with its journal, to ``earlier-<hash>`` beside it.
+    :raises RetryLater: The plan that lies there is being applied now.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -97,8 +101,7 @@ class PlanWriter:
         self._emptied = 0
         self._owners: set[int] = set()
         folder.mkdir(parents=True, exist_ok=True)
-        # Without a manifest there is no plan: a run that dies now leaves none behind.
-        (folder / MANIFEST).unlink(missing_ok=True)
+        _make_room(folder)
         for old in folder.glob("part-*.jsonl"):
             old.unlink()
         self._reasons = (folder / "left_out.csv").open("w", newline="", encoding="utf-8")
@@ -163,6 +166,25 @@ class PlanWriter:
             self._open.close()
             self._open = None
             self._parts[-1]["sha256"] = self._digest.hexdigest()
+
+
+def _make_room(folder: Path) -> None:
+    manifest = folder / MANIFEST
+    if manifest.exists():
+        with held(manifest, _busy(folder)):
+            set_aside(manifest, _told_hash(manifest))
+            # Without a manifest there is no plan: a run that dies now leaves none behind.
+            manifest.unlink(missing_ok=True)
+    (folder / TAKEN).unlink(missing_ok=True)
+
+
+def _told_hash(manifest: Path) -> str:
+    """Give the hash that a manifest of any format tells; nothing where it tells none."""
+    try:
+        told = str(json.loads(manifest.read_text(encoding="utf-8"))["hash"])
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return ""
+    return told if re.fullmatch("[0-9a-f]{64}", told) else ""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -240,10 +262,15 @@ def plan_lock(folder: Path, manifest: Manifest, parts: Sequence[int] | None = No
     :param parts: Numbers of the parts to hold, while other tasks may hold others; ``None`` for the whole.
     :raises RetryLater: Another task holds the plan, or one of these parts.
     """
-    busy = f"another task applies this plan now: {folder}"
     with ExitStack() as locks:
-        locks.enter_context(held(folder / MANIFEST, busy, shared=parts is not None))
+        locks.enter_context(held(folder / MANIFEST, _busy(folder), shared=parts is not None))
         for number in parts or ():
             name = manifest.parts[number]["name"]
             locks.enter_context(held(folder / name, f"another task applies {name} of {folder} now"))
+        with suppress(OSError):  # where this cannot be written, no other plan can be written either
+            (folder / TAKEN).write_bytes(b"")
         yield
+
+
+def _busy(folder: Path) -> str:
+    return f"another task applies this plan now: {folder}"

@@ -10,6 +10,7 @@ from typing import ClassVar
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.restores import Image, with_known_scalar
+from airflow_bitrix.files.earlier import earlier_journals, journal_parts
 from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
@@ -40,6 +41,11 @@ class SnapshotSource:
     def portal(self) -> str:
         """Address of the portal that it is about."""
         return self.snapshot.portal
+
+    @property
+    def earlier(self) -> list[Path]:
+        """Runs before it: a snapshot is no run."""
+        return []
 
     def check(self) -> None:
         """Compare its lines with their digest."""
@@ -78,8 +84,10 @@ class JournalSource:
         :raises PlanRefused: One of them is missing.
         """
         journal = folder / "journal" if (folder / "journal").is_dir() else folder
-        if not _parts(journal):
-            raise PlanRefused(f"there is no journal in {folder}")
+        if not journal_parts(journal):
+            runs = ", ".join(map(str, _earlier(folder) or _earlier(folder.parent)))
+            kept = f"; those of earlier runs are kept, take them back one by one: {runs}" if runs else ""
+            raise PlanRefused(f"there is no journal in {folder}{kept}")
         plan = plan or journal.parent / "plan"
         return cls(plan, read_manifest(plan), journal)
 
@@ -93,6 +101,11 @@ class JournalSource:
         """Address of the portal that it is about."""
         return self.manifest.portal
 
+    @property
+    def earlier(self) -> list[Path]:
+        """Runs before this one in its folder, the newest first; each is a source of its own."""
+        return [path for path in _earlier(self.journal.parent) if path != self.journal]
+
     def check(self) -> None:
         """Compare the plan with its digests, and read every line of the journal.
 
@@ -100,7 +113,7 @@ class JournalSource:
         :raises RetryLater: An apply writes the journal now: what it will have changed is not known yet.
         """
         check_parts(self.plan, self.manifest)
-        for path in _parts(self.journal):
+        for path in journal_parts(self.journal):
             with held(path, f"an apply writes {path} now"):
                 self._read(path)
 
@@ -152,5 +165,15 @@ Source = SnapshotSource | JournalSource
 """Where images of earlier links come from."""
 
 
-def _parts(journal: Path) -> list[Path]:
-    return sorted(journal.glob("part-*.jsonl")) if journal.is_dir() else []
+def _earlier(run: Path) -> list[Path]:
+    """Give the folders of earlier runs, the newest first; then journals whose plans lie elsewhere."""
+    journals = list(earlier_journals(run))
+    runs = [path.parent for path in journals if path.name == "journal"]
+    return [*sorted(runs, key=_created, reverse=True), *(path for path in journals if path.name != "journal")]
+
+
+def _created(run: Path) -> str:
+    try:
+        return read_manifest(run / "plan").created
+    except PlanRefused:
+        return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
@@ -11,6 +12,9 @@ from typing import Any, cast
 
 from airflow.providers.common.compat.sdk import Context, conf
 from airflow.sdk import ObjectStoragePath
+
+_LONGEST = 200
+"""Bytes of a name; file systems take 255, and some files have a suffix."""
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ def folder_names(dag_id: str, run_id: str) -> tuple[str, str]:
 
 def lasting_file(context: Context, *names: str) -> Path:
     """Give the file that a task keeps from run to run: ``<root>/<dag id>/<task id>.<names>.json``."""
-    return _dag_folder(context) / ".".join((*map(_plain, (_task_name(context), *names)), "json"))
+    return _dag_folder(context) / f"{_plain(_task_name(context), *names)}.json"
 
 
 def _dag_folder(context: Context) -> Path:
@@ -54,9 +58,22 @@ def _task_name(context: Context) -> str:
     return ti.task_id if ti.map_index is None or ti.map_index < 0 else f"{ti.task_id}.{ti.map_index}"
 
 
-def _plain(name: str) -> str:
-    # Run ids hold colons and plus signs, and whoever triggers a run may choose one with slashes.
-    return re.sub(r"[^\w.-]|^\.+", "_", name)
+def _plain(*names: str) -> str:
+    """Give names as one name of a file, another one for other names, in :data:`_LONGEST` bytes at most.
+
+    Run ids hold colons and plus signs, and whoever triggers a run may choose one with slashes: what does not
+    belong into a file's name stands as ``%3A`` does for a colon. So two runs never share a folder.
+    """
+    plain = ".".join(re.sub(r"[^\w.-]|^\.+", _escaped, name) for name in names)
+    whole = plain.encode()
+    if len(whole) <= _LONGEST:
+        return plain
+    digest = hashlib.sha256(whole).hexdigest()[:16]
+    return f"{whole[: _LONGEST - 17].decode(errors='ignore')}~{digest}"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in found[0].encode())
 
 
 def progress_teller(context: Context) -> Callable[[dict[str, Any]], object] | None:

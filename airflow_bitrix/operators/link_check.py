@@ -53,8 +53,9 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
     was applied or right already, and writes ``report.html`` and ``failed.csv``. Who is no longer as the apply
     left it counts as ``drift``.
 
-    Returns ``{"report": path, "failed_csv": path, "journal": folder, "counts": {outcome: n}, "checked": n,
-    "changed_since": n, …}``. Where the plan was rejected, or there is none, the task is skipped.
+    Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "counts": {outcome: n},
+    "checked": n, "changed_since": n, …}``. Where the plan was rejected, or there is none, the task is
+    skipped.
 
     :param plan: What the plan operator or the approval returned. (templated)
     :param is_dry_run: Whether the apply only looked. (templated)
@@ -115,6 +116,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         return {
             "report": str(folder / REPORT),
             "failed_csv": str(folder / FAILED),
+            "plan": str(plan),
             "journal": str(journal),
             "checked": progress.done,
             "changed_since": len(changed),

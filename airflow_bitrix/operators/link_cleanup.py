@@ -32,10 +32,10 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     that a rule is about but does not touch, and why.
 
     ``remove_dangling`` refuses the webhook of a user who is no administrator: a contact that the user may not
-    read looks like one that is gone.
+    read can look like one that is gone.
 
-    :param rules: Names of rules, see :data:`airflow_bitrix.core.rules.RULES`; they are asked in that
-        order. One alone reads only the owners that it may concern. (templated)
+    :param rules: Names of rules. They are asked in the order of :data:`airflow_bitrix.core.rules.RULES`,
+        whatever their order here. One alone reads only the owners that it may concern. (templated)
     :param rule_options: Options by rule, such as ``{"unlink_closed": {"days": 30}}``; see the classes in
         :mod:`airflow_bitrix.core.cleanup_rules`. (templated)
     :param kind: ``lead`` or ``deal``. (templated)

@@ -18,8 +18,10 @@ from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, task_folder
 from airflow_bitrix.operators.migration_arguments import MigrationArguments
-from airflow_bitrix.operators.parameters import is_nothing
+from airflow_bitrix.operators.parameters import is_nothing, switch
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
+
+PARKED = "parked.jsonl"
 
 PLANNED = "planned"
 """Why an owner that was parked is still kept: its change is not known to be applied."""
@@ -33,12 +35,16 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
     whose links differ get a change, so that a second run after the apply plans nothing.
 
     With ``portal_to_portal``, owners of the source that have no counterpart yet, or one of whose contacts has
-    none, or for which several match, are **parked**: they stand in ``left_out.csv`` (by their ids in the
-    source) and in ``parked-<kind>.jsonl``, and the next run reads them again whatever its filter says. An
-    owner leaves that file when a run finds that the target is right. The result holds ``parked``, their
-    number, and ``parked_file``.
+    none or cannot be read, or for which several match, are **parked**: they stand in ``left_out.csv`` (by
+    their ids in the source) and in a file that the task keeps, and the next run reads them again whatever its
+    filter says. An owner leaves that file when a run finds that the target is right. There is one such file
+    for each kind, source, target and matching (``match``, ``originator``, ``match_field``); a run leaves
+    those of others alone. ``plan/parked.jsonl`` holds the same, and in a dry run it alone is written. The
+    result holds ``parked``, their number, and ``parked_file``.
 
-    :param parked_path: Folder of the file of parked owners; by default one for each DAG and task, beside the
+    :param is_dry_run: With ``portal_to_portal``: whether this is a dry run, which leaves the file of parked
+        owners as it is. (templated)
+    :param parked_path: Folder of the files of parked owners; by default one for each DAG and task, beside the
         folders of its runs. (templated)
     :raises InvalidInput: An argument that cannot be right, a map with bad rows, or a new contact that does
         not exist. Airflow does not retry it.
@@ -47,12 +53,16 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
     template_fields: Sequence[str] = (
         *MigrationArguments.template_fields,
         *(name for name in LinkPlanMaker.template_fields if name not in MigrationArguments.template_fields),
+        "is_dry_run",
         "parked_path",
     )
     ui_color = "#d9e8f7"
 
-    def __init__(self, *, parked_path: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, is_dry_run: bool | str = False, parked_path: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
+        self.is_dry_run = is_dry_run
         self.parked_path = parked_path
         self._were_parked: dict[int, ParkedOwner] = {}
         self._parked: dict[int, ParkedOwner] = {}
@@ -71,11 +81,20 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         if self.migration != "portal_to_portal":
             return super().work(context, deferrals=deferrals)
         with final_failures():
-            path = parked_file(self._parked_folder(context), self.owners_kind())
-            self._were_parked, self._parked = read_parked(path), {}
+            is_dry_run = switch("is_dry_run", self.is_dry_run)
+            self.check_arguments()
+            pairing = self.pairing()
+            lasting = parked_file(self._parked_folder(context), pairing)
+            self._were_parked, self._parked = read_parked(lasting, pairing), {}
         told: dict[str, Any] = super().work(context, deferrals=deferrals)
-        write_parked(path, self._parked.values())
-        self.log.info("%s parked: %s", f"{len(self._parked):,}", path)
+        path = as_folder(told["plan"]) / PARKED
+        write_parked(path, pairing, self._parked.values())
+        if is_dry_run:
+            self.log.info("Dry run: %s would be parked: %s", f"{len(self._parked):,}", path)
+        else:
+            path = lasting
+            write_parked(path, pairing, self._parked.values())
+            self.log.info("%s parked: %s", f"{len(self._parked):,}", path)
         return {**told, "parked": len(self._parked), "parked_file": str(path)}
 
     def _parked_folder(self, context: Context) -> Path:

@@ -7,6 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import Context
+
 from airflow_bitrix.client.contacts import missing_contacts
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
@@ -41,11 +43,17 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     primary, gives sorts of its own in place of 0, and takes no roles. Contacts that no longer exist are not
     linked again, though an administrator's webhook could: the others keep their order.
 
-    :param journal: What the apply operator returned, or the folder of its run (which holds ``plan`` and
-        ``journal``), or the folder of the journal. (templated)
+    A plan made again in the same folder moves the run before it aside, to ``earlier-<hash>``. The newest run
+    is taken back then; the log and ``earlier`` in what is returned name the folders of those before it. Each
+    is taken back by a restore of its own, the newest first.
+
+    :param journal: What the apply or the check operator returned, or the folder of its run (which holds
+        ``plan`` and ``journal``: ``<root>/<dag id>/<run id>/<plan task>``), or the folder of the journal.
+        (templated)
     :param snapshot: What the export operator returned, or the folder of a snapshot. One of the two is
         needed. (templated)
-    :param plan: Folder of the plan that was applied, where it does not lie beside the journal. (templated)
+    :param plan: Folder of the plan that was applied, where it does not lie beside the journal, and no
+        operator's result names it. (templated)
     :param owners: Ids of the only owners to bring back; empty for all. (templated)
     :param owners_file: A file of such ids instead, as
         :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it. (templated)
@@ -97,6 +105,14 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         self.link_missing = link_missing
         self.save = save
 
+    def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
+        """Make the plan, and name the runs that it does not take back."""
+        told = super().work(context, deferrals=deferrals)
+        earlier = [str(run) for run in self._source().earlier]
+        for run in earlier:
+            self.log.warning("Not taken back by this plan, as it is an earlier run: %s", run)
+        return {**told, "earlier": earlier}
+
     def plan_kind(self) -> OwnerKind:
         """Give the kind of owners that the journal or snapshot is about."""
         return self._source().kind
@@ -119,7 +135,8 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             raise InvalidInput("journal, snapshot", given, "one of the two, and only one")
         if not is_nothing(self.snapshot):
             return SnapshotSource.of(_folder("snapshot", self.snapshot))
-        plan = self.journal.get("plan") if isinstance(self.journal, Mapping) else self.plan
+        told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
+        plan = told if is_nothing(self.plan) else self.plan
         place = None if is_nothing(plan) else _folder("plan", plan)
         source = JournalSource.of(_folder("journal", self.journal), place)
         if self.artifacts_path and as_folder(self.artifacts_path) / "plan" == source.plan:

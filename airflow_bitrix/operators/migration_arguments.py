@@ -17,7 +17,8 @@ from airflow_bitrix.client.migrations import Read
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.scan import Detail, check_filter
 from airflow_bitrix.client.transfers import Transfer
-from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.client.users import is_administrator
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.matching import Matching, MatchName
 from airflow_bitrix.core.migrations import (
@@ -32,6 +33,7 @@ from airflow_bitrix.core.migrations import (
     single,
 )
 from airflow_bitrix.files.maps import map_rows, read_map
+from airflow_bitrix.files.parked import Pairing
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.operators.artifacts import as_folder
@@ -48,11 +50,20 @@ _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
 }
 
 _OWN: Mapping[MigrationName, frozenset[str]] = {
-    "contact_map": frozenset({"contact_map"}),
+    "contact_map": frozenset({"contact_map", "contact_map_file"}),
     "lead_to_deal": frozenset(),
-    "release_moved_leads": frozenset({"save"}),
+    "release_moved_leads": frozenset({"save", "believe_any_user"}),
     "portal_to_portal": frozenset(
-        {"source_conn_id", "match", "originator", "match_field", "owner_map", "contact_map", "extra"}
+        {
+            "source_conn_id",
+            "match",
+            "originator",
+            "match_field",
+            "owner_map",
+            "contact_map",
+            "contact_map_file",
+            "extra",
+        }
     ),
 }
 """Arguments that a migration goes by, beside those that all do."""
@@ -71,13 +82,18 @@ class MigrationArguments(LinkPlanOperator):
     :param kind: ``lead`` or ``deal``, the owners that change; ``None`` where the migration says it.
         (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. It is about the owners that
-        change; with ``release_moved_leads`` about the deals, with ``portal_to_portal`` about the owners of
-        the source. An unknown field is refused. (templated)
+        change; with ``portal_to_portal`` about the owners of the source. With ``release_moved_leads`` it is
+        about deals: only leads are concerned that one of them was made from. An unknown field is refused.
+        (templated)
     :param contact_map: Old contacts and new ones, with ``contact_map`` and with ``match="map"``: the path or
         address of a CSV or JSON Lines file, a map, or a list of pairs. (templated)
+    :param contact_map_file: In place of ``contact_map``: the path or address of a file. A form that asks for
+        either can hand on both, and it is an error where both are given. (templated)
     :param owner_map: The same for owners, with ``match="map"``. (templated)
     :param save: With ``release_moved_leads``: save each lead, so that it stops being a repeat lead. A save
         starts the portal's automation. (templated)
+    :param believe_any_user: With ``release_moved_leads``: whether to believe a user who is no administrator,
+        and may not see a deal that lacks a contact. (templated)
     :param source_conn_id: With ``portal_to_portal``: the connection of the portal that is read. (templated)
     :param match: How the target's records are found, see :class:`~airflow_bitrix.core.matching.Matching`:
         ``origin``, ``same_origin``, ``field`` or ``map``. (templated)
@@ -85,7 +101,7 @@ class MigrationArguments(LinkPlanOperator):
     :param match_field: With ``match="field"``: the field of the target's owners and contacts that holds the
         source's id, such as ``ufCrmSourceId``. (templated)
     :param extra: With ``portal_to_portal``, links that only the target has: ``keep`` them behind the
-        others, or ``remove`` them. (templated)
+        others, or ``remove`` them, which takes the webhook of an administrator of the source. (templated)
     :param detail: With ``portal_to_portal``: ``full`` compares sorts too, which takes one command for each
         owner with contacts in both portals. ``ids`` compares contacts, order and primary, 2,500 owners a
         request. (templated)
@@ -97,8 +113,10 @@ class MigrationArguments(LinkPlanOperator):
         "kind",
         "filter",
         "contact_map",
+        "contact_map_file",
         "owner_map",
         "save",
+        "believe_any_user",
         "source_conn_id",
         "match",
         "originator",
@@ -114,8 +132,10 @@ class MigrationArguments(LinkPlanOperator):
         kind: str | None = None,
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
         contact_map: MapGiven = None,
+        contact_map_file: str | None = None,
         owner_map: MapGiven = None,
         save: bool | str = False,
+        believe_any_user: bool | str = False,
         source_conn_id: str | None = None,
         match: str = "origin",
         originator: str | None = None,
@@ -129,8 +149,10 @@ class MigrationArguments(LinkPlanOperator):
         self.kind = kind
         self.filter = filter
         self.contact_map = contact_map
+        self.contact_map_file = contact_map_file
         self.owner_map = owner_map
         self.save = save
+        self.believe_any_user = believe_any_user
         self.source_conn_id = source_conn_id
         self.match = match
         self.originator = originator
@@ -170,9 +192,11 @@ class MigrationArguments(LinkPlanOperator):
         self.owners_kind()
         given = {
             "contact_map": self.contact_map,
+            "contact_map_file": self.contact_map_file,
             "owner_map": self.owner_map,
             "source_conn_id": self.source_conn_id,
             "save": switch("save", self.save),
+            "believe_any_user": switch("believe_any_user", self.believe_any_user),
             "originator": self.originator,
             "match_field": self.match_field,
         }
@@ -209,7 +233,7 @@ class MigrationArguments(LinkPlanOperator):
 
     @cached_property
     def _contacts(self) -> dict[int, int]:
-        return chained(self._map_rows("contact_map"), "contact_map")
+        return chained(self._contact_rows(), "contact_map")
 
     @cached_property
     def _matching(self) -> Matching:
@@ -224,8 +248,28 @@ class MigrationArguments(LinkPlanOperator):
         return replace(
             matching,
             owner_map=single(self._map_rows("owner_map"), "owner_map"),
-            contact_map=single(self._map_rows("contact_map"), "contact_map"),
+            contact_map=single(self._contact_rows(), "contact_map"),
         )
+
+    def pairing(self) -> Pairing:
+        """Give what parked owners belong to, once the arguments are checked."""
+        matching = self._matching
+        return Pairing(
+            self.owners_kind(),
+            self._source_settings.webhook.portal,
+            self.settings.webhook.portal,
+            matching.by,
+            matching.originator if matching.by == "origin" else "",
+            matching.match_field if matching.by == "field" else "",
+        )
+
+    def _contact_rows(self) -> Iterator[MapRow]:
+        if is_nothing(self.contact_map_file):
+            return self._map_rows("contact_map")
+        if not is_nothing(self.contact_map):
+            given = {"contact_map": self.contact_map, "contact_map_file": self.contact_map_file}
+            raise InvalidInput("contact_map, contact_map_file", given, "one of the two, and only one")
+        return self._map_rows("contact_map_file")
 
     def _map_rows(self, argument: str) -> Iterator[MapRow]:
         given = getattr(self, argument)
@@ -273,6 +317,7 @@ class MigrationArguments(LinkPlanOperator):
             elif name == "lead_to_deal":
                 found = migrations.lead_to_deal(portal, wanted, read)
             else:
+                await self._check_deals_are_seen(portal)
                 save = switch("save", self.save)
                 found = migrations.release_moved_leads(portal, wanted, read, save=save)
         async with aclosing(found) as steps:
@@ -284,6 +329,7 @@ class MigrationArguments(LinkPlanOperator):
     ) -> AsyncGenerator[Step, None]:
         kind = self.owners_kind()
         async with self._source_hook.portal(target.manners.meter) as source:
+            await self._check_source_is_seen(source)
             await check_filter(source, kind, self._filter)
             await check_match_field(target, self._matching, (kind, "contact"))
             transfer = Transfer(
@@ -297,6 +343,22 @@ class MigrationArguments(LinkPlanOperator):
             async with aclosing(transfer.steps(self._filter, parked, read)) as steps:
                 async for step in steps:
                     yield step
+
+    async def _check_source_is_seen(self, source: AsyncPortal) -> None:
+        """Refuse to remove links that the source may have, and its user does not see."""
+        if self.extra == "remove" and not await is_administrator(source):
+            raise PlanRefused(
+                f"source_conn_id: the user of {self.source_conn_id!r} is no administrator, and may not see "
+                "all that the source has; use an administrator's webhook there, or extra='keep'"
+            )
+
+    async def _check_deals_are_seen(self, portal: AsyncPortal) -> None:
+        """Refuse to take from leads what deals may lack that the user does not see."""
+        if not switch("believe_any_user", self.believe_any_user) and not await is_administrator(portal):
+            raise PlanRefused(
+                "the webhook's user is no administrator, and may not see all deals of a lead; use an "
+                "administrator's webhook, or say believe_any_user=True"
+            )
 
     async def _check_new_contacts(self, portal: AsyncPortal) -> None:
         """Refuse a map to contacts that are not there: an administrator's webhook would link them."""

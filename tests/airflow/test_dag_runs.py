@@ -6,12 +6,12 @@ import csv
 import json
 import math
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
@@ -65,9 +65,9 @@ def run(
 
 
 def folder_of(done: Any) -> Path:
-    """The folder of a run's plan: ids, with an underscore for what does not belong into a file's name."""
+    """The folder of a run's plan: ids, with percent signs for what does not belong into a file's name."""
     root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"])
-    return root / str(done.dag_id) / re.sub(r"[^A-Za-z0-9_.-]", "_", str(done.run_id)) / "plan"
+    return root / str(done.dag_id) / quote(str(done.run_id)) / "plan"
 
 
 def outcomes(folder: Path) -> dict[int, str]:

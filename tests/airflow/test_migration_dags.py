@@ -6,12 +6,12 @@ import csv
 import json
 import os
 import random
-import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
@@ -58,7 +58,7 @@ def run(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
 
 def folder_of(done: Any, task: str) -> Path:
     root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"])
-    return root / str(done.dag_id) / re.sub(r"[^A-Za-z0-9_.-]", "_", str(done.run_id)) / task
+    return root / str(done.dag_id) / quote(str(done.run_id)) / task
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -153,6 +153,24 @@ def test_contacts_typed_into_the_form_are_enough_and_none_at_all_fail(run: Any, 
     assert set(states.values()) == {"success"}
     assert all_rows(sandbox, "lead") == {1: [(4, 10, "Y"), (1, 20, "N")]}
     assert all_rows(sandbox, "deal") == {1: [(5, 10, "Y")]}
+
+
+def test_contacts_and_a_map_file_at_once_fail_and_change_nothing(
+    run: Any, make_sandbox: Any, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(contacts=10, plan="self_hosted")
+    for contact in (1, 2):
+        sandbox.state.add("lead", {"CONTACT_IDS": [contact]})
+    path = tmp_path / "merged.csv"
+    path.write_text("old,new\n1,5\n")
+    before = all_rows(sandbox, "lead")
+    found = {"bitrix24_default": sandbox}
+    _, states = run(REMAP, found, dry_run=False, map_file=str(path), contacts={"2": 6})
+    assert {states["leads.plan"], states["deals.plan"]} == {"failed"}
+    assert all_rows(sandbox, "lead") == before
+    _, states = run(REMAP, found, dry_run=False, map_file=str(path))
+    assert set(states.values()) == {"success"}
+    assert all_rows(sandbox, "lead") == {1: [(5, 10, "Y")], 2: [(2, 10, "Y")]}
 
 
 @pytest.mark.parametrize("mode", ["copy", "move"])
@@ -275,8 +293,9 @@ class Import:
 
 def parked(kind: str) -> set[int]:
     root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"]) / PORTALS / "parked"
-    path = root / f"{kind}s.plan" / f"parked-{kind}.jsonl"
-    return {json.loads(line)["owner"] for line in path.read_text().splitlines()}
+    (path,) = (root / f"{kind}s.plan").glob(f"parked-{kind}.*.jsonl")
+    _, *lines = path.read_text().splitlines()
+    return {json.loads(line)["owner"] for line in lines}
 
 
 def test_links_of_a_portal_arrive_in_another_as_its_records_do(run: Any, make_sandbox: Any) -> None:
@@ -286,9 +305,14 @@ def test_links_of_a_portal_arrive_in_another_as_its_records_do(run: Any, make_sa
     brought = Import(source, target)
     for kind, share in (("contact", 0.8), ("lead", 0.7), ("deal", 0.7)):
         brought.arrive(kind, share)
-    _, states = run(PORTALS, both, originator="acme")
+    done, states = run(PORTALS, both, originator="acme")
     assert set(states.values()) == {"success"}
     assert target.stats()["writes"] == 0
+    for kind in ("lead", "deal"):
+        _, *would_be = (folder_of(done, f"{kind}s.plan") / "plan" / "parked.jsonl").read_text().splitlines()
+        waiting = {json.loads(line)["owner"] for line in would_be}
+        assert waiting == brought.waiting(kind)
+    assert not (folder_of(done, "").parent / "parked").exists()
 
     conf = {"originator": "acme", "dry_run": False}
     done, states = run(PORTALS, both, **conf)

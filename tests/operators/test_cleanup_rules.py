@@ -212,7 +212,7 @@ def test_an_owner_whose_contacts_are_all_gone_is_left_without(
 FEW = {
     "release_repeat_leads": 1,
     "unlink_closed": 1,
-    "remove_dangling": 4,
+    "remove_dangling": 5,
     "merge_same_person": 6,
     "trim_company_contacts": 3,
     "fix_primary": 20,
@@ -271,10 +271,30 @@ def test_remove_dangling_refuses_a_user_who_may_not_see_all_contacts(sandbox: An
     assert not (tmp_path / "plan" / "manifest.json").exists()
     assert sandbox.stats()["writes"] == 0
 
-    seen = {one for one, row in sandbox.state.tables["contact"].rows.items() if row["ASSIGNED_BY_ID"] == 1}
     options = {"remove_dangling": {"believe_any_user": True}}
-    _, changes = plan(tmp_path, "lead", ["remove_dangling"], rule_options=options)
-    assert all(set(change.after.contact_ids) <= seen for change in changes), "that is why it is refused"
+    made, changes = plan(tmp_path, "lead", ["remove_dangling"], rule_options=options)
+    assert changes == []
+    assert made["left_out"]["contact cannot be read"] > 50
+    assert ": Access denied." in (tmp_path / "plan" / "left_out.csv").read_text()
+
+
+@pytest.mark.parametrize("further", [[], ["merge_same_person"]])
+def test_a_contact_that_cannot_be_read_is_not_taken_for_gone(
+    further: list[str], make_sandbox: Any, portals: Any, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    for contacts in ([1, 2], [3, 90], [2, 90, 5], [2]):
+        lead = sandbox.state.add("lead", {"CONTACT_IDS": [1]})
+        links = tuple(Link(10 * at, one, at == 1) for at, one in enumerate(contacts, start=1))
+        sandbox.state.place_links("lead", lead, links)
+    sandbox.set_switches(refuse_contacts_read=[2])
+    made, changes = plan(tmp_path, "lead", ["remove_dangling", *further])
+    assert {change.owner.id: change.after.contact_ids for change in changes} == {2: (3,), 3: (2, 5)}
+    assert "contact 2: Access denied." in changes[1].reasons[0]
+    assert made["left_out"] == {"contact cannot be read": 2}
+    left_out = (tmp_path / "plan" / "left_out.csv").read_text()
+    assert "1,contact cannot be read,contact 2: Access denied." in left_out
 
 
 def test_other_rules_leave_contacts_alone_that_cannot_be_read(sandbox: Any, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24PlanLinkMigrationOperator,
@@ -166,6 +166,19 @@ def test_a_map_from_a_file_does_what_a_map_does(tmp_path: Path) -> None:
     from_file = plan(tmp_path / "a", migration="contact_map", kind="lead", contact_map=f"file://{path}")
     given = plan(tmp_path / "b", migration="contact_map", kind="lead", contact_map={"5": 7, "6": 7})
     assert changes(from_file) == changes(given)
+    assert changes(given)
+
+
+def test_a_map_and_a_file_at_once_are_refused_and_both_are_named(sandbox: Any, tmp_path: Path) -> None:
+    path = tmp_path / "merged.csv"
+    path.write_text("old,new\n5,6\n")
+    arguments = {"migration": "contact_map", "kind": "lead", "contact_map_file": str(path)}
+    with pytest.raises(InvalidInput, match=r"^contact_map, contact_map_file: .*7.*merged\.csv.* only one"):
+        plan(tmp_path / "both", contact_map={"7": 8}, **arguments)
+    assert sandbox.stats()["admitted"] == 0
+    alone = plan(tmp_path / "a", contact_map="None", **arguments)
+    given = plan(tmp_path / "b", migration="contact_map", kind="lead", contact_map={5: 6})
+    assert changes(alone) == changes(given)
     assert changes(given)
 
 
@@ -355,6 +368,59 @@ def test_after_a_move_leads_keep_what_did_not_arrive_on_all_their_deals(
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_filter_says_which_leads_are_released_and_all_their_deals_say_of_what(
+    make_sandbox: Any, portals: Portals, tmp_path: Path, *, hidden: bool
+) -> None:
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    sandbox.set_switches(hide_contact_ids=hidden)
+    add = sandbox.state.add
+    for contacts in ([1, 2], [1, 2], [3, 4], [5]):
+        add("lead", {"CONTACT_IDS": contacts})
+    wanted = {"CATEGORY_ID": 3}
+    for lead, contacts, fields in (
+        (1, [1, 2], wanted), (1, [], {}), (2, [1, 2], wanted), (2, [2], {}), (3, [3, 4], wanted),
+        (4, [5], {}),
+    ):  # fmt: skip
+        add("deal", {"LEAD_ID": lead, "CONTACT_IDS": contacts, **fields})
+    for _ in range(120):  # more deals of one lead than fit on a page, the last of which lacks a contact
+        add("deal", {"LEAD_ID": 3, "CONTACT_IDS": [3, 4]})
+    add("deal", {"LEAD_ID": 3, "CONTACT_IDS": [4]})
+    made = plan(tmp_path, migration="release_moved_leads", filter={"categoryId": 3})
+    assert made["read"] == 3
+    assert {lead: [link[0] for link in one["after"]] for lead, one in changes(made).items()} == {
+        2: [1],
+        3: [3],
+    }
+    apply(made)
+    after = portals.rows(sandbox, "lead")
+    assert {lead: [row[0] for row in rows] for lead, rows in after.items()} == {
+        1: [1, 2],
+        2: [1],
+        3: [3],
+        4: [5],
+    }
+
+
+def test_leads_are_not_released_on_the_word_of_a_user_who_may_not_see_all_deals(
+    make_sandbox: Any, portals: Portals, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    lead = sandbox.state.add("lead", {"CONTACT_IDS": [1, 2]})
+    sandbox.state.add("deal", {"LEAD_ID": lead, "CONTACT_IDS": [1, 2]})
+    sandbox.state.add("deal", {"LEAD_ID": lead, "CONTACT_IDS": [], "ASSIGNED_BY_ID": 77})
+    assert plan(tmp_path / "all", migration="release_moved_leads")["changes"] == 0
+    sandbox.set_switches(limited_user=True)
+    with pytest.raises(PlanRefused, match=r"no administrator.*deals.*believe_any_user=True") as refused:
+        plan(tmp_path / "refused", migration="release_moved_leads")
+    assert isinstance(refused.value, AirflowFailException)
+    made = plan(tmp_path / "told", migration="release_moved_leads", believe_any_user="True")
+    assert made["changes"] == 1
+    assert plan(tmp_path / "copy", migration="lead_to_deal")["changes"] == 0
+
+
 @pytest.mark.parametrize("save", [False, True, "True"])
 def test_released_leads_stop_being_repeat_leads_only_where_they_are_saved(
     save: Any, make_sandbox: Any, portals: Portals, tmp_path: Path
@@ -396,12 +462,19 @@ def test_released_leads_stop_being_repeat_leads_only_where_they_are_saved(
         ({"migration": "contact_map", "kind": "lead", "contact_map": "/nowhere.csv"}, "contact_map"),
         ({"migration": "contact_map", "kind": "lead", "contact_map": {5: 6}, "save": True}, "save"),
         ({"migration": "lead_to_deal", "contact_map": {5: 6}}, "contact_map"),
+        ({"migration": "lead_to_deal", "contact_map_file": "merged.csv"}, "contact_map_file"),
+        (
+            {"migration": "contact_map", "kind": "lead", "contact_map_file": "/nowhere.csv"},
+            "contact_map_file",
+        ),
         ({"migration": "lead_to_deal", "source_conn_id": "other"}, "source_conn_id"),
         ({"migration": "lead_to_deal", "originator": "old"}, "originator"),
         ({"migration": "lead_to_deal", "filter": "id>5"}, "filter"),
         ({"migration": "lead_to_deal", "extra": "drop"}, "extra"),
         ({"migration": "lead_to_deal", "detail": "some"}, "detail"),
         ({"migration": "release_moved_leads", "save": "perhaps"}, "save"),
+        ({"migration": "release_moved_leads", "believe_any_user": "1"}, "believe_any_user"),
+        ({"migration": "lead_to_deal", "believe_any_user": True}, "believe_any_user"),
         ({"migration": "lead_to_deal", "max_changes": -1}, "max_changes"),
     ],
 )
@@ -475,3 +548,20 @@ def test_a_comparison_finds_exactly_what_deals_lack_of_their_leads(sandbox: Any,
     }  # fmt: skip
     assert found == expected
     assert {row["kind"] for row in rows} == {"deal"}
+
+
+def test_a_lead_whose_deal_is_gone_by_the_time_of_the_apply_keeps_its_contacts(
+    make_sandbox: Any, portals: Portals, tmp_path: Path
+) -> None:
+    """A plan may wait a day for its approval; the contacts would hang nowhere."""
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    leads = [sandbox.state.add("lead", {"CONTACT_IDS": [1, 2]}) for _ in range(3)]
+    deals = [sandbox.state.add("deal", {"LEAD_ID": lead, "CONTACT_IDS": [1, 2]}) for lead in leads]
+    made = plan(tmp_path, migration="release_moved_leads")
+    assert made["changes"] == 3
+    sandbox.state.delete("deal", deals[1])
+    done = apply(made)
+    assert {name: number for name, number in done["counts"].items() if number} == {"applied": 2, "drift": 1}
+    rows = portals.rows(sandbox, "lead")
+    assert [len(rows[lead]) for lead in leads] == [0, 2, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter, read_changes, read_manifest
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
+    Bitrix24CheckLinkPlanOperator,
     Bitrix24ExportContactLinksOperator,
     Bitrix24PlanLinkCleanupOperator,
     Bitrix24PlanLinkRestoreOperator,
@@ -83,6 +85,12 @@ def clean_up(folder: Path) -> Any:
     return apply(folder, made)
 
 
+def remove_dangling(folder: Path) -> Any:
+    return Bitrix24PlanLinkCleanupOperator(
+        task_id="plan", rules=["remove_dangling"], artifacts_path=str(folder)
+    ).execute({})
+
+
 def apply(folder: Path, made: Any, **arguments: Any) -> Any:
     fields = {"plan": made, "is_dry_run": False, "artifacts_path": str(folder), **arguments}
     return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
@@ -93,7 +101,9 @@ def restore(folder: Path, **arguments: Any) -> Any:
     return Bitrix24PlanLinkRestoreOperator(task_id="restore", **fields).execute({})
 
 
-def plan_of(folder: Path, sandbox: Any, kind: OwnerKind, changes: list[Change]) -> Any:
+def plan_of(
+    folder: Path, sandbox: Any, kind: OwnerKind, changes: list[Change], *, created: str | None = None
+) -> Any:
     """Write a plan by hand."""
     with PlanWriter(folder / "plan") as writer:
         for change in changes:
@@ -102,7 +112,7 @@ def plan_of(folder: Path, sandbox: Any, kind: OwnerKind, changes: list[Change]) 
             read=len(changes),
             kind=kind,
             portal=sandbox.base_url,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            created=created or datetime.now(UTC).isoformat(timespec="seconds"),
             rules=("by_hand",),
             guards=Guards(),
         )
@@ -411,8 +421,10 @@ def damage_journal(folder: Path) -> None:
 
 def replace_plan(folder: Path) -> None:
     Bitrix24PlanLinkCleanupOperator(
-        task_id="plan", rules=["release_repeat_leads"], max_changes=7, artifacts_path=str(folder)
+        task_id="plan", rules=["release_repeat_leads"], artifacts_path=str(folder / "other")
     ).execute({})
+    shutil.rmtree(folder / "plan")
+    (folder / "other" / "plan").rename(folder / "plan")
 
 
 def edit_plan(folder: Path) -> None:
@@ -503,6 +515,84 @@ def test_a_restore_does_not_write_over_the_plan_that_it_takes_back(tmp_path: Pat
     with pytest.raises(InvalidInput, match=r"^artifacts_path: "):
         restore(tmp_path, journal=applied, artifacts_path=str(tmp_path))
     assert read_manifest(tmp_path / "plan").hash == hash_before
+
+
+# -- runs of plans that were made again --------------------------------------------------------------------
+
+
+def with_deleted_contacts(sandbox: Any, count: int) -> set[int]:
+    return {linked(sandbox, "lead", (1, 10, True), (9000 + number, 20, False)) for number in range(count)}
+
+
+def all_rows(sandbox: Any) -> dict[str, Rows]:
+    return {owner_id: rows_of(owner) for owner_id, owner in sandbox.links("lead").items()}
+
+
+def test_a_run_that_was_cleared_and_made_again_can_be_taken_back_whole(
+    sandbox: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same folder, and another plan: the newest run first, then the one before it."""
+    apply(tmp_path / "seeded", remove_dangling(tmp_path / "seeded"))
+    first_leads = with_deleted_contacts(sandbox, 5)
+    before = all_rows(sandbox)
+    apply(tmp_path, remove_dangling(tmp_path))
+    second_leads = with_deleted_contacts(sandbox, 2)
+    before = {**all_rows(sandbox), **before}
+    apply(tmp_path, remove_dangling(tmp_path))
+
+    newest = restore(tmp_path, journal=str(tmp_path), link_missing=True)
+    assert set(changes_of(newest)) == second_leads
+    assert newest["earlier"] == [str(place) for place in tmp_path.glob("earlier-*")]
+    assert (
+        f"Not taken back by this plan, as it is an earlier run: {newest['earlier'][0]}"
+        in capsys.readouterr().out
+    )
+    apply(tmp_path / "restore", newest)
+
+    (place,) = newest["earlier"]
+    earlier = restore(tmp_path / "again", journal=place, link_missing=True)
+    assert set(changes_of(earlier)) == first_leads
+    assert earlier["earlier"] == []
+    apply(tmp_path / "again" / "restore", earlier)
+    assert all_rows(sandbox) == before
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_where_only_earlier_runs_wrote_they_are_named(tmp_path: Path) -> None:
+    done = apply(tmp_path, remove_dangling(tmp_path))
+    remove_dangling(tmp_path)  # made again, and not applied
+    (earlier,) = tmp_path.glob("earlier-*")
+    for journal in (str(tmp_path), done):
+        with pytest.raises(PlanRefused, match=f"there is no journal in .*one by one: {earlier}$"):
+            restore(tmp_path, journal=journal)
+    taken_back = restore(tmp_path, journal=str(earlier), link_missing=True)
+    assert taken_back["changes"] == done["counts"]["applied"] > 0
+
+
+def test_several_earlier_runs_are_named_the_newest_first(tmp_path: Path, sandbox: Any) -> None:
+    for number, created in enumerate(["2026-11-20", "2026-11-22", "2026-11-21", "2026-11-23"]):
+        before = exact(sandbox, "lead", linked(sandbox, "lead", (1, 10, True), (2, 20, False)))
+        wanted = LinkSet(before.owner, before.links[:1])
+        made = plan_of(tmp_path, sandbox, "lead", [Change(before, wanted, (str(number),))], created=created)
+        apply(tmp_path, made)
+    earlier = restore(tmp_path, journal=str(tmp_path))["earlier"]
+    plans = [read_manifest(Path(run) / "plan").created for run in earlier]
+    assert plans == ["2026-11-22", "2026-11-21", "2026-11-20"]
+
+
+@pytest.mark.parametrize("is_told", [True, False], ids=["told by the check", "given"])
+@pytest.mark.usefixtures("sandbox")
+def test_the_plan_of_a_run_that_was_checked_elsewhere_is_found(tmp_path: Path, *, is_told: bool) -> None:
+    made = remove_dangling(tmp_path / "a")
+    apply(tmp_path / "b", made)
+    checked = Bitrix24CheckLinkPlanOperator(
+        task_id="check", plan=made, is_dry_run=False, artifacts_path=str(tmp_path / "b")
+    ).execute({})
+    if is_told:
+        arguments = {"journal": checked}
+    else:
+        arguments = {"journal": {"journal": checked["journal"]}, "plan": made["plan"]}
+    assert restore(tmp_path, link_missing=True, **arguments)["changes"] == made["changes"] > 0
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -16,7 +16,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
 from airflow_bitrix.files.maps import read_map
-from airflow_bitrix.files.parked import ParkedOwner, parked_file, read_parked, write_parked
+from airflow_bitrix.files.parked import Pairing, ParkedOwner, parked_file, read_parked, write_parked
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24PlanLinkMigrationOperator,
@@ -107,7 +107,7 @@ def reconcile(folder: Path, **arguments: Any) -> Any:
 
 
 def parked(made: Any) -> dict[int, str]:
-    lines = Path(made["parked_file"]).read_text().splitlines()
+    _, *lines = Path(made["parked_file"]).read_text().splitlines()
     return {line["owner"]: line["why"] for line in map(json.loads, lines)}
 
 
@@ -194,7 +194,7 @@ def test_what_is_not_there_yet_is_parked_and_taken_up_by_the_next_run(
     assert (second["read"], second["changes"]) == (4, 2)
     # Those with a change stay until a run finds them right: an apply may fail, or be a dry run.
     assert parked(second) == {2: "planned", 3: "planned", 4: "contacts not there yet"}
-    lines = Path(second["parked_file"]).read_text().splitlines()
+    _, *lines = Path(second["parked_file"]).read_text().splitlines()
     assert {json.loads(line)["since"] for line in lines} == {"2020-01-01"}
     third = plan(tmp_path / "3", filter={">id": 4}, parked_path=str(folder))
     assert third["changes"] == 2
@@ -256,7 +256,7 @@ def test_the_parked_of_a_task_lie_beside_the_folders_of_its_runs(make_pair: Any)
         made = Bitrix24PlanLinkMigrationOperator(task_id="plan_leads", **fields).execute(context)
         files.add(made["parked_file"])
     (found,) = files
-    assert found.endswith("/move/parked/plan_leads/parked-lead.jsonl")
+    assert "/move/parked/plan_leads/parked-lead." in found
     assert parked({"parked_file": found}) == {1: "owner not there yet"}
 
 
@@ -390,11 +390,57 @@ def test_comparing_ids_of_a_portal_that_is_right_takes_a_few_requests(make_pair:
         pair.target.reset_stats()
         assert plan(tmp_path / detail, detail=detail)["changes"] == 0
         used[detail] = (pair.source.stats()["admitted"], pair.target.stats()["admitted"])
-    # Source: the scan, and whether the contacts without a counterpart are there. Target: owners by origin,
-    # contacts by origin, links of the owners, its fields.
-    assert used["ids"][0] <= 3
+    # Source: the scan, and twice whether the contacts without a counterpart are there. Target: owners by
+    # origin, contacts by origin, links of the owners, its fields.
+    assert used["ids"][0] <= 4
     assert used["ids"][1] <= 6
     assert used["full"][0] >= 1600 / 50
+
+
+def one_owner_of_two_contacts(pair: Pair) -> None:
+    """The same deal in both portals, with links to the same contacts."""
+    for portal in (pair.source, pair.target):
+        for number in (1, 2):
+            about = {"ORIGINATOR_ID": "crm", "ORIGIN_ID": str(number), "ASSIGNED_BY_ID": number}
+            portal.state.add("contact", about)
+        about = {"ORIGINATOR_ID": "crm", "ORIGIN_ID": "1", "ASSIGNED_BY_ID": 1}
+        portal.state.add("deal", {**about, "CONTACT_IDS": [1, 2]})
+
+
+SAME = {"match": "same_origin", "originator": None}
+
+
+@pytest.mark.parametrize("extra", ["keep", "remove"])
+@pytest.mark.parametrize("detail", ["full", "ids"])
+def test_a_contact_that_the_source_does_not_let_read_is_parked_and_not_taken_for_gone(
+    extra: str, detail: str, make_pair: Any, tmp_path: Path
+) -> None:
+    pair = make_pair()
+    one_owner_of_two_contacts(pair)
+    pair.source.set_switches(refuse_contacts_read=[2])
+    made = plan(tmp_path, extra=extra, detail=detail, **SAME)
+    assert (made["changes"], made["left_out"]) == (0, {"contacts cannot be read": 1})
+    assert parked(made) == {1: "contacts cannot be read"}
+    reasons = (tmp_path / "plan" / "left_out.csv").read_text()
+    assert "the source does not let read contact 2: Access denied." in reasons
+    pair.source.reset_switches()
+    again = plan(tmp_path, extra=extra, detail=detail, **SAME)
+    assert (again["changes"], again["parked"]) == (0, 0)
+
+
+def test_what_a_user_does_not_see_is_not_removed(make_pair: Any, portals: Portals, tmp_path: Path) -> None:
+    pair = make_pair()
+    one_owner_of_two_contacts(pair)
+    pair.source.set_switches(limited_user=True)
+    for work in (plan, reconcile):
+        with pytest.raises(
+            PlanRefused, match=r"^source_conn_id: .*'bitrix24_source' is no admin.*extra='keep'"
+        ):
+            work(tmp_path / "remove", extra="remove", **SAME)
+    assert pair.target.stats()["writes"] == 0
+    made = plan(tmp_path / "keep", **SAME)
+    assert (made["changes"], parked(made)) == (0, {1: "contacts cannot be read"})
+    assert portals.rows(pair.target, "deal") == {1: [(1, 10, "Y"), (2, 20, "N")]}
 
 
 @pytest.mark.parametrize(
@@ -450,11 +496,65 @@ def test_maps_and_parked_owners_can_lie_in_object_storage(tmp_path: Path) -> Non
         next(rows)
     with pytest.raises(InvalidInput, match="a file that is there"):
         next(read_map(cast("Path", place / "none.csv"), "owner_map"))
-    path = parked_file(cast("Path", place / "parked"), "deal")
-    assert read_parked(path) == {}
+    pairing = Pairing("deal", "https://old.bitrix24.com", "https://new.bitrix24.com", "origin", "old-crm")
+    path = parked_file(cast("Path", place / "parked"), pairing)
+    assert read_parked(path, pairing) == {}
     for owners in ([ParkedOwner(5, "why", "reason", "since")], []):
-        write_parked(path, owners)
-        assert list(read_parked(path).values()) == owners
+        write_parked(path, pairing, owners)
+        assert list(read_parked(path, pairing).values()) == owners
+
+
+@pytest.mark.parametrize("other", ["source", "originator", "match"])
+def test_what_is_parked_for_one_pair_of_portals_is_no_matter_of_another(
+    other: str, make_pair: Any, make_sandbox: Any, portals: Portals, tmp_path: Path
+) -> None:
+    pair = make_pair()
+    sources = [pair.source, make_sandbox(plan="self_hosted")]
+    portals.connect(second_source=sources[1])
+    for source in sources:
+        contact = source.state.add("contact", {"NAME": "x"})
+        for _ in range(3):
+            source.state.add("deal", {"CONTACT_IDS": [contact]})
+    fields = {"ORIGINATOR_ID": "b", "UF_CRM_SOURCE_ID": "1", "ORIGIN_ID": "1"}
+    pair.target.state.add("contact", fields)
+    for number in ("1", "2", "3"):
+        pair.target.state.add("deal", {**fields, "UF_CRM_SOURCE_ID": number, "ORIGIN_ID": number})
+    given: dict[str, dict[str, Any]] = {
+        "source": {"source_conn_id": "second_source", "originator": "b"},
+        "originator": {"originator": "b"},
+        "match": {"match": "field", "match_field": "ufCrmSourceId", "originator": None},
+    }
+    folder = str(tmp_path / "parked")
+    first = plan(tmp_path / "1", originator="a", filter={"id": 2}, parked_path=folder)
+    assert parked(first) == {2: "owner not there yet"}
+    made = plan(tmp_path / "2", filter={"id": 3}, parked_path=folder, **given[other])
+    # Deal 2 is outside of this run's filter.
+    assert (made["changes"], made["parked"]) == (1, 0)
+    apply(made)
+    assert {deal for deal, rows in portals.rows(pair.target, "deal").items() if rows} == {3}
+    assert parked(first) == {2: "owner not there yet"}
+    again = plan(tmp_path / "3", originator="a", filter={"id": 3}, parked_path=folder)
+    assert again["parked_file"] == first["parked_file"] != made["parked_file"]
+    assert parked(again) == {2: "owner not there yet", 3: "owner not there yet"}
+
+
+@pytest.mark.parametrize("dry", [True, "True"])
+def test_a_dry_run_leaves_the_parked_owners_as_they_were(dry: Any, make_pair: Any, tmp_path: Path) -> None:
+    pair = make_pair(contacts=5)
+    for contacts in ([1], [2]):
+        pair.source.state.add("deal", {"CONTACT_IDS": contacts})
+    first = plan(tmp_path, is_dry_run=dry)
+    assert first["parked_file"] == str(tmp_path / "plan" / "parked.jsonl")
+    assert parked(first) == {1: "owner not there yet", 2: "owner not there yet"}
+    assert not (tmp_path / "stable").exists()
+    real = plan(tmp_path)
+    before = Path(real["parked_file"]).read_bytes()
+    assert (tmp_path / "plan" / "parked.jsonl").read_bytes() == before
+    pair.copy("contact", [1])
+    pair.copy("deal", [1])
+    tried = plan(tmp_path, is_dry_run=dry, filter={"id": 10**6})
+    assert (tried["changes"], parked(tried)) == (1, {1: "planned", 2: "owner not there yet"})
+    assert Path(real["parked_file"]).read_bytes() == before
 
 
 def test_records_that_share_an_origin_by_the_dozen_hide_no_others(make_pair: Any, tmp_path: Path) -> None:

@@ -1,0 +1,98 @@
+"""Runs before the newest one in a folder: a plan and its journal, moved aside before another plan is made.
+
+Without its plan a journal takes nothing back, so the two stay together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.journals import journal_lines
+from airflow_bitrix.files.locks import held, one_at_a_time
+
+TAKEN = "taken"
+"""A file in a plan that an apply has begun with: its journal may lie anywhere."""
+
+_REPORTS = ("report.html", "failed.csv")
+
+
+def set_aside(manifest: Path, plan_hash: str) -> None:
+    """Move a plan aside with its journal and report, where something was or may have been written.
+
+    They keep the shape of a run's folder: ``earlier-<hash>/plan``, ``earlier-<hash>/journal``. The manifest
+    goes last: while it stands, the next try goes on with a move that broke off, and no apply begins, as parts
+    are missing. The caller holds the manifest.
+
+    :param manifest: The manifest, in the folder of its plan, beside which journal and report lie.
+    :param plan_hash: The plan's hash; empty where it can no longer be read.
+    :raises RetryLater: The journal is being read or written now.
+    :raises PlanRefused: The journal is damaged where it tells whose it is.
+    """
+    plan, run = manifest.parent, manifest.parent.parent
+    with one_at_a_time(run):
+        journal = _journal_of(run, plan_hash)
+        aside = _unfinished(run / f"earlier-{plan_hash[:12] or 'unknown'}", manifest.name)
+        was_applied = may_have_written(journal) if journal else (plan / TAKEN).exists()
+        if not was_applied and not aside.exists():
+            return
+        parts = journal_parts(journal) if journal else []
+        for path in parts:
+            with held(path, f"another task is at {path} now"):
+                continue
+        files = sorted(path for path in plan.iterdir() if path.is_file() and path != manifest)
+        _move(files, aside / "plan")
+        if journal == run / "journal":
+            _move((path for name in _REPORTS if (path := run / name).exists()), aside)
+        _move(parts, aside / "journal")
+        _move([manifest], aside / "plan")
+        if journal and isinstance(journal, Path) and not any(journal.iterdir()):
+            journal.rmdir()
+
+
+def earlier_journals(run: Path) -> Iterator[Path]:
+    """Give the journals in a run's folder that were moved aside, other than those of dry runs."""
+    for pattern in ("earlier-*/journal", "journal-*"):
+        folders = {path.parent for path in run.glob(f"{pattern}/part-*.jsonl")}
+        yield from (folder for folder in sorted(folders) if may_have_written(folder))
+
+
+def journal_parts(journal: Path) -> list[Path]:
+    """Give the parts of a journal, in order; none where there is no journal."""
+    return sorted(journal.glob("part-*.jsonl")) if journal.exists() else []
+
+
+def may_have_written(journal: Path) -> bool:
+    """Whether a journal tells of any run that was not dry, or is damaged and may."""
+    lines = (line for path in journal_parts(journal) for line in journal_lines(path))
+    try:
+        return any("journal" in line and line.get("dry_run") is not True for line in lines)
+    except PlanRefused:
+        return True
+
+
+def _journal_of(run: Path, plan_hash: str) -> Path | None:
+    """Find the journal of a plan: in its place, or aside where a plan from elsewhere was applied here."""
+    aside = sorted(run.glob(f"journal-{plan_hash[:12]}*")) if plan_hash else []
+    for folder in (run / "journal", *aside):
+        firsts = (next(journal_lines(path), {}) for path in journal_parts(folder))
+        found = next((first["plan"] for first in firsts if "plan" in first), None)
+        if found and plan_hash in (found, ""):
+            return folder
+    return None
+
+
+def _unfinished(aside: Path, manifest: str) -> Path:
+    """Give the folder to move to: one that has a manifest is complete, and the next one is taken."""
+    number, name = 1, aside.name
+    while (aside / "plan" / manifest).exists():
+        number += 1
+        aside = aside.with_name(f"{name}-{number}")
+    return aside
+
+
+def _move(files: Iterable[Path], folder: Path) -> None:
+    for path in files:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.rename(folder / path.name)
