@@ -244,10 +244,11 @@ def as_markdown(summary: Summary) -> str:
 
 
 def as_line(summary: Summary) -> str:
-    """Give the figures of a summary in a line: ``Lead link clean-up: 210 applied, 1 drift``."""
+    """Give the figures of a summary in a line: ``Outcomes of 211 leads: 210 applied, 1 drift``."""
     counted = {**summary.counts, "open": summary.open}
     told = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count)
-    return f"{summary.title}: {told or 'nothing to change'}"
+    kind = f"{summary.manifest.kind}{'s' * (summary.planned != 1)}"
+    return f"Outcomes of {summary.planned:,} {kind}: {told or 'nothing to change'}"
 
 
 def hidden_links_line(summary: Summary) -> str:

@@ -155,6 +155,19 @@ def test_the_log_ends_with_the_report(dag: Live, real_run: Run) -> None:
     assert "<html" in report.read_text()
 
 
+def test_the_report_stands_in_one_log_and_a_line_of_figures_in_the_others(dag: Live, real_run: Run) -> None:
+    """The canary and each part tell their own outcomes; the check tells the whole."""
+    number = len(dag.sandbox.released_leads())
+    for task, index, line in (
+        ("canary", -1, "Outcomes of 10 leads: 10 applied"),
+        ("apply", 0, f"Outcomes of {number} leads: {number} applied"),
+        ("check", -1, f"Outcomes of {number} leads: {number} applied"),
+    ):
+        lines = dag.airflow.task_log(DAG_ID, real_run.run_id, task, map_index=index)
+        assert line in lines
+        assert ("::group::Report" in lines) == (task == "check")
+
+
 def test_the_progress_stands_where_the_ui_shows_it(dag: Live, real_run: Run) -> None:
     """The same numbers as in the log, in the task's state."""
     path = f"/api/v2/dags/{DAG_ID}/dagRuns/{real_run.run_id}/taskInstances/apply/state-store"

@@ -24,6 +24,7 @@ from airflow_bitrix.report.summary import (
     MOST_ROWS,
     Summary,
     as_json,
+    as_line,
     as_markdown,
     outcome_lines,
     summarise,
@@ -401,3 +402,9 @@ def test_a_portal_that_hides_links_is_named_in_every_form_of_the_report() -> Non
         assert said in form(hiding)
         assert "items.get" not in form(plain)
     assert as_json(hiding)["hidden_links"] == 7
+
+
+def test_a_line_tells_the_outcomes_that_there_are() -> None:
+    found = summary([outcome(1), outcome(2), outcome(3, "drift")], planned=5)
+    assert as_line(found) == "Outcomes of 5 leads: 2 applied, 1 drift, 2 open"
+    assert as_line(summary([], planned=0)) == "Outcomes of 0 leads: nothing to change"

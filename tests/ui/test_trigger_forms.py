@@ -62,13 +62,13 @@ def test_a_trigger_form_explains_every_parameter(
 ) -> None:
     """Each has a title and a help text in its section, and its choices have readable names."""
     form = trigger_form(page, stage.dag(dag_id))
+    shoot(page, f"form-{dag_id}")
     opened = ""
     params = stage.details(dag_id)["params"]
     sections = {name: param["schema"].get("section", FIRST_SECTION) for name, param in params.items()}
     for name, section in sorted(sections.items(), key=lambda pair: list(sections.values()).index(pair[1])):
         if section != opened:
             form.open(section)
-            shoot(page, f"form-{dag_id}-{re.sub('[^a-z]+', '-', section.lower())}")
             opened = section
         schema = params[name]["schema"]
         shown = form.field(schema["title"])

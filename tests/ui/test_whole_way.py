@@ -92,35 +92,40 @@ def read_the_logs(
 ) -> None:
     """The check tells the whole of it in a group that opens, a part one line of figures."""
     log_of(page, stage, CLEAN_UP, run, "check")
-    expect(page.get_by_text(f"Lead link clean-up: {released} applied")).to_be_visible()
+    expect(page.get_by_text(f"Outcomes of {released} leads: {released} applied")).to_be_visible()
     page.get_by_text("▶ Report", exact=True).click()
     expect(page.get_by_text("written and read back")).to_be_visible()
-    shoot(page, "way-06-log-of-the-check")
+    shoot(page, "way-08-log-of-the-check")
     log_of(page, stage, CLEAN_UP, run, "apply/mapped/0")
     expect(page.get_by_role("heading", name="Apply the plan [part 0]")).to_be_visible()
     expect(page.get_by_text(f"{released} of {released} changes")).to_be_visible()
-    expect(page.get_by_text("::group::")).to_have_count(0)
-    shoot(page, "way-07-log-of-a-part")
+    expect(page.get_by_text("▶ Report", exact=True)).to_have_count(0)
+    shoot(page, "way-09-log-of-a-part")
 
 
-def test_from_the_connection_to_the_restored_contacts(
-    page: Page, stage: Stage, shoot: Callable[[Page, str], None]
-) -> None:
-    """Clean up, see the contacts of a lead gone, restore, see them back: with mouse and with keyboard."""
-    connect(page, stage)
-    shoot(page, "way-01-connection")
-    released = len(stage.sandbox.released_leads())
+def read_the_report(page: Page, run_address: str, lead: Page, shoot: Callable[[Page, str], None]) -> None:
+    """The tab of the run tells that it is done, and leads to the leads."""
+    page.goto(run_address)
+    page.get_by_role("link", name="Bitrix24 report").click()
+    shown = page.frame_locator("iframe")
+    expect(shown.get_by_text("Done. Every change has its outcome.")).to_be_visible()
+    shoot(page, "way-07-report")
+    lead_id = lead.url.rstrip("/").rpartition("/")[2]
+    with page.context.expect_page() as opened:
+        shown.get_by_role("link", name=lead_id, exact=True).first.click()
+    assert contacts_on(opened.value) == []
 
+
+def clean_up(page: Page, stage: Stage, shoot: Callable[[Page, str], None]) -> tuple[str, Page, list[str]]:
+    """Plan, read, approve and watch; give the run, the page of a lead and the contacts it had."""
     form = trigger_form(page, stage.dag(CLEAN_UP))
     form.switch("Dry run", on=False)
     shoot(page, "way-02-trigger")
     run = start(page, form)
     open_question(page, stage, CLEAN_UP, run)
-    expect(page.get_by_text(f"{released} leads to change")).to_be_visible()
+    expect(page.get_by_text(f"{len(stage.sandbox.released_leads())} leads to change")).to_be_visible()
     expect(page.get_by_text("left without contacts")).to_be_visible()
     expect(page.get_by_role("heading", name="The largest changes")).to_be_visible()
-    link = page.get_by_role("link", name="All changes, in the report of this run")
-    expect(link).to_be_visible()
     shoot(page, "way-03-approval")
 
     lead = open_first_lead(page, stage)
@@ -129,31 +134,50 @@ def test_from_the_connection_to_the_restored_contacts(
     expect(lead.get_by_text("repeat lead")).to_be_visible()
     shoot(lead, "way-04-lead-before")
 
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="All changes, in the report of this run").click()
+    shown = opened.value.frame_locator("iframe")
+    expect(shown.get_by_role("heading", name="Lead link clean-up")).to_be_visible()
+    expect(shown.get_by_text("changes planned")).to_be_visible()
+    shoot(opened.value, "way-05-report-before")
+
     page.get_by_role("button", name="Approve").click()
     watch_it_finish(page, stage, CLEAN_UP, run)
-    shoot(page, "way-05-run-finished")
-    page.get_by_role("link", name="Bitrix24 report").click()
-    report = page.frame_locator("iframe")
-    expect(report.get_by_role("heading", name="Lead link clean-up")).to_be_visible()
-    shoot(page, "way-05-report")
-    read_the_logs(page, stage, run, released, shoot)
+    shoot(page, "way-06-run-finished")
+    return run, lead, before
 
-    assert contacts_on(lead) == []
-    expect(lead.get_by_text("No contact is linked.")).to_be_visible()
-    expect(lead.get_by_text("repeat lead")).to_have_count(0)
-    shoot(lead, "way-08-lead-after")
 
+def restore(page: Page, stage: Stage, run: str, shoot: Callable[[Page, str], None]) -> None:
+    """Take a run back; approve that without a mouse."""
     journal = Path(stage.airflow.xcom(CLEAN_UP, run, "check")["report"]).parent
     form = trigger_form(page, stage.dag(RESTORE))
     form.switch("Dry run", on=False)
     form.input("Journal").fill(str(journal))
-    shoot(page, "way-09-restore-form")
+    shoot(page, "way-11-restore-form")
     back = start(page, form)
     open_question(page, stage, RESTORE, back)
-    shoot(page, "way-10-restore-approval")
+    shoot(page, "way-12-restore-approval")
     tab_to(page, page.get_by_role("button", name="Approve"))
     page.keyboard.press("Enter")
     watch_it_finish(page, stage, RESTORE, back)
-    shoot(page, "way-11-restore-finished")
+    shoot(page, "way-13-restore-finished")
+
+
+def test_from_the_connection_to_the_restored_contacts(
+    page: Page, stage: Stage, shoot: Callable[[Page, str], None]
+) -> None:
+    """Clean up, see the contacts of a lead gone, restore, see them back."""
+    connect(page, stage)
+    shoot(page, "way-01-connection")
+
+    run, lead, before = clean_up(page, stage, shoot)
+    read_the_report(page, f"{stage.dag(CLEAN_UP)}/runs/{run}", lead, shoot)
+    read_the_logs(page, stage, run, len(stage.sandbox.released_leads()), shoot)
+    assert contacts_on(lead) == []
+    expect(lead.get_by_text("No contact is linked.")).to_be_visible()
+    expect(lead.get_by_text("repeat lead")).to_have_count(0)
+    shoot(lead, "way-10-lead-after")
+
+    restore(page, stage, run, shoot)
     assert contacts_on(lead) == before
-    shoot(lead, "way-12-lead-restored")
+    shoot(lead, "way-14-lead-restored")
