@@ -20,8 +20,8 @@ async def check_source_is_seen(source: AsyncPortal, conn_id: str) -> None:
     """
     if not await is_administrator(source):
         raise PlanRefused(
-            f"source_conn_id: the user of {conn_id!r} is no administrator, and may not see all that the source "
-            "has; use an administrator's webhook there, or extra='keep'"
+            f"source_conn_id: the user of {conn_id!r} is no administrator, and may not see all that the "
+            "source has; use an administrator's webhook there, or extra='keep'"
         )
 
 
