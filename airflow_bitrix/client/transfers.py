@@ -132,9 +132,18 @@ class Transfer:
 
     async def _exact(self, found: Sequence[tuple[_Pair, OwnerState]]) -> Steps:
         """Give what is wanted of owners by their exact links."""
-        targets = await ask_links(self._target, [target for _, target in found], full=True)
-        sources = await ask_links(self._source, [OwnerState(pair.links) for pair, _ in found], full=True)
-        for (pair, _), source, target in zip(found, sources, targets, strict=True):
+        told = await ask_links(self._target, [target for _, target in found], full=True)
+        targets = {state.owner: state for state in told}
+        told = await ask_links(self._source, [OwnerState(pair.links) for pair, _ in found], full=True)
+        sources = {state.owner: state for state in told}
+        for pair, scanned in found:
+            source, target = sources.get(pair.links.owner), targets.get(scanned.owner)
+            if source is None or target is None:
+                where = "source" if source is None else "target"
+                yield Left(
+                    scanned.owner, "deleted meanwhile", f"it was deleted in the {where} while it was read"
+                )
+                continue
             # What somebody has linked since the scan has no counterpart yet: the next run finds it.
             new = [one for one in source.links.contact_ids if one not in pair.contacts]
             exact = _Pair(released(source.links, new), pair.target, pair.contacts)
