@@ -172,9 +172,12 @@ class _Run:
 
     def _next_group(self) -> list[Task]:
         group: list[Task] = []
-        # At least one change goes into a request, however slowly the portal works.
-        room = max(self._portal.size - 2, 3)
-        while self._queue and (size := len(self._queue[0].commands)) <= room:
+        room = self._portal.size - 2
+        while self._queue:
+            size = len(self._queue[0].commands)
+            # At least one change goes into a request, however slowly the portal works.
+            if group and size > room:
+                break
             group.append(self._queue.popleft())
             room -= size
         return group

@@ -429,3 +429,22 @@ def test_a_contact_that_a_save_took_away_is_told_and_kept_in_the_journal(
         assert "overwritten: contacts 7*" in outcome.reason
         assert outcome.before is not None
         assert outcome.before.contact_ids == (7,)
+
+
+def test_a_change_that_fills_a_small_batch_is_written_all_the_same(
+    make_sandbox: Any, connect_async: Any
+) -> None:
+    """Links that stay and a save take four commands, and a portal that was slow gets fewer in a batch."""
+    sandbox = make_sandbox(contacts=9, plan="self_hosted")
+    leads = [sandbox.state.add("lead", {"CONTACT_IDS": [1, 2]}) for _ in range(3)]
+    notes = Notes()
+
+    async def run() -> None:
+        async with connect_async(sandbox.webhook_url) as portal:
+            found = [state.links async for state in scan(portal, "lead", detail="full")]
+            changes = [Change(one, LinkSet(one.owner, one.links[:1]), ("why",), save=True) for one in found]
+            portal.size = 3
+            await apply_changes(portal, "lead", changes, notes)
+
+    asyncio.run(run())
+    assert notes.by_name() == {"applied": leads}
