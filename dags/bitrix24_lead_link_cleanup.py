@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from airflow_bitrix.operators.link_forms import (
     BY_PARAMS,
     GUARDS,
+    OWNERS,
     RULE_OPTIONS,
+    owner_params,
     plan_params,
     rule_option_params,
     rules_param,
@@ -62,31 +64,7 @@ with DAG(
         "dry_run": form.pop("dry_run"),
         "rules": rules_param("lead", ["release_repeat_leads"]),
         **rule_option_params(),
-        "stages": Param(
-            [],
-            type="array",
-            items={"type": "string", "minLength": 1},
-            examples=["NEW", "IN_PROCESS", "PROCESSED", "JUNK"],
-            title="Stages",
-            description="Only leads in these stages; empty for all. Portals can have stages of their own.",
-            section="Which leads",
-        ),
-        "older_than_days": Param(
-            0,
-            type="integer",
-            minimum=0,
-            maximum=36500,
-            title="Older than (days)",
-            description="Only leads created at least so many days ago; 0 for all.",
-            section="Which leads",
-        ),
-        "filter": Param(
-            {},
-            type="object",
-            title="Further filter",
-            description='A crm.item.list filter, such as {"assignedById": 7}. Unknown fields are refused.',
-            section="Which leads",
-        ),
+        **owner_params("lead"),
         **form,
     },
 ) as dag:
@@ -97,9 +75,7 @@ with DAG(
         kind="lead",
         rules="{{ params.rules }}",
         rule_options=RULE_OPTIONS,
-        stages="{{ params.stages }}",
-        older_than_days="{{ params.older_than_days }}",
-        filter="{{ params.filter }}",
+        **OWNERS,
         **GUARDS,
     )
     carry_out(plan, **BY_PARAMS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from airflow_bitrix.client.facts import judge_all
@@ -18,7 +18,7 @@ from airflow_bitrix.core.rules import Rule, rules_for
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.operators.artifacts import as_folder
-from airflow_bitrix.operators.parameters import count, is_nothing
+from airflow_bitrix.operators.parameters import count, is_nothing, optional_day, time_zone
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
 
 MOST_DAYS = 36_500
@@ -41,6 +41,9 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     :param kind: ``lead`` or ``deal``. (templated)
     :param stages: Only owners in these stages, for example ``["NEW"]``; empty for all. (templated)
     :param older_than_days: Only owners created at least so many days ago; ``None`` or 0 for all. (templated)
+    :param created_from: Only owners created on this day or later, such as ``2026-11-01``. (templated)
+    :param created_to: Only owners created on this day or earlier. (templated)
+    :param timezone: The time zone in which these days begin and end. (templated)
     :param filter: A further ``crm.item.list`` filter, camelCase names, such as ``{"assignedById": 7}``. An
         unknown field is refused. (templated)
     :param owners_file: Only the owners in this file: the ``failed.csv`` of an earlier run, a CSV file with a
@@ -55,6 +58,9 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         "kind",
         "stages",
         "older_than_days",
+        "created_from",
+        "created_to",
+        "timezone",
         "filter",
         "owners_file",
     )
@@ -68,6 +74,9 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         kind: str = "lead",
         stages: Sequence[str] | str = (),
         older_than_days: int | str | None = None,
+        created_from: date | str | None = None,
+        created_to: date | str | None = None,
+        timezone: str = "UTC",
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
         owners_file: str = "",
         **kwargs: Any,
@@ -78,6 +87,9 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         self.kind = kind
         self.stages = stages
         self.older_than_days = older_than_days
+        self.created_from = created_from
+        self.created_to = created_to
+        self.timezone = timezone
         self.filter = filter
         self.owners_file = owners_file
 
@@ -110,6 +122,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             until = (now - timedelta(days=days)).isoformat(timespec="seconds")
             # A rule may look at the same date; both write it in one form and time zone.
             wanted["<=createdTime"] = min(until, wanted.get("<=createdTime", until))
+        wanted |= self._created()
         own = self.filter if self.filter is not None else {}
         if not isinstance(own, Mapping):
             raise InvalidInput(
@@ -120,6 +133,26 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                 "filter", twice[0], "fields that no other parameter or rule filters by already"
             )
         return both(own, wanted)
+
+    def _created(self) -> dict[str, str]:
+        """Give the conditions that the two days come to; the later one ends with its midnight."""
+        first, last = (
+            optional_day("created_from", self.created_from),
+            optional_day("created_to", self.created_to),
+        )
+        if first and last and first > last:
+            raise InvalidInput("created_to", str(last), f"a day not before created_from, {first}")
+        zone = time_zone("timezone", self.timezone)
+
+        def midnight(day: date) -> str:
+            return datetime.combine(day, time(), zone).isoformat(timespec="seconds")
+
+        found = {}
+        if first:
+            found[">=createdTime"] = midnight(first)
+        if last:
+            found["<createdTime"] = midnight(last + timedelta(days=1))
+        return found
 
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Scan the owners and ask the rules about each."""

@@ -38,6 +38,23 @@ RULE_OPTIONS: dict[str, dict[str, str]] = {
 """What the answers of the form say to the rules of a clean-up: ``rule_options=RULE_OPTIONS``."""
 
 
+OWNERS: dict[str, Any] = {
+    "stages": "{{ params.stages }}",
+    "created_from": "{{ params.created_from }}",
+    "created_to": "{{ params.created_to }}",
+    "timezone": "{{ params.timezone }}",
+    "older_than_days": "{{ params.older_than_days }}",
+    "filter": "{{ params.filter }}",
+    "owners_file": "{{ params.owners_file or '' }}",
+}
+"""What the answers of the form say to a clean-up about the owners it is to look at."""
+
+_STAGES: dict[OwnerKind, tuple[tuple[str, ...], str]] = {
+    "lead": (("NEW", "IN_PROCESS", "PROCESSED", "JUNK"), "Portals can have stages of their own."),
+    "deal": (("NEW", "PREPARATION", "EXECUTING", "WON", "LOSE"), "Other pipelines have such as C3:NEW."),
+}
+
+
 def plan_params(**defaults: Any) -> dict[str, Param]:
     """Give the parameters that every DAG has that writes: ``DAG(params={**plan_params(), …})``.
 
@@ -71,6 +88,59 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
         title="Rules",
         description="What to clean up.",
     )
+
+
+def owner_params(kind: OwnerKind) -> dict[str, Param]:
+    """Give the parameters with which a form asks which owners a clean-up is to look at."""
+    section = f"Which {kind}s"
+    stages, about_stages = _STAGES[kind]
+
+    def day(title: str, description: str) -> Param:
+        return Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title=title,
+            description=f"{description} In the time zone that stands under Applying.",
+            section=section,
+        )
+
+    return {
+        "stages": Param(
+            [],
+            type="array",
+            items={"type": "string", "minLength": 1},
+            examples=list(stages),
+            title="Stages",
+            description=f"Only {kind}s in these stages; empty for all. {about_stages}",
+            section=section,
+        ),
+        "created_from": day("Created from", f"Only {kind}s created on this day or later; empty for all."),
+        "created_to": day("Created until", f"Only {kind}s created on this day or earlier; empty for all."),
+        "older_than_days": Param(
+            0,
+            type="integer",
+            minimum=0,
+            maximum=36_500,
+            title="Older than (days)",
+            description=f"Only {kind}s created at least so many days ago; 0 for all.",
+            section=section,
+        ),
+        "filter": Param(
+            {},
+            type="object",
+            title="Further filter",
+            description='A crm.item.list filter, such as {"assignedById": 7}. Unknown fields are refused.',
+            section=section,
+        ),
+        "owners_file": Param(
+            None,
+            type=["null", "string"],
+            title=f"File of {kind}s",
+            description=f"Only the {kind}s in this file: failed.csv of an earlier run, or one id a line.",
+            section=section,
+        ),
+    }
 
 
 def rule_option_params() -> dict[str, Param]:
@@ -217,8 +287,8 @@ def _plan_params() -> dict[str, Param]:
             "UTC",
             type="string",
             minLength=1,
-            title="Time zone of the quiet hours",
-            description="Such as Europe/Berlin.",
+            title="Time zone",
+            description="Of the quiet hours, and of the days in this form. Such as Europe/Berlin.",
             section="Applying",
         ),
         "bitrix24_conn_id": Param(

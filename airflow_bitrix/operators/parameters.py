@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from airflow_bitrix.core.errors import InvalidInput
@@ -75,6 +76,24 @@ def time_zone(argument: str, value: object) -> ZoneInfo:
         return ZoneInfo(str(value))
     except (ValueError, OSError, LookupError):
         raise InvalidInput(argument, value, "the name of a time zone, such as 'Europe/Berlin'") from None
+
+
+def optional_day(argument: str, value: object) -> date | None:
+    """Read a day that may be left open.
+
+    :raises InvalidInput: It is neither nothing nor a day.
+    """
+    if is_nothing(value):
+        return None
+    day: date | None = value if isinstance(value, date) and not isinstance(value, datetime) else None
+    with suppress(ValueError):
+        day = day or date.fromisoformat(str(value))
+    if day is None or not _FIRST_DAY <= day <= _LAST_DAY:
+        raise InvalidInput(argument, value, f"a day from {_FIRST_DAY} to {_LAST_DAY}")
+    return day
+
+
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 
 
 def hours(argument: str, value: object) -> timedelta | None:

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -279,8 +280,11 @@ def test_stage_age_and_filter_narrow_the_clean_up(run: Any, make_sandbox: Any) -
     released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
     before = sandbox.links("lead")
     rows = {lead: sandbox.state.row("lead", lead) for lead in released}
-    wanted = {lead for lead, row in rows.items() if row["STATUS_ID"] == "NEW" and lead <= 300}
-    assert 0 < len(wanted) < len(released)
+    days = {lead: str(datetime.fromtimestamp(row["DATE_CREATE"], UTC).date()) for lead, row in rows.items()}
+    first, last = sorted(days.values())[len(days) // 8], sorted(days.values())[len(days) * 7 // 8]
+    new = {lead for lead, row in rows.items() if row["STATUS_ID"] == "NEW" and lead <= 300}
+    wanted = {lead for lead in new if first <= days[lead] <= last}
+    assert 0 < len(wanted) < len(new) < len(released)
     _, states = run(
         CLEANUP,
         sandbox,
@@ -288,6 +292,8 @@ def test_stage_age_and_filter_narrow_the_clean_up(run: Any, make_sandbox: Any) -
         **REAL,
         stages=["NEW"],
         older_than_days=1,
+        created_from=first,
+        created_to=last,
         filter={"<=id": 300},
     )
     assert set(states.values()) == {"success"}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -333,6 +334,28 @@ def test_two_ages_of_one_date_are_both_kept_to(sandbox: Any, tmp_path: Path) -> 
     until = datetime.now(UTC) - timedelta(days=days)
     old = {int(one) for one, dates in closed.items() if datetime.fromisoformat(dates["created"]) <= until}
     assert {change.owner.id for change in changes} == old
+
+
+@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kamchatka", "America/Adak"])
+def test_days_of_creation_begin_and_end_in_a_time_zone(sandbox: Any, tmp_path: Path, timezone: str) -> None:
+    """Both days count; twelve hours ahead or ten behind, other owners are within them."""
+    closed = sandbox.truth()["expected"]["unlink_closed"]["deal"]
+    created = {int(one): datetime.fromisoformat(dates["created"]) for one, dates in closed.items()}
+    days = {one: moment.astimezone(ZoneInfo(timezone)).date() for one, moment in created.items()}
+    first, last = sorted(days.values())[len(days) // 4], sorted(days.values())[len(days) // 2]
+    wanted = {one for one, day in days.items() if first <= day <= last}
+    assert 0 < len(wanted) < len(days)
+    options = {"unlink_closed": {"days": 0}}
+    _, changes = plan(
+        tmp_path,
+        "deal",
+        ["unlink_closed"],
+        rule_options=options,
+        created_from=first,
+        created_to=str(last),
+        timezone=timezone,
+    )
+    assert {change.owner.id for change in changes} == wanted
 
 
 @pytest.mark.parametrize(

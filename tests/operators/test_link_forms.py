@@ -11,9 +11,12 @@ from airflow.sdk.exceptions import ParamValidationError
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.rules import rules_for
+from airflow_bitrix.operators.link_cleanup import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.operators.link_forms import (
     BY_PARAMS,
+    OWNERS,
     RULE_OPTIONS,
+    owner_params,
     plan_params,
     rule_option_params,
     rules_param,
@@ -93,6 +96,26 @@ def test_every_option_of_a_rule_that_the_form_asks_for_goes_to_the_rule() -> Non
     }
     assert sum(len(options) for options in given.values()) == len(params)
     assert rules_for("deal", list(given), given).keys() == given.keys()
+
+
+@pytest.mark.parametrize("kind", ["lead", "deal"])
+def test_every_answer_about_owners_goes_to_the_clean_up(kind: Any) -> None:
+    assert set(OWNERS) <= set(Bitrix24PlanLinkCleanupOperator.template_fields)
+    assert {*owner_params(kind), "timezone"} == set(OWNERS)
+    for name, param in owner_params(kind).items():
+        assert f"params.{name}" in OWNERS[name]
+        assert param.schema["section"] == f"Which {kind}s"
+
+
+@pytest.mark.parametrize("name", ["created_from", "created_to"])
+def test_a_day_is_a_date_or_left_open(name: str) -> None:
+    params = ParamsDict(owner_params("lead"))
+    assert params.get_param(name).schema["format"] == "date"
+    for right in (None, "2026-11-30"):
+        params[name] = right
+    for wrong in ("", "yesterday", "30.11.2026", "2026-11-31"):
+        with pytest.raises(ParamValidationError, match=name):
+            params[name] = wrong
 
 
 def test_rules_are_chosen_by_their_titles() -> None:
