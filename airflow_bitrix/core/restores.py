@@ -65,7 +65,7 @@ def judge_restore(
     if after.agrees_with(now.links):
         why = dropped or "the portal cannot hold what was there"
         return LeftOut("cannot be brought nearer", f"{why}: was {shown_contacts(image.links)}, is {seen}")
-    notes = [f"restore: contacts {shown_contacts(after)} as in {image.source}"]
+    notes = [f"restore: as in {image.source}"]
     if dropped:
         notes.append(f"{dropped} and is left out")
     notes += _shortcomings(wanted, after)

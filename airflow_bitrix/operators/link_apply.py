@@ -42,7 +42,8 @@ from airflow_bitrix.operators.parameters import (
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Summary, as_json, as_line, as_markdown, summarise
+from airflow_bitrix.report.summary import Summary, as_json, summarise
+from airflow_bitrix.report.texts import as_line, as_markdown
 
 FRUITLESS = 3
 """Deferrals in a row after which an apply that got nowhere waits on its worker."""
@@ -249,7 +250,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             if task.parts is None:
                 kind, portal = task.manifest.kind, task.manifest.portal
                 write_failed(task.folder / FAILED, final_outcomes(journal, kind), portal)
-                (task.folder / REPORT).write_text(as_html(summary), encoding="utf-8")
+                (task.folder / REPORT).write_text(as_html(summary, folder=str(task.folder)), encoding="utf-8")
             return summary
 
         # A folder that takes no report shall show it before anything is written to the portal.

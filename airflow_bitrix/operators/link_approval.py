@@ -12,6 +12,7 @@ from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.links import report_address
@@ -87,7 +88,10 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
                 self.body += plan_markdown(folder, manifest)
         if reason is not None:
             self.log.info("Nobody is asked: %s", reason)
-            return self._passed(by="", at=datetime.now(UTC), valid_until=None)
+            now = datetime.now(UTC)
+            self._note("not asked", now, reason=reason)
+            return self._passed(by="", at=now, valid_until=None)
+        self._note("waiting", datetime.now(UTC))
         self.log.info("%s Answer under Required actions.", self.subject)
         super().execute(context)  # raises: the task waits
         raise AirflowFailException("Airflow went on without an answer")
@@ -95,10 +99,12 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the answer, where the plan is still the one that was shown."""
         if event.get("error_type") == "timeout":
+            self._note("unanswered", datetime.now(UTC))
             raise AirflowFailException("nobody answered in time; nothing was written")
         by = _name(event)
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
             self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
+            self._note("rejected", event["responded_at"], by=by)
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
@@ -111,6 +117,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             period = self._period()
         valid_until = None if period is None else at + period
         end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
+        self._note("approved", at, by=by, until=valid_until)
         self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
 
@@ -150,6 +157,15 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
                 raise PlanRefused(f"the plan may not run: {broken}")
             self.log.warning("A real run would be refused: %s", broken)
         return folder, manifest
+
+    def _note(
+        self, answer: Answer, at: datetime, *, by: str = "", until: datetime | None = None, reason: str = ""
+    ) -> None:
+        """Tell the report how the question stands."""
+        given = self._given()
+        moments = at.isoformat(timespec="seconds"), until.isoformat(timespec="seconds") if until else ""
+        approval = Approval(str(given["hash"]), answer, moments[0], by, moments[1], reason)
+        write_approval(as_folder(given["plan"]).parent, approval)
 
     def _period(self) -> timedelta | None:
         given = self.valid_for

@@ -23,6 +23,7 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import (
     final_outcomes,
@@ -38,7 +39,8 @@ from airflow_bitrix.operators.parameters import optional_count, optional_share, 
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Summary, as_json, as_line, as_markdown, summarise
+from airflow_bitrix.report.summary import Summary, as_json, summarise
+from airflow_bitrix.report.texts import as_line, as_markdown
 
 REPORT, FAILED = "report.html", "failed.csv"
 
@@ -182,9 +184,17 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             one for number in range(len(manifest.parts)) for one in read_changes(plan, manifest, number)
         )
         finished = datetime.now(UTC).isoformat(timespec="seconds")
-        summary = summarise(manifest, changes, outcomes(), effort, dry_run=dry_run, finished=finished)
+        summary = summarise(
+            manifest,
+            changes,
+            outcomes(),
+            effort,
+            dry_run=dry_run,
+            finished=finished,
+            approval=read_approval(plan.parent, manifest.hash),
+        )
         write_failed(folder / FAILED, outcomes(), manifest.portal)
-        (folder / REPORT).write_text(as_html(summary), encoding="utf-8")
+        (folder / REPORT).write_text(as_html(summary, folder=str(folder)), encoding="utf-8")
         self.log.info("%s", as_line(summary))
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():

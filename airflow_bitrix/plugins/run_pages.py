@@ -10,10 +10,11 @@ from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.outcome_index import OutcomeIndex
+from airflow_bitrix.files.snapshots import ABOUT
 from airflow_bitrix.plugins.run_files import csv_files
 from airflow_bitrix.report.indexed import summary_of
 from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, without_plan
-from airflow_bitrix.report.page import Download, Found, Tab, as_tab
+from airflow_bitrix.report.page import Download, Found, Offer, Tab, as_tab, take_back
 
 SHOWN = 200
 """Differences that the page shows."""
@@ -56,7 +57,8 @@ def run_page(
     folder, names = folders[task], list(folders)
     if task not in planned:
         found = _found(folder)
-        return as_tab(None, Tab(task, (), live, names, task, "", _downloads(folder, task), found))
+        offers = () if live else _offers(folder)
+        return as_tab(None, Tab(task, (), live, names, task, "", _downloads(folder, task), found, offers))
     try:
         index = index_of(folder)
         summary = summary_of(index)
@@ -65,10 +67,9 @@ def run_page(
         notice = without_plan(state) if live else Notice("bad", "The plan cannot be shown:", f"{error}.")
         return as_tab(None, Tab(heading, [notice], live, names, task))
     told = notices(summary, state, is_begun=index.is_begun)
-    rows_url = f"rows?task={quote(task)}"
-    return as_tab(
-        summary, Tab(heading, told, live, names, task, rows_url, _downloads(folder, task, is_plan=True))
-    )
+    rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
+    offers = () if live else take_back(summary, str(folder))
+    return as_tab(summary, Tab(heading, told, live, names, task, rows_url, downloads, offers=offers))
 
 
 def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Download]:
@@ -81,6 +82,13 @@ def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Downlo
         Download(f"files/{quote(name)}{asked}", name, _HOLDS.get(name, "")) for name in csv_files(folder)
     ]
     return [*(made if is_plan else ()), *lying]
+
+
+def _offers(folder: Path) -> list[Offer]:
+    """Offer to bring links back to the snapshots that a task without a plan has made."""
+    how = "Trigger the DAG “Bitrix24: bring links back”, and give it this folder as Snapshot:"
+    snapshots = sorted(path.parent for path in folder.glob(f"*/{ABOUT}"))
+    return [Offer("Bring links back to this snapshot", how, str(path)) for path in snapshots]
 
 
 def _found(folder: Path) -> Found | None:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
+from airflow_bitrix.core.moments import shown_moment
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
-from airflow_bitrix.report.summary import rule_titles
+from airflow_bitrix.report.texts import rule_titles
 
 SHOWN = 10
 """Changes in each of the two tables."""
@@ -113,7 +114,7 @@ def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
     read = manifest.counts.get("read", 0)
     yield (
         f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
-        f"[{cell(manifest.portal, 100)}]({manifest.portal}) at {cell(_moment(manifest.created), 40)}."
+        f"[{cell(manifest.portal, 100)}]({manifest.portal}) at {cell(shown_moment(manifest.created), 40)}."
     )
     if broken := manifest.broken_guards:
         yield from ("", "**A real run would be refused:**", *(f"- {cell(guard, 300)}" for guard in broken))
@@ -206,10 +207,6 @@ def _guards(manifest: Manifest) -> str:
 
 def _owners(manifest: Manifest, count: int) -> str:
     return f"{count:,} {manifest.kind}{'s' * (count != 1)}"
-
-
-def _moment(created: str) -> str:
-    return created.replace("T", " ").removesuffix("+00:00") + " UTC" * created.endswith("+00:00")
 
 
 _ESCAPED = {

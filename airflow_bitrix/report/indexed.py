@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_bitrix.core.plan import OUTCOMES
+from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import read_effort
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
@@ -37,6 +38,7 @@ def summary_of(index: OutcomeIndex) -> Summary:
         planned=manifest.changes,
         by_rule=index.by_rule,
         biggest=shown_rows(index, index.biggest),
+        approval=read_approval(index.plan.parent, manifest.hash),
     )
 
 

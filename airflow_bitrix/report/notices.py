@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from airflow_bitrix.report.summary import Summary, hidden_links_line
+from airflow_bitrix.core.moments import shown_moment
+from airflow_bitrix.report.summary import Summary
+from airflow_bitrix.report.texts import approval_line, hidden_links_line
 
 UNDER_WAY = frozenset({"queued", "running"})
 """States of a DAG run that is not over."""
@@ -62,7 +64,7 @@ def _standing(summary: Summary, run: str, *, is_begun: bool) -> Iterator[Notice]
     if not changes:
         yield Notice("plain", "The plan is empty:", "nothing had to be changed.")
     elif not is_begun:
-        yield _waiting(run, changes)
+        yield _waiting(summary, run)
     elif not summary.complete:
         yield _unfinished(summary, run)
     if counts["failed"]:
@@ -74,10 +76,21 @@ def _standing(summary: Summary, run: str, *, is_begun: bool) -> Iterator[Notice]
         yield Notice("good", "Done.", "Every change has its outcome.")
 
 
-def _waiting(run: str, changes: int) -> Notice:
+def _waiting(summary: Summary, run: str) -> Notice:
+    changes, approval = f"{summary.manifest.changes:,} changes", summary.approval
+    if approval and approval.answer == "rejected":
+        text = f"{approval_line(approval)}. Nothing was written."
+        return Notice("odd", "Rejected.", text)
+    if approval and approval.answer == "unanswered":
+        return Notice("odd", "Planned, and not applied.", f"{approval_line(approval)}. Nothing was written.")
+    if run in UNDER_WAY and approval and approval.answer == "waiting":
+        text = (
+            f"{changes}, and somebody has to approve them first: under Required actions, "
+            f"since {shown_moment(approval.at)}."
+        )
+        return Notice("odd", "Waits for an approval.", text)
     if run in UNDER_WAY:
-        text = f"{changes:,} changes wait for an approval, or for the task that applies them."
-        return Notice("plain", "Planned, not applied yet.", text)
+        return Notice("plain", "Planned, not applied yet.", f"{changes} wait for the task that applies them.")
     if run == "failed":
         text = "The run failed before anything was written. The log of the failed task says why."
         return Notice("bad", "Planned, and not applied.", text)

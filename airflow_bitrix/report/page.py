@@ -16,10 +16,12 @@ from markupsafe import Markup
 
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, owner_address
+from airflow_bitrix.core.moments import shown_moment
 from airflow_bitrix.files.indexed_parts import STATES
 from airflow_bitrix.files.outcome_index import OVERWRITTEN
 from airflow_bitrix.report.notices import Notice, notices
-from airflow_bitrix.report.summary import Row, Summary, outcome_lines, rule_titles
+from airflow_bitrix.report.summary import Row, Summary
+from airflow_bitrix.report.texts import approval_line, outcome_lines, rule_titles
 
 NO_OUTCOME = "no outcome yet"
 
@@ -38,6 +40,18 @@ class Download:
     address: str
     name: str
     holds: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something that a person may do next with a folder of this run, which can be copied.
+
+    :param how: What to do with it.
+    """
+
+    title: str
+    how: str
+    folder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +83,7 @@ class Tab:
     :param tasks: Names of the tasks that have files.
     :param task: The one that is shown.
     :param rows_url: Where the script reads changes, relative to the page.
+    :param offers: What a person may do next.
     """
 
     heading: str
@@ -79,6 +94,18 @@ class Tab:
     rows_url: str = ""
     downloads: Sequence[Download] = ()
     found: Found | None = None
+    offers: Sequence[Offer] = ()
+
+
+def take_back(summary: Summary, folder: str) -> list[Offer]:
+    """Offer to take a run back, where it may have written something.
+
+    :param folder: The folder that holds its plan and its journal.
+    """
+    if summary.dry_run or not (summary.counts["applied"] or summary.counts["failed"]):
+        return []
+    how = "Trigger the DAG “Bitrix24: bring links back”, and give it this folder as Journal:"
+    return [Offer("Take this run back", how, folder)]
 
 
 def rendered(template: str, **about: Any) -> str:
@@ -101,12 +128,15 @@ def _source(name: str) -> str:
     return files("airflow_bitrix.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def as_html(summary: Summary) -> str:
-    """Give the report as a file. It holds the first changes, to be searched, and asks nobody for anything."""
+def as_html(summary: Summary, *, folder: str) -> str:
+    """Give the report as a file. It holds the first changes, to be searched, and asks nobody for anything.
+
+    :param folder: The folder that holds the plan and its journal.
+    """
     embedded = [row_json(row) for row in summary.changes]
     return _page(
         summary,
-        Tab(summary.title, notices(summary)),
+        Tab(summary.title, notices(summary), offers=take_back(summary, folder)),
         embedded=embedded,
         policy=content_policy(),
         first=summary.changes[:FIRST_ROWS],
@@ -151,6 +181,7 @@ def _page(
         "rows_url": tab.rows_url,
         "downloads": tab.downloads,
         "found": tab.found,
+        "offers": tab.offers,
         "embedded": embedded,
         "policy": policy,
         "first": first,
@@ -164,6 +195,7 @@ def _page(
         about |= {
             "title": f"{summary.title}, {manifest.portal}",
             "manifest": manifest,
+            "moments": _moments(summary, tab),
             "effort": summary.effort,
             "outcomes": _outcomes(summary, is_file=embedded is not None),
             "rules": _rules(summary),
@@ -172,6 +204,20 @@ def _page(
             "guards": _guards(manifest.guards),
         }
     return rendered("report.html.j2", **about)
+
+
+def _moments(summary: Summary, tab: Tab) -> str:
+    """Say what happened when: planned, approved, finished."""
+    told = [f"planned {shown_moment(summary.manifest.created)}"]
+    if summary.approval:
+        told.append(_lowered(approval_line(summary.approval)))
+    if summary.finished:
+        told.append(f"{'so far at' if tab.live else 'finished'} {shown_moment(summary.finished)}")
+    return " · ".join(told)
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _outcomes(summary: Summary, *, is_file: bool) -> list[tuple[str, int, str]]:

@@ -24,6 +24,14 @@
     twin.click();
   });
 
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".copy button");
+    if (!button) return;
+    const [field, , status] = button.parentElement.children;
+    field.select(); // the clipboard of navigator is closed to pages without https, and to frames
+    status.textContent = document.execCommand("copy") ? "copied" : "press Ctrl+C";
+  });
+
   const main = document.querySelector("main");
   const section = document.getElementById("changes");
   const reload = section && section.querySelector("form") ? table(section) : () => {};
@@ -34,11 +42,10 @@
     try { answer = await fetch(location.href, { cache: "no-store" }); } catch { return; }
     if (!answer.ok) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const told = document.getElementById("told");
-    const selected = String(getSelection()) !== "";
     if (!section && page.getElementById("changes")) return location.reload();
-    if (told.contains(document.activeElement) || selected) return;
-    told.replaceChildren(...page.getElementById("told").childNodes);
+    const parts = ["told", "next"].map((id) => [document.getElementById(id), page.getElementById(id)]);
+    if (String(getSelection()) !== "" || parts.some(([mine]) => mine.contains(document.activeElement))) return;
+    for (const [mine, theirs] of parts) mine.replaceChildren(...theirs.childNodes);
     if (!page.querySelector("main").dataset.live) delete main.dataset.live;
     reload();
   }, REFRESH);

@@ -9,9 +9,11 @@ from itertools import chain
 from typing import Any
 
 from airflow_bitrix.core.links import Owner, owner_address
+from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_contacts
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
@@ -45,6 +47,7 @@ class Summary:
     :param biggest: The changes that alter the most links, the biggest first.
     :param changes: The first changes of the plan.
     :param planned: How many changes were to get an outcome.
+    :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
     """
 
     manifest: Manifest
@@ -60,6 +63,7 @@ class Summary:
     planned: int
     by_rule: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     biggest: Sequence[Row] = ()
+    approval: Approval | None = None
 
     @property
     def title(self) -> str:
@@ -75,7 +79,8 @@ class Summary:
     def _work(self) -> str:
         if self.is_restore:
             return "restore"
-        return "clean-up" if RULES.keys() >= {*self.manifest.rules} else "plan"
+        rules = {*self.manifest.rules}
+        return "clean-up" if RULES.keys() >= rules else "migration" if rules <= {*MIGRATIONS} else "plan"
 
     @property
     def hidden_links(self) -> int:
@@ -102,6 +107,7 @@ def summarise(
     dry_run: bool,
     finished: str,
     planned: int | None = None,
+    approval: Approval | None = None,
 ) -> Summary:
     """Gather a summary; only as many rows are kept as the page shows.
 
@@ -154,6 +160,7 @@ def summarise(
         planned=planned,
         by_rule=dict(sorted(by_rule.items())),
         biggest=[row for *_, row in sorted(biggest, key=lambda one: one[:2], reverse=True)],
+        approval=approval,
     )
 
 
@@ -192,69 +199,6 @@ def row_of(portal: str, change: Change | None, outcome: ChangeOutcome | None) ->
         reason=(outcome.reason if outcome else "") or ("; ".join(change.reasons) if change else ""),
         overwrote=bool(outcome and outcome.is_overwrite),
     )
-
-
-_MEANING = {
-    "applied": "written and read back",
-    "already": "was right before anything was written",
-    "drift": "somebody changed it since the plan was made; left alone",
-    "failed": "not confirmed; the reason stands in failed.csv",
-    "skipped": "dry run: would be written",
-}
-
-
-def outcome_lines(summary: Summary) -> list[tuple[str, int, str]]:
-    """Give each outcome with its count and what it means."""
-    lines: list[tuple[str, int, str]] = [(name, summary.counts[name], _MEANING[name]) for name in OUTCOMES]
-    if summary.open:
-        lines.append(("open", summary.open, "the apply ended before its turn; run it again"))
-    return lines
-
-
-def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
-    """Give name and title of each rule of a plan."""
-    return [(name, RULES[name].title if name in RULES else name) for name in manifest.rules]
-
-
-def as_markdown(summary: Summary) -> str:
-    """Give the summary for a log or a mail: a table of outcomes, what was left out, what it cost."""
-    kind, effort = summary.manifest.kind, summary.effort
-    lines = [
-        f"### {summary.title}",
-        "",
-        f"| outcome | {kind}s | what it means |",
-        "|:---|---:|:---|",
-        *(f"| {name} | {count:,} | {meaning} |" for name, count, meaning in outcome_lines(summary)),
-    ]
-    if summary.overwritten:
-        lines += [
-            "",
-            f"{summary.overwritten:,} of the applied overwrote what somebody had changed meanwhile.",
-        ]
-    if summary.left_out:
-        lines += ["", f"| left out because | {kind}s |", "|:---|---:|"]
-        lines += [f"| {why} | {count:,} |" for why, count in summary.left_out.items()]
-    read = summary.manifest.counts.get("read", 0)
-    lines += ["", f"{read:,} {kind}s read, {summary.manifest.changes:,} changes planned."]
-    requests = f"{effort.requests:,} request{'s' * (effort.requests != 1)}"
-    lines += [f"{requests} in {effort.seconds:.1f} s, {effort.refused:,} refused by the portal."]
-    if summary.hidden_links:
-        lines += ["", hidden_links_line(summary)]
-    return "\n".join(lines)
-
-
-def as_line(summary: Summary) -> str:
-    """Give the figures of a summary in a line: ``Outcomes of 211 leads: 210 applied, 1 drift``."""
-    counted = {**summary.counts, "open": summary.open}
-    told = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count)
-    kind = f"{summary.manifest.kind}{'s' * (summary.planned != 1)}"
-    return f"Outcomes of {summary.planned:,} {kind}: {told or 'nothing to change'}"
-
-
-def hidden_links_line(summary: Summary) -> str:
-    """Say that the portal leaves links out of its lists, and what that cost."""
-    times = f"{summary.hidden_links:,} times"
-    return f"The portal leaves links out of crm.item.list: they were read by items.get, {times}."
 
 
 def as_json(summary: Summary) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.files.approvals import Approval, read_approval
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24ApproveLinkPlanOperator,
@@ -200,6 +201,42 @@ def test_a_question_is_asked_once(made: Any) -> None:
 def test_a_default_after_the_timeout_is_nobody_s_answer(made: Any) -> None:
     passed = approval(made, defaults=["Approve"]).execute_complete({}, answer(user=None))
     assert passed["approval"]["by"] == "nobody, by default"
+
+
+def noted(made: Any) -> tuple[str, str, str, str]:
+    """Tell what the report is told of the question."""
+    approval = read_approval(Path(made["plan"]).parent, made["hash"])
+    assert isinstance(approval, Approval)
+    return approval.answer, approval.by, approval.until, approval.reason
+
+
+def test_the_report_is_told_how_the_question_stands(made: Any) -> None:
+    folder = Path(made["plan"]).parent
+    assert read_approval(folder, made["hash"]) is None
+    approval(made, mode="never").execute({})
+    assert noted(made) == ("not asked", "", "", "approval is switched off")
+    at = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    approval(made, valid_for=1).execute_complete({}, answer(at=at))
+    assert noted(made) == ("approved", "Olga", "2026-11-21T13:00:00+00:00", "")
+    with pytest.raises(AirflowFailException):
+        approval(made, fail_on_reject=True).execute_complete({}, answer("Reject", at=at))
+    assert noted(made) == ("rejected", "Olga", "", "")
+    with pytest.raises(AirflowFailException):
+        approval(made).execute_complete({}, {"error": "too late", "error_type": "timeout"})
+    assert noted(made) == ("unanswered", "", "", "")
+
+
+def test_a_plan_made_again_has_not_been_approved(made: Any, tmp_path: Path) -> None:
+    """And what is moved aside takes the answer about it along."""
+    approved = approval(made).execute_complete({}, answer())
+    apply = Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", plan=approved, is_dry_run=False, artifacts_path=str(tmp_path)
+    )
+    apply.execute({})
+    again = plan(tmp_path, max_changes=10**6)
+    assert read_approval(tmp_path, again["hash"]) is None
+    (aside,) = tmp_path.glob("earlier-*")
+    assert read_approval(aside, made["hash"]) is not None
 
 
 @pytest.mark.parametrize(

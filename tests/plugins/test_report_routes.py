@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_bitrix.core.plan import ChangeOutcome
+from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.journals import write_failed
 from airflow_bitrix.files.plans import Manifest
 from tests.plugins.conftest import MakeRun
@@ -338,6 +339,55 @@ def test_a_plan_that_was_not_applied_says_so(
 ) -> None:
     make_plan(make_run(MINE, RUN, state) / "plan", [change(5)])
     assert told in reader.get(at()).text
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "told"),
+    [
+        ("waiting", "running", "Waits for an approval. 1 changes, and somebody has to approve them first"),
+        ("waiting", "failed", "The run failed before anything was written."),
+        ("approved", "running", "1 changes wait for the task that applies them."),
+        ("rejected", "success", "Rejected. Rejected by &lt;b&gt;Olga, 2026-11-21 10:00 UTC."),
+        ("unanswered", "failed", "Nobody answered until 2026-11-21 10:00 UTC. Nothing was written."),
+    ],
+)
+def test_a_plan_in_question_says_how_the_question_stands(
+    reader: TestClient, make_run: MakeRun, answer: Any, state: str, told: str
+) -> None:
+    folder = make_run(MINE, RUN, state) / "plan"
+    manifest = make_plan(folder, [change(5)])
+    approval = Approval(manifest.hash, answer, "2026-11-21T10:00:00+00:00", "<b>Olga")
+    write_approval(folder, approval)
+    page = reader.get(at()).text.replace("</b>", "").replace("<b>", "")
+    assert told in page
+
+
+def test_a_run_that_is_over_can_be_taken_back(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN) / "plan"
+    applied_plan(folder)
+    assert f'value="{folder}"' in reader.get(at()).text
+
+
+@pytest.mark.parametrize(("state", "dry_run"), [("running", False), ("success", True)])
+def test_a_run_that_is_not_over_or_wrote_nothing_cannot(
+    reader: TestClient, make_run: MakeRun, state: str, *, dry_run: bool
+) -> None:
+    applied_plan(make_run(MINE, RUN, state) / "plan", dry_run=dry_run)
+    assert "Take this run back" not in reader.get(at()).text
+
+
+def test_links_can_be_brought_back_to_a_snapshot(reader: TestClient, make_run: MakeRun) -> None:
+    """To whole ones only: what a scan had begun to write is none."""
+    folder = make_run(MINE, RUN) / "leads"
+    for name in ("snapshot", "snapshot-2", "begun"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "links.jsonl").touch()
+    for name in ("snapshot", "snapshot-2"):
+        (folder / name / "manifest.json").touch()
+    page = reader.get(at("?task=leads")).text
+    assert page.count("Bring links back to this snapshot") == 2
+    assert f'value="{folder}/snapshot"' in page
+    assert f'value="{folder}/snapshot-2"' in page
 
 
 def test_a_run_under_way_tells_how_far_it_is_and_follows(reader: TestClient, make_run: MakeRun) -> None:

@@ -97,7 +97,7 @@ def test_the_page_tells_what_the_plan_comes_to(tmp_path: Path) -> None:
     text = page(tmp_path, plan, left_out, rules=("release_repeat_leads", "trim"))
     assert text.startswith(
         "**13 leads to change**, of 20,000 read on "
-        "[https://acme.bitrix24.com](https://acme.bitrix24.com) at 2026-11-21 10:00:00 UTC."
+        "[https://acme.bitrix24.com](https://acme.bitrix24.com) at 2026-11-21 10:00 UTC."
     )
     assert "- links: **26** taken away, **1** added, **1** re-ordered or altered" in text
     assert "- **12 leads** left without contacts" in text

@@ -15,20 +15,20 @@ import pytest
 
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName, shown_contacts
+from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.plans import Manifest
-from airflow_bitrix.report.page import as_html
+from airflow_bitrix.report import page
 from airflow_bitrix.report.summary import (
     MOST_CHANGES,
     MOST_ROWS,
     Summary,
     as_json,
-    as_line,
-    as_markdown,
-    outcome_lines,
     summarise,
 )
+from airflow_bitrix.report.texts import as_line, as_markdown, outcome_lines, rule_titles
 
 PORTAL = "https://acme.bitrix24.com"
 EFFORT = Effort(requests=1234, refused=5, repeats=6, waited=7.5, seconds=65.43)
@@ -76,6 +76,13 @@ def summary(
     return summarise(
         manifest, changes, outcomes, EFFORT, dry_run=dry_run, finished="2026-11-21T10:01:05+00:00"
     )
+
+
+FOLDER = "/artifacts/clean_up/run/plan"
+
+
+def as_html(made: Summary) -> str:
+    return page.as_html(made, folder=FOLDER)
 
 
 ALL = [
@@ -233,18 +240,18 @@ def test_the_markdown_holds_the_whole_story() -> None:
     assert as_markdown(summary(ALL)).splitlines() == [
         "### Lead link clean-up",
         "",
-        "| outcome | leads | what it means |",
-        "|:---|---:|:---|",
-        "| applied | 1 | written and read back |",
-        "| already | 1 | was right before anything was written |",
-        "| drift | 1 | somebody changed it since the plan was made; left alone |",
-        "| failed | 1 | not confirmed; the reason stands in failed.csv |",
-        "| skipped | 1 | dry run: would be written |",
+        "| outcome | leads | what it means                                           |",
+        "|:--------|------:|:--------------------------------------------------------|",
+        "| applied |     1 | written and read back                                   |",
+        "| already |     1 | was right before anything was written                   |",
+        "| drift   |     1 | somebody changed it since the plan was made; left alone |",
+        "| failed  |     1 | not confirmed; the reason stands in failed.csv          |",
+        "| skipped |     1 | dry run: would be written                               |",
         "",
-        "| left out because | leads |",
-        "|:---|---:|",
-        "| converted | 1,200 |",
-        "| held by a company | 3 |",
+        "| left out because  | leads |",
+        "|:------------------|------:|",
+        "| converted         | 1,200 |",
+        "| held by a company |     3 |",
         "",
         "2,000 leads read, 5 changes planned.",
         "1,234 requests in 65.4 s, 5 refused by the portal.",
@@ -265,16 +272,41 @@ def test_the_markdown_of_a_dry_run_says_so_in_its_headline() -> None:
 
 
 def test_the_markdown_of_an_unfinished_apply_counts_what_is_open() -> None:
-    expected = "| open | 3 | the apply ended before its turn; run it again |"
+    expected = "| open    |     3 | the apply ended before its turn; run it again           |"
     assert expected in as_markdown(summary(ALL[:2])).splitlines()
 
 
 def test_the_markdown_of_an_empty_plan_is_all_zeros() -> None:
     told = as_markdown(summary([], planned=0, counts={"read": 0, "changes": 0, "emptied": 0, "left_out": {}}))
-    assert "| applied | 0 | written and read back |" in told
+    assert "| applied |     0 | written and read back " in told
     assert "0 leads read, 0 changes planned." in told
     assert "left out" not in told
     assert "open" not in told
+
+
+APPROVED = Approval("0" * 64, "approved", "2026-11-21T10:00:30+00:00", "Olga", "2026-11-22T10:00:30+00:00")
+
+
+@pytest.mark.parametrize(
+    ("approval", "said"),
+    [
+        (APPROVED, "Approved by Olga, 2026-11-21 10:00 UTC, to be used until 2026-11-22 10:00 UTC"),
+        (replace(APPROVED, until=""), "Approved by Olga, 2026-11-21 10:00 UTC"),
+        (replace(APPROVED, answer="rejected", until=""), "Rejected by Olga, 2026-11-21 10:00 UTC"),
+        (replace(APPROVED, answer="waiting", by=""), "Waits for an approval since 2026-11-21 10:00 UTC"),
+        (replace(APPROVED, answer="unanswered"), "Nobody answered until 2026-11-21 10:00 UTC"),
+        (
+            replace(APPROVED, answer="not asked", reason="a dry run writes nothing"),
+            "Nobody was asked to approve: a dry run writes nothing",
+        ),
+        (replace(APPROVED, by=EVIL, until=""), f"Approved by {EVIL}, 2026-11-21 10:00 UTC"),
+    ],
+)
+def test_every_form_of_the_report_says_who_approved_it(approval: Approval, said: str) -> None:
+    made = replace(summary(ALL), approval=approval)
+    assert f"{said}." in as_markdown(made).splitlines()
+    assert f"· {said[0].lower()}{said[1:]} ·" in Page(as_html(made)).text
+    assert "pprove" not in as_markdown(summary(ALL)) + Page(as_html(summary(ALL))).text
 
 
 # -- HTML --------------------------------------------------------------------------------------------------
@@ -382,6 +414,40 @@ def test_the_page_of_an_apply_that_never_began_does_not_call_its_plan_empty() ->
     text = Page(as_html(PAGES["not begun"])).text
     assert "Not finished. 5 changes have no outcome yet" in text
     assert "The plan is empty" not in text
+
+
+def test_a_run_that_may_have_written_can_be_taken_back_by_its_folder() -> None:
+    taken = "Take this run back"
+    for made in (summary(ALL), summary([outcome(1, "failed", "x")]), PAGES["evil"]):
+        found = Page(as_html(made))
+        assert taken in found.text
+        assert ("value", FOLDER) in found.attributes
+    idle = (*(PAGES[name] for name in ("dry run", "not begun", "empty")), summary([outcome(1, "already")]))
+    for made in idle:
+        assert taken not in Page(as_html(made)).text
+
+
+@pytest.mark.parametrize(
+    ("rules", "title"),
+    [
+        (("restore",), "Lead link restore"),
+        (("release_repeat_leads", "fix_primary"), "Lead link clean-up"),
+        (("contact_map",), "Lead link migration"),
+        (("lead_to_deal",), "Lead link migration"),
+        (("my_own",), "Lead link plan"),
+    ],
+)
+def test_a_page_is_called_by_what_its_plan_is_about(rules: tuple[str, ...], title: str) -> None:
+    made = summary(ALL, rules=rules)
+    assert made.title == title
+    assert (rules[0] in Page(as_html(made)).text) is True
+    named = dict(rule_titles(made.manifest))
+    assert (named[rules[0]] != rules[0]) is (rules[0] != "my_own")
+
+
+def test_every_migration_has_a_title() -> None:
+    named = rule_titles(summary(ALL, rules=MIGRATIONS).manifest)
+    assert all(title != name for name, title in named)
 
 
 @each_page

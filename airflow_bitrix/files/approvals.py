@@ -1,0 +1,48 @@
+"""What became of the question about a plan, kept beside it for its report; nothing is allowed by it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+APPROVAL = "approval.json"
+
+Answer = Literal["waiting", "approved", "rejected", "unanswered", "not asked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """How the question stands whether a plan may be applied.
+
+    :param plan: Hash of the plan.
+    :param answer: ``waiting`` until somebody answers; ``unanswered`` where nobody did in time.
+    :param at: When that came to be, ISO 8601.
+    :param by: Who answered; empty where nobody did.
+    :param until: How long an approval may be used, ISO 8601; empty for ever.
+    :param reason: Why nobody was asked.
+    """
+
+    plan: str
+    answer: Answer
+    at: str
+    by: str = ""
+    until: str = ""
+    reason: str = ""
+
+
+def write_approval(folder: Path, approval: Approval) -> None:
+    """Write how the question stands into the folder that holds ``plan/``."""
+    (folder / APPROVAL).write_text(json.dumps(asdict(approval)) + "\n", encoding="utf-8")
+
+
+def read_approval(folder: Path, plan_hash: str) -> Approval | None:
+    """Read how the question stands; ``None`` where nobody has asked about this very plan."""
+    try:
+        told: Any = json.loads((folder / APPROVAL).read_text(encoding="utf-8"))
+        approval = Approval(**told)
+    except (FileNotFoundError, ValueError, TypeError):  # TypeError: another version wrote it
+        return None
+    is_known = approval.answer in get_args(Answer)
+    return approval if is_known and approval.plan == plan_hash else None

@@ -1,0 +1,115 @@
+"""What a report says in words: titles, meanings, and the summary as Markdown and in a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from airflow_bitrix.core.moments import shown_moment
+from airflow_bitrix.core.plan import OUTCOMES
+from airflow_bitrix.core.restores import RULE as RESTORE
+from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.files.approvals import Approval
+from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.report.summary import Summary
+
+_MEANING = {
+    "applied": "written and read back",
+    "already": "was right before anything was written",
+    "drift": "somebody changed it since the plan was made; left alone",
+    "failed": "not confirmed; the reason stands in failed.csv",
+    "skipped": "dry run: would be written",
+}
+
+
+def outcome_lines(summary: Summary) -> list[tuple[str, int, str]]:
+    """Give each outcome with its count and what it means."""
+    lines: list[tuple[str, int, str]] = [(name, summary.counts[name], _MEANING[name]) for name in OUTCOMES]
+    if summary.open:
+        lines.append(("open", summary.open, "the apply ended before its turn; run it again"))
+    return lines
+
+
+_TITLES = {
+    RESTORE: "Restore: bring links back to what they were",
+    "contact_map": "Replace contacts: put new ones in the place of old ones",
+    "lead_to_deal": "Lead to deal: give deals the contacts of the leads that they were made from",
+    "release_moved_leads": "Release moved leads: take from leads the contacts that all their deals hold",
+    "portal_to_portal": "Portal to portal: give owners the contacts that they have in the source",
+    **{name: rule.title for name, rule in RULES.items()},
+}
+
+
+def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
+    """Give name and title of each rule of a plan."""
+    return [(name, _TITLES.get(name, name)) for name in manifest.rules]
+
+
+def approval_line(approval: Approval) -> str:
+    """Say how the question stands whether a plan may be applied."""
+    at = shown_moment(approval.at)
+    until = f", to be used until {shown_moment(approval.until)}" if approval.until else ""
+    return {
+        "waiting": f"Waits for an approval since {at}",
+        "approved": f"Approved by {approval.by}, {at}{until}",
+        "rejected": f"Rejected by {approval.by}, {at}",
+        "unanswered": f"Nobody answered until {at}",
+        "not asked": f"Nobody was asked to approve: {approval.reason}",
+    }[approval.answer]
+
+
+def as_markdown(summary: Summary) -> str:
+    """Give the summary for a log or a mail: a table of outcomes, what was left out, what it cost."""
+    kind, effort = summary.manifest.kind, summary.effort
+    lines = [f"### {summary.title}", ""]
+    lines += _table(("outcome", f"{kind}s", "what it means"), outcome_lines(summary))
+    if summary.overwritten:
+        lines += [
+            "",
+            f"{summary.overwritten:,} of the applied overwrote what somebody had changed meanwhile.",
+        ]
+    if summary.left_out:
+        lines += ["", *_table(("left out because", f"{kind}s"), list(summary.left_out.items()))]
+    read = summary.manifest.counts.get("read", 0)
+    lines += ["", f"{read:,} {kind}s read, {summary.manifest.changes:,} changes planned."]
+    requests = f"{effort.requests:,} request{'s' * (effort.requests != 1)}"
+    lines += [f"{requests} in {effort.seconds:.1f} s, {effort.refused:,} refused by the portal."]
+    if summary.approval:
+        lines += [f"{approval_line(summary.approval)}."]
+    if summary.hidden_links:
+        lines += ["", hidden_links_line(summary)]
+    return "\n".join(lines)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Iterator[str]:
+    """Give a Markdown table whose columns also stand below each other in a log."""
+    cells = [head, *([f"{one:,}" if isinstance(one, int) else one for one in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    numbers = [isinstance(one, int) for one in rows[0]]
+
+    def line(texts: Iterable[str]) -> str:
+        columns = zip(texts, widths, numbers, strict=True)
+        padded = (text.rjust(width) if number else text.ljust(width) for text, width, number in columns)
+        return f"| {' | '.join(padded)} |"
+
+    yield line(head)
+    rules = zip(widths, numbers, strict=True)
+    yield (
+        "|"
+        + "|".join("-" * (width + 1) + ":" if number else ":" + "-" * (width + 1) for width, number in rules)
+        + "|"
+    )
+    yield from map(line, cells[1:])
+
+
+def as_line(summary: Summary) -> str:
+    """Give the figures of a summary in a line: ``Outcomes of 211 leads: 210 applied, 1 drift``."""
+    counted = {**summary.counts, "open": summary.open}
+    told = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count)
+    kind = f"{summary.manifest.kind}{'s' * (summary.planned != 1)}"
+    return f"Outcomes of {summary.planned:,} {kind}: {told or 'nothing to change'}"
+
+
+def hidden_links_line(summary: Summary) -> str:
+    """Say that the portal leaves links out of its lists, and what that cost."""
+    times = f"{summary.hidden_links:,} times"
+    return f"The portal leaves links out of crm.item.list: they were read by items.get, {times}."
