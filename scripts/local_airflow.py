@@ -207,6 +207,26 @@ class LocalAirflow(AirflowApi):
             parts.append(f"map_index={task['map_index']}")
         return self.home.joinpath("logs", *parts, f"attempt={task['try_number']}.log")
 
+    def behind(self, prefix: str) -> str:
+        """Start a second API server, whose addresses begin with a prefix as behind a proxy; give its URL.
+
+        :param prefix: Such as ``/airflow``.
+        """
+        port = free_port()
+        url = f"http://127.0.0.1:{port}{prefix}"
+        self._running[f"api-server{prefix}"] = self._component(
+            "api-server", AIRFLOW__API__BASE_URL=url, AIRFLOW__API__PORT=str(port), log=f"api-server-{port}"
+        )
+        door, begun = AirflowApi(url, self.password), time.monotonic()
+        while True:
+            try:
+                door.call("GET", "/api/v2/monitor/health")
+            except AirflowError:
+                self.check_running()
+                self._wait(begun, f"{url} does not answer", log=f"api-server-{port}")
+            else:
+                return url
+
     def check_running(self) -> None:
         """Raise if one of the components has ended by itself."""
         for name, process in self._running.items():
@@ -239,14 +259,17 @@ class LocalAirflow(AirflowApi):
             return ["api-server"]
         return [name for name, part in health.items() if part["status"] != "healthy"]
 
-    def _component(self, name: str, *options: str) -> subprocess.Popen[bytes]:
-        with (self.home / f"{name}.log").open("wb") as output:
+    def _component(self, name: str, *options: str, log: str = "", **also: str) -> subprocess.Popen[bytes]:
+        with (self.home / f"{log or name}.log").open("wb") as output:
             return self._processes.start(
                 [sys.executable, "-m", "airflow", name, *options],
                 output=output,
                 cwd=self.home,
-                **settings(home=self.home, dags=self.dags, port=self._port),
-                AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE=str(self._schedules),
+                **{
+                    **settings(home=self.home, dags=self.dags, port=self._port),
+                    "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._schedules),
+                    **also,
+                },
             )
 
     def _tail(self, name: str, lines: int = 25) -> str:

@@ -100,6 +100,12 @@ class LocalSandbox:
         found: dict[str, Any] = self._get("stats")
         return found
 
+    def set_faults(self, **faults: Any) -> None:
+        """Let it fail in such ways from now on, and in no others."""
+        response = self._session.post(f"{self.url}/__sandbox/faults", json=faults, timeout=30)
+        if not response.ok:
+            raise SandboxError(f"the sandbox does not take these faults: {response.text}")
+
     def _get(self, what: str, **query: str) -> Any:
         try:
             response = self._session.get(f"{self.url}/__sandbox/{what}", params=query, timeout=30)

@@ -1,13 +1,42 @@
-"""``changed.csv``: what differs between two snapshots, a difference a row, for a spreadsheet."""
+"""``changed.csv``: what differs between two snapshots, a difference a row; and with what was compared."""
 
 from __future__ import annotations
 
 import csv
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 from airflow_bitrix.core.differences import Difference
 from airflow_bitrix.core.links import LinkSet, owner_address
+
+CHANGED, COMPARED = "changed.csv", "compared.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """With what a snapshot was compared.
+
+    :param since: When the earlier snapshot was made, ISO 8601; empty where there was none to compare with.
+    :param remark: Why there was none, or which were passed over.
+    """
+
+    since: str
+    remark: str = ""
+
+
+def write_compared(folder: Path, compared: Compared) -> None:
+    """Write it into a task's folder."""
+    (folder / COMPARED).write_text(json.dumps(asdict(compared)) + "\n", encoding="utf-8")
+
+
+def read_compared(folder: Path) -> Compared | None:
+    """Read it; ``None`` where nothing was compared."""
+    try:
+        return Compared(**json.loads((folder / COMPARED).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):  # TypeError: another version wrote it
+        return None
 
 
 class ChangedFile:

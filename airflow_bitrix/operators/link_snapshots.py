@@ -16,7 +16,7 @@ from airflow_bitrix.client.scan import Detail, check_filter, scan
 from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
-from airflow_bitrix.files.changed import ChangedFile
+from airflow_bitrix.files.changed import CHANGED, ChangedFile, Compared, write_compared
 from airflow_bitrix.files.snapshot_history import SnapshotHistory, delete_snapshot, same_snapshot
 from airflow_bitrix.files.snapshots import (
     Snapshot,
@@ -34,7 +34,7 @@ from airflow_bitrix.report.changes import Changes, as_page, figures, gather, not
 __all__ = ["Bitrix24ExportContactLinksOperator"]
 
 
-CHANGED, CHANGES = "changed.csv", "changes.html"
+CHANGES = "changes.html"
 
 PREVIOUS = "previous"
 
@@ -123,6 +123,8 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             changes = self._compare(earlier, new, history, base / CHANGED)
             page = as_page(changes, requests=meter.requests)
             (base / CHANGES).write_text(page, encoding="utf-8")
+            since = changes.old.created if changes.old else ""
+            write_compared(base, Compared(since, changes.remark))
             deleted = 0
             if history is not None:
                 history.add(new)

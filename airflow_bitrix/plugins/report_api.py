@@ -18,7 +18,7 @@ from airflow_bitrix.files.outcome_index import SORTS, OutcomeIndex
 from airflow_bitrix.operators.artifacts import artifacts_root
 from airflow_bitrix.plugins.downloads import as_csv, as_json_lines
 from airflow_bitrix.plugins.indexes import Indexes
-from airflow_bitrix.plugins.run_files import csv_files, task_folders
+from airflow_bitrix.plugins.run_files import shown_files, task_folders
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_states import run_state
 from airflow_bitrix.report.indexed import shown_rows
@@ -120,11 +120,12 @@ def outcomes_jsonl(run: OfRun, task: str) -> StreamingResponse:
 
 @router.get("/files/{name}")
 def file(run: OfRun, name: str, task: str) -> FileResponse:
-    """Give a CSV file of a task as it lies there."""
-    found = csv_files(run.folder(task)).get(name)
+    """Give a file of a task as it lies there, to be saved and not to be shown by the browser."""
+    found = shown_files(run.folder(task)).get(name)
     if found is None:
         raise HTTPException(404)
-    return FileResponse(found, media_type="text/csv", filename=f"{task}.{name}")
+    media_type = "text/html" if name.endswith(".html") else "text/csv"
+    return FileResponse(found, media_type=media_type, filename=f"{task}.{name}")
 
 
 def _streamed(chunks: Any, media_type: str, name: str) -> StreamingResponse:

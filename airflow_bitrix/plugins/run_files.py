@@ -25,12 +25,16 @@ def task_folders(root: Path, dag_id: str, run_id: str) -> dict[str, Path]:
     return {name: path for name, path in sorted(_folders(folder)) if _is_plain(path)} if folder else {}
 
 
-def csv_files(folder: Path) -> dict[str, Path]:
-    """Give the CSV files of a task by name, those of its plan too: ``failed.csv``, ``left_out.csv``."""
+_PAGES = ("report.html", "changes.html")
+
+
+def shown_files(folder: Path) -> dict[str, Path]:
+    """Give what people read of a task by name: its report, and CSV files, those of its plan too."""
     found: dict[str, Path] = {}
     for place in (folder / "plan", folder):
         for entry in _listed(place):
-            if entry.name.endswith(".csv") and entry.is_file(follow_symlinks=False):
+            is_shown = entry.name.endswith(".csv") or entry.name in _PAGES
+            if is_shown and entry.is_file(follow_symlinks=False):
                 found[entry.name] = Path(entry.path)
     return found
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.moments import shown_moment
+from airflow_bitrix.files.changed import CHANGED, read_compared
 from airflow_bitrix.files.outcome_index import OutcomeIndex
+from airflow_bitrix.files.plans import MANIFEST
 from airflow_bitrix.files.snapshots import ABOUT
-from airflow_bitrix.plugins.run_files import csv_files
+from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.report.indexed import summary_of
 from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, without_plan
 from airflow_bitrix.report.page import Download, Found, Offer, Tab, as_tab, take_back
@@ -23,9 +26,14 @@ _HOLDS = {
     "failed.csv": "what failed, drifted or overwrote somebody's change, and why",
     "left_out.csv": "what the rules left out on purpose, and why",
     "reconcile.csv": "what differs from what a migration wants",
-    "changed.csv": "what differs from the snapshot before",
+    CHANGED: "what differs from the snapshot before",
+    "report.html": "this report in one file, for mail and archive",
+    "changes.html": "what differs, with figures, in one file",
 }
-_DIFFERENCES = {"reconcile.csv": "Differences", "changed.csv": "Changed since the snapshot before"}
+_DIFFERENCES = {
+    "reconcile.csv": "Where links differ from what the migration wants",
+    CHANGED: "Changed since the snapshot before",
+}
 
 
 def run_page(
@@ -63,8 +71,9 @@ def run_page(
         index = index_of(folder)
         summary = summary_of(index)
     except PlanRefused as error:
-        # A plan that is being written has no manifest yet.
-        notice = without_plan(state) if live else Notice("bad", "The plan cannot be shown:", f"{error}.")
+        notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
+        if live or not (folder / "plan" / MANIFEST).exists():  # which is written last
+            notice = without_plan(state)
         return as_tab(None, Tab(heading, [notice], live, names, task))
     told = notices(summary, state, is_begun=index.is_begun)
     rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
@@ -79,7 +88,7 @@ def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Downlo
         Download(f"outcomes.jsonl{asked}", "outcomes.jsonl", "the same as JSON Lines, with sorts and roles"),
     ]
     lying = [
-        Download(f"files/{quote(name)}{asked}", name, _HOLDS.get(name, "")) for name in csv_files(folder)
+        Download(f"files/{quote(name)}{asked}", name, _HOLDS.get(name, "")) for name in shown_files(folder)
     ]
     return [*(made if is_plan else ()), *lying]
 
@@ -91,9 +100,19 @@ def _offers(folder: Path) -> list[Offer]:
     return [Offer("Bring links back to this snapshot", how, str(path)) for path in snapshots]
 
 
+def _nothing(folder: Path, name: str) -> str:
+    """Say what it means that there are no differences."""
+    compared = read_compared(folder) if name == CHANGED else None
+    if compared is None:
+        return "None."
+    if not compared.since:
+        return f"Nothing to compare with. {compared.remark}"
+    return f"None: every link is as it was at {shown_moment(compared.since)}. {compared.remark}".strip()
+
+
 def _found(folder: Path) -> Found | None:
     """Read the differences that a task without a plan has found."""
-    for name, path in csv_files(folder).items():
+    for name, path in shown_files(folder).items():
         if name not in _DIFFERENCES:
             continue
         counts: Counter[str] = Counter()
@@ -106,5 +125,6 @@ def _found(folder: Path) -> Found | None:
                 counts[row[kind] if len(row) > kind else ""] += 1
                 if len(rows) < SHOWN:
                     rows.append(row)
-        return Found(_DIFFERENCES[name], columns, dict(sorted(counts.items())), rows)
+        by_kind = dict(sorted(counts.items()))
+        return Found(_DIFFERENCES[name], columns, by_kind, rows, _nothing(folder, name))
     return None

@@ -60,12 +60,14 @@ class Found:
 
     :param counts: How many rows of each kind.
     :param rows: The first rows.
+    :param nothing: What it means where there are none.
     """
 
     title: str
     columns: Sequence[str]
     counts: Mapping[str, int]
     rows: Sequence[Sequence[str]]
+    nothing: str = "None."
 
     @property
     def total(self) -> int:
@@ -196,6 +198,7 @@ def _page(
             "title": f"{summary.title}, {manifest.portal}",
             "manifest": manifest,
             "moments": _moments(summary, tab),
+            "so_far": ", of those that ended" if tab.live else "",
             "effort": summary.effort,
             "outcomes": _outcomes(summary, is_file=embedded is not None),
             "rules": _rules(summary),

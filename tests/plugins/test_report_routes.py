@@ -282,12 +282,14 @@ def test_the_lines_hold_every_change_as_it_was_planned_and_found(reader: TestCli
 
 
 def test_the_files_of_a_task_are_offered_and_served(reader: TestClient, run: Path) -> None:
+    (run / "plan" / "report.html").write_text("<script>alert(1)</script>")
     page = reader.get(at()).text
-    for name in ("failed.csv", "left_out.csv"):
+    for name in ("failed.csv", "left_out.csv", "report.html"):
         assert f'href="files/{name}?task=plan"' in page
         answer = reader.get(at(f"files/{name}?task=plan"))
-        assert answer.headers["content-type"].startswith("text/csv")
-        assert "attachment" in answer.headers["content-disposition"]
+        kind = name.rpartition(".")[2]
+        assert answer.headers["content-type"].startswith(f"text/{kind}")
+        assert answer.headers["content-disposition"] == f'attachment; filename="plan.{name}"'
     assert reader.get(at("files/failed.csv?task=plan")).content == (run / "plan" / "failed.csv").read_bytes()
 
 
@@ -320,10 +322,15 @@ def test_a_run_with_several_tasks_shows_each(reader: TestClient, run: Path) -> N
     ],
 )
 def test_a_run_without_a_plan_says_so(reader: TestClient, make_run: MakeRun, state: str, told: str) -> None:
-    make_run(MINE, RUN, state)
-    page = reader.get(at()).text
-    assert told in page
-    assert ('data-live="yes"' in page) == (state in ("queued", "running"))
+    """Whether it had begun to write one, or had not."""
+    folder = make_run(MINE, RUN, state)
+    for begun in (False, True):
+        if begun:
+            (folder / "plan" / "plan").mkdir(parents=True)
+            (folder / "plan" / "plan" / "part-00000.jsonl").touch()
+        page = reader.get(at()).text
+        assert told in page
+        assert ('data-live="yes"' in page) == (state in ("queued", "running"))
 
 
 @pytest.mark.parametrize(

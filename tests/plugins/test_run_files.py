@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from airflow_bitrix.operators.artifacts import folder_names
-from airflow_bitrix.plugins.run_files import csv_files, task_folders
+from airflow_bitrix.plugins.run_files import shown_files, task_folders
 from tests.plugins.runs import change, make_plan
 
 RUN = "manual__2026-11-21T10:00:00+00:00"
@@ -44,14 +44,17 @@ def test_a_root_may_be_a_link_itself(tmp_path: Path) -> None:
     assert list(task_folders(tmp_path / "root", "dag", "run")) == ["plan"]
 
 
-def test_csv_files_are_those_of_the_task_and_of_its_plan(tmp_path: Path) -> None:
+def test_the_files_that_people_read_are_those_of_the_task_and_of_its_plan(tmp_path: Path) -> None:
     make_plan(tmp_path, [change(1)])
     (tmp_path / "failed.csv").write_text("x")
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "link.csv").symlink_to(tmp_path / "failed.csv")
     (tmp_path / "deeper").mkdir()
     (tmp_path / "deeper" / "other.csv").write_text("x")
-    assert csv_files(tmp_path) == {
+    for name in ("report.html", "other.html", "approval.json", "secret.txt"):
+        (tmp_path / name).write_text("x")
+    assert shown_files(tmp_path) == {
         "failed.csv": tmp_path / "failed.csv",
+        "report.html": tmp_path / "report.html",
         "left_out.csv": tmp_path / "plan" / "left_out.csv",
     }

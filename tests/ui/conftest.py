@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from airflow_bitrix.operators.artifacts import folder_names
 from scripts.local_airflow import USER, LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox
 from scripts.processes import Processes, clean_environment
@@ -34,19 +35,36 @@ FLAGS = (
 PATIENCE = 30_000
 """Milliseconds that anything may take to appear; the machine may be busy with other things."""
 
+OTHER = "bitrix24_other"
+
 SIZE: ViewportSize = {"width": 1200, "height": 1000}
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Airflow without any connection, and the portal that one could lead to."""
+    """Airflow, and the portal that a connection could lead to; there is none by the default name.
+
+    :param other: A second portal, to which the connection :data:`OTHER` leads.
+    """
 
     airflow: LocalAirflow
     sandbox: LocalSandbox
+    other: LocalSandbox
 
     def dag(self, dag_id: str) -> str:
         """Tell the address of a DAG's page."""
         return f"{self.airflow.url}/dags/{dag_id}"
+
+    def run(self, dag_id: str, state: str, **conf: Any) -> str:
+        """Run a DAG to its end, and give the address of the run."""
+        run_id = self.airflow.trigger(dag_id, conf)
+        assert self.airflow.wait_for_run(dag_id, run_id) == state
+        return f"{self.dag(dag_id)}/runs/{run_id}"
+
+    def left_by(self, address: str, *names: str) -> Path:
+        """Give a file or folder that a run has left, by the address of the run."""
+        dag_id, _, run_id = address.rpartition("/dags/")[2].partition("/runs/")
+        return self.airflow.home.joinpath("artifacts", *folder_names(dag_id, run_id), *names)
 
     def details(self, dag_id: str) -> dict[str, Any]:
         """Tell what Airflow knows of a DAG."""
@@ -98,9 +116,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         sandbox = LocalSandbox(processes, leads=600, deals=300, contacts=500).start()
         home = tmp_path_factory.mktemp("airflow") / "home"
         airflow = LocalAirflow(processes, home=home, dags=ROOT / "dags", schedules=False).start()
+        other = LocalSandbox(processes, leads=400, deals=300, contacts=300).start()
         for file in sorted((ROOT / "dags").glob("*.py")):
             airflow.wait_for_dag(file.stem)
-        yield Stage(airflow, sandbox)
+        airflow.create_connection(OTHER, **other.connection())
+        yield Stage(airflow, sandbox, other)
 
 
 @pytest.fixture(scope="session")
@@ -120,19 +140,23 @@ def browser() -> Iterator[Browser]:
 def login(browser: Browser, stage: Stage) -> Any:
     """Log in once, and give the cookies that came of it."""
     with closing(browser.new_context()) as context:
-        page = context.new_page()
-        page.goto(f"{stage.airflow.url}/auth/login/")
-        page.locator("input[name=username]").fill(USER)
-        page.locator("input[name=password]").fill(stage.airflow.password)
-        page.keyboard.press("Enter")
-        expect(page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
+        log_in(context.new_page(), stage.airflow.url, stage.airflow.password)
         return context.storage_state()
+
+
+def log_in(page: Page, url: str, password: str) -> None:
+    """Log in on Airflow's own page."""
+    page.goto(f"{url}/auth/login/")
+    page.locator("input[name=username]").fill(USER)
+    page.locator("input[name=password]").fill(password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
 
 
 @pytest.fixture
 def watch(stage: Stage) -> Iterator[Watch]:
     """Fail a test whose pages complain or ask another host."""
-    watching = Watch((f"{stage.airflow.url}/", f"{stage.sandbox.url}/"))
+    watching = Watch(tuple(f"{home.url}/" for home in (stage.airflow, stage.sandbox, stage.other)))
     yield watching
     assert watching.problems() == []
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import FrameLocator, Locator, Page, expect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FIRST_SECTION = "Run Parameters"
 """Where a trigger form shows the parameters that name no section."""
+
+
+RUN_OVER = 120_000
+"""Milliseconds that a run may take."""
 
 
 class Form:
@@ -68,6 +72,13 @@ def trigger_form(page: Page, address: str) -> Form:
     form = Form(page)
     expect(form.button(FIRST_SECTION)).to_be_visible()
     return form
+
+
+def report_of(page: Page, address: str) -> FrameLocator:
+    """Open the report tab of a run from the run's page."""
+    page.goto(address)
+    page.get_by_role("link", name="Bitrix24 report").click()
+    return page.frame_locator("iframe")
 
 
 def told(page: Page, title: str) -> Locator:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from scripts.local_airflow import READING
-from tests.ui.screens import Form, tab_to, told, trigger_form
+from tests.ui.screens import RUN_OVER, Form, report_of, tab_to, told, trigger_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tests.ui.conftest import Stage
 
 CLEAN_UP, RESTORE = "bitrix24_lead_link_cleanup", "bitrix24_link_restore"
-RUN_OVER = 120_000
-"""Milliseconds that a run may take."""
 
 
 def connect(page: Page, stage: Stage) -> None:
@@ -105,9 +103,7 @@ def read_the_logs(
 
 def read_the_report(page: Page, run_address: str, lead: Page, shoot: Callable[[Page, str], None]) -> None:
     """The tab of the run tells that it is done, and leads to the leads."""
-    page.goto(run_address)
-    page.get_by_role("link", name="Bitrix24 report").click()
-    shown = page.frame_locator("iframe")
+    shown = report_of(page, run_address)
     expect(shown.get_by_text("Done. Every change has its outcome.")).to_be_visible()
     shoot(page, "way-07-report")
     lead_id = lead.url.rstrip("/").rpartition("/")[2]
@@ -161,6 +157,11 @@ def restore(page: Page, stage: Stage, run: str, shoot: Callable[[Page, str], Non
     page.keyboard.press("Enter")
     watch_it_finish(page, stage, RESTORE, back)
     shoot(page, "way-13-restore-finished")
+    shown = report_of(page, f"{stage.dag(RESTORE)}/runs/{back}")
+    expect(shown.get_by_role("heading", name="Lead link restore")).to_be_visible()
+    expect(shown.get_by_text("A restore. It puts links back")).to_be_visible()
+    expect(shown.get_by_text("Done. Every change has its outcome.")).to_be_visible()
+    shoot(page, "way-14-restore-report")
 
 
 def test_from_the_connection_to_the_restored_contacts(
@@ -180,4 +181,4 @@ def test_from_the_connection_to_the_restored_contacts(
 
     restore(page, stage, run, shoot)
     assert contacts_on(lead) == before
-    shoot(lead, "way-14-lead-restored")
+    shoot(lead, "way-15-lead-restored")
