@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo test browser test-ui lint check bench ui fmt constraints clean
+.PHONY: help env demo test browser test-ui lint check bench bench-report ui fmt constraints clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -77,6 +77,9 @@ check: lint ## all that CI checks: lint, then the tests
 
 bench: env $(BENCH)/.installed ## measure speed beside other clients, in ten minutes; QUICK=1: in one and a half
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+bench-report: env browser ## measure the report tab with 100,000 outcomes, in a browser; takes a minute
+	@$(BIN)/python -m benchmarks.report_tab
 
 # The other clients live apart: what they need shall not meet what Airflow needs.
 $(BENCH)/.installed: benchmarks/requirements.txt

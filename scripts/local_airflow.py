@@ -227,6 +227,10 @@ class LocalAirflow(AirflowApi):
             else:
                 return url
 
+    def process(self, component: str) -> subprocess.Popen[bytes]:
+        """Give the process of a component, such as ``api-server``."""
+        return self._running[component]
+
     def check_running(self) -> None:
         """Raise if one of the components has ended by itself."""
         for name, process in self._running.items():

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from airflow_bitrix.files import part_name
-from tests.plugins.runs import change, make_plan, note, outcome
+from scripts.big_run import FAILED_EVERY, REASON, plant
 from tests.ui.conftest import OTHER, log_in
 from tests.ui.screens import report_of, tab_to
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 HOST, TOUR = "bitrix24_link_snapshot", "bitrix24_link_methods_tour"
 MANY = 100_000
-FAILED_EVERY = 1000
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +43,7 @@ def address(stage: Stage, tour: str) -> str:
     stage.airflow.unpause(HOST)
     host = stage.run(HOST, "success", bitrix24_conn_id=OTHER)
     folder = stage.left_by(host, "plan")
-    changes = (change(number, *range(7, 8 + number % 5)) for number in range(1, MANY + 1))
-    manifest = make_plan(folder, changes)
-    for part in range(len(manifest.parts)):
-        numbers = range(part * 1000 + 1, (part + 1) * 1000 + 1)
-        failed = "The deal is <b>locked</b>"
-        outcomes = [
-            outcome(number, "failed", failed) if number % FAILED_EVERY == 0 else outcome(number)
-            for number in numbers
-        ]
-        note(folder, manifest, {part: outcomes})
-    assert (folder / "journal" / part_name(99)).exists()
+    plant(folder, MANY)
     return host
 
 
@@ -87,7 +75,7 @@ def test_100_000_changes_are_searched_filtered_sorted_and_turned_over(
     shown.get_by_label("Search id, contact or reason").fill("locked 77000")
     expect(status).to_have_text("1 to 1 of 1")
     assert first_cells(rows) == ["77000"]
-    assert first_cells(rows, 4) == ["The deal is <b>locked</b>"], "a text, and no tag"
+    assert first_cells(rows, 4) == [REASON], "a text, and no tag"
     rows.first.scroll_into_view_if_needed()
     shoot(page, "report-100000-searched")
 

@@ -1,0 +1,167 @@
+"""Measure the report tab in a browser: ``python -m benchmarks.report_tab [--outcomes 100000]``.
+
+A real Airflow shows runs that are there in size only. What the page says is checked before it counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil  # type: ignore[import-untyped]  # it carries no types, and its stubs would be one more package
+import requests
+from playwright.sync_api import expect, sync_playwright
+
+from airflow_bitrix.operators.artifacts import folder_names
+from scripts.big_run import FAILED_EVERY, plant
+from scripts.local_airflow import USER, LocalAirflow
+from scripts.local_sandbox import ROOT, LocalSandbox
+from scripts.processes import Processes, clean_environment, interrupt_on_signals
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+DAG_ID = "bitrix24_link_snapshot"
+SMALL = 100
+MOST_SECONDS, MOST_MB = 2.0, 50.0
+WARM, OPENERS = 5, 10
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def memory(airflow: LocalAirflow) -> float:
+    """Give the megabytes that the API server and its children have for themselves."""
+    parent = psutil.Process(airflow.process("api-server").pid)
+    every = [parent, *parent.children(recursive=True)]
+    return float(sum(one.memory_full_info().pss for one in every)) / 1e6
+
+
+def log_in(page: Page, airflow: LocalAirflow) -> None:
+    """Log in, and look at a page of Airflow's own."""
+    page.goto(f"{airflow.url}/auth/login/")
+    page.locator("input[name=username]").fill(USER)
+    page.locator("input[name=password]").fill(airflow.password)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Dags", exact=True)).to_be_visible()
+
+
+def opened(page: Page, address: str, task: str, outcomes: int) -> float:
+    """Open the page of a run's task, check what it says, and give the seconds that it took."""
+    page.goto("about:blank")
+    begun = time.perf_counter()
+    page.goto(f"{address}?task={task}")
+    status = page.locator("#changes").get_by_role("status")
+    expect(status).to_have_text(f"1 to 50 of {outcomes:,}", timeout=60_000)
+    took = time.perf_counter() - begun
+    failed = f"{outcomes // FAILED_EVERY:,}"
+    expect(page.locator(".bar.failed .n")).to_have_text(failed)
+    return took
+
+
+def in_airflow(page: Page, address: str, shown: str, *, inside: bool) -> float:
+    """Open a tab of the run as Airflow shows it, until a text is there; give the seconds."""
+    page.goto("about:blank")
+    begun = time.perf_counter()
+    page.goto(address)
+    where = page.frame_locator("iframe") if inside else page
+    expect(where.get_by_text(shown).first).to_be_visible(timeout=60_000)
+    return time.perf_counter() - begun
+
+
+def crowd(airflow: LocalAirflow, page: Page, address: str, outcomes: int) -> float:
+    """Let several people open, search and save at once; give the seconds until all are served."""
+    cookies = {one["name"]: one["value"] for one in page.context.cookies()}
+
+    def person(number: int) -> None:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.cookies.update(cookies)
+            query = f"task=big&search={number + 1}000&size=50"
+            session.get(f"{address}?task=big", timeout=60).raise_for_status()
+            found = session.get(f"{address}rows?{query}", timeout=60).json()["total"]
+            lines = outcomes + 1
+            if number == 0:
+                lines = session.get(f"{address}outcomes.csv?task=big", timeout=120).text.count("\n")
+            if not found or lines != outcomes + 1:
+                raise ValueError(f"person {number} found {found} changes and saved {lines} lines")
+
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(OPENERS) as pool:
+        list(pool.map(person, range(OPENERS)))
+    airflow.check_running()
+    return time.perf_counter() - begun
+
+
+def measure(airflow: LocalAirflow, page: Page, run_id: str, outcomes: int) -> bool:
+    """Measure, print, and tell whether all is within its limits."""
+    folder = airflow.home.joinpath("artifacts", *folder_names(DAG_ID, run_id))
+    for task, many in (("big", outcomes), ("small", SMALL)):
+        plant(folder / task, many)
+    own = f"{airflow.url}/dags/{DAG_ID}/runs/{run_id}"
+    address = f"{airflow.url}/bitrix24/report/{DAG_ID}/{run_id}/"
+    airflow_s = statistics.median(
+        in_airflow(page, own, "Look at the deals", inside=False) for _ in range(WARM)
+    )
+    idle = memory(airflow)
+    tab = f"{own}/plugin/bitrix24_report"
+    cold = in_airflow(page, tab, f"of {outcomes:,}", inside=True)
+    first = memory(airflow)
+    warm = statistics.median(in_airflow(page, tab, f"of {outcomes:,}", inside=True) for _ in range(WARM))
+    big = statistics.median(opened(page, address, "big", outcomes) for _ in range(WARM))
+    small = statistics.median(opened(page, address, "small", SMALL) for _ in range(WARM))
+    crowded = crowd(airflow, page, address, outcomes)
+    later = memory(airflow)
+    say(f"{outcomes:,} outcomes, in the tab of a run, until the first changes stand:")
+    say(f"  the first time      {cold:6.2f} s   at most {MOST_SECONDS:.1f}")
+    say(f"  again               {warm:6.2f} s   {warm / airflow_s:.2f} times Airflow's own page of the run")
+    say(f"the page alone, again {big:6.2f} s   {big / small:.2f} times that of {SMALL} outcomes")
+    say(f"{OPENERS} people at once     {crowded:6.2f} s   each opens and searches, one saves all as CSV")
+    say(f"memory of the API server: idle {idle:.0f} MB, +{first - idle:.0f} after the first opening,")
+    say(f"  +{later - idle:.0f} after all of it   at most +{MOST_MB:.0f}")
+    return cold <= MOST_SECONDS and first - idle <= MOST_MB and later - idle <= MOST_MB
+
+
+def main() -> int:
+    """Start what is needed, measure, and stop it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report_tab", description=__doc__)
+    parser.add_argument("--outcomes", type=int, default=100_000)
+    options = parser.parse_args()
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        say("no Chromium on this machine: run `make browser`")
+        return 1
+    interrupt_on_signals()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Processes(clean_environment()) as processes,
+        sync_playwright() as playwright,
+        closing(playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])) as browser,
+        closing(browser.new_context()) as context,
+    ):
+        sandbox = LocalSandbox(processes, leads=100, deals=100, contacts=100).start()
+        home = Path(folder) / "home"
+        airflow = LocalAirflow(processes, home=home, dags=ROOT / "dags", schedules=False).start()
+        airflow.create_connection("bitrix24_default", **sandbox.connection())
+        airflow.wait_for_dag(DAG_ID)
+        airflow.unpause(DAG_ID)
+        run_id = airflow.trigger(DAG_ID)
+        airflow.wait_for_run(DAG_ID, run_id)
+        page = context.new_page()
+        log_in(page, airflow)
+        return 0 if measure(airflow, page, run_id, options.outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
