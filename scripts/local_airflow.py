@@ -127,6 +127,19 @@ class AirflowApi:
                 raise AirflowError(f"run {run_id} of {dag_id} asks nobody; it is {state}")
             time.sleep(0.3)
 
+    def wait_for_task(
+        self, dag_id: str, run_id: str, task_id: str, state: str, *, first_try: int = 1, timeout: float = 60
+    ) -> None:
+        """Wait until a task is in a state, in that try or a later one."""
+        deadline = time.monotonic() + timeout
+        while True:
+            tasks = [task for task in self.task_instances(dag_id, run_id) if task["task_id"] == task_id]
+            if any(task["state"] == state and task["try_number"] >= first_try for task in tasks):
+                return
+            if time.monotonic() > deadline:
+                raise AirflowError(f"task {task_id} of run {run_id} is not {state}: {tasks}")
+            time.sleep(0.3)
+
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
         """Answer what a task of a run asks, as a click on one of its buttons does."""
         # The scheduler fails a task that is queued again before it has heard that the question was asked: an

@@ -22,13 +22,17 @@ from airflow_bitrix.report.approval import headline, plan_markdown
 
 MODES = ("always", "over_limit", "never")
 
+SHOWN = "shown"
+"""XCom key of the hash of the plan that the question is about."""
+
 
 class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     """Show a plan to a person, and go on only where that person approves it.
 
     The task waits under *Required actions* in the Airflow UI, without holding a worker slot. It shows counts
     by rule, who is left out and why, the largest changes and samples. The plan is read before it is shown and
-    again after it was approved: both times it must be the one that the plan operator made.
+    again after it was approved: both times it must be the one that the plan operator made, and what is passed
+    on is the plan that was shown, and no other.
 
     Returns the plan's dict with ``"approval": {"mode": …, "by": …, "at": …, "valid_until": …}``, which an
     apply takes as its plan. After *Reject* what follows is skipped; where nothing does, it returns the
@@ -44,7 +48,8 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     :param kwargs: What Airflow's ``ApprovalOperator`` takes: ``assigned_users``, ``response_timeout``,
         ``notifiers``, ``fail_on_reject`` and so on. It is asked about once: where nobody answers in time, or
         a rejection is to fail the task, Airflow does not retry.
-    :raises PlanRefused: The plan was edited, replaced, or breaks a guard; nobody is asked.
+    :raises PlanRefused: The plan was edited, replaced, or breaks a guard: nobody is asked, or what was
+        answered counts for nothing.
     """
 
     template_fields: Sequence[str] = (
@@ -91,6 +96,8 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             now = datetime.now(UTC)
             self._note("not asked", now, reason=reason)
             return self._passed(by="", at=now, valid_until=None)
+        # The plan may be made again while the question waits, and its task then hands over another one.
+        context["ti"].xcom_push(key=SHOWN, value=manifest.hash)
         self._note("waiting", datetime.now(UTC))
         self.log.info("%s Answer under Required actions.", self.subject)
         super().execute(context)  # raises: the task waits
@@ -113,7 +120,13 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         if is_rejected:
             return {"approval": {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}}
         with final_failures():
-            self._checked()
+            _, manifest = self._checked()
+            shown = context["ti"].xcom_pull(key=SHOWN)
+            if shown != manifest.hash:
+                raise PlanRefused(
+                    f"the plan was made again after it was shown to {by}: {str(shown)[:12]} was approved, "
+                    f"{manifest.hash[:12]} was not; clear this task, and it asks again"
+                )
             period = self._period()
         valid_until = None if period is None else at + period
         end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"

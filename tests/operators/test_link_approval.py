@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -54,6 +55,11 @@ def answer(option: str = "Approve", at: datetime | None = None, user: str | None
         "responded_at": at or datetime.now(UTC),
         "responded_by_user": user and {"id": "7", "name": user},
     }
+
+
+def after(made: Any) -> Any:
+    """Give what a resumed task finds: what it pushed before it waited is there, as Airflow keeps it."""
+    return {"ti": SimpleNamespace(xcom_pull=lambda *, key: {"shown": made["hash"]}.get(key))}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +113,20 @@ def test_a_plan_that_breaks_a_guard_is_refused_and_nobody_is_asked(
     assert sandbox.stats()["admitted"] == 0
 
 
+def test_what_is_passed_on_is_the_plan_that_was_shown(sandbox: Any, made: Any, tmp_path: Path) -> None:
+    """Its task may be cleared and make another one while the question waits: that one nobody has seen."""
+    other = plan(tmp_path, max_changes=10**6)
+    assert other["hash"] != made["hash"]
+    sandbox.reset_stats()
+    lost: Any = {"ti": SimpleNamespace(xcom_pull=lambda **_: None)}
+    for shown in (after(made), lost):
+        with pytest.raises(PlanRefused, match=r"made again after it was shown to Olga: ") as refused:
+            approval(other).execute_complete(shown, answer())
+        assert isinstance(refused.value, AirflowFailException)
+    assert approval(other).execute_complete(after(other), answer())["hash"] == other["hash"]
+    assert sandbox.stats()["admitted"] == 0
+
+
 def edit(folder: Path) -> None:
     part = folder / "plan" / "part-00000.jsonl"
     part.write_text(part.read_text().replace('"after":[]', '"after":[[1,10,true,0]]', 1))
@@ -125,7 +145,7 @@ def test_a_plan_that_was_changed_is_refused_before_the_question_and_after_the_an
     with pytest.raises(PlanRefused, match=said):
         operator.execute({})
     with pytest.raises(PlanRefused, match=said) as refused:
-        operator.execute_complete({}, answer())
+        operator.execute_complete(after(made), answer())
     assert isinstance(refused.value, AirflowFailException)
 
 
@@ -143,7 +163,7 @@ def test_an_approval_tells_who_gave_it_and_how_long_it_counts(
     valid_for: Any, until: timedelta | None, made: Any
 ) -> None:
     at = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    passed = approval(made, valid_for=valid_for).execute_complete({}, answer(at=at))
+    passed = approval(made, valid_for=valid_for).execute_complete(after(made), answer(at=at))
     told = passed.pop("approval")
     assert passed == made
     assert told == {
@@ -159,7 +179,7 @@ def test_an_approval_that_expired_is_refused_before_the_first_write_and_a_fresh_
 ) -> None:
     operator = approval(made, valid_for=1)
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    expired = operator.execute_complete({}, answer(at=yesterday))
+    expired = operator.execute_complete(after(made), answer(at=yesterday))
     for refused in (
         Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=expired, is_dry_run=False),
         Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=expired, first=3, is_dry_run=False),
@@ -167,7 +187,7 @@ def test_an_approval_that_expired_is_refused_before_the_first_write_and_a_fresh_
         with pytest.raises(PlanRefused, match=r"expired at .*: approve it again"):
             refused.execute({"ti": None})  # type: ignore[typeddict-item]
     assert sandbox.stats()["admitted"] == 0
-    fresh = operator.execute_complete({}, answer())
+    fresh = operator.execute_complete(after(made), answer())
     folder = str(tmp_path)
     apply = Bitrix24ApplyLinkPlanOperator(
         task_id="apply", plan=fresh, is_dry_run=False, artifacts_path=folder
@@ -180,7 +200,7 @@ def test_a_rejected_plan_is_no_plan_any_more(
 ) -> None:
     """Even a task that runs in spite of a rejection gets nothing that it could apply."""
     operator = approval(made)
-    rejected = operator.execute_complete({}, answer("Reject"))
+    rejected = operator.execute_complete(after(made), answer("Reject"))
     assert rejected.keys() == {"approval"}
     assert (rejected["approval"]["answer"], rejected["approval"]["by"]) == ("rejected", "Olga")
     assert "Rejected by Olga; nothing was written" in capsys.readouterr().out
@@ -193,13 +213,13 @@ def test_a_question_is_asked_once(made: Any) -> None:
     """Airflow would repeat it after a timeout, and after a rejection that is to fail the task."""
     late = {"error": "too late", "error_type": "timeout"}
     with pytest.raises(AirflowFailException, match="nobody answered in time"):
-        approval(made).execute_complete({}, late)
+        approval(made).execute_complete(after(made), late)
     with pytest.raises(AirflowFailException, match="rejected by Olga"):
-        approval(made, fail_on_reject=True).execute_complete({}, answer("Reject"))
+        approval(made, fail_on_reject=True).execute_complete(after(made), answer("Reject"))
 
 
 def test_a_default_after_the_timeout_is_nobody_s_answer(made: Any) -> None:
-    passed = approval(made, defaults=["Approve"]).execute_complete({}, answer(user=None))
+    passed = approval(made, defaults=["Approve"]).execute_complete(after(made), answer(user=None))
     assert passed["approval"]["by"] == "nobody, by default"
 
 
@@ -216,19 +236,19 @@ def test_the_report_is_told_how_the_question_stands(made: Any) -> None:
     approval(made, mode="never").execute({})
     assert noted(made) == ("not asked", "", "", "approval is switched off")
     at = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    approval(made, valid_for=1).execute_complete({}, answer(at=at))
+    approval(made, valid_for=1).execute_complete(after(made), answer(at=at))
     assert noted(made) == ("approved", "Olga", "2026-11-21T13:00:00+00:00", "")
     with pytest.raises(AirflowFailException):
-        approval(made, fail_on_reject=True).execute_complete({}, answer("Reject", at=at))
+        approval(made, fail_on_reject=True).execute_complete(after(made), answer("Reject", at=at))
     assert noted(made) == ("rejected", "Olga", "", "")
     with pytest.raises(AirflowFailException):
-        approval(made).execute_complete({}, {"error": "too late", "error_type": "timeout"})
+        approval(made).execute_complete(after(made), {"error": "too late", "error_type": "timeout"})
     assert noted(made) == ("unanswered", "", "", "")
 
 
 def test_a_plan_made_again_has_not_been_approved(made: Any, tmp_path: Path) -> None:
     """And what is moved aside takes the answer about it along."""
-    approved = approval(made).execute_complete({}, answer())
+    approved = approval(made).execute_complete(after(made), answer())
     apply = Bitrix24ApplyLinkPlanOperator(
         task_id="apply", plan=approved, is_dry_run=False, artifacts_path=str(tmp_path)
     )
