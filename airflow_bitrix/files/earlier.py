@@ -10,13 +10,14 @@ from pathlib import Path
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.approvals import APPROVAL
+from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held, one_at_a_time
 
 TAKEN = "taken"
 """A file in a plan that an apply has begun with: its journal may lie anywhere."""
 
-_REPORTS = ("report.html", "failed.csv", APPROVAL)
+_REPORTS = ("report.html", "failed.csv", APPROVAL, CHECK)
 
 
 def set_aside(manifest: Path, plan_hash: str) -> None:

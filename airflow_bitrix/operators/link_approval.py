@@ -88,9 +88,9 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             reason = self._needs_nobody(manifest.changes)
             if reason is None:
                 self.subject = headline(manifest)
-                report = report_address(context["ti"].dag_id, context["ti"].run_id)
+                report = report_address(context["ti"].dag_id, context["ti"].run_id, folder.parent.name)
                 self.body = f"[All changes, in the report of this run]({report})\n\n"
-                self.body += plan_markdown(folder, manifest)
+                self.body += f"{self._meaning()}\n\n{plan_markdown(folder, manifest)}"
         if reason is not None:
             self.log.info("Nobody is asked: %s", reason)
             now = datetime.now(UTC)
@@ -133,6 +133,15 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         self._note("approved", at, by=by, until=valid_until)
         self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
+
+    def _meaning(self) -> str:
+        """Say what the two answers do."""
+        period = self._period()
+        hours = "" if period is None else f" for {period.total_seconds() / 3600:g} hours"
+        return (
+            f"**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. "
+            "What was written can be taken back: the report says how."
+        )
 
     def _needs_nobody(self, changes: int) -> str | None:
         """Say why nobody has to be asked about so many changes, ``None`` where somebody has to."""

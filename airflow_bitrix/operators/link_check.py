@@ -24,6 +24,7 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.approvals import read_approval
+from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import (
     final_outcomes,
@@ -108,8 +109,9 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             meter = Meter()
             progress = Progress(self.log, "owners checked", meter, tell=self.tell_progress)
             changed = asyncio.run(self._changed(plan, manifest, journal, meter, progress))
-            effort = read_effort(journal) + _effort(meter, progress)
-            summary = self._report(plan, manifest, journal, changed, effort, dry_run=dry_run)
+            summary = self._report(
+                plan, manifest, journal, changed, _effort(meter, progress), dry_run=dry_run
+            )
         if broken := policy.broken_by(failed=summary.counts["failed"], of=manifest.changes):
             raise AirflowFailException(f"{broken}; see {folder / FAILED}")
         if not summary.complete:
@@ -188,13 +190,14 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             manifest,
             changes,
             outcomes(),
-            effort,
+            read_effort(journal) + effort,
             dry_run=dry_run,
             finished=finished,
             approval=read_approval(plan.parent, manifest.hash),
         )
         write_failed(folder / FAILED, outcomes(), manifest.portal)
         (folder / REPORT).write_text(as_html(summary, folder=str(folder)), encoding="utf-8")
+        write_check(folder, Check(manifest.hash, finished, effort))
         self.log.info("%s", as_line(summary))
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():

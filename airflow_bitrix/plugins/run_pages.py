@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.core.moments import shown_moment
-from airflow_bitrix.files.changed import CHANGED, read_compared
+from airflow_bitrix.files.changed import CHANGED
+from airflow_bitrix.files.indexed_parts import stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.plans import MANIFEST
 from airflow_bitrix.files.snapshots import ABOUT
+from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.report.indexed import summary_of
-from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, without_plan
-from airflow_bitrix.report.page import Download, Found, Offer, Tab, as_tab, take_back
-
-SHOWN = 200
-"""Differences that the page shows."""
+from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, retried, without_plan
+from airflow_bitrix.report.page import Download, Offer, Tab, as_tab, take_back
 
 _HOLDS = {
     "failed.csv": "what failed, drifted or overwrote somebody's change, and why",
@@ -30,10 +26,6 @@ _HOLDS = {
     "report.html": "this report in one file, for mail and archive",
     "changes.html": "what differs, with figures, in one file",
 }
-_DIFFERENCES = {
-    "reconcile.csv": "Where links differ from what the migration wants",
-    CHANGED: "Changed since the snapshot before",
-}
 
 
 def run_page(
@@ -42,14 +34,18 @@ def run_page(
     task: str,
     index_of: Callable[[Path], OutcomeIndex],
     root: str,
+    *,
+    retrying: Sequence[str] = (),
 ) -> str:
     """Give the page of a run.
 
     :param state: State of the DAG run.
     :param folders: Folders of its tasks by name; ``None`` where they are not on a disk of this machine.
-    :param task: The task to show; empty for the first that has a plan.
+    :param task: The task to show; empty for the first that has a plan, and for the last one made while the
+        run is under way: that one waits for somebody, or is being applied.
     :param index_of: Gives the index of a folder.
     :param root: The artifacts root, as a text.
+    :param retrying: Ids of tasks that have failed, and that Airflow is to try again.
     """
     heading, live = "Bitrix24 report", state in UNDER_WAY
     if folders is None:
@@ -59,14 +55,19 @@ def run_page(
         )
         return as_tab(None, Tab(heading, [Notice("odd", "No report here.", text)]))
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
-    task = task or next(iter([*planned, *folders]), "")
+    names = [*planned, *(name for name in folders if name not in planned)]
+    if not task and live and planned:
+        task = max(planned, key=lambda name: (stamp(folders[name] / "plan" / MANIFEST), name))
+    task = task or next(iter(names), "")
     if not task:
-        return as_tab(None, Tab(heading, [without_plan(state)], live))
-    folder, names = folders[task], list(folders)
+        return as_tab(None, Tab(heading, [*retried(retrying), without_plan(state)], live))
+    folder = folders[task]
     if task not in planned:
-        found = _found(folder)
+        found, told = found_in(folder), list(retried(retrying))
+        heading = found.title if found else task
         offers = () if live else _offers(folder)
-        return as_tab(None, Tab(task, (), live, names, task, "", _downloads(folder, task), found, offers))
+        downloads = _downloads(folder, task)
+        return as_tab(None, Tab(heading, told, live, names, task, "", downloads, found, offers))
     try:
         index = index_of(folder)
         summary = summary_of(index)
@@ -74,8 +75,8 @@ def run_page(
         notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
         if live or not (folder / "plan" / MANIFEST).exists():  # which is written last
             notice = without_plan(state)
-        return as_tab(None, Tab(heading, [notice], live, names, task))
-    told = notices(summary, state, is_begun=index.is_begun)
+        return as_tab(None, Tab(heading, [*retried(retrying), notice], live, names, task))
+    told = notices(summary, state, is_begun=index.is_begun, retrying=retrying)
     rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
     offers = () if live else take_back(summary, str(folder))
     return as_tab(summary, Tab(heading, told, live, names, task, rows_url, downloads, offers=offers))
@@ -98,33 +99,3 @@ def _offers(folder: Path) -> list[Offer]:
     how = "Trigger the DAG “Bitrix24: bring links back”, and give it this folder as Snapshot:"
     snapshots = sorted(path.parent for path in folder.glob(f"*/{ABOUT}"))
     return [Offer("Bring links back to this snapshot", how, str(path)) for path in snapshots]
-
-
-def _nothing(folder: Path, name: str) -> str:
-    """Say what it means that there are no differences."""
-    compared = read_compared(folder) if name == CHANGED else None
-    if compared is None:
-        return "None."
-    if not compared.since:
-        return f"Nothing to compare with. {compared.remark}"
-    return f"None: every link is as it was at {shown_moment(compared.since)}. {compared.remark}".strip()
-
-
-def _found(folder: Path) -> Found | None:
-    """Read the differences that a task without a plan has found."""
-    for name, path in shown_files(folder).items():
-        if name not in _DIFFERENCES:
-            continue
-        counts: Counter[str] = Counter()
-        rows: list[list[str]] = []
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            table = csv.reader(file)
-            columns = next(table, [])
-            kind = columns.index("what") if "what" in columns else 0
-            for row in table:
-                counts[row[kind] if len(row) > kind else ""] += 1
-                if len(rows) < SHOWN:
-                    rows.append(row)
-        by_kind = dict(sorted(counts.items()))
-        return Found(_DIFFERENCES[name], columns, by_kind, rows, _nothing(folder, name))
-    return None

@@ -193,16 +193,14 @@ def _with_sorts(links: LinkSet) -> str:
 def _guards(manifest: Manifest) -> str:
     guards = manifest.guards
     which = "read" if guards.population is None else "on the portal"
-    told = [
-        f"at most {guards.max_changes:,} changes"
-        if guards.max_changes is not None
-        else "any number of changes",
-        f"at most {guards.max_share:.1%} of the {manifest.kind}s {which}"
-        if guards.max_share is not None
-        else "any share",
-        f"only {', '.join(guards.portals)}" if guards.portals else "any portal",
-    ]
-    return f"Guards: {cell('; '.join(told), 200)}."
+    told = []
+    if guards.max_changes is not None:
+        told.append(f"at most {guards.max_changes:,} changes")
+    if guards.max_share is not None:
+        told.append(f"at most {guards.max_share:.1%} of the {manifest.kind}s {which}")
+    if guards.portals:
+        told.append(f"only {', '.join(guards.portals)}")
+    return f"Limits that were set: {cell('; '.join(told) or 'none', 200)}."
 
 
 def _owners(manifest: Manifest, count: int) -> str:

@@ -14,7 +14,7 @@ from airflow_bitrix.files.snapshots import Snapshot
 from airflow_bitrix.report.page import rendered
 from airflow_bitrix.report.summary import MOST_ROWS
 
-_MEANING: Mapping[What, str] = {
+MEANINGS: Mapping[What, str] = {
     "new": "not in the earlier snapshot",
     "gone": "no longer there",
     "added": "contacts linked",
@@ -25,6 +25,7 @@ _MEANING: Mapping[What, str] = {
     "scalar": "the portal shows another contact, though the primary flags are the same",
     "role": "a contact has another role",
 }
+"""What the kinds of change mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def as_page(changes: Changes, *, requests: int) -> str:
 
     :param requests: Requests that the new snapshot took.
     """
-    lines = [(what, changes.counts.get(what, 0), _MEANING[what]) for what in WHATS]
+    lines = [(what, changes.counts.get(what, 0), MEANINGS[what]) for what in WHATS]
     return rendered(
         "changes.html.j2",
         changes=changes,

@@ -9,36 +9,41 @@ from datetime import UTC, datetime
 
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.files.approvals import read_approval
+from airflow_bitrix.files.checks import read_check
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import read_effort
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
 from airflow_bitrix.report.page import FIRST_ROWS
 from airflow_bitrix.report.summary import Row, Summary, row_of
 
-MOST_TROUBLES = 100
+MOST_TROUBLES = 20
 """Rows of what failed, drifted or was overwritten in the tab, whose table of changes has all of them."""
 
 
 def summary_of(index: OutcomeIndex) -> Summary:
     """Give what an index comes to, with as many rows as a page shows."""
     manifest, counts = index.manifest, index.counts
-    noted = index.noted if index.is_begun else None
+    folder, noted = index.plan.parent, index.noted if index.is_begun else None
+    effort = read_effort(index.journal, range(len(manifest.parts))) if index.is_begun else Effort()
+    finished = datetime.fromtimestamp(noted, UTC).isoformat(timespec="seconds") if noted else ""
+    check = read_check(folder, manifest.hash, noted) if noted else None
     troubles = index.rows(["failed", "drift", OVERWRITTEN])[:MOST_TROUBLES]
     return Summary(
         manifest=manifest,
         dry_run=index.is_dry_run,
-        finished=datetime.fromtimestamp(noted, UTC).isoformat(timespec="seconds") if noted else "",
+        finished=check.finished if check else finished,
         complete=not counts["open"],
         counts={name: counts[name] for name in OUTCOMES},
         overwritten=index.overwritten,
         left_out=manifest.counts.get("left_out", {}),
-        effort=read_effort(index.journal, range(len(manifest.parts))) if index.is_begun else Effort(),
+        effort=effort + check.effort if check else effort,
         troubles=shown_rows(index, troubles),
         changes=shown_rows(index, range(min(FIRST_ROWS, manifest.changes))),
         planned=manifest.changes,
         by_rule=index.by_rule,
         biggest=shown_rows(index, index.biggest),
-        approval=read_approval(index.plan.parent, manifest.hash),
+        approval=read_approval(folder, manifest.hash),
+        is_checked=check is not None,
     )
 
 

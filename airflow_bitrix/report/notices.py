@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from airflow_bitrix.core.moments import shown_moment
@@ -11,6 +11,8 @@ from airflow_bitrix.report.texts import approval_line, hidden_links_line
 
 UNDER_WAY = frozenset({"queued", "running"})
 """States of a DAG run that is not over."""
+
+_NOT_APPLIED = "Planned, and not applied."
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +27,29 @@ class Notice:
     text: str
 
 
-def notices(summary: Summary, run: str = "", *, is_begun: bool = True) -> list[Notice]:
+def notices(
+    summary: Summary, run: str = "", *, is_begun: bool = True, retrying: Sequence[str] = ()
+) -> list[Notice]:
     """Say how the run of a plan stands.
 
     :param run: State of the DAG run; empty where it is not known.
     :param is_begun: Whether an apply of the plan has begun.
+    :param retrying: Tasks that have failed, and that Airflow is to try again.
     """
-    told = list(_standing(summary, run, is_begun=is_begun))
+    told = [*_about(summary), *retried(retrying), *_standing(summary, run, is_begun=is_begun)]
     if summary.hidden_links:
         told.append(Notice("odd", "", hidden_links_line(summary)))
     return told
+
+
+def retried(tasks: Sequence[str]) -> Iterator[Notice]:
+    """Say that tasks have failed and are tried again.
+
+    :param tasks: Their ids.
+    """
+    if tasks:
+        text = f"{', '.join(tasks)}. The log says why."
+        yield Notice("odd", "A task has failed, and Airflow will try it again:", text)
 
 
 def without_plan(run: str) -> Notice:
@@ -47,55 +62,79 @@ def without_plan(run: str) -> Notice:
     if run == "failed":
         text = "The run failed before it had a plan. The log of the failed task says why."
         return Notice("bad", "No plan.", text)
-    return Notice("plain", "No plan.", "This run has left no plan of contact links in the artifacts folder.")
+    text = "No task of this run has left a plan, a comparison or a snapshot of contact links."
+    return Notice("plain", "Nothing to show here.", f"{text} Not every DAG makes one.")
+
+
+def _about(summary: Summary) -> Iterator[Notice]:
+    """Say what kind of plan it is."""
+    if summary.is_restore:
+        text = "It puts links back that stood in an earlier journal or snapshot."
+        if summary.manifest.kind == "lead":
+            text += " The repeat flag of a lead follows when the lead is saved."
+        yield Notice("plain", "A restore.", text)
+    for broken in summary.manifest.broken_guards:
+        yield Notice("bad", "A real run of this plan is refused:", f"{broken}.{_way_out(broken)}")
+    if not summary.manifest.changes:
+        yield _empty(summary)
+    elif summary.dry_run:
+        text = "Nothing was written to the portal. “skipped” is what a real run would write"
+        yield Notice("plain", "Dry run.", f"{text}: run it again with the dry run turned off.")
+
+
+def _way_out(broken: str) -> str:
+    """Say how the trigger form calls the guard."""
+    titles = {"max_changes allows": "Most changes allowed", "max_share allows": "Largest share changed"}
+    title = next((title for words, title in titles.items() if words in broken), "")
+    return f" Allow more under “{title}” in the trigger form, or plan for fewer." if title else ""
+
+
+def _empty(summary: Summary) -> Notice:
+    left, read = sum(summary.left_out.values()), int(summary.manifest.counts.get("read", 0))
+    text = "nothing had to be changed."
+    if left:
+        kind = summary.manifest.kind
+        text = f"nothing is to be changed. Of {read:,} {kind}s read, {left:,} were left out on purpose."
+    return Notice("plain", "The plan is empty:", text)
 
 
 def _standing(summary: Summary, run: str, *, is_begun: bool) -> Iterator[Notice]:
-    changes, counts = summary.manifest.changes, summary.counts
-    if summary.is_restore:
-        yield Notice(
-            "plain", "A restore.", "It puts links back that stood in an earlier journal or snapshot."
-        )
-    for broken in summary.manifest.broken_guards:
-        yield Notice("bad", "A real run of this plan is refused:", f"{broken}.")
-    if summary.dry_run:
-        text = "Nothing was written to the portal. “skipped” is what a real run would write."
-        yield Notice("plain", "Dry run.", text)
-    if not changes:
-        yield Notice("plain", "The plan is empty:", "nothing had to be changed.")
-    elif not is_begun:
+    """Say how far it has come."""
+    changes, failed = summary.manifest.changes, summary.counts["failed"]
+    if changes and not is_begun:
         yield _waiting(summary, run)
-    elif not summary.complete:
+    elif changes and not summary.complete:
         yield _unfinished(summary, run)
-    if counts["failed"]:
-        text = "Each stands below with the reason; a retry of the task tries them again."
-        yield Notice("bad", f"{counts['failed']:,} changes failed.", text)
+    if failed:
+        text = "Each stands below with the reason; clear the tasks that apply the plan to try them again."
+        yield Notice("bad", f"{failed:,} change{'s' * (failed != 1)} failed.", text)
     elif run == "failed" and summary.complete:
         yield Notice("bad", "The run failed.", "The log of the failed task says why.")
+    elif run in UNDER_WAY and is_begun and changes and summary.complete and not summary.is_checked:
+        yield Notice("plain", "Every change has its outcome.", "The run is not over yet.")
     elif is_begun and changes and summary.complete and not summary.dry_run:
         yield Notice("good", "Done.", "Every change has its outcome.")
 
 
 def _waiting(summary: Summary, run: str) -> Notice:
-    changes, approval = f"{summary.manifest.changes:,} changes", summary.approval
-    if approval and approval.answer == "rejected":
-        text = f"{approval_line(approval)}. Nothing was written."
-        return Notice("odd", "Rejected.", text)
-    if approval and approval.answer == "unanswered":
-        return Notice("odd", "Planned, and not applied.", f"{approval_line(approval)}. Nothing was written.")
+    number, approval = summary.manifest.changes, summary.approval
+    changes = f"{number:,} change{'s' * (number != 1)}"
+    if approval and approval.answer in ("rejected", "unanswered"):
+        headline = "Rejected." if approval.answer == "rejected" else _NOT_APPLIED
+        return Notice("odd", headline, f"{approval_line(approval)}. Nothing was written.")
     if run in UNDER_WAY and approval and approval.answer == "waiting":
-        text = (
-            f"{changes}, and somebody has to approve them first: under Required actions, "
-            f"since {shown_moment(approval.at)}."
+        since = f"under Required actions, since {shown_moment(approval.at)}"
+        return Notice(
+            "odd", "Waits for an approval.", f"{changes}, and somebody has to approve first: {since}."
         )
-        return Notice("odd", "Waits for an approval.", text)
     if run in UNDER_WAY:
-        return Notice("plain", "Planned, not applied yet.", f"{changes} wait for the task that applies them.")
+        text = f"{changes}, to be written by the task that applies the plan."
+        return Notice("plain", "Planned, not applied yet.", text)
     if run == "failed":
-        text = "The run failed before anything was written. The log of the failed task says why."
-        return Notice("bad", "Planned, and not applied.", text)
+        why = "" if summary.manifest.broken_guards else " The log of the failed task says why."
+        return Notice("bad", _NOT_APPLIED, f"The run failed before anything was written.{why}")
     text = "Nothing was written: the plan was rejected, or no task of this run applies it here."
-    return Notice("odd", "Planned, and not applied.", text)
+    return Notice("odd", _NOT_APPLIED, text)
 
 
 def _unfinished(summary: Summary, run: str) -> Notice:

@@ -58,15 +58,18 @@ class Offer:
 class Found:
     """The differences that a task without a plan has found, from its CSV file.
 
+    :param columns: What stands above each column.
     :param counts: How many rows of each kind.
-    :param rows: The first rows.
+    :param meanings: What the kinds mean.
+    :param rows: The first rows: an address, or nothing, and the cells, of which the first leads there.
     :param nothing: What it means where there are none.
     """
 
     title: str
     columns: Sequence[str]
     counts: Mapping[str, int]
-    rows: Sequence[Sequence[str]]
+    meanings: Mapping[str, str]
+    rows: Sequence[tuple[str, Sequence[str]]]
     nothing: str = "None."
 
     @property
@@ -199,6 +202,7 @@ def _page(
             "manifest": manifest,
             "moments": _moments(summary, tab),
             "so_far": ", of those that ended" if tab.live else "",
+            "left_out_url": f"files/left_out.csv?{tab.rows_url.partition('?')[2]}",
             "effort": summary.effort,
             "outcomes": _outcomes(summary, is_file=embedded is not None),
             "rules": _rules(summary),
@@ -225,8 +229,14 @@ def _lowered(text: str) -> str:
 
 def _outcomes(summary: Summary, *, is_file: bool) -> list[tuple[str, int, str]]:
     lines = outcome_lines(summary)
+    if summary.dry_run:  # what would be written is what it is about
+        lines.sort(key=lambda line: line[0] != "skipped")
+    if is_file:
+        return lines
     # A file is written when an apply ends; the tab is also looked at before and while there is one.
-    return lines if is_file else [(*line[:2], NO_OUTCOME if line[0] == "open" else line[2]) for line in lines]
+    is_over = summary.approval and summary.approval.answer in ("rejected", "unanswered")
+    still = "not written" if is_over else NO_OUTCOME
+    return [(*line[:2], still if line[0] == "open" else line[2]) for line in lines]
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +281,7 @@ def _guards(guards: Guards) -> str:
         told.append(f"at most {guards.max_share:.1%} of what was read")
     if guards.portals:
         told.append(f"only {', '.join(guards.portals)}")
-    return f"Guards: {'; '.join(told) or 'none'}."
+    return f"Limits that were set: {'; '.join(told) or 'none'}."
 
 
 @cache

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const PAGE = 50, REFRESH = 5000, WAIT = 250;
+  const PAGE = 50, REFRESH = 5000, WAIT = 250, PATIENCE = 20000;
   const inside = (() => { try { return window.parent !== window && window.parent.document; } catch { return null; } })();
 
   // Airflow's own choice of light or dark goes before the browser's.
@@ -32,30 +32,69 @@
     status.textContent = document.execCommand("copy") ? "copied" : "press Ctrl+C";
   });
 
+  // A link of a task says in Airflow's address which task it is about.
+  const wanted = inside && new URLSearchParams(inside.location.search).get("task");
+  const offered = [...document.querySelectorAll("nav a")].map((link) => new URL(link.href).searchParams.get("task"));
+  if (wanted && !new URLSearchParams(location.search).has("task") && offered.includes(wanted)) {
+    return location.replace(`?task=${encodeURIComponent(wanted)}`);
+  }
+
   const main = document.querySelector("main");
   const section = document.getElementById("changes");
   const reload = section && section.querySelector("form") ? table(section) : () => {};
 
-  if (main.dataset.live) setInterval(async () => {
-    if (!main.dataset.live || document.hidden) return;
-    let answer;
-    try { answer = await fetch(location.href, { cache: "no-store" }); } catch { return; }
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    if (!section && page.getElementById("changes")) return location.reload();
-    const parts = ["told", "next"].map((id) => [document.getElementById(id), page.getElementById(id)]);
-    if (String(getSelection()) !== "" || parts.some(([mine]) => mine.contains(document.activeElement))) return;
-    for (const [mine, theirs] of parts) mine.replaceChildren(...theirs.childNodes);
-    if (!page.querySelector("main").dataset.live) delete main.dataset.live;
+  if (main.dataset.live) follow();
+
+  function follow() {
+    setTimeout(async () => {
+      if (!document.hidden && await refresh() === "stop") return;
+      follow();
+    }, REFRESH);
+  }
+
+  async function refresh() {
+    let answer, text;
+    try {
+      answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+      text = await answer.text();
+    } catch { return ""; }
+    if ([401, 403, 404].includes(answer.status)) return gone(answer.status);
+    if (!answer.ok) return "";
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const theirs = page.getElementById("changes"), same = (name) => (section && section.dataset[name]) === (theirs && theirs.dataset[name]);
+    if (!same("address") || !same("total") || !same("rows")) { location.reload(); return "stop"; }
+    for (const id of ["told", "next"]) swap(document.getElementById(id), page.getElementById(id));
     reload();
-  }, REFRESH);
+    return page.querySelector("main").dataset.live ? "" : "stop";
+  }
+
+  function gone(status) {
+    const notice = document.createElement("section");
+    notice.className = "notice bad";
+    notice.textContent = status === 404 ? "This run is no longer there." : "Your session has ended: log in again, and reload this page.";
+    document.getElementById("told").prepend(notice);
+    return "stop";
+  }
+
+  // Whoever reads or tabs through the old contents finds the new ones where they were.
+  function swap(mine, theirs) {
+    const selection = getSelection();
+    if (!selection.isCollapsed && mine.contains(selection.anchorNode)) return;
+    if (mine.innerHTML === theirs.innerHTML) return;
+    const active = mine.contains(document.activeElement) ? document.activeElement : null;
+    const places = "a, button, input, [role=region]", at = active ? [...mine.querySelectorAll(places)].indexOf(active) : -1;
+    const scrolled = [...mine.querySelectorAll("[role=region]")].map((one) => [one.scrollLeft, one.scrollTop]);
+    mine.replaceChildren(...theirs.childNodes);
+    mine.querySelectorAll("[role=region]").forEach((one, number) => { if (scrolled[number]) [one.scrollLeft, one.scrollTop] = scrolled[number]; });
+    if (at >= 0) mine.querySelectorAll(places)[at]?.focus({ preventScroll: true });
+  }
 
   function table(section) {
     const form = section.querySelector("form"), body = section.querySelector("tbody");
     const status = form.querySelector("[role=status]"), heads = [...section.querySelectorAll("th[data-sort]")];
     const embedded = section.dataset.rows ? null : JSON.parse(document.getElementById("rows").textContent);
     const field = (name) => form.elements.namedItem(name);
-    let at = 0, sort = "plan", asked = 0, timer = 0;
+    let at = 0, sort = "plan", asked = 0, timer = 0, shownRows = "";
 
     for (const head of heads) {
       const button = document.createElement("button");
@@ -90,7 +129,13 @@
         return;
       }
       if (mine !== asked) return;
-      body.replaceChildren(...found.rows.map(line));
+      const told = JSON.stringify(found.rows);
+      if (told !== shownRows) {
+        const links = [...body.querySelectorAll("a")], focused = links.indexOf(document.activeElement);
+        body.replaceChildren(...found.rows.map(line));
+        body.querySelectorAll("a")[focused]?.focus({ preventScroll: true });
+        shownRows = told;
+      }
       const most = section.dataset.total, all = embedded && embedded.length < most ? ` of the first ${shown(embedded.length)}` : "";
       const end = at + found.rows.length;
       status.textContent = found.total ? `${shown(at + 1)} to ${shown(end)} of ${shown(found.total)}${all}` : `none${all}`;

@@ -12,6 +12,7 @@ from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_contacts
 from airflow_bitrix.core.restores import RULE as RESTORE
+from airflow_bitrix.core.restores import with_known_scalar
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.efforts import Effort
@@ -47,6 +48,7 @@ class Summary:
     :param biggest: The changes that alter the most links, the biggest first.
     :param changes: The first changes of the plan.
     :param planned: How many changes were to get an outcome.
+    :param is_checked: Whether a check has looked at all of them since.
     :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
     """
 
@@ -64,6 +66,7 @@ class Summary:
     by_rule: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     biggest: Sequence[Row] = ()
     approval: Approval | None = None
+    is_checked: bool = False
 
     @property
     def title(self) -> str:
@@ -190,15 +193,28 @@ def row_of(portal: str, change: Change | None, outcome: ChangeOutcome | None) ->
     """Give the row of a change and its outcome, at least one of which there is."""
     owner = change.owner if change else outcome.owner  # type: ignore[union-attr]
     before = (outcome.before if outcome else None) or (change.before if change else None)
+    if before and change:
+        before = with_known_scalar(before, change.before)
     return Row(
         owner=owner,
         address=owner_address(portal, owner),
         outcome=outcome.outcome if outcome else "open",
         before=shown_contacts(before) if before else "",
         after=shown_contacts(change.after) if change else "",
-        reason=(outcome.reason if outcome else "") or ("; ".join(change.reasons) if change else ""),
+        reason=_reason(change, outcome),
         overwrote=bool(outcome and outcome.is_overwrite),
     )
+
+
+def _reason(change: Change | None, outcome: ChangeOutcome | None) -> str:
+    """Give the reason as people read it: a rule by the words of its title; a dry run needs no mention."""
+    reason = (outcome.reason if outcome else "") or ("; ".join(change.reasons) if change else "")
+    reason = reason.removeprefix("dry run: ")
+    rules = change.rules if change else ()
+    for rule in rules:
+        title = RULES[rule].title.partition(":")[0] if rule in RULES else rule
+        reason = reason.replace(f"{rule}: ", f"{title}: " if len(rules) > 1 else "")
+    return reason
 
 
 def as_json(summary: Summary) -> dict[str, Any]:

@@ -80,4 +80,4 @@ def test_the_tasks_link_to_the_tab(live: Live, run: Run) -> None:
         path = f"/api/v2/dags/{DAG_ID}/dagRuns/{run.run_id}/taskInstances/{task}/links"
         path += "?map_index=0" if task == "apply" else ""
         link = live.airflow.call("GET", path)["extra_links"]["Report"]
-        assert link == f"dags/{DAG_ID}/runs/{quote(run.run_id, safe='')}/plugin/bitrix24_report"
+        assert link == f"dags/{DAG_ID}/runs/{quote(run.run_id, safe='')}/plugin/bitrix24_report?task=plan"

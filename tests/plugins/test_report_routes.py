@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +17,8 @@ from fastapi.testclient import TestClient
 
 from airflow_bitrix.core.plan import ChangeOutcome
 from airflow_bitrix.files.approvals import Approval, write_approval
+from airflow_bitrix.files.checks import Check, write_check
+from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import write_failed
 from airflow_bitrix.files.plans import Manifest
 from tests.plugins.conftest import MakeRun
@@ -161,7 +165,7 @@ def test_a_symbolic_link_leads_nowhere(
     dag_id = "linked" if linked == "dag" else MINE
     for route in ROUTES[1:]:
         assert client.get(at(route, dag_id=dag_id)).status_code == 404
-    assert "No plan." in client.get(at("", dag_id=dag_id)).text
+    assert "Nothing to show here." in client.get(at("", dag_id=dag_id)).text
 
 
 def test_a_dag_whose_folder_has_another_s_name_shows_nothing(
@@ -229,7 +233,7 @@ def test_a_row_holds_what_the_page_shows(reader: TestClient, run: Path) -> None:
     assert run.exists()
     told = reader.get(at("rows?task=plan&at=998&size=2")).json()["rows"]
     assert told == [
-        [999, "applied", "9*", "none", "release_repeat_leads: because", 0],
+        [999, "applied", "9*", "none", "because", 0],
         [1000, "failed", "7*", "none", EVIL, 0],
     ]
 
@@ -305,7 +309,8 @@ def test_a_run_with_several_tasks_shows_each(reader: TestClient, run: Path) -> N
     second = reader.get(at("?task=second.0")).text
     assert "Planned, and not applied." in second
     compared = reader.get(at("?task=compare")).text
-    assert '<td>missing</td><td class="n">2</td>' in compared
+    assert "Where links differ from what the migration wants" in compared
+    assert '<td class="dim">a contact is not linked that should be</td><td class="n">2</td>' in compared
     assert "&lt;b&gt;7&lt;/b&gt;" in compared
 
 
@@ -318,7 +323,7 @@ def test_a_run_with_several_tasks_shows_each(reader: TestClient, run: Path) -> N
         ("queued", "No plan yet."),
         ("running", "No plan yet."),
         ("failed", "The run failed before it had a plan."),
-        ("success", "This run has left no plan"),
+        ("success", "No task of this run has left a plan"),
     ],
 )
 def test_a_run_without_a_plan_says_so(reader: TestClient, make_run: MakeRun, state: str, told: str) -> None:
@@ -351,9 +356,13 @@ def test_a_plan_that_was_not_applied_says_so(
 @pytest.mark.parametrize(
     ("answer", "state", "told"),
     [
-        ("waiting", "running", "Waits for an approval. 1 changes, and somebody has to approve them first"),
+        (
+            "waiting",
+            "running",
+            "Waits for an approval. 1 change, and somebody has to approve first: under Req",
+        ),
         ("waiting", "failed", "The run failed before anything was written."),
-        ("approved", "running", "1 changes wait for the task that applies them."),
+        ("approved", "running", "1 change, to be written by the task that applies the plan."),
         ("rejected", "success", "Rejected. Rejected by &lt;b&gt;Olga, 2026-11-21 10:00 UTC."),
         ("unanswered", "failed", "Nobody answered until 2026-11-21 10:00 UTC. Nothing was written."),
     ],
@@ -367,6 +376,35 @@ def test_a_plan_in_question_says_how_the_question_stands(
     write_approval(folder, approval)
     page = reader.get(at()).text.replace("</b>", "").replace("<b>", "")
     assert told in page
+
+
+def test_of_several_plans_the_first_is_shown_and_while_the_run_goes_on_the_last_one_made(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    """That one waits for somebody, or is being applied."""
+    for state, shown in (("success", "deals.plan"), ("running", "leads.plan")):
+        folder = make_run(MINE, f"{RUN}{state}", state)
+        for number, name in enumerate(("leads.plan", "deals.plan")):
+            make_plan(folder / name, [change(5)])
+            os.utime(folder / name / "plan" / "manifest.json", ns=(10**18 - number, 10**18 - number))
+        page = reader.get(at("", run_id=f"{RUN}{state}")).text
+        assert f'href="?task={shown}" aria-current="page"' in page
+
+
+def test_a_check_counts_once_it_has_looked_at_all_of_them(reader: TestClient, make_run: MakeRun) -> None:
+    """Its requests too; an apply that went on since has not been checked."""
+    folder = make_run(MINE, RUN, "running") / "plan"
+    manifest = make_plan(folder, [change(5)])
+    note(folder, manifest, {0: [outcome(5)]})
+    assert "Every change has its outcome.</b> The run is not over yet." in reader.get(at()).text
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), Effort(requests=17)))
+    page = reader.get(at()).text
+    assert "Done." in page
+    assert "<b>17</b><span>requests to apply" in page
+    later = (soon + timedelta(minutes=1)).timestamp()
+    os.utime(folder / "journal" / "part-00000.jsonl", (later, later))
+    assert "Done." not in reader.get(at()).text
 
 
 def test_a_run_that_is_over_can_be_taken_back(reader: TestClient, make_run: MakeRun) -> None:
@@ -426,7 +464,7 @@ def test_a_failed_run_says_what_failed_and_why(reader: TestClient, make_run: Mak
     applied_plan(make_run(MINE, RUN, "failed") / "plan")
     page = reader.get(at()).text
     assert "Not finished." in page
-    assert "1 changes failed." in page
+    assert "1 change failed." in page
     assert "=HYPERLINK(1) &lt;script&gt;" in page
 
 

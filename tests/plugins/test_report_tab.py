@@ -60,9 +60,23 @@ def test_each_pipeline_operator_links_to_the_report() -> None:
     assert len(pipeline) >= len(operators) - 1, "all but the one that asks a person"
     for operator in pipeline:
         assert [link.name for link in operator.operator_extra_links] == ["Report"], operator
-    apply = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan="x")
-    assert Bitrix24ReportLink().get_link(apply, ti_key=KEY) == (
-        f"dags/dag/runs/manual__2026-11-21T10%3A00%3A00%2B00%3A00/plugin/{TAB_ROUTE}"
+
+
+@pytest.mark.parametrize(
+    ("plan", "map_index", "shown"),
+    [
+        ("/root/dag/run/leads.plan/plan", -1, "leads.plan"),
+        (None, -1, "plan"),
+        (None, 3, "plan.3"),
+    ],
+)
+def test_the_report_link_names_the_task_that_it_is_about(plan: Any, map_index: int, shown: str) -> None:
+    """What carries a plan out names the task that made it; all others name themselves."""
+    given = {"plan": plan, "hash": "0"} if plan else "a folder"
+    apply = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=given)
+    key = TaskInstanceKey("dag", "plan", "manual__2026-11-21T10:00:00+00:00", 1, map_index)
+    assert Bitrix24ReportLink().get_link(apply, ti_key=key) == (
+        f"dags/dag/runs/manual__2026-11-21T10%3A00%3A00%2B00%3A00/plugin/{TAB_ROUTE}?task={shown}"
     )
 
 

@@ -21,11 +21,13 @@ from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report import page
+from airflow_bitrix.report.notices import notices
 from airflow_bitrix.report.summary import (
     MOST_CHANGES,
     MOST_ROWS,
     Summary,
     as_json,
+    row_of,
     summarise,
 )
 from airflow_bitrix.report.texts import as_line, as_markdown, outcome_lines, rule_titles
@@ -165,6 +167,27 @@ def test_a_row_shows_what_was_really_there_what_is_wanted_and_the_portals_reason
     assert (first.before, first.after, first.reason) == ("9*, 7", "none", "Access denied!")
     assert (second.before, second.after, second.reason) == ("7*, 8", "none", "release: unlink 2 contacts")
     assert first.address == f"{PORTAL}/crm/lead/details/1/"
+
+
+def test_a_reason_is_shown_without_what_is_said_elsewhere() -> None:
+    """A rule is called by its title, where there are several; the file keeps the whole text."""
+    several = ("release_repeat_leads", "fix_primary")
+    told = ("release_repeat_leads: repeat lead", "fix_primary: none is flagged")
+    both = Change(links(1, 7), links(1), told, rules=several)
+    one = replace(both, reasons=told[:1], rules=several[:1])
+    outcomes = [outcome(1, "skipped", f"dry run: {'; '.join(told)}")]
+    assert [row_of(PORTAL, both, each).reason for each in (None, *outcomes)] == [
+        "Release repeat leads: repeat lead; Fix primary: none is flagged"
+    ] * 2
+    assert row_of(PORTAL, one, None).reason == "repeat lead"
+
+
+def test_the_contacts_before_a_write_tell_the_one_that_the_portal_showed() -> None:
+    """``items.get`` tells flags only; the plan knows the scalar contact."""
+    planned = Change(links(1, 7, 8), links(1), ("x",))
+    flags = LinkSet(Owner("lead", 1), tuple(replace(one, is_primary=False) for one in links(1, 7, 8).links))
+    shown = row_of(PORTAL, planned, outcome(1, "applied", before=flags)).before
+    assert shown == "7, 8 (CONTACT_ID 7)"
 
 
 def test_a_failure_beyond_the_shown_changes_is_shown_among_the_failures() -> None:
@@ -333,7 +356,8 @@ def test_a_page_needs_nothing_from_anywhere_else(made: Summary) -> None:
     assert not {"src", "srcset", "background", "action", "data"} & {*named}
     assert not [name for name in named if name.startswith("on")]
     addresses = [value for name, value in page.attributes if name == "href"]
-    assert all(address.startswith(f"{PORTAL}/crm/lead/details/") for address in addresses)
+    own = ("#changes", f"{PORTAL}/crm/lead/details/")
+    assert all(address.startswith(own) for address in addresses)
     assert html.count("://") == html.count(PORTAL)
 
 
@@ -368,7 +392,7 @@ def test_a_page_shows_the_same_numbers_as_the_summary() -> None:
     assert "5 refused by the portal" in text
     assert "converted 1,200" in text
     assert "held by a company 3" in text
-    assert summary(ALL).manifest.hash in text
+    assert f"Plan {summary(ALL).manifest.hash[:12]}" in text
     for name, count, meaning in outcome_lines(summary(ALL)):
         assert f"{name} {count} {meaning}" in text
 
@@ -398,6 +422,35 @@ def test_the_page_of_a_dry_run_says_so_above_everything_else() -> None:
     assert "Nothing was written" not in Page(as_html(PAGES["all outcomes"])).text
 
 
+def test_a_dry_run_tells_first_what_would_be_written_and_what_to_do_then() -> None:
+    text = Page(as_html(PAGES["dry run"])).text
+    assert text.index("skipped 1 dry run: would be written") < text.index("applied 0")
+    assert "run it again with the dry run turned off" in text
+
+
+@pytest.mark.parametrize(
+    ("guards", "title"),
+    [
+        (Guards(max_changes=1), "Allow more under “Most changes allowed” in the trigger form"),
+        (Guards(max_share=0.0001), "Allow more under “Largest share changed” in the trigger form"),
+        (Guards(portals=("https://other.example",)), ""),
+    ],
+)
+def test_a_plan_that_may_not_run_says_what_the_form_calls_the_limit(guards: Guards, title: str) -> None:
+    text = Page(as_html(summary([], guards=guards))).text
+    assert "A real run of this plan is refused:" in text
+    assert title in text
+    assert ("Allow more" in text) is bool(title)
+
+
+def test_a_task_that_is_tried_again_is_named() -> None:
+    (told,) = [one for one in notices(summary(ALL[:2]), "running", retrying=["apply"]) if one.tone == "odd"]
+    assert (told.headline, told.text) == (
+        "A task has failed, and Airflow will try it again:",
+        "apply. The log says why.",
+    )
+
+
 def test_the_page_of_an_unfinished_apply_says_so_and_how_much_is_open() -> None:
     text = Page(as_html(PAGES["unfinished"])).text
     assert "Not finished. 3 changes have no outcome yet" in text
@@ -405,9 +458,16 @@ def test_the_page_of_an_unfinished_apply_says_so_and_how_much_is_open() -> None:
 
 
 def test_the_page_of_an_empty_plan_says_that_nothing_had_to_be_changed() -> None:
+    """And shows no bars, no figures and no table of nothing."""
     text = Page(as_html(PAGES["empty"])).text
+    left = "nothing is to be changed. Of 2,000 leads read, 1,203 were left out on purpose."
+    assert f"The plan is empty: {left}" in text
+    assert "held by a company 3" in text
+    for absent in ("Not finished.", "What became of the changes", "Search id", "requests to apply"):
+        assert absent not in text
+    counts = {"read": 0, "changes": 0, "emptied": 0, "by_rule": {}, "left_out": {}}
+    text = Page(as_html(summary([], planned=0, counts=counts))).text
     assert "The plan is empty: nothing had to be changed." in text
-    assert "Not finished." not in text
 
 
 def test_the_page_of_an_apply_that_never_began_does_not_call_its_plan_empty() -> None:
@@ -453,7 +513,7 @@ def test_every_migration_has_a_title() -> None:
 @each_page
 def test_no_bar_is_wider_than_its_track(made: Summary) -> None:
     bars = [attrs for tag, attrs in rects(as_html(made)) if tag == "rect"]
-    assert len(bars) >= len(OUTCOMES)
+    assert len(bars) >= len(OUTCOMES) * bool(made.manifest.changes)
     for bar in bars:
         assert bar["height"] == "100%"
         begin, width = (float(bar.get(name, "0%").removesuffix("%")) for name in ("x", "width"))

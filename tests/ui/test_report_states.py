@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import FrameLocator, Page
 
-    from tests.ui.conftest import Stage
+    from tests.ui.conftest import Stage, Watch
 
     Look = Callable[..., FrameLocator]
 
@@ -79,12 +79,36 @@ def test_a_plan_that_waits_is_applied_and_is_done(stage: Stage, look: Look) -> N
     stage.airflow.answer(LEADS, run_id, "approve", "Approve")
     expect(shown.get_by_text("Being applied.")).to_be_visible()
     look(address, "running", "Being applied.", "changes have their outcome; this page follows by itself.")
+    biggest = shown.get_by_role("region", name="The biggest changes").get_by_role("link").nth(3)
+    biggest.focus()
+    top = biggest.evaluate("() => scrollY")
+    before = shown.get_by_text("changes have their outcome").inner_text()
+    expect(shown.get_by_text("changes have their outcome")).not_to_have_text(before)
+    expect(biggest).to_be_focused()
+    assert biggest.evaluate("() => scrollY") == top > 0, "it stays where whoever reads it is"
     stage.other.set_faults()
     expect(shown.get_by_text("Done. Every change has its outcome.")).to_be_visible(timeout=RUN_OVER)
+    expect(shown.get_by_role("link", name="report.html")).to_be_visible()
     expect(shown.get_by_text("approved by admin")).to_be_visible()
     shown = look(address, "done", "Done. Every change has its outcome.")
     folder = shown.get_by_label("Folder")
     expect(folder).to_have_value(str(stage.left_by(address, "plan")))
+
+
+def test_a_page_says_that_its_session_has_ended(stage: Stage, page: Page, watch: Watch) -> None:
+    """And asks no more."""
+    watch.expect("401")
+    run_id = stage.airflow.trigger(DEALS, {**REAL, "approval": "always"})
+    stage.airflow.wait_for_question(DEALS, run_id)
+    shown = report_of(page, f"{stage.dag(DEALS)}/runs/{run_id}")
+    expect(shown.get_by_text("Waits for an approval.")).to_be_visible()
+    page.context.clear_cookies()
+    page.route("**/ui/**", lambda route: route.abort())  # Airflow's own page would leave for its login
+    page.route("**/api/v2/**", lambda route: route.abort())
+    watch.expect("ERR_FAILED")
+    expect(shown.get_by_text("Your session has ended: log in again")).to_be_visible()
+    stage.airflow.answer(DEALS, run_id, "approve", "Reject")
+    assert stage.airflow.wait_for_run(DEALS, run_id) == "success"
 
 
 def test_a_plan_with_nothing_in_it(stage: Stage, look: Look) -> None:
@@ -100,7 +124,9 @@ def test_a_run_in_which_changes_failed(
     more = {"canary": 0, "max_failure_share": None}
     address = stage.run(DEALS, "failed", **REAL, **more)
     stage.other.set_faults()
-    shown = look(address, "failed", "changes failed.", "a retry of the task tries them again")
+    shown = look(
+        address, "failed", "changes failed.", "clear the tasks that apply the plan to try them again"
+    )
     reason = shown.get_by_role("region", name="Failed, drifted, overwritten").get_by_text(
         "The deal is locked"
     )
@@ -127,4 +153,4 @@ def test_a_run_that_compares_snapshots(stage: Stage, look: Look) -> None:
     snapshot = stage.left_by(address, "deals", "snapshot")
     expect(shown.get_by_label("Folder")).to_have_value(str(snapshot))
     shown.get_by_role("link", name="leads", exact=True).click()
-    expect(shown.get_by_role("heading", name="leads")).to_be_visible()
+    expect(shown.get_by_role("link", name="leads", exact=True)).to_have_attribute("aria-current", "page")

@@ -1,0 +1,46 @@
+"""What a check of an apply cost and when it ended, kept beside the plan for its report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from airflow_bitrix.files.efforts import Effort
+
+CHECK = "check.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A check that has looked again at what an apply wrote.
+
+    :param plan: Hash of the plan.
+    :param finished: When it ended, ISO 8601.
+    :param effort: What it cost.
+    """
+
+    plan: str
+    finished: str
+    effort: Effort
+
+
+def write_check(folder: Path, check: Check) -> None:
+    """Write it into the folder that holds ``journal/``."""
+    (folder / CHECK).write_text(json.dumps(asdict(check)) + "\n", encoding="utf-8")
+
+
+def read_check(folder: Path, plan_hash: str, noted: float) -> Check | None:
+    """Read the last check of a plan; ``None`` where there was none since the last outcome.
+
+    :param noted: When an outcome was noted last, unix time.
+    """
+    try:
+        told: Any = json.loads((folder / CHECK).read_text(encoding="utf-8"))
+        check = Check(told["plan"], told["finished"], Effort(**told["effort"]))
+        ended = datetime.fromisoformat(check.finished).timestamp()
+    except (OSError, ValueError, TypeError, KeyError):  # half written, or another version's
+        return None
+    return check if check.plan == plan_hash and ended + 1 >= noted else None

@@ -1,0 +1,83 @@
+"""The differences that a task without a plan has found, as the tab shows them: from its CSV file."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from airflow_bitrix.core.moments import shown_moment
+from airflow_bitrix.files.changed import CHANGED, read_compared
+from airflow_bitrix.plugins.run_files import shown_files
+from airflow_bitrix.report.changes import MEANINGS
+from airflow_bitrix.report.page import Found
+
+SHOWN = 200
+"""Differences that the page shows."""
+
+RECONCILE = "reconcile.csv"
+
+_TITLES = {
+    RECONCILE: "Where links differ from what the migration wants",
+    CHANGED: "Changed since the snapshot before",
+}
+_WANTED = {
+    "missing": "a contact is not linked that should be",
+    "extra": "a contact is linked that should not be",
+    "primary": "another contact should be the primary one",
+    "order": "the contacts should stand in another order",
+    "sort": "same order, other sorts",
+    "parked": "what it needs is not there yet",
+    "left out": "cannot be compared",
+}
+_COLUMNS = {
+    "source_owner": "in the source",
+    "source_contact": "its contact",
+    "target_owner": "lead or deal",
+    "target_contact": "contact",
+    "owner_id": "id",
+}
+
+
+def found_in(folder: Path) -> Found | None:
+    """Read the differences that a task has found; ``None`` where it looks for none.
+
+    :param folder: The task's folder.
+    """
+    files = shown_files(folder)
+    name = next((name for name in _TITLES if name in files), None)
+    if name is None:
+        return None
+    counts: Counter[str] = Counter()
+    rows: list[tuple[str, Sequence[str]]] = []
+    with files[name].open(newline="", encoding="utf-8", errors="replace") as file:
+        table = csv.DictReader(file, restval="")
+        columns = list(table.fieldnames or ())
+        kind = "what" if "what" in columns else "difference"
+        shown = [one for one in columns if one not in ("address", "owner" if "owner_id" in columns else "")]
+        for row in table:
+            counts[row.get(kind, "")] += 1
+            if len(rows) < SHOWN:
+                rows.append((_address(row), [row[one] for one in shown]))
+    of_changes = {str(what): text for what, text in MEANINGS.items()}
+    meanings = of_changes if name == CHANGED else _WANTED
+    heads = [_COLUMNS.get(one, one) for one in shown]
+    by_kind = dict(sorted(counts.items()))
+    return Found(_TITLES[name], heads, by_kind, meanings, rows, _nothing(folder, name))
+
+
+def _address(row: Mapping[str, str]) -> str:
+    """Give the address of an owner's page, where the row has one that leads to a portal."""
+    address = row.get("address", "")
+    return address if address.startswith(("https://", "http://")) else ""
+
+
+def _nothing(folder: Path, name: str) -> str:
+    """Say what it means that there are no differences."""
+    compared = read_compared(folder) if name == CHANGED else None
+    if compared is None:
+        return "None."
+    if not compared.since:
+        return f"Nothing to compare with. {compared.remark}"
+    return f"None: every link is as it was at {shown_moment(compared.since)}. {compared.remark}".strip()
