@@ -129,7 +129,7 @@ def test_the_tab_is_used_without_a_mouse(page: Page, address: str) -> None:
     page.keyboard.press("Enter")
     search = shown.get_by_label("Search id, contact or reason")
     tab_to(page, search, most=1)
-    page.keyboard.type("5000")
+    page.keyboard.type("77000 locked")
     expect(status).to_have_text("1 to 1 of 1")
     tab_to(page, shown.locator("#changes th").first.get_by_role("button"))
     page.keyboard.press("Enter")
