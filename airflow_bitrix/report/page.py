@@ -201,7 +201,6 @@ def _page(
             "title": f"{summary.title}, {manifest.portal}",
             "manifest": manifest,
             "moments": _moments(summary, tab),
-            "so_far": ", of those that ended" if tab.live else "",
             "left_out_url": f"files/left_out.csv?{tab.rows_url.partition('?')[2]}",
             "effort": summary.effort,
             "outcomes": _outcomes(summary, is_file=embedded is not None),
