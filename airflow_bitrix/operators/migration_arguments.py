@@ -30,6 +30,7 @@ from airflow_bitrix.core.migrations import (
     one_to_one,
     single,
 )
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.parked import Pairing
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
@@ -212,7 +213,7 @@ class MigrationArguments(LinkPlanOperator):
                 "filter", self.filter, "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
             )
         if name == "contact_map":
-            self.log.info("%s contacts to replace", f"{len(self._contacts):,}")
+            self.log.info("%s to replace", counted(len(self._contacts), "contact"))
         if name == "portal_to_portal":
             self._check_portals()
 

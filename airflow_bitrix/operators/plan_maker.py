@@ -18,6 +18,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
@@ -139,14 +140,15 @@ class LinkPlanMaker(LinkPlanOperator):
     def _tell(self, folder: Path, manifest: Manifest) -> None:
         if not manifest.counts["read"]:
             self.log.warning("No %s matches what the plan is to be about", manifest.kind)
-        self.log.info("%s %ss to change", f"{manifest.changes:,}", manifest.kind)
+        to_change = counted(manifest.changes, manifest.kind) if manifest.changes else "Nothing"
+        self.log.info("%s to change", to_change)
         for rule, number in manifest.counts["by_rule"].items():
             self.log.info("%s by %s", f"{number:,}", rule)
         for why, number in manifest.counts["left_out"].items():
             self.log.info("%s left out: %s", f"{number:,}", why)
         for broken in manifest.broken_guards:
             self.log.warning("Apply will refuse this plan: %s", broken)
-        self.log.info("Plan: %s", folder)
+        self.log_place("Plan", folder)
 
 
 def parts_of(manifest: Manifest) -> list[list[int]]:
