@@ -513,4 +513,4 @@ def test_a_restore_without_a_source_fails_before_anything_is_sent(
     _, states = run(RESTORE, sandbox, {"plan": "self_hosted"})
     assert states["plan"] == "failed"
     assert sandbox.stats()["admitted"] == 0
-    assert "one of the two, and only one" in "".join(capfd.readouterr())
+    assert "none of the two is given; accepted: one of the two, and only one" in "".join(capfd.readouterr())
