@@ -70,6 +70,17 @@ class Pair:
         return found
 
 
+def test_the_portals_of_make_ui_have_something_to_bring_over(
+    make_sandbox: Any, portals: Portals, tmp_path: Path
+) -> None:
+    """With their originator, and nothing else that is not the form's default."""
+    size = {"contacts": 100, "plan": "self_hosted"}
+    target = make_sandbox(leads=60, originator="old-portal", **size)
+    portals.connect(bitrix24_default=target, bitrix24_source=make_sandbox(leads=20, seed=8, **size))
+    made = plan(tmp_path, kind="lead", originator="old-portal")
+    assert 5 < made["changes"] <= 20
+
+
 @pytest.fixture
 def make_pair(make_sandbox: Any, portals: Portals) -> Callable[..., Pair]:
     def make(fields: Fields = by_origin, **source: Any) -> Pair:
