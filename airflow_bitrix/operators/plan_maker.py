@@ -81,6 +81,10 @@ class LinkPlanMaker(LinkPlanOperator):
         :raises InvalidInput: A parameter that cannot be right; nothing was sent.
         """
 
+    def left_out_on(self) -> str:
+        """Give the address of the portal that those are on who are left out."""
+        return self.settings.webhook.portal
+
     @abstractmethod
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Write the changes, and the owners that are left out; count each owner read in ``progress``."""
@@ -98,7 +102,7 @@ class LinkPlanMaker(LinkPlanOperator):
             portal = self.settings.webhook.portal
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
-            with PlanWriter(folder) as plan:
+            with PlanWriter(folder, left_out_on=self.left_out_on()) as plan:
                 read, population = asyncio.run(self._fill(plan, kind, meter))
                 manifest = plan.finish(
                     read=read,

@@ -194,6 +194,7 @@ def test_what_is_not_there_yet_is_parked_and_taken_up_by_the_next_run(
     assert first["left_out"] == {"contacts not there yet": 2, "owner not there yet": 1}
     reasons = (tmp_path / "1" / "plan" / "left_out.csv").read_text()
     assert "deal 3: no contact of the target matches 5" in reasons
+    assert f"{pair.source.base_url}/crm/deal/details/3/" in reasons  # where it stands under that id
     long_ago = re.sub(r'"since":"[^"]*"', '"since":"2020-01-01"', Path(first["parked_file"]).read_text())
     Path(first["parked_file"]).write_text(long_ago)
     apply(first)
