@@ -146,7 +146,8 @@ class LinkPlanMaker(LinkPlanOperator):
             self.log.warning("No %s matches what the plan is to be about", manifest.kind)
         to_change = counted(manifest.changes, manifest.kind) if manifest.changes else "Nothing"
         self.log.info("%s to change", to_change)
-        for rule, number in manifest.counts["by_rule"].items():
+        by_rule = manifest.counts["by_rule"]
+        for rule, number in by_rule.items() if len(manifest.rules) > 1 else ():
             self.log.info("%s by %s", f"{number:,}", rule)
         for why, number in manifest.counts["left_out"].items():
             self.log.info("%s left out: %s", f"{number:,}", why)
