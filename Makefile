@@ -46,7 +46,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: env ## clean up a sandbox portal with a real Airflow, and check the result
 	@$(BIN)/python -m scripts.demo
 
-ui: env ## start Airflow with the sample DAGs and a sandbox portal, until Ctrl-C
+ui: env ## start Airflow with the sample DAGs and two sandbox portals, until Ctrl-C
 	@$(BIN)/python -m scripts.ui
 
 test: env ## run the tests, but for those in a browser

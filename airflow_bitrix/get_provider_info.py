@@ -44,7 +44,7 @@ def get_provider_info() -> dict[str, Any]:
                         "host": "acme.bitrix24.com",
                         "login": "1",
                         "port": "443; without it Airflow's Test button may answer Bad Request",
-                        "password": "the code, or the whole webhook address; then leave the rest empty",
+                        "password": "the code; or the whole webhook address, with Port alone beside it",
                     },
                 },
                 "conn-fields": _CONN_FIELDS,

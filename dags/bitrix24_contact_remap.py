@@ -26,7 +26,8 @@ one, in the earlier place. The contacts themselves are not touched.
 1. Write a CSV file with two columns, `old` and `new`, an id in each, and put it where the workers can read
    it. Excel's own CSV will do. For a few contacts no file is needed: type `{"17": 23}` into *Contacts*.
    With both a file and contacts the plan fails.
-2. Trigger the DAG with *Dry run* on. Look at `report.html` of `leads` and of `deals`: nothing was written.
+2. Trigger the DAG with *Dry run* on. The tab *Bitrix24 report* of the run shows the plans for leads and for
+   deals; nothing was written.
 3. Trigger it again with *Dry run* off.
 
 | task | what it does, once for leads and once for deals |
@@ -44,7 +45,8 @@ ones, or a new contact that does not exist fails the plan, which names it, and n
 The methods that write links start **no automation**, change no *modified* date and leave no trace in the
 timeline. An owner that somebody changed since the plan was made is left alone and reported as *drift*.
 
-Files of a run lie under `[bitrix24] artifacts_path`.
+The tab *Bitrix24 report* of a run shows what became of each change, with all files to download. They lie
+under `[bitrix24] artifacts_path`.
 """
 
 form = plan_params()

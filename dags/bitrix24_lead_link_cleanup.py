@@ -37,12 +37,15 @@ the portal takes the repeat flag off, and reads back that it did. Other rules ca
 Leads that a rule is about but must not touch are left out, and the report says why. A lead that somebody
 changed since the plan was made is left alone and reported as *drift*. An approval may be used for a day.
 
-**Trigger it by hand first**: *Dry run* is on unless you turn it off, and its report shows what a real run
-would do. Scheduled runs are dry runs too, until you change the default of `dry_run` in the DAG file.
+**Trigger it by hand first**: *Dry run* is on unless you turn it off, and the tab *Bitrix24 report* of the run
+shows what a real run would do. Scheduled runs are dry runs too, until you change the default of `dry_run` in
+the DAG file. Unpausing the DAG, which a first trigger does, starts a scheduled run at once: a dry run.
 Saving a lead starts the portal's automation rules for it.
 
-A failed run goes on where it stopped when its failed tasks are cleared, and writes nothing twice.
-Files of a run lie under `[bitrix24] artifacts_path`: `report.html`, `failed.csv`, `plan/`, `journal/`.
+The tab *Bitrix24 report* of a run shows what became of each change, also while it is under way, with all
+files to download, and how the run is taken back. The files lie under `[bitrix24] artifacts_path`:
+`report.html`, `failed.csv`, `plan/`, `journal/`. A failed run goes on where it stopped when its failed tasks
+are cleared, and writes nothing twice.
 """
 
 form = plan_params()

@@ -28,8 +28,9 @@ their order, and its primary contact stays primary; those of the lead follow in 
 
 **How to run it**
 
-1. Trigger it with *Dry run* on, and look at `report.html` of `deals`: nothing was written. (The plan of
-   `leads` shows only what deals hold already: it is made from the portal as it is then.)
+1. Trigger it with *Dry run* on. The tab *Bitrix24 report* of the run shows the plan for the deals; nothing
+   was written. (The plan for the leads shows only what deals hold already: it is made from the portal as it
+   is then.)
 2. Trigger it again with *Dry run* off.
 
 | task, those of *Deals* first | what it does |
@@ -51,7 +52,8 @@ The methods that write links start **no automation**, change no *modified* date 
 timeline. *Save leads* does: a save starts the portal's automation for the lead. Without it a lead that has
 lost its contacts stays a *repeat lead* until somebody saves it.
 
-Files of a run lie under `[bitrix24] artifacts_path`.
+The tab *Bitrix24 report* of a run shows what became of each change, with all files to download. They lie
+under `[bitrix24] artifacts_path`.
 """
 
 form = plan_params()

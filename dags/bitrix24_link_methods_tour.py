@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, Param, chain, get_current_context, task, task_group
 
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
@@ -26,10 +28,12 @@ from airflow_bitrix.operators.contact_links import (
 DOC = """
 ### A tour of the twelve link methods
 
-Give a lead, a deal, and a contact that is linked to neither. For the lead, then for the deal:
+Give a lead, a deal, and a contact that is linked to neither. Each task's log says in a line what came of it.
+For the lead, then for the deal:
 
 | task | method | what happens |
 |:---|:---|:---|
+| *Are they there?* | | once, ahead of all: fails where lead, deal or contact does not exist |
 | *Describe the fields* | `crm.*.contact.fields` | the link's fields are described |
 | *Read the links* | `crm.*.contact.items.get` | the links are read and kept |
 | *Can they be brought back?* | | fails where the links could not be brought back exactly |
@@ -44,14 +48,33 @@ stand in the XCom of *Read the links*, and clearing *Bring the links back* bring
 """
 
 
-@task(retries=0, task_display_name="Can they be brought back?")
+log = logging.getLogger(__name__)
+
+
+def refuse(sentence: str) -> NoReturn:
+    """Fail for good, with the sentence in a line of its own ahead of the traceback."""
+    log.error(sentence)
+    raise AirflowFailException(sentence)
+
+
+@task(task_display_name="Are they there?")
+def check_records(lead_id: int, deal_id: int, contact_id: int) -> None:
+    """Fail where one of them does not exist: the portal reads and clears links of a lead that is none."""
+    hook = Bitrix24Hook(get_current_context()["params"]["bitrix24_conn_id"])
+    for kind, type_id, number in (("lead", 1, lead_id), ("deal", 2, deal_id), ("contact", 3, contact_id)):
+        asked = {"entityTypeId": type_id, "filter": {"id": number}, "select": ["id"]}
+        if not hook.call("crm.item.list", asked)["items"]:
+            refuse(f"there is no {kind} {number}, or the webhook's user may not read it")
+
+
+@task(task_display_name="Can they be brought back?")
 def check_start(links: list[dict[str, Any]], contact_id: int) -> None:
     """Fail where ``items.set`` and ``delete`` could not bring the links back exactly."""
     if contact_id in [link["CONTACT_ID"] for link in links]:
-        raise ValueError(f"contact_id: {contact_id} is linked already; accepted: a contact that is not")
+        refuse(f"contact_id: {contact_id} is linked already; accepted: a contact that is not")
     odd = [link for link in links if link["SORT"] <= 0 or link["ROLE_ID"]]
     if odd or (links and [link["IS_PRIMARY"] for link in links].count("Y") != 1):
-        raise ValueError(
+        refuse(
             f"{links} cannot be brought back exactly; accepted: a record whose links all have a SORT above "
             "0, no ROLE_ID, and one primary among them"
         )
@@ -63,7 +86,7 @@ def check_end(method: str, owner_id: int, links: list[dict[str, Any]]) -> None:
     conn_id = get_current_context()["params"]["bitrix24_conn_id"]
     now = Bitrix24Hook(conn_id).call(method, {"id": owner_id})
     if now != links:
-        raise ValueError(f"the links were {links} and are {now}")
+        refuse(f"the links were {links} and are {now}")
 
 
 with DAG(
@@ -157,4 +180,4 @@ with DAG(
         end = check_end("crm.deal.contact.items.get", deal, kept.output)  # type: ignore[arg-type]
         chain(fields, kept, check_start(kept.output, guest), clear, add, back, delete, end)  # type: ignore[arg-type]
 
-    chain(tour_lead(), tour_deal())
+    chain(check_records(lead, deal, guest), tour_lead(), tour_deal())  # type: ignore[arg-type]

@@ -24,13 +24,14 @@ to what a snapshot holds: the same contacts in the same order, with sort and pri
 | *Apply the plan* | a task for each 1,000 changes: looks at each owner again, writes, reads it back |
 | *Check and report* | looks at all of them once more, writes the report, fails where too many failed |
 
-Give **one** of *Journal* and *Snapshot*. The folder of a run is the one that its report lies in. What is as
-it was is left alone; so is what somebody changed since the run, unless you turn *Overwrite* on. A snapshot
-does not know who changed what: every owner in it that differs now is brought back, so name the owners, or
-look at the dry run first. `left_out.csv` names all that is left alone, and why.
+Give **one** of *Journal* and *Snapshot*. The tab *Bitrix24 report* of the run to take back shows its folder;
+the address of that run's page does as well, where one of its tasks alone was applied. What is as it was is
+left alone; so is what somebody changed since the run, unless you turn *Overwrite* on. A snapshot does not
+know who changed what: every owner in it that differs now is brought back, so name the owners, or look at the
+dry run first. `left_out.csv`, to download in the tab, names all that is left alone, and why.
 
-**Trigger it with *Dry run* first**, as it is unless you turn it off: its report shows what a real run would
-do.
+**Trigger it with *Dry run* first**, as it is unless you turn it off: the tab *Bitrix24 report* of the run
+shows what a real run would do.
 
 Contacts that were deleted meanwhile are not linked again. The repeat flag of a lead stays as it is, unless
 you turn *Save* on: then the portal's automation runs, a lead with contacts becomes a repeat lead again, and
@@ -58,13 +59,13 @@ with DAG(
             None,
             type=["null", "string"],
             title="Journal",
-            description="Folder of the run to take back: the one with plan and journal in it.",
+            description="Folder of the run to take back, as its Bitrix24 report tab shows it; or its page.",
         ),
         "snapshot": Param(
             None,
             type=["null", "string"],
             title="Snapshot",
-            description="Or the folder of a snapshot: the one with links.jsonl in it.",
+            description="Or the folder of a snapshot, as the Bitrix24 report tab of its run shows it.",
         ),
         "owners": Param(
             [],

@@ -19,7 +19,8 @@ deals, and reports what is different from the last time. It changes nothing on t
 |:---|:---|
 | *Look at the leads*, *Look at the deals* | scans them, writes a snapshot, compares it with the last |
 
-Each leaves in its folder under `[bitrix24] artifacts_path`:
+The tab *Bitrix24 report* of the run shows what changed. Each task leaves in its folder under `[bitrix24]
+artifacts_path`:
 
 | file | holds |
 |:---|:---|
@@ -28,7 +29,8 @@ Each leaves in its folder under `[bitrix24] artifacts_path`:
 | `changes.html` | the figures, and the first 500 differences |
 
 The first run has nothing to compare with, and says so. A night that fails loses nothing: the next one
-compares with the last night that did not. With *Detail* `full` a snapshot knows sorts and roles too, and
+compares with the last night that did not. Unpausing the DAG, which a first trigger does, starts the run of
+last night at once. With *What a snapshot knows* `full` a snapshot knows sorts and roles too, and
 `bitrix24_link_restore` can bring links back to it exactly; with `ids` it knows contacts, order and primary,
 at 2,500 owners a request.
 """
@@ -55,8 +57,8 @@ with DAG(
                 "ids": "Contacts, order and primary: 2,500 owners a request",
                 "full": "Sorts and roles too: 50 owners with contacts a request",
             },
-            title="Detail",
-            description="What a snapshot knows of each link. A restore is exact from a full one only.",
+            title="What a snapshot knows",
+            description="Of each link. A restore is exact from a full one only.",
         ),
         "keep": Param(
             30,

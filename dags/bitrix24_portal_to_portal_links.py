@@ -36,15 +36,15 @@ the same: the same contacts in the same order, with the same primary contact. Th
 
 1. Add two connections of type Bitrix24: `bitrix24_source` for the portal that is read, `bitrix24_default`
    for the one that is changed.
-2. Trigger the DAG with *Dry run* on. `report.html` shows the plan, and `plan/left_out.csv` who was left
-   out, and why.
+2. Trigger the DAG with *Dry run* on, and with *Match by* **Origin** name the *Originator*. The tab *Bitrix24
+   report* of the run shows the plan, and `left_out.csv`, to download there, who was left out, and why.
 3. Trigger it again with *Dry run* off.
 4. While records are still being imported, run it as often as you like. It writes only what is not right
    yet.
 
 | task | what it does, once for leads and once for deals |
 |:---|:---|
-| *Are they wanted?* | leaves the kind out that *Kinds* does not name |
+| *Are they wanted?* | leaves the kind out that *Leads, deals or both* does not name |
 | *Make the plan* | reads both portals and writes a plan; parks what cannot be done yet |
 | *Ask for approval* | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else is begun |
@@ -61,7 +61,8 @@ them: `plan/parked.jsonl` says who would be parked.
 The methods that write links start **no automation**, change no *modified* date and leave no trace in the
 timeline. Each portal is asked at its own pace.
 
-Files of a run lie under `[bitrix24] artifacts_path`; parked owners in the folder `parked` beside those of
+The tab *Bitrix24 report* of a run shows what became of each change, with all files to download. They lie
+under `[bitrix24] artifacts_path`; parked owners in the folder `parked` beside those of
 the runs, in a file such as `parked-deal.old.bitrix24.com.new.bitrix24.com.1f0c7a2e.jsonl`.
 """
 
@@ -90,8 +91,8 @@ with DAG(
             examples=["lead", "deal"],
             values_display={"lead": "Leads", "deal": "Deals"},
             minItems=1,
-            title="Kinds",
-            description="Whether links of leads, of deals, or of both are brought over.",
+            title="Leads, deals or both",
+            description="Whose links are brought over.",
         ),
         "match": Param(
             "origin",
@@ -104,42 +105,42 @@ with DAG(
                 "map": "Map: files say which is which",
             },
             title="Match by",
-            description="How the target's records are found; the table above tells.",
+            description="How the target's records are found; see Dag Docs. Origin needs the Originator.",
             section="Matching",
         ),
         "originator": Param(
             None,
             type=["null", "string"],
             title="Originator",
-            description="With origin: the ORIGINATOR_ID of the target's records.",
+            description="Needed with Origin: the ORIGINATOR_ID of the target's records.",
             section="Matching",
         ),
         "match_field": Param(
             None,
             type=["null", "string"],
             title="Custom field",
-            description="With field: the target's field that holds the source's id, such as ufCrmSourceId.",
+            description="Needed with Field: the target's field that holds the source's id: ufCrmSourceId.",
             section="Matching",
         ),
         "lead_map": Param(
             None,
             type=["null", "string"],
             title="Map of leads",
-            description="With map: path or address of a CSV or JSON Lines file: columns old and new.",
+            description="Needed with Map: path or address of a CSV or JSON Lines file: columns old and new.",
             section="Matching",
         ),
         "deal_map": Param(
             None,
             type=["null", "string"],
             title="Map of deals",
-            description="With map: the same for deals.",
+            description="Needed with Map: the same for deals.",
             section="Matching",
         ),
         "contact_map": Param(
             None,
             type=["null", "string"],
             title="Map of contacts",
-            description="With map: the same for contacts.",
+            description="Needed with Map: the same for contacts.",
             section="Matching",
         ),
         "filter": Param(
@@ -147,7 +148,7 @@ with DAG(
             type="object",
             title="Filter",
             description='A crm.item.list filter for the source\'s owners, such as {">id": 5000}; {} for all.',
-            section="What",
+            section="Which links",
         ),
         "extra": Param(
             "keep",
@@ -156,7 +157,7 @@ with DAG(
             values_display={"keep": "Keep them, behind those of the source", "remove": "Remove them"},
             title="Links that only the target has",
             description="What becomes of them. Removing takes an administrator's webhook of the source.",
-            section="What",
+            section="Which links",
         ),
         "detail": Param(
             "full",
@@ -166,9 +167,9 @@ with DAG(
                 "full": "Sort numbers too",
                 "ids": "Contacts, order and primary: far quicker where most is right already",
             },
-            title="Detail",
-            description="What is compared of each link.",
-            section="What",
+            title="What has to be the same",
+            description="What is compared of each link, and brought over.",
+            section="Which links",
         ),
         "source_conn_id": Param(
             "bitrix24_source",

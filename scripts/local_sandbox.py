@@ -31,6 +31,7 @@ class LocalSandbox:
     :param processes: Where to start it.
     :param leads: Leads to make up; likewise deals and contacts.
     :param seed: The same seed gives the same portal.
+    :param originator: Makes the records look imported from those with the same ids in a portal of that name.
     :param port: Port on the loopback interface; 0 for a free one.
     """
 
@@ -42,6 +43,7 @@ class LocalSandbox:
         deals: int = 2000,
         contacts: int = 3000,
         seed: int = 7,
+        originator: str = "",
         port: int = 0,
     ) -> None:
         self.code = secrets.token_hex(8)
@@ -49,6 +51,7 @@ class LocalSandbox:
         self._processes = processes
         figures = {"port": port, "leads": leads, "deals": deals, "contacts": contacts, "seed": seed}
         self._options = [text for name, figure in figures.items() for text in (f"--{name}", str(figure))]
+        self._options += ["--originator", originator] if originator else []
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the environment must not see loopback traffic
 

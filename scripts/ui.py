@@ -1,4 +1,4 @@
-"""``make ui``: Airflow with the sample DAGs and a sandbox portal, to look around in, until Ctrl-C."""
+"""``make ui``: Airflow with the sample DAGs and two sandbox portals, to look around in, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,23 +10,31 @@ from scripts.local_sandbox import ROOT, LocalSandbox, SandboxError
 from scripts.processes import Processes, clean_environment, free_port, interrupt_on_signals
 from scripts.screen import Screen
 
+OLD = "old-portal"
+"""The originator of the sandbox's records."""
+
 
 def show(screen: Screen, processes: Processes) -> None:
-    """Start both, tell where they are, and wait."""
-    screen.step("Sandbox portal with made-up leads, deals and contacts")
-    sandbox = LocalSandbox(processes, port=free_port(8900)).start()
+    """Start all, tell where they are, and wait."""
+    screen.step("Sandbox portals with made-up leads, deals and contacts")
+    sandbox = LocalSandbox(processes, port=free_port(8900), originator=OLD).start()
+    # Its records are those that the other portal's look imported from, with other links.
+    source = LocalSandbox(processes, port=free_port(8901), leads=300, deals=300, seed=8).start()
     screen.done()
     screen.step("Apache Airflow")
     airflow = LocalAirflow(
         processes, home=ROOT / ".airflow", dags=ROOT / "dags", port=free_port(8080), on_wait=screen.tick
     ).start()
     airflow.create_connection("bitrix24_default", **sandbox.connection())
+    airflow.create_connection("bitrix24_source", **source.connection())
     screen.done()
     screen.title("Ready. Unpause or trigger a DAG in the Airflow UI; Ctrl-C here stops everything.")
     screen.result(f"Airflow UI      {airflow.url}")
     screen.result(f"user, password  {USER}, {airflow.password}")
     screen.result(f"sandbox portal  {sandbox.url}/crm/lead/details/1/")
     screen.result("connection      bitrix24_default, under Admin > Connections; it leads to the sandbox")
+    screen.result(f"                bitrix24_source leads to a second one, {source.url}/crm/lead/details/1/;")
+    screen.result(f"                to try links from portal to portal, give {OLD} as Originator")
     while True:
         airflow.check_running()
         time.sleep(1)

@@ -137,7 +137,8 @@ def test_a_run_that_dies_while_it_writes_leaves_no_plan(changes: int, tmp_path: 
 
 def test_owners_that_are_left_out_are_listed_with_their_reasons_and_counted(tmp_path: Path) -> None:
     reason = 'company "Müller, Söhne"\nkeeps it'
-    with PlanWriter(tmp_path) as plan:
+    page = "https://acme.bitrix24.com/crm/lead/details"
+    with PlanWriter(tmp_path, left_out_on="https://acme.bitrix24.com") as plan:
         plan.leave_out(Owner("lead", 5), "held by a company", reason)
         plan.leave_out(Owner("lead", 6), "converted", "already converted")
         plan.leave_out(Owner("lead", 7), "converted", "already converted")
@@ -145,10 +146,10 @@ def test_owners_that_are_left_out_are_listed_with_their_reasons_and_counted(tmp_
     assert manifest.counts["left_out"] == {"converted": 2, "held by a company": 1}
     with (tmp_path / "left_out.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
-            ["owner_id", "why", "reason"],
-            ["5", "held by a company", reason],
-            ["6", "converted", "already converted"],
-            ["7", "converted", "already converted"],
+            ["owner", "owner_id", "why", "reason", "address"],
+            ["lead", "5", "held by a company", reason, f"{page}/5/"],
+            ["lead", "6", "converted", "already converted", f"{page}/6/"],
+            ["lead", "7", "converted", "already converted", f"{page}/7/"],
         ]
 
 

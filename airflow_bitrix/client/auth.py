@@ -21,6 +21,11 @@ _ACCEPTED_HOST = (
 )
 _ACCEPTED_CODE = "the code of an inbound webhook, or its whole address https://…/rest/<user id>/<code>/"
 
+_INSTEAD = (
+    "a portal address such as 'acme.bitrix24.com'. Remove it there: it is shown in the list of connections. "
+    "The whole address may stand in the webhook code (password); make a new webhook if others could see it"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
@@ -55,12 +60,10 @@ def webhook(*, host: str | None, login: str | None, password: str | None, port: 
     :raises InvalidInput: A field that cannot be right. The message never shows the password.
     """
     host, login, password = ((text or "").strip() for text in (host, login, password))
-    if not password and "/rest/" in host:
-        raise InvalidInput(
-            "host",
-            _shown_host(host),
-            "no webhook's address here: it belongs into the webhook code (password)",
-        )
+    if "/rest/" in host:
+        shown = _shown_host(host)
+        problem = f"{shown!r} is a webhook's address, which is a secret"
+        raise InvalidInput("host", shown, _INSTEAD, problem=problem)
     if not password:
         raise InvalidInput("password", "", _ACCEPTED_CODE)
     if "/" in password:

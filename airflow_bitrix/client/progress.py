@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.core.wording import counted
 
 
 class Log(Protocol):
@@ -29,7 +30,7 @@ class Progress:
     Whoever opens a client with ``meter`` keeps it going: see :attr:`Meter.watch`.
 
     :param log: Where the lines go.
-    :param what: What is counted, for example ``changes``.
+    :param what: What is counted, in the plural, for example ``changes`` or ``leads read``.
     :param meter: The client's counts.
     :param total: How much there is to do, ``None`` where that is not known.
     :param every: Seconds between two lines.
@@ -86,9 +87,10 @@ class Progress:
             self.say()
 
     def say(self) -> None:
-        """Log a line now, and tell the numbers."""
+        """Log a line now, unless nothing was done or asked so far, and tell the numbers."""
         self._said = self._clock()
-        self._log.info("%s", self.line())
+        if self.done or self._meter.requests or self._still_waits or self._waited >= 1:
+            self._log.info("%s", self.line())
         if self._tell:
             self._tell(self.numbers())
 
@@ -123,13 +125,22 @@ class Progress:
             return None
         return round((self._total - self.done) / self._rate)
 
+    @property
+    def _counted(self) -> str:
+        """What is counted, in the singular where it is one."""
+        noun, space, rest = self._what.partition(" ")
+        is_one = (self.done if self._total is None else self._total) == 1
+        return f"{noun.removesuffix('s') if is_one else noun}{space}{rest}"
+
     def line(self) -> str:
         """Give the line: done, total, rate, requests, waits and time left."""
         about = "about " if self._about and self._total != self.done else ""
         total = "" if self._total is None else f" of {about}{self._total:,}"
-        text = f"{self.done:,}{total} {self._what}"
-        requests = self._meter.requests
-        text += f", {self._rate:,.0f} a second, {requests:,} request{'s' * (requests != 1)}"
+        text = f"{self.done:,}{total} {self._counted}"
+        if self.done:
+            text += f", {self._rate:,.0f} a second"
+        if self._meter.requests:
+            text += f", {counted(self._meter.requests, 'request')}"
         if self._waited >= 1:
             text += f", {self._waited:,.0f} s waited for the portal"
         if self._still_waits >= _LONG_WAIT:

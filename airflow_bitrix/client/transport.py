@@ -7,6 +7,8 @@ the secret, so none of them leaves this module.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 
@@ -84,7 +86,7 @@ def lost_by_requests(error: requests.RequestException, timeout: float) -> Lost:
     if isinstance(error, requests.exceptions.ReadTimeout):
         return Lost(sent=True, reason=f"no answer within {timeout:g} s")
     if isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)):
-        return Lost(sent=False, reason=_last_words(reason))
+        return Lost(sent=False, reason=_no_connection(reason))
     if isinstance(error, requests.exceptions.ProxyError):
         return Lost(sent=False, reason="the proxy cannot be reached or refuses")
     return Lost(sent=True, reason=_CUT)
@@ -125,8 +127,22 @@ def _lost_by_aiohttp(error: Exception, timeout: float) -> Lost:
     if isinstance(error, asyncio.TimeoutError):
         return Lost(sent=True, reason=f"no answer within {timeout:g} s")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Lost(sent=False, reason=_last_words(error.os_error))
+        return Lost(sent=False, reason=_no_connection(error.os_error))
     return Lost(sent=True, reason=_CUT)
+
+
+def _no_connection(error: BaseException) -> str:
+    """Say in plain words why no connection came about; the system's own words follow where they tell more."""
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, socket.gaierror):
+        return f"its name is not found ({cause.strerror})"
+    if isinstance(cause, ConnectionRefusedError):
+        return "nothing answers at this address and port (connection refused)"
+    if isinstance(cause, OSError) and cause.errno:
+        return f"no connection ({os.strerror(cause.errno)})"
+    return _last_words(error)
 
 
 def _last_words(error: object) -> str:

@@ -100,10 +100,12 @@ class InvalidInput(Rejected, ValueError):
     :param argument: Name of the argument.
     :param value: What was given. It stands in the message, so it must not be a secret.
     :param accepted: What would have been accepted, as the end of a sentence.
+    :param problem: What is wrong, where "<value> is not accepted" would not say it.
     """
 
-    def __init__(self, argument: str, value: object, accepted: str) -> None:
-        super().__init__(f"{argument}: {_shown(value)} is not accepted; accepted: {accepted}")
+    def __init__(self, argument: str, value: object, accepted: str, *, problem: str = "") -> None:
+        wrong = problem or f"{_shown(value)} is not accepted"
+        super().__init__(f"{argument}: {wrong}; accepted: {accepted}")
         self.argument = argument
         # Kept where it is plain; anything else (a generator, a connection) might not survive pickling.
         self.value = value if _is_plain(value) else _shown(value)

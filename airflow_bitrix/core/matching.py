@@ -45,11 +45,17 @@ class Matching:
             raise InvalidInput("match", self.by, " or ".join(map(repr, MATCHES)))
         if self.by == "origin" and not (isinstance(self.originator, str) and self.originator):
             raise InvalidInput(
-                "originator", self.originator, "the ORIGINATOR_ID that the target's records carry"
+                "originator",
+                self.originator,
+                "the ORIGINATOR_ID that the target's records carry, by which match 'origin' goes "
+                "(in the trigger form: Originator)",
             )
         if self.by == "field" and not (isinstance(self.match_field, str) and self.match_field):
             raise InvalidInput(
-                "match_field", self.match_field, "a field of the target, such as 'ufCrmSourceId'"
+                "match_field",
+                self.match_field,
+                "a field of the target, such as 'ufCrmSourceId', by which match 'field' goes "
+                "(in the trigger form: Custom field)",
             )
 
     @property

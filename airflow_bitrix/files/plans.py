@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
-from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
+from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.earlier import TAKEN, set_aside
@@ -88,11 +88,13 @@ class PlanWriter:
 
     :param folder: Where the plan goes. A plan that lies there already is replaced; one that was applied is
         moved aside with its journal, to ``earlier-<hash>`` beside it.
+    :param left_out_on: Address of the portal that those are on who are left out; empty for no addresses.
     :raises RetryLater: The plan that lies there is being applied now.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, left_out_on: str = "") -> None:
         self._folder = folder
+        self._left_out_on = left_out_on
         self._parts: list[dict[str, Any]] = []
         self._open: IO[str] | None = None
         self._digest = hashlib.sha256()
@@ -106,7 +108,7 @@ class PlanWriter:
             old.unlink()
         self._reasons = (folder / "left_out.csv").open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._reasons)
-        self._rows.writerow(["owner_id", "why", "reason"])
+        self._rows.writerow(["owner", "owner_id", "why", "reason", "address"])
 
     def __enter__(self) -> Self:
         """Give the writer itself."""
@@ -137,7 +139,8 @@ class PlanWriter:
     def leave_out(self, owner: Owner, why: str, reason: str) -> None:
         """Note an owner that a rule is about but does not touch."""
         self._left_out[why] += 1
-        self._rows.writerow([owner.id, why, reason])
+        address = owner_address(self._left_out_on, owner) if self._left_out_on else ""
+        self._rows.writerow([owner.kind, owner.id, why, reason, address])
 
     def finish(self, *, read: int, hidden_links: int = 0, **about: Any) -> Manifest:
         """Write the manifest, which makes the files a plan.

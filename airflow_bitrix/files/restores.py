@@ -17,6 +17,9 @@ from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
 
+RIGHT_FOLDER = "the tab Bitrix24 report of the run to take back shows its folder, under “Take this run back”"
+"""Where people find what a restore wants."""
+
 
 @dataclass(frozen=True, slots=True)
 class SnapshotSource:
@@ -87,8 +90,10 @@ class JournalSource:
         journal = folder / "journal" if (folder / "journal").is_dir() else folder
         if not journal_parts(journal):
             runs = ", ".join(map(str, _earlier(folder) or _earlier(folder.parent)))
-            kept = f"; those of earlier runs are kept, take them back one by one: {runs}" if runs else ""
-            raise PlanRefused(f"there is no journal in {folder}{kept}")
+            told = (
+                f"those of earlier runs are kept, take them back one by one: {runs}" if runs else RIGHT_FOLDER
+            )
+            raise PlanRefused(f"there is no journal in {folder}; {told}")
         plan = plan or journal.parent / "plan"
         return cls(plan, read_manifest(plan), journal)
 

@@ -161,7 +161,8 @@ def read_snapshot(folder: Path) -> Snapshot:
     except FileNotFoundError:
         unfinished = f"{LINKS} without {ABOUT}: the export did not end"
         how = unfinished if (folder / LINKS).exists() else f"no {ABOUT}"
-        raise PlanRefused(f"there is no snapshot in {folder} ({how})") from None
+        where = "the tab Bitrix24 report of the run that made one shows its folder"
+        raise PlanRefused(f"there is no snapshot in {folder} ({how}); {where}") from None
     except (AttributeError, ValueError, RecursionError):
         raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
     if given != FORMAT:

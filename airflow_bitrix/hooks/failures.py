@@ -1,52 +1,48 @@
-"""Errors that Airflow shall not retry.
+"""Errors that Airflow shall not retry, and the line in the log that says why a task fails.
 
-Each error of :mod:`airflow_bitrix.core.errors` that would come again has a twin here that is an
-``AirflowFailException`` as well: ``except Rejected`` still catches it, and Airflow fails the task at once.
+Each error of :mod:`airflow_bitrix.core.errors` that would come again has a twin of the same name here that is
+an ``AirflowFailException`` as well: ``except Rejected`` still catches it, and Airflow fails the task at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar, cast
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_bitrix.core.errors import (
-    AuthFailed,
-    Bitrix24Error,
-    InvalidInput,
-    OutcomeUnknown,
-    PlanRefused,
-    Rejected,
-)
+from airflow_bitrix.core import errors
+from airflow_bitrix.core.errors import Bitrix24Error
 
 
-class FinalRejected(Rejected, AirflowFailException):
+class Rejected(errors.Rejected, AirflowFailException):
     """:class:`~airflow_bitrix.core.errors.Rejected`, not retried by Airflow."""
 
 
-class FinalInvalidInput(InvalidInput, AirflowFailException):
+class InvalidInput(errors.InvalidInput, AirflowFailException):
     """:class:`~airflow_bitrix.core.errors.InvalidInput`, not retried by Airflow."""
 
 
-class FinalAuthFailed(AuthFailed, AirflowFailException):
+class AuthFailed(errors.AuthFailed, AirflowFailException):
     """:class:`~airflow_bitrix.core.errors.AuthFailed`, not retried by Airflow."""
 
 
-class FinalOutcomeUnknown(OutcomeUnknown, AirflowFailException):
+class OutcomeUnknown(errors.OutcomeUnknown, AirflowFailException):
     """:class:`~airflow_bitrix.core.errors.OutcomeUnknown`, not retried by Airflow."""
 
 
-class FinalPlanRefused(PlanRefused, AirflowFailException):
+class PlanRefused(errors.PlanRefused, AirflowFailException):
     """:class:`~airflow_bitrix.core.errors.PlanRefused`, not retried by Airflow."""
 
 
 _TWINS: dict[type[Bitrix24Error], type[Bitrix24Error]] = {
-    Rejected: FinalRejected,
-    InvalidInput: FinalInvalidInput,
-    AuthFailed: FinalAuthFailed,
-    OutcomeUnknown: FinalOutcomeUnknown,
-    PlanRefused: FinalPlanRefused,
+    errors.Rejected: Rejected,
+    errors.InvalidInput: InvalidInput,
+    errors.AuthFailed: AuthFailed,
+    errors.OutcomeUnknown: OutcomeUnknown,
+    errors.PlanRefused: PlanRefused,
 }
 
 
@@ -66,3 +62,25 @@ def final_failures() -> Iterator[None]:
         twin.__traceback__ = error.__traceback__
     if twin is not None:
         raise twin from None
+
+
+_Work = TypeVar("_Work", bound=Callable[..., Any])
+
+
+def says_why(work: _Work) -> _Work:
+    """Let a method of an operator log in a line of its own why it fails, ahead of Airflow's traceback.
+
+    Around the outermost method only, so that the line comes once, and never for an error that is caught.
+    """
+
+    @functools.wraps(work)
+    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return work(self, *args, **kwargs)
+        except (Bitrix24Error, AirflowException) as error:
+            # Other subclasses of AirflowException are how Airflow skips and reschedules.
+            if isinstance(error, (Bitrix24Error, AirflowFailException)) or type(error) is AirflowException:
+                self.log.error("%s", error)  # noqa: TRY400 (the traceback is Airflow's to log)
+            raise
+
+    return cast("_Work", wrapped)

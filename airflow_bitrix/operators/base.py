@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, Context
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.hooks.failures import says_why
 
 MOST_DEFERRALS = 20
 """How often in a row an operator defers without having got anywhere."""
@@ -53,6 +54,7 @@ class Bitrix24BaseOperator(BaseOperator):
         del event
         return self._work_or_defer(context, deferrals=deferrals)
 
+    @says_why
     def _work_or_defer(self, context: Context, *, deferrals: int) -> Any:
         try:
             return self.work(context, deferrals=deferrals)

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import Context
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind, positive_id
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.links import Bitrix24OwnerLink
@@ -76,14 +77,20 @@ class Bitrix24Operator(Bitrix24BaseOperator):
         """Give the address of the page on the portal that the call is about; empty where there is none."""
         return ""
 
+    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        """Say for the log what came of the call: ids at most, as other values may be personal."""
+        del parameters, result
+        return "done"
+
     def work(self, context: Context, *, deferrals: int) -> Any:
         """Make the call and return its result."""
         del context, deferrals
         with final_failures():
             parameters = self.parameters()
             self.owner_url = self.page()
-        self.log.info("Calling %s", self.api_method)
-        return self.hook.call(self.api_method, parameters)
+        result = self.hook.call(self.api_method, parameters)
+        self.log.info("%s: %s", self.api_method, self.outcome(parameters, result))
+        return result
 
 
 class _LinkOperator(Bitrix24Operator):
@@ -112,6 +119,9 @@ class _OfOwner(_LinkOperator):
     def page(self) -> str:
         return owner_address(self._portal, Owner(self._kind, positive_id("owner_id", self.owner_id)))
 
+    def _owner(self, parameters: Mapping[str, Any]) -> Owner:
+        return Owner(self._kind, parameters["id"])
+
 
 class _ContactAdd(_OfOwner):
     template_fields: Sequence[str] = (*_OfOwner.template_fields, "contact_id", "sort", "is_primary")
@@ -139,6 +149,10 @@ class _ContactAdd(_OfOwner):
     def parameters(self) -> dict[str, Any]:
         return methods.add(self.owner_id, self.contact_id, self.sort, self.is_primary)
 
+    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        contact = f"{self._owner(parameters)}: contact {parameters['fields']['CONTACT_ID']}"
+        return f"{contact} linked" if result else f"{contact} was linked already; nothing changed"
+
 
 class _ContactDelete(_OfOwner):
     template_fields: Sequence[str] = (*_OfOwner.template_fields, "contact_id")
@@ -154,10 +168,17 @@ class _ContactDelete(_OfOwner):
     def parameters(self) -> dict[str, Any]:
         return methods.delete(self.owner_id, self.contact_id)
 
+    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        contact = f"{self._owner(parameters)}: contact {parameters['fields']['CONTACT_ID']}"
+        return f"{contact} unlinked" if result else f"{contact} was not linked; nothing changed"
+
 
 class _ContactItemsGet(_OfOwner):
     def parameters(self) -> dict[str, Any]:
         return methods.items_get(self.owner_id)
+
+    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        return f"{self._owner(parameters)}: {_contacts(result)}"
 
 
 class _ContactItemsSet(_OfOwner):
@@ -175,10 +196,18 @@ class _ContactItemsSet(_OfOwner):
     def parameters(self) -> dict[str, Any]:
         return methods.items_set(self.owner_id, self.items)
 
+    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        del result
+        return f"{self._owner(parameters)}: all links replaced, now {_contacts(parameters['items'])}"
+
 
 class _ContactItemsDelete(_OfOwner):
     def parameters(self) -> dict[str, Any]:
         return methods.items_delete(self.owner_id)
+
+    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        del result
+        return f"{self._owner(parameters)}: no contact is linked any more"
 
 
 class _ContactFields(_LinkOperator):
@@ -187,6 +216,22 @@ class _ContactFields(_LinkOperator):
 
     def page(self) -> str:
         return f"{self._portal}/crm/{self._kind}/"
+
+    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        del parameters
+        return f"the fields of a link are {', '.join(result or ())}"
+
+
+_MOST_SHOWN = 20
+"""Contacts that a line of the log names."""
+
+
+def _contacts(links: Sequence[Mapping[str, Any]]) -> str:
+    """Give number and ids of the contacts of links: ``2 contacts: 7, 8``."""
+    if not links:
+        return "no contacts"
+    shown = ", ".join(str(link.get("CONTACT_ID")) for link in links[:_MOST_SHOWN])
+    return f"{counted(len(links), 'contact')}: {shown}{', …' * (len(links) > _MOST_SHOWN)}"
 
 
 class Bitrix24LeadContactAddOperator(_ContactAdd):

@@ -254,13 +254,18 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             return summary
 
         # A folder that takes no report shall show it before anything is written to the portal.
-        before = report()
+        before, stopped = report(), ""
         try:
             asyncio.run(self._apply(task, journal, progress, meter))
+        except _StoppedError as error:
+            stopped = str(error)
         finally:
             summary = report()
             self.got_on = _applied(summary) > _applied(before)
             self._tell(task, summary)
+        if stopped:
+            # What was under way at the stop came to its end: these are the figures of that end.
+            raise AirflowException(f"{stopped}. {as_line(summary)}")
         return summary
 
     async def _apply(self, task: _Task, journal: Path, progress: Progress, meter: Meter) -> None:
@@ -279,7 +284,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                     said = f"quiet hours {task.quiet}: nothing is written before they end"
                     return RetryLater(said, until=end.timestamp())
                 stop = task.policy.stops(failed=run.tried["failed"], of=run.tried.total())
-                return AirflowException(stop) if stop else None
+                return _StoppedError(stop) if stop else None
 
             async with self.hook.portal(meter) as portal:
 
@@ -308,14 +313,23 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         progress.say()
 
     def _tell(self, task: _Task, summary: Summary) -> None:
-        self.log.info("%s", as_line(summary))
+        if summary.planned:
+            self.log.info("%s", as_line(summary))
+        if task.dry_run:
+            self.log.info("Dry run: nothing was written to the portal.")
+        elif not summary.planned:
+            self.log.info("The plan is empty: nothing was written to the portal.")
         if task.parts is not None or not self.logs_report:
             return
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():
             self.log.info("%s", line)
         self.log.info("::endgroup::")
-        self.log.info("Report: %s", task.folder / REPORT)
+        self.log_place("Report", task.folder / REPORT)
+
+
+class _StoppedError(AirflowException):
+    """Too many changes failed while the apply was under way."""
 
 
 def _effort(meter: Meter, progress: Progress) -> Effort:
@@ -326,7 +340,7 @@ def _effort(meter: Meter, progress: Progress) -> Effort:
 
 def _canary_failed(task: _Task, run: RunJournal) -> str:
     failed = f"{run.counts['failed']} of the first {min(task.canary, task.changes)} changes failed"
-    return f"canary: {failed}; the others were not written"
+    return f"canary: {failed}; those behind them were not written"
 
 
 def _summary(task: _Task, journal: Path) -> Summary:

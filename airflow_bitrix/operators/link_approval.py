@@ -14,7 +14,7 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
-from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
 from airflow_bitrix.operators.artifacts import as_folder
 from airflow_bitrix.operators.parameters import count, hours, switch
@@ -80,6 +80,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         self.is_dry_run = is_dry_run
         self.valid_for = valid_for
 
+    @says_why
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the plan and ask, where that is needed."""
         with final_failures():
@@ -103,6 +104,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         super().execute(context)  # raises: the task waits
         raise AirflowFailException("Airflow went on without an answer")
 
+    @says_why
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the answer, where the plan is still the one that was shown."""
         if event.get("error_type") == "timeout":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from airflow.providers.common.compat.sdk import Context, XComArg
@@ -47,10 +47,18 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
                 raise InvalidInput("plan", self.plan, "what the plan operator or the approval returned")
             parts = list(self.plan["parts"])
             first = count("first", self.first)
-            is_idle = not first or not parts or switch("is_dry_run", self.is_dry_run)
-        if is_idle:
-            self.log.info("Nothing is tried first; %s parts to apply", len(parts))
+            why_not = self._why_not(first, parts)
+        if why_not:
+            self.log.info("Nothing is tried first: %s", why_not)
         else:
             tried = super().work(context, deferrals=deferrals)
             context["ti"].xcom_push(key="canary", value=tried)
         return parts or [[]]
+
+    def _why_not(self, first: int, parts: Sequence[Any]) -> str:
+        """Say why no change is tried first; nothing where some are."""
+        if not parts:
+            return "the plan is empty"
+        if switch("is_dry_run", self.is_dry_run):
+            return "this is a dry run, which writes nothing"
+        return "" if first else "it is switched off (first is 0)"

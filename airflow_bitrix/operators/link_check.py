@@ -22,6 +22,7 @@ from airflow_bitrix.client.looks import Looks, Seen
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.checks import Check, write_check
@@ -107,7 +108,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
             journal = journal_folder(folder, manifest.hash)
             meter = Meter()
-            progress = Progress(self.log, "owners checked", meter, tell=self.tell_progress)
+            progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)
             changed = asyncio.run(self._changed(plan, manifest, journal, meter, progress))
             summary = self._report(
                 plan, manifest, journal, changed, _effort(meter, progress), dry_run=dry_run
@@ -205,9 +206,9 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         self.log.info("::endgroup::")
         if changed:
             self.log.warning(
-                "%s owners were changed by somebody after they were applied", f"{len(changed):,}"
+                "Changed by somebody after it was applied: %s", counted(len(changed), manifest.kind)
             )
-        self.log.info("Report: %s", folder / REPORT)
+        self.log_place("Report", folder / REPORT)
         return summary
 
 

@@ -77,6 +77,7 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
 
     :param default: Names of the rules that are chosen at first.
     """
+    saves = ' "Release repeat leads" saves leads, which starts the portal\'s automation.'
     rules = {name: rule.title for name, rule in RULES.items() if kind in rule.kinds}
     return Param(
         list(default),
@@ -86,7 +87,7 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
         values_display=rules,
         minItems=1,
         title="Rules",
-        description="What to clean up.",
+        description=f"What to clean up.{saves if kind == 'lead' else ''}",
     )
 
 
@@ -101,7 +102,7 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
             type=["null", "string"],
             format="date",
             title=title,
-            description=f"{description} In the time zone that stands under Applying.",
+            description=f"{description} In the time zone that stands under “How it is applied”.",
             section=section,
         )
 
@@ -152,7 +153,7 @@ def rule_option_params() -> dict[str, Param]:
             minimum=0,
             maximum=36_500,
             title="Unlink closed: after so many days",
-            description="How long an owner has to have been closed.",
+            description="Only those that were not saved for so many days.",
             section="How rules work",
         ),
         "keep_company_contacts": Param(
@@ -254,7 +255,7 @@ def _plan_params() -> dict[str, Param]:
             type="integer",
             minimum=0,
             title="Changes that need no approval",
-            description="Where only larger plans are asked about.",
+            description="Counts only where Approval is to ask about plans with more changes than this.",
             section="Approval",
         ),
         "approval_hours": Param(
@@ -270,9 +271,9 @@ def _plan_params() -> dict[str, Param]:
             10,
             type="integer",
             minimum=0,
-            title="Canary",
+            title="Try the first ones",
             description="So many changes are applied first; if one fails, the rest is not begun. 0 for none.",
-            section="Applying",
+            section="How it is applied",
         ),
         "quiet_hours": Param(
             None,
@@ -281,7 +282,7 @@ def _plan_params() -> dict[str, Param]:
             examples=["08:00-20:00"],
             title="Quiet hours",
             description="Nothing is written between these times, such as 08:00-20:00. Empty for none.",
-            section="Applying",
+            section="How it is applied",
         ),
         "timezone": Param(
             "UTC",
@@ -289,7 +290,7 @@ def _plan_params() -> dict[str, Param]:
             minLength=1,
             title="Time zone",
             description="Of the quiet hours, and of the days in this form. Such as Europe/Berlin.",
-            section="Applying",
+            section="How it is applied",
         ),
         "bitrix24_conn_id": Param(
             "bitrix24_default",

@@ -13,6 +13,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.parked import ParkedOwner, parked_file, read_parked, write_parked
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
@@ -76,6 +77,11 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         self.check_arguments()
         return (self.migration_name(),)
 
+    def left_out_on(self) -> str:
+        """Give the address of the portal that those are on who are left out: with two that of the source."""
+        is_two = self.migration == "portal_to_portal"
+        return self._source_settings.webhook.portal if is_two else super().left_out_on()
+
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Make the plan; when it is written, park what it could not do."""
         if self.migration != "portal_to_portal":
@@ -90,11 +96,13 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         path = as_folder(told["plan"]) / PARKED
         write_parked(path, pairing, self._parked.values())
         if is_dry_run:
-            self.log.info("Dry run: %s would be parked: %s", f"{len(self._parked):,}", path)
+            said = "Dry run: %s would be parked: %s"
         else:
             path = lasting
             write_parked(path, pairing, self._parked.values())
-            self.log.info("%s parked: %s", f"{len(self._parked):,}", path)
+            said = "%s parked: %s"
+        if self._parked:
+            self.log.info(said, counted(len(self._parked), pairing.kind), path)
         return {**told, "parked": len(self._parked), "parked_file": str(path)}
 
     def _parked_folder(self, context: Context) -> Path:

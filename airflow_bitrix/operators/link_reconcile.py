@@ -13,6 +13,7 @@ from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.comparisons import ComparisonWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
@@ -60,10 +61,11 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
             told = asyncio.run(self._compare(kind, folder / RECONCILE))
         for what, number in told["by_difference"].items():
             self.log.info("%s %s", f"{number:,}", what)
-        self.log.info("%s differences: %s", f"{told['differences']:,}", told["reconcile_csv"])
+        found = counted(told["differences"], "difference") if told["differences"] else "No differences"
+        self.log_place(found, folder / RECONCILE)
         if most is not None and told["differences"] > most:
-            found = f"{told['differences']} differences (max_differences is {most})"
-            raise AirflowFailException(f"{found}; see {told['reconcile_csv']}")
+            limit = f"{found} (max_differences is {most})"
+            raise AirflowFailException(f"{limit}; see {told['reconcile_csv']}")
         return told
 
     async def _compare(self, kind: OwnerKind, path: Path) -> dict[str, Any]:

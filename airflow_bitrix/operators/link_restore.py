@@ -25,6 +25,7 @@ from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
 from airflow_bitrix.operators.artifacts import as_folder
 from airflow_bitrix.operators.parameters import is_nothing, switch
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.run_places import HOLDS, place_in_run
 
 STRETCH = 2500
 """Owners that are looked at in one go: what one request tells."""
@@ -50,9 +51,10 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
 
     :param journal: What the apply or the check operator returned, or the folder of its run (which holds
         ``plan`` and ``journal``: ``<root>/<dag id>/<run id>/<plan task>``), or the folder of the journal.
-        (templated)
-    :param snapshot: What the export operator returned, or the folder of a snapshot. One of the two is
-        needed. (templated)
+        Also the address of the run's page in Airflow, or its folder ``<root>/<dag id>/<run id>``, where one
+        task of it alone has plan and journal. (templated)
+    :param snapshot: What the export operator returned, or the folder of a snapshot; or the address or
+        folder of a run, where one task of it alone has made one. One of the two is needed. (templated)
     :param plan: Folder of the plan that was applied, where it does not lie beside the journal, and no
         operator's result names it. (templated)
     :param owners: Ids of the only owners to bring back; empty for all. (templated)
@@ -133,7 +135,12 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     def _source(self) -> Source:
         if is_nothing(self.journal) == is_nothing(self.snapshot):
             given = {"journal": self.journal, "snapshot": self.snapshot}
-            raise InvalidInput("journal, snapshot", given, "one of the two, and only one")
+            accepted = (
+                "one of the two, and only one; in the trigger form: Journal (the folder of the run to take "
+                "back) or Snapshot (the folder of a snapshot)"
+            )
+            problem = "none of the two is given" if is_nothing(self.journal) else "both are given"
+            raise InvalidInput("journal, snapshot", given, accepted, problem=problem)
         if not is_nothing(self.snapshot):
             return SnapshotSource.of(_folder("snapshot", self.snapshot))
         told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
@@ -215,4 +222,4 @@ def _folder(argument: str, given: object) -> Path:
         raise InvalidInput(
             argument, given, f"a folder, or what the operator that made the {argument} returned"
         )
-    return as_folder(place)
+    return place_in_run(argument, place) if argument in HOLDS else as_folder(place)

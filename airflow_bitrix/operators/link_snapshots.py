@@ -16,6 +16,7 @@ from airflow_bitrix.client.scan import Detail, check_filter, scan
 from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.changed import CHANGED, ChangedFile, Compared, write_compared
 from airflow_bitrix.files.snapshot_history import SnapshotHistory, delete_snapshot, same_snapshot
 from airflow_bitrix.files.snapshots import (
@@ -113,7 +114,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             meter = Meter()
             about = asyncio.run(self._export(kind, folder, meter))
             self.log.info("Snapshot: %s", folder)
-            self.log.info("%s owners with %s links", f"{about['owners']:,}", f"{about['links']:,}")
+            self.log.info("%s, %s", counted(about["owners"], kind), counted(about["links"], "contact link"))
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), **told, "requests": meter.requests}
             result["hidden_links"] = meter.hidden_links
@@ -204,12 +205,13 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             self.log.info("Nothing to compare with: %s", changes.remark)
         else:
             self.log.info("Compared with the snapshot of %s: %s", changes.old.created, changes.old.folder)
-            self.log.info("%s owners with a difference", f"{changes.owners:,}")
+            found = counted(changes.owners, changes.new.kind) if changes.owners else f"no {changes.new.kind}"
+            self.log.info("Since then the links of %s have changed", found)
             for what, number in changes.counts.items():
                 self.log.info("%s %s", f"{number:,}", what)
         if deleted:
-            self.log.info("%s older snapshots deleted", deleted)
-        self.log.info("Report: %s", base / CHANGES)
+            self.log.info("%s deleted", counted(deleted, "older snapshot"))
+        self.log_place("Report", base / CHANGES)
 
     def _wanted(self) -> Mapping[str, Any]:
         return cast("Mapping[str, Any]", self.filter if self.filter is not None else {})

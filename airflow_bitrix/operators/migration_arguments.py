@@ -30,6 +30,7 @@ from airflow_bitrix.core.migrations import (
     one_to_one,
     single,
 )
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.parked import Pairing
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
@@ -212,7 +213,7 @@ class MigrationArguments(LinkPlanOperator):
                 "filter", self.filter, "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
             )
         if name == "contact_map":
-            self.log.info("%s contacts to replace", f"{len(self._contacts):,}")
+            self.log.info("%s to replace", counted(len(self._contacts), "contact"))
         if name == "portal_to_portal":
             self._check_portals()
 
@@ -276,9 +277,20 @@ class MigrationArguments(LinkPlanOperator):
         if isinstance(given, str) and not is_nothing(given):
             return read_map(as_folder(given), argument)
         if is_nothing(given) or not isinstance(given, Iterable):
-            accepted = "the path of a CSV or JSON Lines file, a map of old to new ids, or a list of pairs"
-            raise InvalidInput(argument, given, accepted)
+            form = self._titles(argument)
+            accepted = (
+                f"the path of a CSV or JSON Lines file, a map of old to new ids, or a list of pairs{form}"
+            )
+            problem = "no map is given" if is_nothing(given) else ""
+            raise InvalidInput(argument, given, accepted, problem=problem)
         return map_rows(given, argument)
+
+    def _titles(self, argument: str) -> str:
+        """Say what the trigger forms of the sample DAGs call a map."""
+        title = "Map of contacts" if argument == "contact_map" else f"Map of {self.owners_kind()}s"
+        if self.migration_name() == "contact_map":
+            title = "Map file, or Contacts"
+        return f" (in the trigger form: {title})"
 
     @cached_property
     def _source_settings(self) -> Settings:

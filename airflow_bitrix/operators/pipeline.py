@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.client.pacing import LONGEST_REST
@@ -47,6 +48,12 @@ class LinkPlanOperator(Bitrix24BaseOperator):
     def hook(self) -> Bitrix24AsyncHook:
         """The hook of the operator's connection."""
         return Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
+
+    def log_place(self, what: str, path: Path) -> None:
+        """Log where a file or folder lies, and where people see what is in it."""
+        self.log.info("%s: %s", what, path)
+        if not self.artifacts_path:  # the tab shows folders of the run only
+            self.log.info("See the tab Bitrix24 report of this run.")
 
     def _wait_here(self) -> None:
         """Wait for the end of each rest on the worker, where the work would begin anew after a deferral."""

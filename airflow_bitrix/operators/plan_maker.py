@@ -18,6 +18,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
@@ -80,6 +81,10 @@ class LinkPlanMaker(LinkPlanOperator):
         :raises InvalidInput: A parameter that cannot be right; nothing was sent.
         """
 
+    def left_out_on(self) -> str:
+        """Give the address of the portal that those are on who are left out."""
+        return self.settings.webhook.portal
+
     @abstractmethod
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Write the changes, and the owners that are left out; count each owner read in ``progress``."""
@@ -97,7 +102,7 @@ class LinkPlanMaker(LinkPlanOperator):
             portal = self.settings.webhook.portal
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
-            with PlanWriter(folder) as plan:
+            with PlanWriter(folder, left_out_on=self.left_out_on()) as plan:
                 read, population = asyncio.run(self._fill(plan, kind, meter))
                 manifest = plan.finish(
                     read=read,
@@ -139,14 +144,16 @@ class LinkPlanMaker(LinkPlanOperator):
     def _tell(self, folder: Path, manifest: Manifest) -> None:
         if not manifest.counts["read"]:
             self.log.warning("No %s matches what the plan is to be about", manifest.kind)
-        self.log.info("%s %ss to change", f"{manifest.changes:,}", manifest.kind)
-        for rule, number in manifest.counts["by_rule"].items():
+        to_change = counted(manifest.changes, manifest.kind) if manifest.changes else "Nothing"
+        self.log.info("%s to change", to_change)
+        by_rule = manifest.counts["by_rule"]
+        for rule, number in by_rule.items() if len(manifest.rules) > 1 else ():
             self.log.info("%s by %s", f"{number:,}", rule)
         for why, number in manifest.counts["left_out"].items():
             self.log.info("%s left out: %s", f"{number:,}", why)
         for broken in manifest.broken_guards:
             self.log.warning("Apply will refuse this plan: %s", broken)
-        self.log.info("Plan: %s", folder)
+        self.log_place("Plan", folder)
 
 
 def parts_of(manifest: Manifest) -> list[list[int]]:

@@ -36,5 +36,5 @@ class RowPolicy:
         """
         if self.max_share is None or of < EARLIEST or failed <= self.max_share * of:
             return ""
-        share = f"max_failure_share is {self.max_share:.1%}"
-        return f"stopped: {failed} of {of} changes written failed ({share}); the others were not written"
+        share = f"more than {self.max_share:.1%} (max_failure_share)"
+        return f"stopped, as {share} of the changes that were written failed"

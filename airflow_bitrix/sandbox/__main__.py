@@ -6,11 +6,13 @@ import argparse
 import re
 import signal
 import sys
+import textwrap
 import threading
 from typing import TYPE_CHECKING
 
 from airflow_bitrix.sandbox.limits import PLANS
 from airflow_bitrix.sandbox.server import Sandbox, check_host
+from airflow_bitrix.sandbox.settings import Faults, Switches, meanings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,14 +62,34 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_USAGE_ERROR, f"{self.prog}: {message}\n")
 
 
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Shows defaults, and leaves the lines of the epilog as they are."""
+
+
+def _epilog() -> str:
+    """Tell of the control routes, and all that can be set there."""
+    lines = [
+        "What the records hold is told at /__sandbox/truth, and what was written at /__sandbox/writes.",
+        'Failures and behaviour are set by posting a JSON object, such as {"throttle": 0.3}; DELETE takes',
+        "all of them back, GET shows them.",
+    ]
+    shares = "faults, a share of requests from 0 to 1 each, but for some"
+    for name, kind in ((shares, Faults), ("switches", Switches)):
+        lines += ["", f"/__sandbox/{name}:"]
+        for setting, meaning in meanings(kind).items():
+            lines += textwrap.wrap(
+                f"{setting:<24} {meaning}", 100, initial_indent="  ", subsequent_indent=" " * 27
+            )
+    return "\n".join(lines)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m airflow_bitrix.sandbox",
         description="A local stand-in for a Bitrix24 portal. "
         "Prints the address of its webhook and serves until it is stopped.",
-        epilog="What the records hold is told at /__sandbox/truth; "
-        "failures and limits are set at /__sandbox/faults and /__sandbox/switches.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog=_epilog(),
+        formatter_class=_HelpFormatter,
         allow_abbrev=False,
     )
     records = _whole(0, _MAX_RECORDS)
@@ -86,6 +108,12 @@ def _parser() -> argparse.ArgumentParser:
         default=7,
         metavar="N",
         help="the same seed makes up the same records",
+    )
+    parser.add_argument(
+        "--originator",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="make records look imported: NAME is their ORIGINATOR_ID, their own id their ORIGIN_ID",
     )
     parser.add_argument(
         "--code", type=_code, default=argparse.SUPPRESS, help="secret code of the webhook (default: random)"

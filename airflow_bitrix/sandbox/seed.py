@@ -248,8 +248,11 @@ class _Seeder:
             flag_repeat_deals(deals)
 
 
-def seeded(*, leads: int, deals: int, contacts: int, seed: int, clock: Clock) -> State:
-    """A portal's data. Ids are dense from 1, but for contacts that are gone while links to them remain."""
+def seeded(*, leads: int, deals: int, contacts: int, seed: int, clock: Clock, originator: str = "") -> State:
+    """A portal's data. Ids are dense from 1, but for contacts that are gone while links to them remain.
+
+    With ``originator`` all records look imported: from records of the same ids in a portal of that name.
+    """
     state = State(clock)
     seeder = _Seeder(state, seed, contacts)
     seeder.add_contacts()
@@ -258,4 +261,8 @@ def seeded(*, leads: int, deals: int, contacts: int, seed: int, clock: Clock) ->
     seeder.add_leads(leads)
     seeder.add_deals(deals)
     seeder.add_company_contacts()
+    if originator:
+        for table in state.tables.values():
+            for row_id, row in table.rows.items():
+                row |= {"ORIGINATOR_ID": originator, "ORIGIN_ID": str(row_id)}
     return state

@@ -100,6 +100,7 @@ class Sandbox:
 
     :param leads, deals, contacts: How many records to seed; 0 for none.
     :param seed: The same seed gives the same records.
+    :param originator: Makes the records look imported from those with the same ids in a portal of that name.
     :param code: The webhook's code; random if empty.
     :param user: The webhook's user id.
     :param plan: ``standard``, ``enterprise`` or ``self_hosted``.
@@ -116,6 +117,7 @@ class Sandbox:
         deals: int = 0,
         contacts: int = 0,
         seed: int = 7,
+        originator: str = "",
         code: str = "",
         user: int = 1,
         plan: str = "standard",
@@ -127,7 +129,13 @@ class Sandbox:
     ) -> None:
         clock = clock or Clock()
         self._seeded = partial(
-            seeding.seeded, leads=leads, deals=deals, contacts=contacts, seed=seed, clock=clock
+            seeding.seeded,
+            leads=leads,
+            deals=deals,
+            contacts=contacts,
+            seed=seed,
+            clock=clock,
+            originator=originator,
         )
         self.portal = Portal(
             self._seeded(),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -150,6 +153,19 @@ def changed(settings: Settings, given: Mapping[str, Any]) -> Settings:
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }
     return replace(settings, **plain)
+
+
+def meanings(kind: type[Switches | Faults]) -> dict[str, str]:
+    """What each setting of a kind does, by its name; what it takes, where that is all that is to say."""
+    tree = ast.parse(inspect.getsource(kind)).body[0]
+    lines = tree.body if isinstance(tree, ast.ClassDef) else []
+    found = {one.name: f"Takes {_ACCEPTED[one.name][1]}." for one in fields(kind)}
+    for line, next_line in pairwise(lines):
+        is_told = isinstance(next_line, ast.Expr) and isinstance(next_line.value, ast.Constant)
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and is_told:
+            text = ast.get_docstring(ast.Module([next_line], []))
+            found[line.target.id] = " ".join((text or "").replace("``", "").split())
+    return found
 
 
 def as_json(settings: Switches | Faults) -> dict[str, Any]:

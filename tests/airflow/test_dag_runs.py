@@ -390,6 +390,20 @@ def test_the_tour_uses_each_method_once_and_leaves_the_records_as_they_were(
         assert used[f"crm.{kind}.contact.items.get"] == 2  # the operator's, and the check at the end
 
 
+@pytest.mark.parametrize("missing", ["lead", "deal", "contact"])
+def test_the_tour_fails_first_of_all_where_a_record_does_not_exist(
+    missing: str, run: Any, make_sandbox: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The portal reads and clears the links of a lead that does not exist without a complaint."""
+    sandbox = make_sandbox(plan="self_hosted")
+    ids = {kind: sandbox.state.add(kind, {}) for kind in ("lead", "deal", "contact")} | {missing: 999_999}
+    conf = {f"{kind}_id": number for kind, number in ids.items()}
+    _, states = run(TOUR, sandbox, {"plan": "self_hosted"}, **conf)
+    assert states.pop("check_records") == "failed"
+    assert set(states.values()) == {"upstream_failed"}
+    assert f"there is no {missing} 999999, or the webhook's user may not read it" in capfd.readouterr().out
+
+
 def test_the_tour_refuses_a_contact_that_is_linked_already(run: Any, make_sandbox: Any) -> None:
     sandbox = make_sandbox(plan="self_hosted")
     sandbox.state.add("contact", {"NAME": "Contact"})
@@ -513,4 +527,4 @@ def test_a_restore_without_a_source_fails_before_anything_is_sent(
     _, states = run(RESTORE, sandbox, {"plan": "self_hosted"})
     assert states["plan"] == "failed"
     assert sandbox.stats()["admitted"] == 0
-    assert "one of the two, and only one" in "".join(capfd.readouterr())
+    assert "none of the two is given; accepted: one of the two, and only one" in "".join(capfd.readouterr())

@@ -59,28 +59,30 @@ def test_a_long_pause_makes_one_line_and_the_next_comes_a_while_later(log: Lines
 
 
 LINES: list[tuple[str, dict[str, Any], str]] = [
-    ("nothing yet", {"done": 0, "seconds": 0.0}, "0 leads read, 0 a second, 0 requests"),
-    ("no total", {"done": 3000, "seconds": 2.0}, "3,000 leads read, 1,500 a second, 0 requests"),
+    ("nothing yet", {"done": 0, "seconds": 0.0}, "0 leads read"),
+    ("no total", {"done": 3000, "seconds": 2.0}, "3,000 leads read, 1,500 a second"),
     (
         "a total",
         {"done": 500, "seconds": 10.0, "total": 2000},
-        "500 of 2,000 leads read, 50 a second, 0 requests, 30 s left",
+        "500 of 2,000 leads read, 50 a second, 30 s left",
     ),
     (
         "all",
         {"done": 2000, "seconds": 10.0, "total": 2000},
-        "2,000 of 2,000 leads read, 200 a second, 0 requests",
+        "2,000 of 2,000 leads read, 200 a second",
     ),
-    ("none to do", {"done": 0, "seconds": 1.0, "total": 0}, "0 of 0 leads read, 0 a second, 0 requests"),
+    ("none to do", {"done": 0, "seconds": 1.0, "total": 0}, "0 of 0 leads read"),
     (
         "nothing done of a total",
         {"done": 0, "seconds": 9.0, "total": 10},
-        "0 of 10 leads read, 0 a second, 0 requests",
+        "0 of 10 leads read",
     ),
+    ("one of one", {"done": 1, "seconds": 1.0, "total": 1}, "1 of 1 lead read, 1 a second"),
+    ("one", {"done": 1, "seconds": 1.0, "meter": Meter(requests=1)}, "1 lead read, 1 a second, 1 request"),
     (
         "more than thought",
         {"done": 12, "seconds": 2.0, "total": 10},
-        "12 of 10 leads read, 6 a second, 0 requests",
+        "12 of 10 leads read, 6 a second",
     ),
     (
         "requests and waits",
@@ -90,7 +92,7 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a wait not worth telling",
         {"done": 10, "seconds": 2.0, "meter": Meter(waited=0.9)},
-        "10 leads read, 5 a second, 0 requests",
+        "10 leads read, 5 a second",
     ),
 ]
 
@@ -128,6 +130,17 @@ def test_the_numbers_are_told_as_often_as_lines_are_logged(log: Lines, clock: Cl
     }
 
 
+def test_nothing_done_and_nothing_asked_is_no_line_but_numbers_all_the_same(log: Lines, clock: Clock) -> None:
+    told: list[dict[str, Any]] = []
+    meter = Meter()
+    progress = Progress(log, "changes", meter, total=10, tell=told.append, clock=clock)
+    progress.say()
+    assert (log.lines, len(told)) == ([], 1)
+    meter.requests = 1
+    progress.say()
+    assert log.lines == ["0 of 10 changes, 1 request"]
+
+
 def test_lines_go_on_while_nothing_gets_done_and_come_less_often_the_longer_that_lasts(
     log: Lines, clock: Clock
 ) -> None:
@@ -148,7 +161,7 @@ def test_lines_go_on_while_nothing_gets_done_and_come_less_often_the_longer_that
 
 
 def test_the_meter_s_watcher_is_the_progress(log: Lines, clock: Clock) -> None:
-    meter = Meter()
+    meter = Meter(requests=1)
     progress = Progress(log, "leads read", meter, every=5, clock=clock)
     clock.now += 6
     assert meter.watch is not None
@@ -161,10 +174,10 @@ def test_an_estimate_of_the_total_is_called_one(log: Lines, clock: Clock) -> Non
     progress.add(500)
     clock.now += 10
     progress.expect(2000)
-    assert progress.line() == "500 of about 2,000 leads read, 50 a second, 0 requests, 30 s left"
+    assert progress.line() == "500 of about 2,000 leads read, 50 a second, 30 s left"
     assert (progress.numbers()["total"], progress.numbers()["seconds_left"]) == (2000, 30)
     progress.expect(500)
-    assert progress.line() == "500 of 500 leads read, 50 a second, 0 requests"
+    assert progress.line() == "500 of 500 leads read, 50 a second"
 
 
 def test_a_wait_that_is_under_way_is_told_apart(log: Lines, clock: Clock) -> None:
@@ -172,7 +185,7 @@ def test_a_wait_that_is_under_way_is_told_apart(log: Lines, clock: Clock) -> Non
     meter = Meter()
     progress = Progress(log, "leads read", meter, every=1e9, clock=clock, now=lambda: now)
     meter.wait(now, 561)
-    assert progress.line() == "0 leads read, 0 a second, 0 requests, 561 s of waiting to come"
+    assert progress.line() == "0 leads read, 561 s of waiting to come"
     now += 61
     assert progress.line().endswith("61 s waited for the portal, 500 s of waiting to come")
     assert progress.numbers()["seconds_waited"] == 61

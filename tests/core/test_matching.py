@@ -47,8 +47,13 @@ def test_a_field_may_hold_a_number_a_text_or_several(value: Any, keys: list[str]
 
 
 @pytest.mark.parametrize(
-    ("by", "argument"), [("name", "match"), ("origin", "originator"), ("field", "match_field")]
+    ("by", "said"),
+    [
+        ("name", "match: "),
+        ("origin", r"originator: '' .* by which match 'origin' goes \(in the trigger form: Originator\)$"),
+        ("field", r"match_field: '' .* by which match 'field' goes \(in the trigger form: Custom field\)$"),
+    ],
 )
-def test_a_matching_without_what_it_goes_by_is_refused(by: Any, argument: str) -> None:
-    with pytest.raises(InvalidInput, match=f"^{argument}: "):
+def test_a_matching_without_what_it_goes_by_is_refused(by: Any, said: str) -> None:
+    with pytest.raises(InvalidInput, match=f"^{said}"):
         Matching(by)

@@ -350,6 +350,34 @@ def test_connection_test_says_what_is_wrong(
     assert sandbox.code not in said
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("http://127.0.0.1:1", "nothing answers at this address and port (connection refused)"),
+        ("https://nowhere.invalid", "its name is not found ("),
+    ],
+)
+def test_what_cannot_be_reached_is_told_in_plain_words(
+    connection: Any, address: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By both hooks; the system's own words stand behind ours, without its numbers."""
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("no_proxy", "*")
+    connection(f"{address}/rest/1/abcdef123456/")
+
+    async def call() -> None:
+        hook = Bitrix24AsyncHook()
+        hook.retries = Retries(times=0)
+        async with hook.portal() as portal:
+            await portal.call("profile")
+
+    with pytest.raises(RetryLater) as caught:
+        asyncio.run(call())
+    for text in (Bitrix24Hook().test_connection()[1], str(caught.value).removeprefix("profile: ")):
+        assert text.lower().startswith(f"the portal cannot be reached: {said}")
+        assert "Errno" not in text
+
+
 def test_connection_test_says_it_without_the_method_that_was_tried(sandbox: Any, connection: Any) -> None:
     connection(sandbox.webhook_url.replace("abcdef", "wrong1"))
     works, said = Bitrix24Hook().test_connection()

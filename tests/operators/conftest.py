@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -59,3 +60,17 @@ class Portals:
 @pytest.fixture
 def portals(monkeypatch: pytest.MonkeyPatch) -> Portals:
     return Portals(monkeypatch)
+
+
+_LINE = re.compile(r"^\S+ \[(\w+) *\] (.*?) *\[airflow[^\]]*\] loc=", re.MULTILINE)
+
+
+@pytest.fixture
+def logged(capfd: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
+    """Give what Airflow's loggers wrote since the last look: ``info: text``."""
+
+    def look() -> list[str]:
+        found = [f"{level}: {text}" for level, text in _LINE.findall(capfd.readouterr().out)]
+        return [line for line in found if "outside of the Task Runner" not in line]
+
+    return look

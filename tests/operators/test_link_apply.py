@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -153,7 +154,7 @@ def test_a_canary_that_fails_keeps_the_others_from_being_written(sandbox: Any, t
     made = make(sandbox, tmp_path, 60)
     sandbox.set_faults(command=1.0, command_error=LOCKED, only_methods=["crm.lead.contact.delete"])
     with pytest.raises(
-        AirflowException, match=r"canary: 5 of the first 5 changes failed; the others were not"
+        AirflowException, match=r"canary: 5 of the first 5 changes failed; those behind them were not"
     ):
         apply(made, canary=5)
     assert sandbox.stats()["commands_in_batches"]["crm.lead.contact.delete"] == 5
@@ -161,13 +162,20 @@ def test_a_canary_that_fails_keeps_the_others_from_being_written(sandbox: Any, t
     assert counts(apply(made, canary=5)) == {"applied": 60}
 
 
-def test_too_large_a_share_of_failures_stops_the_apply(sandbox: Any, tmp_path: Path) -> None:
+def test_too_large_a_share_of_failures_stops_the_apply(
+    sandbox: Any, tmp_path: Path, logged: Callable[[], list[str]]
+) -> None:
+    """The error has the figures of the log and of the report, and says that others were applied."""
     made = make(sandbox, tmp_path, 1000)
     sandbox.set_faults(seed=3, command=0.5, command_error=LOCKED, only_methods=["crm.lead.contact.delete"])
-    with pytest.raises(
-        AirflowException, match=r"stopped: \d+ of \d+ changes written failed \(max_failure_share"
-    ):
+    with pytest.raises(AirflowException) as stopped:
         apply(made, max_failure_share=0.1, max_failed=None)
+    (figures,) = [line for line in logged() if line.startswith("info: Outcomes of")]
+    assert str(stopped.value) == (
+        "stopped, as more than 10.0% (max_failure_share) of the changes that were written failed. "
+        + figures.removeprefix("info: ")
+    )
+    assert re.search(r"Outcomes of 1,000 leads: \d+ applied, \d+ failed, \d+ open$", str(stopped.value))
     assert 0 < len(bare(sandbox)) < 200
     assert "Not finished" in (tmp_path / "report.html").read_text()
     sandbox.clear_faults()

@@ -196,6 +196,27 @@ def test_a_map_from_a_file_does_what_a_map_does(tmp_path: Path) -> None:
     assert changes(given)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            {"migration": "contact_map"},
+            r"contact_map: no map is given; .*\(in .* form: Map file, or Contacts\)$",
+        ),
+        (
+            {"migration": "portal_to_portal", "source_conn_id": "bitrix24_default", "match": "map"},
+            r"owner_map: no map is given; .*\(in the trigger form: Map of leads\)$",
+        ),
+    ],
+)
+def test_a_map_that_is_missing_is_called_by_the_names_of_the_form(
+    arguments: dict[str, Any], said: str, sandbox: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidInput, match=f"^{said}"):
+        plan(tmp_path, kind="lead", **arguments)
+    assert sandbox.stats()["admitted"] == 0
+
+
 def test_a_map_and_a_file_at_once_are_refused_and_both_are_named(sandbox: Any, tmp_path: Path) -> None:
     path = tmp_path / "merged.csv"
     path.write_text("old,new\n5,6\n")

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.plan import Change, save_command, write_commands
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter, read_changes, read_manifest
+from airflow_bitrix.operators.artifacts import artifacts_root, folder_names
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24CheckLinkPlanOperator,
@@ -199,6 +200,89 @@ def test_a_journal_is_found_in_each_form(form: str, sandbox: Any, tmp_path: Path
     assert made["by_rule"] == {"restore": made["changes"]}
     assert made["changes"] > 100
     assert sandbox.stats()["writes"] == 0
+
+
+RUN = ("some_dag", "manual__2026-11-25T08:56:20+00:00")
+
+
+@pytest.fixture
+def run_folder() -> Iterator[Path]:
+    """The folder of a DAG run under the artifacts root."""
+    folder = artifacts_root().joinpath(*folder_names(*RUN))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("task", ["plan", "leads.plan"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "{folder}",
+        "https://airflow.example.com/prefix/dags/some_dag/runs/manual__2026-11-25T08%3A56%3A20%2B00%3A00",
+        "http://127.0.0.1:8080/dags/some_dag/runs/manual__2026-11-25T08:56:20+00:00/tasks/check?try_number=1",
+    ],
+    ids=["folder", "page", "page of a task"],
+)
+def test_a_run_is_enough_where_one_of_its_tasks_was_applied(
+    given: str, task: str, run_folder: Path, tmp_path: Path
+) -> None:
+    applied = clean_up(run_folder / task)
+    (run_folder / "deals.plan" / "plan").mkdir(parents=True)  # of a task that applied nothing
+    made = restore(tmp_path, journal=given.format(folder=run_folder))
+    assert made["changes"] == restore(tmp_path / "told", journal=applied)["changes"] > 100
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_of_a_run_with_several_journals_or_snapshots_one_has_to_be_named(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    for task in ("leads.plan", "deals.plan"):
+        for name in ("plan/manifest.json", "journal/part-00000.jsonl", "snapshot/links.jsonl"):
+            (run_folder / task / name).parent.mkdir(parents=True, exist_ok=True)
+            (run_folder / task / name).touch()
+    for argument, below in (("journal", ""), ("snapshot", "/snapshot")):
+        with pytest.raises(InvalidInput) as refused:
+            restore(tmp_path, **{argument: str(run_folder)})
+        assert str(refused.value) == (
+            f"{argument}: several tasks of the run in {run_folder} have a {argument}; accepted: "
+            f"the folder of one of them: {run_folder}/deals.plan{below}, {run_folder}/leads.plan{below}"
+        )
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_the_only_snapshot_of_a_run_is_found(run_folder: Path, tmp_path: Path) -> None:
+    export(run_folder / "leads")
+    address = f"http://127.0.0.1:8080/dags/{RUN[0]}/runs/{RUN[1]}"
+    assert restore(tmp_path, snapshot=address)["changes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            {},
+            r"journal, snapshot: none of the two is given; accepted: one .*: Journal \(the.* or Snapshot \(",
+        ),
+        ({"journal": "/a", "snapshot": "/b"}, "journal, snapshot: both are given; accepted: one of"),
+        (
+            {"journal": "/nowhere"},
+            "there is no journal in /nowhere; the tab Bitrix24 report of the run to take",
+        ),
+        ({"snapshot": "/nowhere"}, "there is no snapshot in /nowhere .*; the tab Bitrix24 report of the run"),
+        (
+            {"journal": "http://127.0.0.1:8080/dags/some_dag/runs/none"},
+            "there is no journal in .*/some_dag/none; the tab Bitrix24 report",
+        ),
+        ({"journal": "http://127.0.0.1:8080/dags"}, r"a folder, or the address of a run's page .*<run id>$"),
+    ],
+)
+def test_what_is_no_run_is_refused_with_where_to_find_one(
+    arguments: dict[str, Any], said: str, sandbox: Any, tmp_path: Path
+) -> None:
+    with pytest.raises((InvalidInput, PlanRefused), match=said):
+        restore(tmp_path, **arguments)
+    assert sandbox.stats()["admitted"] == 0
 
 
 @pytest.mark.usefixtures("sandbox")

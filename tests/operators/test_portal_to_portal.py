@@ -70,6 +70,17 @@ class Pair:
         return found
 
 
+def test_the_portals_of_make_ui_have_something_to_bring_over(
+    make_sandbox: Any, portals: Portals, tmp_path: Path
+) -> None:
+    """With their originator, and nothing else that is not the form's default."""
+    size = {"contacts": 100, "plan": "self_hosted"}
+    target = make_sandbox(leads=60, originator="old-portal", **size)
+    portals.connect(bitrix24_default=target, bitrix24_source=make_sandbox(leads=20, seed=8, **size))
+    made = plan(tmp_path, kind="lead", originator="old-portal")
+    assert 5 < made["changes"] <= 20
+
+
 @pytest.fixture
 def make_pair(make_sandbox: Any, portals: Portals) -> Callable[..., Pair]:
     def make(fields: Fields = by_origin, **source: Any) -> Pair:
@@ -183,6 +194,7 @@ def test_what_is_not_there_yet_is_parked_and_taken_up_by_the_next_run(
     assert first["left_out"] == {"contacts not there yet": 2, "owner not there yet": 1}
     reasons = (tmp_path / "1" / "plan" / "left_out.csv").read_text()
     assert "deal 3: no contact of the target matches 5" in reasons
+    assert f"{pair.source.base_url}/crm/deal/details/3/" in reasons  # where it stands under that id
     long_ago = re.sub(r'"since":"[^"]*"', '"since":"2020-01-01"', Path(first["parked_file"]).read_text())
     Path(first["parked_file"]).write_text(long_ago)
     apply(first)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from airflow_bitrix.sandbox.state import State
 
 
+SMALL: Any = {"leads": 300, "deals": 300, "contacts": 250, "seed": 7, "clock": Clock(time=lambda: 0.0)}
+
+
 def _state(leads: int = 300, deals: int = 300, contacts: int = 250, seed: int = 7) -> State:
     return seeded(leads=leads, deals=deals, contacts=contacts, seed=seed, clock=Clock(time=lambda: 0.0))
 
@@ -46,6 +49,16 @@ def test_ids_are_dense_and_dates_rise_with_them() -> None:
         assert created == sorted(created)
         assert created[0] >= NOW - SPAN
         assert max(row["DATE_MODIFY"] for row in table.rows.values()) <= NOW
+
+
+def test_records_can_look_imported_and_are_the_same_otherwise() -> None:
+    """From the records with the same ids in another portal."""
+    plain, state = _state(), seeded(**SMALL, originator="old-portal")
+    for kind in ("lead", "deal", "contact"):
+        for row, links in _content(state, kind):
+            origin = {"ORIGINATOR_ID": "old-portal", "ORIGIN_ID": str(row["ID"])}
+            assert row == {**plain.tables[kind].rows[row["ID"]], **origin}
+            assert links == plain.links(kind, row["ID"])
 
 
 def test_a_new_contact_never_brings_a_dangling_link_to_life() -> None:

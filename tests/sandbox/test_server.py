@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ import requests
 
 from airflow_bitrix.sandbox.__main__ import main
 from airflow_bitrix.sandbox.server import Sandbox
+from airflow_bitrix.sandbox.settings import Faults, Switches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +158,14 @@ def test_a_wrong_option_is_one_line_and_exit_code_2(
     output, errors = capsys.readouterr()
     assert (ended.value.code, output, errors.count("\n")) == (2, "", 1)
     assert words in errors
+
+
+def test_the_help_names_every_fault_and_every_switch(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    told = {words[0] for words in lines if len(words) > 1}
+    assert {one.name for kind in (Faults, Switches) for one in fields(kind)} <= told
 
 
 def test_a_busy_port_is_one_line_and_exit_code_2() -> None:

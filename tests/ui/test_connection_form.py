@@ -51,7 +51,7 @@ def test_the_form_asks_for_what_a_webhook_has(
     placeholders = {
         "Portal address": "acme.bitrix24.com",
         "Webhook user id": "1",
-        "Webhook code": "the code, or the whole webhook address; then leave the rest empty",
+        "Webhook code": "the code; or the whole webhook address, with Port alone beside it",
         "Port": "443; without it Airflow's Test button may answer Bad Request",
     }
     for label, placeholder in placeholders.items():
@@ -108,7 +108,7 @@ def test_a_new_connection_is_saved_tested_and_keeps_its_secret(
     ("wrong", "sentence"),
     [
         ({"password": "notTheCode1"}, "The portal does not accept the webhook: INVALID_CREDENTIALS"),
-        ({"port": "free"}, "The portal cannot be reached: "),
+        ({"port": "free"}, "The portal cannot be reached: nothing answers at this address and port"),
         ({"host": "acme corp"}, "Portal address (host): 'acme corp' is not accepted; accepted: a portal add"),
         ({"host": "http://nowhere.invalid"}, "Portal address (host): 'http://nowhere.invalid' is not acc"),
         ({"login": "anna"}, "Webhook user id (login): '***' is not accepted; accepted: the number of the"),

@@ -130,7 +130,7 @@ def test_the_server_refuses_a_wrong_value_and_names_it(
     runs = f"/api/v2/dags/{CLEAN_UP}/dagRuns"
     before = stage.airflow.call("GET", runs)["total_entries"]
     form = trigger_form(page, stage.dag(CLEAN_UP))
-    form.open("Applying")
+    form.open("How it is applied")
     form.input("Quiet hours").fill("from 8 to 20")
     form.input("Quiet hours").blur()
     form.button("Trigger").click()
@@ -153,7 +153,7 @@ def test_a_form_is_filled_in_without_a_mouse(page: Page, stage: Stage) -> None:
     page.keyboard.press("Space")
     expect(dry_run).not_to_be_checked()
     tab_to(page, form.field("Rules").get_by_role("combobox"))
-    for section in ("How rules work", "Which leads", "Limits", "Approval", "Applying", "Portal"):
+    for section in ("How rules work", "Which leads", "Limits", "Approval", "How it is applied", "Portal"):
         tab_to(page, form.button(section))
     page.keyboard.press("Enter")
     tab_to(page, form.input("Connection"))
