@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import Context, XComArg
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
-from airflow_bitrix.operators.parameters import count, switch
+from airflow_bitrix.operators.parameters import count
 
 
 class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
@@ -47,7 +47,8 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
                 raise InvalidInput("plan", self.plan, "what the plan operator or the approval returned")
             parts = list(self.plan["parts"])
             first = count("first", self.first)
-            is_idle = not first or not parts or switch("is_dry_run", self.is_dry_run)
+            # Where nothing is tried, the applies behind go by the same words all the same.
+            is_idle = self.orders().dry_run or not first or not parts
         if is_idle:
             self.log.info("Nothing is tried first; %s parts to apply", len(parts))
         else:

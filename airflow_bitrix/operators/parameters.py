@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import whole_number
+from airflow_bitrix.core.quiet import QuietHours
 
 
 def switch(argument: str, value: object) -> bool:
@@ -76,6 +77,14 @@ def time_zone(argument: str, value: object) -> ZoneInfo:
         return ZoneInfo(str(value))
     except (ValueError, OSError, LookupError):
         raise InvalidInput(argument, value, "the name of a time zone, such as 'Europe/Berlin'") from None
+
+
+def quiet_hours(value: object, zone: object) -> QuietHours | None:
+    """Read quiet hours and their time zone, which has to be one even where there are none.
+
+    :raises InvalidInput: They cannot be read, or there is no such time zone.
+    """
+    return QuietHours.parse(value, time_zone("timezone", zone))
 
 
 def optional_day(argument: str, value: object) -> date | None:

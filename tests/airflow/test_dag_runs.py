@@ -18,6 +18,9 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
+from airflow_bitrix.operators.link_forms import BY_PARAMS
+from airflow_bitrix.operators.plan_maker import LinkPlanMaker
+
 DAGS = Path(__file__).parents[2] / "dags"
 CLEANUP = "bitrix24_lead_link_cleanup"
 DEALS = "bitrix24_deal_link_cleanup"
@@ -263,6 +266,34 @@ def test_an_empty_plan_ends_well_and_has_a_report(run: Any, make_sandbox: Any) -
     assert states == dict.fromkeys(["plan", "approve", "canary", "apply", "check"], "success")
     assert (folder_of(done) / "report.html").exists()
     assert sandbox.stats()["writes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "refusal"),
+    [
+        ({"timezone": "Mars/Phobos"}, "timezone: 'Mars/Phobos' is not accepted"),
+        ({"quiet_hours": "08:00-08:00"}, "quiet_hours: '08:00-08:00' is not accepted"),
+    ],
+    ids=["time zone", "quiet hours"],
+)
+def test_an_answer_that_only_applying_goes_by_is_refused_by_the_plan(
+    answers: dict[str, Any], refusal: str, run: Any, make_sandbox: Any, capsys: Any
+) -> None:
+    """The form cannot tell that it is wrong, and nobody is to approve what then cannot be applied."""
+    sandbox = make_sandbox(leads=100, contacts=100, plan="self_hosted")
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **{**REAL, **answers})
+    behind = dict.fromkeys(["approve", "canary", "apply", "check"], "upstream_failed")
+    assert states == {"plan": "failed", **behind}
+    assert done.state == "failed"
+    assert refusal in capsys.readouterr().out
+    assert sandbox.stats()["admitted"] == 0
+
+
+def test_every_plan_is_told_the_quiet_hours_that_its_applies_go_by(dags: dict[str, DAG]) -> None:
+    plans = [task for dag in dags.values() for task in dag.tasks if isinstance(task, LinkPlanMaker)]
+    told = {name: BY_PARAMS[name] for name in ("quiet_hours", "timezone")}
+    assert len(plans) == 9
+    assert [plan.quiet for plan in plans] == [told] * len(plans)
 
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:

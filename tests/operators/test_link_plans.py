@@ -156,6 +156,8 @@ def test_a_plan_with_more_changes_than_allowed_is_made_but_not_applied(sandbox: 
         ({"created_to": 5}, "created_to"),
         ({"created_from": "2026-11-02", "created_to": "2026-11-01"}, "created_to"),
         ({"created_from": "2026-11-02", "timezone": "Mars/Olympus"}, "timezone"),
+        ({"quiet": {"quiet_hours": "08:00-08:00", "timezone": "UTC"}}, "quiet_hours"),
+        ({"quiet": {"quiet_hours": "", "timezone": "Mars/Olympus"}}, "timezone"),
         ({"max_changes": -5}, "max_changes"),
         ({"max_changes": 1.5}, "max_changes"),
         ({"filter": "id>5"}, "filter"),
