@@ -49,6 +49,44 @@ OWNERS: dict[str, Any] = {
 }
 """What the answers of the form say to a clean-up about the owners it is to look at."""
 
+_FITTING = {"minimum": -(2**53), "maximum": 2**53}
+_SEVERAL = {**_FITTING, "items": _FITTING}
+
+_ZONES = (
+    "UTC",
+    "America/Los_Angeles",
+    "America/Mexico_City",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Europe/London",
+    "Europe/Berlin",
+    "Europe/Warsaw",
+    "Europe/Kyiv",
+    "Europe/Istanbul",
+    "Europe/Moscow",
+    "Asia/Dubai",
+    "Asia/Almaty",
+    "Asia/Kolkata",
+    "Asia/Ho_Chi_Minh",
+    "Asia/Shanghai",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+)
+
+WITHIN: dict[str, Any] = {
+    "additionalProperties": {
+        **_SEVERAL,
+        "additionalProperties": {**_SEVERAL, "additionalProperties": _SEVERAL},
+    }
+}
+"""What an answer that is an object has in it: no numbers beyond what a browser keeps exactly.
+
+Airflow cannot hand numbers of more than 64 bits to a task, and the task then dies without a line in its log.
+"""
+
+MOST_CHANGES = 10_000_000
+"""The most that a form takes for a number of changes."""
+
 _STAGES: dict[OwnerKind, tuple[tuple[str, ...], str]] = {
     "lead": (("NEW", "IN_PROCESS", "PROCESSED", "JUNK"), "Portals can have stages of their own."),
     "deal": (("NEW", "PREPARATION", "EXECUTING", "WON", "LOSE"), "Other pipelines have such as C3:NEW."),
@@ -129,6 +167,7 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
         "filter": Param(
             {},
             type="object",
+            **WITHIN,
             title="Further filter",
             description='A crm.item.list filter, such as {"assignedById": 7}. Unknown fields are refused.',
             section=section,
@@ -205,7 +244,7 @@ def _plan_params() -> dict[str, Param]:
             1000,
             type="integer",
             minimum=0,
-            maximum=10_000_000,
+            maximum=MOST_CHANGES,
             title="Most changes allowed",
             description="A plan with more changes is written and shown, but not applied.",
             section="Limits",
@@ -223,6 +262,7 @@ def _plan_params() -> dict[str, Param]:
             0,
             type="integer",
             minimum=0,
+            maximum=MOST_CHANGES,
             title="Most failures allowed",
             description="With more failed changes the run fails in the end; failed.csv names them.",
             section="Limits",
@@ -253,6 +293,7 @@ def _plan_params() -> dict[str, Param]:
             100,
             type="integer",
             minimum=0,
+            maximum=MOST_CHANGES,
             title="Changes that need no approval",
             description="Where only larger plans are asked about.",
             section="Approval",
@@ -270,6 +311,7 @@ def _plan_params() -> dict[str, Param]:
             10,
             type="integer",
             minimum=0,
+            maximum=10_000,
             title="Canary",
             description="So many changes are applied first; if one fails, the rest is not begun. 0 for none.",
             section="Applying",
@@ -287,8 +329,9 @@ def _plan_params() -> dict[str, Param]:
             "UTC",
             type="string",
             minLength=1,
+            examples=list(_ZONES),
             title="Time zone",
-            description="Of the quiet hours, and of the days in this form. Such as Europe/Berlin.",
+            description="Of the quiet hours, and of the days in this form. Any name such as Europe/Berlin.",
             section="Applying",
         ),
         "bitrix24_conn_id": Param(

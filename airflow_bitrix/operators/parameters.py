@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import whole_number
+from airflow_bitrix.core.links import as_whole
 from airflow_bitrix.core.quiet import QuietHours
 
 
@@ -28,10 +28,8 @@ def count(argument: str, value: object) -> int:
 
     :raises InvalidInput: It is no whole number, 0 or above.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    number = whole_number(value) if isinstance(value, str) else None
-    if number is None:
+    number = as_whole(value)
+    if number is None or number < 0:
         raise InvalidInput(argument, value, "a whole number, 0 or above")
     return number
 

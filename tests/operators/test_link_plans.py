@@ -137,6 +137,15 @@ def test_a_plan_with_more_changes_than_allowed_is_made_but_not_applied(sandbox: 
     assert sandbox.stats()["admitted"] == 0
 
 
+def test_a_whole_number_may_be_written_as_a_fraction(sandbox: Any, tmp_path: Path) -> None:
+    """To a form, and to JSON, 1000 and 1000.0 are one number; a template makes a text of either."""
+    by_age = {"rules": ["unlink_closed"], "rule_options": {"unlink_closed": {"days": 90.0}}}
+    for number in (1000, 1000.0, "1000", "1000.0"):
+        assert plan(tmp_path, max_changes=number, **by_age)["changes"] > 0
+        assert read_manifest(tmp_path / "plan").guards.max_changes == 1000
+    assert sandbox.stats()["writes"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "argument"),
     [
@@ -160,6 +169,10 @@ def test_a_plan_with_more_changes_than_allowed_is_made_but_not_applied(sandbox: 
         ({"quiet": {"quiet_hours": "", "timezone": "Mars/Olympus"}}, "timezone"),
         ({"max_changes": -5}, "max_changes"),
         ({"max_changes": 1.5}, "max_changes"),
+        ({"max_changes": -1.0}, "max_changes"),
+        ({"max_changes": "1.0.0"}, "max_changes"),
+        ({"max_changes": float("inf")}, "max_changes"),
+        ({"max_changes": float("nan")}, "max_changes"),
         ({"filter": "id>5"}, "filter"),
         ({"filter": {"=isReturnCustomer": "N"}}, "filter"),
         ({"filter": {"@stageId": ["NEW"]}, "stages": ["JUNK"]}, "filter"),
