@@ -150,7 +150,7 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
             items={"type": "string", "minLength": 1},
             examples=list(stages),
             title="Stages",
-            description=f"Only {kind}s in these stages; empty for all. {about_stages}",
+            description=f"Only {kind}s in these stages, by id; empty for all. {about_stages}",
             section=section,
         ),
         "created_from": day("Created from", f"Only {kind}s created on this day or later; empty for all."),
