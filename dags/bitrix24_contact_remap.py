@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param, TaskGroup
 
-from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, WITHIN, plan_params
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
@@ -75,12 +75,14 @@ with DAG(
         "contacts": Param(
             {},
             type="object",
+            **WITHIN,
             title="Contacts",
             description='In place of a file: new contacts by old ones, such as {"17": 23}.',
         ),
         "filter": Param(
             {},
             type="object",
+            **WITHIN,
             title="Filter",
             description='A crm.item.list filter for the owners, such as {"assignedById": 7}; {} for all.',
             section="Which leads and deals",

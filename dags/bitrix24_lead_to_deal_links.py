@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup, task
 
-from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, WITHIN, plan_params
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
@@ -90,6 +90,7 @@ with DAG(
         "filter": Param(
             {},
             type="object",
+            **WITHIN,
             title="Filter",
             description='A crm.item.list filter for the deals, such as {"categoryId": 3}; {} for all.',
             section="Which deals",

@@ -108,14 +108,23 @@ with DAG(
     owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "lead_id": Param(
-            type="integer", minimum=1, title="Lead", description="Id of a lead that nobody works on."
+            type="integer",
+            minimum=1,
+            maximum=10**15,
+            title="Lead",
+            description="Id of a lead that nobody works on.",
         ),
         "deal_id": Param(
-            type="integer", minimum=1, title="Deal", description="Id of a deal that nobody works on."
+            type="integer",
+            minimum=1,
+            maximum=10**15,
+            title="Deal",
+            description="Id of a deal that nobody works on.",
         ),
         "contact_id": Param(
             type="integer",
             minimum=1,
+            maximum=10**15,
             title="Contact",
             description="Id of a contact that is linked to neither of them.",
         ),

@@ -9,7 +9,7 @@ from airflow.sdk import DAG, Param, TaskGroup, task
 
 from airflow_bitrix.core.matching import MATCHES
 from airflow_bitrix.core.migrations import EXTRAS
-from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
+from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, WITHIN, plan_params
 from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
@@ -146,6 +146,7 @@ with DAG(
         "filter": Param(
             {},
             type="object",
+            **WITHIN,
             title="Filter",
             description='A crm.item.list filter for the source\'s owners, such as {">id": 5000}; {} for all.',
             section="Which links",

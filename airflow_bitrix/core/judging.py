@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import LinkSet, OwnerKind, whole_number
+from airflow_bitrix.core.links import LinkSet, OwnerKind, as_whole
 from airflow_bitrix.core.plan import Change, attainable
 from airflow_bitrix.core.states import OwnerState
 
@@ -165,9 +165,8 @@ def whole(default: int, *, most: int) -> Any:
     """Give an option that is a whole number, 0 or above."""
 
     def read(where: str, value: object) -> int:
-        is_number = isinstance(value, (int, str)) and not isinstance(value, bool)
-        number = whole_number(str(value)) if is_number else None
-        if number is None or number > most:
+        number = as_whole(value)
+        if number is None or not 0 <= number <= most:
             raise InvalidInput(where, value, f"a whole number from 0 to {most}")
         return number
 

@@ -56,6 +56,18 @@ def whole_number(text: str) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else None
 
 
+def as_whole(value: object) -> int | None:
+    """Give the whole number that a form, a template or JSON means by ``90``, ``90.0`` or ``"90"``.
+
+    ``None`` for anything else. To JSON ``90`` and ``90.0`` are one number, and a form takes both for whole.
+    """
+    if isinstance(value, str):
+        return whole_number(value.strip().removesuffix(".0"))
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Owner:
     """The lead or deal that contact links hang on."""

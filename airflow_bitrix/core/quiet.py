@@ -25,7 +25,7 @@ class QuietHours:
     zone: tzinfo
 
     @classmethod
-    def parse(cls, text: str, zone: tzinfo) -> QuietHours | None:
+    def parse(cls, text: object, zone: tzinfo) -> QuietHours | None:
         """Read ``08:00-18:00``; an empty text means none.
 
         :raises InvalidInput: It cannot be read, is empty or the whole day.

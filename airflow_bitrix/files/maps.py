@@ -13,6 +13,7 @@ from typing import IO, Any
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import positive_id
 from airflow_bitrix.core.migrations import MapRow
+from airflow_bitrix.files.given import check_is_file, shown
 
 MOST_NAMED = 5
 """Bad rows that an error names; the others it counts."""
@@ -52,11 +53,15 @@ def read_map(path: Path, argument: str) -> Iterator[MapRow]:
     like will do. Any other first line is a row, and rows begin with the old id and the new one. Empty lines
     do not count.
 
+    A file that begins with anything else is none of these, and nothing of it is shown: it may be any file
+    that the worker can read.
+
     :param path: The file, also on object storage.
-    :raises InvalidInput: There is no such file, it has no rows, or some of them are bad: names these with
-        their lines.
+    :raises InvalidInput: There is no such file, it is no map, it has no rows, or some of them are bad: names
+        these with their lines.
     """
     try:
+        check_is_file(path)
         with path.open("rb") as file:
             start = file.read(4)
         # What a spreadsheet calls Unicode text is UTF-16.
@@ -66,10 +71,17 @@ def read_map(path: Path, argument: str) -> Iterator[MapRow]:
             for row in _checked(_rows(lines), argument):
                 is_empty = False
                 yield row
-    except (FileNotFoundError, IsADirectoryError):
-        raise InvalidInput(argument, str(path), "a file that is there") from None
+    except (FileNotFoundError, PermissionError):
+        raise InvalidInput(argument, str(path), "a file that is there and that the worker may read") from None
+    except _NoMapError as error:
+        accepted = f"a file of {ACCEPTED}: its {error} is neither that nor a header"
+        raise InvalidInput(argument, str(path), accepted) from None
     if is_empty:
         raise InvalidInput(argument, str(path), f"a file with rows, and this one has no rows: {ACCEPTED}")
+
+
+class _NoMapError(Exception):
+    """A file does not begin as a map does; the message is the place that does not."""
 
 
 def _rows(lines: IO[str]) -> Iterator[Pair]:
@@ -82,22 +94,51 @@ def _rows(lines: IO[str]) -> Iterator[Pair]:
         mark = max(",;\t", key=first.count)
     if not number:
         return
+    lines_left = chain([(number, first)], numbered)
     if first.lstrip().startswith("{"):
-        for at, line in chain([(number, first)], numbered):
-            yield _json_pair(f"line {at}", line)
+        yield from _begun((f"line {at}", _json(line)) for at, line in lines_left)
         return
     if first.lstrip().startswith("["):
-        yield from _json_array(first + lines.read())
+        rows = _json(first + lines.read())
+        rows = rows if isinstance(rows, list) else [rows]
+        yield from _begun((f"row {at}", row) for at, row in enumerate(rows, start=1))
         return
-    cells = _cells(first, mark)
-    header = _header(cells)
-    columns = header or (0, 1)
-    if header is None and any(cell.strip() for cell in cells):
-        yield _csv_pair(number, cells, columns)
-    for at, line in numbered:
-        cells = _cells(line, mark)
-        if any(cell.strip() for cell in cells):
-            yield _csv_pair(at, cells, columns)
+    header = _header(_cells(first, mark))
+    if header:
+        next(lines_left)
+    old, new = header or (0, 1)
+    table = ((f"line {at}", _cells(line, mark)) for at, line in lines_left)
+    found = (
+        (place, [cells[at] if at < len(cells) else None for at in (old, new)])
+        for place, cells in table
+        if any(cell.strip() for cell in cells)
+    )
+    if header:
+        yield from (_pair(place, row) for place, row in found)
+    else:
+        yield from _begun(found)
+
+
+def _begun(rows: Iterable[tuple[str, Any]]) -> Iterator[Pair]:
+    """Give rows that no header is above: the first one tells whether they are those of a map at all.
+
+    :raises _NoMapError: They are not.
+    """
+    is_map = False
+    for place, row in rows:
+        pair = _pair(place, row)
+        if not is_map:
+            is_map = {"old", "new"} <= row.keys() if isinstance(row, Mapping) else _are_ids(pair[1:])
+        if not is_map:
+            raise _NoMapError(place)
+        yield pair
+
+
+def _are_ids(cells: Iterable[Any]) -> bool:
+    try:
+        return all(positive_id("cell", cell) for cell in cells)
+    except InvalidInput:
+        return False
 
 
 def _header(cells: Sequence[str]) -> tuple[int, int] | None:
@@ -111,28 +152,17 @@ def _header(cells: Sequence[str]) -> tuple[int, int] | None:
 
 
 def _cells(line: str, mark: str) -> list[str]:
-    return next(csv.reader([line.rstrip("\r\n")], delimiter=mark), [])
-
-
-def _csv_pair(number: int, cells: Sequence[str], columns: tuple[int, int]) -> Pair:
-    old, new = (cells[column] if column < len(cells) else None for column in columns)
-    return f"line {number}", old, new
-
-
-def _json_array(text: str) -> Iterator[Pair]:
     try:
-        rows = json.loads(text)
-    except (ValueError, RecursionError):
-        rows = [text.strip()]
-    return (_pair(f"row {number}", row) for number, row in enumerate(rows, start=1))
+        return next(csv.reader([line.rstrip("\r\n")], delimiter=mark), [])
+    except csv.Error:  # a cell longer than any is
+        return [line]
 
 
-def _json_pair(place: str, line: str) -> Pair:
+def _json(text: str) -> Any:
     try:
-        row = json.loads(line)
+        return json.loads(text)
     except (ValueError, RecursionError):
-        row = None
-    return _pair(place, row)
+        return None
 
 
 def _pair(place: str, row: Any) -> Pair:
@@ -152,17 +182,9 @@ def _checked(pairs: Iterable[Pair], argument: str) -> Iterator[MapRow]:
         except InvalidInput:
             count += 1
             if count <= MOST_NAMED:
-                bad.append(f"{place}: {_shown(old)},{_shown(new)}")
+                bad.append(f"{place}: {shown(old)},{shown(new)}")
             continue
         yield row
     if count:
         more = f" and {count - MOST_NAMED:,} more" if count > MOST_NAMED else ""
         raise InvalidInput(argument, "; ".join(bad) + more, ACCEPTED)
-
-
-_LONGEST_CELL = 20
-
-
-def _shown(cell: Any) -> str:
-    text = "nothing" if cell is None or cell == "" else str(cell)
-    return text if len(text) <= _LONGEST_CELL else text[: _LONGEST_CELL - 1] + "…"

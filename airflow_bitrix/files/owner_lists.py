@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import OwnerKind, positive_id
+from airflow_bitrix.core.links import OwnerKind, positive_id, whole_number
+from airflow_bitrix.files.given import NOT_SHOWN, check_is_file, shown
 
 ID_COLUMN, KIND_COLUMN = "owner_id", "owner"
 
@@ -26,24 +27,36 @@ def read_owner_ids(path: Path, kind: OwnerKind) -> list[int]:
     commas, semicolons or tabs; or one id a line, without a heading. A byte order mark, a line ``sep=;`` and
     empty lines do no harm: spreadsheets write them.
 
+    A file that begins with anything else is none of these, and nothing of it is shown: it may be any file
+    that the worker can read.
+
     :param kind: What the owners have to be.
-    :raises InvalidInput: There is no such file, or it holds lines that name no such owner; the first few are
-        named with their numbers.
+    :raises InvalidInput: There is no such file, it is no list, or it holds lines that name no such owner; the
+        first few are named with their numbers.
     """
     ids: dict[int, None] = {}
     bad: list[str] = []
-    for number, given, of_kind in _rows(path):
+    for number, given, of_kind in _readable(path):
         if of_kind not in ("", kind):
-            bad.append(f"line {number}: a {of_kind}, not a {kind}")
+            what = "" if shown(of_kind) == NOT_SHOWN else f"a {of_kind}, "
+            bad.append(f"line {number}: {what}not a {kind}")
             continue
         try:
             ids[positive_id(ID_COLUMN, given)] = None
         except InvalidInput:
-            bad.append(f"line {number}: {given[:40]!r} is no id")
+            what = "it" if shown(given) == NOT_SHOWN else repr(given)
+            bad.append(f"line {number}: {what} is no id")
     if bad:
         more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
         raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({'; '.join(bad[:_MOST_NAMED])}{more})")
     return list(ids)
+
+
+def _readable(path: Path) -> Iterator[tuple[int, str, str]]:
+    try:
+        yield from _rows(path)
+    except csv.Error:
+        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (it is no CSV file)") from None
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
@@ -64,14 +77,18 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
             if ID_COLUMN in names:
                 continue
             if len(row) > 1:
-                raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (its columns are {row})")
+                raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (it has no such column)")
             names = [ID_COLUMN]
+            if whole_number(row[0]) is None:
+                neither = f"line {number} is neither that heading nor an id"
+                raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({neither})")
         named = dict(zip(names, row, strict=False))
         yield number, named.get(ID_COLUMN, ""), named.get(KIND_COLUMN, "").lower()
 
 
 def _text(path: Path) -> str:
     try:
+        check_is_file(path)
         content = path.read_bytes()
     except OSError:
         raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (it cannot be read)") from None

@@ -30,6 +30,7 @@ from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
     allowance_of,
     in_words_of_the_form,
+    named_if_missing,
     pacing_folder,
     patience,
     settings_of,
@@ -76,9 +77,11 @@ class Bitrix24Hook(HttpHook):
     def settings(self) -> Settings:
         """What the connection says; read once, its secrets masked in all logs from then on.
 
-        :raises InvalidInput: A field that cannot be right. Airflow does not retry it.
+        :raises InvalidInput: There is no such connection, or a field of it cannot be right. Airflow does not
+            retry it.
         """
-        connection = self.get_connection(self.bitrix24_conn_id)
+        with named_if_missing(self.bitrix24_conn_id):
+            connection = self.get_connection(self.bitrix24_conn_id)
         settings = settings_of(connection, connection.extra_dejson)
         mask_secret(settings.webhook.code)
         return settings

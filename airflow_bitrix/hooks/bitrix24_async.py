@@ -35,6 +35,7 @@ from airflow_bitrix.core.states import OwnerState
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
     allowance_of,
+    named_if_missing,
     patience,
     settings_of,
 )
@@ -70,7 +71,8 @@ class Bitrix24AsyncHook(HttpAsyncHook):
     async def settings(self) -> Settings:
         """Give what the connection says; read once, its secrets masked in all logs from then on."""
         if self._settings is None:
-            connection = await get_async_connection(conn_id=self.bitrix24_conn_id, hook=self)
+            with named_if_missing(self.bitrix24_conn_id):
+                connection = await get_async_connection(conn_id=self.bitrix24_conn_id, hook=self)
             self._settings = settings_of(connection, await get_async_extra_dejson(connection))
             await _mask(self._settings.webhook.code)
         return self._settings

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import conf
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, conf
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.pacing import Patience
@@ -34,6 +35,24 @@ def patience() -> Patience:
     usual = Patience()
     limit = conf.getfloat("bitrix24", "operating_limit", fallback=usual.operating_limit)
     return Patience(limit, conf.getfloat("bitrix24", "max_wait", fallback=usual.max_wait))
+
+
+@contextmanager
+def named_if_missing(conn_id: str) -> Iterator[None]:
+    """Say which connection Airflow does not have, in words of ours.
+
+    :raises InvalidInput: There is no such connection. Airflow does not retry it, as it does its own error.
+    """
+    is_missing = False
+    try:
+        yield
+    except AirflowNotFoundException:
+        is_missing = True
+    if is_missing:
+        with final_failures():
+            raise InvalidInput(
+                "bitrix24_conn_id", conn_id, "the id of a connection that Airflow has and can read"
+            )
 
 
 def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:

@@ -36,8 +36,8 @@ from airflow_bitrix.operators.parameters import (
     count,
     optional_count,
     optional_share,
+    quiet_hours,
     switch,
-    time_zone,
 )
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
@@ -52,25 +52,34 @@ REPORT, FAILED = "report.html", "failed.csv"
 
 
 @dataclass(frozen=True, slots=True)
+class Orders:
+    """How a plan is to be applied, whichever it is.
+
+    :param first: Only so many changes; ``None`` for all.
+    :param canary: So many changes come first, and none of them may fail.
+    """
+
+    dry_run: bool
+    first: int | None
+    canary: int
+    policy: RowPolicy
+    quiet: QuietHours | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Task:
     """What one try is to do.
 
     :param plan: Folder of the plan.
     :param parts: Numbers of the parts; ``None`` for all.
     :param folder: Where journal and report go.
-    :param first: Only so many changes; ``None`` for all.
-    :param canary: So many changes come first, and none of them may fail.
     """
 
     plan: Path
     manifest: Manifest
     parts: Sequence[int] | None
     folder: Path
-    dry_run: bool
-    first: int | None
-    canary: int
-    policy: RowPolicy
-    quiet: QuietHours | None
+    orders: Orders
 
     @property
     def numbers(self) -> Sequence[int]:
@@ -81,7 +90,7 @@ class _Task:
     def changes(self) -> int:
         """How many changes are to get an outcome."""
         planned = sum(int(self.manifest.parts[number]["changes"]) for number in self.numbers)
-        return planned if self.first is None else min(planned, self.first)
+        return planned if self.orders.first is None else min(planned, self.orders.first)
 
 
 class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
@@ -166,12 +175,12 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         self.tell_progress = progress_teller(context)
         with final_failures():
             task = self._read()
-            if deferrals > (0 if task.dry_run else FRUITLESS):
+            if deferrals > (0 if task.orders.dry_run else FRUITLESS):
                 self._wait_here()  # looking begins anew each time, and comes before the first write
             with plan_lock(task.plan, task.manifest, task.parts):
                 summary = self._run(task)
         paths = {"report": str(task.folder / REPORT), "failed_csv": str(task.folder / FAILED)}
-        if broken := task.policy.broken_by(failed=summary.counts["failed"], of=task.changes):
+        if broken := task.orders.policy.broken_by(failed=summary.counts["failed"], of=task.changes):
             raise AirflowException(f"{broken}; see {paths['failed_csv']}")
         if not summary.complete:
             raise AirflowException(f"{summary.open} of {task.changes} changes have no outcome")
@@ -179,15 +188,26 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         where = {"plan": str(task.plan), "journal": str(task.folder / "journal")}
         return {**told, **where, **as_json(summary)}
 
-    def _read(self) -> _Task:
-        """Read the parameters and the plan, and refuse what may not run."""
-        dry_run = switch("is_dry_run", self.is_dry_run)
+    def orders(self) -> Orders:
+        """Read the parameters, but for the plan.
+
+        :raises InvalidInput: One that cannot be right.
+        """
         policy = RowPolicy(
             optional_count("max_failed", self.max_failed),
             optional_share("max_failure_share", self.max_failure_share),
         )
-        first, canary = optional_count("first", self.first), count("canary", self.canary)
-        quiet = QuietHours.parse(self.quiet_hours, time_zone("timezone", self.timezone))
+        return Orders(
+            dry_run=switch("is_dry_run", self.is_dry_run),
+            first=optional_count("first", self.first),
+            canary=count("canary", self.canary),
+            policy=policy,
+            quiet=quiet_hours(self.quiet_hours, self.timezone),
+        )
+
+    def _read(self) -> _Task:
+        """Read the parameters and the plan, and refuse what may not run."""
+        orders = self.orders()
         plan, plan_hash = self._plan()
         manifest = read_manifest(plan)
         if manifest.hash != plan_hash:
@@ -198,13 +218,13 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         if manifest.portal != portal:
             raise PlanRefused(f"the plan is for {manifest.portal}, the connection leads to {portal}")
         for broken in manifest.broken_guards:
-            if not dry_run:
+            if not orders.dry_run:
                 raise PlanRefused(f"the plan may not run: {broken}")
             self.log.warning("A real run would be refused: %s", broken)
         folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
-        if not dry_run:
+        if not orders.dry_run:
             self._check_approval(folder, manifest)
-        return _Task(plan, manifest, parts, folder, dry_run, first, canary, policy, quiet)
+        return _Task(plan, manifest, parts, folder, orders)
 
     def _plan(self) -> tuple[Path, str]:
         given: Mapping[str, Any] = {"plan": self.plan, "hash": self.plan_hash}
@@ -274,16 +294,16 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                 task.plan,
                 task.manifest,
                 journal,
-                dry_run=task.dry_run,
+                dry_run=task.orders.dry_run,
                 files=files,
                 numbers=task.parts,
             )
 
             def gate() -> Exception | None:
-                if task.quiet and (end := task.quiet.ends_at(datetime.now(UTC))):
-                    said = f"quiet hours {task.quiet}: nothing is written before they end"
+                if task.orders.quiet and (end := task.orders.quiet.ends_at(datetime.now(UTC))):
+                    said = f"quiet hours {task.orders.quiet}: nothing is written before they end"
                     return RetryLater(said, until=end.timestamp())
-                stop = task.policy.stops(failed=run.tried["failed"], of=run.tried.total())
+                stop = task.orders.policy.stops(failed=run.tried["failed"], of=run.tried.total())
                 return _StoppedError(stop) if stop else None
 
             async with self.hook.portal(meter) as portal:
@@ -296,15 +316,15 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                         run,
                         written_before=frozenset(run.begun),
                         settled_before=run.settled,
-                        dry_run=task.dry_run,
+                        dry_run=task.orders.dry_run,
                         progress=progress.add,
                         gate=gate,
                     )
 
-                changes = islice(run.changes(), task.first)
+                changes = islice(run.changes(), task.orders.first)
                 try:
-                    if task.canary and not task.dry_run:
-                        await apply(islice(changes, task.canary))
+                    if task.orders.canary and not task.orders.dry_run:
+                        await apply(islice(changes, task.orders.canary))
                         if run.counts["failed"]:
                             raise AirflowException(_canary_failed(task, run))
                     await apply(changes)
@@ -315,7 +335,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     def _tell(self, task: _Task, summary: Summary) -> None:
         if summary.planned:
             self.log.info("%s", as_line(summary))
-        if task.dry_run:
+        if task.orders.dry_run:
             self.log.info("Dry run: nothing was written to the portal.")
         elif not summary.planned:
             self.log.info("The plan is empty: nothing was written to the portal.")
@@ -339,7 +359,7 @@ def _effort(meter: Meter, progress: Progress) -> Effort:
 
 
 def _canary_failed(task: _Task, run: RunJournal) -> str:
-    failed = f"{run.counts['failed']} of the first {min(task.canary, task.changes)} changes failed"
+    failed = f"{run.counts['failed']} of the first {min(task.orders.canary, task.changes)} changes failed"
     return f"canary: {failed}; those behind them were not written"
 
 
@@ -349,16 +369,16 @@ def _summary(task: _Task, journal: Path) -> Summary:
             yield from read_changes(task.plan, task.manifest, number)
 
     outcomes = final_outcomes(journal, task.manifest.kind, task.parts)
-    if task.first is not None:
+    if task.orders.first is not None:
         # What an earlier run made of other changes is not this one's to judge.
-        first = {change.owner.id for change in islice(changes(), task.first)}
+        first = {change.owner.id for change in islice(changes(), task.orders.first)}
         outcomes = (outcome for outcome in outcomes if outcome.owner.id in first)
     return summarise(
         task.manifest,
         changes(),
         outcomes,
         read_effort(journal, task.parts),
-        dry_run=task.dry_run,
+        dry_run=task.orders.dry_run,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         planned=task.changes,
     )

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import Context, XComArg
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
-from airflow_bitrix.operators.parameters import count, switch
+from airflow_bitrix.operators.parameters import count
 
 
 class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
@@ -47,7 +47,8 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
                 raise InvalidInput("plan", self.plan, "what the plan operator or the approval returned")
             parts = list(self.plan["parts"])
             first = count("first", self.first)
-            why_not = self._why_not(first, parts)
+            # Where nothing is tried, the applies behind go by the same words all the same.
+            why_not = _why_not(first, parts, is_dry_run=self.orders().dry_run)
         if why_not:
             self.log.info("Nothing is tried first: %s", why_not)
         else:
@@ -55,10 +56,11 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
             context["ti"].xcom_push(key="canary", value=tried)
         return parts or [[]]
 
-    def _why_not(self, first: int, parts: Sequence[Any]) -> str:
-        """Say why no change is tried first; nothing where some are."""
-        if not parts:
-            return "the plan is empty"
-        if switch("is_dry_run", self.is_dry_run):
-            return "this is a dry run, which writes nothing"
-        return "" if first else "it is switched off (first is 0)"
+
+def _why_not(first: int, parts: Sequence[Any], *, is_dry_run: bool) -> str:
+    """Say why no change is tried first; nothing where some are."""
+    if not parts:
+        return "the plan is empty"
+    if is_dry_run:
+        return "this is a dry run, which writes nothing"
+    return "" if first else "it is switched off (first is 0)"

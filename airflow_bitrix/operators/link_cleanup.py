@@ -12,7 +12,8 @@ from airflow_bitrix.client.listing import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.scan import check_filter
-from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.client.stages import stages_beside
+from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
 from airflow_bitrix.files.owner_lists import read_owner_ids
@@ -39,7 +40,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     :param rule_options: Options by rule, such as ``{"unlink_closed": {"days": 30}}``; see the classes in
         :mod:`airflow_bitrix.core.cleanup_rules`. (templated)
     :param kind: ``lead`` or ``deal``. (templated)
-    :param stages: Only owners in these stages, for example ``["NEW"]``; empty for all. (templated)
+    :param stages: Only owners in these stages, for example ``["NEW"]``; empty for all. One that the portal
+        does not have is refused. (templated)
     :param older_than_days: Only owners created at least so many days ago; ``None`` or 0 for all. (templated)
     :param created_from: Only owners created on this day or later, such as ``2026-11-01``. (templated)
     :param created_to: Only owners created on this day or earlier. (templated)
@@ -157,6 +159,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Scan the owners and ask the rules about each."""
         kind, rules, now = self.plan_kind(), self._rules(), datetime.now(UTC)
+        if self.stages:
+            await self._check_stages(portal, kind)
         if isinstance(self.filter, Mapping) and self.filter:
             await check_filter(portal, kind, self.filter)
         only = self._owners(kind)
@@ -175,6 +179,19 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         for owner_id in left:
             said = "not there, or not among the owners that the rules and filters look at"
             plan.leave_out(Owner(kind, owner_id), "in the file only", said)
+
+    async def _check_stages(self, portal: AsyncPortal, kind: OwnerKind) -> None:
+        """Refuse a stage that is none: nothing would be found, and the run be called a success."""
+        try:
+            known = await stages_beside(portal, kind, self.stages)
+        except Rejected as error:
+            self.log.warning("Whether there are such stages cannot be told: %s", error)
+            return
+        ids = {stage.casefold() for stage in known}  # the portal's filters do not tell cases apart
+        if unknown := [stage for stage in self.stages if stage.casefold() not in ids]:
+            there = ", ".join(f"{stage} ({name})" for stage, name in known.items())
+            nothing = f"stages of the portal, and no pipeline of {kind}s has such"
+            raise InvalidInput("stages", ", ".join(unknown), there or nothing)
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
         if self.owners_file in (None, ""):  # "None" is what a template made of nothing: no file, and refused

@@ -49,6 +49,44 @@ OWNERS: dict[str, Any] = {
 }
 """What the answers of the form say to a clean-up about the owners it is to look at."""
 
+_FITTING = {"minimum": -(2**53), "maximum": 2**53}
+_SEVERAL = {**_FITTING, "items": _FITTING}
+
+_ZONES = (
+    "UTC",
+    "America/Los_Angeles",
+    "America/Mexico_City",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Europe/London",
+    "Europe/Berlin",
+    "Europe/Warsaw",
+    "Europe/Kyiv",
+    "Europe/Istanbul",
+    "Europe/Moscow",
+    "Asia/Dubai",
+    "Asia/Almaty",
+    "Asia/Kolkata",
+    "Asia/Ho_Chi_Minh",
+    "Asia/Shanghai",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+)
+
+WITHIN: dict[str, Any] = {
+    "additionalProperties": {
+        **_SEVERAL,
+        "additionalProperties": {**_SEVERAL, "additionalProperties": _SEVERAL},
+    }
+}
+"""What an answer that is an object has in it: no numbers beyond what a browser keeps exactly.
+
+Airflow cannot hand numbers of more than 64 bits to a task, and the task then dies without a line in its log.
+"""
+
+MOST_CHANGES = 10_000_000
+"""The most that a form takes for a number of changes."""
+
 _STAGES: dict[OwnerKind, tuple[tuple[str, ...], str]] = {
     "lead": (("NEW", "IN_PROCESS", "PROCESSED", "JUNK"), "Portals can have stages of their own."),
     "deal": (("NEW", "PREPARATION", "EXECUTING", "WON", "LOSE"), "Other pipelines have such as C3:NEW."),
@@ -113,7 +151,7 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
             items={"type": "string", "minLength": 1},
             examples=list(stages),
             title="Stages",
-            description=f"Only {kind}s in these stages; empty for all. {about_stages}",
+            description=f"Only {kind}s in these stages, by id; empty for all. {about_stages}",
             section=section,
         ),
         "created_from": day("Created from", f"Only {kind}s created on this day or later; empty for all."),
@@ -130,6 +168,7 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
         "filter": Param(
             {},
             type="object",
+            **WITHIN,
             title="Further filter",
             description='A crm.item.list filter, such as {"assignedById": 7}. Unknown fields are refused.',
             section=section,
@@ -206,7 +245,7 @@ def _plan_params() -> dict[str, Param]:
             1000,
             type="integer",
             minimum=0,
-            maximum=10_000_000,
+            maximum=MOST_CHANGES,
             title="Most changes allowed",
             description="A plan with more changes is written and shown, but not applied.",
             section="Limits",
@@ -224,6 +263,7 @@ def _plan_params() -> dict[str, Param]:
             0,
             type="integer",
             minimum=0,
+            maximum=MOST_CHANGES,
             title="Most failures allowed",
             description="With more failed changes the run fails in the end; failed.csv names them.",
             section="Limits",
@@ -254,6 +294,7 @@ def _plan_params() -> dict[str, Param]:
             100,
             type="integer",
             minimum=0,
+            maximum=MOST_CHANGES,
             title="Changes that need no approval",
             description="Counts only where Approval is to ask about plans with more changes than this.",
             section="Approval",
@@ -271,6 +312,7 @@ def _plan_params() -> dict[str, Param]:
             10,
             type="integer",
             minimum=0,
+            maximum=10_000,
             title="Try the first ones",
             description="So many changes are applied first; if one fails, the rest is not begun. 0 for none.",
             section="How it is applied",
@@ -288,8 +330,9 @@ def _plan_params() -> dict[str, Param]:
             "UTC",
             type="string",
             minLength=1,
+            examples=list(_ZONES),
             title="Time zone",
-            description="Of the quiet hours, and of the days in this form. Such as Europe/Berlin.",
+            description="Of the quiet hours, and of the days in this form. Any name such as Europe/Berlin.",
             section="How it is applied",
         ),
         "bitrix24_conn_id": Param(

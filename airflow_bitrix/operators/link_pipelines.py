@@ -59,7 +59,9 @@ def carry_out(
     :param arguments: What canary, apply and check take as well, such as ``pool`` or ``artifacts_path``.
     """
     common = {"bitrix24_conn_id": plan.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
-    writing = {**common, "quiet_hours": quiet_hours, "timezone": timezone}
+    quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
+    plan.quiet = quiet  # what nobody can apply by shall not be shown to anybody
+    writing = {**common, **quiet}
     approve = Bitrix24ApproveLinkPlanOperator(
         task_id="approve",
         task_display_name="Ask for approval",

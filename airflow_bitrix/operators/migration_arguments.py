@@ -295,7 +295,12 @@ class MigrationArguments(LinkPlanOperator):
     @cached_property
     def _source_settings(self) -> Settings:
         """What the connection of the portal that is read says."""
-        return Bitrix24Hook(str(self.source_conn_id)).settings
+        try:
+            return Bitrix24Hook(str(self.source_conn_id)).settings
+        except InvalidInput as error:
+            if error.argument != "bitrix24_conn_id":
+                raise
+            raise InvalidInput("source_conn_id", error.value, error.accepted) from None
 
     @cached_property
     def _source_hook(self) -> Bitrix24AsyncHook:

@@ -7,7 +7,8 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import whole_number
+from airflow_bitrix.core.links import as_whole
+from airflow_bitrix.core.quiet import QuietHours
 
 
 def switch(argument: str, value: object) -> bool:
@@ -27,10 +28,8 @@ def count(argument: str, value: object) -> int:
 
     :raises InvalidInput: It is no whole number, 0 or above.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    number = whole_number(value) if isinstance(value, str) else None
-    if number is None:
+    number = as_whole(value)
+    if number is None or number < 0:
         raise InvalidInput(argument, value, "a whole number, 0 or above")
     return number
 
@@ -76,6 +75,14 @@ def time_zone(argument: str, value: object) -> ZoneInfo:
         return ZoneInfo(str(value))
     except (ValueError, OSError, LookupError):
         raise InvalidInput(argument, value, "the name of a time zone, such as 'Europe/Berlin'") from None
+
+
+def quiet_hours(value: object, zone: object) -> QuietHours | None:
+    """Read quiet hours and their time zone, which has to be one even where there are none.
+
+    :raises InvalidInput: They cannot be read, or there is no such time zone.
+    """
+    return QuietHours.parse(value, time_zone("timezone", zone))
 
 
 def optional_day(argument: str, value: object) -> date | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
-from airflow_bitrix.operators.parameters import is_nothing, optional_count, optional_share
+from airflow_bitrix.operators.parameters import is_nothing, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.report.approval import plan_markdown
 
@@ -45,6 +45,9 @@ class LinkPlanMaker(LinkPlanOperator):
         from 0 to 1, however few of them the plan reads; ``None`` for no limit. It takes a request to count
         them. (templated)
     :param portals: Addresses of the only portals that may be changed; empty for any. (templated)
+    :param quiet: The ``quiet_hours`` and ``timezone`` that the applies of the plan will go by. The plan has
+        no use for them but to refuse them before anything is sent, as later somebody would have approved
+        already what then cannot be applied. ``carry_out`` tells them. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -52,6 +55,7 @@ class LinkPlanMaker(LinkPlanOperator):
         "max_changes",
         "max_share",
         "portals",
+        "quiet",
     )
 
     def __init__(
@@ -60,12 +64,14 @@ class LinkPlanMaker(LinkPlanOperator):
         max_changes: int | str | None = None,
         max_share: float | str | None = None,
         portals: Sequence[str] | str = (),
+        quiet: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.max_changes = max_changes
         self.max_share = max_share
         self.portals = portals
+        self.quiet = quiet
 
     @abstractmethod
     def plan_kind(self) -> OwnerKind:
@@ -96,6 +102,8 @@ class LinkPlanMaker(LinkPlanOperator):
             # A scan begins anew after a deferral: deferred each time, a long one would never come to its end.
             self._wait_here()
         with final_failures():
+            if self.quiet:
+                quiet_hours(self.quiet.get("quiet_hours"), self.quiet.get("timezone", "UTC"))
             kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
             base = as_folder(self.artifacts_path) if self.artifacts_path else task_folder(context)
             folder = base / "plan"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_bitrix.sandbox import item_methods, link_methods, php, record_methods
+from airflow_bitrix.sandbox import item_methods, link_methods, php, record_methods, status_methods
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.schema import MULTIFIELDS, Kind
@@ -42,7 +42,8 @@ def _scope(call: Call) -> Answer:
 
 
 def _method_get(call: Call) -> Answer:
-    method = METHODS.get(str(call.param("name") or "").lower())
+    name = str(call.param("name") or "").lower()
+    method = None if name in call.switches.missing_methods else METHODS.get(name)
     available = method is not None and (not method.scope or method.scope in call.switches.scope)
     return Answer({"isExisting": method is not None, "isAvailable": available})
 
@@ -78,6 +79,7 @@ METHODS: Mapping[str, Method] = {
     **link_methods.methods(),
     **record_methods.methods(),
     **item_methods.methods(),
+    **status_methods.methods(),
     "crm.duplicate.findbycomm": Method(_find_by_comm),
     "profile": Method(_profile, scope=""),
     "scope": Method(_scope, scope=""),

@@ -197,7 +197,7 @@ class Portal:
 
     def _admitted(self, name: str, budget: Budget | None, *, in_batch: bool) -> Method:
         method = METHODS.get(name)
-        if method is None:
+        if method is None or name in self.switches.missing_methods:
             raise RestError("ERROR_METHOD_NOT_FOUND", "Method not found!", 404)
         if method.scope and method.scope not in self.switches.scope:
             text = "The request requires higher privileges than provided by the webhook token"

@@ -28,6 +28,34 @@ SEMANTICS: Final[dict[str, str]] = {
 }
 
 
+LEAD_STAGES: Final[dict[str, tuple[str, str]]] = {
+    "NEW": ("Unassigned", "#2FC6F6"),
+    "IN_PROCESS": ("In progress", "#55D0E0"),
+    "PROCESSED": ("Processed", "#47E4C2"),
+    "CONVERTED": ("Good lead", "#7BD500"),
+    "JUNK": ("Junk lead", "#FF5752"),
+}
+DEAL_STAGES: Final[dict[str, tuple[str, str]]] = {
+    "NEW": ("New", "#39A8EF"),
+    "PREPARATION": ("Document preparation", "#2FC6F6"),
+    "PREPAYMENT_INVOICE": ("Prepayment invoice", "#55D0E0"),
+    "EXECUTING": ("In progress", "#47E4C2"),
+    "FINAL_INVOICE": ("Final invoice", "#FFA900"),
+    "WON": ("Deal successful", "#7BD500"),
+    "LOSE": ("Deal failed", "#FF5752"),
+    "APOLOGY": ("Failure reason analysis", "#FF5752"),
+}
+"""Stages as a portal begins with them: name and colour by id."""
+
+PIPELINE: Final = 3
+"""The second pipeline of deals; a seed puts none into it. Its stages are such as ``C3:NEW``."""
+
+
+def semantic_of(stage: str) -> str:
+    """P for a stage under way, S for success, F for failure; other pipelines have a prefix before the id."""
+    return SEMANTICS.get(stage.rpartition(":")[2], "P")
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field: its two names, its type and whether a caller may write it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox.links import STEP, Link, LinkSet
 from airflow_bitrix.sandbox.names import FIRST, LAST, POSTS, SOURCES, SUBJECTS
-from airflow_bitrix.sandbox.schema import SEMANTICS, Kind
+from airflow_bitrix.sandbox.schema import Kind, semantic_of
 from airflow_bitrix.sandbox.state import Row, State, flag_repeat_deals
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class _Seeder:
                 linked = False
             ids = self._some_contacts(rng, rng.choice(_LINK_COUNTS)) if linked else []
             row["STATUS_ID"] = "CONVERTED" if "converted" in case else rng.choice(_OPEN_LEAD)
-            row["STATUS_SEMANTIC_ID"] = SEMANTICS.get(row["STATUS_ID"], "P")
+            row["STATUS_SEMANTIC_ID"] = semantic_of(row["STATUS_ID"])
             if company:
                 row["COMPANY_ID"] = rng.randrange(max(1, self.contacts // 10)) + 1
             if case.startswith("repeat") or (ids and case != "linked_since_saved" and rng.random() < 0.7):  # noqa: PLR2004
@@ -182,7 +182,7 @@ class _Seeder:
         for index, case in enumerate(_cases(DEAL_CASES, count, rng)):
             row = self._row("deal", (index + rng.random()) / count)
             row["STAGE_ID"] = rng.choice(_DEAL_STAGES)
-            row["STAGE_SEMANTIC_ID"] = SEMANTICS.get(row["STAGE_ID"], "P")
+            row["STAGE_SEMANTIC_ID"] = semantic_of(row["STAGE_ID"])
             row["CLOSED"] = "N" if row["STAGE_SEMANTIC_ID"] == "P" else "Y"
             row["OPPORTUNITY"] = float(rng.randrange(1, 400) * 50)
             row["TITLE"] = f"{rng.choice(LAST)}: {rng.choice(SUBJECTS)}"

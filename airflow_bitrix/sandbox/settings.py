@@ -48,6 +48,8 @@ class Switches:
     """The error code beside ``Not found.``: empty as in the source, or NOT_FOUND as documented for leads."""
     refuse_contacts_read: tuple[int, ...] = ()
     """Contacts that the user may not read, whoever the user is."""
+    missing_methods: tuple[str, ...] = ()
+    """Methods that this portal does not have, by their names in lower case."""
     max_input_vars: int = 1000
     """How many variables PHP takes from a form or a batch command before it drops the rest."""
 
@@ -118,6 +120,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "count_refused": _FLAG,
     "not_found_code": _one_of("", "NOT_FOUND"),
     "refuse_contacts_read": (_is_list_of(int), "a list of contact ids"),
+    "missing_methods": _WORDS,
     "max_input_vars": _COUNT,
     "seed": (lambda value: type(value) is int, "a whole number"),
     "throttle": _SHARE,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox import php
 from airflow_bitrix.sandbox.clock import Clock
-from airflow_bitrix.sandbox.schema import BY_NAME, KINDS, SEMANTICS, STAGE_FIELDS, Kind
+from airflow_bitrix.sandbox.schema import BY_NAME, KINDS, STAGE_FIELDS, Kind, semantic_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -155,7 +155,7 @@ class State:
         row.update(DATE_MODIFY=int(self.clock.time()), MODIFY_BY_ID=user)
         if kind in STAGE_FIELDS:
             stage, semantic = STAGE_FIELDS[kind]
-            row[semantic] = SEMANTICS.get(self.value(kind, row, stage), "P")
+            row[semantic] = semantic_of(self.value(kind, row, stage))
             self._save_links(kind, record_id, fields)
         if kind == "lead":
             self._recalculate_flag(record_id, row, was, enrich=True)

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from urllib.parse import quote
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import ParamValidationError
+
+from airflow_bitrix.operators.link_forms import BY_PARAMS
+from airflow_bitrix.operators.plan_maker import LinkPlanMaker
 
 DAGS = Path(__file__).parents[2] / "dags"
 CLEANUP = "bitrix24_lead_link_cleanup"
@@ -101,6 +106,45 @@ def test_every_form_can_be_sent_as_it_begins(dags: dict[str, DAG]) -> None:
     for dag in dags.values():
         texts = {name: dag.params.get_param(name) for name in dag.params}
         assert [name for name, param in texts.items() if param.value == ""] == []
+
+
+def open_ended(schema: Any, where: str) -> list[str]:
+    """Give the places in a schema that take numbers and do not say between which."""
+    if not isinstance(schema, dict):
+        return []
+    found = [place for name, part in schema.items() for place in open_ended(part, f"{where}.{name}")]
+    kinds = schema.get("type", ())
+    if {"integer", "number"} & {*([kinds] if isinstance(kinds, str) else kinds)}:
+        ends = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
+        found += [where] * (not all(end & schema.keys() for end in ends))
+    return found
+
+
+def test_every_number_that_a_form_asks_for_has_a_least_and_a_most(dags: dict[str, DAG]) -> None:
+    """Airflow cannot hand a number of more than 64 bits to a task, and the task then dies without a word."""
+    schemas = {
+        f"{dag.dag_id}.{name}": dag.params.get_param(name).schema
+        for dag in dags.values()
+        for name in dag.params
+    }
+    assert sum("integer" in str(schema) for schema in schemas.values()) > 20
+    assert [place for where, schema in schemas.items() for place in open_ended(schema, where)] == []
+
+
+@pytest.mark.parametrize(
+    "held", [{"id": 2**65}, {"@id": [1, 2**65]}, {"0": {"logic": "OR", "0": {"id": -(2**65)}}}]
+)
+def test_no_object_that_a_form_asks_for_holds_a_number_that_does_not_fit(
+    held: Any, dags: dict[str, DAG]
+) -> None:
+    # A parameter keeps the value that it was last given.
+    params = [deepcopy(dag.params.get_param(name)) for dag in dags.values() for name in dag.params]
+    objects = [param for param in params if param.schema.get("type") == "object"]
+    assert len(objects) == 6
+    for param in objects:
+        assert param.resolve({">opportunity": 1000.5, "@id": [1, 2]})
+        with pytest.raises(ParamValidationError, match=r"is (greater|less) than the (maximum|minimum) of"):
+            param.resolve(held)
 
 
 def test_parsing_the_dags_connects_to_nothing() -> None:
@@ -263,6 +307,34 @@ def test_an_empty_plan_ends_well_and_has_a_report(run: Any, make_sandbox: Any) -
     assert states == dict.fromkeys(["plan", "approve", "canary", "apply", "check"], "success")
     assert (folder_of(done) / "report.html").exists()
     assert sandbox.stats()["writes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("answers", "refusal"),
+    [
+        ({"timezone": "Mars/Phobos"}, "timezone: 'Mars/Phobos' is not accepted"),
+        ({"quiet_hours": "08:00-08:00"}, "quiet_hours: '08:00-08:00' is not accepted"),
+    ],
+    ids=["time zone", "quiet hours"],
+)
+def test_an_answer_that_only_applying_goes_by_is_refused_by_the_plan(
+    answers: dict[str, Any], refusal: str, run: Any, make_sandbox: Any, capsys: Any
+) -> None:
+    """The form cannot tell that it is wrong, and nobody is to approve what then cannot be applied."""
+    sandbox = make_sandbox(leads=100, contacts=100, plan="self_hosted")
+    done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **{**REAL, **answers})
+    behind = dict.fromkeys(["approve", "canary", "apply", "check"], "upstream_failed")
+    assert states == {"plan": "failed", **behind}
+    assert done.state == "failed"
+    assert refusal in capsys.readouterr().out
+    assert sandbox.stats()["admitted"] == 0
+
+
+def test_every_plan_is_told_the_quiet_hours_that_its_applies_go_by(dags: dict[str, DAG]) -> None:
+    plans = [task for dag in dags.values() for task in dag.tasks if isinstance(task, LinkPlanMaker)]
+    told = {name: BY_PARAMS[name] for name in ("quiet_hours", "timezone")}
+    assert len(plans) == 9
+    assert [plan.quiet for plan in plans] == [told] * len(plans)
 
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:

@@ -57,7 +57,8 @@ def test_a_list_without_rows_names_nobody(tmp_path: Path) -> None:
     [
         (b"owner_id\n17\nx5\n", r"line 3: 'x5' is no id"),
         (b"17\n0\n", r"line 2: '0' is no id"),
-        (b"lead,17\n", r"its columns are \['lead', '17'\]"),
+        (b"owner_id\n17\n$1$x\n0123456789abcdefg\n", r"line 3: it is no id; line 4: it is no id"),
+        (b"owner,owner_id\nlead,17\n$1$x,5\n", r"line 3: not a lead"),
         (b"owner,owner_id\nlead,17\ndeal,5\n", r"line 3: a deal, not a lead"),
         (b'owner_id,reason\n17,"two\nlines"\n-5,\n', r"line 4: '-5' is no id"),
         (b"owner_id,reason\n,no id\n", r"line 2: '' is no id"),
@@ -71,6 +72,36 @@ def test_lines_that_name_no_owner_are_named_with_their_numbers(
         read_owner_ids(saved(tmp_path, content), "lead")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            b"root:$6$salt$secret:20228:0:99999:7:::\ndaemon:secret\n",
+            "line 1 is neither that heading nor an id",
+        ),
+        (b"secret\n17\n", "line 1 is neither that heading nor an id"),
+        (b"\n#17\n", "line 2 is neither that heading nor an id"),
+        (b"lead,17\n", "it has no such column"),
+        (b"user;password\nroot;secret\n", "it has no such column"),
+        (b'{"auths": {"x": "secret"},\n "y": 1}\n', "it has no such column"),
+        (b'17\n"' + b"secret" * 30_000 + b"\n", "it is no CSV file"),
+    ],
+)
+def test_of_a_file_that_does_not_begin_like_a_list_nothing_is_shown(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    """A form can name any file that the worker may read, and its log be read by many."""
+    path = saved(tmp_path, content)
+    with pytest.raises(InvalidInput, match=rf"^owners_file: .* owner_id, .* \({said}\)$") as raised:
+        read_owner_ids(path, "lead")
+    assert not [
+        word
+        for word in ("secret", "root", "password", "auths")
+        if word in str(raised.value).replace(str(path), "")
+    ]
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"^owners_file: .*it cannot be read"):
-        read_owner_ids(tmp_path / "none.csv", "lead")
+    for path in (tmp_path / "none.csv", tmp_path, Path("/dev/zero")):
+        with pytest.raises(InvalidInput, match=r"^owners_file: .*it cannot be read"):
+            read_owner_ids(path, "lead")

@@ -49,6 +49,17 @@ def test_call_gives_the_result_and_keeps_types(sandbox: Any) -> None:
     ]
 
 
+def test_a_connection_that_airflow_does_not_have_fails_at_once_by_its_id() -> None:
+    """Airflow's own error says nothing of what is wanted, and is retried."""
+    said = r"^bitrix24_conn_id: 'nope' is not accepted; accepted: the id of a connection that Airflow has"
+    with pytest.raises(InvalidInput, match=said) as refused:
+        Bitrix24Hook("nope").call("profile")
+    assert isinstance(refused.value, AirflowFailException)
+    with pytest.raises(InvalidInput, match=said) as refused:
+        asyncio.run(Bitrix24AsyncHook("nope").call("profile"))
+    assert isinstance(refused.value, AirflowFailException)
+
+
 def test_one_session_serves_all_calls_of_a_hook(sandbox: Any) -> None:
     hook = Bitrix24Hook()
     for _ in range(3):

@@ -22,6 +22,7 @@ from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24ApproveLinkPlanOperator,
+    Bitrix24CanaryLinkPlanOperator,
 )
 
 LOCKED = {"error": "", "error_description": "This lead is locked."}
@@ -228,6 +229,27 @@ def test_in_quiet_hours_the_task_is_deferred_until_they_end_and_nothing_is_writt
     assert timedelta(hours=1, minutes=58) < moment - datetime.now(UTC) <= timedelta(hours=2)
     assert sandbox.stats()["writes"] == 0
     assert counts(apply(made, quiet_hours=around_now(quiet=False))) == {"applied": 20}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument"),
+    [
+        ({"quiet_hours": "08:00-08:00"}, "quiet_hours"),
+        ({"timezone": "Mars/Phobos"}, "timezone"),
+        ({"max_failure_share": 2}, "max_failure_share"),
+    ],
+)
+@pytest.mark.parametrize("idle", [{"first": 0}, {"first": 5, "is_dry_run": True}], ids=["none", "dry run"])
+def test_a_canary_that_tries_nothing_refuses_what_the_applies_behind_it_would(
+    arguments: dict[str, Any], argument: str, idle: dict[str, Any], sandbox: Any, tmp_path: Path
+) -> None:
+    made = {**make(sandbox, tmp_path, 20), "parts": [[0]]}
+    fields = {"plan": made, "is_dry_run": False, **idle}
+    assert Bitrix24CanaryLinkPlanOperator(task_id="canary", **fields).execute({}) == [[0]]
+    with pytest.raises(InvalidInput, match=rf"^{argument}: ") as refused:
+        Bitrix24CanaryLinkPlanOperator(task_id="canary", **fields, **arguments).execute({})
+    assert isinstance(refused.value, AirflowFailException)
+    assert sandbox.stats()["admitted"] == 0
 
 
 def test_without_deferral_quiet_hours_are_left_to_airflow_s_retries(sandbox: Any, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from airflow_bitrix.operators.link_forms import (
     rules_param,
 )
 from airflow_bitrix.operators.link_pipelines import carry_out
+from airflow_bitrix.operators.parameters import time_zone
 
 
 def test_a_form_begins_with_a_dry_run_and_an_approval() -> None:
@@ -64,6 +65,9 @@ def test_a_dag_may_have_defaults_of_its_own() -> None:
         ("max_share", 1.5),
         ("max_failure_share", -0.1),
         ("canary", -1),
+        ("canary", 10**30),
+        ("max_failed", 2**65),
+        ("approve_over", 2**65),
         ("quiet_hours", "8 to 18"),
         ("quiet_hours", "08:00-25:00"),
         ("quiet_hours", ""),
@@ -77,12 +81,25 @@ def test_an_answer_that_cannot_be_right_is_refused_by_the_form(name: str, value:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("quiet_hours", None), ("quiet_hours", "08:00-18:30"), ("max_share", None), ("max_share", 0.25)],
+    [
+        ("quiet_hours", None),
+        ("quiet_hours", "08:00-18:30"),
+        ("max_share", None),
+        ("max_share", 0.25),
+        ("timezone", "America/Argentina/Ushuaia"),
+    ],
 )
 def test_an_answer_may_be_left_open_or_be_given(name: str, value: Any) -> None:
     params = ParamsDict(plan_params())
     params[name] = value
     assert params[name] == value
+
+
+def test_time_zones_that_the_form_proposes_are_there() -> None:
+    zone = plan_params()["timezone"]
+    assert zone.value in zone.schema["examples"]
+    assert [time_zone("timezone", name).key for name in zone.schema["examples"]] == zone.schema["examples"]
+    assert "enum" not in zone.schema
 
 
 def test_every_option_of_a_rule_that_the_form_asks_for_goes_to_the_rule() -> None:

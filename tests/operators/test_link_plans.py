@@ -137,6 +137,15 @@ def test_a_plan_with_more_changes_than_allowed_is_made_but_not_applied(sandbox: 
     assert sandbox.stats()["admitted"] == 0
 
 
+def test_a_whole_number_may_be_written_as_a_fraction(sandbox: Any, tmp_path: Path) -> None:
+    """To a form, and to JSON, 1000 and 1000.0 are one number; a template makes a text of either."""
+    by_age = {"rules": ["unlink_closed"], "rule_options": {"unlink_closed": {"days": 90.0}}}
+    for number in (1000, 1000.0, "1000", "1000.0"):
+        assert plan(tmp_path, max_changes=number, **by_age)["changes"] > 0
+        assert read_manifest(tmp_path / "plan").guards.max_changes == 1000
+    assert sandbox.stats()["writes"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "argument"),
     [
@@ -156,8 +165,14 @@ def test_a_plan_with_more_changes_than_allowed_is_made_but_not_applied(sandbox: 
         ({"created_to": 5}, "created_to"),
         ({"created_from": "2026-11-02", "created_to": "2026-11-01"}, "created_to"),
         ({"created_from": "2026-11-02", "timezone": "Mars/Olympus"}, "timezone"),
+        ({"quiet": {"quiet_hours": "08:00-08:00", "timezone": "UTC"}}, "quiet_hours"),
+        ({"quiet": {"quiet_hours": "", "timezone": "Mars/Olympus"}}, "timezone"),
         ({"max_changes": -5}, "max_changes"),
         ({"max_changes": 1.5}, "max_changes"),
+        ({"max_changes": -1.0}, "max_changes"),
+        ({"max_changes": "1.0.0"}, "max_changes"),
+        ({"max_changes": float("inf")}, "max_changes"),
+        ({"max_changes": float("nan")}, "max_changes"),
         ({"filter": "id>5"}, "filter"),
         ({"filter": {"=isReturnCustomer": "N"}}, "filter"),
         ({"filter": {"@stageId": ["NEW"]}, "stages": ["JUNK"]}, "filter"),
@@ -170,6 +185,56 @@ def test_a_plan_s_parameter_that_cannot_be_right_is_refused_by_name(
         plan(tmp_path, **arguments)
     assert isinstance(refused.value, AirflowFailException)
     assert sandbox.stats()["admitted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "stages", "said"),
+    [
+        ("lead", ["NOPE"], r"stages: 'NOPE' .* NEW \(Unassigned\), IN_PROCESS \(In progress\), .*JUNK"),
+        ("lead", ["NEW", "WON", "NOPE"], "stages: 'WON, NOPE' "),
+        ("lead", ["C3:NEW"], "stages: 'C3:NEW' "),
+        ("lead", ["Unassigned"], r"stages: 'Unassigned' .* NEW \(Unassigned\)"),
+        ("deal", ["JUNK"], "stages: 'JUNK' .* NEW .*, APOLOGY"),
+        ("deal", ["C3:NOPE"], r"stages: 'C3:NOPE' .* accepted: C3:NEW \(New\), C3:PREPARATION"),
+        ("deal", ["C4:NEW"], "stages: 'C4:NEW' .* no pipeline of deals has such"),
+    ],
+)
+def test_a_stage_that_the_portal_does_not_have_is_refused_by_name(
+    kind: str, stages: list[str], said: str, sandbox: Any, tmp_path: Path
+) -> None:
+    """The portal itself finds nothing for it, as if there were nothing to do."""
+    with pytest.raises(InvalidInput, match=f"^{said}") as refused:
+        plan(tmp_path, kind=kind, rules=["fix_primary"], stages=stages)
+    assert isinstance(refused.value, AirflowFailException)
+    assert sandbox.stats()["methods"] == {"crm.status.list": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "stages", "requests"),
+    [
+        ("lead", (), 0),
+        ("lead", ["NEW", "in_process"], 1),
+        ("deal", ["NEW", "WON"], 1),
+        ("deal", ["NEW", "C3:NEW", "C3:WON"], 2),
+    ],
+)
+def test_stages_are_asked_for_where_some_are_given_a_request_for_each_pipeline(  # noqa: PLR0917 - a table
+    kind: str, stages: Any, requests: int, make_sandbox: Any, portals: Any, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(leads=500, deals=300, contacts=300, plan="self_hosted")
+    portals.connect(bitrix24_default=sandbox)
+    assert plan(tmp_path, kind=kind, rules=["fix_primary"], stages=stages)["read"] > 0
+    assert sandbox.stats()["methods"].get("crm.status.list", 0) == requests
+
+
+def test_where_the_portal_does_not_tell_its_stages_the_plan_is_made_all_the_same(
+    sandbox: Any, tmp_path: Path, capsys: Any
+) -> None:
+    sandbox.set_switches(missing_methods=["crm.status.list"])
+    assert plan(tmp_path, stages=["NEW", "NOPE"])["changes"] > 0
+    log = capsys.readouterr().out
+    assert "Whether there are such stages cannot be told" in log
+    assert "Method not found!" in log
 
 
 @pytest.mark.parametrize(

@@ -459,6 +459,8 @@ def test_what_a_user_does_not_see_is_not_removed(make_pair: Any, portals: Portal
     ("arguments", "argument"),
     [
         ({"source_conn_id": None}, "source_conn_id"),
+        ({"source_conn_id": "nope"}, "source_conn_id"),
+        ({"bitrix24_conn_id": "nope"}, "bitrix24_conn_id"),
         ({"source_conn_id": "bitrix24_default"}, "source_conn_id"),
         ({"match": "name"}, "match"),
         ({"originator": ""}, "originator"),

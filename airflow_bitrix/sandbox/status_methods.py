@@ -1,0 +1,91 @@
+"""The directories of stages: ``crm.status.list``.
+
+Follows https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html. The method knows neither
+``select`` nor pages: it gives whole rows, and all of them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox.calls import Answer, Call, Method
+from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.schema import DEAL_STAGES, LEAD_STAGES, PIPELINE, semantic_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_WORDS: Final = {"S": "success", "F": "failure", "P": "process"}
+_SYSTEM: Final = ("NEW", "CONVERTED", "JUNK", "WON", "LOSE")
+_NUMBERS: Final = ("ID", "SORT")
+_FIELDS: Final = (
+    "ID",
+    "ENTITY_ID",
+    "STATUS_ID",
+    "NAME",
+    "NAME_INIT",
+    "SORT",
+    "SYSTEM",
+    "CATEGORY_ID",
+    "SEMANTICS",
+)
+
+
+def _rows() -> Iterator[dict[str, Any]]:
+    number = 1
+    for directory, category, stages in (
+        ("STATUS", None, LEAD_STAGES),
+        ("DEAL_STAGE", None, DEAL_STAGES),
+        (f"DEAL_STAGE_{PIPELINE}", PIPELINE, DEAL_STAGES),
+    ):
+        for place, (bare, (name, color)) in enumerate(stages.items(), 1):
+            stage = f"C{category}:{bare}" if category else bare
+            is_system = bare in _SYSTEM
+            semantic = semantic_of(stage)
+            yield {
+                "ID": str(number),
+                "ENTITY_ID": directory,
+                "STATUS_ID": stage,
+                "NAME": name,
+                "NAME_INIT": name if is_system else "",
+                "SORT": str(place * 10),
+                "SYSTEM": "Y" if is_system else "N",
+                "CATEGORY_ID": str(category) if category else None,
+                "COLOR": color,
+                "SEMANTICS": None if semantic == "P" else semantic,
+                "EXTRA": {
+                    "SEMANTICS": "apology" if bare == "APOLOGY" else _WORDS[semantic],
+                    "COLOR": color,
+                },
+            }
+            number += 2
+
+
+ROWS: Final = tuple(_rows())
+
+
+def _key(name: str, row: Mapping[str, Any]) -> Any:
+    return int(row[name]) if name in _NUMBERS else str(row[name])
+
+
+def _list(call: Call) -> Answer:
+    wanted = dict(php.items(call.param("filter", "FILTER") or {}))
+    if php.is_array(wanted.get("ENTITY_ID")):
+        raise RestError("", "Filter by ENTITY_ID must be a string")
+    # As in the other older lists, a condition on what is no field is dropped without a word.
+    kept = {
+        name: {str(one) for one in php.values(value)} for name, value in wanted.items() if name in _FIELDS
+    }
+    rows = [row for row in ROWS if all(row[name] in values for name, values in kept.items())]
+    order = list(php.items(call.param("order", "ORDER") or {"SORT": "ASC"}))
+    for name, direction in reversed(order):
+        if name in _FIELDS:
+            rows.sort(key=partial(_key, name), reverse=str(direction).upper() == "DESC")
+    return Answer(rows, total=len(rows))
+
+
+def methods() -> dict[str, Method]:
+    """The methods of directories by name."""
+    return {"crm.status.list": Method(_list)}
