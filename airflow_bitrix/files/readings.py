@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from airflow_bitrix.core.errors import PlanRefused
+
+log = logging.getLogger(__name__)
 
 DAMAGED = (
     ArithmeticError,
@@ -41,6 +44,7 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         raise PlanRefused(f"{_named(error, path)} cannot be read: {error.strerror or error}") from error
     except DAMAGED as error:
+        log.debug("What %s holds is not what it should:", path, exc_info=True)
         raise damaged(path) from error
 
 

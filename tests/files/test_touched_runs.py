@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +19,7 @@ from airflow_bitrix.files.journals import JournalPart, read_effort, write_failed
 from airflow_bitrix.files.outcome_index import read_index
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
 from airflow_bitrix.report.indexed import search_for
-from tests.plugins.runs import PORTAL, change, make_plan, note, outcome
+from tests.plugins.runs import PORTAL, as_another_user, change, make_plan, note, outcome
 
 LATER = "applied, and changed since: contacts are now 5*"
 HEAD = "owner,owner_id,outcome,reason,address\r\n"
@@ -66,7 +65,7 @@ def test_a_failed_csv_that_a_spreadsheet_saved_with_a_mark_is_read(folder: Path)
 
 
 def test_a_failed_csv_is_read_once(folder: Path) -> None:
-    """What it told is kept as long as nobody writes it; its time of reading cannot be told otherwise."""
+    """What it told is kept as long as nobody writes it."""
     write_failed(folder / "failed.csv", [outcome(2, "drift", LATER)], PORTAL)
     first = read_index(folder)
     assert read_index(folder, first).since is first.since
@@ -242,13 +241,6 @@ def test_where_there_is_no_plan_no_path_is_told(tmp_path: Path) -> None:
 # -- what may not be read ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def as_another() -> Iterator[Callable[[], None]]:
-    """Give what makes this process another user's, whom root's tests need to be refused anything."""
-    yield lambda: os.seteuid(65534) if os.geteuid() == 0 else None
-    os.seteuid(os.getuid())
-
-
 @pytest.mark.parametrize(
     ("locked", "told"),
     [
@@ -260,16 +252,13 @@ def as_another() -> Iterator[Callable[[], None]]:
         ("failed.csv", ""),
     ],
 )
-def test_what_may_not_be_read_is_named(as_another: Callable[[], None], locked: str, told: str) -> None:
+def test_what_may_not_be_read_is_named(locked: str, told: str) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
         note(folder, make_plan(folder, [change(1)]), {0: [outcome(1)]})
         write_failed(folder / "failed.csv", [outcome(1, "drift", LATER)], PORTAL)
-        (folder / locked).chmod(0)
-        as_another()
-        with pytest.raises(PlanRefused) if told else nullcontext() as refused:
+        expected = pytest.raises(PlanRefused) if told else nullcontext()
+        with as_another_user(folder / locked), expected as refused:
             read_index(folder)
-        os.seteuid(os.getuid())
-        (folder / locked).chmod(0o755)
         assert str(refused.value if refused else "") == told
