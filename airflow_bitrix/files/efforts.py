@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+
+from airflow_bitrix.files.readings import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +46,27 @@ def read_efforts(paths: Iterable[Path]) -> Effort:
     Dry runs count only where there was no other run.
 
     :param paths: Parts of the journal.
+    :raises PlanRefused: A part cannot be read, or is damaged.
     """
     real, dry, was_real = Effort(), Effort(), False
     for path in paths:
         is_dry = True
-        for about in _told(path):
-            if "journal" in about:
-                is_dry = about["dry_run"]
-                was_real = was_real or not is_dry
-            elif is_dry:
-                dry += Effort(**about["effort"])
-            else:
-                real += Effort(**about["effort"])
+        with reading(path):
+            for about in _told(path):
+                if "journal" in about:
+                    is_dry = about["dry_run"]
+                    was_real = was_real or not is_dry
+                elif is_dry:
+                    dry += _effort(about["effort"])
+                else:
+                    real += _effort(about["effort"])
     return real if was_real else dry
+
+
+def _effort(told: dict[str, Any]) -> Effort:
+    """Read an effort; what a newer version tells besides is passed over."""
+    known = {field.name for field in fields(Effort)}
+    return Effort(**{name: value for name, value in told.items() if name in known})
 
 
 def _told(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,9 +13,10 @@ from typing import Any
 import msgspec
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.core.plan import OUTCOMES, Change
+from airflow_bitrix.core.plan import OUTCOMES, Change, OutcomeName
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.plans import Manifest, check_parts
+from airflow_bitrix.files.plans import Manifest, read_part
+from airflow_bitrix.files.readings import DAMAGED, damaged, reading
 
 STATES = (*OUTCOMES, "open")
 """What a change can be: an outcome, or open while it has none."""
@@ -32,7 +33,36 @@ NOWHERE = 2**64 - 1
 
 Stamp = tuple[Any, ...]
 
+
+class _Planned(msgspec.Struct):
+    """What the index needs of a plan's line."""
+
+    owner: int
+    rules: list[str]
+    before: list[Any]
+    after: list[Any]
+
+
+class _Noted(msgspec.Struct):
+    """What the index needs of a journal's line that tells an outcome, and what is read of it later."""
+
+    owner: int
+    outcome: OutcomeName
+    reason: str
+    before: list[Any] | None
+
+
+class _Begun(msgspec.Struct):
+    """What the index needs of a journal's line that begins a try."""
+
+    plan: str
+    dry_run: bool
+
+
 _decode = msgspec.json.Decoder().decode  # it takes a fifth of the time that json takes
+_decode_planned = msgspec.json.Decoder(_Planned).decode
+_decode_noted = msgspec.json.Decoder(_Noted).decode
+_decode_begun = msgspec.json.Decoder(_Begun).decode
 
 
 def stamp(path: Path) -> Stamp:
@@ -41,7 +71,8 @@ def stamp(path: Path) -> Stamp:
         about = path.stat()
     except FileNotFoundError:
         return ()
-    return about.st_mtime_ns, about.st_size, about.st_ino
+    # The last is the one that whoever edits a file cannot set.
+    return about.st_mtime_ns, about.st_size, about.st_ino, about.st_ctime_ns
 
 
 @dataclass(slots=True)
@@ -78,15 +109,29 @@ def index_part(
     :param number: Number of the part.
     :param journal: Folder of the journal.
     :param since: What a check found later of owners that were written, by id.
-    :raises PlanRefused: The part was edited.
+    :raises PlanRefused: The part was edited, or its journal is damaged.
     """
-    check_parts(plan, manifest, [number])
     found = IndexedPart(made_from)
-    noted = _noted(journal / part_name(number), manifest.hash, found)
+    with reading(journal / part_name(number)):
+        noted = _noted(journal / part_name(number), manifest.hash, found)
+    with reading(plan / part_name(number)):
+        _take_changes(found, read_part(plan, manifest, number), manifest, noted, since)
+        if len(found.ids) != manifest.parts[number]["changes"]:
+            raise damaged(plan / part_name(number))
+    return found
+
+
+def _take_changes(
+    found: IndexedPart,
+    content: bytes,
+    manifest: Manifest,
+    noted: Mapping[int, tuple[int, int]],
+    since: Mapping[int, str],
+) -> None:
     at, bar = 0, -1
-    for place, raw in enumerate((plan / part_name(number)).read_bytes().splitlines(keepends=True)):
-        line = _decode(raw)
-        owner = line["owner"]
+    for place, raw in enumerate(content.splitlines(keepends=True)):
+        line = _decode_planned(raw)
+        owner = line.owner
         state, noted_at = noted.get(owner, (OPEN, NOWHERE))
         if owner in since:
             state = DRIFT
@@ -94,12 +139,11 @@ def index_part(
         found.planned_at.append(at)
         found.noted_at.append(noted_at)
         found.states.append(state)
-        for rule in line["rules"]:
+        for rule in line.rules:
             found.by_rule[rule, state] += 1
-        if len(line["before"]) + len(line["after"]) > bar:  # no value is made of what cannot be among them
-            bar = _weigh(found.biggest, Change.from_json(manifest.kind, line).size, -place)
+        if len(line.before) + len(line.after) > bar:  # no value is made of what cannot be among them
+            bar = _weigh(found.biggest, Change.from_json(manifest.kind, _decode(raw)).size, -place)
         at += len(raw)
-    return found
 
 
 def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[int, int]]:
@@ -112,20 +156,20 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
         if not raw.endswith(b"\n"):
             break  # it is being written now
         if raw.startswith(b'{"owner":'):
-            line = _decoded(raw, path)
-            state = numbers[line["outcome"]]
-            is_overwrite = state == APPLIED and line["reason"]
+            line = _decode_noted(raw)
+            state = numbers[line.outcome]
+            is_overwrite = state == APPLIED and line.reason
             # A dry run says nothing of an owner that a real run told about.
-            if is_dry and state == skipped and noted.get(line["owner"], (skipped, 0))[0] != skipped:
+            if is_dry and state == skipped and noted.get(line.owner, (skipped, 0))[0] != skipped:
                 at += len(raw)
                 continue
-            noted[line["owner"]] = (state | OVERWRITE if is_overwrite else state, at)
+            noted[line.owner] = (state | OVERWRITE if is_overwrite else state, at)
         elif raw.startswith(b'{"journal":'):
-            line = _decoded(raw, path)
-            if line["plan"] != plan_hash:
+            begun = _decode_begun(raw)
+            if begun.plan != plan_hash:
                 return {}
             found.is_noted = True
-            is_dry = bool(line["dry_run"])
+            is_dry = begun.dry_run
             if not is_dry:
                 found.is_real = True
                 noted = {owner: one for owner, one in noted.items() if one[0] != skipped}
@@ -145,33 +189,41 @@ def _weigh(biggest: list[tuple[int, int]], size: int, place: int) -> int:
 class PartLines:
     """The lines of one part, read again.
 
-    :param plan: The file of the plan's part.
+    :param plan: Folder of the plan.
+    :param number: Number of the part.
     :param journal: The file of the journal's part; ``None`` where there is none of this plan.
-    :raises PlanRefused: A file is gone.
+    :raises PlanRefused: The plan was edited since, or a file cannot be read.
     """
 
-    def __init__(self, plan: Path, journal: Path | None) -> None:
-        self._plan, self._journal = plan, journal
-        try:
-            self._planned = plan.read_bytes()
+    def __init__(self, plan: Path, manifest: Manifest, number: int, journal: Path | None) -> None:
+        self._plan, self._journal = plan / part_name(number), journal
+        with reading(self._plan):
+            self._planned = read_part(plan, manifest, number)
             self._noted = journal.read_bytes() if journal else b""
-        except FileNotFoundError as error:
-            raise PlanRefused(f"{error.filename} is gone") from None
         self._lower: tuple[bytes, bytes] | None = None
         self._may_hold = True
 
-    def planned(self, at: int) -> dict[str, Any]:
-        """Give the line of a change.
+    def both(self, planned_at: int, noted_at: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Give the lines of a change and of its outcome, ``None`` where it has none.
 
-        :param at: Where it begins, in bytes.
+        :param planned_at: Where the change's line begins, in bytes.
+        :param noted_at: Where its outcome's line begins; :data:`NOWHERE` for none.
         """
-        return _decoded(_line(self._planned, at), self._plan)
+        try:
+            planned: dict[str, Any] = _decode(_line(self._planned, planned_at))
+            if noted_at == NOWHERE or self._journal is None:
+                return planned, None
+            noted: dict[str, Any] = _decode(_line(self._noted, noted_at))
+            is_one = planned["owner"] == noted["owner"]
+        except DAMAGED as error:
+            raise self.refusal() from error
+        if not is_one:
+            raise self.refusal()
+        return planned, noted
 
-    def noted(self, at: int) -> dict[str, Any] | None:
-        """Give the line of an outcome, ``None`` for :data:`NOWHERE`."""
-        if at == NOWHERE or self._journal is None:
-            return None
-        return _decoded(_line(self._noted, at), self._journal)
+    def refusal(self) -> PlanRefused:
+        """Say that a line is not as it was; what the plan's file holds has been compared with its hash."""
+        return damaged(self._journal or self._plan)
 
     def may_hold(self, hints: Sequence[bytes], planned_at: int, noted_at: int) -> bool:
         """Whether all of these stand in the two lines of a change, in lower case or upper."""
@@ -189,11 +241,3 @@ class PartLines:
 
 def _line(content: bytes, at: int) -> bytes:
     return content[at : content.find(b"\n", at)]
-
-
-def _decoded(line: bytes, path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = _decode(line)
-    except msgspec.DecodeError:
-        raise PlanRefused(f"{path} is damaged, or was replaced meanwhile") from None
-    return found

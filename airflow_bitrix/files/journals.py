@@ -21,6 +21,7 @@ from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeNam
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.efforts import Effort, read_efforts
 from airflow_bitrix.files.locks import held, one_at_a_time, take
+from airflow_bitrix.files.replacing import replacing
 
 SETTLED: tuple[OutcomeName, ...] = ("applied", "already")
 """Outcomes after which a plan never writes an owner again."""
@@ -279,7 +280,7 @@ def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> 
     :return: Number of rows.
     """
     rows = 0
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as file:
         writer = csv.writer(file)
         writer.writerow(["owner", "owner_id", "outcome", "reason", "address"])
         for outcome in outcomes:

@@ -25,11 +25,13 @@ from airflow_bitrix.files.indexed_parts import (
     STATES,
     IndexedPart,
     PartLines,
+    Stamp,
     index_part,
     stamp,
 )
 from airflow_bitrix.files.journals import outcome_of
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
+from airflow_bitrix.files.readings import DAMAGED, reading
 
 SINCE = "applied, and "
 """How the reason begins where a check found an owner changed after it was applied."""
@@ -51,6 +53,7 @@ class OutcomeIndex:
     :param plan: Folder of the plan.
     :param journal: Folder of its journal.
     :param since: What a check found later of owners that were written, by id.
+    :param checked: State of the file that this was read from; empty where none was read.
     :param noted: When an outcome was noted last, unix time; ``None`` where nothing has been applied.
     """
 
@@ -58,6 +61,7 @@ class OutcomeIndex:
     journal: Path
     manifest: Manifest
     since: Mapping[int, str]
+    checked: Stamp
     noted: float | None
     parts: Sequence[IndexedPart]
 
@@ -136,12 +140,15 @@ class OutcomeIndex:
     def read(self, rows: Iterable[int]) -> Iterator[Joined]:
         """Give changes with their outcomes, in the order of the rows.
 
-        :raises PlanRefused: The plan or its journal was replaced meanwhile.
+        :raises PlanRefused: The plan or its journal was replaced meanwhile, or is damaged.
         """
         for _, lines, planned_at, noted_at in self._places(rows):
-            planned, noted = lines.planned(planned_at), lines.noted(noted_at)
-            change = Change.from_json(self.manifest.kind, planned)
-            outcome = outcome_of(self.manifest.kind, noted) if noted else None
+            planned, noted = lines.both(planned_at, noted_at)
+            try:
+                change = Change.from_json(self.manifest.kind, planned)
+                outcome = outcome_of(self.manifest.kind, noted) if noted else None
+            except DAMAGED as error:
+                raise lines.refusal() from error
             if outcome and (why := self.since.get(outcome.owner.id)):
                 outcome = replace(outcome, outcome="drift", reason=why)
             yield change, outcome
@@ -151,8 +158,12 @@ class OutcomeIndex:
     ) -> Iterator[int]:
         for row, lines, planned_at, noted_at in self._places(rows):
             if lines.may_hold(hints, planned_at, noted_at):
-                planned, noted = lines.planned(planned_at), lines.noted(noted_at)
-                if matches(self._text(planned, noted)):
+                planned, noted = lines.both(planned_at, noted_at)
+                try:
+                    text = self._text(planned, noted)
+                except DAMAGED as error:
+                    raise lines.refusal() from error
+                if matches(text):
                     yield row
 
     def _places(self, rows: Iterable[int]) -> Iterator[tuple[int, PartLines, int, int]]:
@@ -168,7 +179,7 @@ class OutcomeIndex:
 
     def _open(self, number: int) -> PartLines:
         journal = self.journal / part_name(number) if self.parts[number].is_noted else None
-        return PartLines(self.plan / part_name(number), journal)
+        return PartLines(self.plan, self.manifest, number, journal)
 
     def _text(self, planned: Mapping[str, Any], noted: Mapping[str, Any] | None) -> str:
         reason = self.since.get(planned["owner"]) or (noted["reason"] if noted else "")
@@ -198,32 +209,52 @@ def read_index(folder: Path, earlier: OutcomeIndex | None = None) -> OutcomeInde
     :param earlier: An index of the same folder; what was not written since is taken from it.
     :raises PlanRefused: There is no plan, or it was edited, or it cannot be read.
     """
-    plan, journal = folder / "plan", folder / "journal"
+    with reading(folder / "plan" / MANIFEST):
+        return _read_index(folder / "plan", folder / "journal", folder / "failed.csv", earlier)
+
+
+def _read_index(plan: Path, journal: Path, failed: Path, earlier: OutcomeIndex | None) -> OutcomeIndex:
     made_from = stamp(plan / MANIFEST)
     manifest = read_manifest(plan)
     known = {part.stamp: part for part in earlier.parts} if earlier else {}
-    numbers = range(len(manifest.parts))
-    noted = max((seen[0] for number in numbers if (seen := stamp(journal / part_name(number)))), default=None)
-    since, checked = _changed_since(folder / "failed.csv", noted)
-    parts = []
-    for number in numbers:
-        of_part = (manifest.hash, made_from, number, stamp(journal / part_name(number)), checked)
-        part = known.get(of_part) or index_part(
-            plan, manifest, number, journal=journal, since=since, made_from=of_part
-        )
-        parts.append(part)
-    return OutcomeIndex(plan, journal, manifest, since, noted / 1e9 if noted else None, parts)
-
-
-def _changed_since(path: Path, noted: int | None) -> tuple[dict[int, str], tuple[Any, ...]]:
-    """Read from ``failed.csv`` what a check found: the journal ends with the apply and cannot tell it."""
-    checked = stamp(path)
+    names = [part_name(number) for number in range(len(manifest.parts))]
+    stamps = [stamp(journal / name) for name in names]
+    noted = max((seen[0] for seen in stamps if seen), default=None)
+    checked = stamp(failed)
     if noted is None or not checked or checked[0] < noted:
-        return {}, ()  # an apply goes on since: what was found then says nothing now
-    with path.open(newline="", encoding="utf-8") as file:
-        found = {
-            int(row["owner_id"]): row["reason"]
-            for row in csv.DictReader(file)
-            if row["outcome"] == "drift" and row["reason"].startswith(SINCE)
-        }
-    return found, checked if found else ()
+        checked = ()  # an apply goes on since: what was found then says nothing now
+    since: Mapping[int, str] = {}
+    if checked:
+        if earlier and earlier.checked == checked:
+            since = earlier.since
+        else:
+            since = _changed_since(failed, manifest.changes)
+    whole = (manifest.hash, made_from, checked if since else ())
+    parts = []
+    for number, name in enumerate(names):
+        of_part = (*whole, number, stamp(plan / name), stamps[number])
+        parts.append(
+            known.get(of_part)
+            or index_part(plan, manifest, number, journal=journal, since=since, made_from=of_part)
+        )
+    return OutcomeIndex(plan, journal, manifest, since, checked, noted / 1e9 if noted else None, parts)
+
+
+def _changed_since(path: Path, most: int) -> dict[int, str]:
+    """Read from ``failed.csv`` what a check found: the journal ends with the apply and cannot tell it.
+
+    People open that file and save it again as their spreadsheet likes. One that cannot be read says nothing.
+
+    :param most: How many changes there are; a file that tells of more is another's.
+    """
+    found: dict[int, str] = {}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                if row["outcome"] == "drift" and row["reason"].startswith(SINCE):
+                    found[int(row["owner_id"])] = row["reason"]
+                if len(found) > most:
+                    return {}
+    except (OSError, *DAMAGED):
+        return {}
+    return found

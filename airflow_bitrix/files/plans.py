@@ -214,7 +214,8 @@ def read_manifest(folder: Path) -> Manifest:
             guards=Guards.from_json(body["guards"]),
             parts=tuple(body["parts"]),
         )
-        is_whole = manifest.hash == body["hash"]
+        names = [part["name"] for part in manifest.parts]
+        is_whole = manifest.hash == body["hash"] and names == [part_name(at) for at in range(len(names))]
     except (KeyError, TypeError, ValueError, AttributeError):
         is_whole = False
     if not is_whole:
@@ -247,15 +248,23 @@ def read_changes(folder: Path, manifest: Manifest, part: int) -> Iterator[Change
 
     :raises PlanRefused: The part was edited since :func:`check_parts` looked; none of it is given.
     """
+    for line in read_part(folder, manifest, part).splitlines():
+        yield Change.from_json(manifest.kind, json.loads(line))
+
+
+def read_part(folder: Path, manifest: Manifest, part: int) -> bytes:
+    """Give the content of one part.
+
+    :raises PlanRefused: The part was edited, or is gone.
+    """
     about = manifest.parts[part]
     try:
-        content = (folder / about["name"]).read_bytes()
+        content: bytes = (folder / about["name"]).read_bytes()
     except FileNotFoundError:
         content = b""
     if hashlib.sha256(content).hexdigest() != about["sha256"]:
         raise PlanRefused(f"{about['name']} of the plan in {folder} does not match its hash: it was edited")
-    for line in content.splitlines():
-        yield Change.from_json(manifest.kind, json.loads(line))
+    return content
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""All changes of a plan with their outcomes, as files of any size: made while they are sent."""
+"""What is downloaded, of any size: all changes with their outcomes, made while they are sent, and files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Iterator
 from io import StringIO
+from typing import BinaryIO
 
 from airflow_bitrix.core.links import owner_address
 from airflow_bitrix.core.plan import shown_contacts
@@ -14,6 +15,9 @@ from airflow_bitrix.files.outcome_index import OutcomeIndex
 
 CHUNK = 500
 """Changes that are sent at once."""
+
+PIECE = 2**16
+"""Bytes that are sent at once."""
 
 COLUMNS = ("owner", "owner_id", "outcome", "contacts_before", "wanted", "reason", "rules", "address")
 
@@ -66,3 +70,14 @@ def as_json_lines(index: OutcomeIndex) -> Iterator[str]:
             yield "".join(lines)
             lines.clear()
     yield "".join(lines)
+
+
+def as_it_is(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """Give a file's first bytes and close it.
+
+    :param size: How many; what is written meanwhile is left out.
+    """
+    with file:
+        while size > 0 and (piece := file.read(min(size, PIECE))):
+            size -= len(piece)
+            yield piece

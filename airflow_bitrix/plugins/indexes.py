@@ -10,36 +10,51 @@ from threading import Lock
 from airflow_bitrix.files.outcome_index import OutcomeIndex, Sort, read_index
 from airflow_bitrix.report.indexed import search_for
 
-MOST_CHANGES = 1_000_000
-"""Changes in all indexes that are kept, about 25 bytes each; the one that is looked at is always kept."""
+MOST_INDEXES = 32
+"""Indexes that are kept."""
+
+MOST_WEIGHT = 300_000
+"""What they may weigh together; the unit is a change, about 25 bytes."""
+
+_OF_EACH, _OF_A_REASON = 1000, 12
+"""What an index weighs beside its changes, and what each reason that a check has found weighs."""
 
 
 class Indexes:
     """Gives indexes, each made anew only as far as its files were written since.
 
-    :param most_changes: Changes in all indexes that are kept.
+    Nothing is locked while files are read: two that ask for a folder at the same time make it twice.
+
+    :param most: Indexes that are kept.
+    :param most_weight: What they may weigh together; the one that is looked at is always kept.
     """
 
-    def __init__(self, most_changes: int = MOST_CHANGES) -> None:
-        self._most_changes = most_changes
+    def __init__(self, most: int = MOST_INDEXES, most_weight: int = MOST_WEIGHT) -> None:
+        self._most = most
+        self._most_weight = most_weight
         self._lock = Lock()
         self._kept: OrderedDict[Path, OutcomeIndex] = OrderedDict()
         self._asked: tuple[object, ...] = ()
         self._answer: Sequence[int] = ()
+
+    def __len__(self) -> int:
+        """Give how many are kept."""
+        return len(self._kept)
 
     def of(self, folder: Path) -> OutcomeIndex:
         """Give the index of a plan task's folder.
 
         :raises PlanRefused: There is no plan, or it was edited, or it cannot be read.
         """
-        with self._lock:  # who asks for the same run meanwhile finds it done
-            index = self._kept[folder] = read_index(folder, self._kept.pop(folder, None))
-            while (
-                len(self._kept) > 1
-                and sum(one.manifest.changes for one in self._kept.values()) > self._most_changes
-            ):
+        with self._lock:
+            earlier = self._kept.pop(folder, None)
+        index = read_index(folder, earlier)
+        with self._lock:
+            self._kept[folder] = index
+            self._kept.move_to_end(folder)
+            while len(self._kept) > 1 and self._is_too_much():
                 self._kept.popitem(last=False)
-            return index
+        return index
 
     def rows(self, index: OutcomeIndex, *, state: str, search: str, sort: Sort) -> Sequence[int]:
         """Give the rows that are asked for. The last answer is kept: whoever turns a page asks the same."""
@@ -54,3 +69,11 @@ class Indexes:
         with self._lock:
             self._asked, self._answer = asked, answer
         return answer
+
+    def _is_too_much(self) -> bool:
+        weight = sum(_weight(index) for index in self._kept.values())
+        return len(self._kept) > self._most or weight > self._most_weight
+
+
+def _weight(index: OutcomeIndex) -> int:
+    return _OF_EACH + index.manifest.changes + _OF_A_REASON * len(index.since)

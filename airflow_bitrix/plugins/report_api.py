@@ -1,141 +1,121 @@
-"""The routes of the report tab. Each is open to who may read the XComs of the run's DAG."""
+"""The routes of the report tab. Each is open to who may read the XComs of the run's DAG.
+
+They answer 200, 401, 403 or 404, and 503 where there is too much to read at a time: nothing else, whatever an
+address or a file holds. None of their work is done on the threads that Airflow's own routes share.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import partial
+from typing import Any
 
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, StreamingResponse
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.files.outcome_index import SORTS, OutcomeIndex
-from airflow_bitrix.operators.artifacts import artifacts_root
-from airflow_bitrix.plugins.downloads import as_csv, as_json_lines
+from airflow_bitrix.files.outcome_index import SORTS, Sort
+from airflow_bitrix.files.readings import reading
+from airflow_bitrix.plugins.downloads import as_csv, as_it_is, as_json_lines
 from airflow_bitrix.plugins.indexes import Indexes
-from airflow_bitrix.plugins.run_files import shown_files, task_folders
+from airflow_bitrix.plugins.run_files import open_file, shown_files
 from airflow_bitrix.plugins.run_pages import run_page
-from airflow_bitrix.plugins.run_states import run_state
+from airflow_bitrix.plugins.run_requests import BUSY, LATER, OfRun, Pieces, Run, check_access
+from airflow_bitrix.plugins.turns import Turns
 from airflow_bitrix.report.indexed import shown_rows
-from airflow_bitrix.report.page import content_policy, row_json
+from airflow_bitrix.report.notices import UNDER_WAY, Notice
+from airflow_bitrix.report.page import Tab, as_tab, content_policy, row_json
 
 MOST_ROWS = 500
 """Rows that one request may ask for."""
 
-_indexes = Indexes()
+LONGEST_SEARCH = 200
+"""Letters of a search; what follows is passed over."""
 
-router = APIRouter(
-    prefix="/report/{dag_id}/{run_id}",
-    dependencies=[Depends(requires_access_dag(method="GET", access_entity=DagAccessEntity.XCOM))],
-)
-
-
-class Run:
-    """The DAG run that a request is about.
-
-    :raises HTTPException: 404: there is no such run.
-    """
-
-    def __init__(self, dag_id: str, run_id: str) -> None:
-        state = run_state(dag_id, run_id)
-        if state is None:
-            raise HTTPException(404)
-        self.state = state
-        root = artifacts_root()
-        self.root = str(root)
-        self.folders = task_folders(root, dag_id, run_id) if isinstance(root, Path) else None
-
-    def folder(self, task: str) -> Path:
-        """Give the folder of a task.
-
-        :raises HTTPException: 404: it has none.
-        """
-        found = (self.folders or {}).get(task)
-        if found is None:
-            raise HTTPException(404)
-        return found
-
-    def index(self, task: str) -> OutcomeIndex:
-        """Give the index of a plan task.
-
-        :raises HTTPException: 404: it has no plan that could be read.
-        """
-        try:
-            return _indexes.of(self.folder(task))
-        except PlanRefused:
-            raise HTTPException(404) from None
-
-
-OfRun = Annotated[Run, Depends()]
+router = APIRouter(prefix="/report/{dag_id}/{run_id}", dependencies=[Depends(check_access)])
 
 
 @router.get("/")
-def page(run: OfRun, task: str = "") -> HTMLResponse:
+async def page(run: OfRun, task: str = "") -> Response:
     """Show the report of a run."""
-    if task:
-        run.folder(task)
-    return HTMLResponse(run_page(run.state, run.folders, task, _indexes.of, run.root))
+    try:
+        return await run.turn(partial(_page, run, task))
+    except HTTPException as error:
+        if error.status_code != BUSY:
+            raise
+        text = "Other reports are being read, or a disk does not answer. This page looks again by itself."
+        return HTMLResponse(_without_summary(Notice("odd", "Not now.", text), live=True), BUSY, LATER)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which changes a request asks for, as the page's form says it."""
+def _page(run: Run, task: str) -> HTMLResponse:
+    live = run.state in UNDER_WAY
+    try:
+        with reading(run.root):
+            if task:
+                run.folder(task)
+            return HTMLResponse(run_page(run.state, run.folders, task, run.indexes.of, str(run.root)))
+    except PlanRefused as error:
+        return HTMLResponse(
+            _without_summary(Notice("bad", "The report cannot be shown:", f"{error}."), live=live)
+        )
 
-    search: Annotated[str, Query(max_length=200)] = ""
-    outcome: str = ""
-    sort: str = "plan"
-    at: Annotated[int, Query(ge=0)] = 0
-    size: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 50
+
+def _without_summary(notice: Notice, *, live: bool) -> str:
+    return as_tab(None, Tab("Bitrix24 report", [notice], live))
 
 
 @router.get("/rows")
-def rows(run: OfRun, task: str, wanted: Annotated[Wanted, Depends()]) -> JSONResponse:
-    """Give some of the changes, as the page's script takes them."""
-    index = run.index(task)
-    sort = wanted.sort if wanted.sort in SORTS else "plan"
-    try:
-        found = _indexes.rows(index, state=wanted.outcome, search=wanted.search, sort=sort)
-        shown = shown_rows(index, found[wanted.at : wanted.at + wanted.size])
-    except PlanRefused:
-        raise HTTPException(404) from None
+async def rows(run: OfRun, request: Request) -> Response:
+    """Give some of the changes, as the page's script takes them; where it asks for nonsense, the nearest."""
+    return await run.turn(partial(_rows, run, request.query_params))
+
+
+def _rows(run: Run, asked: Mapping[str, str]) -> JSONResponse:
+    index = run.index(asked.get("task", ""))
+    sort: Sort = next((one for one in SORTS if one == asked.get("sort")), "plan")
+    search = asked.get("search", "")[:LONGEST_SEARCH]
+    found = run.indexes.rows(index, state=asked.get("outcome", ""), search=search, sort=sort)
+    at = max(_number(asked.get("at"), 0), 0)
+    size = min(max(_number(asked.get("size"), 50), 1), MOST_ROWS)
+    shown = shown_rows(index, found[at : at + size])
     return JSONResponse({"total": len(found), "rows": [row_json(row) for row in shown]})
 
 
+def _number(text: str | None, otherwise: int) -> int:
+    try:
+        return int(text or "")
+    except ValueError:
+        return otherwise
+
+
 @router.get("/outcomes.csv")
-def outcomes_csv(run: OfRun, task: str) -> StreamingResponse:
+async def outcomes_csv(run: OfRun, task: str = "") -> Response:
     """Give all changes with their outcomes as a table."""
-    return _streamed(as_csv(run.index(task)), "text/csv", f"{task}.outcomes.csv")
+    name = f"{task}.outcomes.csv"
+    return await run.stream(lambda: (as_csv(run.index(task)), None), "text/csv", name)
 
 
 @router.get("/outcomes.jsonl")
-def outcomes_jsonl(run: OfRun, task: str) -> StreamingResponse:
+async def outcomes_jsonl(run: OfRun, task: str = "") -> Response:
     """Give all changes with their outcomes, one a line."""
-    return _streamed(as_json_lines(run.index(task)), "application/jsonl", f"{task}.outcomes.jsonl")
+    name = f"{task}.outcomes.jsonl"
+    return await run.stream(lambda: (as_json_lines(run.index(task)), None), "application/jsonl", name)
 
 
 @router.get("/files/{name}")
-def file(run: OfRun, name: str, task: str) -> FileResponse:
+async def file(run: OfRun, name: str, task: str = "") -> Response:
     """Give a file of a task as it lies there, to be saved and not to be shown by the browser."""
+    media_type = "text/html" if name.endswith(".html") else "text/csv"
+    return await run.stream(partial(_file, run, name, task), media_type, f"{task}.{name}")
+
+
+def _file(run: Run, name: str, task: str) -> tuple[Pieces, int]:
     found = shown_files(run.folder(task)).get(name)
     if found is None:
         raise HTTPException(404)
-    media_type = "text/html" if name.endswith(".html") else "text/csv"
-    return FileResponse(found, media_type=media_type, filename=f"{task}.{name}")
+    opened, size = open_file(found)
+    return as_it_is(opened, size), size
 
-
-def _streamed(chunks: Any, media_type: str, name: str) -> StreamingResponse:
-    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
-    disposition = {"Content-Disposition": f'attachment; filename="{plain}"'}
-    return StreamingResponse(chunks, media_type=media_type, headers=disposition)
-
-
-_api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-_api.include_router(router)
 
 _HEADERS = [
     (
@@ -147,17 +127,44 @@ _HEADERS = [
     (b"cache-control", b"no-store"),
 ]
 
+Message = MutableMapping[str, Any]
 
-async def app(
-    scope: MutableMapping[str, Any],
-    receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-    send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-) -> None:
-    """Answer a request; each answer says that its page may load nothing from anywhere else."""
 
-    async def guarded(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *_HEADERS]
-        await send(message)
+class ReportApp:
+    """The ASGI app of the routes; each answer says that its page may load nothing from anywhere else.
 
-    await _api(scope, receive, guarded)
+    :param turns: Gives each request its turn.
+    """
+
+    def __init__(self, turns: Turns | None = None) -> None:
+        self._api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+        self._api.state.turns = turns or Turns()
+        self._api.state.indexes = Indexes()
+        self._api.include_router(router)
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Answer a request."""
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), *_HEADERS]
+            await send(message)
+
+        answer = _nowhere if scope["type"] == "http" and _is_nowhere(scope) else self._api
+        await answer(scope, receive, guarded)
+
+
+_nowhere = JSONResponse({"detail": "Not Found"}, 404)
+
+
+def _is_nowhere(scope: Message) -> bool:
+    """Whether a request is about nothing that there may be: no database takes a text with a NUL in it."""
+    return scope["method"] != "GET" or "\0" in scope["path"]
+
+
+app = ReportApp()

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
+from airflow_bitrix.files.readings import damaged, reading
 from airflow_bitrix.operators.artifacts import folder_names
 
 
 def task_folders(root: Path, dag_id: str, run_id: str) -> dict[str, Path]:
     """Give the folders of a run's tasks by name, in order; none where the run has left nothing.
 
-    Nothing that is reached through a symbolic link is given, so that all of it lies under the root.
+    No two runs have the same folder. Nothing that is reached through a symbolic link is given, so that all of
+    it lies under the root; and no task that has a pipe or a device among its files, which may never end.
 
     :param root: The artifacts root.
+    :raises PlanRefused: A folder cannot be read.
     """
-    dag_name, run_name = folder_names(dag_id, run_id)
-    if dag_name != dag_id:
-        return {}  # another DAG may have this name, and whoever may read this one may not read that one
     folder: Path | None = root.resolve()
-    for name in (dag_name, run_name):
+    for name in folder_names(dag_id, run_id):
         folder = dict(_folders(folder)).get(name) if folder else None
     return {name: path for name, path in sorted(_folders(folder)) if _is_plain(path)} if folder else {}
 
@@ -34,26 +37,53 @@ def shown_files(folder: Path) -> dict[str, Path]:
     for place in (folder / "plan", folder):
         for entry in _listed(place):
             is_shown = entry.name.endswith(".csv") or entry.name in _PAGES
-            if is_shown and entry.is_file(follow_symlinks=False):
+            if is_shown and _is_text(entry.name) and entry.is_file(follow_symlinks=False):
                 found[entry.name] = Path(entry.path)
     return found
 
 
+def open_file(path: Path) -> tuple[BinaryIO, int]:
+    """Open a file that was found here and give it with its size.
+
+    :raises PlanRefused: It has become something else meanwhile, or cannot be read.
+    """
+    with reading(path), ExitStack() as files:
+        file = files.enter_context(
+            os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+        )
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise damaged(path)
+        files.pop_all()
+    return file, about.st_size
+
+
 def _folders(folder: Path) -> Iterator[tuple[str, Path]]:
     for entry in _listed(folder):
-        if entry.is_dir(follow_symlinks=False):
+        if _is_text(entry.name) and entry.is_dir(follow_symlinks=False):
             yield entry.name, Path(entry.path)
 
 
 def _is_plain(folder: Path) -> bool:
-    """Whether nothing in a task's folder is a symbolic link."""
+    """Whether all in a task's folder that is read of it is a file or a folder."""
     places = (folder, folder / "plan", folder / "journal")
-    return not any(entry.is_symlink() for place in places for entry in _listed(place))
+    return all(
+        entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+        for place in places
+        for entry in _listed(place)
+    )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written into a page; a disk may hold others, which stand as halves of pairs."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    with reading(folder):
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+    return found

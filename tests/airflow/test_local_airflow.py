@@ -134,7 +134,7 @@ def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: R
     body = real_run.question["body"]
     made = dag.airflow.xcom(DAG_ID, real_run.run_id, "plan")
     link, _, shown = body.partition("\n\n")
-    assert f"/plugin/{TAB_ROUTE})" in link
+    assert f"/plugin/{TAB_ROUTE}?task=plan)" in link
     assert shown == Path(made["summary"]).read_text()
     assert f"**{number} leads to change**" in body
     assert body.count(f"({dag.sandbox.url}/crm/lead/details/") == 20

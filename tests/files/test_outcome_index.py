@@ -137,6 +137,16 @@ def test_what_a_check_found_later_goes_before_the_journal(tmp_path: Path) -> Non
     assert ids(index, index.rows(matches=lambda text: "now 5" in text)) == [2]
 
 
+def test_a_search_with_hints_finds_what_a_check_found(tmp_path: Path) -> None:
+    """That stands in failed.csv alone, so no line may be passed over for lack of a hint."""
+    note(tmp_path, small(tmp_path), {0: [outcome(1), outcome(2)]})
+    write_failed(tmp_path / "failed.csv", [outcome(2, "drift", "applied, and changed since")], PORTAL)
+    index, search = read_index(tmp_path), search_for("changed since")
+    assert search
+    assert search.hints
+    assert ids(index, index.rows(matches=search.matches, hints=search.hints)) == [2]
+
+
 def test_what_a_check_found_is_old_once_an_apply_goes_on(tmp_path: Path) -> None:
     manifest = small(tmp_path)
     write_failed(tmp_path / "failed.csv", [outcome(2, "drift", "applied, and changed since: x")], PORTAL)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from airflow_bitrix.core.guards import Guards
@@ -55,6 +57,19 @@ def note(
         with JournalPart(path, plan_hash=manifest.hash, dry_run=dry_run) as part:
             for one in some:
                 part.note(one)
+
+
+@contextmanager
+def as_another_user(locked: Path) -> Iterator[None]:
+    """Lock a file away and be a user, where the tests are root's, who is refused what is locked."""
+    locked.chmod(0)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(os.getuid())
+        locked.chmod(0o755)
 
 
 TWO_PARTS = PART_CHANGES + 20

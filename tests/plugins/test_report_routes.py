@@ -6,9 +6,10 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote
 
@@ -23,7 +24,7 @@ from airflow_bitrix.files.journals import write_failed
 from airflow_bitrix.files.plans import Manifest
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE, THEIRS
-from tests.plugins.runs import PORTAL, TWO_PARTS, change, make_plan, note, outcome
+from tests.plugins.runs import PORTAL, TWO_PARTS, as_another_user, change, make_plan, note, outcome
 
 RUN = "manual__2026-11-21T10:00:00+00:00"
 ROUTES = (
@@ -168,15 +169,66 @@ def test_a_symbolic_link_leads_nowhere(
     assert "Nothing to show here." in client.get(at("", dag_id=dag_id)).text
 
 
-def test_a_dag_whose_folder_has_another_s_name_shows_nothing(
-    clients: Callable[[str], TestClient], make_run: MakeRun
+@pytest.mark.parametrize(
+    "inside", ["plan/part-00001.jsonl", "plan/manifest.json", "journal/part-00000.jsonl"]
+)
+def test_a_symbolic_link_among_the_parts_leads_nowhere(reader: TestClient, run: Path, inside: str) -> None:
+    path = run / "plan" / inside
+    path.symlink_to(path.rename(run.parent / "aside"))
+    for route in ROUTES[1:]:
+        assert reader.get(at(route)).status_code == 404
+    assert "Nothing to show here." in reader.get(at()).text
+
+
+@pytest.mark.parametrize("name", ["plan/manifest.json", "journal/part-00000.jsonl", "failed.csv"])
+def test_a_pipe_is_not_opened(reader: TestClient, run: Path, name: str) -> None:
+    """Whoever opened it would wait until somebody writes into it, and hold a thread."""
+    (run / "plan" / name).unlink()
+    os.mkfifo(run / "plan" / name)
+    for route in ROUTES[1:]:
+        assert reader.get(at(route)).status_code == 404
+    assert "Nothing to show here." in reader.get(at()).text
+
+
+@pytest.mark.parametrize("dag_id", [".mine", "team.sales." + "x" * 239, "отдел"])
+def test_every_dag_that_airflow_takes_has_its_report(
+    clients: Callable[[str], TestClient], make_run: MakeRun, dag_id: str
 ) -> None:
-    """``.mine`` and ``_mine`` would share a folder: the files may be those of the other one."""
-    applied_plan(make_run("_mine", RUN) / "plan")
-    make_run(".mine", "another")
+    """And that of no other DAG."""
+    applied_plan(make_run(dag_id, RUN) / "plan")
+    make_run("_mine", RUN)
     client = clients("admin")
-    assert client.get(at("rows?task=plan", dag_id="_mine")).status_code == 200
-    assert client.get(at("rows?task=plan", dag_id=".mine", run_id="another")).status_code == 404
+    for route in ROUTES:
+        assert client.get(at(route, dag_id=dag_id)).status_code == 200
+        assert client.get(at(route, dag_id="_mine")).status_code == (404 if route else 200)
+
+
+@pytest.mark.parametrize("name", ["", "reader", "admin"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/bitrix24/report/mine/%00/",
+        "/bitrix24/report/mine/a%00b/rows?task=plan",
+        "/bitrix24/report/%00/run/",
+        "/bitrix24/report/mine%00/run/outcomes.csv?task=plan",
+    ],
+)
+def test_no_text_that_a_database_does_not_take_gets_that_far(
+    clients: Callable[[str], TestClient], name: str, address: str
+) -> None:
+    """PostgreSQL takes no NUL, neither from here nor from Airflow's look for the DAG."""
+    answer = clients(name).get(address)
+    assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
+
+
+@pytest.mark.parametrize("name", ["", "reader"])
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "ODD"])
+def test_there_is_nothing_but_to_get(
+    clients: Callable[[str], TestClient], run: Path, name: str, method: str
+) -> None:
+    assert run.exists()
+    client = clients(name)
+    assert {client.request(method, at(route)).status_code for route in ROUTES} == {404}
 
 
 # -- what is served ----------------------------------------------------------------------------------------
@@ -195,6 +247,7 @@ def test_each_answer_forbids_everything_that_is_not_its_own(
         assert "unsafe" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["referrer-policy"] == "no-referrer"
 
 
 def test_the_page_shows_the_run_and_its_addresses_are_relative(reader: TestClient, run: Path) -> None:
@@ -239,11 +292,40 @@ def test_a_row_holds_what_the_page_shows(reader: TestClient, run: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"at": -1}, {"size": 0}, {"size": 10**6}, {"at": "x"}, {"search": "x" * 201}]
+    ("odd", "shown"),
+    [
+        ({"at": -1}, range(1, 51)),
+        ({"at": "x"}, range(1, 51)),
+        ({"at": 10**30}, ()),
+        ({"at": "9" * 5000}, range(1, 51)),
+        ({"at": "1.5"}, range(1, 51)),
+        ({"size": 0}, [1]),
+        ({"size": 10**6}, range(1, 501)),
+        ({"size": ""}, range(1, 51)),
+        ({"sort": "nonsense"}, range(1, 51)),
+        ({"outcome": "nonsense"}, ()),
+        ({"search": " " * 200 + "1000"}, range(1, 51)),
+        ({"search": "1 " * 101}, [1, 1000]),
+        ({"search": "\x00"}, ()),
+        ({"task": ["nothing", "plan"]}, range(1, 51)),
+    ],
 )
-def test_a_wrong_page_is_refused(reader: TestClient, run: Path, wrong: dict[str, Any]) -> None:
+def test_an_odd_page_is_the_nearest_that_there_is(
+    reader: TestClient, run: Path, odd: dict[str, Any], shown: Iterable[int]
+) -> None:
     assert run.exists()
-    assert reader.get(at("rows"), params={"task": "plan", **wrong}).status_code == 422
+    assert rows(reader, **odd)[1] == list(shown)
+
+
+@pytest.mark.parametrize("task", ["", "task=", "task=nothing", "task[]=plan", "task=" + "x" * 9000])
+def test_a_task_that_there_is_not_is_not_found(
+    clients: Callable[[str], TestClient], run: Path, task: str
+) -> None:
+    """And nobody without a login hears of it."""
+    assert run.exists()
+    for route in ("rows", "outcomes.csv", "outcomes.jsonl", "files/failed.csv"):
+        assert clients("reader").get(at(f"{route}?{task}")).status_code == 404
+        assert clients("").get(at(f"{route}?{task}")).status_code == 401
 
 
 def test_the_table_holds_every_change_and_no_formula(reader: TestClient, run: Path) -> None:
@@ -264,6 +346,31 @@ def test_the_table_holds_every_change_and_no_formula(reader: TestClient, run: Pa
         "rules": "release_repeat_leads",
         "address": f"{PORTAL}/crm/lead/details/1/",
     }
+
+
+def test_a_rule_s_name_is_no_formula_either(reader: TestClient, make_run: MakeRun) -> None:
+    make_plan(make_run(MINE, RUN) / "plan", [change(1, rules=("=1+1",))])
+    (row,) = csv.DictReader(io.StringIO(reader.get(at("outcomes.csv?task=plan")).text))
+    assert row["rules"] == "'=1+1"
+
+
+def test_a_download_of_a_task_with_another_alphabet_keeps_its_name(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    applied_plan(make_run(MINE, RUN) / "план")
+    for route, name in (("outcomes.csv", "outcomes.csv"), ("files/failed.csv", "failed.csv")):
+        answer = reader.get(at(f"{route}?task=план"))
+        assert answer.headers["content-disposition"] == (
+            f"attachment; filename=\"____.{name}\"; filename*=UTF-8''{quote(f'план.{name}')}"
+        )
+
+
+def test_a_file_is_sent_whole_with_its_length(reader: TestClient, run: Path) -> None:
+    for content in (b"", b"x" * 200_000):
+        (run / "plan" / "failed.csv").write_bytes(content)
+        answer = reader.get(at("files/failed.csv?task=plan"))
+        assert (answer.status_code, answer.content) == (200, content)
+        assert answer.headers["content-length"] == str(len(content))
 
 
 def test_the_lines_hold_every_change_as_it_was_planned_and_found(reader: TestClient, run: Path) -> None:
@@ -473,6 +580,73 @@ def test_an_edited_plan_is_not_shown(reader: TestClient, run: Path) -> None:
     part.write_text(part.read_text().replace("[7,", "[8,", 1))
     assert "does not match its hash: it was edited" in reader.get(at()).text
     assert reader.get(at("rows?task=plan")).status_code == 404
+
+
+# -- files that somebody touched ---------------------------------------------------------------------------
+
+
+def test_a_failed_csv_that_a_spreadsheet_saved_changes_nothing(reader: TestClient, run: Path) -> None:
+    text = "owner;owner_id;outcome;reason;address\r\nlead;5;drift;applied, and изменён;x\r\n"
+    (run / "plan" / "failed.csv").write_bytes(text.encode("cp1251"))
+    assert "999 applied" in reader.get(at()).text
+    assert {reader.get(at(route)).status_code for route in ROUTES} == {200}
+
+
+BAD = b'{"owner":5,"outcome":"applied"}\n'
+TOUCHED: dict[str, tuple[str, bytes, str]] = {
+    "journal": ("journal/part-00000.jsonl", BAD, "journal/part-00000.jsonl is damaged"),
+    "effort": ("journal/part-00000.jsonl", b'{"effort":{"requests"\n', "journal/part-00000.jsonl is damaged"),
+    "plan": ("plan/part-00001.jsonl", b"[1]\n", "part-00001.jsonl of the plan does not match its hash"),
+    "manifest": ("plan/manifest.json", b"\xff", "the manifest of the plan is damaged"),
+}
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("name", TOUCHED)
+def test_a_damaged_file_is_named_in_the_page_and_nothing_else_is_found(
+    reader: TestClient, run: Path, name: str, *, first: bool
+) -> None:
+    """Whether the run was looked at before or not."""
+    if first:
+        assert {reader.get(at(route)).status_code for route in ROUTES} == {200}
+    path, added, told = TOUCHED[name]
+    with (run / "plan" / path).open("ab") as file:
+        file.write(added)
+    page = reader.get(at())
+    assert page.status_code == 200
+    assert told in page.text
+    assert str(run) not in page.text
+    for route in ROUTES[2:-1]:
+        # What was done is read without what it cost.
+        assert reader.get(at(route)).status_code == (200 if name == "effort" else 404)
+    assert reader.get(at("files/failed.csv?task=plan")).status_code == 200
+
+
+def test_what_may_not_be_read_is_named_in_the_page(
+    reader: TestClient, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", name)
+        folder = make_run(MINE, RUN)
+        applied_plan(folder / "plan")
+        for locked in ("plan/journal", "plan/plan", "plan", ""):
+            with as_another_user(folder / locked):
+                page = reader.get(at())
+                assert page.status_code == 200
+                assert "cannot be read: Permission denied" in page.text
+                assert name not in page.text
+                assert {reader.get(at(route)).status_code for route in ROUTES[1:]} <= {404, 200}
+                assert {reader.get(at(route)).status_code for route in ROUTES[2:]} == {404}
+
+
+def test_a_comparison_that_cannot_be_read_is_named_in_the_page(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN) / "compare"
+    folder.mkdir()
+    (folder / "reconcile.csv").write_text("what,kind\nmissing," + "x" * 200_000)
+    page = reader.get(at())
+    assert page.status_code == 200
+    assert "The report cannot be shown:" in page.text
 
 
 def test_artifacts_that_lie_in_object_storage_are_named(

@@ -1,0 +1,25 @@
+"""Writing a file that takes the place of another at once, so that whoever reads finds one of them, whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[str]]:
+    """Open a text file that takes the place of another once it is written."""
+    if not isinstance(path, Path):  # object storage takes whole files only
+        with path.open("w", newline="", encoding="utf-8") as file:
+            yield file
+        return
+    new = path.with_name(f"{path.name}.{uuid4().hex}")
+    try:
+        with new.open("w", newline="", encoding="utf-8") as file:
+            yield file
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

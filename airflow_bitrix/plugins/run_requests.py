@@ -1,0 +1,144 @@
+"""A request about a DAG run: who may make it, which run it is, and its turn to read that run's files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import quote
+
+import anyio
+import anyio.to_thread
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from fastapi import Depends, HTTPException, Request
+from fastapi.responses import StreamingResponse
+
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.outcome_index import OutcomeIndex
+from airflow_bitrix.files.readings import reading
+from airflow_bitrix.operators.artifacts import artifacts_root
+from airflow_bitrix.plugins.indexes import Indexes
+from airflow_bitrix.plugins.run_files import task_folders
+from airflow_bitrix.plugins.run_states import run_state
+from airflow_bitrix.plugins.turns import Busy, Turns
+
+BUSY = 503
+LATER = {"Retry-After": "10"}
+
+Pieces = Iterator[str] | Iterator[bytes]
+
+_Found = TypeVar("_Found")
+
+_may_read = requires_access_dag(method="GET", access_entity=DagAccessEntity.XCOM)
+_database = anyio.CapacityLimiter(4)
+"""Counts the threads that ask Airflow's database: others than those that read files, so that who may not see
+a report is told so also while a disk does not answer."""
+
+
+async def check_access(request: Request, user: GetUserDep) -> None:
+    """Refuse who may not read the XComs of the DAG."""
+    await anyio.to_thread.run_sync(_may_read, request, user, limiter=_database)
+
+
+class Run:
+    """The DAG run that a request is about.
+
+    :param state: Its state.
+    """
+
+    def __init__(self, dag_id: str, run_id: str, state: str, *, turns: Turns, indexes: Indexes) -> None:
+        self._name = dag_id, run_id
+        self._turns = turns
+        self.indexes = indexes
+        self.state = state
+        self.root = artifacts_root()
+
+    @cached_property
+    def folders(self) -> dict[str, Path] | None:
+        """Folders of its tasks by name; ``None`` where they are not on a disk of this machine."""
+        return task_folders(self.root, *self._name) if isinstance(self.root, Path) else None
+
+    def folder(self, task: str) -> Path:
+        """Give the folder of a task.
+
+        :raises HTTPException: 404: it has none.
+        """
+        found = (self.folders or {}).get(task)
+        if found is None:
+            raise HTTPException(404)
+        return found
+
+    def index(self, task: str) -> OutcomeIndex:
+        """Give the index of a plan task.
+
+        :raises HTTPException: 404: there is no such task.
+        :raises PlanRefused: It has no plan that could be read.
+        """
+        return self.indexes.of(self.folder(task))
+
+    async def turn(self, work: Callable[[], _Found]) -> _Found:
+        """Do what has to do with the run's files, in a thread, once it is this request's turn.
+
+        :raises HTTPException: 404: there is nothing that could be read. 503: it was not its turn in time.
+        """
+        try:
+            return await self._turns.take(self._name, partial(self._read, work))
+        except PlanRefused:
+            raise HTTPException(404) from None
+        except Busy:
+            raise HTTPException(BUSY, headers=LATER) from None
+
+    def _read(self, work: Callable[[], _Found]) -> _Found:
+        with reading(Path(*self._name)):
+            return work()
+
+    async def stream(
+        self, begin: Callable[[], tuple[Pieces, int | None]], media_type: str, name: str
+    ) -> StreamingResponse:
+        """Send pieces as a file that is to be saved, each made in a turn of its own.
+
+        :param begin: Gives the pieces, and how many bytes they are where that is known.
+        :raises HTTPException: 404: the first of them cannot be made. 503: it was not its turn in time.
+        """
+
+        def first_of() -> tuple[str | bytes | None, Pieces, int | None]:
+            pieces, size = begin()
+            return next(pieces, None), pieces, size
+
+        first, pieces, size = await self.turn(first_of)
+
+        async def every() -> AsyncIterator[str | bytes]:
+            piece = first
+            while piece is not None:
+                yield piece
+                # Who has half of a file waits for the rest; where that cannot be read, the answer breaks off.
+                piece = await self._turns.take(self._name, partial(next, pieces, None), is_patient=True)
+
+        headers = {"Content-Disposition": _to_be_saved(name)}
+        if size is not None:
+            headers["Content-Length"] = str(size)
+        return StreamingResponse(every(), media_type=media_type, headers=headers)
+
+
+def _to_be_saved(name: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "_", name)
+    real = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'attachment; filename="{plain}"{real}'
+
+
+async def find_run(request: Request, dag_id: str, run_id: str) -> Run:
+    """Find the run that an address names.
+
+    :raises HTTPException: 404: there is no such run.
+    """
+    state = await anyio.to_thread.run_sync(run_state, dag_id, run_id, limiter=_database)
+    if state is None:
+        raise HTTPException(404)
+    kept = request.app.state
+    return Run(dag_id, run_id, state, turns=kept.turns, indexes=kept.indexes)
+
+
+OfRun = Annotated[Run, Depends(find_run)]
