@@ -53,7 +53,10 @@ def _page(run: Run, task: str) -> HTMLResponse:
         with reading(run.root):
             if task:
                 run.folder(task)
-            return HTMLResponse(run_page(run.state, run.folders, task, run.indexes.of, str(run.root)))
+            made = run_page(
+                run.state, run.folders, task, run.indexes.of, str(run.root), retrying=run.retrying
+            )
+            return HTMLResponse(made)
     except PlanRefused as error:
         return HTMLResponse(
             _without_summary(Notice("bad", "The report cannot be shown:", f"{error}."), live=live)

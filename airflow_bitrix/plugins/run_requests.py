@@ -22,7 +22,7 @@ from airflow_bitrix.files.readings import reading
 from airflow_bitrix.operators.artifacts import artifacts_root
 from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.plugins.run_files import task_folders
-from airflow_bitrix.plugins.run_states import run_state
+from airflow_bitrix.plugins.run_states import RunState, run_state
 from airflow_bitrix.plugins.turns import Busy, Turns
 
 BUSY = 503
@@ -46,14 +46,14 @@ async def check_access(request: Request, user: GetUserDep) -> None:
 class Run:
     """The DAG run that a request is about.
 
-    :param state: Its state.
+    :param stands: How it stands.
     """
 
-    def __init__(self, dag_id: str, run_id: str, state: str, *, turns: Turns, indexes: Indexes) -> None:
+    def __init__(self, dag_id: str, run_id: str, stands: RunState, *, turns: Turns, indexes: Indexes) -> None:
         self._name = dag_id, run_id
         self._turns = turns
         self.indexes = indexes
-        self.state = state
+        self.state, self.retrying = stands.state, stands.retrying
         self.root = artifacts_root()
 
     @cached_property
@@ -134,11 +134,11 @@ async def find_run(request: Request, dag_id: str, run_id: str) -> Run:
 
     :raises HTTPException: 404: there is no such run.
     """
-    state = await anyio.to_thread.run_sync(run_state, dag_id, run_id, limiter=_database)
-    if state is None:
+    stands = await anyio.to_thread.run_sync(run_state, dag_id, run_id, limiter=_database)
+    if stands is None:
         raise HTTPException(404)
     kept = request.app.state
-    return Run(dag_id, run_id, state, turns=kept.turns, indexes=kept.indexes)
+    return Run(dag_id, run_id, stands, turns=kept.turns, indexes=kept.indexes)
 
 
 OfRun = Annotated[Run, Depends(find_run)]

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from airflow.models.dagrun import DagRun
+from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
+from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select
 
 
-def run_state(dag_id: str, run_id: str) -> str | None:
-    """Give the state of a DAG run, such as ``running``; ``None`` where there is no such run."""
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """How a DAG run stands.
+
+    :param state: Such as ``running``.
+    :param retrying: Ids of its tasks that have failed, and that Airflow is to try again.
+    """
+
+    state: str
+    retrying: tuple[str, ...] = ()
+
+
+def run_state(dag_id: str, run_id: str) -> RunState | None:
+    """Tell how a DAG run stands; ``None`` where there is no such run."""
     asked = select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+    failed = (
+        select(TaskInstance.task_id)
+        .where(
+            TaskInstance.dag_id == dag_id,
+            TaskInstance.run_id == run_id,
+            TaskInstance.state == TaskInstanceState.UP_FOR_RETRY,
+        )
+        .distinct()
+        .order_by(TaskInstance.task_id)
+    )
     with create_session() as session:
         state = session.scalar(asked)
-    return None if state is None else str(getattr(state, "value", state))
+        if state is None:
+            return None
+        return RunState(str(getattr(state, "value", state)), tuple(session.scalars(failed)))

@@ -133,6 +133,17 @@ def test_a_run_in_which_changes_failed(
     shoot(page, "report-failed-reasons")
 
 
+def test_a_run_one_of_whose_tasks_is_to_be_tried_again(stage: Stage, look: Look) -> None:
+    stage.other.set_faults(command=1.0, command_error=LOCKED, only_methods=["crm.deal.contact.items.set"])
+    run_id = stage.airflow.trigger(DEALS, {**REAL, "canary": 3})
+    stage.airflow.wait_for_task(DEALS, run_id, "canary", "up_for_retry")
+    stage.other.set_faults()
+    tried = ("A task has failed, and Airflow will try it again:", "canary. The log says why.")
+    look(f"{stage.dag(DEALS)}/runs/{run_id}", "retrying", *tried, "Being applied.")
+    over = {"state": "failed"}
+    stage.airflow.call("PATCH", f"/api/v2/dags/{DEALS}/dagRuns/{run_id}", json=over)
+
+
 def test_a_plan_that_may_not_run(stage: Stage, look: Look) -> None:
     address = stage.run(DEALS, "failed", **REAL, max_changes=1)
     look(address, "refused", "A real run of this plan is refused:", "max_changes allows 1", "not applied.")
