@@ -193,6 +193,15 @@ def test_a_manifest_that_was_edited_is_refused(edit: Tamper, plan: Path) -> None
         read_manifest(plan)
 
 
+@pytest.mark.parametrize("portal", ["javascript:alert(1)//", "acme.bitrix24.com", "", "file:///etc"])
+def test_a_plan_whose_portal_is_no_address_is_refused(portal: str, plan: Path) -> None:
+    """Its hash may be right all the same; reports make links of the address."""
+    forged = replace(read_manifest(plan), portal=portal)
+    (plan / MANIFEST).write_text(json.dumps({**forged.as_json(), "hash": forged.hash}))
+    with pytest.raises(PlanRefused, match="names no portal's address"):
+        read_manifest(plan)
+
+
 @pytest.mark.parametrize("number", [None, 0, FORMAT + 1, str(FORMAT)], ids=repr)
 def test_a_plan_of_another_format_is_refused_and_both_formats_are_told(number: object, plan: Path) -> None:
     body = {**json.loads((plan / MANIFEST).read_text()), "format": number}

@@ -220,6 +220,8 @@ def read_manifest(folder: Path) -> Manifest:
         is_whole = False
     if not is_whole:
         raise PlanRefused(f"the manifest of the plan in {folder} does not match its hash: it was edited")
+    if not manifest.portal.startswith(("https://", "http://")):  # pages make links of it
+        raise PlanRefused(f"the plan in {folder} names no portal's address")
     return manifest
 
 
