@@ -12,7 +12,7 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.moments import shown_moment
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
-from airflow_bitrix.report.texts import rule_titles
+from airflow_bitrix.report.texts import limits_of, rule_titles
 
 SHOWN = 10
 """Changes in each of the two tables."""
@@ -131,7 +131,7 @@ def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
         yield from _table("All changes", manifest, found.samples[:shown])
     if manifest.changes:
         yield from ("", "\\* the primary contact")
-    yield from ("", f"{_guards(manifest)} Plan `{manifest.hash[:12]}`.")
+    yield from ("", f"Limits that were set: {cell(limits_of(manifest), 200)}. Plan `{manifest.hash[:12]}`.")
 
 
 def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:
@@ -188,19 +188,6 @@ def _with_sorts(links: LinkSet) -> str:
         return f"{link.contact_id}{'*' * link.is_primary} (sort {link.sort})"
 
     return ", ".join(one(link) for link in links.links) or shown_contacts(links)
-
-
-def _guards(manifest: Manifest) -> str:
-    guards = manifest.guards
-    which = "read" if guards.population is None else "on the portal"
-    told = []
-    if guards.max_changes is not None:
-        told.append(f"at most {guards.max_changes:,} changes")
-    if guards.max_share is not None:
-        told.append(f"at most {guards.max_share:.1%} of the {manifest.kind}s {which}")
-    if guards.portals:
-        told.append(f"only {', '.join(guards.portals)}")
-    return f"Limits that were set: {cell('; '.join(told) or 'none', 200)}."
 
 
 def _owners(manifest: Manifest, count: int) -> str:

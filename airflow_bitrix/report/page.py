@@ -14,14 +14,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.moments import shown_moment
 from airflow_bitrix.files.indexed_parts import STATES
 from airflow_bitrix.files.outcome_index import OVERWRITTEN
 from airflow_bitrix.report.notices import Notice, notices
 from airflow_bitrix.report.summary import Row, Summary
-from airflow_bitrix.report.texts import approval_line, outcome_lines, rule_titles
+from airflow_bitrix.report.texts import approval_line, limits_of, outcome_lines, rule_titles
 
 NO_OUTCOME = "no outcome yet"
 
@@ -207,7 +206,7 @@ def _page(
             "rules": _rules(summary),
             "widest": max(manifest.changes, 1),
             "address": owner_address(manifest.portal, Owner(manifest.kind, 0)).removesuffix("0/"),
-            "guards": _guards(manifest.guards),
+            "limits": limits_of(manifest),
         }
     return rendered("report.html.j2", **about)
 
@@ -270,17 +269,6 @@ def _rules(summary: Summary) -> list[_Rule]:
         )
         rules.append(_Rule(name, title, int(planned.get(name, sum(counts[name].values()))), segments))
     return rules
-
-
-def _guards(guards: Guards) -> str:
-    told = []
-    if guards.max_changes is not None:
-        told.append(f"at most {guards.max_changes:,} changes")
-    if guards.max_share is not None:
-        told.append(f"at most {guards.max_share:.1%} of what was read")
-    if guards.portals:
-        told.append(f"only {', '.join(guards.portals)}")
-    return f"Limits that were set: {'; '.join(told) or 'none'}."
 
 
 @cache

@@ -44,6 +44,19 @@ def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
     return [(name, _TITLES.get(name, name)) for name in manifest.rules]
 
 
+def limits_of(manifest: Manifest) -> str:
+    """Give the guards of a plan in words; ``none`` where it has none."""
+    guards, told = manifest.guards, []
+    if guards.max_changes is not None:
+        told.append(f"at most {guards.max_changes:,} changes")
+    if guards.max_share is not None:
+        which = "read" if guards.population is None else "on the portal"
+        told.append(f"at most {guards.max_share:.1%} of the {manifest.kind}s {which}")
+    if guards.portals:
+        told.append(f"only {', '.join(guards.portals)}")
+    return "; ".join(told) or "none"
+
+
 def approval_line(approval: Approval) -> str:
     """Say how the question stands whether a plan may be applied."""
     at = shown_moment(approval.at)

@@ -443,6 +443,20 @@ def test_a_plan_that_may_not_run_says_what_the_form_calls_the_limit(guards: Guar
     assert ("Allow more" in text) is bool(title)
 
 
+@pytest.mark.parametrize(
+    ("guards", "told"),
+    [
+        (Guards(), "none"),
+        (Guards(max_changes=5000), "at most 5,000 changes"),
+        (Guards(max_share=0.25), "at most 25.0% of the leads read"),
+        (Guards(max_share=0.25, population=9000), "at most 25.0% of the leads on the portal"),
+        (Guards(max_changes=7, portals=(PORTAL,)), f"at most 7 changes; only {PORTAL}"),
+    ],
+)
+def test_the_limits_of_a_plan_stand_at_its_end(guards: Guards, told: str) -> None:
+    assert f"Limits that were set: {told}. Plan" in Page(as_html(summary(ALL, guards=guards))).text
+
+
 def test_a_task_that_is_tried_again_is_named() -> None:
     (told,) = [one for one in notices(summary(ALL[:2]), "running", retrying=["apply"]) if one.tone == "odd"]
     assert (told.headline, told.text) == (
