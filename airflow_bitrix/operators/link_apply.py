@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -19,18 +18,17 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.links import whole_number
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.quiet import QuietHours
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import (
     final_outcomes,
     has_begun,
     journal_folder,
-    read_effort,
     write_failed,
 )
-from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_changes, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_manifest
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.apply_tasks import ApplyTask, Orders, summary_of
 from airflow_bitrix.operators.artifacts import as_folder, progress_teller
 from airflow_bitrix.operators.parameters import (
     count,
@@ -42,55 +40,13 @@ from airflow_bitrix.operators.parameters import (
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Summary, as_json, summarise
+from airflow_bitrix.report.summary import Summary, as_json
 from airflow_bitrix.report.texts import as_line, as_markdown
 
 FRUITLESS = 3
 """Deferrals in a row after which an apply that got nowhere waits on its worker."""
 
 REPORT, FAILED = "report.html", "failed.csv"
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """How a plan is to be applied, whichever it is.
-
-    :param first: Only so many changes; ``None`` for all.
-    :param canary: So many changes come first, and none of them may fail.
-    """
-
-    dry_run: bool
-    first: int | None
-    canary: int
-    policy: RowPolicy
-    quiet: QuietHours | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Task:
-    """What one try is to do.
-
-    :param plan: Folder of the plan.
-    :param parts: Numbers of the parts; ``None`` for all.
-    :param folder: Where journal and report go.
-    """
-
-    plan: Path
-    manifest: Manifest
-    parts: Sequence[int] | None
-    folder: Path
-    orders: Orders
-
-    @property
-    def numbers(self) -> Sequence[int]:
-        """Numbers of the parts."""
-        return range(len(self.manifest.parts)) if self.parts is None else self.parts
-
-    @property
-    def changes(self) -> int:
-        """How many changes are to get an outcome."""
-        planned = sum(int(self.manifest.parts[number]["changes"]) for number in self.numbers)
-        return planned if self.orders.first is None else min(planned, self.orders.first)
 
 
 class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
@@ -205,7 +161,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             quiet=quiet_hours(self.quiet_hours, self.timezone),
         )
 
-    def _read(self) -> _Task:
+    def _read(self) -> ApplyTask:
         """Read the parameters and the plan, and refuse what may not run."""
         orders = self.orders()
         plan, plan_hash = self._plan()
@@ -224,7 +180,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
         if not orders.dry_run:
             self._check_approval(folder, manifest)
-        return _Task(plan, manifest, parts, folder, orders)
+        return ApplyTask(plan, manifest, parts, folder, orders)
 
     def _plan(self) -> tuple[Path, str]:
         given: Mapping[str, Any] = {"plan": self.plan, "hash": self.plan_hash}
@@ -260,13 +216,13 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             raise InvalidInput("part", self.part, f"numbers of parts, from 0 to {last}, each once")
         return parts
 
-    def _run(self, task: _Task) -> Summary:
+    def _run(self, task: ApplyTask) -> Summary:
         journal = journal_folder(task.folder, task.manifest.hash)
         meter = Meter()
         progress = Progress(self.log, "changes", meter, total=task.changes, tell=self.tell_progress)
 
         def report() -> Summary:
-            summary = _summary(task, journal)
+            summary = summary_of(task, journal)
             if task.parts is None:
                 kind, portal = task.manifest.kind, task.manifest.portal
                 write_failed(task.folder / FAILED, final_outcomes(journal, kind), portal)
@@ -288,7 +244,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             raise AirflowException(f"{stopped}. {as_line(summary)}")
         return summary
 
-    async def _apply(self, task: _Task, journal: Path, progress: Progress, meter: Meter) -> None:
+    async def _apply(self, task: ApplyTask, journal: Path, progress: Progress, meter: Meter) -> None:
         with ExitStack() as files:
             run = RunJournal(
                 task.plan,
@@ -332,7 +288,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                     run.note_effort(_effort(meter, progress))
         progress.say()
 
-    def _tell(self, task: _Task, summary: Summary) -> None:
+    def _tell(self, task: ApplyTask, summary: Summary) -> None:
         if summary.planned:
             self.log.info("%s", as_line(summary))
         if task.orders.dry_run:
@@ -358,30 +314,9 @@ def _effort(meter: Meter, progress: Progress) -> Effort:
     )
 
 
-def _canary_failed(task: _Task, run: RunJournal) -> str:
+def _canary_failed(task: ApplyTask, run: RunJournal) -> str:
     failed = f"{run.counts['failed']} of the first {min(task.orders.canary, task.changes)} changes failed"
     return f"canary: {failed}; those behind them were not written"
-
-
-def _summary(task: _Task, journal: Path) -> Summary:
-    def changes() -> Iterable[Change]:
-        for number in task.numbers:
-            yield from read_changes(task.plan, task.manifest, number)
-
-    outcomes = final_outcomes(journal, task.manifest.kind, task.parts)
-    if task.orders.first is not None:
-        # What an earlier run made of other changes is not this one's to judge.
-        first = {change.owner.id for change in islice(changes(), task.orders.first)}
-        outcomes = (outcome for outcome in outcomes if outcome.owner.id in first)
-    return summarise(
-        task.manifest,
-        changes(),
-        outcomes,
-        read_effort(journal, task.parts),
-        dry_run=task.orders.dry_run,
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        planned=task.changes,
-    )
 
 
 def _applied(summary: Summary) -> int:
