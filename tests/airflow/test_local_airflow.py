@@ -133,8 +133,9 @@ def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: R
     assert real_run.question["subject"] == f"Change the contacts of {number} leads on {host}?"
     body = real_run.question["body"]
     made = dag.airflow.xcom(DAG_ID, real_run.run_id, "plan")
-    link, _, shown = body.partition("\n\n")
+    link, meaning, shown = body.split("\n\n", 2)
     assert f"/plugin/{TAB_ROUTE}?task=plan)" in link
+    assert meaning.startswith("**Approve** lets exactly these changes be written for 24 hours. **Reject** ")
     assert shown == Path(made["summary"]).read_text()
     assert f"**{number} leads to change**" in body
     assert body.count(f"({dag.sandbox.url}/crm/lead/details/") == 20
