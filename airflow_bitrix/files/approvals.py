@@ -42,7 +42,7 @@ def read_approval(folder: Path, plan_hash: str) -> Approval | None:
     try:
         told: Any = json.loads((folder / APPROVAL).read_text(encoding="utf-8"))
         approval = Approval(**told)
-    except (FileNotFoundError, ValueError, TypeError):  # TypeError: another version wrote it
+    except (OSError, ValueError, TypeError):  # TypeError: another version wrote it
         return None
     is_known = approval.answer in get_args(Answer)
     return approval if is_known and approval.plan == plan_hash else None

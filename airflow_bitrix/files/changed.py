@@ -35,7 +35,7 @@ def read_compared(folder: Path) -> Compared | None:
     """Read it; ``None`` where nothing was compared."""
     try:
         return Compared(**json.loads((folder / COMPARED).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):  # TypeError: another version wrote it
+    except (OSError, ValueError, TypeError):  # TypeError: another version wrote it
         return None
 
 

@@ -123,7 +123,8 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             return {"approval": {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}}
         with final_failures():
             _, manifest = self._checked()
-            shown = context["ti"].xcom_pull(key=SHOWN)
+            ti = context["ti"]  # without its index, a mapped task is given what all of them were shown
+            shown = ti.xcom_pull(key=SHOWN, map_indexes=ti.map_index)
             if shown != manifest.hash:
                 raise PlanRefused(
                     f"the plan was made again after it was shown to {by}: {str(shown)[:12]} was approved, "

@@ -27,6 +27,11 @@ def test_what_was_said_of_another_plan_says_nothing(tmp_path: Path) -> None:
     assert read_approval(tmp_path, "b" * 64) is None
 
 
+def test_a_file_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    (tmp_path / APPROVAL).mkdir()
+    assert read_approval(tmp_path, "a" * 64) is None
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -58,8 +58,13 @@ def answer(option: str = "Approve", at: datetime | None = None, user: str | None
 
 
 def after(made: Any) -> Any:
-    """Give what a resumed task finds: what it pushed before it waited is there, as Airflow keeps it."""
-    return {"ti": SimpleNamespace(xcom_pull=lambda *, key: {"shown": made["hash"]}.get(key))}
+    """Give what a resumed task finds: what it pushed before it waited, by its place among mapped ones."""
+    kept = {("shown", -1): made["hash"], ("shown", 0): "0" * 64}
+    return {
+        "ti": SimpleNamespace(
+            map_index=-1, xcom_pull=lambda *, key, map_indexes: kept.get((key, map_indexes))
+        )
+    }
 
 
 @pytest.mark.parametrize(
@@ -118,7 +123,7 @@ def test_what_is_passed_on_is_the_plan_that_was_shown(sandbox: Any, made: Any, t
     other = plan(tmp_path, max_changes=10**6)
     assert other["hash"] != made["hash"]
     sandbox.reset_stats()
-    lost: Any = {"ti": SimpleNamespace(xcom_pull=lambda **_: None)}
+    lost: Any = {"ti": SimpleNamespace(map_index=-1, xcom_pull=lambda **_: None)}
     for shown in (after(made), lost):
         with pytest.raises(PlanRefused, match=r"made again after it was shown to Olga: ") as refused:
             approval(other).execute_complete(shown, answer())
