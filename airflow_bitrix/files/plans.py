@@ -263,7 +263,7 @@ def read_part(folder: Path, manifest: Manifest, part: int) -> bytes:
     try:
         content: bytes = (folder / about["name"]).read_bytes()
     except FileNotFoundError:
-        content = b""
+        raise PlanRefused(f"{about['name']} of the plan in {folder} is missing") from None
     if hashlib.sha256(content).hexdigest() != about["sha256"]:
         raise PlanRefused(f"{about['name']} of the plan in {folder} does not match its hash: it was edited")
     return content

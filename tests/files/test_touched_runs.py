@@ -224,6 +224,12 @@ def test_a_plan_whose_parts_lie_elsewhere_is_refused_unread(folder: Path, name: 
         read_index(folder)
 
 
+def test_a_part_that_is_missing_is_named(folder: Path) -> None:
+    (folder / "plan" / part_name(0)).unlink()
+    with pytest.raises(PlanRefused, match=r"^part-00000\.jsonl of the plan is missing$"):
+        read_index(folder)
+
+
 def test_a_plan_that_is_replaced_while_it_is_read_is_refused(folder: Path) -> None:
     """The next look shows the new one."""
     index = read_index(folder)
