@@ -32,6 +32,10 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
 }
 FINISHED = frozenset({"success", "failed"})
 USER = "admin"
+TRIES, FAULT, LOCKED = 3, 500, "database is locked"
+"""What two writes at once may get from an API server over SQLite: it logs the one in its event loop, which
+the other needs to end, until SQLite gives up after five seconds. Nothing was done then. No setting helps: a
+longer patience of SQLite only makes that wait longer."""
 READING = 4.0
 """Seconds before a question is answered; no person is faster."""
 
@@ -60,10 +64,13 @@ class AirflowApi:
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """Make one request and return the decoded answer; raise ``AirflowError`` unless it is a success."""
-        try:
-            response = self._session.request(method, self.url + path, timeout=30, **options)
-        except requests.RequestException as error:
-            raise AirflowError(f"{method} {path}: no answer from {self.url}: {error}") from error
+        for _ in range(TRIES):
+            try:
+                response = self._session.request(method, self.url + path, timeout=30, **options)
+            except requests.RequestException as error:
+                raise AirflowError(f"{method} {path}: no answer from {self.url}: {error}") from error
+            if response.status_code != FAULT or LOCKED not in response.text:
+                break
         if not response.ok:
             raise AirflowError(f"{method} {path} -> {response.status_code}: {_detail(response)}")
         return response.json() if response.content else None
@@ -301,6 +308,7 @@ def settings(*, home: Path, dags: Path, port: int) -> dict[str, str]:
     return {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__API__BASE_URL": url,
+        "AIRFLOW__API__EXPOSE_STACKTRACE": "True",  # a fault of the server says what it is
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__WORKERS": "1",

@@ -21,7 +21,15 @@ from scripts.processes import Processes, clean_environment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize
+    from playwright.sync_api import (
+        Browser,
+        BrowserContext,
+        ConsoleMessage,
+        Page,
+        Request,
+        Response,
+        ViewportSize,
+    )
 
 FLAGS = (
     "--no-sandbox",
@@ -36,6 +44,8 @@ PATIENCE = 30_000
 """Milliseconds that anything may take to appear; the machine may be busy with other things."""
 
 OTHER = "bitrix24_other"
+FAILED, EXCERPT = 500, 2_000
+"""The first status that tells of a fault of the server, and the characters kept of what it says."""
 
 SIZE: ViewportSize = {"width": 1200, "height": 1000}
 
@@ -90,6 +100,7 @@ class Watch:
         context.on("console", self._hear)
         context.on("weberror", lambda error: self.errors.append(str(error.error)))
         context.on("request", self._see)
+        context.on("response", self._read)
 
     def expect(self, pattern: str) -> None:
         """Take a complaint for what the test is about."""
@@ -103,6 +114,12 @@ class Watch:
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.errors.append(f"{message.text} {message.location['url']}")
+
+    def _read(self, response: Response) -> None:
+        """Keep what a server says that has failed; the console tells its address only."""
+        if response.status >= FAILED:
+            said = f"{response.request.method} {response.url}: {response.text()[:EXCERPT]}"
+            self.errors.append(f"{response.status} {said}")
 
     def _see(self, request: Request) -> None:
         if not request.url.startswith((*self.homes, "data:", "blob:")):
@@ -119,6 +136,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         other = LocalSandbox(processes, leads=400, deals=300, contacts=300).start()
         for file in sorted((ROOT / "dags").glob("*.py")):
             airflow.wait_for_dag(file.stem)
+            # Or the trigger form does it in the moment of its own request; see `LOCKED` of the local Airflow.
+            airflow.unpause(file.stem)
         airflow.create_connection(OTHER, **other.connection())
         yield Stage(airflow, sandbox, other)
 

@@ -29,8 +29,6 @@ LOCKED = {"error": "", "error_description": "The deal is locked by another user.
 def _ready(stage: Stage) -> None:
     wrong = {**stage.other.connection(), "password": "notTheCode1"}
     stage.airflow.create_connection("bitrix24_locked_out", **wrong)
-    for dag_id in (LEADS, DEALS, SNAPSHOT):
-        stage.airflow.unpause(dag_id)
 
 
 @pytest.fixture

@@ -31,7 +31,6 @@ def tour(stage: Stage) -> str:
     """A run of the twelve operators, which goes on while the other tests look around."""
     links = stage.other.owners("deal")["5"]["links"] + stage.other.owners("lead")["5"]["links"]
     guest = next(number for number in range(1, 300) if number not in {link[0] for link in links})
-    stage.airflow.unpause(TOUR)
     ids = {"lead_id": 5, "deal_id": 5, "contact_id": guest}
     return stage.airflow.trigger(TOUR, {"bitrix24_conn_id": OTHER, **ids})
 
@@ -40,7 +39,6 @@ def tour(stage: Stage) -> str:
 def address(stage: Stage, tour: str) -> str:
     """A run one of whose tasks, it seems, has left a plan of 100,000 changes and its journal."""
     assert tour
-    stage.airflow.unpause(HOST)
     host = stage.run(HOST, "success", bitrix24_conn_id=OTHER)
     folder = stage.left_by(host, "plan")
     plant(folder, MANY)
