@@ -36,8 +36,13 @@ TRIES, FAULT, LOCKED = 3, 500, "database is locked"
 """What two writes at once may get from an API server over SQLite: it logs the one in its event loop, which
 the other needs to end, until SQLite gives up after five seconds. Nothing was done then. No setting helps: a
 longer patience of SQLite only makes that wait longer."""
-READING = 4.0
-"""Seconds before a question is answered; no person is faster."""
+HEARTBEAT, READING = 2, 4.0
+"""Seconds between two heartbeats of a task, and before a question is answered; no person is faster.
+
+That a task's process has ended is seen a heartbeat later at worst, by default after five seconds. Until then
+the scheduler takes the end of the task that has asked for the end of the one that the answer queued: it fails
+that one, and its retry asks once more.
+"""
 
 
 class AirflowError(RuntimeError):
@@ -149,8 +154,6 @@ class AirflowApi:
 
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
         """Answer what a task of a run asks, as a click on one of its buttons does."""
-        # The scheduler fails a task that is queued again before it has heard that the question was asked: an
-        # answer within a second would be lost, and asked for again by the retry.
         time.sleep(READING)
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
         self.call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
@@ -324,6 +327,7 @@ def settings(*, home: Path, dags: Path, port: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "1",  # nobody listens there: logs are read from the disk
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": "1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": str(HEARTBEAT),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }

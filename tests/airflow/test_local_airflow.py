@@ -48,9 +48,26 @@ def rejected_run(dag: Live, refused_run: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def real_run(dag: Live, rejected_run: Run) -> Run:
-    """The default: a run that asks."""
+def replaced_run(dag: Live, rejected_run: Run) -> tuple[str, str, int]:
+    """While the question waits, the plan alone is made again, as whoever clears that task does."""
     assert rejected_run.writes == 0
+    airflow, written = dag.airflow, dag.sandbox.stats()["writes"]
+    run_id = airflow.trigger(DAG_ID, {"dry_run": False})
+    airflow.wait_for_question(DAG_ID, run_id)
+    first = airflow.xcom(DAG_ID, run_id, "plan")["hash"]
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["plan"], "only_failed": False}
+    airflow.call("POST", f"/api/v2/dags/{DAG_ID}/clearTaskInstances", json=body)
+    airflow.wait_for_task(DAG_ID, run_id, "plan", "success", first_try=2)
+    assert airflow.xcom(DAG_ID, run_id, "plan")["hash"] != first
+    airflow.answer(DAG_ID, run_id, "approve", "Approve")
+    state = airflow.wait_for_run(DAG_ID, run_id)
+    return run_id, state, dag.sandbox.stats()["writes"] - written
+
+
+@pytest.fixture(scope="module")
+def real_run(dag: Live, replaced_run: tuple[str, str, int]) -> Run:
+    """The default: a run that asks."""
+    assert replaced_run[2] == 0
     most = len(dag.sandbox.released_leads())
     return dag.run(DAG_ID, answer=("approve", "Approve"), dry_run=False, max_changes=most)
 
@@ -100,6 +117,15 @@ def test_a_rejected_plan_is_not_applied(dag: Live, rejected_run: Run) -> None:
     assert f"Rejected by {USER}; nothing was written" in dag.airflow.task_log(
         DAG_ID, rejected_run.run_id, "approve"
     )
+
+
+def test_a_plan_that_nobody_was_shown_is_not_applied(dag: Live, replaced_run: tuple[str, str, int]) -> None:
+    run_id, state, writes = replaced_run
+    assert (state, writes) == ("failed", 0)
+    tasks = {task["task_id"]: task for task in dag.airflow.task_instances(DAG_ID, run_id)}
+    assert (tasks["approve"]["state"], tasks["apply"]["state"]) == ("failed", "upstream_failed")
+    log = dag.airflow.task_log_file(DAG_ID, run_id, tasks["approve"]).read_text()
+    assert "the plan was made again after it was shown to admin" in log
 
 
 def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: Run) -> None:
