@@ -15,6 +15,7 @@ from airflow_bitrix.core.links import whole_number
 
 _CODE = re.compile(r"[A-Za-z0-9_-]+")
 _WEBHOOK_PATH = re.compile(r"/rest/(?P<user>[^/]+)/(?P<code>[^/]+)(?:/[^/]*)?/?")
+_WEBHOOK_IN_HOST = re.compile(r"[/\\]rest[/\\]+[^/\\]+[/\\]+[^/\\]")
 _ACCEPTED_HOST = (
     "a portal address such as 'acme.bitrix24.com' or 'https://acme.bitrix24.com', without a path; "
     "plain http only for a loopback address"
@@ -60,7 +61,7 @@ def webhook(*, host: str | None, login: str | None, password: str | None, port: 
     :raises InvalidInput: A field that cannot be right. The message never shows the password.
     """
     host, login, password = ((text or "").strip() for text in (host, login, password))
-    if "/rest/" in host:
+    if _WEBHOOK_IN_HOST.search(host):
         shown = _shown_host(host)
         problem = f"{shown!r} is a webhook's address, which is a secret"
         raise InvalidInput("host", shown, _INSTEAD, problem=problem)
@@ -117,7 +118,8 @@ def _shown_user(text: str) -> str:
 def _shown_host(host: str) -> str:
     if re.search(r"[@?#%]", host):
         return "***"
-    return re.sub(r"(?<![:/])/[^/].*", "/***", host, flags=re.DOTALL)
+    scheme, mark, rest = host.partition("://") if re.match(r"\w+://", host) else ("", "", host)
+    return scheme + mark + re.sub(r"/+[^/].*", "/***", rest, flags=re.DOTALL)
 
 
 def portal_address(host: str, port: int | None = None) -> str:

@@ -1,17 +1,10 @@
-"""The one place that takes a webhook's secret out of text.
-
-The secret is a part of every address, so whatever prints an address prints the secret: exceptions and debug
-lines of the HTTP libraries, error pages of proxies. Our own code never prints an address; this module
-cleans what others wrote.
-"""
+"""Loggers of the HTTP libraries, which print addresses, and with them the webhook's secret."""
 
 from __future__ import annotations
 
 import logging
-import re
 
-_SLASH = r"(?:\\?/|%2[fF])"
-_WEBHOOK = re.compile(rf"({_SLASH}rest{_SLASH}(?:api{_SLASH})?\d+{_SLASH})(?:(?!%2[fF])[^/\s?#\"'<>\\)])+")
+from airflow_bitrix.core.redaction import redact
 
 HTTP_LOGGERS = (
     "urllib3.connectionpool",
@@ -21,11 +14,6 @@ HTTP_LOGGERS = (
     "aiohttp.internal",
 )
 """Loggers of the HTTP libraries that print request paths."""
-
-
-def redact(text: str) -> str:
-    """Replace the secret of each webhook address in ``text`` by ``***``."""
-    return _WEBHOOK.sub(r"\1***", text)
 
 
 class _RedactingFilter(logging.Filter):

@@ -19,10 +19,12 @@ from requests.auth import AuthBase
 
 from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.flow import AsyncTransport, Transport
-from airflow_bitrix.client.redaction import guard_http_logs, redact
+from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.wire import Lost, Reply, Request
+from airflow_bitrix.core.redaction import redact
 
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
+_PROXY = "the proxy cannot be reached or refuses"
 _CUT = "the connection was closed before an answer came"
 
 
@@ -88,7 +90,7 @@ def lost_by_requests(error: requests.RequestException, timeout: float) -> Lost:
     if isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)):
         return Lost(sent=False, reason=_no_connection(reason))
     if isinstance(error, requests.exceptions.ProxyError):
-        return Lost(sent=False, reason="the proxy cannot be reached or refuses")
+        return Lost(sent=False, reason=_PROXY)
     return Lost(sent=True, reason=_CUT)
 
 
@@ -122,6 +124,8 @@ def client_timeout(seconds: float) -> aiohttp.ClientTimeout:
 def _lost_by_aiohttp(error: Exception, timeout: float) -> Lost:
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         return Lost(sent=False, reason=_tls(error), final=True)
+    if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
+        return Lost(sent=False, reason=_PROXY)
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return Lost(sent=False, reason=f"no connection within {timeout:g} s")
     if isinstance(error, asyncio.TimeoutError):

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_bitrix.client.pacing import Rest
-from airflow_bitrix.client.redaction import redact
 from airflow_bitrix.core.errors import (
     AuthFailed,
     Bitrix24Error,
@@ -29,6 +28,7 @@ from airflow_bitrix.core.errors import (
     RetryLater,
 )
 from airflow_bitrix.core.methods import METHOD_NAME, METHODS
+from airflow_bitrix.core.redaction import redact
 
 
 @functools.lru_cache(maxsize=256)

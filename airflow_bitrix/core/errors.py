@@ -19,6 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from airflow_bitrix.core.redaction import redact
+
 
 @dataclass(frozen=True, slots=True)
 class PortalAnswer:
@@ -98,17 +100,19 @@ class InvalidInput(Rejected, ValueError):
     """An argument that is refused before anything is sent.
 
     :param argument: Name of the argument.
-    :param value: What was given. It stands in the message, so it must not be a secret.
+    :param value: What was given. It stands in the message, so it must not be a secret; that of a webhook's
+        address, which people paste anywhere, is taken out.
     :param accepted: What would have been accepted, as the end of a sentence.
     :param problem: What is wrong, where "<value> is not accepted" would not say it.
     """
 
     def __init__(self, argument: str, value: object, accepted: str, *, problem: str = "") -> None:
-        wrong = problem or f"{_shown(value)} is not accepted"
+        wrong = redact(problem) or f"{_shown(value)} is not accepted"
         super().__init__(f"{argument}: {wrong}; accepted: {accepted}")
         self.argument = argument
         # Kept where it is plain; anything else (a generator, a connection) might not survive pickling.
-        self.value = value if _is_plain(value) else _shown(value)
+        value = redact(value) if isinstance(value, str) else value
+        self.value = value if _is_plain(value) and redact(repr(value)) == repr(value) else _shown(value)
         self.accepted = accepted
 
 
@@ -136,5 +140,5 @@ _LONGEST_SHOWN = 200
 
 
 def _shown(value: object) -> str:
-    text = repr(value)
+    text = redact(repr(value))
     return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"

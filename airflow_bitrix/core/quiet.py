@@ -51,7 +51,9 @@ class QuietHours:
         if not is_quiet:
             return None
         day = here.date() + timedelta(days=over_midnight and at >= self.begin)
-        return datetime.combine(day, self.end, self.zone)
+        end = datetime.combine(day, self.end, self.zone)
+        # In the hour that comes twice, the first end may be over; two moments of one zone compare as clocks do.
+        return end if end.timestamp() > now.timestamp() else end.replace(fold=1)
 
     def __str__(self) -> str:
         """Give the form that logs use: ``08:00-18:00 Europe/Berlin``."""

@@ -75,6 +75,21 @@ def test_a_host_that_can_hold_no_secret_is_shown_as_it_was_given(host: str) -> N
     assert str(caught.value).startswith(f"host: {host!r} is not accepted")
 
 
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1//rest//1//s3cr3tc0de", "https:\\\\a.bitrix24.com\\rest\\1\\s3cr3tc0de"], ids=ascii
+)
+@pytest.mark.parametrize("password", ["", SECRET])
+def test_a_webhook_s_address_that_was_mistyped_is_shown_without_its_secret(host: str, password: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        webhook(host=host, login="1", password=password)
+    assert "s3cr3tc0de" not in str(caught.value)
+
+
+def test_an_address_with_a_path_and_no_code_is_called_no_secret() -> None:
+    with pytest.raises(InvalidInput, match=r"is not accepted; .* without a path"):
+        webhook(host="https://acme.bitrix24.com/rest/", login="1", password=SECRET)
+
+
 def test_two_different_ports_are_refused() -> None:
     with pytest.raises(InvalidInput, match=r"^host: "):
         portal_address("acme.bitrix24.com:8443", 9443)

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_bitrix.client.redaction import HTTP_LOGGERS, guard_http_logs, redact
+from airflow_bitrix.client.redaction import HTTP_LOGGERS, guard_http_logs
+from airflow_bitrix.core.redaction import redact
 from airflow_bitrix.client.wire import Call, Lost, Reply, error_of, read
 from airflow_bitrix.core.errors import InvalidInput
 
@@ -28,6 +29,8 @@ ADDRESSES: list[tuple[str, str]] = [
     ("new interface", f"/rest/api/1/{SECRET}/tasks.task.get"),
     ("encoded", f"to=https%3A%2F%2Facme.bitrix24.com%2Frest%2F1%2F{SECRET}%2Fprofile"),
     ("encoded, small", f"%2frest%2f1%2f{SECRET}%2fprofile"),
+    ("doubled slashes", f"127.0.0.1//rest//1//{SECRET}"),
+    ("backslashes", rf"https:\\acme.bitrix24.com\rest\1\{SECRET}\\"),
     ("two of them", f"/rest/1/{SECRET}/a and /rest/2/{SECRET}/b"),
     ("escaped in json", json.dumps(f"/rest/1/{SECRET}/a").replace("/", r"\/")),
 ]

@@ -89,6 +89,13 @@ def test_what_may_pass_is_no_rejection(passing: type[Bitrix24Error]) -> None:
     assert not issubclass(passing, (Rejected, AuthFailed, PlanRefused))
 
 
+@pytest.mark.parametrize("shape", [str, lambda text: [text], lambda text: {"id": text}])
+def test_refused_input_shows_no_secret_of_an_address_that_somebody_pasted(shape: Any) -> None:
+    error = InvalidInput("bitrix24_conn_id", shape("https://acme.bitrix24.com/rest/1/s3cr3tc0de/"), "an id")
+    assert "https://acme.bitrix24.com/rest/1/***" in str(error)
+    assert "s3cr3tc0de" not in f"{error} {error.value!r} {pickle.dumps(error)!r}"
+
+
 def test_refused_input_shows_long_values_cut() -> None:
     error = InvalidInput("items", ["x" * 500], "a list")
     assert str(error).startswith("items: ['xxx")

@@ -48,6 +48,19 @@ def test_quiet_hours_are_those_of_their_time_zone() -> None:
     assert ends("22:00-06:00", "2026-03-28T23:00:00+01:00", BERLIN) == "2026-03-29T06:00:00+02:00"
 
 
+@pytest.mark.parametrize(
+    ("now", "end"),
+    [
+        ("2026-10-25T00:10:00+00:00", "2026-10-25T02:30:00+02:00"),
+        ("2026-10-25T00:30:00+00:00", None),
+        ("2026-10-25T01:10:00+00:00", "2026-10-25T02:30:00+01:00"),
+        ("2026-10-25T01:30:00+00:00", None),
+    ],
+)
+def test_in_the_hour_that_comes_twice_they_end_later_than_now(now: str, end: str | None) -> None:
+    assert ends("22:00-02:30", now, BERLIN) == end
+
+
 @given(st.integers(0, 1439), st.integers(0, 1439), st.datetimes(timezones=st.just(UTC)))
 def test_when_quiet_hours_end_it_is_no_longer_quiet(begin: int, end: int, now: datetime) -> None:
     text = "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in (begin, end))

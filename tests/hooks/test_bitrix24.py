@@ -362,19 +362,20 @@ def test_connection_test_says_what_is_wrong(
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "proxy", "said"),
     [
-        ("http://127.0.0.1:1", "nothing answers at this address and port (connection refused)"),
-        ("https://nowhere.invalid", "its name is not found ("),
+        ("http://127.0.0.1:1", "", "nothing answers at this address and port (connection refused)"),
+        ("http://127.0.0.1:1", "http://127.0.0.1:2", "the proxy cannot be reached or refuses"),
+        ("https://nowhere.invalid", "", "its name is not found ("),
     ],
 )
 def test_what_cannot_be_reached_is_told_in_plain_words(
-    connection: Any, address: str, said: str, monkeypatch: pytest.MonkeyPatch
+    connection: Any, address: str, proxy: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By both hooks; the system's own words stand behind ours, without its numbers."""
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("no_proxy", "*")
-    connection(f"{address}/rest/1/abcdef123456/")
+    connection(f"{address}/rest/1/abcdef123456/", extra={"proxy": proxy})
 
     async def call() -> None:
         hook = Bitrix24AsyncHook()
