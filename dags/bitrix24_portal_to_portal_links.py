@@ -204,8 +204,8 @@ with DAG(
             "migration": "portal_to_portal",
             "kind": kind,
             "match": "{{ params.match }}",
-            "originator": "{{ params.originator or '' }}",
-            "match_field": "{{ params.match_field or '' }}",
+            "originator": "{{ '%r' | format(params.originator or '') }}",  # 1.10 stays a text
+            "match_field": "{{ '%r' | format(params.match_field or '') }}",
             "owner_map": "{{ params." + kind + "_map or none }}",
             "contact_map": "{{ params.contact_map or none }}",
             "filter": "{{ params.filter }}",

@@ -52,7 +52,7 @@ class QuietHours:
             return None
         day = here.date() + timedelta(days=over_midnight and at >= self.begin)
         end = datetime.combine(day, self.end, self.zone)
-        # In the hour that comes twice, the first end may be over; two moments of one zone compare as clocks do.
+        # In the hour that comes twice the first end may be over. Moments of one zone compare by the clock.
         return end if end.timestamp() > now.timestamp() else end.replace(fold=1)
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
 """The one place that takes a webhook's secret out of text.
 
 The secret is a part of every address, so whatever prints an address prints the secret: exceptions and debug
-lines of the HTTP libraries, error pages of proxies, and what people paste into a field that asks for something
-else. Our own code never prints an address; this module cleans what others wrote.
+lines of the HTTP libraries, error pages of proxies, what people paste into the wrong field. Our own code
+prints none; this module cleans what others wrote.
 """
 
 from __future__ import annotations

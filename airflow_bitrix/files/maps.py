@@ -71,7 +71,7 @@ def read_map(path: Path, argument: str) -> Iterator[MapRow]:
             for row in _checked(_rows(lines), argument):
                 is_empty = False
                 yield row
-    except (FileNotFoundError, PermissionError):
+    except OSError:  # also a name that is none: somebody pasted the rows themselves
         raise InvalidInput(argument, str(path), "a file that is there and that the worker may read") from None
     except _NoMapError as error:
         accepted = f"a file of {ACCEPTED}: its {error} is neither that nor a header"

@@ -50,9 +50,11 @@ def named_if_missing(conn_id: str) -> Iterator[None]:
         is_missing = True
     if is_missing:
         with final_failures():
-            raise InvalidInput(
-                "bitrix24_conn_id", conn_id, "the id of a connection that Airflow has and can read"
+            accepted = (
+                "the id of a connection that Airflow has and can read: its extra has to be JSON, its port a "
+                "number"
             )
+            raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
 
 
 def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:

@@ -13,6 +13,8 @@ from typing import Any, cast
 from airflow.providers.common.compat.sdk import Context, conf
 from airflow.sdk import ObjectStoragePath
 
+from airflow_bitrix.core.errors import InvalidInput
+
 _LONGEST = 200
 """Bytes of a name; file systems take 255, and some files have a suffix."""
 
@@ -26,17 +28,43 @@ def as_folder(text: str) -> Path:
     return Path(text.removeprefix("file://"))
 
 
+def given_folder(argument: str, given: object) -> Path:
+    """Give the path, or the object storage address, that an argument names.
+
+    :raises InvalidInput: It is no text, or an address that this Airflow has no file system for.
+    """
+    if not isinstance(given, str):  # a template with native objects makes a number of "17"
+        raise InvalidInput(argument, given, "the path or address of a file or folder, as text")
+    try:
+        folder = as_folder(given)
+        getattr(folder, "fs", None)  # the file system of an address is looked for when it is first used
+    except (ValueError, ImportError) as error:  # no such scheme, or its library is not installed
+        accepted = f"a path, or an address that Airflow can open ({error})"
+        raise InvalidInput(argument, given, accepted) from None
+    return folder
+
+
 def artifacts_root() -> Path:
     """Give the folder that ``[bitrix24] artifacts_path`` names, by default ``bitrix24`` in AIRFLOW_HOME."""
     configured = conf.get("bitrix24", "artifacts_path", fallback="")
     if configured:
-        return as_folder(configured)
+        return given_folder("[bitrix24] artifacts_path", configured)
     return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "bitrix24"
+
+
+def run_folder(dag_id: str, run_id: str) -> Path:
+    """Give the folder of a run's tasks: ``<root>/<dag id>/<run id>``."""
+    return artifacts_root().joinpath(*folder_names(dag_id, run_id))
 
 
 def task_folder(context: Context) -> Path:
     """Give the folder of a task's files: ``<root>/<dag id>/<run id>/<task id>``, with the index if mapped."""
-    return _dag_folder(context) / _plain(context["run_id"]) / _plain(_task_name(context))
+    return run_folder(context["dag"].dag_id, context["run_id"]) / _plain(_task_name(context))
+
+
+def is_in_tab(path: Path, run: Path | None) -> bool:
+    """Whether the report tab of a run shows what lies at a path: it reads local folders of its tasks."""
+    return isinstance(run, Path) and isinstance(path, Path) and path.is_relative_to(run)
 
 
 def folder_names(dag_id: str, run_id: str) -> tuple[str, str]:

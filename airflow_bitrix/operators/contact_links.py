@@ -119,6 +119,12 @@ class _OfOwner(_LinkOperator):
     def page(self) -> str:
         return owner_address(self._portal, Owner(self._kind, positive_id("owner_id", self.owner_id)))
 
+    def _settled(self, said: str) -> str:
+        """Tell of an owner that was as it should be, to this call at least."""
+        if self.hook.portal.manners.meter.repeats:
+            return f"{said}, or it is so by an earlier try of this call whose answer was lost"
+        return f"{said}; nothing changed"
+
     def _owner(self, parameters: Mapping[str, Any]) -> Owner:
         return Owner(self._kind, parameters["id"])
 
@@ -151,7 +157,7 @@ class _ContactAdd(_OfOwner):
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
         contact = f"{self._owner(parameters)}: contact {parameters['fields']['CONTACT_ID']}"
-        return f"{contact} linked" if result else f"{contact} was linked already; nothing changed"
+        return f"{contact} linked" if result else f"{contact} {self._settled('was linked already')}"
 
 
 class _ContactDelete(_OfOwner):
@@ -170,7 +176,7 @@ class _ContactDelete(_OfOwner):
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
         contact = f"{self._owner(parameters)}: contact {parameters['fields']['CONTACT_ID']}"
-        return f"{contact} unlinked" if result else f"{contact} was not linked; nothing changed"
+        return f"{contact} unlinked" if result else f"{contact} {self._settled('was not linked')}"
 
 
 class _ContactItemsGet(_OfOwner):

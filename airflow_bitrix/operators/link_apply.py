@@ -29,7 +29,7 @@ from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_ma
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.apply_tasks import ApplyTask, Orders, summary_of
-from airflow_bitrix.operators.artifacts import as_folder, progress_teller
+from airflow_bitrix.operators.artifacts import given_folder
 from airflow_bitrix.operators.parameters import (
     count,
     optional_count,
@@ -128,7 +128,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Check the plan, apply it, and write the report, also where the apply ends early."""
-        self.tell_progress = progress_teller(context)
+        self.begin(context)
         with final_failures():
             task = self._read()
             if deferrals > (0 if task.orders.dry_run else FRUITLESS):
@@ -177,7 +177,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             if not orders.dry_run:
                 raise PlanRefused(f"the plan may not run: {broken}")
             self.log.warning("A real run would be refused: %s", broken)
-        folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
+        folder = self.own_folder or plan.parent
         if not orders.dry_run:
             self._check_approval(folder, manifest)
         return ApplyTask(plan, manifest, parts, folder, orders)
@@ -191,7 +191,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             raise InvalidInput("plan", self.plan, "what the plan operator returned, or the folder of a plan")
         if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
             raise InvalidInput("plan_hash", self.plan_hash, "the hash of the plan that may run")
-        return as_folder(place), plan_hash
+        return given_folder("plan", place), plan_hash
 
     def _check_approval(self, folder: Path, manifest: Manifest) -> None:
         """Refuse an approval that is none, or too old to begin with. What has begun may go on."""

@@ -16,8 +16,8 @@ from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
-from airflow_bitrix.operators.artifacts import as_folder
-from airflow_bitrix.operators.parameters import count, hours, switch
+from airflow_bitrix.operators.artifacts import as_folder, is_in_tab, run_folder
+from airflow_bitrix.operators.parameters import count, hours, optional_count, optional_share, switch
 from airflow_bitrix.report.approval import headline, plan_markdown
 
 MODES = ("always", "over_limit", "never")
@@ -45,6 +45,9 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     :param is_dry_run: A dry run is never asked about, and may break a guard. (templated)
     :param valid_for: How long an approval may be used: a ``timedelta``, or hours; ``None`` for ever.
         Apply refuses a plan whose approval has expired. (templated)
+    :param applied_by: The ``canary``, ``max_failed`` and ``max_failure_share`` that the tasks behind will go
+        by, which may be reckoned from the plan. They are refused here, before anybody is asked and anything
+        is written, where they cannot be right. ``carry_out`` tells them. (templated)
     :param kwargs: What Airflow's ``ApprovalOperator`` takes: ``assigned_users``, ``response_timeout``,
         ``notifiers``, ``fail_on_reject`` and so on. It is asked about once: where nobody answers in time, or
         a rejection is to fail the task, Airflow does not retry.
@@ -59,6 +62,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         "over",
         "is_dry_run",
         "valid_for",
+        "applied_by",
     )
     ui_color = "#fbe3c0"
 
@@ -70,6 +74,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         over: int | str = 0,
         is_dry_run: bool | str = True,
         valid_for: timedelta | float | str | None = 24,
+        applied_by: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         # What is shown is known only when the plan is made.
@@ -79,27 +84,27 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         self.over = over
         self.is_dry_run = is_dry_run
         self.valid_for = valid_for
+        self.applied_by = applied_by
 
     @says_why
     def execute(self, context: Context) -> dict[str, Any]:
         """Check the plan and ask, where that is needed."""
         with final_failures():
             self._period()
+            self._check_orders()
             folder, manifest = self._checked()
             reason = self._needs_nobody(manifest.changes)
             if reason is None:
                 self.subject = headline(manifest)
-                report = report_address(context["ti"].dag_id, context["ti"].run_id, folder.parent.name)
-                self.body = f"[All changes, in the report of this run]({report})\n\n"
-                self.body += f"{self._meaning()}\n\n{plan_markdown(folder, manifest)}"
+                self.body = f"{_link(context, folder)}{self._meaning()}\n\n{plan_markdown(folder, manifest)}"
         if reason is not None:
             self.log.info("Nobody is asked: %s", reason)
             now = datetime.now(UTC)
-            self._note("not asked", now, reason=reason)
+            self._note(manifest.hash, "not asked", now, reason=reason)
             return self._passed(by="", at=now, valid_until=None)
         # The plan may be made again while the question waits, and its task then hands over another one.
         context["ti"].xcom_push(key=SHOWN, value=manifest.hash)
-        self._note("waiting", datetime.now(UTC))
+        self._note(manifest.hash, "waiting", datetime.now(UTC))
         self.log.info("%s Answer under Required actions.", self.subject)
         super().execute(context)  # raises: the task waits
         raise AirflowFailException("Airflow went on without an answer")
@@ -107,13 +112,15 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     @says_why
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the answer, where the plan is still the one that was shown."""
+        ti = context["ti"]  # without its index, a mapped task is given what all of them were shown
+        shown = str(ti.xcom_pull(key=SHOWN, map_indexes=ti.map_index))
         if event.get("error_type") == "timeout":
-            self._note("unanswered", datetime.now(UTC))
+            self._note(shown, "unanswered", datetime.now(UTC))
             raise AirflowFailException("nobody answered in time; nothing was written")
         by = _name(event)
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
             self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
-            self._note("rejected", event["responded_at"], by=by)
+            self._note(shown, "rejected", event["responded_at"], by=by)
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
@@ -123,19 +130,24 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             return {"approval": {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}}
         with final_failures():
             _, manifest = self._checked()
-            ti = context["ti"]  # without its index, a mapped task is given what all of them were shown
-            shown = ti.xcom_pull(key=SHOWN, map_indexes=ti.map_index)
             if shown != manifest.hash:
                 raise PlanRefused(
-                    f"the plan was made again after it was shown to {by}: {str(shown)[:12]} was approved, "
+                    f"the plan was made again after it was shown to {by}: {shown[:12]} was approved, "
                     f"{manifest.hash[:12]} was not; clear this task, and it asks again"
                 )
             period = self._period()
         valid_until = None if period is None else at + period
         end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
-        self._note("approved", at, by=by, until=valid_until)
+        self._note(shown, "approved", at, by=by, until=valid_until)
         self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
+
+    def _check_orders(self) -> None:
+        """Refuse what canary, apply or check would, after somebody has approved or all is written."""
+        given = self.applied_by or {}
+        count("canary", given.get("canary", 0))
+        optional_count("max_failed", given.get("max_failed"))
+        optional_share("max_failure_share", given.get("max_failure_share"))
 
     def _meaning(self) -> str:
         """Say what the two answers do."""
@@ -184,13 +196,27 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         return folder, manifest
 
     def _note(
-        self, answer: Answer, at: datetime, *, by: str = "", until: datetime | None = None, reason: str = ""
+        self,
+        plan_hash: str,
+        answer: Answer,
+        at: datetime,
+        *,
+        by: str = "",
+        until: datetime | None = None,
+        reason: str = "",
     ) -> None:
-        """Tell the report how the question stands."""
-        given = self._given()
+        """Tell the report how the question about a plan stands.
+
+        :param plan_hash: Hash of the plan that was shown; by now another one may lie in its folder.
+        """
+        if not isinstance(self.plan, Mapping):  # it is being made again, and its task has told nothing yet
+            return
         moments = at.isoformat(timespec="seconds"), until.isoformat(timespec="seconds") if until else ""
-        approval = Approval(str(given["hash"]), answer, moments[0], by, moments[1], reason)
-        write_approval(as_folder(given["plan"]).parent, approval)
+        try:
+            folder = as_folder(self._given()["plan"]).parent
+            write_approval(folder, Approval(plan_hash, answer, moments[0], by, moments[1], reason))
+        except Exception as error:  # noqa: BLE001 (whatever a storage raises, nothing is allowed by this file)
+            self.log.warning("The report will not tell how the question stands: %s", error)
 
     def _period(self) -> timedelta | None:
         given = self.valid_for
@@ -202,6 +228,15 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         if switch("is_dry_run", self.is_dry_run):
             approval["is_dry_run"] = True  # nobody was asked, and apply refuses to write by it
         return {**self._given(), "approval": approval}
+
+
+def _link(context: Context, plan: Path) -> str:
+    """Give the line that leads to the report; nothing where the tab of this run does not have the plan."""
+    ti = context["ti"]
+    if not is_in_tab(plan, run_folder(ti.dag_id, ti.run_id)):
+        return ""
+    report = report_address(ti.dag_id, ti.run_id, plan.parent.name)
+    return f"[All changes, in the report of this run]({report})\n\n"
 
 
 def _name(event: Mapping[str, Any]) -> str:

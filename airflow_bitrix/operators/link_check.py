@@ -36,7 +36,7 @@ from airflow_bitrix.files.journals import (
 )
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, progress_teller
+from airflow_bitrix.operators.artifacts import as_folder
 from airflow_bitrix.operators.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.row_policy import RowPolicy
@@ -95,7 +95,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Look, write the report, and judge."""
-        self.tell_progress = progress_teller(context)
+        self.begin(context)
         if deferrals:
             self._wait_here()  # looking begins anew after a deferral
         with final_failures():
@@ -105,7 +105,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
                 optional_share("max_failure_share", self.max_failure_share),
             )
             plan, manifest = self._plan()
-            folder = as_folder(self.artifacts_path) if self.artifacts_path else plan.parent
+            folder = self.own_folder or plan.parent
             journal = journal_folder(folder, manifest.hash)
             meter = Meter()
             progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)

@@ -18,7 +18,7 @@ from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
-from airflow_bitrix.operators.artifacts import as_folder
+from airflow_bitrix.operators.artifacts import given_folder
 from airflow_bitrix.operators.parameters import count, is_nothing, optional_day, time_zone
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
 
@@ -118,14 +118,15 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             raise InvalidInput("stages", self.stages, "a list of stage ids, such as ['NEW']")
         if self.stages:
             wanted["@stageId"] = list(self.stages)
-        if days := count("older_than_days", self.older_than_days or 0):
+        given = 0 if is_nothing(self.older_than_days) else self.older_than_days
+        if days := count("older_than_days", given):
             if days > MOST_DAYS:
                 raise InvalidInput("older_than_days", days, f"at most {MOST_DAYS}")
             until = (now - timedelta(days=days)).isoformat(timespec="seconds")
             # A rule may look at the same date; both write it in one form and time zone.
             wanted["<=createdTime"] = min(until, wanted.get("<=createdTime", until))
         wanted |= self._created()
-        own = self.filter if self.filter is not None else {}
+        own = {} if is_nothing(self.filter) else self.filter
         if not isinstance(own, Mapping):
             raise InvalidInput(
                 "filter", own, "a dict of crm.item.list field to value, such as {'stageId': 'NEW'}"
@@ -196,4 +197,4 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     def _owners(self, kind: OwnerKind) -> list[int] | None:
         if self.owners_file in (None, ""):  # "None" is what a template made of nothing: no file, and refused
             return None
-        return read_owner_ids(as_folder(self.owners_file), kind)
+        return read_owner_ids(given_folder("owners_file", self.owners_file), kind)

@@ -49,9 +49,6 @@ OWNERS: dict[str, Any] = {
 }
 """What the answers of the form say to a clean-up about the owners it is to look at."""
 
-_FITTING = {"minimum": -(2**53), "maximum": 2**53}
-_SEVERAL = {**_FITTING, "items": _FITTING}
-
 _ZONES = (
     "UTC",
     "America/Los_Angeles",
@@ -73,13 +70,20 @@ _ZONES = (
     "Australia/Sydney",
 )
 
+_FITTING = {"$ref": "#/$defs/fitting"}
+
 WITHIN: dict[str, Any] = {
-    "additionalProperties": {
-        **_SEVERAL,
-        "additionalProperties": {**_SEVERAL, "additionalProperties": _SEVERAL},
-    }
+    "$defs": {
+        "fitting": {
+            "minimum": -(2**53),
+            "maximum": 2**53,
+            "items": _FITTING,
+            "additionalProperties": _FITTING,
+        }
+    },
+    "additionalProperties": _FITTING,
 }
-"""What an answer that is an object has in it: no numbers beyond what a browser keeps exactly.
+"""What an answer that is an object has in it, however deep: no numbers beyond what a browser keeps exactly.
 
 Airflow cannot hand numbers of more than 64 bits to a task, and the task then dies without a line in its log.
 """

@@ -17,7 +17,7 @@ from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.parked import ParkedOwner, parked_file, read_parked, write_parked
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, task_folder
+from airflow_bitrix.operators.artifacts import as_folder, given_folder, task_folder
 from airflow_bitrix.operators.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.parameters import is_nothing, switch
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
@@ -107,7 +107,7 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
 
     def _parked_folder(self, context: Context) -> Path:
         if not is_nothing(self.parked_path):
-            return as_folder(str(self.parked_path))
+            return given_folder("parked_path", self.parked_path)
         task = task_folder(context)  # <root>/<dag id>/<run id>/<task id>
         return task.parent.parent / "parked" / task.name
 

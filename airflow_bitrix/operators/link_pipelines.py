@@ -62,6 +62,7 @@ def carry_out(
     quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
     plan.quiet = quiet  # what nobody can apply by shall not be shown to anybody
     writing = {**common, **quiet}
+    policy: dict[str, Any] = {"max_failed": max_failed, "max_failure_share": max_failure_share}
     approve = Bitrix24ApproveLinkPlanOperator(
         task_id="approve",
         task_display_name="Ask for approval",
@@ -70,6 +71,7 @@ def carry_out(
         mode=approval,
         over=approve_over,
         valid_for=valid_for,
+        applied_by={"canary": canary, **policy},
         assigned_users=assigned_users,
         response_timeout=response_timeout,
         notifiers=notifiers,
@@ -90,8 +92,7 @@ def carry_out(
         task_id="check",
         task_display_name="Check and report",
         plan=approve.output,
-        max_failed=max_failed,
-        max_failure_share=max_failure_share,
+        **policy,
         # A part that failed is what the check is for, but where nothing succeeded at all there was no plan or
         # no approval: then the check, and with it the run, fails for that reason.
         trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,

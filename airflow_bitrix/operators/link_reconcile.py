@@ -16,7 +16,7 @@ from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.comparisons import ComparisonWriter
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
+from airflow_bitrix.operators.artifacts import task_folder
 from airflow_bitrix.operators.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.parameters import optional_count
 
@@ -50,14 +50,14 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Compare, write the file, and count."""
-        self.tell_progress = progress_teller(context)
+        self.begin(context)
         if deferrals:
             self._wait_here()  # a scan begins anew after a deferral
         with final_failures():
             most = optional_count("max_differences", self.max_differences)
             kind = self.owners_kind()
             self.check_arguments()
-            folder = as_folder(self.artifacts_path) if self.artifacts_path else task_folder(context)
+            folder = self.own_folder or task_folder(context)
             told = asyncio.run(self._compare(kind, folder / RECONCILE))
         for what, number in told["by_difference"].items():
             self.log.info("%s %s", f"{number:,}", what)

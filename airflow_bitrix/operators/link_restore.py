@@ -22,7 +22,7 @@ from airflow_bitrix.core.states import OwnerState
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
-from airflow_bitrix.operators.artifacts import as_folder
+from airflow_bitrix.operators.artifacts import given_folder
 from airflow_bitrix.operators.parameters import is_nothing, switch
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.run_places import HOLDS, place_in_run
@@ -147,7 +147,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         plan = told if is_nothing(self.plan) else self.plan
         place = None if is_nothing(plan) else _folder("plan", plan)
         source = JournalSource.of(_folder("journal", self.journal), place)
-        if self.artifacts_path and as_folder(self.artifacts_path) / "plan" == source.plan:
+        if self.own_folder and self.own_folder / "plan" == source.plan:
             another = "another folder: the plan that is taken back lies in this one"
             raise InvalidInput("artifacts_path", self.artifacts_path, another)
         return source
@@ -161,7 +161,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             return frozenset(positive_id("owners", one) for one in given) or None
         if given:
             raise InvalidInput("owners", list(given), "nothing, where owners_file is given")
-        return frozenset(read_owner_ids(as_folder(self.owners_file), kind))
+        return frozenset(read_owner_ids(given_folder("owners_file", self.owners_file), kind))
 
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Look at the owners as they are, and plan what brings them back."""
@@ -222,4 +222,4 @@ def _folder(argument: str, given: object) -> Path:
         raise InvalidInput(
             argument, given, f"a folder, or what the operator that made the {argument} returned"
         )
-    return place_in_run(argument, place) if argument in HOLDS else as_folder(place)
+    return place_in_run(argument, place) if argument in HOLDS else given_folder(argument, place)

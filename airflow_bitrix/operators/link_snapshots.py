@@ -27,7 +27,7 @@ from airflow_bitrix.files.snapshots import (
     why_not_comparable,
 )
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, lasting_file, progress_teller, task_folder
+from airflow_bitrix.operators.artifacts import as_folder, given_folder, lasting_file, task_folder
 from airflow_bitrix.operators.parameters import is_nothing, optional_count
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.report.changes import Changes, as_page, figures, gather, nothing_to_compare
@@ -103,13 +103,13 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         """Scan, write the snapshot, and compare it."""
         if deferrals:
             self._wait_here()  # a scan begins anew after a deferral
-        self.tell_progress = progress_teller(context)
+        self.begin(context)
         with final_failures():
             kind = owner_kind(self.kind)
             if self.detail not in ("ids", "full"):
                 raise InvalidInput("detail", self.detail, "'ids' or 'full'")
             keep, earlier, history = self._keep(), self._earlier(kind), self._history(context, kind)
-            base = as_folder(self.artifacts_path) if self.artifacts_path else task_folder(context)
+            base = self.own_folder or task_folder(context)
             folder = free_folder(base)
             meter = Meter()
             about = asyncio.run(self._export(kind, folder, meter))
@@ -155,7 +155,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             raise InvalidInput("ordered", self.ordered, "True, where compare_with is given")
         if self.compare_with == PREVIOUS:
             return None
-        earlier = read_snapshot(as_folder(self.compare_with))
+        earlier = read_snapshot(given_folder("compare_with", self.compare_with))
         earlier.check()
         portal = self.settings.webhook.portal
         if difference := why_not_comparable(earlier, kind=kind, portal=portal, wanted=self._wanted()):

@@ -35,7 +35,7 @@ from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.parked import Pairing
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
-from airflow_bitrix.operators.artifacts import as_folder
+from airflow_bitrix.operators.artifacts import given_folder
 from airflow_bitrix.operators.migration_checks import (
     check_deals_are_seen,
     check_new_contacts,
@@ -241,8 +241,8 @@ class MigrationArguments(LinkPlanOperator):
         by = cast("MatchName", self.match)
         matching = Matching(
             by,
-            "" if is_nothing(self.originator) else str(self.originator),
-            "" if is_nothing(self.match_field) else str(self.match_field),
+            _text("originator", self.originator),
+            _text("match_field", self.match_field),
         )
         if by != "map":
             return matching
@@ -275,7 +275,7 @@ class MigrationArguments(LinkPlanOperator):
     def _map_rows(self, argument: str) -> Iterator[MapRow]:
         given = getattr(self, argument)
         if isinstance(given, str) and not is_nothing(given):
-            return read_map(as_folder(given), argument)
+            return read_map(given_folder(argument, given), argument)
         if is_nothing(given) or not isinstance(given, Iterable):
             form = self._titles(argument)
             accepted = (
@@ -298,9 +298,12 @@ class MigrationArguments(LinkPlanOperator):
         try:
             return Bitrix24Hook(str(self.source_conn_id)).settings
         except InvalidInput as error:
-            if error.argument != "bitrix24_conn_id":
-                raise
-            raise InvalidInput("source_conn_id", error.value, error.accepted) from None
+            if error.argument == "bitrix24_conn_id":
+                raise InvalidInput("source_conn_id", error.value, error.accepted) from None
+            problem = f"a field of connection {self.source_conn_id} cannot be right: {error}"
+            raise InvalidInput(
+                "source_conn_id", self.source_conn_id, "another one", problem=problem
+            ) from None
 
     @cached_property
     def _source_hook(self) -> Bitrix24AsyncHook:
@@ -362,3 +365,13 @@ class MigrationArguments(LinkPlanOperator):
             async with aclosing(transfer.steps(self._filter, parked, read)) as steps:
                 async for step in steps:
                     yield step
+
+
+def _text(argument: str, given: object) -> str:
+    """Read a text: a template with native objects makes another one of ``1.10`` or ``1_000``."""
+    if is_nothing(given):
+        return ""
+    if not isinstance(given, str):
+        template = "\"{{ '%r' | format(params.name) }}\" keeps a text as it is in a template"
+        raise InvalidInput(argument, given, f"a text; {template}")
+    return given

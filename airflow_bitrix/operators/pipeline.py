@@ -8,10 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.common.compat.sdk import Context
+
 from airflow_bitrix.client.pacing import LONGEST_REST
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.links import Bitrix24ReportLink
+from airflow_bitrix.operators.artifacts import given_folder, is_in_tab, progress_teller, run_folder
 from airflow_bitrix.operators.base import Bitrix24BaseOperator
 
 
@@ -23,6 +26,9 @@ class LinkPlanOperator(Bitrix24BaseOperator):
     operator_extra_links = (Bitrix24ReportLink(),)
 
     tell_progress: Callable[[dict[str, Any]], object] | None = None
+
+    run_folder: Path | None = None
+    """Folder of the files of the DAG run."""
 
     def __init__(
         self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, artifacts_path: str = "", **kwargs: Any
@@ -49,10 +55,24 @@ class LinkPlanOperator(Bitrix24BaseOperator):
         """The hook of the operator's connection."""
         return Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
 
+    @property
+    def own_folder(self) -> Path | None:
+        """The folder that ``artifacts_path`` names; ``None`` where it is left open.
+
+        :raises InvalidInput: It names none.
+        """
+        return given_folder("artifacts_path", self.artifacts_path) if self.artifacts_path else None
+
+    def begin(self, context: Context) -> None:
+        """Keep what the work goes by, whatever it is about."""
+        self.tell_progress = progress_teller(context)
+        if run_id := context.get("run_id"):
+            self.run_folder = run_folder(context["dag"].dag_id, run_id)
+
     def log_place(self, what: str, path: Path) -> None:
         """Log where a file or folder lies, and where people see what is in it."""
         self.log.info("%s: %s", what, path)
-        if not self.artifacts_path:  # the tab shows folders of the run only
+        if is_in_tab(path, self.run_folder):
             self.log.info("See the tab Bitrix24 report of this run.")
 
     def _wait_here(self) -> None:

@@ -21,7 +21,7 @@ from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, progress_teller, task_folder
+from airflow_bitrix.operators.artifacts import task_folder
 from airflow_bitrix.operators.parameters import is_nothing, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.pipeline import LinkPlanOperator
 from airflow_bitrix.report.approval import plan_markdown
@@ -97,7 +97,7 @@ class LinkPlanMaker(LinkPlanOperator):
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Make the plan."""
-        self.tell_progress = progress_teller(context)
+        self.begin(context)
         if deferrals:
             # A scan begins anew after a deferral: deferred each time, a long one would never come to its end.
             self._wait_here()
@@ -105,7 +105,7 @@ class LinkPlanMaker(LinkPlanOperator):
             if self.quiet:
                 quiet_hours(self.quiet.get("quiet_hours"), self.quiet.get("timezone", "UTC"))
             kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
-            base = as_folder(self.artifacts_path) if self.artifacts_path else task_folder(context)
+            base = self.own_folder or task_folder(context)
             folder = base / "plan"
             portal = self.settings.webhook.portal
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))

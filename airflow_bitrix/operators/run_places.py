@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.operators.artifacts import artifacts_root, as_folder, folder_names
+from airflow_bitrix.files.earlier import earlier_journals
+from airflow_bitrix.operators.artifacts import given_folder, run_folder
 
-HOLDS: Mapping[str, tuple[str, str]] = {
-    "journal": ("*", "journal/part-*.jsonl"),
-    "snapshot": ("*/snapshot*", "links.jsonl"),
-}
-"""Where the folder to give lies in that of a run, and what is in it, by argument."""
+HOLDS: Mapping[str, str] = {"journal": "journal/part-*.jsonl", "snapshot": "links.jsonl"}
+"""What is in the folder to give, by argument."""
 
 _PAGE = re.compile(r"https?://[^?#]*?/dags/(?P<dag>[^/?#]+)/runs/(?P<run>[^/?#]+)")
 
@@ -24,27 +22,38 @@ def place_in_run(argument: str, text: str) -> Path:
 
     :param argument: ``journal`` or ``snapshot``.
     :param text: A path, an object storage address, or the address of a DAG run's page in Airflow.
-    :raises InvalidInput: Several tasks of the run fit, or it is the address of something else.
+    :raises InvalidInput: The run has several that fit, or it is the address of something else.
     """
     folder = _folder(argument, text)
-    where, what = HOLDS[argument]
-    if any(folder.glob(what)):
-        return folder
-    found = {place for place in folder.glob(where) if any(place.glob(what))}
-    if argument == "journal":  # earlier runs in the folder of a task are named to the user, not chosen
-        found = {task for task in found if (task / "plan").exists() and "earlier-" not in task.name}
+    try:
+        found = [folder] if any(folder.glob(HOLDS[argument])) else sorted(_within(argument, folder))
+    except OSError as error:
+        raise InvalidInput(argument, text, f"a folder that can be read ({error.strerror})") from None
     if len(found) > 1:
-        tasks = ", ".join(sorted(map(str, found)))
-        problem = f"several tasks of the run in {folder} have a {argument}"
-        raise InvalidInput(argument, text, f"the folder of one of them: {tasks}", problem=problem)
-    return next(iter(found), folder)
+        problem = f"the run in {folder} has several {argument}s"
+        raise InvalidInput(
+            argument, text, f"the folder of one of them: {', '.join(map(str, found))}", problem=problem
+        )
+    return found[0] if found else folder
+
+
+def _within(argument: str, run: Path) -> Iterator[Path]:
+    """Give the folders in that of a run which hold what an argument asks for."""
+    if argument == "snapshot":
+        yield from (place.parent for place in run.glob(f"*/snapshot*/{HOLDS[argument]}"))
+        return
+    for task in run.glob("*"):
+        # A task whose runs were all moved aside counts: which of them is meant is for the user to say.
+        is_task = "earlier-" not in task.name and (task / "plan").exists()
+        if is_task and (any(task.glob(HOLDS[argument])) or any(earlier_journals(task))):
+            yield task
 
 
 def _folder(argument: str, text: str) -> Path:
     if not text.startswith(("http://", "https://")):
-        return as_folder(text)
+        return given_folder(argument, text)
     page = _PAGE.match(text)
     if not page:
         run = "…/dags/<dag id>/runs/<run id>"
         raise InvalidInput(argument, text, f"a folder, or the address of a run's page in Airflow, {run}")
-    return artifacts_root().joinpath(*folder_names(unquote(page["dag"]), unquote(page["run"])))
+    return run_folder(unquote(page["dag"]), unquote(page["run"]))

@@ -20,6 +20,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import ParamValidationError
 
+from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.link_forms import BY_PARAMS
 from airflow_bitrix.operators.plan_maker import LinkPlanMaker
 
@@ -132,7 +133,15 @@ def test_every_number_that_a_form_asks_for_has_a_least_and_a_most(dags: dict[str
 
 
 @pytest.mark.parametrize(
-    "held", [{"id": 2**65}, {"@id": [1, 2**65]}, {"0": {"logic": "OR", "0": {"id": -(2**65)}}}]
+    "held",
+    [
+        {"id": 2**65},
+        {"@id": [1, 2**65]},
+        {"@id": [[2**65]]},
+        {"0": [{">id": 2**65}]},
+        {"0": {"logic": "OR", "0": {"id": -(2**65)}}},
+        {"0": {"0": {"0": {"0": {"0": {">id": 2**65}}}}}},
+    ],
 )
 def test_no_object_that_a_form_asks_for_holds_a_number_that_does_not_fit(
     held: Any, dags: dict[str, DAG]
@@ -335,6 +344,18 @@ def test_every_plan_is_told_the_quiet_hours_that_its_applies_go_by(dags: dict[st
     told = {name: BY_PARAMS[name] for name in ("quiet_hours", "timezone")}
     assert len(plans) == 9
     assert [plan.quiet for plan in plans] == [told] * len(plans)
+
+
+def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, DAG]) -> None:
+    asking = [
+        task
+        for dag in dags.values()
+        for task in dag.tasks
+        if isinstance(task, Bitrix24ApproveLinkPlanOperator)
+    ]
+    told = {name: BY_PARAMS[name] for name in ("canary", "max_failed", "max_failure_share")}
+    assert len(asking) == 9
+    assert [task.applied_by for task in asking] == [told] * len(asking)
 
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:

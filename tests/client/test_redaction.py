@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from airflow_bitrix.client.redaction import HTTP_LOGGERS, guard_http_logs
-from airflow_bitrix.core.redaction import redact
 from airflow_bitrix.client.wire import Call, Lost, Reply, error_of, read
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.redaction import redact
 
 SECRET = "s3cr3tc0de"
 

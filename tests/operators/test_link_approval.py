@@ -251,6 +251,31 @@ def test_the_report_is_told_how_the_question_stands(made: Any) -> None:
     assert noted(made) == ("unanswered", "", "", "")
 
 
+@pytest.mark.parametrize("event", [answer("Reject"), {"error": "too late", "error_type": "timeout"}])
+def test_an_answer_is_noted_of_the_plan_that_was_shown(event: Any, made: Any, tmp_path: Path) -> None:
+    """While its question waited another plan was made, about which nobody has asked."""
+    approval(made)._note(made["hash"], "waiting", datetime.now(UTC))
+    other = plan(tmp_path, max_changes=10**6)
+    with pytest.raises(AirflowFailException):
+        approval(other, fail_on_reject=True).execute_complete(after(made), event)
+    assert read_approval(tmp_path, other["hash"]) is None
+    assert noted(made)[0] in ("rejected", "unanswered")
+
+
+@pytest.mark.parametrize("event", [answer("Reject"), {"error": "too late", "error_type": "timeout"}])
+def test_an_answer_counts_while_the_plan_is_made_again(event: Any, made: Any) -> None:
+    """Its task has told nothing yet then. Airflow is not to ask once more for that."""
+    with pytest.raises(AirflowFailException, match="nothing was written"):
+        approval(None, fail_on_reject=True).execute_complete(after(made), event)
+
+
+def test_what_the_report_is_told_stops_no_approval(made: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (Path(made["plan"]).parent / "approval.json").mkdir()
+    assert approval(made).execute_complete(after(made), answer())["approval"]["by"] == "Olga"
+    assert approval(made, is_dry_run=True).execute({})["hash"] == made["hash"]
+    assert "The report will not tell how the question stands: " in capsys.readouterr().out
+
+
 def test_a_plan_made_again_has_not_been_approved(made: Any, tmp_path: Path) -> None:
     """And what is moved aside takes the answer about it along."""
     approved = approval(made).execute_complete(after(made), answer())
@@ -275,6 +300,10 @@ def test_a_plan_made_again_has_not_been_approved(made: Any, tmp_path: Path) -> N
         ({"valid_for": 0}, "valid_for"),
         ({"valid_for": "soon"}, "valid_for"),
         ({"valid_for": True}, "valid_for"),
+        ({"applied_by": {"canary": -1}}, "canary"),
+        ({"applied_by": {"max_failed": -1}}, "max_failed"),
+        ({"applied_by": {"max_failure_share": 2}}, "max_failure_share"),
+        ({"applied_by": {"max_failed": "few"}, "mode": "never"}, "max_failed"),
         ({"plan": None}, "plan"),
         ({"plan": "/some/folder"}, "plan"),
         ({"plan": {"plan": "/some/folder"}}, "plan"),

@@ -509,6 +509,8 @@ def test_released_leads_stop_being_repeat_leads_only_where_they_are_saved(
         ({"migration": "contact_map", "kind": "lead", "contact_map": 5}, "contact_map"),
         ({"migration": "contact_map", "kind": "lead", "contact_map": "/nowhere.csv"}, "contact_map"),
         ({"migration": "contact_map", "kind": "lead", "contact_map": {5: 6}, "save": True}, "save"),
+        ({"migration": "contact_map", "kind": "lead", "contact_map": "5,6\n" * 99}, "contact_map"),
+        ({"migration": "contact_map", "kind": "lead", "contact_map": "ftpx://host/map.csv"}, "contact_map"),
         ({"migration": "lead_to_deal", "contact_map": {5: 6}}, "contact_map"),
         ({"migration": "lead_to_deal", "contact_map_file": "merged.csv"}, "contact_map_file"),
         (

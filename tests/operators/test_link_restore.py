@@ -245,9 +245,24 @@ def test_of_a_run_with_several_journals_or_snapshots_one_has_to_be_named(
         with pytest.raises(InvalidInput) as refused:
             restore(tmp_path, **{argument: str(run_folder)})
         assert str(refused.value) == (
-            f"{argument}: several tasks of the run in {run_folder} have a {argument}; accepted: "
+            f"{argument}: the run in {run_folder} has several {argument}s; accepted: "
             f"the folder of one of them: {run_folder}/deals.plan{below}, {run_folder}/leads.plan{below}"
         )
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_run_whose_tasks_were_moved_aside_in_part_takes_more_than_its_name(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    """A restore of what is left in place would take back a part of the run without a word."""
+    clean_up(run_folder / "leads.plan")
+    remove_dangling(run_folder / "leads.plan")
+    apply(run_folder / "deals.plan", remove_dangling(run_folder / "deals.plan"))
+    with pytest.raises(InvalidInput, match=r"has several journals; .*/deals\.plan, .*/leads\.plan$"):
+        restore(tmp_path, journal=str(run_folder))
+    shutil.rmtree(run_folder / "deals.plan")
+    with pytest.raises(PlanRefused, match=r"earlier runs are kept, .*/leads\.plan/earlier-\w+$"):
+        restore(tmp_path, journal=str(run_folder))
 
 
 @pytest.mark.usefixtures("sandbox")
@@ -584,6 +599,8 @@ def test_a_journal_of_another_portal_is_refused(
         ({"owners": "5"}, "owners"),
         ({"owners": [0]}, "owners"),
         ({"owners": [5], "owners_file": "failed.csv"}, "owners"),
+        ({"owners_file": 17}, "owners_file"),
+        ({"owners_file": "ftpx://host/failed.csv"}, "owners_file"),
         ({"owners_file": "/nowhere/failed.csv"}, "owners_file"),
         ({"overwrite": "perhaps"}, "overwrite"),
         ({"save": 1}, "save"),

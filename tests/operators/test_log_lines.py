@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,6 +110,22 @@ def test_a_link_operator_logs_owner_contact_and_what_came_of_it(
     operator = getattr(contact_links, f"Bitrix24LeadContact{verb}Operator")
     operator(task_id="it", owner_id=lead, **arguments).execute({})
     assert logged() == [f"info: {line}"]
+
+
+def test_where_an_answer_was_lost_nobody_says_that_nothing_changed(sandbox: Any, logged: Logged) -> None:
+    """It is this task that has linked the contact then, and the repeat that finds it linked."""
+    lead = sandbox.state.add("lead", {"TITLE": "Lead", "CONTACT_IDS": [1]})
+    sandbox.set_faults(drop_after=1.0)
+
+    def cut_one() -> None:
+        while not sandbox.stats()["faults"]:
+            time.sleep(0.01)
+        sandbox.clear_faults()
+
+    threading.Thread(target=cut_one).start()
+    contact_links.Bitrix24LeadContactAddOperator(task_id="it", owner_id=lead, contact_id=2).execute({})
+    said = f"lead {lead}: contact 2 was linked already, or it is so by an earlier try of this call"
+    assert logged() == [f"info: crm.lead.contact.add: {said} whose answer was lost"]
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -455,6 +455,20 @@ def test_what_a_user_does_not_see_is_not_removed(make_pair: Any, portals: Portal
     assert portals.rows(pair.target, "deal") == {1: [(1, 10, "Y"), (2, 20, "N")]}
 
 
+def test_of_two_connections_the_one_that_cannot_be_right_is_named(
+    make_pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = make_pair(by_origin)
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_BITRIX24_SOURCE", json.dumps({"conn_type": "bitrix24", "host": "a.example"})
+    )
+    with pytest.raises(
+        InvalidInput, match=r"^source_conn_id: a field of connection bitrix24_source .* password"
+    ):
+        plan(tmp_path)
+    assert pair.target.stats()["admitted"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "argument"),
     [
@@ -464,6 +478,8 @@ def test_what_a_user_does_not_see_is_not_removed(make_pair: Any, portals: Portal
         ({"source_conn_id": "bitrix24_default"}, "source_conn_id"),
         ({"match": "name"}, "match"),
         ({"originator": ""}, "originator"),
+        ({"originator": 1.1}, "originator"),
+        ({"match": "field", "match_field": 17}, "match_field"),
         ({"match": "field"}, "match_field"),
         ({"match": "map"}, "owner_map"),
         ({"match": "map", "owner_map": {1: 2, 3: 2}, "contact_map": {1: 1}}, "owner_map"),
