@@ -24,6 +24,7 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.earlier import TAKEN, set_aside
 from airflow_bitrix.files.locks import held
+from airflow_bitrix.files.replacing import replacing
 
 PART_CHANGES = 1000
 """Changes in one part of a plan at most."""
@@ -161,7 +162,8 @@ class PlanWriter:
         }
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
         body = {**manifest.as_json(), "hash": manifest.hash}
-        (self._folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+        with replacing(self._folder / MANIFEST) as file:  # whoever looks meanwhile finds none, or all of it
+            file.write(json.dumps(body, indent=1) + "\n")
         return manifest
 
     def _close_part(self) -> None:

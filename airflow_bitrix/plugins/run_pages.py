@@ -73,7 +73,7 @@ def run_page(
         summary = summary_of(index)
     except PlanRefused as error:
         notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
-        if live or not (folder / "plan" / MANIFEST).exists():  # which is written last
+        if not (folder / "plan" / MANIFEST).exists():  # it goes first and is written last, and whole
             notice = without_plan(state)
         return as_tab(None, Tab(heading, [*retried(retrying), notice], live, names, task))
     told = notices(summary, state, is_begun=index.is_begun, retrying=retrying)

@@ -622,6 +622,22 @@ def test_a_damaged_file_is_named_in_the_page_and_nothing_else_is_found(
     assert reader.get(at("files/failed.csv?task=plan")).status_code == 200
 
 
+@pytest.mark.parametrize("name", TOUCHED)
+def test_a_damaged_file_is_named_also_while_the_run_goes_on(
+    reader: TestClient, make_run: MakeRun, name: str
+) -> None:
+    """The run waits for somebody who should know; that there is no plan yet would not be true."""
+    folder = make_run(MINE, RUN, "running") / "plan"
+    applied_plan(folder)
+    path, added, told = TOUCHED[name]
+    with (folder / path).open("ab") as file:
+        file.write(added)
+    page = reader.get(at()).text
+    assert told in page
+    assert "No plan yet." not in page
+    assert 'data-live="yes"' in page
+
+
 def test_what_may_not_be_read_is_named_in_the_page(
     reader: TestClient, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

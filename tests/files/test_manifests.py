@@ -1,0 +1,36 @@
+"""The manifest of a plan: written whole or not at all, and read only where it holds what it should."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.plans import MANIFEST, read_manifest
+from tests.plugins.runs import change, make_plan
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let a file that grows beyond so many bytes fail, as on a disk that is full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_of_a_manifest_that_could_not_be_written_nothing_stays(tmp_path: Path) -> None:
+    """A half of it would be taken for a plan that somebody has damaged."""
+    with files_of_at_most(400), pytest.raises(OSError, match="too large"):
+        make_plan(tmp_path, [change(1)])
+    assert sorted(path.name for path in (tmp_path / "plan").iterdir()) == ["left_out.csv", "part-00000.jsonl"]
+    with pytest.raises(PlanRefused, match="there is no plan"):
+        read_manifest(tmp_path / "plan")
+    make_plan(tmp_path, [change(1)])
+    assert (tmp_path / "plan" / MANIFEST).stat().st_size > 400
