@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.changed import CHANGED
-from airflow_bitrix.files.indexed_parts import stamp
+from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
-from airflow_bitrix.files.plans import MANIFEST
+from airflow_bitrix.files.plans import MANIFEST, Manifest
 from airflow_bitrix.files.snapshots import ABOUT
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
+from airflow_bitrix.plugins.run_states import RunState
 from airflow_bitrix.report.indexed import summary_of
 from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, retried, without_plan
 from airflow_bitrix.report.page import Download, Offer, Tab, as_tab, take_back
@@ -29,25 +31,23 @@ _HOLDS = {
 
 
 def run_page(
-    state: str,
+    stands: RunState,
     folders: Mapping[str, Path] | None,
     task: str,
     index_of: Callable[[Path], OutcomeIndex],
     root: str,
-    *,
-    retrying: Sequence[str] = (),
 ) -> str:
     """Give the page of a run.
 
-    :param state: State of the DAG run.
+    :param stands: How the DAG run stands.
     :param folders: Folders of its tasks by name; ``None`` where they are not on a disk of this machine.
-    :param task: The task to show; empty for the first that has a plan, and for the last one made while the
-        run is under way: that one waits for somebody, or is being applied.
+    :param task: The task to show; empty for the first that has a plan, and while the run is under way for the
+        one whose plan was made last or is being made: it waits for somebody, or is being applied.
     :param index_of: Gives the index of a folder.
     :param root: The artifacts root, as a text.
-    :param retrying: Ids of tasks that have failed, and that Airflow is to try again.
     """
-    heading, live = "Bitrix24 report", state in UNDER_WAY
+    heading, state, retrying = "Bitrix24 report", stands.state, stands.retrying
+    live = state in UNDER_WAY
     if folders is None:
         text = (
             f"The artifacts lie in {root}. This tab reads folders of the API server's machine only; "
@@ -57,7 +57,7 @@ def run_page(
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
     names = [*planned, *(name for name in folders if name not in planned)]
     if not task and live and planned:
-        task = max(planned, key=lambda name: (stamp(folders[name] / "plan" / MANIFEST), name))
+        task = max(planned, key=lambda name: (_made(folders[name] / "plan"), name))
     task = task or next(iter(names), "")
     if not task:
         return as_tab(None, Tab(heading, [*retried(retrying), without_plan(state)], live))
@@ -76,10 +76,25 @@ def run_page(
         if not (folder / "plan" / MANIFEST).exists():  # it goes first and is written last, and whole
             notice = without_plan(state)
         return as_tab(None, Tab(heading, [*retried(retrying), notice], live, names, task))
-    told = notices(summary, state, is_begun=index.is_begun, retrying=retrying)
+    again = _again(stands, index.manifest)
+    told = notices(summary, state, is_begun=index.is_begun, retrying=retrying, again=again)
     rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
     offers = () if live else take_back(summary, str(folder))
     return as_tab(summary, Tab(heading, told, live, names, task, rows_url, downloads, offers=offers))
+
+
+def _made(plan: Path) -> Stamp:
+    """Tell when a plan was made; while it is being made, and has no manifest, when its last part was begun."""
+    return stamp(plan / MANIFEST) or stamp(plan)
+
+
+def _again(stands: RunState, manifest: Manifest) -> str:
+    """Tell since when the run goes on again with a plan that is older; empty where that is not so."""
+    if stands.state not in UNDER_WAY or not stands.cleared:
+        return ""
+    since = stands.cleared.replace(microsecond=0)  # a manifest tells seconds
+    is_older = datetime.fromisoformat(manifest.created).timestamp() < since.timestamp()
+    return since.isoformat() if is_older else ""
 
 
 def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Download]:

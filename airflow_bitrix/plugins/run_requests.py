@@ -53,7 +53,7 @@ class Run:
         self._name = dag_id, run_id
         self._turns = turns
         self.indexes = indexes
-        self.state, self.retrying = stands.state, stands.retrying
+        self.stands = stands
         self.root = artifacts_root()
 
     @cached_property

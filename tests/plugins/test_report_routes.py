@@ -21,7 +21,7 @@ from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import write_failed
-from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.files.plans import Manifest, PlanWriter
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE, THEIRS
 from tests.plugins.runs import PORTAL, TWO_PARTS, as_another_user, change, make_plan, note, outcome
@@ -496,6 +496,72 @@ def test_of_several_plans_the_first_is_shown_and_while_the_run_goes_on_the_last_
             os.utime(folder / name / "plan" / "manifest.json", ns=(10**18 - number, 10**18 - number))
         page = reader.get(at("", run_id=f"{RUN}{state}")).text
         assert f'href="?task={shown}" aria-current="page"' in page
+
+
+def test_a_plan_that_is_being_made_again_goes_before_one_of_the_try_before(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    folder = make_run(MINE, RUN, "running")
+    for name in ("leads.plan", "deals.plan"):
+        made = make_plan(folder / name, [change(5)])
+        note(folder / name, made, {0: [outcome(5)]})
+        os.utime(folder / name / "plan" / "manifest.json", ns=(10**18, 10**18))
+    with PlanWriter(folder / "leads.plan" / "plan"):
+        page = reader.get(at()).text
+    assert 'href="?task=leads.plan" aria-current="page"' in page
+    assert "No plan yet." in page
+
+
+def test_a_plan_that_waits_goes_before_one_whose_making_broke_off_earlier(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    folder = make_run(MINE, RUN, "running")
+    with PlanWriter(folder / "leads.plan" / "plan"):
+        pass
+    os.utime(folder / "leads.plan" / "plan", ns=(10**18, 10**18))
+    make_plan(folder / "deals.plan", [change(5)])
+    assert 'href="?task=deals.plan" aria-current="page"' in reader.get(at()).text
+
+
+PLANNED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+"""When the plans of these tests say that they were made."""
+
+
+@pytest.mark.parametrize("name", ["applied", "failed", ""])
+def test_a_run_that_was_cleared_says_of_what_is_older_that_it_is(
+    reader: TestClient, make_run: MakeRun, name: Any
+) -> None:
+    """It is not done, though every change has its outcome and was checked in the try before."""
+    cleared = PLANNED + timedelta(minutes=5)
+    folder = make_run(MINE, RUN, "running", cleared=cleared) / "plan"
+    manifest = make_plan(folder, [change(5)])
+    note(folder, manifest, {0: [outcome(5, name)] if name else []})
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), Effort()))
+    page = reader.get(at()).text
+    assert "Run again since 2026-11-21 10:05 UTC.</b> The plan is older" in page
+    assert "Done." not in page
+    assert ("Being applied." in page) == (name == "")
+    assert ("1 change failed." in page) == (name == "failed")
+
+
+@pytest.mark.parametrize(
+    ("state", "cleared"),
+    [
+        ("running", None),
+        ("running", PLANNED - timedelta(minutes=5)),
+        ("running", PLANNED + timedelta(microseconds=5)),  # a manifest tells seconds
+        ("success", PLANNED + timedelta(minutes=5)),
+    ],
+)
+def test_of_a_plan_that_this_try_made_or_of_a_run_that_is_over_nothing_is_said(
+    reader: TestClient, make_run: MakeRun, state: str, cleared: datetime | None
+) -> None:
+    folder = make_run(MINE, RUN, state, cleared=cleared) / "plan"
+    applied_plan(folder)
+    page = reader.get(at()).text
+    assert "Run again since" not in page
+    assert "999 applied" in page
 
 
 def test_a_check_counts_once_it_has_looked_at_all_of_them(reader: TestClient, make_run: MakeRun) -> None:
