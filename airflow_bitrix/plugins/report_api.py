@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
@@ -50,7 +51,7 @@ async def page(run: OfRun, task: str = "") -> Response:
 def _page(run: Run, task: str) -> HTMLResponse:
     live = run.stands.state in UNDER_WAY
     try:
-        with reading(run.root):
+        with reading(Path(run.root)):
             if task:
                 run.folder(task)
             return HTMLResponse(run_page(run.stands, run.folders, task, run.indexes.of, str(run.root)))

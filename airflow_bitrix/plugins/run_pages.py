@@ -84,7 +84,7 @@ def run_page(
 
 
 def _made(plan: Path) -> Stamp:
-    """Tell when a plan was made; while it is being made, and has no manifest, when its last part was begun."""
+    """Tell when a plan was made; of one that has no manifest yet, when its last part was begun."""
     return stamp(plan / MANIFEST) or stamp(plan)
 
 

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.providers.common.compat.sdk import conf
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
@@ -54,7 +55,15 @@ class Run:
         self._turns = turns
         self.indexes = indexes
         self.stands = stands
-        self.root = artifacts_root()
+
+    @cached_property
+    def root(self) -> Path | str:
+        """The artifacts root; its address alone where it is not on a disk of this machine."""
+        try:
+            root = artifacts_root()
+        except (ImportError, ValueError):  # nobody here knows how to read such an address
+            return str(conf.get("bitrix24", "artifacts_path"))
+        return root if isinstance(root, Path) else str(root)
 
     @cached_property
     def folders(self) -> dict[str, Path] | None:

@@ -63,9 +63,7 @@ def make_run(_database: None) -> Iterator[MakeRun]:
     """Make a DAG run and give the folder that its tasks' folders lie in."""
     made: list[DagRun] = []
 
-    def make(
-        dag_id: str, run_id: str, state: str = "success", *, cleared: datetime | None = None
-    ) -> Path:
+    def make(dag_id: str, run_id: str, state: str = "success", *, cleared: datetime | None = None) -> Path:
         run = DagRun(
             dag_id=dag_id,
             run_id=run_id,

@@ -738,3 +738,17 @@ def test_artifacts_that_lie_in_object_storage_are_named(
     monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", "memory://bitrix24")
     assert "The artifacts lie in memory://bitrix24." in reader.get(at()).text
     assert reader.get(at("rows?task=plan")).status_code == 404
+
+
+@pytest.mark.parametrize("root", ["wasb://c/x", "nonsense://c/x", "s3://bucket/x"])
+def test_artifacts_that_lie_where_nobody_here_can_look_are_named(
+    reader: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    """Whether the scheme is known here, or what reads it is installed, or not."""
+    assert run.exists()
+    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", root)
+    page = reader.get(at())
+    assert page.status_code == 200
+    assert f"The artifacts lie in {root}." in page.text
+    for route in ROUTES[1:]:
+        assert reader.get(at(route)).status_code == 404
