@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +12,7 @@ from airflow_bitrix.files.changed import CHANGED
 from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.plans import MANIFEST, Manifest
+from airflow_bitrix.files.readings import reading
 from airflow_bitrix.files.snapshots import ABOUT
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
@@ -68,19 +69,28 @@ def run_page(
         offers = () if live else _offers(folder)
         downloads = _downloads(folder, task)
         return as_tab(None, Tab(heading, told, live, names, task, "", downloads, found, offers))
+    manifest = folder / "plan" / MANIFEST
     try:
-        index = index_of(folder)
-        summary = summary_of(index)
+        with reading(manifest):
+            return _plan_page(stands, index_of(folder), names, task)
     except PlanRefused as error:
         notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
-        if not (folder / "plan" / MANIFEST).exists():  # it goes first and is written last, and whole
+        if not manifest.exists():  # it goes first and is written last, and whole
             notice = without_plan(state)
         return as_tab(None, Tab(heading, [*retried(retrying), notice], live, names, task))
+
+
+def _plan_page(stands: RunState, index: OutcomeIndex, names: Sequence[str], task: str) -> str:
+    """Give the page of a plan and what became of it.
+
+    :param names: Names of the tasks that have files.
+    """
+    live, folder, summary = stands.state in UNDER_WAY, index.plan.parent, summary_of(index)
     again = _again(stands, index.manifest)
-    told = notices(summary, state, is_begun=index.is_begun, retrying=retrying, again=again)
+    told = notices(summary, stands.state, is_begun=index.is_begun, retrying=stands.retrying, again=again)
     rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
     offers = () if live else take_back(summary, str(folder))
-    return as_tab(summary, Tab(heading, told, live, names, task, rows_url, downloads, offers=offers))
+    return as_tab(summary, Tab(summary.title, told, live, names, task, rows_url, downloads, offers=offers))
 
 
 def _made(plan: Path) -> Stamp:

@@ -24,7 +24,7 @@ from airflow_bitrix.files.journals import write_failed
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE, THEIRS
-from tests.plugins.runs import PORTAL, TWO_PARTS, as_another_user, change, make_plan, note, outcome
+from tests.plugins.runs import PORTAL, TWO_PARTS, as_another_user, change, make_plan, note, outcome, sealed
 
 RUN = "manual__2026-11-21T10:00:00+00:00"
 ROUTES = (
@@ -702,6 +702,14 @@ def test_a_damaged_file_is_named_also_while_the_run_goes_on(
     assert told in page
     assert "No plan yet." not in page
     assert 'data-live="yes"' in page
+
+
+def test_a_manifest_that_a_page_cannot_be_made_of_is_named(reader: TestClient, run: Path) -> None:
+    """And not the folder of all runs."""
+    sealed(run / "plan", created="0001-01-01T00:00:00+14:00")  # which no calendar has
+    page = reader.get(at())
+    assert page.status_code == 200
+    assert "The plan cannot be shown:</b> plan/manifest.json is damaged" in page.text
 
 
 def test_what_may_not_be_read_is_named_in_the_page(
