@@ -33,7 +33,7 @@ _HOLDS = {
 
 def run_page(
     stands: RunState,
-    folders: Mapping[str, Path] | None,
+    tasks: Mapping[str, Path | PlanRefused] | None,
     task: str,
     index_of: Callable[[Path], OutcomeIndex],
     root: str,
@@ -41,48 +41,59 @@ def run_page(
     """Give the page of a run.
 
     :param stands: How the DAG run stands.
-    :param folders: Folders of its tasks by name; ``None`` where they are not on a disk of this machine.
+    :param tasks: Folders of its tasks by name, or why one cannot be read; ``None`` where they are not on a
+        disk of this machine.
     :param task: The task to show; empty for the first that has a plan, and while the run is under way for the
         one whose plan was made last or is being made: it waits for somebody, or is being applied.
     :param index_of: Gives the index of a folder.
     :param root: The artifacts root, as a text.
+    :raises PlanRefused: None of its folders can be read.
     """
-    heading, state, retrying = "Bitrix24 report", stands.state, stands.retrying
+    heading, state = "Bitrix24 report", stands.state
     live = state in UNDER_WAY
-    if folders is None:
+    if tasks is None:
         text = (
             f"The artifacts lie in {root}. This tab reads folders of the API server's machine only; "
             "report.html and the other files lie there for each task."
         )
         return as_tab(None, Tab(heading, [Notice("odd", "No report here.", text)]))
+    folders = {name: folder for name, folder in tasks.items() if isinstance(folder, Path)}
+    refused = [why for why in tasks.values() if isinstance(why, PlanRefused)]
+    if refused and not folders:
+        raise refused[0]
+    unread = [Notice("odd", "A task is not shown:", f"{why}.") for why in refused]
+    first = [*unread, *retried(stands.retrying)]
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
     names = [*planned, *(name for name in folders if name not in planned)]
     if not task and live and planned:
         task = max(planned, key=lambda name: (_made(folders[name] / "plan"), name))
     task = task or next(iter(names), "")
     if not task:
-        return as_tab(None, Tab(heading, [*retried(retrying), without_plan(state)], live))
+        return as_tab(None, Tab(heading, [*first, without_plan(state)], live))
     folder = folders[task]
     if task not in planned:
-        found, told = found_in(folder), list(retried(retrying))
+        found = found_in(folder)
         heading = found.title if found else task
         offers = () if live else _offers(folder)
         downloads = _downloads(folder, task)
-        return as_tab(None, Tab(heading, told, live, names, task, "", downloads, found, offers))
+        return as_tab(None, Tab(heading, first, live, names, task, "", downloads, found, offers))
     manifest = folder / "plan" / MANIFEST
     try:
         with reading(manifest):
-            return _plan_page(stands, index_of(folder), names, task)
+            return _plan_page(stands, index_of(folder), unread, names, task)
     except PlanRefused as error:
         notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
         if not manifest.exists():  # it goes first and is written last, and whole
             notice = without_plan(state)
-        return as_tab(None, Tab(heading, [*retried(retrying), notice], live, names, task))
+        return as_tab(None, Tab(heading, [*first, notice], live, names, task))
 
 
-def _plan_page(stands: RunState, index: OutcomeIndex, names: Sequence[str], task: str) -> str:
+def _plan_page(
+    stands: RunState, index: OutcomeIndex, unread: Sequence[Notice], names: Sequence[str], task: str
+) -> str:
     """Give the page of a plan and what became of it.
 
+    :param unread: Which tasks cannot be shown.
     :param names: Names of the tasks that have files.
     """
     live, folder, summary = stands.state in UNDER_WAY, index.plan.parent, summary_of(index)
@@ -90,7 +101,9 @@ def _plan_page(stands: RunState, index: OutcomeIndex, names: Sequence[str], task
     told = notices(summary, stands.state, is_begun=index.is_begun, retrying=stands.retrying, again=again)
     rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
     offers = () if live else take_back(summary, str(folder))
-    return as_tab(summary, Tab(summary.title, told, live, names, task, rows_url, downloads, offers=offers))
+    return as_tab(
+        summary, Tab(summary.title, [*unread, *told], live, names, task, rows_url, downloads, offers=offers)
+    )
 
 
 def _made(plan: Path) -> Stamp:

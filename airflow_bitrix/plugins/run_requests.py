@@ -66,18 +66,21 @@ class Run:
         return root if isinstance(root, Path) else str(root)
 
     @cached_property
-    def folders(self) -> dict[str, Path] | None:
-        """Folders of its tasks by name; ``None`` where they are not on a disk of this machine."""
+    def folders(self) -> dict[str, Path | PlanRefused] | None:
+        """Folders of its tasks by name, or why one cannot be read; ``None`` where no disk here has them."""
         return task_folders(self.root, *self._name) if isinstance(self.root, Path) else None
 
     def folder(self, task: str) -> Path:
         """Give the folder of a task.
 
         :raises HTTPException: 404: it has none.
+        :raises PlanRefused: It cannot be read.
         """
         found = (self.folders or {}).get(task)
         if found is None:
             raise HTTPException(404)
+        if isinstance(found, PlanRefused):
+            raise found
         return found
 
     def index(self, task: str) -> OutcomeIndex:

@@ -760,3 +760,25 @@ def test_artifacts_that_lie_where_nobody_here_can_look_are_named(
     assert f"The artifacts lie in {root}." in page.text
     for route in ROUTES[1:]:
         assert reader.get(at(route)).status_code == 404
+
+
+def test_a_task_that_may_not_be_read_hides_no_other(
+    reader: TestClient, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", name)
+        folder = make_run(MINE, RUN)
+        applied_plan(folder / "plan")
+        make_plan(folder / "locked", [change(5)])
+        with as_another_user(folder / "locked"):
+            for route in ROUTES:
+                assert reader.get(at(route)).status_code == 200
+                wanted = 200 if route in ("", "?task=plan") else 404  # the page says why
+                assert reader.get(at(route.replace("plan", "locked"))).status_code == wanted
+            page = reader.get(at()).text
+            asked = reader.get(at("?task=locked")).text
+        assert "999 applied" in page
+        refused = f"{folder.name}/locked cannot be read: Permission denied."
+        assert f"A task is not shown:</b> {refused}" in page
+        assert f"The report cannot be shown:</b> {refused}" in asked
