@@ -129,6 +129,10 @@
         return;
       }
       if (mine !== asked) return;
+      if (at && at >= found.total) { // fewer than there were: the last page that there is now
+        at = Math.max(0, Math.ceil(found.total / PAGE) - 1) * PAGE;
+        return load();
+      }
       const told = JSON.stringify(found.rows);
       if (told !== shownRows) {
         const links = [...body.querySelectorAll("a")], focused = links.indexOf(document.activeElement);
