@@ -119,3 +119,33 @@ def test_a_page_that_there_is_no_more_gives_way_to_the_last_one(
     look_again(shown)
     expect(status).to_have_text("none")
     expect(shown.get_by_role("button", name="Back")).to_be_disabled()
+
+
+@pytest.mark.parametrize("fails", [503, 500, 0])
+def test_a_page_says_since_when_it_is_not_up_to_date(
+    shown: Page, server: Server, fails: int, shoot: Callable[[Page, str], None]
+) -> None:
+    """Until it is again, whether the server refuses or cannot be reached."""
+    folder = server.folder / "plan"
+    manifest = make_plan(folder, [change(1), change(2)])
+    note(folder, manifest, {0: [outcome(1)]})
+    shown.goto(f"{HOST}/")
+    shown.clock.run_for(2 * 60_000)
+    expect(shown.get_by_text("Being applied.")).to_be_visible()
+    old = shown.get_by_text("Not up to date since 10:02 UTC")
+    expect(old).to_have_count(0)
+    if fails:
+        server.status, server.instead = fails, "Not now."
+    else:
+        shown.context.route(f"{HOST}/", lambda route: route.abort())
+    for _ in range(20):
+        shown.clock.run_for(REFRESH)
+    expect(old).to_be_visible()
+    expect(old).to_have_count(1)
+    expect(shown.get_by_text("Being applied.")).to_be_visible()
+    shoot(shown, f"report-not-up-to-date-{fails}")
+    server.status, server.instead = 200, ""
+    if not fails:
+        shown.context.unroute(f"{HOST}/")
+    look_again(shown)
+    expect(old).to_have_count(0)
