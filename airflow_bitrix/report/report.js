@@ -62,6 +62,7 @@
     if ([401, 403, 404].includes(answer.status)) return gone(answer.status);
     if (!answer.ok) return stale();
     const page = new DOMParser().parseFromString(text, "text/html");
+    if (!page.getElementById("told")) return gone(401); // such as the login of a proxy before Airflow
     const theirs = page.getElementById("changes"), same = (name) => (section && section.dataset[name]) === (theirs && theirs.dataset[name]);
     if (!same("address") || !same("total") || !same("rows")) { location.reload(); return "stop"; }
     for (const id of ["told", "next"]) swap(document.getElementById(id), page.getElementById(id));

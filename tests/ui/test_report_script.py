@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,8 @@ HOST = "http://127.0.0.1:1"
 
 REFRESH = 6_000
 """Milliseconds after which a page that follows a run has looked again."""
+
+LOGIN = "<!doctype html><title>Log in</title><main><h1>Who are you?</h1></main>"
 
 
 @dataclass
@@ -149,3 +152,21 @@ def test_a_page_says_since_when_it_is_not_up_to_date(
         shown.context.unroute(f"{HOST}/")
     look_again(shown)
     expect(old).to_have_count(0)
+
+
+@pytest.mark.parametrize("has_plan", [True, False])
+def test_another_page_in_its_place_ends_it(
+    shown: Page, server: Server, *, has_plan: bool, shoot: Callable[[Page, str], None]
+) -> None:
+    """As the login of a proxy before Airflow, which comes with 200."""
+    if has_plan:
+        make_plan(server.folder / "plan", [change(1)])
+    shown.goto(f"{HOST}/")
+    expect(shown.get_by_text("Planned, not applied yet." if has_plan else "No plan yet.")).to_be_visible()
+    server.instead = LOGIN
+    look_again(shown)
+    expect(shown.get_by_text(re.compile("^Your session has ended: log in again"))).to_be_visible()
+    shoot(shown, f"report-another-page-{has_plan}")
+    server.asked.clear()
+    shown.clock.run_for(3 * REFRESH)
+    assert server.asked == [], "it asks no more"
