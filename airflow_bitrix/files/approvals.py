@@ -44,5 +44,5 @@ def read_approval(folder: Path, plan_hash: str) -> Approval | None:
         approval = Approval(**told)
     except (OSError, ValueError, TypeError):  # TypeError: another version wrote it
         return None
-    is_known = approval.answer in get_args(Answer)
+    is_known = all(isinstance(one, str) for one in told.values()) and approval.answer in get_args(Answer)
     return approval if is_known and approval.plan == plan_hash else None

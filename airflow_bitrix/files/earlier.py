@@ -23,6 +23,8 @@ _REPORTS = ("report.html", "failed.csv", APPROVAL, CHECK)
 def set_aside(manifest: Path, plan_hash: str) -> None:
     """Move a plan aside with its journal and report, where something was or may have been written.
 
+    The report of a dry run is removed, as its plan is to be replaced.
+
     They keep the shape of a run's folder: ``earlier-<hash>/plan``, ``earlier-<hash>/journal``. The manifest
     goes last: while it stands, the next try goes on with a move that broke off, and no apply begins, as parts
     are missing. The caller holds the manifest.
@@ -37,7 +39,12 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
         journal = _journal_of(run, plan_hash)
         aside = _unfinished(run / f"earlier-{plan_hash[:12] or 'unknown'}", manifest.name)
         was_applied = may_have_written(journal) if journal else (plan / TAKEN).exists()
+        reports = (
+            [path for name in _REPORTS if (path := run / name).exists()] if journal == run / "journal" else []
+        )
         if not was_applied and not aside.exists():
+            for path in reports:  # of a dry run: nothing takes it back, and the next plan has its own
+                path.unlink()
             return
         parts = journal_parts(journal) if journal else []
         for path in parts:
@@ -45,8 +52,7 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
                 continue
         files = sorted(path for path in plan.iterdir() if path.is_file() and path != manifest)
         _move(files, aside / "plan")
-        if journal == run / "journal":
-            _move((path for name in _REPORTS if (path := run / name).exists()), aside)
+        _move(reports, aside)
         _move(parts, aside / "journal")
         _move([manifest], aside / "plan")
         if journal and isinstance(journal, Path) and not any(journal.iterdir()):

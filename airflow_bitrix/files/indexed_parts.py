@@ -133,7 +133,9 @@ def _take_changes(
         line = _decode_planned(raw)
         owner = line.owner
         state, noted_at = noted.get(owner, (OPEN, NOWHERE))
-        if owner in since:
+        if (
+            owner in since and noted_at != NOWHERE
+        ):  # a check looks at what has an outcome, and at nothing else
             state = DRIFT
         found.ids.append(owner)
         found.planned_at.append(at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -292,8 +293,15 @@ def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> 
     return rows
 
 
+_FORMULA = re.compile(r'((?:^|[;\t\r\n])["\s]*)(?=[-=+@])')
+
+
 def as_cell(text: str) -> str:
-    """Give a text as a cell of a CSV file that a spreadsheet takes for nothing but a text."""
-    text = text.encode(errors="replace").decode()
-    # A spreadsheet would carry out a cell that begins like a formula, and the portal's words are not ours.
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    """Give a text as a cell of a CSV file that a spreadsheet takes for nothing but a text.
+
+    A spreadsheet would carry out a cell that begins like a formula, and the portal's words are not ours. One
+    that separates by semicolons or tabulators, as many do whose numbers have commas, lets cells begin in the
+    middle of a text. An apostrophe goes before each sign that may so become the first of a cell.
+    """
+    marked = _FORMULA.sub(r"\1'", text.encode(errors="replace").decode())
+    return f"'{marked}" if marked.startswith(("\t", "\r")) else marked

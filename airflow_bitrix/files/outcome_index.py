@@ -182,7 +182,7 @@ class OutcomeIndex:
         return PartLines(self.plan, self.manifest, number, journal)
 
     def _text(self, planned: Mapping[str, Any], noted: Mapping[str, Any] | None) -> str:
-        reason = self.since.get(planned["owner"]) or (noted["reason"] if noted else "")
+        reason = (self.since.get(planned["owner"]) or noted["reason"]) if noted else ""
         before = (noted and noted["before"]) or planned["before"]
         contacts = " ".join(str(link[0]) for link in (*before, *planned["after"]))
         return f"{planned['owner']} {contacts} {reason or ' '.join(planned['reasons'])}"

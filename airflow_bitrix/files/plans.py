@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
+import msgspec
+
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
@@ -24,6 +26,7 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.earlier import TAKEN, set_aside
 from airflow_bitrix.files.locks import held
+from airflow_bitrix.files.replacing import replacing
 
 PART_CHANGES = 1000
 """Changes in one part of a plan at most."""
@@ -81,6 +84,43 @@ class Manifest:
     def broken_guards(self) -> list[str]:
         """A sentence for each guard that the plan breaks."""
         return self.guards.broken_by(portal=self.portal, counts={**self.counts, "changes": self.changes})
+
+
+class _Counts(msgspec.Struct):
+    """What the counts of a manifest hold."""
+
+    read: int
+    changes: int
+    emptied: int
+    hidden_links: int = 0
+    by_rule: dict[str, int] = {}
+    left_out: dict[str, int] = {}
+
+
+class _Guards(msgspec.Struct):
+    """What :class:`Guards` does not look at itself."""
+
+    population: int | None = None
+
+
+class _Part(msgspec.Struct):
+    """What a manifest tells of a part."""
+
+    name: str
+    changes: int
+    sha256: str
+
+
+class _Told(msgspec.Struct):
+    """What a manifest holds: a right hash does not tell that it is of these types."""
+
+    kind: str
+    portal: str
+    created: str
+    rules: list[str]
+    counts: _Counts
+    guards: _Guards
+    parts: list[_Part]
 
 
 class PlanWriter:
@@ -161,7 +201,8 @@ class PlanWriter:
         }
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
         body = {**manifest.as_json(), "hash": manifest.hash}
-        (self._folder / MANIFEST).write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+        with replacing(self._folder / MANIFEST) as file:  # whoever looks meanwhile finds none, or all of it
+            file.write(json.dumps(body, indent=1) + "\n")
         return manifest
 
     def _close_part(self) -> None:
@@ -201,10 +242,11 @@ def read_manifest(folder: Path) -> Manifest:
     except FileNotFoundError:
         raise PlanRefused(f"there is no plan in {folder}") from None
     except (AttributeError, ValueError, RecursionError):
-        raise PlanRefused(f"the manifest of the plan in {folder} is damaged or was edited") from None
+        raise _damaged(folder) from None
     if given != FORMAT:
         raise PlanRefused(f"the plan in {folder} has format {given!r}, this version reads {FORMAT}")
     try:
+        msgspec.convert(body, _Told)
         manifest = Manifest(
             kind=owner_kind(body["kind"]),
             portal=body["portal"],
@@ -215,7 +257,11 @@ def read_manifest(folder: Path) -> Manifest:
             parts=tuple(body["parts"]),
         )
         names = [part["name"] for part in manifest.parts]
-        is_whole = manifest.hash == body["hash"] and names == [part_name(at) for at in range(len(names))]
+        is_whole: bool = manifest.hash == body["hash"] and names == [
+            part_name(at) for at in range(len(names))
+        ]
+    except msgspec.ValidationError:
+        raise _damaged(folder) from None
     except (KeyError, TypeError, ValueError, AttributeError):
         is_whole = False
     if not is_whole:
@@ -223,6 +269,10 @@ def read_manifest(folder: Path) -> Manifest:
     if not manifest.portal.startswith(("https://", "http://")):  # pages make links of it
         raise PlanRefused(f"the plan in {folder} names no portal's address")
     return manifest
+
+
+def _damaged(folder: Path) -> PlanRefused:
+    return PlanRefused(f"the manifest of the plan in {folder} is damaged or was edited")
 
 
 def check_parts(folder: Path, manifest: Manifest, parts: Iterable[int] | None = None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
@@ -48,15 +49,12 @@ async def page(run: OfRun, task: str = "") -> Response:
 
 
 def _page(run: Run, task: str) -> HTMLResponse:
-    live = run.state in UNDER_WAY
+    live = run.stands.state in UNDER_WAY
     try:
-        with reading(run.root):
+        with reading(Path(run.root)):
             if task:
                 run.folder(task)
-            made = run_page(
-                run.state, run.folders, task, run.indexes.of, str(run.root), retrying=run.retrying
-            )
-            return HTMLResponse(made)
+            return HTMLResponse(run_page(run.stands, run.folders, task, run.indexes.of, str(run.root)))
     except PlanRefused as error:
         return HTMLResponse(
             _without_summary(Notice("bad", "The report cannot be shown:", f"{error}."), live=live)

@@ -9,23 +9,26 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
+from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.readings import damaged, reading
 from airflow_bitrix.operators.artifacts import folder_names
 
 
-def task_folders(root: Path, dag_id: str, run_id: str) -> dict[str, Path]:
+def task_folders(root: Path, dag_id: str, run_id: str) -> dict[str, Path | PlanRefused]:
     """Give the folders of a run's tasks by name, in order; none where the run has left nothing.
 
-    No two runs have the same folder. Nothing that is reached through a symbolic link is given, so that all of
-    it lies under the root; and no task that has a pipe or a device among its files, which may never end.
+    In the place of one that cannot be read stands why: it hides no other. No two runs have the same folder.
+    Nothing that is reached through a symbolic link is given, so that all of it lies under the root; and no
+    task that has a pipe or a device among its files, which may never end.
 
     :param root: The artifacts root.
-    :raises PlanRefused: A folder cannot be read.
+    :raises PlanRefused: The folder of the run, or one that it lies in, cannot be read.
     """
     folder: Path | None = root.resolve()
     for name in folder_names(dag_id, run_id):
         folder = dict(_folders(folder)).get(name) if folder else None
-    return {name: path for name, path in sorted(_folders(folder)) if _is_plain(path)} if folder else {}
+    found = ((name, _plain(path)) for name, path in sorted(_folders(folder))) if folder else ()
+    return {name: path for name, path in found if path}
 
 
 _PAGES = ("report.html", "changes.html")
@@ -64,14 +67,18 @@ def _folders(folder: Path) -> Iterator[tuple[str, Path]]:
             yield entry.name, Path(entry.path)
 
 
-def _is_plain(folder: Path) -> bool:
-    """Whether all in a task's folder that is read of it is a file or a folder."""
+def _plain(folder: Path) -> Path | PlanRefused | None:
+    """Give a task's folder, or why it cannot be read; ``None`` where not all in it is a file or a folder."""
     places = (folder, folder / "plan", folder / "journal")
-    return all(
-        entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
-        for place in places
-        for entry in _listed(place)
-    )
+    try:
+        is_plain = all(
+            entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)
+            for place in places
+            for entry in _listed(place)
+        )
+    except PlanRefused as error:
+        return error
+    return folder if is_plain else None
 
 
 def _is_text(name: str) -> bool:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.changed import CHANGED
-from airflow_bitrix.files.indexed_parts import stamp
+from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
-from airflow_bitrix.files.plans import MANIFEST
+from airflow_bitrix.files.plans import MANIFEST, Manifest
+from airflow_bitrix.files.readings import reading
 from airflow_bitrix.files.snapshots import ABOUT
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
+from airflow_bitrix.plugins.run_states import RunState
 from airflow_bitrix.report.indexed import summary_of
 from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, retried, without_plan
 from airflow_bitrix.report.page import Download, Offer, Tab, as_tab, take_back
@@ -29,57 +32,92 @@ _HOLDS = {
 
 
 def run_page(
-    state: str,
-    folders: Mapping[str, Path] | None,
+    stands: RunState,
+    tasks: Mapping[str, Path | PlanRefused] | None,
     task: str,
     index_of: Callable[[Path], OutcomeIndex],
     root: str,
-    *,
-    retrying: Sequence[str] = (),
 ) -> str:
     """Give the page of a run.
 
-    :param state: State of the DAG run.
-    :param folders: Folders of its tasks by name; ``None`` where they are not on a disk of this machine.
-    :param task: The task to show; empty for the first that has a plan, and for the last one made while the
-        run is under way: that one waits for somebody, or is being applied.
+    :param stands: How the DAG run stands.
+    :param tasks: Folders of its tasks by name, or why one cannot be read; ``None`` where they are not on a
+        disk of this machine.
+    :param task: The task to show; empty for the first that has a plan, and while the run is under way for the
+        one whose plan was made last or is being made: it waits for somebody, or is being applied.
     :param index_of: Gives the index of a folder.
     :param root: The artifacts root, as a text.
-    :param retrying: Ids of tasks that have failed, and that Airflow is to try again.
+    :raises PlanRefused: None of its folders can be read.
     """
-    heading, live = "Bitrix24 report", state in UNDER_WAY
-    if folders is None:
+    heading, state = "Bitrix24 report", stands.state
+    live = state in UNDER_WAY
+    if tasks is None:
         text = (
             f"The artifacts lie in {root}. This tab reads folders of the API server's machine only; "
             "report.html and the other files lie there for each task."
         )
         return as_tab(None, Tab(heading, [Notice("odd", "No report here.", text)]))
+    folders = {name: folder for name, folder in tasks.items() if isinstance(folder, Path)}
+    refused = [why for why in tasks.values() if isinstance(why, PlanRefused)]
+    if refused and not folders:
+        raise refused[0]
+    unread = [Notice("odd", "A task is not shown:", f"{why}.") for why in refused]
+    first = [*unread, *retried(stands.retrying)]
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
     names = [*planned, *(name for name in folders if name not in planned)]
     if not task and live and planned:
-        task = max(planned, key=lambda name: (stamp(folders[name] / "plan" / MANIFEST), name))
+        task = max(planned, key=lambda name: (_made(folders[name] / "plan"), name))
     task = task or next(iter(names), "")
     if not task:
-        return as_tab(None, Tab(heading, [*retried(retrying), without_plan(state)], live))
+        return as_tab(None, Tab(heading, [*first, without_plan(state)], live))
     folder = folders[task]
     if task not in planned:
-        found, told = found_in(folder), list(retried(retrying))
+        found = found_in(folder)
         heading = found.title if found else task
         offers = () if live else _offers(folder)
         downloads = _downloads(folder, task)
-        return as_tab(None, Tab(heading, told, live, names, task, "", downloads, found, offers))
+        return as_tab(None, Tab(heading, first, live, names, task, "", downloads, found, offers))
+    manifest = folder / "plan" / MANIFEST
     try:
-        index = index_of(folder)
-        summary = summary_of(index)
+        with reading(manifest):
+            return _plan_page(stands, index_of(folder), unread, names, task)
     except PlanRefused as error:
         notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
-        if live or not (folder / "plan" / MANIFEST).exists():  # which is written last
+        if not manifest.exists():  # it goes first and is written last, and whole
             notice = without_plan(state)
-        return as_tab(None, Tab(heading, [*retried(retrying), notice], live, names, task))
-    told = notices(summary, state, is_begun=index.is_begun, retrying=retrying)
+        return as_tab(None, Tab(heading, [*first, notice], live, names, task))
+
+
+def _plan_page(
+    stands: RunState, index: OutcomeIndex, unread: Sequence[Notice], names: Sequence[str], task: str
+) -> str:
+    """Give the page of a plan and what became of it.
+
+    :param unread: Which tasks cannot be shown.
+    :param names: Names of the tasks that have files.
+    """
+    live, folder, summary = stands.state in UNDER_WAY, index.plan.parent, summary_of(index)
+    again = _again(stands, index.manifest)
+    told = notices(summary, stands.state, is_begun=index.is_begun, retrying=stands.retrying, again=again)
     rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
     offers = () if live else take_back(summary, str(folder))
-    return as_tab(summary, Tab(heading, told, live, names, task, rows_url, downloads, offers=offers))
+    return as_tab(
+        summary, Tab(summary.title, [*unread, *told], live, names, task, rows_url, downloads, offers=offers)
+    )
+
+
+def _made(plan: Path) -> Stamp:
+    """Tell when a plan was made; of one that has no manifest yet, when its last part was begun."""
+    return stamp(plan / MANIFEST) or stamp(plan)
+
+
+def _again(stands: RunState, manifest: Manifest) -> str:
+    """Tell since when the run goes on again with a plan that is older; empty where that is not so."""
+    if stands.state not in UNDER_WAY or not stands.cleared:
+        return ""
+    since = stands.cleared.replace(microsecond=0)  # a manifest tells seconds
+    is_older = datetime.fromisoformat(manifest.created).timestamp() < since.timestamp()
+    return since.isoformat() if is_older else ""
 
 
 def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Download]:

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.providers.common.compat.sdk import conf
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
@@ -53,22 +54,33 @@ class Run:
         self._name = dag_id, run_id
         self._turns = turns
         self.indexes = indexes
-        self.state, self.retrying = stands.state, stands.retrying
-        self.root = artifacts_root()
+        self.stands = stands
 
     @cached_property
-    def folders(self) -> dict[str, Path] | None:
-        """Folders of its tasks by name; ``None`` where they are not on a disk of this machine."""
+    def root(self) -> Path | str:
+        """The artifacts root; its address alone where it is not on a disk of this machine."""
+        try:
+            root = artifacts_root()
+        except (ImportError, ValueError):  # nobody here knows how to read such an address
+            return str(conf.get("bitrix24", "artifacts_path"))
+        return root if isinstance(root, Path) else str(root)
+
+    @cached_property
+    def folders(self) -> dict[str, Path | PlanRefused] | None:
+        """Folders of its tasks by name, or why one cannot be read; ``None`` where no disk here has them."""
         return task_folders(self.root, *self._name) if isinstance(self.root, Path) else None
 
     def folder(self, task: str) -> Path:
         """Give the folder of a task.
 
         :raises HTTPException: 404: it has none.
+        :raises PlanRefused: It cannot be read.
         """
         found = (self.folders or {}).get(task)
         if found is None:
             raise HTTPException(404)
+        if isinstance(found, PlanRefused):
+            raise found
         return found
 
     def index(self, task: str) -> OutcomeIndex:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -17,15 +18,19 @@ class RunState:
 
     :param state: Such as ``running``.
     :param retrying: Ids of its tasks that have failed, and that Airflow is to try again.
+    :param cleared: When tasks of it were cleared last, whichever they were; ``None`` where none ever were.
     """
 
     state: str
     retrying: tuple[str, ...] = ()
+    cleared: datetime | None = None
 
 
 def run_state(dag_id: str, run_id: str) -> RunState | None:
     """Tell how a DAG run stands; ``None`` where there is no such run."""
-    asked = select(DagRun.state).where(DagRun.dag_id == dag_id, DagRun.run_id == run_id)
+    asked = select(DagRun.state, DagRun.queued_at, DagRun.clear_number).where(
+        DagRun.dag_id == dag_id, DagRun.run_id == run_id
+    )
     failed = (
         select(TaskInstance.task_id)
         .where(
@@ -37,7 +42,9 @@ def run_state(dag_id: str, run_id: str) -> RunState | None:
         .order_by(TaskInstance.task_id)
     )
     with create_session() as session:
-        state = session.scalar(asked)
-        if state is None:
+        found = session.execute(asked).one_or_none()
+        if found is None:
             return None
-        return RunState(str(getattr(state, "value", state)), tuple(session.scalars(failed)))
+        state, queued, times_cleared = found
+        cleared = queued if times_cleared else None  # clearing puts a run into the queue again
+        return RunState(str(getattr(state, "value", state)), tuple(session.scalars(failed)), cleared)

@@ -28,15 +28,25 @@ class Notice:
 
 
 def notices(
-    summary: Summary, run: str = "", *, is_begun: bool = True, retrying: Sequence[str] = ()
+    summary: Summary,
+    run: str = "",
+    *,
+    is_begun: bool = True,
+    retrying: Sequence[str] = (),
+    again: str = "",
 ) -> list[Notice]:
     """Say how the run of a plan stands.
 
     :param run: State of the DAG run; empty where it is not known.
     :param is_begun: Whether an apply of the plan has begun.
     :param retrying: Tasks that have failed, and that Airflow is to try again.
+    :param again: Since when the run goes on again with a plan that is older, ISO 8601.
     """
-    told = [*_about(summary), *retried(retrying), *_standing(summary, run, is_begun=is_begun)]
+    told = [*_about(summary), *retried(retrying)]
+    if again:  # whether the plan is to be made again too, or only what follows it, cannot be told from here
+        text = "The plan is older, and so are its outcomes, but for those that have come since."
+        told.append(Notice("odd", f"Run again since {shown_moment(again)}.", text))
+    told += _standing(summary, run, is_begun=is_begun, is_over=not again)
     if summary.hidden_links:
         told.append(Notice("odd", "", hidden_links_line(summary)))
     return told
@@ -98,8 +108,11 @@ def _empty(summary: Summary) -> Notice:
     return Notice("plain", "The plan is empty:", text)
 
 
-def _standing(summary: Summary, run: str, *, is_begun: bool) -> Iterator[Notice]:
-    """Say how far it has come."""
+def _standing(summary: Summary, run: str, *, is_begun: bool, is_over: bool) -> Iterator[Notice]:
+    """Say how far it has come.
+
+    :param is_over: Whether it has come to its end where every change has its outcome.
+    """
     changes, failed = summary.manifest.changes, summary.counts["failed"]
     if changes and not is_begun:
         yield _waiting(summary, run)
@@ -110,6 +123,8 @@ def _standing(summary: Summary, run: str, *, is_begun: bool) -> Iterator[Notice]
         yield Notice("bad", f"{failed:,} change{'s' * (failed != 1)} failed.", text)
     elif run == "failed" and summary.complete:
         yield Notice("bad", "The run failed.", "The log of the failed task says why.")
+    elif not is_over:
+        return
     elif run in UNDER_WAY and is_begun and changes and summary.complete and not summary.is_checked:
         yield Notice("plain", "Every change has its outcome.", "The run is not over yet.")
     elif is_begun and changes and summary.complete and not summary.dry_run:

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const PAGE = 50, REFRESH = 5000, WAIT = 250, PATIENCE = 20000;
+  const PAGE = 50, REFRESH = 5000, WAIT = 250, PATIENCE = 40000; // a busy server says so after 30 s
   const inside = (() => { try { return window.parent !== window && window.parent.document; } catch { return null; } })();
 
   // Airflow's own choice of light or dark goes before the browser's.
@@ -43,6 +43,7 @@
   const section = document.getElementById("changes");
   const reload = section && section.querySelector("form") ? table(section) : () => {};
 
+  let fresh = new Date();
   if (main.dataset.live) follow();
 
   function follow() {
@@ -57,15 +58,30 @@
     try {
       answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
       text = await answer.text();
-    } catch { return ""; }
+    } catch { return stale(); }
     if ([401, 403, 404].includes(answer.status)) return gone(answer.status);
-    if (!answer.ok) return "";
+    if (!answer.ok) return stale();
     const page = new DOMParser().parseFromString(text, "text/html");
+    if (!page.getElementById("told")) return gone(401); // such as the login of a proxy before Airflow
     const theirs = page.getElementById("changes"), same = (name) => (section && section.dataset[name]) === (theirs && theirs.dataset[name]);
     if (!same("address") || !same("total") || !same("rows")) { location.reload(); return "stop"; }
     for (const id of ["told", "next"]) swap(document.getElementById(id), page.getElementById(id));
     reload();
+    fresh = new Date();
+    document.getElementById("stale")?.remove();
     return page.querySelector("main").dataset.live ? "" : "stop";
+  }
+
+  function stale() {
+    if (!document.getElementById("stale")) {
+      const notice = document.createElement("section");
+      Object.assign(notice, { id: "stale", className: "notice", role: "status" });
+      const headline = document.createElement("b");
+      headline.textContent = `Not up to date since ${fresh.toISOString().slice(11, 16)} UTC.`;
+      notice.append(headline, " The server is busy, or cannot be reached; this page goes on asking.");
+      document.getElementById("told").before(notice);
+    }
+    return "";
   }
 
   function gone(status) {
@@ -129,6 +145,10 @@
         return;
       }
       if (mine !== asked) return;
+      if (at && at >= found.total) { // fewer than there were: the last page that there is now
+        at = Math.max(0, Math.ceil(found.total / PAGE) - 1) * PAGE;
+        return load();
+      }
       const told = JSON.stringify(found.rows);
       if (told !== shownRows) {
         const links = [...body.querySelectorAll("a")], focused = links.indexOf(document.activeElement);

@@ -43,6 +43,11 @@ def test_a_file_that_cannot_be_read_is_none(tmp_path: Path) -> None:
         json.dumps({"plan": "a" * 64, "answer": "maybe", "at": "now"}),
         json.dumps({"plan": "a" * 64, "answer": ["approved"], "at": "now"}),
         json.dumps({"plan": "a" * 64, "answer": "approved", "at": "now", "more": 1}),
+        json.dumps({"plan": "a" * 64, "answer": "approved", "at": None}),
+        json.dumps({"plan": "a" * 64, "answer": "approved", "at": 5}),
+        json.dumps({"plan": "a" * 64, "answer": "approved", "at": "now", "until": 7}),
+        json.dumps({"plan": "a" * 64, "answer": "approved", "at": "now", "by": ["Olga"]}),
+        json.dumps({"plan": "a" * 64, "answer": "not asked", "at": "now", "reason": None}),
         "\udcff",
     ],
 )

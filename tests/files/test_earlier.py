@@ -15,6 +15,8 @@ from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
+from airflow_bitrix.files.approvals import APPROVAL
+from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.earlier import earlier_journals
 from airflow_bitrix.files.journals import JournalPart, journal_folder
 from airflow_bitrix.files.plans import Manifest, PlanWriter, check_parts, plan_lock, read_manifest
@@ -89,6 +91,28 @@ def test_a_plan_that_wrote_nothing_is_replaced(tmp_path: Path, *, is_dry: bool) 
     make(tmp_path, 2)
     assert not aside(tmp_path, first).exists()
     assert sorted(held_in(tmp_path / "plan")) == ["left_out.csv", "manifest.json", "part-00000.jsonl"]
+
+
+def test_the_reports_of_a_dry_run_go_with_its_plan(tmp_path: Path) -> None:
+    """They would be taken for those of the plan that replaces it."""
+    first = make(tmp_path, 1)
+    apply(tmp_path, first, dry_run=True)
+    for name in (APPROVAL, CHECK):
+        (tmp_path / name).write_text("{}")
+    make(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["journal", "plan"]
+
+
+def test_the_reports_of_another_plan_stay_where_one_that_was_not_applied_is_replaced(tmp_path: Path) -> None:
+    """One that was made elsewhere, and applied or looked at here."""
+    run, other = tmp_path / "run", tmp_path / "other"
+    elsewhere = make(other, 5)
+    make(run, 1)
+    apply(run, elsewhere, dry_run=True)
+    before = held_in(run)
+    make(run, 2)
+    assert held_in(run).keys() == before.keys()
+    assert (run / "report.html").read_text() == f"report.html of {elsewhere.hash}"
 
 
 def test_a_real_run_after_a_dry_one_counts_as_a_real_one(tmp_path: Path) -> None:

@@ -137,6 +137,19 @@ def test_what_a_check_found_later_goes_before_the_journal(tmp_path: Path) -> Non
     assert ids(index, index.rows(matches=lambda text: "now 5" in text)) == [2]
 
 
+def test_what_a_check_tells_of_an_owner_without_an_outcome_is_passed_over(tmp_path: Path) -> None:
+    """It is of a journal that there was: counts, rows and search say the same of it."""
+    note(tmp_path, small(tmp_path), {0: [outcome(1)]})
+    found = "applied, and changed since: contacts are now 5*"
+    write_failed(tmp_path / "failed.csv", [outcome(2, "drift", found)], PORTAL)
+    index = read_index(tmp_path)
+    assert counts(index) == {"applied": 1, "open": 2}
+    assert index.by_rule["release_repeat_leads"]["drift"] == 0
+    assert ids(index, index.rows(["drift"])) == []
+    assert ids(index, index.rows(matches=lambda text: "now 5" in text)) == []
+    assert ids(index, index.rows(matches=lambda text: "because" in text)) == [1, 2, 3]
+
+
 def test_a_search_with_hints_finds_what_a_check_found(tmp_path: Path) -> None:
     """That stands in failed.csv alone, so no line may be passed over for lack of a hint."""
     note(tmp_path, small(tmp_path), {0: [outcome(1), outcome(2)]})

@@ -63,7 +63,7 @@ def make_run(_database: None) -> Iterator[MakeRun]:
     """Make a DAG run and give the folder that its tasks' folders lie in."""
     made: list[DagRun] = []
 
-    def make(dag_id: str, run_id: str, state: str = "success") -> Path:
+    def make(dag_id: str, run_id: str, state: str = "success", *, cleared: datetime | None = None) -> Path:
         run = DagRun(
             dag_id=dag_id,
             run_id=run_id,
@@ -71,6 +71,8 @@ def make_run(_database: None) -> Iterator[MakeRun]:
             state=DagRunState(state),
             run_after=datetime.now(UTC),
         )
+        if cleared:  # as Airflow does it: tests/ui sees that
+            run.clear_number, run.queued_at = 1, cleared
         with create_session() as session:
             session.add(run)
         made.append(run)

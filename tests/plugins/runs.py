@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.journals import JournalPart
-from airflow_bitrix.files.plans import PART_CHANGES, Manifest, PlanWriter
+from airflow_bitrix.files.plans import MANIFEST, PART_CHANGES, Manifest, PlanWriter
 
 PORTAL = "https://acme.bitrix24.com"
 
@@ -36,6 +39,15 @@ def make_plan(folder: Path, changes: Iterable[Change]) -> Manifest:
             rules=("release_repeat_leads",),
             guards=Guards(),
         )
+
+
+def sealed(folder: Path, **other: Any) -> None:
+    """Change a manifest and give it the hash that fits: whoever can write it can do that."""
+    path = folder / "plan" / MANIFEST
+    body = {**json.loads(path.read_text()), **other}
+    del body["hash"]
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    path.write_text(json.dumps({**body, "hash": hashlib.sha256(text.encode()).hexdigest()}))
 
 
 def outcome(number: int, name: OutcomeName = "applied", reason: str = "") -> ChangeOutcome:

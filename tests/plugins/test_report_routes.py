@@ -21,10 +21,10 @@ from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import write_failed
-from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.files.plans import Manifest, PlanWriter
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE, THEIRS
-from tests.plugins.runs import PORTAL, TWO_PARTS, as_another_user, change, make_plan, note, outcome
+from tests.plugins.runs import PORTAL, TWO_PARTS, as_another_user, change, make_plan, note, outcome, sealed
 
 RUN = "manual__2026-11-21T10:00:00+00:00"
 ROUTES = (
@@ -498,6 +498,72 @@ def test_of_several_plans_the_first_is_shown_and_while_the_run_goes_on_the_last_
         assert f'href="?task={shown}" aria-current="page"' in page
 
 
+def test_a_plan_that_is_being_made_again_goes_before_one_of_the_try_before(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    folder = make_run(MINE, RUN, "running")
+    for name in ("leads.plan", "deals.plan"):
+        made = make_plan(folder / name, [change(5)])
+        note(folder / name, made, {0: [outcome(5)]})
+        os.utime(folder / name / "plan" / "manifest.json", ns=(10**18, 10**18))
+    with PlanWriter(folder / "leads.plan" / "plan"):
+        page = reader.get(at()).text
+    assert 'href="?task=leads.plan" aria-current="page"' in page
+    assert "No plan yet." in page
+
+
+def test_a_plan_that_waits_goes_before_one_whose_making_broke_off_earlier(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    folder = make_run(MINE, RUN, "running")
+    with PlanWriter(folder / "leads.plan" / "plan"):
+        pass
+    os.utime(folder / "leads.plan" / "plan", ns=(10**18, 10**18))
+    make_plan(folder / "deals.plan", [change(5)])
+    assert 'href="?task=deals.plan" aria-current="page"' in reader.get(at()).text
+
+
+PLANNED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+"""When the plans of these tests say that they were made."""
+
+
+@pytest.mark.parametrize("name", ["applied", "failed", ""])
+def test_a_run_that_was_cleared_says_of_what_is_older_that_it_is(
+    reader: TestClient, make_run: MakeRun, name: Any
+) -> None:
+    """It is not done, though every change has its outcome and was checked in the try before."""
+    cleared = PLANNED + timedelta(minutes=5)
+    folder = make_run(MINE, RUN, "running", cleared=cleared) / "plan"
+    manifest = make_plan(folder, [change(5)])
+    note(folder, manifest, {0: [outcome(5, name)] if name else []})
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), Effort()))
+    page = reader.get(at()).text
+    assert "Run again since 2026-11-21 10:05 UTC.</b> The plan is older" in page
+    assert "Done." not in page
+    assert ("Being applied." in page) == (name == "")
+    assert ("1 change failed." in page) == (name == "failed")
+
+
+@pytest.mark.parametrize(
+    ("state", "cleared"),
+    [
+        ("running", None),
+        ("running", PLANNED - timedelta(minutes=5)),
+        ("running", PLANNED + timedelta(microseconds=5)),  # a manifest tells seconds
+        ("success", PLANNED + timedelta(minutes=5)),
+    ],
+)
+def test_of_a_plan_that_this_try_made_or_of_a_run_that_is_over_nothing_is_said(
+    reader: TestClient, make_run: MakeRun, state: str, cleared: datetime | None
+) -> None:
+    folder = make_run(MINE, RUN, state, cleared=cleared) / "plan"
+    applied_plan(folder)
+    page = reader.get(at()).text
+    assert "Run again since" not in page
+    assert "999 applied" in page
+
+
 def test_a_check_counts_once_it_has_looked_at_all_of_them(reader: TestClient, make_run: MakeRun) -> None:
     """Its requests too; an apply that went on since has not been checked."""
     folder = make_run(MINE, RUN, "running") / "plan"
@@ -622,6 +688,30 @@ def test_a_damaged_file_is_named_in_the_page_and_nothing_else_is_found(
     assert reader.get(at("files/failed.csv?task=plan")).status_code == 200
 
 
+@pytest.mark.parametrize("name", TOUCHED)
+def test_a_damaged_file_is_named_also_while_the_run_goes_on(
+    reader: TestClient, make_run: MakeRun, name: str
+) -> None:
+    """The run waits for somebody who should know; that there is no plan yet would not be true."""
+    folder = make_run(MINE, RUN, "running") / "plan"
+    applied_plan(folder)
+    path, added, told = TOUCHED[name]
+    with (folder / path).open("ab") as file:
+        file.write(added)
+    page = reader.get(at()).text
+    assert told in page
+    assert "No plan yet." not in page
+    assert 'data-live="yes"' in page
+
+
+def test_a_manifest_that_a_page_cannot_be_made_of_is_named(reader: TestClient, run: Path) -> None:
+    """And not the folder of all runs."""
+    sealed(run / "plan", created="0001-01-01T00:00:00+14:00")  # which no calendar has
+    page = reader.get(at())
+    assert page.status_code == 200
+    assert "The plan cannot be shown:</b> plan/manifest.json is damaged" in page.text
+
+
 def test_what_may_not_be_read_is_named_in_the_page(
     reader: TestClient, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -656,3 +746,39 @@ def test_artifacts_that_lie_in_object_storage_are_named(
     monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", "memory://bitrix24")
     assert "The artifacts lie in memory://bitrix24." in reader.get(at()).text
     assert reader.get(at("rows?task=plan")).status_code == 404
+
+
+@pytest.mark.parametrize("root", ["wasb://c/x", "nonsense://c/x", "s3://bucket/x"])
+def test_artifacts_that_lie_where_nobody_here_can_look_are_named(
+    reader: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    """Whether the scheme is known here, or what reads it is installed, or not."""
+    assert run.exists()
+    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", root)
+    page = reader.get(at())
+    assert page.status_code == 200
+    assert f"The artifacts lie in {root}." in page.text
+    for route in ROUTES[1:]:
+        assert reader.get(at(route)).status_code == 404
+
+
+def test_a_task_that_may_not_be_read_hides_no_other(
+    reader: TestClient, make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", name)
+        folder = make_run(MINE, RUN)
+        applied_plan(folder / "plan")
+        make_plan(folder / "locked", [change(5)])
+        with as_another_user(folder / "locked"):
+            for route in ROUTES:
+                assert reader.get(at(route)).status_code == 200
+                wanted = 200 if route in ("", "?task=plan") else 404  # the page says why
+                assert reader.get(at(route.replace("plan", "locked"))).status_code == wanted
+            page = reader.get(at()).text
+            asked = reader.get(at("?task=locked")).text
+        assert "999 applied" in page
+        refused = f"{folder.name}/locked cannot be read: Permission denied."
+        assert f"A task is not shown:</b> {refused}" in page
+        assert f"The report cannot be shown:</b> {refused}" in asked

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Callable
 from functools import partial
+from importlib.resources import files
 from threading import Event, Lock, Semaphore
 from typing import Any
 
@@ -12,7 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from airflow_bitrix.plugins.turns import Busy, Turns
+from airflow_bitrix.plugins.turns import PATIENCE, Busy, Turns
 
 SOON, LONG = 0.05, 30.0
 
@@ -46,6 +48,13 @@ def run(test: Callable[[], Any]) -> None:
             await test()
 
     anyio.run(within)
+
+
+def test_the_page_waits_longer_than_the_server_before_it_gives_up() -> None:
+    """Or it never hears that the server is busy."""
+    script = files("airflow_bitrix.report").joinpath("report.js").read_text()
+    (milliseconds,) = re.findall(r"PATIENCE = (\d+)", script)
+    assert int(milliseconds) > 1000 * PATIENCE
 
 
 def test_a_run_that_hangs_takes_one_place_however_many_ask_for_it() -> None:

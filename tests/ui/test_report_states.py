@@ -92,6 +92,14 @@ def test_a_plan_that_waits_is_applied_and_is_done(stage: Stage, look: Look) -> N
     folder = shown.get_by_label("Folder")
     expect(folder).to_have_value(str(stage.left_by(address, "plan")))
 
+    stage.other.set_faults(slow=1.0, slow_seconds=5)
+    again = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["check"], "only_failed": False}
+    stage.airflow.call("POST", f"/api/v2/dags/{LEADS}/clearTaskInstances", json=again)
+    shown = look(address, "again", "Run again since", "The plan is older, and so are its outcomes")
+    expect(shown.get_by_text("Done.")).to_have_count(0)
+    stage.other.set_faults()
+    expect(shown.get_by_text("Done. Every change has its outcome.")).to_be_visible(timeout=RUN_OVER)
+
 
 def test_a_page_says_that_its_session_has_ended(stage: Stage, page: Page, watch: Watch) -> None:
     """And asks no more."""
