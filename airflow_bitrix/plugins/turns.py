@@ -15,7 +15,7 @@ AT_ONCE = 4
 """Requests that read files at a time."""
 
 PATIENCE = 30.0
-"""Seconds that a request waits for its turn."""
+"""Seconds that a request waits for its turn; its own work then takes as long as it takes."""
 
 _Found = TypeVar("_Found")
 
