@@ -10,6 +10,9 @@ reads them back. Where a look cannot tell a change from what it starts from, ``i
 A write whose answer was lost is never sent again blindly: its owners are looked at first. A save that was
 carried out shall not start the portal's automation twice.
 
+A change whose requests got no answer twice is sent alone from then on: where it is what kills them, as a
+faulty event handler of the portal's does, the others shall not fail with it.
+
 A change is written whole or not at all as far as it lies with us: while one of its methods rests, the change
 waits, and others go on. What the portal puts off for its operating time is never called failed.
 """
@@ -27,7 +30,7 @@ from airflow_bitrix.client.looks import Looks, Seen
 from airflow_bitrix.client.pacing import Account, Rest
 from airflow_bitrix.client.portal import AsyncPortal, together
 from airflow_bitrix.client.premises import lost_premises
-from airflow_bitrix.client.tasks import MOST_LINKS, TRIES, Task
+from airflow_bitrix.client.tasks import MOST_LINKS, Task
 from airflow_bitrix.client.wire import (
     Call,
     error_of,
@@ -174,11 +177,14 @@ class _Run:
         group: list[Task] = []
         room = self._portal.size - 2
         while self._queue:
-            size = len(self._queue[0].commands)
+            task = self._queue[0]
+            size = len(task.commands)
             # At least one change goes into a request, however slowly the portal works.
-            if group and size > room:
+            if group and (size > room or task.goes_alone):
                 break
             group.append(self._queue.popleft())
+            if task.goes_alone:
+                break
             room -= size
         return group
 
@@ -311,7 +317,7 @@ class _Run:
             stands, difference = standing(task.change, now)
             if stands == "done":
                 self._note(task, "applied", task.remark)
-            elif task.tries < TRIES and stands != "drift":
+            elif not task.is_spent and stands != "drift":
                 self._queue.append(task)
             elif stands == "drift" and task.is_confirmed:
                 self._note(task, "drift", f"written, and changed by somebody right after: {difference}")

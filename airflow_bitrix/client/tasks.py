@@ -15,6 +15,12 @@ from airflow_bitrix.core.states import OwnerState
 TRIES = 4
 """How often one change is written before it counts as failed."""
 
+LOSSES = 3
+"""How many requests without an answer are no tries: with them, a write is sent as often as any other call."""
+
+ALONE_AFTER = 2
+"""Requests without an answer after which a change is sent alone, lest it take others along."""
+
 WAITS = 20
 """How often the portal may put off a change before that counts as a try."""
 
@@ -31,6 +37,7 @@ class Task:
     :param settled: The outcome of an earlier run that left its owner as wanted; ``None`` where none did.
     :param lost: What the change counted on and is no more, in words.
     :param tries: How often it was written.
+    :param losses: How many of the tries got no answer.
     :param waits: How often the portal did not take the request.
     :param before: The links that were there right before the write.
     :param reason: Why it is not done yet, in the portal's words.
@@ -46,6 +53,7 @@ class Task:
     settled: ChangeOutcome | None = None
     lost: str = ""
     tries: int = 0
+    losses: int = 0
     waits: int = 0
     before: LinkSet | None = None
     reason: str = ""
@@ -71,6 +79,16 @@ class Task:
         """Whether it is written by ``items.set``."""
         return any(method.endswith(".items.set") for method, _ in write_commands(self.change))
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether it was written as often as it may be."""
+        return self.tries - min(self.losses, LOSSES) >= TRIES
+
+    @property
+    def goes_alone(self) -> bool:
+        """Whether it may be what kills the requests that it is in, and so shares none with others."""
+        return self.losses >= ALONE_AFTER
+
     def refined(self, now: OwnerState) -> OwnerState | None:
         """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""
         if self.known is not None and self.known.agrees_with(now.links):
@@ -90,6 +108,7 @@ class Task:
             self.reason = str(faults[0].answer)
             return  # the portal did not take the request: nothing was written
         self.tries += not self.put_off
+        self.losses += not self.put_off and len(faults) == len(said) and kinds <= REPEATABLE
         got = said[0]
         if got.ok:
             self._compare(methods.links_of(self.change.owner, got.result))
@@ -100,7 +119,7 @@ class Task:
         faults.sort(key=lambda fault: fault.kind in REPEATABLE)
         self.reason = str(faults[0].answer) if faults else ""
         if faults and faults[0].kind not in REPEATABLE:
-            self.tries = TRIES
+            self.tries = TRIES + LOSSES
 
     def _compare(self, found: LinkSet) -> None:
         """Note what was there right before the write, and what the write took away of it."""

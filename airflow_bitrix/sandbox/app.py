@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -11,7 +12,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from airflow_bitrix.sandbox import control, pages, php
-from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.errors import FatalError, RestError
 from airflow_bitrix.sandbox.request import read_params
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class PhpJson(Response):
         )
 
 
+def _error_page(status: int) -> Response:
+    return HTMLResponse(_ERROR_PAGE.format(status=int(status)), status)
+
+
 class CutConnection(Response):
     """No answer at all: the connection is torn down."""
 
@@ -58,7 +63,7 @@ def _refused(portal: Portal, address: str) -> Response | None:
     if faults.redirect is not None:
         return Response(status_code=302, headers={"Location": faults.redirect})
     if portal.strikes("html"):
-        return HTMLResponse(_ERROR_PAGE.format(status=faults.html_status), faults.html_status)
+        return _error_page(faults.html_status)
     return CutConnection() if portal.strikes("drop_before") else None
 
 
@@ -83,7 +88,10 @@ async def _rest(request: Request) -> Response:
         portal.switches.max_input_vars,
     )
     user, code, method = (request.path_params[name] for name in ("user", "code", "method"))
-    reply = portal.answer(user, code, method.rstrip("/").removesuffix(".json"), params)
+    try:
+        reply = portal.answer(user, code, method.rstrip("/").removesuffix(".json"), params)
+    except FatalError:
+        return _error_page(HTTPStatus.INTERNAL_SERVER_ERROR)
     if portal.strikes("drop_after"):
         return CutConnection()
     if portal.strikes("slow"):

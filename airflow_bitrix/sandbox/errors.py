@@ -1,4 +1,4 @@
-"""The one exception of the sandbox's REST methods."""
+"""How the sandbox's REST methods end without a result."""
 
 from __future__ import annotations
 
@@ -20,3 +20,7 @@ class RestError(Exception):
 def access_denied() -> RestError:
     """The refusal for want of rights on an owner."""
     return RestError("ACCESS_DENIED", "Access denied!", 403)
+
+
+class FatalError(Exception):
+    """The script dies: what was done stays done, and the caller receives no answer of the portal's."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_bitrix.sandbox import batch, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.clock import Clock
-from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.errors import FatalError, RestError
 from airflow_bitrix.sandbox.limits import PLANS, Bucket, Budget, OperatingTime
 from airflow_bitrix.sandbox.other_methods import METHODS
 from airflow_bitrix.sandbox.schema import format_datetime
@@ -49,6 +49,13 @@ class Write(NamedTuple):
     method: str
     owner_id: int
     links: tuple[tuple[int, int, bool], ...]
+
+
+def _owner(method: str, params: Any) -> tuple[Kind | None, int]:
+    """The lead or deal that a method writes; without a kind where it writes neither."""
+    kind = _OWNER_KINDS.get(method.split(".")[1])
+    owner_id = php.to_int(php.item(params, "id") or php.item(params, "ID"))
+    return (kind, owner_id) if kind and owner_id else (None, 0)
 
 
 class Portal:
@@ -139,7 +146,10 @@ class Portal:
             return struck
 
     def answer(self, user: str, code: str, method: str, params: Any) -> Reply:
-        """Run one request."""
+        """Run one request.
+
+        :raises FatalError: It died on the way.
+        """
         with self.lock:
             method = method.lower()
             self.stats.methods[method] += 1
@@ -175,6 +185,8 @@ class Portal:
         try:
             method = self._admitted(name, budget if billed else None, in_batch=in_batch)
             pretended = self.switches.operating_seconds.get(name, 0.0)
+            if method.writes:
+                self._maybe_die(name, params)
             self.stats.writes += method.writes
             outcome: Answer | RestError = method.run(Call(self.state, self.switches, self.user, params))
             if method.writes:
@@ -186,10 +198,14 @@ class Portal:
             self.operating.bill(budget, seconds, self.clock.time())
         return outcome, self._time(at, seconds, budget)
 
+    def _maybe_die(self, name: str, params: Any) -> None:
+        if _owner(name, params)[1] in self.faults.fatal_owners:
+            self.stats.faults["fatal_owners"] += 1
+            raise FatalError
+
     def _note_write(self, name: str, params: Any) -> None:
-        kind = _OWNER_KINDS.get(name.split(".")[1])
-        owner_id = php.to_int(php.item(params, "id") or php.item(params, "ID"))
-        if kind and owner_id:
+        kind, owner_id = _owner(name, params)
+        if kind:
             links = tuple(
                 (link.contact_id, link.sort, link.primary) for link in self.state.links(kind, owner_id)
             )

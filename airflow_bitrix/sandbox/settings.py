@@ -78,6 +78,9 @@ class Faults:
     )
     only_methods: tuple[str, ...] | None = None
     """The methods that ``command`` may hit; None for all."""
+    fatal_owners: tuple[int, ...] = ()
+    """Leads and deals whose write kills the script, as a faulty handler of their events does: the answer is
+    an HTML page with the status 500, and what a batch did before it stays done."""
     slow: float = 0.0
     """The answer waits for ``slow_seconds`` after the work."""
     slow_seconds: float = 1.0
@@ -134,6 +137,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
         'an object of "error" and "error_description"',
     ),
     "only_methods": (lambda value: value is None or _is_list_of(str)(value), "null or a list of methods"),
+    "fatal_owners": (_is_list_of(int), "a list of ids of leads or deals"),
     "slow": _SHARE,
     "slow_seconds": _SECONDS,
     "redirect": (lambda value: value is None or isinstance(value, str), "null or an address"),

@@ -83,6 +83,19 @@ def test_the_error_and_the_methods_of_failing_commands_can_be_chosen(
     assert list(maps["result"]) == ["b"]
 
 
+def test_a_script_that_dies_leaves_what_it_did_before(sandbox: Sandbox, client: Client) -> None:
+    sandbox.set_faults(fatal_owners=[2])
+    save = "crm.lead.update?id={}&fields[TITLE]=dead"
+    commands = {str(lead): save.format(lead) for lead in (1, 2, 3)}
+    answer = client.session.post(client.url + "batch", json={"cmd": commands}, timeout=10)
+    assert answer.status_code == 500
+    assert answer.text.startswith("<html>")
+    titles = [sandbox.state.tables["lead"].rows[lead]["TITLE"] for lead in (1, 2, 3)]
+    assert [title == "dead" for title in titles] == [True, False, False]
+    assert sandbox.stats()["faults"] == {"fatal_owners": 1}
+    assert client.call("crm.lead.update", {"id": 3, "fields": {"TITLE": "dead"}}).status == 200
+
+
 def test_a_slow_answer_comes_after_the_work(sandbox: Sandbox, client: Client) -> None:
     sandbox.set_faults(slow=1.0, slow_seconds=0.15)
     started = time.monotonic()
@@ -150,6 +163,7 @@ def test_switches_by_request(sandbox: Sandbox, client: Client) -> None:
         ("faults", {"command_error": {"error": "x"}}, "command_error takes an object"),
         ("faults", {"html_status": 99}, "html_status takes an HTTP status"),
         ("faults", {"only_methods": "x"}, "only_methods takes null or a list"),
+        ("faults", {"fatal_owners": ["5"]}, "fatal_owners takes a list of ids"),
         ("faults", [], "a JSON object"),
         ("switches", {"plan": "x"}, "'plan' among the switches"),
         ("switches", {"auth_status": "x"}, 'auth_status takes "docs" or "source", not'),
