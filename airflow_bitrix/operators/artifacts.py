@@ -62,9 +62,18 @@ def task_folder(context: Context) -> Path:
     return run_folder(context["dag"].dag_id, context["run_id"]) / _plain(_task_name(context))
 
 
-def is_in_tab(path: Path, run: Path | None) -> bool:
-    """Whether the report tab of a run shows what lies at a path: it reads local folders of its tasks."""
-    return isinstance(run, Path) and isinstance(path, Path) and path.is_relative_to(run)
+def tab_folder(dag_id: str, run_id: str) -> Path | None:
+    """Give the folder that the report tab of a run reads; ``None`` where there is no local one."""
+    try:
+        folder = run_folder(dag_id, run_id)
+    except InvalidInput:
+        return None  # whoever keeps files there is told; a task with a folder of its own goes on
+    return folder if isinstance(folder, Path) else None
+
+
+def is_in_tab(path: Path, tab: Path | None) -> bool:
+    """Whether the report tab of a run, which reads one folder, shows what lies at a path."""
+    return tab is not None and isinstance(path, Path) and path.is_relative_to(tab)
 
 
 def folder_names(dag_id: str, run_id: str) -> tuple[str, str]:

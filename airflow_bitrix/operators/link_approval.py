@@ -16,7 +16,7 @@ from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
-from airflow_bitrix.operators.artifacts import as_folder, is_in_tab, run_folder
+from airflow_bitrix.operators.artifacts import as_folder, is_in_tab, tab_folder
 from airflow_bitrix.operators.parameters import count, hours, optional_count, optional_share, switch
 from airflow_bitrix.report.approval import headline, plan_markdown
 
@@ -233,7 +233,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
 def _link(context: Context, plan: Path) -> str:
     """Give the line that leads to the report; nothing where the tab of this run does not have the plan."""
     ti = context["ti"]
-    if not is_in_tab(plan, run_folder(ti.dag_id, ti.run_id)):
+    if not is_in_tab(plan, tab_folder(ti.dag_id, ti.run_id)):
         return ""
     report = report_address(ti.dag_id, ti.run_id, plan.parent.name)
     return f"[All changes, in the report of this run]({report})\n\n"

@@ -14,7 +14,7 @@ from airflow_bitrix.client.pacing import LONGEST_REST
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.links import Bitrix24ReportLink
-from airflow_bitrix.operators.artifacts import given_folder, is_in_tab, progress_teller, run_folder
+from airflow_bitrix.operators.artifacts import given_folder, is_in_tab, progress_teller, tab_folder
 from airflow_bitrix.operators.base import Bitrix24BaseOperator
 
 
@@ -27,8 +27,8 @@ class LinkPlanOperator(Bitrix24BaseOperator):
 
     tell_progress: Callable[[dict[str, Any]], object] | None = None
 
-    run_folder: Path | None = None
-    """Folder of the files of the DAG run."""
+    tab_folder: Path | None = None
+    """Folder that the report tab of the DAG run reads."""
 
     def __init__(
         self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, artifacts_path: str = "", **kwargs: Any
@@ -67,12 +67,12 @@ class LinkPlanOperator(Bitrix24BaseOperator):
         """Keep what the work goes by, whatever it is about."""
         self.tell_progress = progress_teller(context)
         if run_id := context.get("run_id"):
-            self.run_folder = run_folder(context["dag"].dag_id, run_id)
+            self.tab_folder = tab_folder(context["dag"].dag_id, run_id)
 
     def log_place(self, what: str, path: Path) -> None:
         """Log where a file or folder lies, and where people see what is in it."""
         self.log.info("%s: %s", what, path)
-        if is_in_tab(path, self.run_folder):
+        if is_in_tab(path, self.tab_folder):
             self.log.info("See the tab Bitrix24 report of this run.")
 
     def _wait_here(self) -> None:

@@ -192,6 +192,21 @@ def test_a_plan_s_parameter_that_cannot_be_right_is_refused_by_name(
     assert sandbox.stats()["admitted"] == 0
 
 
+def test_an_artifacts_root_that_nothing_can_open_stops_only_who_needs_it(
+    sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", "ftpx://host/folder")
+    ti = SimpleNamespace(task_id="plan", map_index=-1)
+    context: Any = {"dag": SimpleNamespace(dag_id="dag"), "run_id": "run", "ti": ti}
+    rules = ["release_repeat_leads"]
+    with pytest.raises(InvalidInput, match=r"^\[bitrix24\] artifacts_path: 'ftpx://host/folder'") as refused:
+        Bitrix24PlanLinkCleanupOperator(task_id="plan", rules=rules).execute(context)
+    assert isinstance(refused.value, AirflowFailException)
+    assert sandbox.stats()["admitted"] == 0
+    task = Bitrix24PlanLinkCleanupOperator(task_id="plan", rules=rules, artifacts_path=str(tmp_path))
+    assert task.execute(context)["plan"] == str(tmp_path / "plan")
+
+
 @pytest.mark.parametrize(
     ("kind", "stages", "said"),
     [
