@@ -9,6 +9,7 @@ from typing import Self
 
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Aim, Left
+from airflow_bitrix.files.cells import as_cell
 
 COLUMNS = (
     "difference",
@@ -51,13 +52,13 @@ class ComparisonWriter:
         source = aim.source or aim.owner
         for one in aim.differences:
             came_from = aim.came_from.get(one.contact_id, "" if one.what == "extra" else one.contact_id)
-            self._row(one.what, source.id, came_from, aim.owner.id, one.contact_id, one.detail)
+            self._row(one.what, source.id, came_from, aim.owner.id, one.contact_id, as_cell(one.detail))
 
     def leave(self, left: Left) -> None:
         """Write a row for each contact, or the owner, that could not be compared."""
         what = "parked" if left.is_parked else "left out"
         for contact_id in left.contact_ids or ("",):
-            self._row(what, left.owner.id, contact_id, "", "", f"{left.why}: {left.reason}")
+            self._row(what, left.owner.id, contact_id, "", "", as_cell(f"{left.why}: {left.reason}"))
 
     def _row(self, what: str, *cells: object) -> None:
         self.counts[what] += 1

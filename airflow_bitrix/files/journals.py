@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
+from airflow_bitrix.files.cells import as_cell
 from airflow_bitrix.files.efforts import Effort, read_efforts
 from airflow_bitrix.files.locks import held, one_at_a_time, take
 from airflow_bitrix.files.replacing import replacing
@@ -291,17 +291,3 @@ def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> 
                 writer.writerow([owner.kind, owner.id, outcome.outcome, as_cell(outcome.reason), address])
                 rows += 1
     return rows
-
-
-_FORMULA = re.compile(r'((?:^|[;\t\r\n])["\s]*)(?=[-=+@])')
-
-
-def as_cell(text: str) -> str:
-    """Give a text as a cell of a CSV file that a spreadsheet takes for nothing but a text.
-
-    A spreadsheet would carry out a cell that begins like a formula, and the portal's words are not ours. One
-    that separates by semicolons or tabulators, as many do whose numbers have commas, lets cells begin in the
-    middle of a text. An apostrophe goes before each sign that may so become the first of a cell.
-    """
-    marked = _FORMULA.sub(r"\1'", text.encode(errors="replace").decode())
-    return f"'{marked}" if marked.startswith(("\t", "\r")) else marked

@@ -24,6 +24,7 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files import FORMAT, part_name
+from airflow_bitrix.files.cells import as_cell
 from airflow_bitrix.files.earlier import TAKEN, set_aside
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.replacing import replacing
@@ -180,7 +181,7 @@ class PlanWriter:
         """Note an owner that a rule is about but does not touch."""
         self._left_out[why] += 1
         address = owner_address(self._left_out_on, owner) if self._left_out_on else ""
-        self._rows.writerow([owner.kind, owner.id, why, reason, address])
+        self._rows.writerow([owner.kind, owner.id, why, as_cell(reason), address])
 
     def finish(self, *, read: int, hidden_links: int = 0, **about: Any) -> Manifest:
         """Write the manifest, which makes the files a plan.
