@@ -281,7 +281,7 @@ def test_a_lost_answer_after_the_work_starts_no_second_save(
     sandbox = make_sandbox(leads=600, contacts=300, plan="self_hosted")
     changes = planned(sandbox)
     sandbox.reset_stats()
-    sandbox.set_faults(seed=2, drop_after=0.4)
+    sandbox.set_faults(seed=2, drop_after=0.2)
     notes = applied(sandbox, changes)
     assert sandbox.stats()["faults"]["drop_after"] > 0
     assert set(notes.by_name()) == {"applied"}

@@ -123,7 +123,9 @@ def test_an_or_at_the_top_of_a_filter_binds_the_filter_alone(make_sandbox: Any, 
 def test_faults_on_the_way_neither_lose_nor_repeat_an_owner(make_sandbox: Any, scanned: Any) -> None:
     for seed in range(4):
         sandbox = make_sandbox(leads=9000, contacts=50, plan="self_hosted")
-        sandbox.set_faults(seed=seed, throttle=0.1, html=0.1, drop_before=0.1, drop_after=0.1, command=0.05)
+        sandbox.set_faults(
+            seed=seed, throttle=0.05, html=0.05, drop_before=0.05, drop_after=0.05, command=0.05
+        )
         states, _ = scanned(sandbox, "lead")
         assert ids(states) == list(range(1, 9001))
         assert sum(sandbox.stats()["faults"].values()) > 0

@@ -383,7 +383,7 @@ def test_under_faults_in_both_portals_the_end_is_the_same(
     pair.copy_all()
     expected = pair.expected("deal", portals)
     for portal in (pair.source, pair.target):
-        portal.set_faults(seed=3, throttle=0.3, html=0.2, command=0.02)
+        portal.set_faults(seed=3, throttle=0.1, html=0.05, command=0.02)
     made = plan(tmp_path)
     assert min(sum(portal.stats()["faults"].values()) for portal in (pair.source, pair.target)) > 0
     pair.source.set_faults(throttle=1.0)  # the apply needs the target alone
