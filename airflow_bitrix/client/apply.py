@@ -10,8 +10,9 @@ reads them back. Where a look cannot tell a change from what it starts from, ``i
 A write whose answer was lost is never sent again blindly: its owners are looked at first. A save that was
 carried out shall not start the portal's automation twice.
 
-A change whose requests got no answer twice is sent alone from then on: where it is what kills them, as a
-faulty event handler of the portal's does, the others shall not fail with it.
+A write that got no answer is waited for, looked at, and sent again, each time with fewer others: where one
+change is what kills its requests, as a faulty event handler of the portal's does, the others shall not fail
+with it. What is to be repeated comes before what is new, so that a portal that takes nothing is noticed soon.
 
 A change is written whole or not at all as far as it lies with us: while one of its methods rests, the change
 waits, and others go on. What the portal puts off for its operating time is never called failed.
@@ -145,7 +146,12 @@ class _Run:
             groups = [group for _ in range(self._portal.in_flight) if (group := self._next_group())]
             await together([self._lane(group) for group in groups])
             self._end_if_ended()
-            if not self._queue:
+            if self._queue:  # the lanes ended because methods rest: what was repeated was not looked at since
+                left = list(self._queue)
+                self._queue.clear()
+                self._queue.extend(await self._sort_out(left, await self._look(left)))
+                self._end_if_ended()
+            else:
                 await self._rest()
 
     async def _check_premises(self, tasks: Sequence[Task], seen: Seen) -> None:
@@ -179,12 +185,11 @@ class _Run:
         while self._queue:
             task = self._queue[0]
             size = len(task.commands)
+            together_at_most = min(one.company for one in (*group, task))
             # At least one change goes into a request, however slowly the portal works.
-            if group and (size > room or task.goes_alone):
+            if group and (size > room or len(group) >= together_at_most):
                 break
             group.append(self._queue.popleft())
-            if task.goes_alone:
-                break
             room -= size
         return group
 
@@ -255,13 +260,13 @@ class _Run:
                 if not seen.later:
                     self._note(task, "failed", seen.missing(owner))
                 continue
-            stands, difference = standing(task.change, now)
+            stands, difference = task.stands(now)
             if task.settled:
                 self._settle(task, task.settled, stands, now)
             elif stands == "done":
                 self._note(task, *(("applied", task.remark) if task.written else ("already",)))
             elif stands == "drift":
-                self._note(task, "failed" if task.tries else "drift", task.reason or difference)
+                self._note(task, "failed" if task.tries else "drift", _all_of(task.reason, difference))
             elif task.lost:
                 self._note(task, "drift", task.lost)
             elif len(task.change.after.links) > MOST_LINKS and task.replaces:
@@ -295,6 +300,9 @@ class _Run:
         told = [list(islice(outcomes, len(part))) for part in parts]
         for task, said in zip(group, told, strict=True):
             task.learn(said)
+        if repeat := max(task.repeat for task in group):
+            manners = self._portal.manners
+            await wait_async(manners.retries.delay(repeat, manners.luck()), manners)
         seen = self._noted(await self._looks.read(list(outcomes)))
         await self._account(group, seen)
         return seen
@@ -305,6 +313,7 @@ class _Run:
             if task.read_back is not None and (now := seen.states.get(task.change.owner.id)):
                 task.known = task.read_back.with_scalar(now.links.shown_id)
         await self._refine(group, seen)
+        again = []
         for task in group:
             owner = task.change.owner
             now = seen.states.get(owner.id)
@@ -314,16 +323,18 @@ class _Run:
             if now is None:
                 self._note(task, "failed", task.reason or seen.missing(owner))
                 continue
-            stands, difference = standing(task.change, now)
+            stands, difference = task.stands(now)
             if stands == "done":
                 self._note(task, "applied", task.remark)
             elif not task.is_spent and stands != "drift":
-                self._queue.append(task)
+                again.append(task)
             elif stands == "drift" and task.is_confirmed:
                 self._note(task, "drift", f"written, and changed by somebody right after: {difference}")
             else:
-                unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else difference
-                self._note(task, "failed", task.reason or unconfirmed or "the write left no trace")
+                unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else ""
+                said = _all_of(task.reason or unconfirmed, difference)
+                self._note(task, "failed", said or "the write left no trace")
+        self._queue.extendleft(reversed(again))
 
     async def _look(self, tasks: Sequence[Task]) -> Seen:
         return self._noted(await self._looks.look(_ids(tasks)))
@@ -338,6 +349,10 @@ class _Run:
         before = task.before or (task.change.before if task.written else None)
         self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, before))
         self._progress(1)
+
+
+def _all_of(*texts: str) -> str:
+    return "; ".join(filter(None, texts))
 
 
 def _ids(tasks: Sequence[Task]) -> list[int]:

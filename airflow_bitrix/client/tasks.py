@@ -5,11 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from airflow_bitrix.client.batch import MOST_VALUES, CommandOutcome
+from airflow_bitrix.client.batch import MOST_COMMANDS, MOST_VALUES, CommandOutcome
 from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.links import LinkSet
-from airflow_bitrix.core.plan import Change, ChangeOutcome, overwritten, save_command, write_commands
+from airflow_bitrix.core.plan import (
+    Change,
+    ChangeOutcome,
+    Standing,
+    overwritten,
+    save_command,
+    standing,
+    write_commands,
+)
 from airflow_bitrix.core.states import OwnerState
 
 TRIES = 4
@@ -18,8 +26,9 @@ TRIES = 4
 LOSSES = 3
 """How many requests without an answer are no tries: with them, a write is sent as often as any other call."""
 
-ALONE_AFTER = 2
-"""Requests without an answer after which a change is sent alone, lest it take others along."""
+SUSPECTS = 16
+"""How many changes share a request after the first one without an answer, and half as many after each further
+one: a change that kills its requests is alone in time, and others do not fail with it."""
 
 WAITS = 20
 """How often the portal may put off a change before that counts as a try."""
@@ -41,6 +50,7 @@ class Task:
     :param waits: How often the portal did not take the request.
     :param before: The links that were there right before the write.
     :param reason: Why it is not done yet, in the portal's words.
+    :param owes_save: Whether the portal answered, and told that the save was not carried out.
     :param unsaved: Whether its links are right and only the save is missing.
     :param put_off: Whether the portal put it off for its operating time.
     :param remark: What is to be said of it though it was done.
@@ -57,6 +67,7 @@ class Task:
     waits: int = 0
     before: LinkSet | None = None
     reason: str = ""
+    owes_save: bool = False
     unsaved: bool = False
     put_off: bool = False
     remark: str = ""
@@ -85,9 +96,19 @@ class Task:
         return self.tries - min(self.losses, LOSSES) >= TRIES
 
     @property
-    def goes_alone(self) -> bool:
-        """Whether it may be what kills the requests that it is in, and so shares none with others."""
-        return self.losses >= ALONE_AFTER
+    def company(self) -> int:
+        """The number of changes that may share a request with it, itself among them."""
+        return max(SUSPECTS * 2 >> self.losses, 1) if self.losses else MOST_COMMANDS
+
+    @property
+    def repeat(self) -> int:
+        """The number of the repeat that follows, 0 where none does or none has to be waited for.
+
+        What got no answer may still be under way; what was answered is repeated at once, the first time.
+        """
+        if not self.reason or self.put_off or self.is_spent:
+            return 0
+        return self.losses or self.tries - 1
 
     def refined(self, now: OwnerState) -> OwnerState | None:
         """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""
@@ -95,6 +116,11 @@ class Task:
             return replace(now, links=self.known)
         self.known = None
         return None if self.change.wants_exact and self.change.after.agrees_with(now.links) else now
+
+    def stands(self, now: OwnerState) -> tuple[Standing, str]:
+        """Say how it stands against what the portal shows now, as :func:`.standing` says of a change."""
+        found, difference = standing(self.change, now)
+        return ("unsaved", "") if found == "done" and self.owes_save else (found, difference)
 
     def learn(self, said: Sequence[CommandOutcome]) -> None:
         """Take from the commands' outcomes what was there before and why something failed."""
@@ -108,7 +134,13 @@ class Task:
             self.reason = str(faults[0].answer)
             return  # the portal did not take the request: nothing was written
         self.tries += not self.put_off
-        self.losses += not self.put_off and len(faults) == len(said) and kinds <= REPEATABLE
+        lost = len(faults) == len(said) and kinds <= REPEATABLE
+        self.losses += lost and not self.put_off
+        if self.change.save:
+            saved = said[-2 if self.change.wants_exact else -1].ok
+            # A save that ends a repeat lead shows in the lead. Of one that was lost nothing is known: it may
+            # have started the portal's automation, and is not made again.
+            self.owes_save = not (saved or lost or self.change.ends_repeat)
         got = said[0]
         if got.ok:
             self._compare(methods.links_of(self.change.owner, got.result))
@@ -123,7 +155,8 @@ class Task:
 
     def _compare(self, found: LinkSet) -> None:
         """Note what was there right before the write, and what the write took away of it."""
-        own_work = self.written and self.unsaved
+        # A write that was called lost may have been carried out since.
+        own_work = self.written and (self.unsaved or self.change.after.agrees_with(found))
         # Where only the save is missing, the links were right when they were looked at.
         expected = replace(self.change, before=self.change.after) if self.unsaved else self.change
         if self.before is None or self.unsaved:
