@@ -7,12 +7,12 @@ was seen one request earlier, what is called applied was read back, and looking 
 Where links stay, their sorts and flags count, which no look shows: a second ``items.get`` behind the write
 reads them back. Where a look cannot tell a change from what it starts from, ``items.get`` is asked first.
 
-A write whose answer was lost is never sent again blindly: its owners are looked at first. A save that was
-carried out shall not start the portal's automation twice.
+A write whose answer was lost is never sent again blindly: its owners are looked at first, after a while. A
+save that was carried out shall not start the portal's automation twice. Each time it is sent with fewer
+others: where one change is what kills its requests, as a faulty event handler of the portal's does, the
+others shall not fail with it.
 
-A write that got no answer is waited for, looked at, and sent again, each time with fewer others: where one
-change is what kills its requests, as a faulty event handler of the portal's does, the others shall not fail
-with it. What is to be repeated comes before what is new, so that a portal that takes nothing is noticed soon.
+What is to be repeated comes before what is new, so that a portal that takes nothing is noticed soon.
 
 A change is written whole or not at all as far as it lies with us: while one of its methods rests, the change
 waits, and others go on. What the portal puts off for its operating time is never called failed.

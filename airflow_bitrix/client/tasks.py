@@ -26,10 +26,6 @@ TRIES = 4
 LOSSES = 3
 """How many requests without an answer are no tries: with them, a write is sent as often as any other call."""
 
-SUSPECTS = 16
-"""How many changes share a request after the first one without an answer, and half as many after each further
-one: a change that kills its requests is alone in time, and others do not fail with it."""
-
 WAITS = 20
 """How often the portal may put off a change before that counts as a try."""
 
@@ -97,8 +93,12 @@ class Task:
 
     @property
     def company(self) -> int:
-        """The number of changes that may share a request with it, itself among them."""
-        return max(SUSPECTS * 2 >> self.losses, 1) if self.losses else MOST_COMMANDS
+        """The number of changes that may share a request with it, itself among them.
+
+        Half as many after each request without an answer: what kills its requests is alone in time, and
+        others do not fail with it.
+        """
+        return max(MOST_COMMANDS >> self.losses, 1)
 
     @property
     def repeat(self) -> int:
@@ -108,7 +108,7 @@ class Task:
         """
         if not self.reason or self.put_off or self.is_spent:
             return 0
-        return self.losses or self.tries - 1
+        return self.losses or max(self.tries - 1, 0)
 
     def refined(self, now: OwnerState) -> OwnerState | None:
         """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -211,50 +210,6 @@ def test_under_faults_every_change_is_applied_and_confirmed_or_failed_with_the_p
         assert set(notes.by_name()) == {"applied"}
     untouched = {lead for lead in end if int(lead) not in notes.outcomes}
     assert all(end[lead] == before[lead] for lead in untouched)
-
-
-def test_a_write_that_is_lost_is_sent_as_often_as_any_other_call(
-    make_sandbox: Any, planned: Planned, connect_async: Any
-) -> None:
-    """Six times each write does not arrive, as when every other request of a bad hour is lost."""
-    sandbox = make_sandbox(leads=200, contacts=100, plan="self_hosted")
-    changes = planned(sandbox)
-    before = sandbox.links("lead")
-    lost: Counter[str] = Counter()
-    notes = Notes()
-
-    async def run() -> None:
-        async with connect_async(sandbox.webhook_url) as portal:
-            post = portal._post
-
-            async def losing(request: Any) -> Any:
-                saved = re.findall(rb"crm\.lead\.update\?id=(\d+)", request.body)
-                if any(lost[lead] < 6 for lead in saved):
-                    lost.update(saved)
-                    return Reply(502, b"<title>502</title>")
-                return await post(request)
-
-            portal._post = losing
-            await apply_changes(portal, "lead", changes, notes)
-
-    asyncio.run(run())
-    assert notes.by_name() == {"applied": [change.owner.id for change in changes]}
-    assert without_times(sandbox.links("lead")) == without_times(expected_end(sandbox, before))
-    assert set(lost.values()) == {6}
-
-
-def test_an_owner_that_kills_the_portal_s_script_takes_no_other_along(
-    make_sandbox: Any, planned: Planned, applied: Applied
-) -> None:
-    """A faulty handler of the portal's own dies over two leads, and the batches with them do."""
-    sandbox = make_sandbox(leads=600, contacts=300, plan="self_hosted")
-    changes = planned(sandbox)
-    owners = [change.owner.id for change in changes]
-    fatal = [owners[1], owners[len(owners) // 2]]
-    sandbox.set_faults(fatal_owners=fatal)
-    notes = applied(sandbox, changes)
-    assert notes.by_name() == {"applied": sorted({*owners} - {*fatal}), "failed": fatal}
-    assert {notes.outcomes[one].reason for one in fatal} == {"HTTP status 500, no JSON: 500"}
 
 
 def test_a_second_run_after_failures_finishes_the_plan(

@@ -96,6 +96,63 @@ def restores(sandbox: Sandbox) -> list[Change]:
     return [Change(LinkSet(one), LinkSet(one, wanted), ("restore",), save=True) for one in owners]
 
 
+def test_a_write_that_is_lost_is_sent_as_often_as_any_other_call(
+    make_sandbox: Any, run: Any, release: Any
+) -> None:
+    """Six times each write does not arrive."""
+    sandbox = make_sandbox(leads=200, contacts=100, plan="self_hosted")
+    changes = release(sandbox)
+    lost: Counter[bytes] = Counter()
+
+    async def between(post: Post, request: Request) -> Any:
+        saved = WRITE.findall(request.body)
+        if any(lost[lead] < 6 for lead in saved):
+            lost.update(saved)
+            return GONE
+        return await post(request)
+
+    notes = run(sandbox, changes, between, manners=Waits().manners())
+    assert notes.names() == {"applied": len(changes)}
+    assert saved_leads(sandbox) == {change.owner.id: 1 for change in changes}
+    assert set(lost.values()) == {6}
+
+
+def test_an_owner_that_kills_the_portal_s_script_takes_no_other_along(
+    make_sandbox: Any, run: Any, release: Any
+) -> None:
+    """A faulty handler of the portal's own dies over two leads, and the batches with them do."""
+    sandbox = make_sandbox(leads=600, contacts=300, plan="self_hosted")
+    changes = release(sandbox)
+    owners = [change.owner.id for change in changes]
+    fatal = {owners[1], owners[len(owners) // 2]}
+    sandbox.set_faults(fatal_owners=sorted(fatal))
+    notes = run(sandbox, changes, manners=Waits().manners())
+    failed = {owner: one.reason for owner, one in notes.outcomes.items() if one.outcome != "applied"}
+    assert failed == dict.fromkeys(fatal, "HTTP status 500, no JSON: 500")
+    assert set(notes.outcomes) == set(owners)
+
+
+def test_a_write_that_the_portal_did_not_take_is_not_waited_for(
+    make_sandbox: Any, run: Any, release: Any
+) -> None:
+    """Its bucket tells when the next request fits."""
+    sandbox = make_sandbox(leads=200, contacts=100, plan="self_hosted")
+    changes = release(sandbox)
+    waits = Waits()
+    refused: list[Request] = []
+
+    async def between(post: Post, request: Request) -> Any:
+        if WRITE.search(request.body) and len(refused) < 3:
+            refused.append(request)
+            return Reply(503, b'{"error": "QUERY_LIMIT_EXCEEDED", "error_description": ""}')
+        return await post(request)
+
+    notes = run(sandbox, changes, between, manners=waits.manners())
+    assert notes.names() == {"applied": len(changes)}
+    assert len(refused) == 3
+    assert waits.seconds == []
+
+
 @pytest.mark.parametrize("code", ["", "INTERNAL_SERVER_ERROR"])
 def test_a_change_whose_save_the_portal_does_not_make_is_not_called_applied(
     make_sandbox: Any, run: Any, code: str
