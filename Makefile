@@ -1,6 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo test browser test-ui lint check bench bench-report ui fmt constraints clean
+.PHONY: help env demo dist test browser test-ui test-floors test-matrix lint check bench bench-report ui fmt
+.PHONY: constraints sets clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,12 +50,22 @@ demo: env ## clean up a sandbox portal with a real Airflow, and check the result
 ui: env ## start Airflow with the sample DAGs and two sandbox portals, until Ctrl-C
 	@$(BIN)/python -m scripts.ui
 
+dist: env ## build the wheel and the sdist into dist/
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build --directory dist
+
 test: env ## run the tests, but for those in a browser
 	@$(BIN)/python -m pytest
 
 test-ui: env browser ## run the tests in a browser; build/ui keeps pictures of the pages
 	@rm -rf build/ui
 	@UI_ARTIFACTS=build/ui $(BIN)/python -m pytest tests/ui
+
+test-floors: env ## install and run the wheel beside older Airflows, in 5 minutes; FLOORS="3.2.0 3.3.1": beside those
+	@$(BIN)/python -m pytest tests/floors
+
+test-matrix: env ## run all tests but those in a browser beside each Airflow and Python; takes hours
+	@$(BIN)/python -m scripts.matrix
 
 browser: ## install Chromium where it is missing; needs Debian, and root
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
@@ -74,6 +85,8 @@ check: lint ## all that CI checks: lint, then the tests
 	@$(MAKE) --no-print-directory test
 	@echo "== pytest, in a browser"
 	@$(MAKE) --no-print-directory test-ui
+	@echo "== pytest, beside older Airflows"
+	@$(MAKE) --no-print-directory test-floors
 
 bench: env $(BENCH)/.installed ## measure speed beside other clients, in ten minutes; QUICK=1: in one and a half
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
@@ -92,12 +105,18 @@ fmt: env ## format the code and mend what can be mended
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-constraints: ## write constraints.txt anew, with the newest versions that fit together
+constraints: env ## write constraints.txt anew: the newest versions that fit together, and beside what users have
+	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --extra dev --python $(BIN)/python \
+		--output-file build/room.txt pyproject.toml tests/floors/users.txt
 	@$(PYTHON) -m venv --clear build/constraints
-	@build/constraints/bin/python -m pip -qq --disable-pip-version-check install --editable '.[dev]' editables
+	@build/constraints/bin/python -m pip -qq --disable-pip-version-check install --constraint build/room.txt \
+		--editable '.[dev]' editables
 	@{ grep '^#' constraints.txt; build/constraints/bin/python -m pip freeze --exclude-editable; } > build/constraints.txt
 	@mv build/constraints.txt constraints.txt
-	@rm -rf build/constraints
+	@rm -rf build/constraints build/room.txt
+
+sets: env ## write the versions anew that test-floors installs
+	@$(BIN)/python -m scripts.environments
 
 clean: ## remove .venv and everything that was made here
 	@rm -rf $(VENV) $(BENCH) .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

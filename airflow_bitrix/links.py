@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from airflow.providers.common.compat.sdk import BaseOperatorLink
+from airflow.sdk import BaseOperatorLink
 
 TAB_ROUTE = "bitrix24_report"
 """Name of the report tab in the addresses of Airflow's UI."""

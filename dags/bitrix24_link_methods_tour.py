@@ -6,7 +6,7 @@ import logging
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.exceptions import AirflowFailException
 from airflow.sdk import DAG, Param, chain, get_current_context, task, task_group
 
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook

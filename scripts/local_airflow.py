@@ -31,6 +31,9 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "triggerer": ("--skip-serve-logs",),
 }
 FINISHED = frozenset({"success", "failed"})
+WAITING = frozenset({"awaiting_input", "deferred"})
+"""States of a task that has asked a person: in Airflow 3.3, and in those before it."""
+
 USER = "admin"
 TRIES, FAULT, LOCKED = 3, 500, "database is locked"
 """What two writes at once may get from an API server over SQLite: it logs the one in its event loop, which
@@ -131,7 +134,7 @@ class AirflowApi:
         while True:
             asked = self.call("GET", path, params={"response_received": "false"})["hitl_details"]
             # A question is there a moment before its task waits, and an answer in between wakes nobody.
-            waiting = [one for one in asked if one["task_instance"]["state"] == "awaiting_input"]
+            waiting = [one for one in asked if one["task_instance"]["state"] in WAITING]
             if waiting:
                 question: dict[str, Any] = waiting[0]
                 return question
@@ -188,6 +191,7 @@ class LocalAirflow(AirflowApi):
     :param home: Folder for its database, its logs and its settings. It may lie from an earlier time.
     :param dags: Folder of the DAG files.
     :param port: Port of UI and API; 0 for a free one.
+    :param python: The Python whose Airflow it is.
     :param fresh: Empty ``home`` first.
     :param schedules: Whether schedules of DAGs count; without them only what is triggered runs.
     :param timeout: Seconds within which everything must be healthy.
@@ -201,6 +205,7 @@ class LocalAirflow(AirflowApi):
         home: Path,
         dags: Path,
         port: int = 0,
+        python: str = sys.executable,
         fresh: bool = False,
         schedules: bool = True,
         timeout: float = 120,
@@ -208,7 +213,7 @@ class LocalAirflow(AirflowApi):
     ) -> None:
         self.home, self.dags, self._fresh = home.resolve(), dags.resolve(), fresh
         self._schedules, self._timeout, self._on_wait = schedules, timeout, on_wait
-        self._processes, self._port = processes, port or free_port()
+        self._processes, self._port, self._python = processes, port or free_port(), python
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._lock: int | None = None
         super().__init__(f"http://127.0.0.1:{self._port}", "")
@@ -289,7 +294,7 @@ class LocalAirflow(AirflowApi):
     def _component(self, name: str, *options: str, log: str = "", **also: str) -> subprocess.Popen[bytes]:
         with (self.home / f"{log or name}.log").open("wb") as output:
             return self._processes.start(
-                [sys.executable, "-m", "airflow", name, *options],
+                [self._python, "-m", "airflow", name, *options],
                 output=output,
                 cwd=self.home,
                 **{

@@ -33,6 +33,7 @@ class LocalSandbox:
     :param seed: The same seed gives the same portal.
     :param originator: Makes the records look imported from those with the same ids in a portal of that name.
     :param port: Port on the loopback interface; 0 for a free one.
+    :param python: The Python whose package it is.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class LocalSandbox:
         seed: int = 7,
         originator: str = "",
         port: int = 0,
+        python: str = sys.executable,
     ) -> None:
         self.code = secrets.token_hex(8)
         self.url = ""
-        self._processes = processes
+        self._processes, self._python = processes, python
         figures = {"port": port, "leads": leads, "deals": deals, "contacts": contacts, "seed": seed}
         self._options = [text for name, figure in figures.items() for text in (f"--{name}", str(figure))]
         self._options += ["--originator", originator] if originator else []
@@ -57,9 +59,11 @@ class LocalSandbox:
 
     def start(self, timeout: float = 60) -> Self:
         """Start it and wait until it accepts connections."""
-        command = [sys.executable, "-m", "airflow_bitrix.sandbox", *self._options, "--code", self.code]
-        with tempfile.TemporaryFile("w+b") as output:
-            process = self._processes.start(command, output=output, cwd=ROOT, PYTHONUNBUFFERED="1")
+        command = [self._python, "-m", "airflow_bitrix.sandbox", *self._options, "--code", self.code]
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+b") as output:
+            # Elsewhere than in a clone, whose package would be found before the one that is installed.
+            place = Path(folder)
+            process = self._processes.start(command, output=output, cwd=place, PYTHONUNBUFFERED="1")
             deadline = time.monotonic() + timeout
             while True:
                 output.seek(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -13,19 +14,33 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+SAMPLES = {path.name for path in (ROOT / "dags").glob("bitrix24_*.py")}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    folder = tmp_path_factory.mktemp("wheel")
+    """What the wheel holds that is built in a clone with a DAG of its owner's beside the samples."""
+    clone, folder = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("wheel")
+    for name in ("airflow_bitrix", "dags"):
+        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(ROOT / name, clone)
+    (clone / "dags" / "bitrix24_of_my_own.py").write_text("CODE = 'a secret'\n")
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(command, cwd=clone, check=True, capture_output=True)
     (made,) = folder.glob("*.whl")
     return set(zipfile.ZipFile(made).namelist())
 
 
-def test_the_wheel_holds_the_sample_dags_the_types_and_the_page(wheel: set[str]) -> None:
-    for path in (ROOT / "dags").glob("*.py"):
-        assert f"airflow_bitrix/example_dags/{path.name}" in wheel
-    assert {"airflow_bitrix/py.typed", "airflow_bitrix/report/report.html.j2"} <= wheel
+def test_the_wheel_holds_the_sample_dags_and_no_other(wheel: set[str]) -> None:
+    folder = "airflow_bitrix/example_dags/"
+    assert {name.removeprefix(folder) for name in wheel if name.startswith(folder)} == SAMPLES
+    assert len(SAMPLES) > 1
+
+
+def test_the_wheel_holds_the_package_its_types_and_the_page(wheel: set[str]) -> None:
+    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "airflow_bitrix").rglob("*.py")}
+    assert {*modules, "airflow_bitrix/py.typed", "airflow_bitrix/report/report.html.j2"} <= wheel
     tops = {name.split("/")[0] for name in wheel if ".dist-info" not in name}
     assert tops == {"airflow_bitrix"}
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
-from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance
 from airflow_bitrix.client.contacts import owners_params
@@ -23,17 +22,17 @@ from airflow_bitrix.client.transport import (
     requests_transport,
 )
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
+from airflow_bitrix.compat import connection_form
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import Owner, OwnerKind
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
     allowance_of,
+    connection_settings,
     in_words_of_the_form,
-    named_if_missing,
     pacing_folder,
     patience,
-    settings_of,
 )
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings
@@ -41,6 +40,7 @@ from airflow_bitrix.hooks.settings import Settings
 __all__ = ["DEFAULT_CONN_ID", "Bitrix24AsyncHook", "Bitrix24Hook", "pacing_folder"]
 
 
+@connection_form
 class Bitrix24Hook(HttpHook):
     """Call REST methods of a Bitrix24 portal, at the pace that the portal admits.
 
@@ -80,11 +80,7 @@ class Bitrix24Hook(HttpHook):
         :raises InvalidInput: There is no such connection, or a field of it cannot be right. Airflow does not
             retry it.
         """
-        with named_if_missing(self.bitrix24_conn_id):
-            connection = self.get_connection(self.bitrix24_conn_id)
-        settings = settings_of(connection, connection.extra_dejson)
-        mask_secret(settings.webhook.code)
-        return settings
+        return connection_settings(self, self.bitrix24_conn_id)
 
     @cached_property
     def _allowance(self) -> Allowance:

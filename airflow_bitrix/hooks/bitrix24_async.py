@@ -10,9 +10,8 @@ from functools import partial
 from typing import Any
 
 import aiohttp
-from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
-from airflow.providers.http.hooks.http import HttpAsyncHook, SessionConfig
-from airflow.sdk.log import mask_secret
+from airflow.sdk import BaseHook
+from asgiref.sync import sync_to_async
 
 from airflow_bitrix.client.apply import Journal, apply_changes
 from airflow_bitrix.client.contacts import owners_params, scan_contacts
@@ -35,15 +34,14 @@ from airflow_bitrix.core.states import OwnerState
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
     allowance_of,
-    named_if_missing,
+    connection_settings,
     patience,
-    settings_of,
 )
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings
 
 
-class Bitrix24AsyncHook(HttpAsyncHook):
+class Bitrix24AsyncHook(BaseHook):
     """Call REST methods of a Bitrix24 portal from an event loop, several requests in flight.
 
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
@@ -55,11 +53,8 @@ class Bitrix24AsyncHook(HttpAsyncHook):
     conn_type = "bitrix24"
     hook_name = "Bitrix24"
 
-    def __init__(
-        self, bitrix24_conn_id: str = DEFAULT_CONN_ID, *, settings: Settings | None = None, **http: Any
-    ) -> None:
-        # Repeats are ours: the parent's would print the address, and know nothing of the portal's errors.
-        super().__init__(http_conn_id=bitrix24_conn_id, **{**http, "retry_limit": 1})
+    def __init__(self, bitrix24_conn_id: str = DEFAULT_CONN_ID, *, settings: Settings | None = None) -> None:
+        super().__init__()
         self.bitrix24_conn_id = bitrix24_conn_id
         self.retries = Retries()
         self.patience = patience()
@@ -71,29 +66,8 @@ class Bitrix24AsyncHook(HttpAsyncHook):
     async def settings(self) -> Settings:
         """Give what the connection says; read once, its secrets masked in all logs from then on."""
         if self._settings is None:
-            with named_if_missing(self.bitrix24_conn_id):
-                connection = await get_async_connection(conn_id=self.bitrix24_conn_id, hook=self)
-            self._settings = settings_of(connection, await get_async_extra_dejson(connection))
-            await _mask(self._settings.webhook.code)
+            self._settings = await sync_to_async(connection_settings)(self, self.bitrix24_conn_id)
         return self._settings
-
-    async def config(self) -> SessionConfig:
-        """Give what the parent needs for a session."""
-        if self._config is None:
-            settings = await self.settings()
-            options: dict[str, Any] = {
-                "check_response": False,
-                "allow_redirects": False,
-                "timeout": client_timeout(settings.timeout),
-                "ssl": True
-                if settings.verify is True
-                else ssl.create_default_context(cafile=str(settings.verify)),
-            }
-            if settings.proxy:
-                options["proxy"] = settings.proxy
-            base_url = settings.webhook.url("")
-            self._config = SessionConfig(base_url=base_url, headers={}, auth=None, extra_options=options)
-        return self._config
 
     @asynccontextmanager
     async def portal(self, meter: Meter | None = None) -> AsyncIterator[AsyncPortal]:
@@ -103,10 +77,21 @@ class Bitrix24AsyncHook(HttpAsyncHook):
         :raises InvalidInput: A field of the connection that cannot be right.
         """
         settings = await self.settings()
-        async with self.session(method="POST") as http:
+        verified = (
+            True if settings.verify is True else ssl.create_default_context(cafile=str(settings.verify))
+        )
+        async with aiohttp.ClientSession(
+            headers=JSON_HEADERS, timeout=client_timeout(settings.timeout)
+        ) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
-                return await http.run(endpoint=method, data=body, headers=JSON_HEADERS)  # type: ignore[arg-type]
+                return await session.post(
+                    settings.webhook.url(method),
+                    data=body,
+                    allow_redirects=False,
+                    ssl=verified,
+                    proxy=settings.proxy or None,
+                )
 
             send = aiohttp_transport(post, settings.timeout)
             meter = meter or Meter()
@@ -236,12 +221,3 @@ async def _beat(meter: Meter) -> None:
         await asyncio.sleep(1)
         if meter.watch:
             meter.watch()
-
-
-async def _mask(secret: str) -> None:
-    try:
-        from airflow.sdk.log import amask_secret  # noqa: PLC0415 (not in every Airflow that is supported)
-    except ImportError:
-        mask_secret(secret)
-    else:
-        await amask_secret(secret)

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, conf
+from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.pacing import Patience
+from airflow_bitrix.compat import AirflowNotFoundException, conf
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
 from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Connection
+    from airflow.sdk import BaseHook
 
 DEFAULT_CONN_ID = "bitrix24_default"
 
@@ -37,39 +37,35 @@ def patience() -> Patience:
     return Patience(limit, conf.getfloat("bitrix24", "max_wait", fallback=usual.max_wait))
 
 
-@contextmanager
-def named_if_missing(conn_id: str) -> Iterator[None]:
-    """Say which connection Airflow does not have, in words of ours.
+def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
+    """Read what a connection says; its secrets are masked in all logs from then on.
 
-    :raises InvalidInput: There is no such connection. Airflow does not retry it, as it does its own error.
-    """
-    is_missing = False
-    try:
-        yield
-    except AirflowNotFoundException:
-        is_missing = True
-    if is_missing:
-        with final_failures():
-            accepted = (
-                "the id of a connection that Airflow has and can read: its extra has to be JSON, its port a "
-                "number"
-            )
-            raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
+    It talks to Airflow and waits for it: from an event loop, call it in a thread. Airflow's own way for that
+    waits on the loop all the same until 3.3.2, and fails outside a task in 3.1.
 
-
-def settings_of(connection: Connection, extra: Mapping[str, Any]) -> Settings:
-    """Read what a connection says.
-
-    :raises InvalidInput: A field that cannot be right. Airflow does not retry it.
+    :raises InvalidInput: There is no such connection, or a field of it cannot be right. Airflow does not
+        retry it, as it does its own error.
     """
     with final_failures():
-        return read_settings(
+        connection = _found(hook, conn_id)
+        settings = read_settings(
             host=connection.host,
             login=connection.login,
             password=connection.password,
             port=connection.port,
-            extra=extra,
+            extra=connection.extra_dejson,
         )
+    mask_secret(settings.webhook.code)
+    return settings
+
+
+def _found(hook: BaseHook, conn_id: str) -> Any:
+    with suppress(AirflowNotFoundException):
+        return hook.get_connection(conn_id)
+    accepted = (
+        "the id of a connection that Airflow has and can read: its extra has to be JSON, its port a number"
+    )
+    raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
 
 
 def in_words_of_the_form(error: Bitrix24Error) -> str:

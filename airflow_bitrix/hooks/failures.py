@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
-
+from airflow_bitrix.compat import AirflowException, AirflowFailException
 from airflow_bitrix.core import errors
 from airflow_bitrix.core.errors import Bitrix24Error
 

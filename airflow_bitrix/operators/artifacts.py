@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from airflow.providers.common.compat.sdk import Context, conf
-from airflow.sdk import ObjectStoragePath
+from airflow.sdk import Context, ObjectStoragePath
 
+from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
 
 _LONGEST = 200

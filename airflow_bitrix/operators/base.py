@@ -6,8 +6,8 @@ from abc import abstractmethod
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from airflow.providers.common.compat.sdk import BaseOperator, Context
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+from airflow.sdk import BaseOperator, Context
 
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.hooks.failures import says_why

@@ -10,11 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowException, Context, XComArg
+from airflow.sdk import Context, XComArg
 
 from airflow_bitrix.client.apply import apply_changes
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.links import whole_number
 from airflow_bitrix.core.plan import Change

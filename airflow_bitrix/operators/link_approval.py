@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, Context, XComArg
 from airflow.providers.standard.exceptions import HITLRejectException
-from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import Context, XComArg
 
+from airflow_bitrix.compat import AirflowFailException, ApprovalOperator
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest

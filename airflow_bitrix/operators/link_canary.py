@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.providers.common.compat.sdk import Context, XComArg
+from airflow.sdk import Context, XComArg
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.hooks.failures import final_failures

@@ -10,16 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import (
-    AirflowFailException,
-    AirflowSkipException,
-    Context,
-    XComArg,
-)
+from airflow.sdk import Context, XComArg
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.looks import Looks, Seen
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.compat import AirflowFailException, AirflowSkipException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
 from airflow_bitrix.core.wording import counted

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowFailException, Context
+from airflow.sdk import Context
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.compat import AirflowFailException
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.core.wording import counted

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, cast
 
-from airflow.providers.common.compat.sdk import XComArg
+from airflow.sdk import XComArg
 
 from airflow_bitrix.client import migrations
 from airflow_bitrix.client.matching import check_match_field

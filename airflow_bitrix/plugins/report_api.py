@@ -1,11 +1,13 @@
 """The routes of the report tab. Each is open to who may read the XComs of the run's DAG.
 
-They answer 200, 401, 403 or 404, and 503 where there is too much to read at a time: nothing else, whatever an
-address or a file holds. None of their work is done on the threads that Airflow's own routes share.
+They answer 200, 401, 403 or 404, 503 where there is too much to read at a time, and 501 where Airflow is not
+as it was: nothing else, whatever an address or a file holds. None of their work is done on the threads that
+Airflow's own routes share.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from pathlib import Path
@@ -17,12 +19,14 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.outcome_index import SORTS, Sort
 from airflow_bitrix.files.readings import reading
+from airflow_bitrix.plugins.airflow_internals import AirflowChangedError
 from airflow_bitrix.plugins.downloads import as_csv, as_it_is, as_json_lines
 from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.plugins.run_files import open_file, shown_files
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_requests import BUSY, LATER, OfRun, Pieces, Run, check_access
 from airflow_bitrix.plugins.turns import Turns
+from airflow_bitrix.plugins.unavailable import unavailable
 from airflow_bitrix.report.indexed import shown_rows
 from airflow_bitrix.report.notices import UNDER_WAY, Notice
 from airflow_bitrix.report.page import Tab, as_tab, content_policy, row_json
@@ -32,6 +36,8 @@ MOST_ROWS = 500
 
 LONGEST_SEARCH = 200
 """Letters of a search; what follows is passed over."""
+
+log = logging.getLogger(__name__)
 
 router = APIRouter(prefix="/report/{dag_id}/{run_id}", dependencies=[Depends(check_access)])
 
@@ -142,6 +148,7 @@ class ReportApp:
         self._api.state.turns = turns or Turns()
         self._api.state.indexes = Indexes()
         self._api.include_router(router)
+        self._api.add_exception_handler(AirflowChangedError, _changed)
 
     async def __call__(
         self,
@@ -158,6 +165,11 @@ class ReportApp:
 
         answer = _nowhere if scope["type"] == "http" and _is_nowhere(scope) else self._api
         await answer(scope, receive, guarded)
+
+
+async def _changed(request: Request, error: Exception) -> Response:
+    log.error("The report of %s cannot be shown: %s", request.url.path, error, exc_info=error)
+    return unavailable(error)
 
 
 _nowhere = JSONResponse({"detail": "Not Found"}, 404)

@@ -6,6 +6,7 @@ by the first of them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -16,8 +17,14 @@ from airflow_bitrix.links import TAB_ROUTE
 PREFIX = "/bitrix24"
 
 
+log = logging.getLogger(__name__)
+
+
 class LazyReportApp:
-    """The ASGI app of the report's routes."""
+    """The ASGI app of the report's routes, or of one page where this Airflow lacks what they need."""
+
+    def __init__(self) -> None:
+        self._app: Any = None
 
     async def __call__(
         self,
@@ -26,9 +33,20 @@ class LazyReportApp:
         send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
     ) -> None:
         """Answer a request."""
-        from airflow_bitrix.plugins.report_api import app  # noqa: PLC0415 (see above)
+        self._app = self._app or _load()
+        await self._app(scope, receive, send)
 
-        await app(scope, receive, send)
+
+def _load() -> Any:
+    # Both are imported here for the reason that the module gives.
+    try:
+        from airflow_bitrix.plugins.report_api import app  # noqa: PLC0415
+    except Exception as error:
+        from airflow_bitrix.plugins.unavailable import unavailable  # noqa: PLC0415
+
+        log.exception("The report tab needs something that this Airflow does not have; all else works")
+        return unavailable(error)
+    return app
 
 
 class Bitrix24ReportPlugin(AirflowPlugin):

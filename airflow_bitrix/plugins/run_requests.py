@@ -11,16 +11,20 @@ from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from airflow.providers.common.compat.sdk import conf
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
+from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.readings import reading
 from airflow_bitrix.operators.artifacts import artifacts_root
+from airflow_bitrix.plugins.airflow_internals import (
+    DagAccessEntity,
+    GetUserDep,
+    as_known,
+    requires_access_dag,
+)
 from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.plugins.run_files import task_folders
 from airflow_bitrix.plugins.run_states import RunState, run_state
@@ -41,7 +45,8 @@ a report is told so also while a disk does not answer."""
 
 async def check_access(request: Request, user: GetUserDep) -> None:
     """Refuse who may not read the XComs of the DAG."""
-    await anyio.to_thread.run_sync(_may_read, request, user, limiter=_database)
+    with as_known():
+        await anyio.to_thread.run_sync(_may_read, request, user, limiter=_database)
 
 
 class Run:
@@ -146,7 +151,8 @@ async def find_run(request: Request, dag_id: str, run_id: str) -> Run:
 
     :raises HTTPException: 404: there is no such run.
     """
-    stands = await anyio.to_thread.run_sync(run_state, dag_id, run_id, limiter=_database)
+    with as_known():
+        stands = await anyio.to_thread.run_sync(run_state, dag_id, run_id, limiter=_database)
     if stands is None:
         raise HTTPException(404)
     kept = request.app.state

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow.models.dagrun import DagRun
-from airflow.models.taskinstance import TaskInstance
-from airflow.utils.session import create_session
-from airflow.utils.state import TaskInstanceState
 from sqlalchemy import select
+
+from airflow_bitrix.plugins.airflow_internals import (
+    DagRun,
+    TaskInstance,
+    TaskInstanceState,
+    create_session,
+)
 
 
 @dataclass(frozen=True, slots=True)

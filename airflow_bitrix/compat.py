@@ -1,0 +1,116 @@
+"""What an Airflow that this package is installed beside may lack, or a provider beside it.
+
+Each entry says which version makes it superfluous; once pyproject.toml asks for that version, it goes.
+Nothing else in the package asks for a version of Airflow or of a provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow.providers.standard.operators import hitl
+from packaging.version import Version
+
+from airflow_bitrix.get_provider_info import get_provider_info
+
+try:
+    from airflow.sdk.configuration import conf
+    from airflow.sdk.exceptions import (
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
+except ImportError:  # superfluous with Airflow 3.2
+    from airflow.configuration import conf
+    from airflow.exceptions import (  # type: ignore[attr-defined, no-redef]
+        AirflowException,
+        AirflowFailException,
+        AirflowNotFoundException,
+        AirflowSkipException,
+    )
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+__all__ = [
+    "AirflowException",
+    "AirflowFailException",
+    "AirflowNotFoundException",
+    "AirflowSkipException",
+    "ApprovalOperator",
+    "conf",
+    "connection_form",
+]
+
+_Hook = TypeVar("_Hook", bound=type)
+
+
+# -- superfluous with Airflow 3.2, which reads the form from get_provider_info() -----------------------------
+
+_READS_FORMS = Version(version("apache-airflow-core")) >= Version("3.2")
+
+
+def connection_form(hook: _Hook) -> _Hook:
+    """Let Airflow 3.1 show the connection form that the provider info describes.
+
+    It asks the class for the form by two methods, which newer versions warn about; so they have none.
+    """
+    if not _READS_FORMS:
+        (form,) = get_provider_info()["connection-types"]
+        behaviour = {name.replace("-", "_"): value for name, value in form["ui-field-behaviour"].items()}
+        fields = form["conn-fields"]
+        # Airflow looks at what the class itself holds, and not at what it inherits.
+        hook.get_ui_field_behaviour = staticmethod(lambda: behaviour)  # type: ignore[attr-defined]
+        hook.get_connection_form_widgets = staticmethod(lambda: _widgets(fields))  # type: ignore[attr-defined]
+    return hook
+
+
+def _widgets(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the fields as Airflow 3.1 takes them: as WTForms has them, for which it has stand-ins of its own.
+
+    These know text, whole numbers, yes or no, and a choice; other numbers are asked for as text.
+    """
+    from wtforms import IntegerField, StringField  # noqa: PLC0415 (without Airflow's stand-ins there is none)
+    from wtforms.validators import Optional, any_of  # noqa: PLC0415 (likewise)
+
+    found = {}
+    for name, field in fields.items():
+        schema = field["schema"]
+        kind = IntegerField if "integer" in schema["type"] else StringField
+        rules = [Optional(), *([any_of(schema["enum"])] if "enum" in schema else [])]
+        found[name] = kind(
+            field["label"],
+            validators=rules,
+            description=field["description"],
+            default=schema.get("default"),
+        )
+    return found
+
+
+# -- superfluous with the standard provider 1.12.2, whose operator takes response_timeout --------------------
+
+_TAKES_RESPONSE_TIMEOUT = Version(version("apache-airflow-providers-standard")) >= Version("1.12.2")
+
+
+class ApprovalOperator(hitl.ApprovalOperator):
+    """Airflow's operator that asks a person, with an end to the waiting.
+
+    :param response_timeout: How long an answer is waited for; ``None`` for as long as it takes.
+    """
+
+    def __init__(self, *, response_timeout: timedelta | None = None, **kwargs: Any) -> None:
+        if _TAKES_RESPONSE_TIMEOUT:
+            kwargs["response_timeout"] = response_timeout
+        super().__init__(**kwargs)
+        self.response_timeout = response_timeout
+
+    def execute(self, context: Context) -> Any:
+        """Ask, and wait for the answer."""
+        if not _TAKES_RESPONSE_TIMEOUT:
+            # The older operator reckons with this; what Airflow makes of it is settled when it calls us.
+            self.execution_timeout = self.response_timeout
+        return super().execute(context)

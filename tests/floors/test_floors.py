@@ -1,0 +1,157 @@
+"""The wheel beside the oldest and the newest Airflow that it claims to work with, and those between them.
+
+``make test-floors`` runs this; docs/versions.md tells what of it works where.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import requests
+from packaging.version import Version
+
+from airflow_bitrix.get_provider_info import get_provider_info
+from scripts.environments import uv
+from scripts.local_sandbox import ROOT, difference
+
+if TYPE_CHECKING:
+    from tests.floors.conftest import Installed, Place
+
+CLEANUP = "bitrix24_lead_link_cleanup"
+CONNECTION_TYPE = get_provider_info()["connection-types"][0]
+
+
+def test_the_wheel_is_installed_beside_the_versions_of_the_set(installed: Installed) -> None:
+    """Nothing was moved for its sake, nothing is missing that anybody asks for, and nothing came along."""
+    uv("pip", "check", "--quiet", "--python", str(installed.python))
+    frozen = uv("pip", "freeze", "--quiet", "--python", str(installed.python)).splitlines()
+    ours = [line for line in frozen if line.startswith("airflow-bitrix")]
+    found = dict(line.split("==") for line in frozen if line not in ours)
+    assert len(ours) == 1
+    assert {name: version for name, version in found.items() if installed.pins[name] != version} == {}
+    import_it = "import airflow_bitrix; print(airflow_bitrix.__file__)"
+    assert Path(installed.says("-c", import_it).strip()).is_relative_to(installed.python.parents[1])
+
+
+def test_all_sample_dags_load(place: Place) -> None:
+    assert place.samples == {file.stem for file in (ROOT / "dags").glob("bitrix24_*.py")}
+    for name in sorted(place.samples):
+        place.airflow.wait_for_dag(name)
+    assert place.airflow.call("GET", "/api/v2/importErrors")["import_errors"] == []
+
+
+def test_airflow_lists_the_provider_and_its_plugin(place: Place) -> None:
+    providers = place.airflow.call("GET", "/api/v2/providers", params={"limit": 200})["providers"]
+    assert "airflow-bitrix" in [provider["package_name"] for provider in providers]
+    plugins = place.airflow.call("GET", "/api/v2/plugins")["plugins"]
+    (ours,) = [plugin for plugin in plugins if plugin["name"] == "airflow_bitrix"]
+    assert [view["name"] for view in ours["external_views"]] == ["Bitrix24 report"]
+    assert place.airflow.call("GET", "/api/v2/plugins/importErrors")["import_errors"] == []
+
+
+def test_the_connection_form_has_all_its_fields_and_words(place: Place) -> None:
+    forms = place.airflow.call("GET", "/ui/connections/hook_meta")
+    (form,) = [form for form in forms if form["connection_type"] == "bitrix24"]
+    standard = {name: field or {} for name, field in form["standard_fields"].items()}
+    told = CONNECTION_TYPE["ui-field-behaviour"]
+    assert {name: standard[name]["title"] for name in told["relabeling"]} == told["relabeling"]
+    assert {name: standard[name]["placeholder"] for name in told["placeholders"]} == told["placeholders"]
+    assert standard["url_schema"]["hidden"] is True
+    shown = {name: field["schema"] for name, field in form["extra_fields"].items()}
+    fields = CONNECTION_TYPE["conn-fields"]
+    assert {name: field["title"] for name, field in shown.items()} == {
+        name: field["label"] for name, field in fields.items()
+    }
+    assert shown["plan"]["enum"] == fields["plan"]["schema"]["enum"]
+    assert form["extra_fields"]["plan"]["value"] == "standard"
+
+
+def test_a_connection_is_tested(place: Place) -> None:
+    right = {**place.sandbox.connection(), "connection_id": "bitrix24_tried"}
+    for password, said in (
+        (right["password"], f"Connected to {place.sandbox.url} as "),
+        ("notTheCode1", "The portal does not accept the webhook"),
+    ):
+        body = {**right, "password": password}
+        answer = place.airflow.call("POST", "/api/v2/connections/test", json=body)
+        assert answer["status"] is (password == right["password"]), answer
+        assert said in answer["message"]
+        assert str(right["password"]) not in json.dumps(answer)
+
+
+def test_a_run_that_rests_is_deferred_and_goes_on(place: Place) -> None:
+    run_id, state = place.run("floor_defers")
+    assert state == "success"
+    log = place.airflow.task_log("floor_defers", run_id, "rest")
+    assert [line for line in log if line.startswith("Deferred until ")]
+    assert place.airflow.xcom("floor_defers", run_id, "rest")["ADMIN"] is True
+
+
+def test_the_async_hook_works_in_a_task(place: Place) -> None:
+    run_id, state = place.run("floor_async_hook")
+    assert state == "success"
+    assert place.airflow.xcom("floor_async_hook", run_id, "count") == len(place.leads)
+
+
+def test_the_async_hook_works_in_an_async_task(place: Place) -> None:
+    """Where Airflow has such tasks: a version before fails them, as docs/versions.md says."""
+    run_id, state = place.run("floor_native_async")
+    if place.installed.airflow < Version("3.2"):
+        assert state == "failed"
+        return
+    assert state == "success"
+    assert place.airflow.xcom("floor_native_async", run_id, "count") == len(place.leads)
+
+
+def test_an_approval_that_nobody_gives_ends(place: Place) -> None:
+    run_id, state = place.run("floor_unanswered")
+    assert state == "failed"
+    assert place.states("floor_unanswered", run_id)["approve"] == "failed"
+    log = "\n".join(place.airflow.task_log("floor_unanswered", run_id, "approve"))
+    assert "nobody answered in time; nothing was written" in log
+    assert place.sandbox.owners("lead") == place.leads
+
+
+def test_a_dry_run_writes_nothing_and_a_real_run_exactly_what_was_approved(place: Place) -> None:
+    released = place.sandbox.released_leads()
+    run_id, state = place.run(CLEANUP)
+    assert state == "success"
+    assert place.airflow.xcom(CLEANUP, run_id, "check")["counts"]["skipped"] == len(released) > 0
+    assert place.sandbox.owners("lead") == place.leads
+
+    run_id = place.airflow.trigger(CLEANUP, {"dry_run": False})
+    place.airflow.wait_for_question(CLEANUP, run_id)
+    place.airflow.answer(CLEANUP, run_id, "approve", "Approve")
+    assert place.airflow.wait_for_run(CLEANUP, run_id) == "success"
+    assert place.airflow.xcom(CLEANUP, run_id, "check")["counts"]["applied"] == len(released)
+    assert place.airflow.xcom(CLEANUP, run_id, "approve")["approval"]["by"] == "admin"
+    assert difference(place.leads, place.sandbox.owners("lead"), released) == []
+    _the_tab_shows_it(place, run_id, len(released))
+
+
+def _the_tab_shows_it(place: Place, run_id: str, changes: int) -> None:
+    """Behind Airflow's own login, by the cookie that a browser sends from the frame of the tab."""
+    session = requests.Session()
+    session.trust_env = False
+    address = f"{place.airflow.url}/bitrix24/report/{CLEANUP}/{quote(run_id, safe='')}/"
+    assert session.get(address, timeout=30).status_code == 401
+    login = {"username": "admin", "password": place.airflow.password}
+    token = session.post(f"{place.airflow.url}/auth/token", json=login, timeout=30).json()["access_token"]
+    session.cookies.set("_token", token)
+    page = session.get(address, timeout=30)
+    assert page.status_code == 200
+    assert "Lead link clean-up" in page.text
+    rows: dict[str, Any] = session.get(f"{address}rows?task=plan", timeout=30).json()
+    assert rows["total"] == changes
+    path = f"/api/v2/dags/{CLEANUP}/dagRuns/{run_id}/taskInstances/check/links"
+    link = place.airflow.call("GET", path)["extra_links"]["Report"]
+    assert link == f"dags/{CLEANUP}/runs/{quote(run_id, safe='')}/plugin/bitrix24_report?task=plan"
+
+
+def test_the_code_stands_in_no_log_of_tasks(place: Place) -> None:
+    logs = [file for file in (place.airflow.home / "logs").rglob("*.log") if file.is_file()]
+    assert len(logs) > 5
+    assert [file for file in logs if place.sandbox.code in file.read_text(errors="replace")] == []
