@@ -54,8 +54,9 @@ dist: env ## build the wheel and the sdist into dist/
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build --directory dist
 
-test: env ## run the tests, but for those in a browser
-	@$(BIN)/python -m pytest
+# Two processes; the tests of one file stay together, since they share what is costly to start.
+test: env ## run the tests, but for those in a browser and those that install
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-ui: env browser ## run the tests in a browser; build/ui keeps pictures of the pages
 	@rm -rf build/ui

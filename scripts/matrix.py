@@ -73,7 +73,7 @@ def run(cell: Cell, python: str) -> str:
     log = MADE / f"{name}.log"
     with log.open("w") as output:
         subprocess.run(
-            [inside, "-m", "pytest", "-q", "--numprocesses", "2", "--color", "no"],
+            [inside, "-m", "pytest", "-q", "--color", "no", "--numprocesses", "2", "--dist", "loadfile"],
             cwd=ROOT,
             env=clean_environment(),
             stdout=output,
