@@ -49,9 +49,14 @@ __all__ = [
 _Hook = TypeVar("_Hook", bound=type)
 
 
+def _is(package: str, release: str) -> bool:
+    """Whether a package has come to a release."""
+    return Version(version(package)) >= Version(release)
+
+
 # -- superfluous with Airflow 3.2, which reads the form from get_provider_info() -----------------------------
 
-_READS_FORMS = Version(version("apache-airflow-core")) >= Version("3.2")
+_READS_FORMS = _is("apache-airflow-core", "3.2")
 
 
 def connection_form(hook: _Hook) -> _Hook:
@@ -91,9 +96,10 @@ def _widgets(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-# -- superfluous with the standard provider 1.12.2, whose operator takes response_timeout --------------------
+# -- superfluous with the standard provider 1.12.2 and with Airflow 3.2, each as it says ---------------------
 
-_TAKES_RESPONSE_TIMEOUT = Version(version("apache-airflow-providers-standard")) >= Version("1.12.2")
+_TAKES_RESPONSE_TIMEOUT = _is("apache-airflow-providers-standard", "1.12.2")
+_ASKS_ITS_OWN_PARAMS = _is("apache-airflow-core", "3.2")
 
 
 class ApprovalOperator(hitl.ApprovalOperator):
@@ -107,6 +113,10 @@ class ApprovalOperator(hitl.ApprovalOperator):
             kwargs["response_timeout"] = response_timeout
         super().__init__(**kwargs)
         self.response_timeout = response_timeout
+        if not _ASKS_ITS_OWN_PARAMS:
+            # Who approves would be asked the DAG's trigger form once more, which the page of 3.1.8 fails to
+            # show, and 3.1.3 would refuse the answer. This operator has no questions of its own.
+            self.params = type(self.params)()
 
     def execute(self, context: Context) -> Any:
         """Ask, and wait for the answer."""

@@ -29,6 +29,7 @@ MADE = ROOT / "build" / "floors"
 LOWEST = "lowest"
 
 RELEASES: Mapping[str, str] = {
+    "3.1.3": "2025-11-15",
     "3.1.5": "2025-12-13",
     "3.1.6": "2026-01-14",
     "3.1.7": "2026-02-05",
@@ -93,7 +94,7 @@ def read_pins(file: Path) -> dict[str, str]:
     """Give the versions of a file of ``name==version`` lines, by canonical name."""
     lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
     found = [line.split("==") for line in lines]
-    return {canonicalize_name(name): version for name, version in found}
+    return {str(canonicalize_name(name)): version for name, version in found}
 
 
 def build_wheel(folder: Path) -> Path:

@@ -35,10 +35,10 @@ WAITING = frozenset({"awaiting_input", "deferred"})
 """States of a task that has asked a person: in Airflow 3.3, and in those before it."""
 
 USER = "admin"
-TRIES, FAULT, LOCKED = 3, 500, "database is locked"
+TRIES, FAULT, LOCKED, UNTOLD = 3, 500, "database is locked", "Internal Server Error"
 """What two writes at once may get from an API server over SQLite: it logs the one in its event loop, which
 the other needs to end, until SQLite gives up after five seconds. Nothing was done then. No setting helps: a
-longer patience of SQLite only makes that wait longer."""
+longer patience of SQLite only makes that wait longer. Before 3.2 Airflow does not say what its fault is."""
 HEARTBEAT, READING = 2, 4.0
 """Seconds between two heartbeats of a task, and before a question is answered; no person is faster.
 
@@ -77,7 +77,8 @@ class AirflowApi:
                 response = self._session.request(method, self.url + path, timeout=30, **options)
             except requests.RequestException as error:
                 raise AirflowError(f"{method} {path}: no answer from {self.url}: {error}") from error
-            if response.status_code != FAULT or LOCKED not in response.text:
+            told = response.text
+            if response.status_code != FAULT or not (LOCKED in told or told == UNTOLD):
                 break
         if not response.ok:
             raise AirflowError(f"{method} {path} -> {response.status_code}: {_detail(response)}")

@@ -32,6 +32,7 @@ os.environ |= {
 import aiohttp  # noqa: E402
 import pytest  # noqa: E402
 import requests  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 from airflow_bitrix.client.allowance import Unlimited  # noqa: E402
 from airflow_bitrix.client.auth import webhook  # noqa: E402
@@ -46,6 +47,10 @@ from airflow_bitrix.client.transport import (  # noqa: E402
     requests_transport,
 )
 from airflow_bitrix.sandbox.server import Sandbox  # noqa: E402
+
+# A busy machine draws slowly; that says nothing about what is drawn.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 

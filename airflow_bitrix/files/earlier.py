@@ -11,6 +11,7 @@ from pathlib import Path
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.approvals import APPROVAL
 from airflow_bitrix.files.checks import CHECK
+from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held, one_at_a_time
 
@@ -55,7 +56,7 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
         _move(reports, aside)
         _move(parts, aside / "journal")
         _move([manifest], aside / "plan")
-        if journal and isinstance(journal, Path) and not any(journal.iterdir()):
+        if journal and is_on_disk(journal) and not any(journal.iterdir()):
             journal.rmdir()
 
 

@@ -20,6 +20,7 @@ from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.cells import as_cell
+from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.efforts import Effort, read_efforts
 from airflow_bitrix.files.locks import held, one_at_a_time, take
 from airflow_bitrix.files.replacing import replacing
@@ -70,9 +71,10 @@ class JournalPart:
 
     def __init__(self, path: Path, *, plan_hash: str, dry_run: bool) -> None:
         exists = path.exists()
-        self._file = path.open("a", encoding="utf-8")
+        # Some object storages append to what is there only.
+        self._file = path.open("a" if exists or is_on_disk(path) else "w", encoding="utf-8")
         try:
-            if isinstance(path, Path):
+            if is_on_disk(path):
                 take(self._file, _busy(path))
             if exists:
                 _drop_torn_line(path)
@@ -133,7 +135,7 @@ def _busy(path: Path) -> str:
 
 def _drop_torn_line(path: Path) -> None:
     """Cut off the line that a run was writing when it died; what it told is looked up again."""
-    if not isinstance(path, Path):
+    if not is_on_disk(path):
         return  # object storage takes whole files only, so nothing can be torn
     with path.open("rb+") as file:
         whole = file.read().rfind(b"\n") + 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.files.disks import is_on_disk
 
 
 def take(file: IO[Any], busy: str, *, shared: bool = False) -> None:
@@ -39,7 +40,7 @@ def held(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
     :param shared: Whether others may hold it too, if they share it as well.
     :raises RetryLater: Somebody else holds it.
     """
-    if not isinstance(path, Path):
+    if not is_on_disk(path):
         yield
         return
     with path.open("rb") as file:
@@ -50,7 +51,7 @@ def held(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
     """Wait until nobody else is at a folder, for the moment that a look at its files and a move take."""
-    if not isinstance(folder, Path):
+    if not is_on_disk(folder):
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.files.disks import is_on_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,11 @@ def write_parked(path: Path, pairing: Pairing, parked: Iterable[ParkedOwner]) ->
         json.dumps(asdict(one), separators=(",", ":")) + "\n"
         for one in sorted(parked, key=lambda one: one.owner)
     )
-    place = path.with_name(f"{path.name}.new") if isinstance(path, Path) else path
+    place = path.with_name(f"{path.name}.new") if is_on_disk(path) else path
     with place.open("w", encoding="utf-8") as file:
         file.write(pairing.line + "\n")
         file.writelines(lines)
-        if isinstance(path, Path):
+        if is_on_disk(path):
             file.flush()
             os.fsync(file.fileno())
     if place is not path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.snapshots import ABOUT, LINKS, Snapshot, read_snapshot
 
 
@@ -58,7 +59,7 @@ class SnapshotHistory:
     def _replace(self, entries: list[dict[str, Any]]) -> None:
         text = json.dumps({"snapshots": entries}, indent=1) + "\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(self._path, Path):
+        if is_on_disk(self._path):
             aside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
             aside.write_text(text, encoding="utf-8")
             aside.replace(self._path)

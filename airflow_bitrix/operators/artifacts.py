@@ -14,6 +14,7 @@ from airflow.sdk import Context, ObjectStoragePath
 
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.files.disks import is_on_disk
 
 _LONGEST = 200
 """Bytes of a name; file systems take 255, and some files have a suffix."""
@@ -68,12 +69,12 @@ def tab_folder(dag_id: str, run_id: str) -> Path | None:
         folder = run_folder(dag_id, run_id)
     except InvalidInput:
         return None  # whoever keeps files there is told; a task with a folder of its own goes on
-    return folder if isinstance(folder, Path) else None
+    return folder if is_on_disk(folder) else None
 
 
 def is_in_tab(path: Path, tab: Path | None) -> bool:
     """Whether the report tab of a run, which reads one folder, shows what lies at a path."""
-    return tab is not None and isinstance(path, Path) and path.is_relative_to(tab)
+    return tab is not None and is_on_disk(path) and path.is_relative_to(tab)
 
 
 def folder_names(dag_id: str, run_id: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from fastapi.responses import StreamingResponse
 
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.readings import reading
 from airflow_bitrix.operators.artifacts import artifacts_root
@@ -68,7 +69,7 @@ class Run:
             root = artifacts_root()
         except (ImportError, ValueError):  # nobody here knows how to read such an address
             return str(conf.get("bitrix24", "artifacts_path"))
-        return root if isinstance(root, Path) else str(root)
+        return root if is_on_disk(root) else str(root)
 
     @cached_property
     def folders(self) -> dict[str, Path | PlanRefused] | None:

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from packaging.version import Version
 
 from airflow_bitrix.links import TAB_ROUTE
 from scripts.local_airflow import USER, AirflowError
 from scripts.local_sandbox import difference
+from tests.moved import AIRFLOW
 
 if TYPE_CHECKING:
     from tests.airflow.conftest import Live, Run
@@ -199,7 +201,12 @@ def test_the_report_stands_in_one_log_and_a_line_of_figures_in_the_others(dag: L
 
 
 def test_the_progress_stands_where_the_ui_shows_it(dag: Live, real_run: Run) -> None:
-    """The same numbers as in the log, in the task's state."""
+    """The same numbers as in the log, in the task's state, which Airflow has since 3.3."""
+    if Version("3.3") > AIRFLOW:
+        log = dag.airflow.task_log(DAG_ID, real_run.run_id, "apply", map_index=0)
+        total = len(dag.sandbox.released_leads())
+        assert [line for line in log if f"{total:,} of {total:,}" in line], log
+        return
     path = f"/api/v2/dags/{DAG_ID}/dagRuns/{real_run.run_id}/taskInstances/apply/state-store"
     entries = dag.airflow.call("GET", path, params={"map_index": 0})["task_state_store"]
     (progress,) = [entry["value"] for entry in entries if entry["key"] == "progress"]
@@ -270,7 +277,7 @@ def test_the_webhook_code_stands_nowhere(
             if task["try_number"]:
                 told.append(dag.airflow.task_log(DAG_ID, run.run_id, task_id, **index))
             assert code.decode() not in json.dumps(told)
-            assert task["rendered_fields"] or not task["try_number"]
+            assert task["rendered_fields"] or not task["try_number"], (task["task_id"], task["state"])
     for path in ("connections", "eventLogs", f"dags/{DAG_ID}/details", f"dagSources/{DAG_ID}"):
         assert code.decode() not in json.dumps(dag.airflow.call("GET", f"/api/v2/{path}"))
 

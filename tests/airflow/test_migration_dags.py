@@ -14,8 +14,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
+
+from tests.moved import DagBag
 
 DAGS = Path(__file__).parents[2] / "dags"
 REMAP = "bitrix24_contact_remap"

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import requests
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from airflow_bitrix.get_provider_info import get_provider_info
-from scripts.environments import uv
+from scripts.environments import MADE, make, read_pins, uv
 from scripts.local_sandbox import ROOT, difference
 
 if TYPE_CHECKING:
@@ -24,16 +28,30 @@ CLEANUP = "bitrix24_lead_link_cleanup"
 CONNECTION_TYPE = get_provider_info()["connection-types"][0]
 
 
+def frozen(python: Path) -> dict[str, str]:
+    """Tell what an environment holds, by canonical name, once nothing in it misses anything."""
+    uv("pip", "check", "--quiet", "--python", str(python))
+    lines = uv("pip", "freeze", "--quiet", "--python", str(python)).splitlines()
+    found = [re.split(r"==| @ ", line, maxsplit=1) for line in lines]
+    return {str(canonicalize_name(name)): version for name, version in found}
+
+
 def test_the_wheel_is_installed_beside_the_versions_of_the_set(installed: Installed) -> None:
     """Nothing was moved for its sake, nothing is missing that anybody asks for, and nothing came along."""
-    uv("pip", "check", "--quiet", "--python", str(installed.python))
-    frozen = uv("pip", "freeze", "--quiet", "--python", str(installed.python)).splitlines()
-    ours = [line for line in frozen if line.startswith("airflow-bitrix")]
-    found = dict(line.split("==") for line in frozen if line not in ours)
-    assert len(ours) == 1
-    assert {name: version for name, version in found.items() if installed.pins[name] != version} == {}
+    found = frozen(installed.python)
+    assert found.pop("airflow-bitrix").endswith(".whl")
+    assert {name: version for name, version in found.items() if installed.pins.get(name) != version} == {}
     import_it = "import airflow_bitrix; print(airflow_bitrix.__file__)"
     assert Path(installed.says("-c", import_it).strip()).is_relative_to(installed.python.parents[1])
+
+
+def test_it_fits_beside_what_its_users_have(wheel: Path) -> None:
+    """At the versions of constraints.txt, and with nothing of theirs that is older than these."""
+    users, held = Path(__file__).parent / "users.txt", ROOT / "constraints.txt"
+    wanted = [str(wheel), "--requirement", str(users)]
+    found = frozen(make(MADE / "users", python=sys.executable, install=wanted, constraints=[held]))
+    assert {name: found[name] for name, pin in read_pins(held).items() if found.get(name, pin) != pin} == {}
+    assert {Requirement(line).name for line in users.read_text().splitlines()[1:]} <= found.keys()
 
 
 def test_all_sample_dags_load(place: Place) -> None:
@@ -123,7 +141,8 @@ def test_a_dry_run_writes_nothing_and_a_real_run_exactly_what_was_approved(place
     assert place.sandbox.owners("lead") == place.leads
 
     run_id = place.airflow.trigger(CLEANUP, {"dry_run": False})
-    place.airflow.wait_for_question(CLEANUP, run_id)
+    question = place.airflow.wait_for_question(CLEANUP, run_id)
+    assert (question["options"], question["params"]) == (["Approve", "Reject"], {}), "and asks nothing else"
     place.airflow.answer(CLEANUP, run_id, "approve", "Approve")
     assert place.airflow.wait_for_run(CLEANUP, run_id) == "success"
     assert place.airflow.xcom(CLEANUP, run_id, "check")["counts"]["applied"] == len(released)

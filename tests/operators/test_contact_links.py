@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.methods import METHODS
 from airflow_bitrix.operators import contact_links
 from airflow_bitrix.operators.contact_links import Bitrix24MethodOperator, Bitrix24Operator
 from airflow_bitrix.sandbox.server import Sandbox
+from tests.moved import DagSerialization
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "add": {"owner_id": 5, "contact_id": 7, "sort": 30, "is_primary": True},

@@ -6,8 +6,8 @@ import inspect
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk.definitions.param import ParamsDict
-from airflow.sdk.exceptions import ParamValidationError
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.rules import rules_for
