@@ -62,8 +62,8 @@ test-ui: env browser ## run the tests in a browser; build/ui keeps pictures of t
 	@rm -rf build/ui
 	@UI_ARTIFACTS=build/ui $(BIN)/python -m pytest tests/ui
 
-test-floors: env ## install and run the wheel beside older Airflows, in 5 minutes; FLOORS="3.2.0 3.3.1": beside those
-	@$(BIN)/python -m pytest tests/floors
+test-floors: env browser ## install and run the wheel beside older Airflows, in 5 minutes; FLOORS="3.2.0 3.3.1": beside those
+	@$(BIN)/python -m pytest tests/floors --numprocesses 2 --dist loadgroup
 
 test-matrix: env ## run all tests but those in a browser beside each Airflow and Python; takes hours
 	@$(BIN)/python -m scripts.matrix

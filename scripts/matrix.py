@@ -102,11 +102,13 @@ def main() -> int:
     """Run the cells; return the exit code."""
     screen, have, releases = Screen(), pythons(), newest_of_each()
     MADE.mkdir(parents=True, exist_ok=True)
-    asked = os.environ.get("MATRIX", "").split()
+    cells = {f"{release}-{version}": (release, version) for release, version in product(releases, have)}
     results: dict[Cell, str] = {}
-    for release, version in product(releases, have):
-        if asked and f"{release}-{version}" not in asked:
-            continue
+    for name in os.environ.get("MATRIX", "").split() or cells:
+        if name not in cells:
+            screen.failed(f"MATRIX: {name!r} is not accepted; accepted: {', '.join(cells)}")
+            return 2
+        release, version = cells[name]
         if not have[version]:
             results[release, version] = "left out: no such Python on this machine"
             continue

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,12 @@ from scripts.environments import KEPT, MADE, build_wheel, make, pins, read_pins
 from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import LocalSandbox, Owners
 from scripts.processes import Processes, clean_environment
+from tests.ui.conftest import log_in, open_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
 
 FLOORS = tuple(os.environ.get("FLOORS", "").split()) or KEPT
 """The sets to test: those that are kept, unless the environment names others."""
@@ -79,7 +83,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
-@pytest.fixture(scope="module", params=FLOORS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in FLOORS]
+)
 def installed(request: pytest.FixtureRequest, wheel: Path) -> Installed:
     """The wheel, installed as Airflow's documentation has it: with a release's versions as constraints."""
     name: str = request.param
@@ -106,3 +112,21 @@ def place(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ite
         airflow.create_connection("bitrix24_default", **sandbox.connection())
         names = frozenset(file.stem for file in samples)
         yield Place(installed, airflow, sandbox, sandbox.owners("lead"), names)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with open_chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(chromium: Browser, place: Place) -> Iterator[Page]:
+    """A page in which a person is logged in; no script of it may fail."""
+    failed: list[str] = []
+    with closing(chromium.new_context(viewport={"width": 1200, "height": 1000})) as context:
+        context.on("weberror", lambda error: failed.append(str(error.error)))
+        opened = context.new_page()
+        log_in(opened, place.airflow.url, place.airflow.password)
+        yield opened
+    assert failed == []

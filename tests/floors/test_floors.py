@@ -8,18 +8,22 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import requests
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from playwright.sync_api import Page, expect
 
 from airflow_bitrix.get_provider_info import get_provider_info
 from scripts.environments import MADE, make, read_pins, uv
+from scripts.local_airflow import READING, USER
 from scripts.local_sandbox import ROOT, difference
+from tests.ui.screens import Form
 
 if TYPE_CHECKING:
     from tests.floors.conftest import Installed, Place
@@ -133,21 +137,52 @@ def test_an_approval_that_nobody_gives_ends(place: Place) -> None:
     assert place.sandbox.owners("lead") == place.leads
 
 
-def test_a_dry_run_writes_nothing_and_a_real_run_exactly_what_was_approved(place: Place) -> None:
-    released = place.sandbox.released_leads()
+def test_a_dry_run_writes_nothing(place: Place) -> None:
     run_id, state = place.run(CLEANUP)
     assert state == "success"
-    assert place.airflow.xcom(CLEANUP, run_id, "check")["counts"]["skipped"] == len(released) > 0
+    counts = place.airflow.xcom(CLEANUP, run_id, "check")["counts"]
+    assert counts["skipped"] == len(place.sandbox.released_leads()) > 0
     assert place.sandbox.owners("lead") == place.leads
 
-    run_id = place.airflow.trigger(CLEANUP, {"dry_run": False})
+
+def test_a_person_sees_the_connection_form(place: Place, page: Page) -> None:
+    page.goto(f"{place.airflow.url}/connections")
+    page.get_by_role("button", name="Add Connection").click()
+    form = Form(page)
+    form.choose("Connection Type", "Bitrix24")
+    for label in CONNECTION_TYPE["ui-field-behaviour"]["relabeling"].values():
+        expect(form.field(label)).to_be_visible()
+    expect(form.field("Schema")).to_have_count(0)
+    form.open("Extra Fields")
+    for field in CONNECTION_TYPE["conn-fields"].values():
+        expect(form.field(field["label"])).to_contain_text(field["description"])
+
+
+def test_a_person_cleans_up_and_exactly_what_was_approved_is_written(place: Place, page: Page) -> None:
+    """From the trigger form to the report, by click; then the portal is compared with the truth."""
+    released = place.sandbox.released_leads()
+    place.airflow.wait_for_dag(CLEANUP)
+    place.airflow.unpause(CLEANUP)
+    page.goto(f"{place.airflow.url}/dags/{CLEANUP}")
+    page.get_by_role("button", name=re.compile("^Trigger")).first.click()
+    form = Form(page)
+    form.switch("Dry run", on=False)
+    form.button("Trigger").click()
+    page.wait_for_url("**/runs/*")
+    run_id = unquote(page.url.rpartition("/runs/")[2])
     question = place.airflow.wait_for_question(CLEANUP, run_id)
-    assert (question["options"], question["params"]) == (["Approve", "Reject"], {}), "and asks nothing else"
-    place.airflow.answer(CLEANUP, run_id, "approve", "Approve")
+    assert (question["options"], question["params"]) == (["Approve", "Reject"], {}), "and nothing else"
+    page.goto(f"{place.airflow.url}/dags/{CLEANUP}/runs/{run_id}/tasks/approve/required_actions")
+    expect(page.get_by_text(f"{len(released)} leads to change")).to_be_visible()
+    expect(page.get_by_role("button", name="Approve")).to_be_enabled()
+    time.sleep(READING)
+    page.get_by_role("button", name="Approve").click()
     assert place.airflow.wait_for_run(CLEANUP, run_id) == "success"
     assert place.airflow.xcom(CLEANUP, run_id, "check")["counts"]["applied"] == len(released)
-    assert place.airflow.xcom(CLEANUP, run_id, "approve")["approval"]["by"] == "admin"
+    assert place.airflow.xcom(CLEANUP, run_id, "approve")["approval"]["by"] == USER
     assert difference(place.leads, place.sandbox.owners("lead"), released) == []
+    page.goto(f"{place.airflow.url}/dags/{CLEANUP}/runs/{run_id}/plugin/bitrix24_report")
+    expect(page.frame_locator("iframe").get_by_text("Done. Every change has its outcome.")).to_be_visible()
     _the_tab_shows_it(place, run_id, len(released))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,9 +142,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield Stage(airflow, sandbox, other)
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium; Playwright's own is never downloaded."""
+@contextmanager
+def open_chromium() -> Iterator[Browser]:
+    """Open Debian's Chromium; Playwright's own is never downloaded."""
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert path, "no Chromium on this machine: run `make browser`"
     expect.set_options(timeout=PATIENCE)
@@ -153,6 +153,12 @@ def browser() -> Iterator[Browser]:
         closing(playwright.chromium.launch(executable_path=path, args=list(FLAGS))) as chromium,
     ):
         yield chromium
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with open_chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")
