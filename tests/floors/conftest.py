@@ -108,6 +108,7 @@ def place(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ite
         python = str(installed.python)
         sandbox = LocalSandbox(processes, leads=300, deals=200, contacts=250, python=python).start()
         home = tmp_path_factory.mktemp(f"airflow-{installed.name}") / "home"
+        shutil.copytree(Path(__file__).parent / "plugins", home / "plugins")
         airflow = LocalAirflow(processes, home=home, dags=dags, python=python, schedules=False).start()
         airflow.create_connection("bitrix24_default", **sandbox.connection())
         names = frozenset(file.stem for file in samples)

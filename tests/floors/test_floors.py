@@ -118,6 +118,12 @@ def test_the_async_hook_works_in_a_task(place: Place) -> None:
     assert place.airflow.xcom("floor_async_hook", run_id, "count") == len(place.leads)
 
 
+def test_the_async_hook_works_in_a_trigger(place: Place) -> None:
+    run_id, state = place.run("floor_trigger")
+    assert state == "success"
+    assert place.airflow.xcom("floor_trigger", run_id, "count") == len(place.leads)
+
+
 def test_the_async_hook_works_in_an_async_task(place: Place) -> None:
     """Where Airflow has such tasks: a version before fails them, as docs/versions.md says."""
     run_id, state = place.run("floor_native_async")

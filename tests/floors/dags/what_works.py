@@ -7,7 +7,8 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, BaseOperator, task
+from floor_triggers import CountLeads  # type: ignore[import-not-found]  # it lies in the plugins folder
 
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook
@@ -33,6 +34,23 @@ async def count_leads() -> int:
     assert profile == name
     return len([state async for state in first.scan("lead")])
 
+
+class CountInTrigger(BaseOperator):
+    """Lets the triggerer ask the portal."""
+
+    def execute(self, context: Any) -> None:
+        """Wait for the trigger."""
+        del context
+        self.defer(trigger=CountLeads(), method_name="counted")
+
+    def counted(self, context: Any, event: Any = None) -> Any:
+        """Give what the trigger fired with."""
+        del context
+        return event
+
+
+with DAG("floor_trigger", schedule=None):
+    CountInTrigger(task_id="count")
 
 with DAG("floor_defers", schedule=None):
     Resting(task_id="rest", api_method="profile")
