@@ -65,7 +65,7 @@ test-ui: env browser ## run the tests in a browser; build/ui keeps pictures of t
 test-floors: env browser ## install and run the wheel beside older Airflows, in 5 minutes; FLOORS="3.2.0 3.3.1": beside those
 	@$(BIN)/python -m pytest tests/floors --numprocesses 2 --dist loadgroup
 
-test-matrix: env ## run all tests but those in a browser beside each Airflow and Python; takes hours
+test-matrix: env ## run all tests but those in a browser beside each Airflow and Python; an hour or two
 	@$(BIN)/python -m scripts.matrix
 
 browser: ## install Chromium where it is missing; needs Debian, and root
@@ -81,7 +81,7 @@ lint: env ## check format, style, types and the direction of imports
 	@echo "== mypy" && $(BIN)/mypy
 	@echo "== lint-imports" && $(BIN)/lint-imports
 
-check: lint ## all that CI checks: lint, then the tests
+check: lint ## all that CI checks: lint, then all tests but the matrix
 	@echo "== pytest"
 	@$(MAKE) --no-print-directory test
 	@echo "== pytest, in a browser"
@@ -107,8 +107,8 @@ fmt: env ## format the code and mend what can be mended
 	@$(BIN)/ruff check --fix .
 
 constraints: env ## write constraints.txt anew: the newest versions that fit together, and beside what users have
-	@$(BIN)/uv pip compile --quiet --no-header --no-annotate --extra dev --python $(BIN)/python \
-		--output-file build/room.txt pyproject.toml tests/floors/users.txt
+	@mkdir -p build
+	@$(BIN)/python -c 'import pathlib, scripts.environments as made; made.write_room(pathlib.Path("build/room.txt"))'
 	@$(PYTHON) -m venv --clear build/constraints
 	@build/constraints/bin/python -m pip -qq --disable-pip-version-check install --constraint build/room.txt \
 		--editable '.[dev]' editables

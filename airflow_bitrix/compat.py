@@ -96,27 +96,31 @@ def _widgets(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
-# -- superfluous with the standard provider 1.12.2 and with Airflow 3.2, each as it says ---------------------
+# -- superfluous with the standard provider 1.12.2, and with Airflow 3.2 beside 1.10 of it -------------------
 
 _TAKES_RESPONSE_TIMEOUT = _is("apache-airflow-providers-standard", "1.12.2")
-_ASKS_ITS_OWN_PARAMS = _is("apache-airflow-core", "3.2")
+_ASKS_ITS_OWN_PARAMS = _is("apache-airflow-core", "3.2") and _is("apache-airflow-providers-standard", "1.10")
 
 
 class ApprovalOperator(hitl.ApprovalOperator):
     """Airflow's operator that asks a person, with an end to the waiting.
 
-    :param response_timeout: How long an answer is waited for; ``None`` for as long as it takes.
+    :param response_timeout: How long an answer is waited for; ``None`` for as long as ``execution_timeout``
+        says, as Airflow has it, or else as long as it takes.
     """
 
     def __init__(self, *, response_timeout: timedelta | None = None, **kwargs: Any) -> None:
         if _TAKES_RESPONSE_TIMEOUT:
             kwargs["response_timeout"] = response_timeout
         super().__init__(**kwargs)
-        self.response_timeout = response_timeout
+        if not _TAKES_RESPONSE_TIMEOUT:
+            self.response_timeout = response_timeout or self.execution_timeout
         if not _ASKS_ITS_OWN_PARAMS:
             # Who approves would be asked the DAG's trigger form once more, which the page of 3.1.8 fails to
-            # show, and 3.1.3 would refuse the answer. This operator has no questions of its own.
-            self.params = type(self.params)()
+            # show, and 3.1.3 would refuse the answer.
+            from_dag = self.dag.params if self.has_dag() else {}  # type: ignore[no-untyped-call]
+            own = {name: self.params.get_param(name) for name in self.params if name not in from_dag}
+            self.params = type(self.params)(own)
 
     def execute(self, context: Context) -> Any:
         """Ask, and wait for the answer."""

@@ -6,9 +6,9 @@ import logging
 from datetime import timedelta
 from typing import Any, NoReturn
 
-from airflow.exceptions import AirflowFailException
 from airflow.sdk import DAG, Param, chain, get_current_context, task, task_group
 
+from airflow_bitrix.compat import AirflowFailException
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
 from airflow_bitrix.operators.contact_links import (
     Bitrix24DealContactAddOperator,

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,15 +128,34 @@ def uv(*arguments: str, given: str = "") -> str:
     return _run([find_uv_bin(), *arguments], given)
 
 
+@cache
+def _index_of_pip() -> str:
+    """Tell where pip was told to find packages; uv does not read its settings."""
+    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    return os.environ.get("PIP_INDEX_URL", told.stdout.strip())
+
+
 def _run(command: Sequence[str], given: str) -> str:
     # Whatever environment this process runs in, it is not the one to work on.
     clean = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    if index := _index_of_pip():
+        clean.setdefault("UV_DEFAULT_INDEX", index)
     done = subprocess.run(
         command, cwd=ROOT, env=clean, input=given, capture_output=True, text=True, check=False
     )
     if done.returncode:
         raise MakingError(f"{' '.join(command[1:4])} failed:\n{done.stdout}{done.stderr}".strip())
     return done.stdout
+
+
+def write_room(file: Path) -> None:
+    """Write down the newest versions of our own environment that fit beside what users have."""
+    users = str(ROOT / "tests" / "floors" / "users.txt")
+    inside = ["--extra", "dev", "--python", sys.executable]
+    file.write_text(
+        uv("pip", "compile", "--quiet", "--no-header", "--no-annotate", *inside, "pyproject.toml", users)
+    )
 
 
 def main() -> None:

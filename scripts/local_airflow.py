@@ -78,7 +78,7 @@ class AirflowApi:
             except requests.RequestException as error:
                 raise AirflowError(f"{method} {path}: no answer from {self.url}: {error}") from error
             told = response.text
-            if response.status_code != FAULT or not (LOCKED in told or told == UNTOLD):
+            if response.status_code != FAULT or not (LOCKED in told or (told == UNTOLD and method != "POST")):
                 break
         if not response.ok:
             raise AirflowError(f"{method} {path} -> {response.status_code}: {_detail(response)}")

@@ -2,7 +2,7 @@
 
 The newest release of each minor version of Airflow, with the set of its day, on each Python of this machine;
 the tools that test come from constraints.txt. ``MATRIX="3.1.8-3.12 3.3.2-3.13"`` names the cells to run. Each
-cell's output is kept in ``build/matrix``. Ends with a table, and with exit code 1 unless all have passed.
+cell's output is kept in ``build/matrix``. Ends with a table, and with exit code 1 unless all that ran passed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from scripts.environments import ROOT, make, newest_of_each, pins, read_pins
+from scripts.environments import ROOT, MakingError, make, newest_of_each, pins, read_pins
 from scripts.processes import clean_environment
 from scripts.screen import Screen
 
@@ -113,7 +113,11 @@ def main() -> int:
             results[release, version] = "left out: no such Python on this machine"
             continue
         screen.step(f"Airflow {release}, Python {version}")
-        results[release, version] = run((release, version), have[version])
+        try:
+            results[release, version] = run((release, version), have[version])
+        except MakingError as error:
+            results[release, version] = "cannot be made"
+            screen.failed(str(error))
         screen.done()
         screen.result(results[release, version])
     print("\n".join(table(results, releases, list(have))))

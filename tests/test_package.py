@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -18,18 +19,33 @@ SAMPLES = {path.name for path in (ROOT / "dags").glob("bitrix24_*.py")}
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """What the wheel holds that is built in a clone with a DAG of its owner's beside the samples."""
-    clone, folder = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("wheel")
-    for name in ("airflow_bitrix", "dags"):
-        shutil.copytree(ROOT / name, clone / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", ".gitignore"):
-        shutil.copy(ROOT / name, clone)
-    (clone / "dags" / "bitrix24_of_my_own.py").write_text("CODE = 'a secret'\n")
-    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is built in a clone with DAGs of its owner's beside the samples."""
+    clone, folder = tmp_path_factory.mktemp("clone"), tmp_path_factory.mktemp("dist")
+    left = shutil.ignore_patterns(".*", "__pycache__", "build", "dist")
+    shutil.copytree(ROOT, clone, ignore=left, dirs_exist_ok=True)
+    shutil.copy(ROOT / ".gitignore", clone)
+    for place in ("dags", "airflow_bitrix/example_dags"):
+        (clone / place).mkdir(exist_ok=True)
+        (clone / place / "bitrix24_of_my_own.py").write_text("CODE = 'a secret'\n")
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
     subprocess.run(command, cwd=clone, check=True, capture_output=True)
-    (made,) = folder.glob("*.whl")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist: Path) -> set[str]:
+    (made,) = dist.glob("*.whl")
     return set(zipfile.ZipFile(made).namelist())
+
+
+def test_the_sdist_holds_the_sample_dags_and_no_other(dist: Path) -> None:
+    (made,) = dist.glob("*.tar.gz")
+    with tarfile.open(made) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert {name.removeprefix("dags/") for name in names if name.startswith("dags/")} == SAMPLES
+    assert [name for name in names if "example_dags" in name] == []
+    assert {"airflow_bitrix/compat.py", "tests/test_package.py", "README.md", "Makefile"} <= names
 
 
 def test_the_wheel_holds_the_sample_dags_and_no_other(wheel: set[str]) -> None:

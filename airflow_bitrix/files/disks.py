@@ -11,4 +11,4 @@ def is_on_disk(path: Path) -> bool:
     That it is a ``pathlib.Path`` does not tell: until universal_pathlib 0.3, which Airflow 3.1 does not have,
     the paths of object storages are that as well.
     """
-    return isinstance(path, Path) and not hasattr(path, "protocol")
+    return isinstance(path, Path) and getattr(path, "protocol", "") == ""

@@ -172,16 +172,25 @@ def _journal_folder(run_folder: Path, plan_hash: str) -> Path:
         for path in parts:
             with held(path, _busy(path)):
                 continue
-        folder.rename(_free(_aside(run_folder, str(found))))
+        _move(folder, _free(_aside(run_folder, str(found))))
     elif found is None and folder.exists() and aside.exists():
         # A run of another plan died before it wrote its first line: nothing is lost with its empty parts.
         for path in parts:
             path.unlink()
-        folder.rmdir()
+        if is_on_disk(folder):
+            folder.rmdir()
     if not folder.exists() and aside.exists():
-        aside.rename(folder)
+        _move(aside, folder)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def _move(folder: Path, target: Path) -> None:
+    if is_on_disk(folder):
+        folder.rename(target)
+        return
+    for path in _journal_parts(folder):  # object storage has files alone, and folders in their names
+        path.rename(target / path.name)
 
 
 def _aside(run_folder: Path, plan_hash: str) -> Path:

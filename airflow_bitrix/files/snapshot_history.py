@@ -89,6 +89,6 @@ def delete_snapshot(folder: Path) -> bool:
         return False
     (folder / ABOUT).unlink()
     (folder / LINKS).unlink(missing_ok=True)
-    if not any(folder.iterdir()):
+    if is_on_disk(folder) and not any(folder.iterdir()):  # a folder of an object storage goes with its files
         folder.rmdir()
     return True

@@ -61,6 +61,7 @@ class Bitrix24AsyncHook(BaseHook):
         self.clock = Clock()
         self._operating = OperatingTime()
         self._settings = settings
+        self._tls: ssl.SSLContext | bool | None = None
         guard_http_logs()
 
     async def settings(self) -> Settings:
@@ -77,9 +78,7 @@ class Bitrix24AsyncHook(BaseHook):
         :raises InvalidInput: A field of the connection that cannot be right.
         """
         settings = await self.settings()
-        verified = (
-            True if settings.verify is True else ssl.create_default_context(cafile=str(settings.verify))
-        )
+        tls = self._tls = self._tls or _tls(settings.verify)
         async with aiohttp.ClientSession(
             headers=JSON_HEADERS, timeout=client_timeout(settings.timeout)
         ) as session:
@@ -89,7 +88,7 @@ class Bitrix24AsyncHook(BaseHook):
                     settings.webhook.url(method),
                     data=body,
                     allow_redirects=False,
-                    ssl=verified,
+                    ssl=tls,
                     proxy=settings.proxy or None,
                 )
 
@@ -213,6 +212,11 @@ class Bitrix24AsyncHook(BaseHook):
         with final_failures():
             async with self.portal() as portal:
                 await apply_changes(portal, kind, changes, journal, dry_run=dry_run)
+
+
+def _tls(verify: bool | str) -> ssl.SSLContext | bool:  # noqa: FBT001 (as the connection has it)
+    """Give what aiohttp verifies a certificate by. Reading a bundle takes a while, so it is kept."""
+    return True if verify is True else ssl.create_default_context(cafile=str(verify))
 
 
 async def _beat(meter: Meter) -> None:

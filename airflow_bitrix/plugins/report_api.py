@@ -26,10 +26,10 @@ from airflow_bitrix.plugins.run_files import open_file, shown_files
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_requests import BUSY, LATER, OfRun, Pieces, Run, check_access
 from airflow_bitrix.plugins.turns import Turns
-from airflow_bitrix.plugins.unavailable import unavailable
+from airflow_bitrix.plugins.unavailable import NOT_HERE, headers, unavailable
 from airflow_bitrix.report.indexed import shown_rows
 from airflow_bitrix.report.notices import UNDER_WAY, Notice
-from airflow_bitrix.report.page import Tab, as_tab, content_policy, row_json
+from airflow_bitrix.report.page import Tab, as_tab, row_json
 
 MOST_ROWS = 500
 """Rows that one request may ask for."""
@@ -124,15 +124,7 @@ def _file(run: Run, name: str, task: str) -> tuple[Pieces, int]:
     return as_it_is(opened, size), size
 
 
-_HEADERS = [
-    (
-        b"content-security-policy",
-        f"{content_policy(connect=chr(39) + 'self' + chr(39))}; frame-ancestors 'self'".encode(),
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
-]
+_HEADERS = [(name.encode(), value.encode()) for name, value in headers().items()]
 
 Message = MutableMapping[str, Any]
 
@@ -169,7 +161,7 @@ class ReportApp:
 
 async def _changed(request: Request, error: Exception) -> Response:
     log.error("The report of %s cannot be shown: %s", request.url.path, error, exc_info=error)
-    return unavailable(error)
+    return HTMLResponse(unavailable(str(error)).body, NOT_HERE)  # the headers come with every answer
 
 
 _nowhere = JSONResponse({"detail": "Not Found"}, 404)

@@ -41,11 +41,12 @@ def _load() -> Any:
     # Both are imported here for the reason that the module gives.
     try:
         from airflow_bitrix.plugins.report_api import app  # noqa: PLC0415
-    except Exception as error:
+    except (AttributeError, ImportError, TypeError) as error:
         from airflow_bitrix.plugins.unavailable import unavailable  # noqa: PLC0415
 
         log.exception("The report tab needs something that this Airflow does not have; all else works")
-        return unavailable(error)
+        # Its text has the path of a file.
+        return unavailable(f"module {error.name}" if isinstance(error, ImportError) else str(error))
     return app
 
 

@@ -47,7 +47,9 @@ a report is told so also while a disk does not answer."""
 async def check_access(request: Request, user: GetUserDep) -> None:
     """Refuse who may not read the XComs of the DAG."""
     with as_known():
-        await anyio.to_thread.run_sync(_may_read, request, user, limiter=_database)
+        told: object = await anyio.to_thread.run_sync(_may_read, request, user, limiter=_database)
+        if told is not None:  # it raises, or says nothing; what else it gives may be a check yet to be made
+            raise TypeError(f"requires_access_dag gives {type(told).__name__}")
 
 
 class Run:

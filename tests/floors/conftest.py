@@ -42,12 +42,12 @@ class Installed:
         """The version of Airflow."""
         return Version(self.pins["apache-airflow"])
 
-    def says(self, *command: str) -> str:
+    def says(self, *command: str, **environment: str) -> str:
         """Run its Python, away from the clone, and give what it prints."""
         done = subprocess.run(
             [self.python, *command],
             cwd=self.python.parent,
-            env=clean_environment(),
+            env={**clean_environment(), **environment},
             capture_output=True,
             text=True,
             check=False,

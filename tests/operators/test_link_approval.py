@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk import DAG
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.files.approvals import Approval, read_approval
@@ -315,3 +316,20 @@ def test_a_parameter_that_cannot_be_right_is_refused_by_name(
     with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: ") as refused:
         approval(made, **arguments).execute({})
     assert isinstance(refused.value, AirflowFailException)
+
+
+@pytest.mark.filterwarnings("ignore:Passing `execution_timeout` to HITLOperator")
+def test_how_long_an_answer_is_waited_for() -> None:
+    """As its own argument says, or else the one that Airflow takes for it."""
+    hour, minute = timedelta(hours=1), timedelta(minutes=1)
+    given = {"plan": "a folder", "hash": "0"}
+    assert approval(given).response_timeout is None
+    assert approval(given, response_timeout=minute).response_timeout == minute
+    assert approval(given, execution_timeout=hour).response_timeout == hour
+    assert approval(given, execution_timeout=hour, response_timeout=minute).response_timeout == minute
+
+
+def test_who_approves_is_asked_what_its_author_asks_and_not_what_the_dag_asks() -> None:
+    with DAG("asks", schedule=None, params={"dry_run": True}):
+        task = approval({"plan": "a folder", "hash": "0"}, params={"why": "because"})
+    assert list(task.params) == ["why"]
