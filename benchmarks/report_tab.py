@@ -20,7 +20,7 @@ import psutil  # type: ignore[import-untyped]  # it carries no types, and its st
 import requests
 from playwright.sync_api import expect, sync_playwright
 
-from airflow_bitrix.operators.artifacts import folder_names
+from airflow_bitrix.operators.shared.artifacts import folder_names
 from scripts.big_run import FAILED_EVERY, plant
 from scripts.local_airflow import USER, LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox

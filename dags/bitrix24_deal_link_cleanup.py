@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG
 
-from airflow_bitrix.operators.link_forms import (
+from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
+from airflow_bitrix.pipelines.carry_out import carry_out
+from airflow_bitrix.pipelines.trigger_forms import (
     BY_PARAMS,
     GUARDS,
     OWNERS,
@@ -16,8 +18,6 @@ from airflow_bitrix.operators.link_forms import (
     rule_option_params,
     rules_param,
 )
-from airflow_bitrix.operators.link_pipelines import carry_out
-from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 
 DOC = """
 ### Clean up the contact links of deals

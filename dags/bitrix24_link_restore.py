@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
-from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, plan_params
-from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
+from airflow_bitrix.pipelines.carry_out import carry_out
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
 DOC = """
 ### Bring contact links back

@@ -9,12 +9,12 @@ from airflow.sdk import DAG, Param, TaskGroup, task
 
 from airflow_bitrix.core.matching import MATCHES
 from airflow_bitrix.core.migrations import EXTRAS
-from airflow_bitrix.operators.link_forms import BY_PARAMS, GUARDS, WITHIN, plan_params
-from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.pipelines.carry_out import carry_out
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, WITHIN, plan_params
 
 DOC = """
 ### Bring the contact links of one portal into another

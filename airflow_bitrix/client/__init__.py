@@ -1,1 +1,1 @@
-"""Talking to a portal: wire format, pacing, retries, batches, scans and plans. No Airflow."""
+"""A Bitrix24 REST client of its own: wire, flow, pacing, batches, lists. Imports ``core`` for errors."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import whole_number
+from airflow_bitrix.core.numbers import whole_number
 
 _CODE = re.compile(r"[A-Za-z0-9_-]+")
 _WEBHOOK_PATH = re.compile(r"/rest/(?P<user>[^/]+)/(?P<code>[^/]+)(?:/[^/]*)?/?")

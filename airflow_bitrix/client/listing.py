@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
-from airflow_bitrix.core.links import whole_number
+from airflow_bitrix.core.numbers import whole_number
 
 PAGE = 50
 """Rows on a full page."""

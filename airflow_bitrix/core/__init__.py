@@ -1,1 +1,1 @@
-"""The domain: contact links, methods, plans and rules. Standard library only, no input or output."""
+"""The domain: contact links, methods, plans, rules; no I/O. Imports the standard library alone."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_bitrix.core.contacts import Contact
-from airflow_bitrix.core.judging import Facts, LeftOut, Rule, Verdict, Wish, choice, switch, whole
 from airflow_bitrix.core.link_edits import primary_of, with_primary, without
 from airflow_bitrix.core.links import LinkSet
-from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.core.owner_states import OwnerState
+from airflow_bitrix.core.rule_judgement import Facts, LeftOut, Rule, Verdict, Wish, choice, switch, whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.numbers import TOO_LARGE, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -40,32 +41,9 @@ def positive_id(argument: str, value: object) -> int:
         number = value
     elif isinstance(value, str):
         number = whole_number(value)
-    if number is None or not 0 < number < _TOO_LARGE:
+    if number is None or not 0 < number < TOO_LARGE:
         raise InvalidInput(argument, value, "a whole number above 0")
     return number
-
-
-_MOST_DIGITS = 18
-_TOO_LARGE = 10**_MOST_DIGITS
-"""The portal reads a number that does not fit into 64 bits as something else."""
-
-
-def whole_number(text: str) -> int | None:
-    """Read a whole number, 0 or above, as templates render it; ``None`` for anything else."""
-    digits = text.strip()
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS else None
-
-
-def as_whole(value: object) -> int | None:
-    """Give the whole number that a form, a template or JSON means by ``90``, ``90.0`` or ``"90"``.
-
-    ``None`` for anything else. To JSON ``90`` and ``90.0`` are one number, and a form takes both for whole.
-    """
-    if isinstance(value, str):
-        return whole_number(value.strip().removesuffix(".0"))
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 @dataclass(frozen=True, slots=True, order=True)

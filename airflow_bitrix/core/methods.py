@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
-from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind, positive_id, whole_number
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind, positive_id
+from airflow_bitrix.core.numbers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

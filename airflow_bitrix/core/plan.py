@@ -10,7 +10,7 @@ from airflow_bitrix.core import methods
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 
 if TYPE_CHECKING:
-    from airflow_bitrix.core.states import OwnerState
+    from airflow_bitrix.core.owner_states import OwnerState
 
 OutcomeName = Literal["applied", "already", "drift", "failed", "skipped"]
 OUTCOMES: tuple[OutcomeName, ...] = get_args(OutcomeName)
@@ -34,7 +34,7 @@ class Change:
     :param ends_repeat: Whether the owner is to stop being a repeat lead, which only a save brings about.
     :param may_empty: Whether a rule says that the owner may be left without contacts.
     :param holds: What the owner has to be still, by attribute of
-        :class:`~airflow_bitrix.core.states.OwnerState`: else the change has lost its ground.
+        :class:`~airflow_bitrix.core.owner_states.OwnerState`: else the change has lost its ground.
     :param kept_by: Ids of deals that have to hold still what is taken from this lead.
     :param may_dangle: Whether contacts are linked that may no longer exist, as a person asked for.
     """

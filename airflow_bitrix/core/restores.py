@@ -6,9 +6,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from airflow_bitrix.core.links import LinkSet
+from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change, attainable, shown_contacts
 from airflow_bitrix.core.rules import LeftOut
-from airflow_bitrix.core.states import OwnerState
 
 RULE = "restore"
 

@@ -13,8 +13,8 @@ from airflow_bitrix.core.cleanup_rules import (
     UnlinkClosed,
 )
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.judging import Facts, LeftOut, Rule, Verdict, Wish, is_ready, judge
 from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.rule_judgement import Facts, LeftOut, Rule, Verdict, Wish, is_ready, judge
 
 __all__ = ["RULES", "Facts", "LeftOut", "Rule", "Verdict", "Wish", "is_ready", "judge", "rules_for"]
 

@@ -1,4 +1,4 @@
-"""Plan and journal files of a run, streamed.
+"""What a run leaves: plans, journals, snapshots, lists, streamed. Imports ``core``.
 
 Folders may be :class:`pathlib.Path` or anything that behaves like it, as ``ObjectStoragePath`` does.
 """

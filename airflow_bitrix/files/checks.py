@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.apply_costs import Effort
 
 CHECK = "check.json"
 

@@ -15,8 +15,8 @@ import msgspec
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import OUTCOMES, Change, OutcomeName
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.plans import Manifest, read_part
-from airflow_bitrix.files.readings import DAMAGED, damaged, reading
 
 STATES = (*OUTCOMES, "open")
 """What a change can be: an outcome, or open while it has none."""

@@ -19,11 +19,11 @@ from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
-from airflow_bitrix.files.cells import as_cell
+from airflow_bitrix.files.apply_costs import Effort, read_efforts
+from airflow_bitrix.files.atomic_writes import replacing
+from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
-from airflow_bitrix.files.efforts import Effort, read_efforts
 from airflow_bitrix.files.locks import held, one_at_a_time, take
-from airflow_bitrix.files.replacing import replacing
 
 SETTLED: tuple[OutcomeName, ...] = ("applied", "already")
 """Outcomes after which a plan never writes an owner again."""

@@ -13,7 +13,7 @@ from typing import IO, Any
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import positive_id
 from airflow_bitrix.core.migrations import MapRow
-from airflow_bitrix.files.given import check_is_file, shown
+from airflow_bitrix.files.named_files import check_is_file, shown
 
 MOST_NAMED = 5
 """Bad rows that an error names; the others it counts."""

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.damage import DAMAGED, reading
 from airflow_bitrix.files.indexed_parts import (
     APPLIED,
     BIGGEST,
@@ -31,7 +32,6 @@ from airflow_bitrix.files.indexed_parts import (
 )
 from airflow_bitrix.files.journals import outcome_of
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
-from airflow_bitrix.files.readings import DAMAGED, reading
 
 SINCE = "applied, and "
 """How the reason begins where a check found an owner changed after it was applied."""

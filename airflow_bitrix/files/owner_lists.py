@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import OwnerKind, positive_id, whole_number
-from airflow_bitrix.files.given import NOT_SHOWN, check_is_file, shown
+from airflow_bitrix.core.links import OwnerKind, positive_id
+from airflow_bitrix.core.numbers import whole_number
+from airflow_bitrix.files.named_files import NOT_SHOWN, check_is_file, shown
 
 ID_COLUMN, KIND_COLUMN = "owner_id", "owner"
 

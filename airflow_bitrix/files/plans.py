@@ -24,10 +24,10 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files import FORMAT, part_name
-from airflow_bitrix.files.cells import as_cell
-from airflow_bitrix.files.earlier import TAKEN, set_aside
+from airflow_bitrix.files.atomic_writes import replacing
+from airflow_bitrix.files.csv_cells import as_cell
+from airflow_bitrix.files.earlier_runs import TAKEN, set_aside
 from airflow_bitrix.files.locks import held
-from airflow_bitrix.files.replacing import replacing
 
 PART_CHANGES = 1000
 """Changes in one part of a plan at most."""

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
-from airflow_bitrix.core.moments import shown_moment
 from airflow_bitrix.core.restores import Image, with_known_scalar
-from airflow_bitrix.files.earlier import earlier_journals, journal_parts
+from airflow_bitrix.core.timestamps import shown_moment
+from airflow_bitrix.files.earlier_runs import earlier_journals, journal_parts
 from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest

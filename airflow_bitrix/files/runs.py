@@ -9,7 +9,7 @@ from pathlib import Path
 
 from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.journals import SETTLED, JournalPart, read_ledger
 from airflow_bitrix.files.plans import Manifest, read_changes
 

@@ -1,1 +1,1 @@
-"""Hooks: an Airflow connection becomes a client of a portal."""
+"""An Airflow connection becomes a client. Imports ``compat`` and what asks the portal."""

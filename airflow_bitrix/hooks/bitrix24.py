@@ -11,7 +11,6 @@ import requests
 from airflow.providers.http.hooks.http import HttpHook
 
 from airflow_bitrix.client.allowance import Allowance
-from airflow_bitrix.client.contacts import owners_params
 from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
@@ -25,6 +24,7 @@ from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
 from airflow_bitrix.compat import connection_form
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import Owner, OwnerKind
+from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,

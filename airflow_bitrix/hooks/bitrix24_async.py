@@ -13,14 +13,11 @@ import aiohttp
 from airflow.sdk import BaseHook
 from asgiref.sync import sync_to_async
 
-from airflow_bitrix.client.apply import Journal, apply_changes
-from airflow_bitrix.client.contacts import owners_params, scan_contacts
 from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
 from airflow_bitrix.client.outcomes import CommandOutcome
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Calls, Outcomes
 from airflow_bitrix.client.redaction import guard_http_logs
-from airflow_bitrix.client.scan import Detail, check_filter, scan
 from airflow_bitrix.client.transport import (
     JSON_HEADERS,
     aiohttp_transport,
@@ -29,8 +26,11 @@ from airflow_bitrix.client.transport import (
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.links import OWNER_KINDS, Owner, OwnerKind
+from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.crm.contacts import owners_params, scan_contacts
+from airflow_bitrix.crm.scan import Detail, check_filter, scan
+from airflow_bitrix.engine.apply import Journal, apply_changes
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
     allowance_of,

@@ -1,1 +1,1 @@
-"""Operators: the twelve link methods one by one, and link work in bulk."""
+"""Operators: the twelve link methods, and link work in bulk. Imports hooks and both wings below them."""

@@ -19,7 +19,7 @@ from airflow_bitrix.core.wording import counted
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.links import Bitrix24OwnerLink
-from airflow_bitrix.operators.base import Bitrix24BaseOperator
+from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
 
 __all__ = [
     "Bitrix24DealContactAddOperator",

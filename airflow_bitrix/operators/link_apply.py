@@ -12,14 +12,14 @@ from typing import Any
 
 from airflow.sdk import Context, XComArg
 
-from airflow_bitrix.client.apply import apply_changes
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
-from airflow_bitrix.core.links import whole_number
+from airflow_bitrix.core.numbers import whole_number
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.engine.apply import apply_changes
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.journals import (
     final_outcomes,
     has_begun,
@@ -29,17 +29,17 @@ from airflow_bitrix.files.journals import (
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_manifest
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.apply_tasks import ApplyTask, Orders, summary_of
-from airflow_bitrix.operators.artifacts import given_folder
-from airflow_bitrix.operators.parameters import (
+from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders, summary_of
+from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.operators.shared.parameters import (
     count,
     optional_count,
     optional_share,
     quiet_hours,
     switch,
 )
-from airflow_bitrix.operators.pipeline import LinkPlanOperator
-from airflow_bitrix.operators.row_policy import RowPolicy
+from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
 from airflow_bitrix.report.texts import as_line, as_markdown

@@ -16,8 +16,8 @@ from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
-from airflow_bitrix.operators.artifacts import as_folder, is_in_tab, tab_folder
-from airflow_bitrix.operators.parameters import count, hours, optional_count, optional_share, switch
+from airflow_bitrix.operators.shared.artifacts import as_folder, is_in_tab, tab_folder
+from airflow_bitrix.operators.shared.parameters import count, hours, optional_count, optional_share, switch
 from airflow_bitrix.report.approval import headline, plan_markdown
 
 MODES = ("always", "over_limit", "never")

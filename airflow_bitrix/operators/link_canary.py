@@ -10,7 +10,7 @@ from airflow.sdk import Context, XComArg
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
-from airflow_bitrix.operators.parameters import count
+from airflow_bitrix.operators.shared.parameters import count
 
 
 class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):

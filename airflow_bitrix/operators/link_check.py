@@ -13,16 +13,16 @@ from typing import Any
 from airflow.sdk import Context, XComArg
 
 from airflow_bitrix.client.flow import Meter
-from airflow_bitrix.client.looks import Looks, Seen
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException, AirflowSkipException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
 from airflow_bitrix.core.wording import counted
+from airflow_bitrix.crm.owner_reads import Looks, Seen
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.checks import Check, write_check
-from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import (
     final_outcomes,
     journal_folder,
@@ -32,10 +32,10 @@ from airflow_bitrix.files.journals import (
 )
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder
-from airflow_bitrix.operators.parameters import optional_count, optional_share, switch
-from airflow_bitrix.operators.pipeline import LinkPlanOperator
-from airflow_bitrix.operators.row_policy import RowPolicy
+from airflow_bitrix.operators.shared.artifacts import as_folder
+from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
+from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, summarise
 from airflow_bitrix.report.texts import as_line, as_markdown

@@ -7,20 +7,20 @@ from contextlib import aclosing
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from airflow_bitrix.client.facts import judge_all
 from airflow_bitrix.client.listing import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.client.scan import check_filter
-from airflow_bitrix.client.stages import stages_beside
 from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
+from airflow_bitrix.crm.scan import check_filter
+from airflow_bitrix.crm.stages import stages_beside
+from airflow_bitrix.engine.rule_facts import judge_all
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
-from airflow_bitrix.operators.artifacts import given_folder
-from airflow_bitrix.operators.parameters import count, is_nothing, optional_day, time_zone
-from airflow_bitrix.operators.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.operators.shared.parameters import count, is_nothing, optional_day, time_zone
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 
 MOST_DAYS = 36_500
 
@@ -28,9 +28,9 @@ MOST_DAYS = 36_500
 class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     """Scan leads or deals, ask the clean-up rules about each, and write a plan. Changes nothing.
 
-    What it returns is told at :class:`~airflow_bitrix.operators.plan_maker.LinkPlanMaker`. The plan holds
-    each change with its links before and after and its reasons; ``left_out.csv`` beside it names the owners
-    that a rule is about but does not touch, and why.
+    What it returns is told at :class:`~airflow_bitrix.operators.shared.plan_maker.LinkPlanMaker`. The plan
+    holds each change with its links before and after and its reasons; ``left_out.csv`` beside it names the
+    owners that a rule is about but does not touch, and why.
 
     ``remove_dangling`` refuses the webhook of a user who is no administrator: a contact that the user may not
     read can look like one that is gone.

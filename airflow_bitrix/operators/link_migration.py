@@ -14,13 +14,13 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.files.parked import ParkedOwner, parked_file, read_parked, write_parked
+from airflow_bitrix.files.parked_owners import ParkedOwner, parked_file, read_parked, write_parked
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, given_folder, task_folder
-from airflow_bitrix.operators.migration_arguments import MigrationArguments
-from airflow_bitrix.operators.parameters import is_nothing, switch
-from airflow_bitrix.operators.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, task_folder
+from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
+from airflow_bitrix.operators.shared.parameters import is_nothing, switch
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 
 PARKED = "parked.jsonl"
 
@@ -31,9 +31,10 @@ PLANNED = "planned"
 class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
     """Plan a migration of contact links, for one kind of owners. Changes nothing.
 
-    What it returns is told at :class:`~airflow_bitrix.operators.plan_maker.LinkPlanMaker`; the arguments of
-    the migration at :class:`~airflow_bitrix.operators.migration_arguments.MigrationArguments`. Only owners
-    whose links differ get a change, so that a second run after the apply plans nothing.
+    What it returns is told at :class:`~airflow_bitrix.operators.shared.plan_maker.LinkPlanMaker`; the
+    arguments of the migration at
+    :class:`~airflow_bitrix.operators.shared.migration_arguments.MigrationArguments`. Only owners whose
+    links differ get a change, so that a second run after the apply plans nothing.
 
     With ``portal_to_portal``, owners of the source that have no counterpart yet, or one of whose contacts has
     none or cannot be read, or for which several match, are **parked**: they stand in ``left_out.csv`` (by

@@ -15,11 +15,11 @@ from airflow_bitrix.compat import AirflowFailException
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.files.comparisons import ComparisonWriter
+from airflow_bitrix.files.reconciliations import ComparisonWriter
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import task_folder
-from airflow_bitrix.operators.migration_arguments import MigrationArguments
-from airflow_bitrix.operators.parameters import optional_count
+from airflow_bitrix.operators.shared.artifacts import task_folder
+from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
+from airflow_bitrix.operators.shared.parameters import optional_count
 
 RECONCILE = "reconcile.csv"
 
@@ -28,10 +28,10 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
     """Compare links with what a migration wants them to be, link by link. Changes nothing.
 
     Takes the arguments of the migration, see
-    :class:`~airflow_bitrix.operators.migration_arguments.MigrationArguments`, and writes ``reconcile.csv``
-    with a row for each difference: ``missing`` (a contact is not linked), ``extra`` (one is linked that is
-    not wanted), ``primary``, ``order``, ``sort``, ``parked`` (has no counterpart yet) or ``left out``.
-    With ``extra="keep"``, links that only the target has are no difference.
+    :class:`~airflow_bitrix.operators.shared.migration_arguments.MigrationArguments`, and writes
+    ``reconcile.csv`` with a row for each difference: ``missing`` (a contact is not linked), ``extra`` (one
+    is linked that is not wanted), ``primary``, ``order``, ``sort``, ``parked`` (has no counterpart yet) or
+    ``left out``. With ``extra="keep"``, links that only the target has are no difference.
 
     Returns ``{"reconcile_csv": path, "read": n, "compared": n, "differences": n, "by_difference": {what: n},
     "requests": n}``. ``compared`` counts owners that the migration is about and that could be compared.

@@ -10,22 +10,22 @@ from typing import Any
 
 from airflow.sdk import Context
 
-from airflow_bitrix.client.contacts import missing_contacts
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.client.scan import ask_links, look_calls, states_of
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
+from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import RULE, Image, judge_restore, linked_anew, needs_exact
-from airflow_bitrix.core.states import OwnerState
+from airflow_bitrix.crm.contacts import missing_contacts
+from airflow_bitrix.crm.scan import ask_links, look_calls, states_of
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
-from airflow_bitrix.operators.artifacts import given_folder
-from airflow_bitrix.operators.parameters import is_nothing, switch
-from airflow_bitrix.operators.plan_maker import LinkPlanMaker
-from airflow_bitrix.operators.run_places import HOLDS, place_in_run
+from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.operators.shared.parameters import is_nothing, switch
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
 
 STRETCH = 2500
 """Owners that are looked at in one go: what one request tells."""
@@ -34,12 +34,12 @@ STRETCH = 2500
 class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     """Write the plan that takes an apply back, or that brings links back to a snapshot. Changes nothing.
 
-    What it returns is told at :class:`~airflow_bitrix.operators.plan_maker.LinkPlanMaker`. Contacts, order,
-    sorts and primary become what they were. Each owner is looked at as it is now; those that are as they were
-    need no change, and ``left_out.csv`` names them with the reason, as it does owners that are no longer
-    there, and those that somebody changed since the apply. From a journal, every owner is brought back that
-    its apply wrote or may have written. From a snapshot, every owner in it that differs now is, whoever
-    changed it: narrow it with ``owners``, and guard it with ``max_changes``.
+    What it returns is told at :class:`~airflow_bitrix.operators.shared.plan_maker.LinkPlanMaker`. Contacts,
+    order, sorts and primary become what they were. Each owner is looked at as it is now; those that are as
+    they were need no change, and ``left_out.csv`` names them with the reason, as it does owners that are no
+    longer there, and those that somebody changed since the apply. From a journal, every owner is brought
+    back that its apply wrote or may have written. From a snapshot, every owner in it that differs now is,
+    whoever changed it: narrow it with ``owners``, and guard it with ``max_changes``.
 
     What a portal cannot be brought back to is said in the change's reasons: it always makes one contact the
     primary, gives sorts of its own in place of 0, and takes no roles. Contacts that no longer exist are not

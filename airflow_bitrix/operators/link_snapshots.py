@@ -12,12 +12,12 @@ from airflow.sdk import Context
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.client.scan import Detail, check_filter, scan
 from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.files.changed import CHANGED, ChangedFile, Compared, write_compared
+from airflow_bitrix.crm.scan import Detail, check_filter, scan
+from airflow_bitrix.files.snapshot_changes import CHANGED, ChangedFile, Compared, write_compared
 from airflow_bitrix.files.snapshot_history import SnapshotHistory, delete_snapshot, same_snapshot
 from airflow_bitrix.files.snapshots import (
     Snapshot,
@@ -27,9 +27,9 @@ from airflow_bitrix.files.snapshots import (
     why_not_comparable,
 )
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.artifacts import as_folder, given_folder, lasting_file, task_folder
-from airflow_bitrix.operators.parameters import is_nothing, optional_count
-from airflow_bitrix.operators.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, lasting_file, task_folder
+from airflow_bitrix.operators.shared.parameters import is_nothing, optional_count
+from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.report.changes import Changes, as_page, figures, gather, nothing_to_compare
 
 __all__ = ["Bitrix24ExportContactLinksOperator"]

@@ -1,1 +1,1 @@
-"""What this provider adds to Airflow's UI."""
+"""What is added to Airflow's UI: the report tab. Imports ``report``, ``files`` and where runs lie."""

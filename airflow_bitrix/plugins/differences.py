@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from airflow_bitrix.core.moments import shown_moment
-from airflow_bitrix.files.changed import CHANGED, read_compared
+from airflow_bitrix.core.timestamps import shown_moment
+from airflow_bitrix.files.snapshot_changes import CHANGED, read_compared
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.report.changes import MEANINGS
 from airflow_bitrix.report.page import Found

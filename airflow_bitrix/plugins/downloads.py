@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from airflow_bitrix.core.links import owner_address
 from airflow_bitrix.core.plan import shown_contacts
-from airflow_bitrix.files.cells import as_cell
+from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 
 CHUNK = 500

@@ -17,15 +17,15 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import SORTS, Sort
-from airflow_bitrix.files.readings import reading
 from airflow_bitrix.plugins.airflow_internals import AirflowChangedError
 from airflow_bitrix.plugins.downloads import as_csv, as_it_is, as_json_lines
 from airflow_bitrix.plugins.indexes import Indexes
+from airflow_bitrix.plugins.read_slots import Turns
 from airflow_bitrix.plugins.run_files import open_file, shown_files
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_requests import BUSY, LATER, OfRun, Pieces, Run, check_access
-from airflow_bitrix.plugins.turns import Turns
 from airflow_bitrix.plugins.unavailable import NOT_HERE, headers, unavailable
 from airflow_bitrix.report.indexed import shown_rows
 from airflow_bitrix.report.notices import UNDER_WAY, Notice

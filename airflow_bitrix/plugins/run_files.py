@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.files.readings import damaged, reading
-from airflow_bitrix.operators.artifacts import folder_names
+from airflow_bitrix.files.damage import damaged, reading
+from airflow_bitrix.operators.shared.artifacts import folder_names
 
 
 def task_folders(root: Path, dag_id: str, run_id: str) -> dict[str, Path | PlanRefused]:

@@ -8,11 +8,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.files.changed import CHANGED
+from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.plans import MANIFEST, Manifest
-from airflow_bitrix.files.readings import reading
+from airflow_bitrix.files.snapshot_changes import CHANGED
 from airflow_bitrix.files.snapshots import ABOUT
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files

@@ -16,10 +16,10 @@ from fastapi.responses import StreamingResponse
 
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.outcome_index import OutcomeIndex
-from airflow_bitrix.files.readings import reading
-from airflow_bitrix.operators.artifacts import artifacts_root
+from airflow_bitrix.operators.shared.artifacts import artifacts_root
 from airflow_bitrix.plugins.airflow_internals import (
     DagAccessEntity,
     GetUserDep,
@@ -27,9 +27,9 @@ from airflow_bitrix.plugins.airflow_internals import (
     requires_access_dag,
 )
 from airflow_bitrix.plugins.indexes import Indexes
+from airflow_bitrix.plugins.read_slots import Busy, Turns
 from airflow_bitrix.plugins.run_files import task_folders
 from airflow_bitrix.plugins.run_states import RunState, run_state
-from airflow_bitrix.plugins.turns import Busy, Turns
 
 BUSY = 503
 LATER = {"Retry-After": "10"}

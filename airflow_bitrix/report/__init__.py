@@ -1,1 +1,1 @@
-"""The report of an apply: an HTML page for people, a Markdown summary for logs."""
+"""What people read of a run: the report, the approval. Imports ``files`` and ``core``."""

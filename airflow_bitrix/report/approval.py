@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
-from airflow_bitrix.core.moments import shown_moment
 from airflow_bitrix.core.plan import Change, shown_contacts
+from airflow_bitrix.core.timestamps import shown_moment
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.report.texts import limits_of, rule_titles
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_bitrix.core.differences import WHATS, Difference, What
 from airflow_bitrix.core.links import Owner, owner_address
-from airflow_bitrix.files.changed import shown_links
+from airflow_bitrix.files.snapshot_changes import shown_links
 from airflow_bitrix.files.snapshots import Snapshot
 from airflow_bitrix.report.page import rendered
 from airflow_bitrix.report.summary import MOST_ROWS

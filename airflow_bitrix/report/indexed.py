@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_bitrix.core.plan import OUTCOMES
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.checks import read_check
-from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import read_effort
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
 from airflow_bitrix.report.page import FIRST_ROWS

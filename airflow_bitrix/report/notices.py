@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from airflow_bitrix.core.moments import shown_moment
+from airflow_bitrix.core.timestamps import shown_moment
 from airflow_bitrix.report.summary import Summary
 from airflow_bitrix.report.texts import approval_line, hidden_links_line
 

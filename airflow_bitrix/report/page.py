@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from airflow_bitrix.core.links import Owner, owner_address
-from airflow_bitrix.core.moments import shown_moment
+from airflow_bitrix.core.timestamps import shown_moment
 from airflow_bitrix.files.indexed_parts import STATES
 from airflow_bitrix.files.outcome_index import OVERWRITTEN
 from airflow_bitrix.report.notices import Notice, notices

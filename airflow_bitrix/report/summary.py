@@ -14,8 +14,8 @@ from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_cont
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import with_known_scalar
 from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.approvals import Approval
-from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from airflow_bitrix.core.moments import shown_moment
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.core.timestamps import shown_moment
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.summary import Summary

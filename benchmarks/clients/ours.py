@@ -12,10 +12,10 @@ import aiohttp
 from airflow_bitrix.client.allowance import shared_allowance
 from airflow_bitrix.client.flow import Manners
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.scan import scan
 from airflow_bitrix.client.transport import JSON_HEADERS, aiohttp_transport, client_timeout
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
+from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.hooks.settings import read_settings
 from benchmarks.clients.runner import Job, Seen, Told, serve
 

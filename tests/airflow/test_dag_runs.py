@@ -20,8 +20,8 @@ from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import DAG
 
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
-from airflow_bitrix.operators.link_forms import BY_PARAMS
-from airflow_bitrix.operators.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS
 from tests.moved import DagBag
 
 DAGS = Path(__file__).parents[2] / "dags"

@@ -13,8 +13,8 @@ import json, os
 
 from airflow.sdk import DAG, TaskGroup
 
-from airflow_bitrix.operators.link_forms import plan_params
-from airflow_bitrix.operators.link_pipelines import carry_out
+from airflow_bitrix.pipelines.trigger_forms import plan_params
+from airflow_bitrix.pipelines.carry_out import carry_out
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.sandbox.server import Sandbox
 

@@ -15,9 +15,9 @@ from airflow_bitrix.core.cleanup_rules import UnlinkClosed
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change, write_commands
 from airflow_bitrix.core.rules import RULES, Facts, LeftOut, Rule, Wish, is_ready, judge, rules_for
-from airflow_bitrix.core.states import OwnerState
 from airflow_bitrix.sandbox import links as portal_rules
 from airflow_bitrix.sandbox.state import State
 

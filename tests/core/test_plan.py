@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change, Command, save_command, standing, write_commands
-from airflow_bitrix.core.states import OwnerState
 
 LEAD = Owner("lead", 5)
 

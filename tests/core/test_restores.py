@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import Image, judge_restore, linked_anew, needs_exact, with_known_scalar
 from airflow_bitrix.core.rules import LeftOut
-from airflow_bitrix.core.states import OwnerState
 
 DEAL = Owner("deal", 5)
 

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.judging import whole
 from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.rule_judgement import whole
 from airflow_bitrix.core.rules import (
     RULES,
     Facts,
@@ -22,7 +23,6 @@ from airflow_bitrix.core.rules import (
     judge,
     rules_for,
 )
-from airflow_bitrix.core.states import OwnerState
 
 LEAD = Owner("lead", 5)
 RELEASE = rules_for("lead", ["release_repeat_leads"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.checks import CHECK, Check, read_check, write_check
-from airflow_bitrix.files.efforts import Effort
 
 ENDED = Check("a" * 64, "2026-11-21T10:00:00+00:00", Effort(requests=3, seconds=1.5))
 AT = 1795255200.0

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.efforts import Effort
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.journals import JournalPart, read_effort, write_failed
 from airflow_bitrix.files.outcome_index import read_index
 from airflow_bitrix.files.plans import read_manifest

@@ -14,7 +14,6 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from airflow_bitrix.client import flow
 from airflow_bitrix.core.errors import RetryLater
-from airflow_bitrix.operators.base import MOST_DEFERRALS
 from airflow_bitrix.operators.contact_links import (
     Bitrix24LeadContactItemsGetOperator,
     Bitrix24MethodOperator,
@@ -23,6 +22,7 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24PlanLinkCleanupOperator,
 )
+from airflow_bitrix.operators.shared.base import MOST_DEFERRALS
 from airflow_bitrix.sandbox.clock import Clock
 
 NOON = 1_772_366_400

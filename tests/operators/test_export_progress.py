@@ -11,8 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 
 from airflow_bitrix.client import flow
-from airflow_bitrix.operators.artifacts import progress_teller
 from airflow_bitrix.operators.link_snapshots import Bitrix24ExportContactLinksOperator
+from airflow_bitrix.operators.shared.artifacts import progress_teller
 from airflow_bitrix.sandbox.clock import Clock
 
 NOON = 1_772_366_400

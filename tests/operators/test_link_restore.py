@@ -19,7 +19,6 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.plan import Change, save_command, write_commands
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter, read_changes, read_manifest
-from airflow_bitrix.operators.artifacts import artifacts_root, folder_names
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24CheckLinkPlanOperator,
@@ -27,6 +26,7 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkCleanupOperator,
     Bitrix24PlanLinkRestoreOperator,
 )
+from airflow_bitrix.operators.shared.artifacts import artifacts_root, folder_names
 from airflow_bitrix.sandbox.links import Link
 
 Rows = list[tuple[int, int, bool]]

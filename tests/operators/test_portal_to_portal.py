@@ -16,7 +16,7 @@ from airflow.sdk import ObjectStoragePath
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
 from airflow_bitrix.files.maps import read_map
-from airflow_bitrix.files.parked import Pairing, ParkedOwner, parked_file, read_parked, write_parked
+from airflow_bitrix.files.parked_owners import Pairing, ParkedOwner, parked_file, read_parked, write_parked
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24PlanLinkMigrationOperator,

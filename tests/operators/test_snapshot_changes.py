@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
-from airflow_bitrix.files.changed import Compared, read_compared
+from airflow_bitrix.files.snapshot_changes import Compared, read_compared
 from airflow_bitrix.files.snapshots import read_snapshot
 from airflow_bitrix.operators.link_snapshots import Bitrix24ExportContactLinksOperator
 from airflow_bitrix.sandbox.links import Link

@@ -19,7 +19,7 @@ from airflow.utils.state import DagRunState
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from airflow_bitrix.operators.artifacts import artifacts_root, folder_names
+from airflow_bitrix.operators.shared.artifacts import artifacts_root, folder_names
 from airflow_bitrix.plugins.report_tab import PREFIX, LazyReportApp
 
 MakeRun = Callable[..., Path]

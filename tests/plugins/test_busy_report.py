@@ -12,9 +12,9 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from airflow_bitrix.plugins.read_slots import Turns
 from airflow_bitrix.plugins.report_api import ReportApp
 from airflow_bitrix.plugins.report_tab import PREFIX
-from airflow_bitrix.plugins.turns import Turns
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE, THEIRS
 from tests.plugins.runs import change, make_plan, note, outcome

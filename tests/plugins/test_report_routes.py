@@ -17,9 +17,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_bitrix.core.plan import ChangeOutcome
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.checks import Check, write_check
-from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.journals import write_failed
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from tests.plugins.conftest import MakeRun

@@ -15,7 +15,7 @@ from airflow.providers_manager import ProvidersManager
 from airflow_bitrix.links import TAB_ROUTE, Bitrix24OwnerLink, Bitrix24ReportLink
 from airflow_bitrix.operators import contact_links, link_plans
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
-from airflow_bitrix.operators.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.plugins.report_tab import PREFIX, Bitrix24ReportPlugin
 from tests.conftest import MakeSandbox
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.operators.artifacts import folder_names
+from airflow_bitrix.operators.shared.artifacts import folder_names
 from airflow_bitrix.plugins.run_files import open_file, shown_files, task_folders
 from tests.plugins.runs import as_another_user, change, make_plan, note, outcome
 

@@ -17,8 +17,8 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName, shown_contacts
+from airflow_bitrix.files.apply_costs import Effort
 from airflow_bitrix.files.approvals import Approval
-from airflow_bitrix.files.efforts import Effort
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report import page
 from airflow_bitrix.report.notices import notices

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from airflow_bitrix.operators.artifacts import folder_names
+from airflow_bitrix.operators.shared.artifacts import folder_names
 from scripts.local_airflow import USER, LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox
 from scripts.processes import Processes, clean_environment

@@ -13,8 +13,8 @@ from floor_triggers import CountLeads  # type: ignore[import-not-found]  # it li
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook
 from airflow_bitrix.operators.contact_links import Bitrix24MethodOperator
-from airflow_bitrix.operators.link_pipelines import carry_out
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
+from airflow_bitrix.pipelines.carry_out import carry_out
 
 
 class Resting(Bitrix24MethodOperator):

@@ -1,0 +1,1 @@
+"""Reading the CRM: scans, owners, contacts, stages, users. Imports ``client`` and ``core``."""

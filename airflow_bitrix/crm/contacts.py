@@ -1,0 +1,161 @@
+"""Contacts of a portal: all that a filter matches, or those with certain ids.
+
+Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html and
+https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-list.html. Only the latter tells phones
+and e-mails, and only the former refuses a filter that it does not understand, so a scan with both asks one
+for ids and the other for what belongs to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_bitrix.client.id_sweep import Expect, Order, Table, sweep
+from airflow_bitrix.client.listing import PAGE
+from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.wire import Call
+from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
+from airflow_bitrix.core.errors import Rejected
+from airflow_bitrix.core.links import ENTITY_TYPE_IDS, owner_kind, positive_id
+from airflow_bitrix.crm.scan import Detail, check_scan, item_list
+
+
+async def scan_contacts(
+    portal: AsyncPortal,
+    wanted: Mapping[str, Any] | None = None,
+    *,
+    detail: Detail = "ids",
+    ordered: bool = False,
+    also: Sequence[str] = (),
+    expect: Expect | None = None,
+) -> AsyncGenerator[Contact, None]:
+    """Give every contact that a filter matches, each once, 2,500 a request.
+
+    :param wanted: A ``crm.item.list`` filter, camelCase names.
+    :param detail: ``ids`` for company and origin; ``full`` for name, phones and e-mails too, which takes
+        twice the requests.
+    :param ordered: Whether contacts come in order of id; else as they arrive.
+    :param also: Further fields, camelCase names; with ``ids`` only.
+    :param expect: Told now and then how many contacts there are in all, as far as can be told yet.
+    :raises InvalidInput: Another detail, or a filter that is no map; nothing was sent.
+    :raises Rejected: The portal does not accept the filter.
+    """
+    check_scan(wanted, detail, also)
+    select = [*ITEM_SELECT, *(name for name in also if name not in ITEM_SELECT)]
+
+    def call(wanted: Mapping[str, Any], order: Order) -> Call:
+        return item_list("contact", select, wanted, order)
+
+    table = Table(
+        call,
+        lambda result: [contact_of_item(row, also) for row in result["items"]],
+        lambda contact: contact.id,
+    )
+    async with aclosing(sweep(portal, table, dict(wanted or {}), ordered=ordered, expect=expect)) as found:
+        if detail == "ids":
+            async for contact in found:
+                yield contact
+            return
+        async with aclosing(_in_full(portal, found)) as known:
+            async for contact in known:
+                yield contact
+
+
+async def read_contacts(portal: AsyncPortal, ids: Iterable[int]) -> AsyncGenerator[Contact, None]:
+    """Give the contacts with these ids in full, 2,500 a request; those that are gone are left out."""
+    numbers = list(ids)
+    calls = (_by_ids(numbers[at : at + PAGE]) for at in range(0, len(numbers), PAGE))
+    async with aclosing(portal.stream(calls)) as outcomes:
+        async for outcome in outcomes:
+            for row in outcome.result:
+                yield contact_of_list(row)
+
+
+async def missing_contacts(portal: AsyncPortal, ids: Iterable[int]) -> set[int]:
+    """Give those of some ids that belong to no contact, or to one that the user may not read."""
+    numbers = list(ids)
+    missing = set(numbers)
+    calls = (
+        item_list("contact", ["id"], {"@id": numbers[at : at + PAGE]}, "ASC")
+        for at in range(0, len(numbers), PAGE)
+    )
+    async with aclosing(portal.stream(calls)) as outcomes:
+        async for outcome in outcomes:
+            missing.difference_update(int(row["id"]) for row in outcome.result["items"])
+    return missing
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Contacts that a list does not show.
+
+    :param gone: Those of which the portal says that there are none.
+    :param unread: The others, with the portal's own words: they may well be there.
+    """
+
+    gone: frozenset[int]
+    unread: Mapping[int, str]
+
+
+async def absent_contacts(portal: AsyncPortal, ids: Iterable[int]) -> Absent:
+    """Tell contacts that are gone from those that the user may not read; no list tells them apart.
+
+    Each that is not listed takes a command. Follows
+    https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-get.html.
+
+    :raises Bitrix24Error: The portal takes no more requests, or not this webhook.
+    """
+    numbers = sorted(await missing_contacts(portal, ids))
+    outcomes = await portal.batch(Call("crm.contact.get", {"id": one}) for one in numbers)
+    gone: set[int] = set()
+    unread: dict[int, str] = {}
+    for one, outcome in zip(numbers, outcomes, strict=True):
+        error = outcome.error
+        if error is None:
+            unread[one] = "crm.contact.get shows it, crm.item.list does not"
+        elif not isinstance(error, Rejected):
+            raise error
+        elif error.answer.text.strip(" .").lower() == "not found":
+            gone.add(one)
+        else:
+            unread[one] = str(error.answer)
+    return Absent(frozenset(gone), unread)
+
+
+def owners_params(contact_id: object, kind: object) -> dict[str, Any]:
+    """Give the parameters of ``crm.item.list`` for the owners that a contact is linked to, primary or not.
+
+    The legacy filter by ``CONTACT_ID`` finds only those where it is primary.
+
+    :raises InvalidInput: No id, or another kind than ``lead`` or ``deal``.
+    """
+    wanted = {"contactIds": positive_id("contact_id", contact_id)}
+    return {"entityTypeId": ENTITY_TYPE_IDS[owner_kind(kind)], "filter": wanted, "select": ["id"]}
+
+
+async def _in_full(portal: AsyncPortal, found: AsyncIterator[Contact]) -> AsyncGenerator[Contact, None]:
+    async def calls() -> AsyncIterator[Call]:
+        waiting: list[int] = []
+        async for contact in found:
+            waiting.append(contact.id)
+            if len(waiting) == PAGE:
+                yield _by_ids(waiting)
+                waiting = []
+        if waiting:
+            yield _by_ids(waiting)
+
+    async with aclosing(portal.stream(calls())) as outcomes:
+        async for outcome in outcomes:
+            for row in outcome.result:
+                yield contact_of_list(row)
+
+
+def _by_ids(ids: Sequence[int]) -> Call:
+    wanted = {"@ID": list(ids)}
+    return Call(
+        "crm.contact.list",
+        {"filter": wanted, "select": list(LIST_SELECT), "order": {"ID": "ASC"}, "start": -1},
+    )

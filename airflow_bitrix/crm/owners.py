@@ -1,0 +1,128 @@
+"""Owners by what is known of them: their ids, or a contact that they are linked to.
+
+Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+from airflow_bitrix.client.batch import MOST_COMMANDS
+from airflow_bitrix.client.flow import call_flow
+from airflow_bitrix.client.listing import PAGE, both
+from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.wire import Call
+from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OwnerKind
+from airflow_bitrix.core.owner_states import SELECT, OwnerState
+from airflow_bitrix.crm.scan import ask_links, item_list, scan, states_of
+
+T = TypeVar("T")
+
+CHUNK = PAGE * MOST_COMMANDS
+"""Owners that are worked on at a time: what one request reads."""
+
+FEW = 2 * MOST_COMMANDS
+"""Contacts whose owners are looked up without asking how large the portal is: two requests."""
+
+
+async def in_chunks(rows: AsyncIterator[T], size: int = CHUNK) -> AsyncGenerator[list[T], None]:
+    """Give rows in lists of a size; the last one may be shorter."""
+    chunk: list[T] = []
+    async for row in rows:
+        chunk.append(row)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+async def look_up(
+    portal: AsyncPortal, kind: OwnerKind, ids: Iterable[int], *, also: Sequence[str] = (), full: bool = False
+) -> dict[int, OwnerState]:
+    """Give the states of owners by id, 2,500 a request; those that are not there are left out.
+
+    :param also: Further fields; they come in :attr:`OwnerState.fields`.
+    :param full: Whether sort and role are wanted too, which takes one command more for each with contacts.
+    """
+    numbers = sorted(set(ids))
+    select = [*SELECT, *(name for name in also if name not in SELECT)]
+    calls = [
+        item_list(kind, select, {"@id": numbers[at : at + PAGE]}, "ASC")
+        for at in range(0, len(numbers), PAGE)
+    ]
+    states: list[OwnerState] = []
+    async with aclosing(portal.stream(calls)) as outcomes:
+        async for outcome in outcomes:
+            states += states_of(kind, outcome.result, also)
+    return {state.owner.id: state for state in await ask_links(portal, states, full=full)}
+
+
+async def owners_linked_to(
+    portal: AsyncPortal, kind: OwnerKind, contact_ids: Sequence[int], wanted: Mapping[str, Any]
+) -> AsyncGenerator[OwnerState, None]:
+    """Give the state of every owner that is linked to one of some contacts, each once.
+
+    Where the portal leaves links out of its lists, those of the states may not be known.
+
+    A few contacts are looked up, 50 a request; for many, all owners are read, 2,500 a request, and compared
+    here. What takes fewer requests is chosen by the number of owners that the portal tells.
+
+    :param wanted: A ``crm.item.list`` filter for the owners.
+    """
+    by_contact = len(contact_ids) <= FEW
+    if not by_contact:
+        owners = await count_owners(portal, kind, wanted)
+        by_contact = len(contact_ids) / MOST_COMMANDS < math.ceil(owners / CHUNK)
+    found = (
+        _by_contact(portal, kind, contact_ids, wanted)
+        if by_contact
+        else _among_all(portal, kind, contact_ids, wanted)
+    )
+    async with aclosing(found) as states:
+        async for state in states:
+            yield state
+
+
+async def count_owners(portal: AsyncPortal, kind: OwnerKind, wanted: Mapping[str, Any]) -> int:
+    """Give the number of owners that a filter matches."""
+    params = {"entityTypeId": ENTITY_TYPE_IDS[kind], "select": ["id"], "filter": dict(wanted), "start": 0}
+    answer = await portal.run(call_flow(Call("crm.item.list", params), portal.manners))
+    return int(answer.total or 0)
+
+
+async def _among_all(
+    portal: AsyncPortal, kind: OwnerKind, contact_ids: Sequence[int], wanted: Mapping[str, Any]
+) -> AsyncGenerator[OwnerState, None]:
+    those = frozenset(contact_ids)
+    async with aclosing(scan(portal, kind, wanted)) as states:
+        async for state in states:
+            if not those.isdisjoint(state.links.contact_ids):
+                yield state
+
+
+async def _by_contact(
+    portal: AsyncPortal, kind: OwnerKind, contact_ids: Sequence[int], wanted: Mapping[str, Any]
+) -> AsyncGenerator[OwnerState, None]:
+    given: set[int] = set()
+    # One contact a filter: with several, the portal joins links before it cuts a page.
+    after = dict.fromkeys(contact_ids, 0)
+    while after:
+        calls = (
+            item_list(kind, SELECT, both(wanted, {"contactIds": contact_id, ">id": last}), "ASC")
+            for contact_id, last in after.items()
+        )
+        further: dict[int, int] = {}
+        async with aclosing(portal.stream(calls)) as outcomes:
+            for contact_id in after:
+                page = list(states_of(kind, (await anext(outcomes)).result))
+                if len(page) == PAGE:
+                    further[contact_id] = page[-1].owner.id
+                new = [state for state in page if state.owner.id not in given]
+                given.update(state.owner.id for state in new)
+                for state in new:
+                    yield state
+        after = further

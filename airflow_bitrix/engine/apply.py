@@ -1,0 +1,359 @@
+"""Carrying out changes: look, write, look again, and account for every one of them.
+
+A write request holds up to 48 commands and two looks: each change's ``items.get``, its link command and its
+save; then one look at what was just written, and one at the owners of the next request. So what is written
+was seen one request earlier, what is called applied was read back, and looking costs no request of its own.
+
+Where links stay, their sorts and flags count, which no look shows: a second ``items.get`` behind the write
+reads them back. Where a look cannot tell a change from what it starts from, ``items.get`` is asked first.
+
+A write whose answer was lost is never sent again blindly: its owners are looked at first, after a while. A
+save that was carried out shall not start the portal's automation twice. Each time it is sent with fewer
+others: where one change is what kills its requests, as a faulty event handler of the portal's does, the
+others shall not fail with it.
+
+What is to be repeated comes before what is new, so that a portal that takes nothing is noticed soon.
+
+A change is written whole or not at all as far as it lies with us: while one of its methods rests, the change
+waits, and others go on. What the portal puts off for its operating time is never called failed.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Protocol
+
+from airflow_bitrix.client.batch import MOST_COMMANDS, account_of
+from airflow_bitrix.client.flow import wait_async
+from airflow_bitrix.client.pacing import Account, Rest
+from airflow_bitrix.client.portal import AsyncPortal, together
+from airflow_bitrix.client.wire import (
+    Call,
+    error_of,
+    resting,
+)
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.owner_states import OwnerState
+from airflow_bitrix.core.plan import (
+    Change,
+    ChangeOutcome,
+    OutcomeName,
+    Standing,
+    shown_contacts,
+    standing,
+)
+from airflow_bitrix.crm.owner_reads import Looks, Seen
+from airflow_bitrix.engine.change_tasks import MOST_LINKS, Task
+from airflow_bitrix.engine.preconditions import lost_premises
+
+STRETCH = 2500
+"""Changes that one look covers."""
+
+_BATCHES, _LOOKS = Account("batch"), account_of("crm.item.list")
+
+
+class Journal(Protocol):
+    """Where outcomes are kept as they happen."""
+
+    def writing(self, changes: Sequence[Change]) -> None:
+        """Note that these changes are about to be written."""
+
+    def note(self, outcome: ChangeOutcome) -> None:
+        """Note the outcome of one change."""
+
+
+Progress = Callable[[int], None]
+
+Gate = Callable[[], Exception | None]
+"""Asked before each write; what it gives ends the run, when requests under way are accounted for."""
+
+
+async def apply_changes(
+    portal: AsyncPortal,
+    kind: OwnerKind,
+    changes: Iterable[Change],
+    journal: Journal,
+    *,
+    written_before: frozenset[int] = frozenset(),
+    settled_before: Mapping[int, ChangeOutcome] | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    gate: Gate | None = None,
+) -> None:
+    """Carry out changes and note one outcome for each in the journal.
+
+    :param portal: The portal.
+    :param kind: Whether the owners are leads or deals.
+    :param changes: What to do; each owner at most once.
+    :param journal: Takes the outcomes.
+    :param written_before: Ids of owners whose write was begun by an earlier run that did not finish.
+    :param settled_before: Outcomes of owners that an earlier run left as the plan wants them. They are looked
+        at; where they are still so, their outcome is noted again. They are never written again.
+    :param dry_run: Look only: what would be written becomes ``skipped``.
+    :param progress: Called with the number of changes that have just got their outcome.
+    :param gate: Asked before each write request whether to go on; an error that it gives is raised when the
+        requests under way are accounted for.
+    :raises RetryLater: The portal takes no more requests, or lets a method rest for long (then ``until`` is
+        set). Outcomes noted so far stand; another run goes on.
+    :raises AuthFailed: The portal no longer accepts the webhook.
+    """
+    settled = settled_before or {}
+    tasks = (
+        Task(change, written=change.owner.id in written_before, settled=settled.get(change.owner.id))
+        for change in changes
+    )
+    run = _Run(portal, kind, journal, progress or _unseen, gate or _open)
+    while stretch := list(islice(tasks, STRETCH)):
+        await run.stretch(stretch, dry_run=dry_run)
+
+
+def _unseen(_done: int) -> None:
+    """Progress that nobody looks at."""
+
+
+def _open() -> None:
+    """A gate that is always open."""
+
+
+class _Run:
+    def __init__(
+        self, portal: AsyncPortal, kind: OwnerKind, journal: Journal, progress: Progress, gate: Gate
+    ) -> None:
+        self._portal = portal
+        self._looks = Looks(portal, kind)
+        self._journal = journal
+        self._progress = progress
+        self._gate = gate
+        self._queue: deque[Task] = deque()
+        self._held: list[Task] = []
+        self._ended: Exception | None = None
+
+    async def stretch(self, tasks: Sequence[Task], *, dry_run: bool) -> None:
+        if not dry_run and not self._may_go_on():
+            self._end_if_ended()
+        seen = await self._look(tasks)
+        await self._check_premises([task for task in tasks if not task.settled], seen)
+        ready = await self._sort_out(tasks, seen)
+        self._end_if_ended()
+        if dry_run:
+            for task in ready:
+                self._note(task, "skipped", f"dry run: {'; '.join(task.change.reasons)}")
+            return
+        self._queue.extend(ready)
+        while self._queue:
+            groups = [group for _ in range(self._portal.in_flight) if (group := self._next_group())]
+            await together([self._lane(group) for group in groups])
+            self._end_if_ended()
+            if self._queue:  # the lanes ended because methods rest: what was repeated was not looked at since
+                left = list(self._queue)
+                self._queue.clear()
+                self._queue.extend(await self._sort_out(left, await self._look(left)))
+                self._end_if_ended()
+            else:
+                await self._rest()
+
+    async def _check_premises(self, tasks: Sequence[Task], seen: Seen) -> None:
+        """Find out which changes have lost their ground: contacts and other owners that they count on."""
+        open_ones = [
+            task
+            for task in tasks
+            if (now := seen.states.get(task.change.owner.id)) and standing(task.change, now)[0] != "done"
+        ]
+        gone = await lost_premises(self._portal, [task.change for task in open_ones])
+        for task in open_ones:
+            task.lost = gone.get(task.change.owner.id, "")
+
+    async def _lane(self, group: list[Task]) -> None:
+        """Write one group after the other, each request looking at the owners of the next."""
+        while (group := self._free(group)) and self._may_go_on():
+            upcoming = self._next_group()
+            seen = await self._write(group, upcoming)
+            group = await self._sort_out(upcoming, seen)
+            while not group and self._queue and not self._ended:  # none of the upcoming needs a write
+                upcoming = self._next_group()
+                group = await self._sort_out(upcoming, await self._look(upcoming)) if upcoming else []
+
+    def _may_go_on(self) -> bool:
+        self._ended = self._ended or self._gate()
+        return self._ended is None
+
+    def _next_group(self) -> list[Task]:
+        group: list[Task] = []
+        room = self._portal.size - 2
+        while self._queue:
+            task = self._queue[0]
+            size = len(task.commands)
+            together_at_most = min(one.company for one in (*group, task))
+            # At least one change goes into a request, however slowly the portal works.
+            if group and (size > room or len(group) >= together_at_most):
+                break
+            group.append(self._queue.popleft())
+            room -= size
+        return group
+
+    def _free(self, tasks: Sequence[Task]) -> list[Task]:
+        """Give the tasks none of whose methods rests, and hold the others back."""
+        free: list[Task] = []
+        for task in tasks:
+            (self._held if self._rest_of(task.commands) else free).append(task)
+        return free
+
+    def _rest_of(self, commands: Sequence[Call]) -> Rest | None:
+        """Give the rest before a change can be written and looked at, ``None`` where it can be now."""
+        accounts = (account_of(call.method) for call in commands)
+        return self._portal.manners.rest(_BATCHES, _LOOKS, *accounts)
+
+    async def _rest(self) -> None:
+        """Where changes were held back, wait for the first of their methods, and look at them again.
+
+        :raises RetryLater: None of them can be written soon enough.
+        """
+        held, self._held = self._held, []
+        rests = [(rest, task) for task in held if (rest := self._rest_of(task.commands))]
+        if rests and len(rests) == len(held):
+            rest, task = min(rests, key=lambda one: one[0].until)
+            if rest.seconds > self._portal.manners.patience.max_wait:
+                raise error_of(Call(self._resting(task)), resting(rest))
+            await wait_async(rest.seconds, self._portal.manners)
+        for at in range(0, len(held), STRETCH):
+            some = held[at : at + STRETCH]
+            self._queue.extend(await self._sort_out(some, await self._look(some)))
+            self._end_if_ended()
+
+    def _resting(self, task: Task) -> str:
+        """Give the name of the method that a change waits for longest."""
+        accounts = [_BATCHES, _LOOKS, *(account_of(call.method) for call in task.commands)]
+        rest = self._portal.manners.rest
+        return max(accounts, key=lambda account: found.until if (found := rest(account)) else 0.0).method
+
+    def _end_if_ended(self) -> None:
+        if self._ended:
+            raise self._ended
+
+    async def _refine(self, tasks: Sequence[Task], seen: Seen) -> None:
+        """Put exact links into what was seen, where sorts and flags count and a look does not tell them."""
+        unsure = []
+        for task in tasks:
+            owner_id = task.change.owner.id
+            if now := seen.states.get(owner_id):
+                refined = task.refined(now)
+                seen.states[owner_id] = refined or now
+                if refined is None:
+                    unsure.append(task)
+        for at in range(0, len(unsure), MOST_COMMANDS):
+            some = unsure[at : at + MOST_COMMANDS]
+            self._noted(await self._looks.read_exactly(seen, _ids(some)))
+            for task in some:
+                told = seen.states.get(task.change.owner.id)
+                task.known = told.links if told else None
+
+    async def _sort_out(self, tasks: Sequence[Task], seen: Seen) -> list[Task]:
+        """Account for the tasks that need no write, give back those that do."""
+        await self._refine(tasks, seen)
+        ready = []
+        for task in tasks:
+            owner = task.change.owner
+            now = seen.states.get(owner.id)
+            if now is None:
+                if not seen.later:
+                    self._note(task, "failed", seen.missing(owner))
+                continue
+            stands, difference = task.stands(now)
+            if task.settled:
+                self._settle(task, task.settled, stands, now)
+            elif stands == "done":
+                self._note(task, *(("applied", task.remark) if task.written else ("already",)))
+            elif stands == "drift":
+                self._note(task, "failed" if task.tries else "drift", _all_of(task.reason, difference))
+            elif task.lost:
+                self._note(task, "drift", task.lost)
+            elif len(task.change.after.links) > MOST_LINKS and task.replaces:
+                self._note(
+                    task, "failed", f"more than {MOST_LINKS} links do not fit into a batched items.set"
+                )
+            else:
+                task.unsaved = stands == "unsaved"
+                ready.append(task)
+        return ready
+
+    def _settle(self, task: Task, settled: ChangeOutcome, stands: Standing, now: OwnerState) -> None:
+        """Account for what an earlier run settled: it is never written again by the same plan."""
+        if stands == "done":
+            self._journal.note(settled)
+        else:
+            said = (
+                f"{settled.outcome} before, and changed since: contacts are now {shown_contacts(now.links)}"
+            )
+            self._journal.note(ChangeOutcome(task.change.owner, "drift", said, settled.before))
+        self._progress(1)
+
+    async def _write(self, group: Sequence[Task], upcoming: Sequence[Task]) -> Seen:
+        """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
+        self._journal.writing([task.change for task in group])
+        parts = [task.commands for task in group]
+        looks = [*self._looks.calls(_ids(group)), *self._looks.calls(_ids(upcoming))]
+        outcomes = iter(
+            await self._portal.run_batch([call for part in parts for call in part] + looks, repeat=False)
+        )
+        told = [list(islice(outcomes, len(part))) for part in parts]
+        for task, said in zip(group, told, strict=True):
+            task.learn(said)
+        if repeat := max(task.repeat for task in group):
+            manners = self._portal.manners
+            await wait_async(manners.retries.delay(repeat, manners.luck()), manners)
+        seen = self._noted(await self._looks.read(list(outcomes)))
+        await self._account(group, seen)
+        return seen
+
+    async def _account(self, group: Sequence[Task], seen: Seen) -> None:
+        """Account for what was written, by what was seen afterwards; queue again what may yet succeed."""
+        for task in group:
+            if task.read_back is not None and (now := seen.states.get(task.change.owner.id)):
+                task.known = task.read_back.with_scalar(now.links.shown_id)
+        await self._refine(group, seen)
+        again = []
+        for task in group:
+            owner = task.change.owner
+            now = seen.states.get(owner.id)
+            if not task.tries or task.put_off or (now is None and seen.later):
+                self._queue.extend(await self._sort_out([task], seen))
+                continue
+            if now is None:
+                self._note(task, "failed", task.reason or seen.missing(owner))
+                continue
+            stands, difference = task.stands(now)
+            if stands == "done":
+                self._note(task, "applied", task.remark)
+            elif not task.is_spent and stands != "drift":
+                again.append(task)
+            elif stands == "drift" and task.is_confirmed:
+                self._note(task, "drift", f"written, and changed by somebody right after: {difference}")
+            else:
+                unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else ""
+                said = _all_of(task.reason or unconfirmed, difference)
+                self._note(task, "failed", said or "the write left no trace")
+        self._queue.extendleft(reversed(again))
+
+    async def _look(self, tasks: Sequence[Task]) -> Seen:
+        return self._noted(await self._looks.look(_ids(tasks)))
+
+    def _noted(self, seen: Seen) -> Seen:
+        """Let the run come to its end where even looking has to rest for long."""
+        self._ended = self._ended or seen.later
+        return seen
+
+    def _note(self, task: Task, outcome: OutcomeName, reason: str = "") -> None:
+        # An answer that was lost took the exact links with it: what the plan was made from stands in.
+        before = task.before or (task.change.before if task.written else None)
+        self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, before))
+        self._progress(1)
+
+
+def _all_of(*texts: str) -> str:
+    return "; ".join(filter(None, texts))
+
+
+def _ids(tasks: Sequence[Task]) -> list[int]:
+    return [task.change.owner.id for task in tasks]

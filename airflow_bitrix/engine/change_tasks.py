@@ -1,0 +1,171 @@
+"""A change on its way to its outcome: what has to be sent for it, and what the answers tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from airflow_bitrix.client.batch import MOST_COMMANDS, MOST_VALUES, CommandOutcome
+from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, FaultKind
+from airflow_bitrix.core import methods
+from airflow_bitrix.core.links import LinkSet
+from airflow_bitrix.core.owner_states import OwnerState
+from airflow_bitrix.core.plan import (
+    Change,
+    ChangeOutcome,
+    Standing,
+    overwritten,
+    save_command,
+    standing,
+    write_commands,
+)
+
+TRIES = 4
+"""How often one change is written before it counts as failed."""
+
+LOSSES = 3
+"""How many requests without an answer are no tries: with them, a write is sent as often as any other call."""
+
+WAITS = 20
+"""How often the portal may put off a change before that counts as a try."""
+
+MOST_LINKS = MOST_VALUES // 3 - 1
+"""Links that one batched ``items.set`` can hold: each takes three values."""
+
+
+@dataclass(slots=True)
+class Task:
+    """One change on its way.
+
+    :param change: What is to become of its owner.
+    :param written: Whether its write was begun, by this run or an earlier one.
+    :param settled: The outcome of an earlier run that left its owner as wanted; ``None`` where none did.
+    :param lost: What the change counted on and is no more, in words.
+    :param tries: How often it was written.
+    :param losses: How many of the tries got no answer.
+    :param waits: How often the portal did not take the request.
+    :param before: The links that were there right before the write.
+    :param reason: Why it is not done yet, in the portal's words.
+    :param owes_save: Whether the portal answered, and told that the save was not carried out.
+    :param unsaved: Whether its links are right and only the save is missing.
+    :param put_off: Whether the portal put it off for its operating time.
+    :param remark: What is to be said of it though it was done.
+    :param known: The links as ``items.get`` told them last, with the scalar contact seen beside them.
+    :param read_back: The links right after the write.
+    """
+
+    change: Change
+    written: bool = False
+    settled: ChangeOutcome | None = None
+    lost: str = ""
+    tries: int = 0
+    losses: int = 0
+    waits: int = 0
+    before: LinkSet | None = None
+    reason: str = ""
+    owes_save: bool = False
+    unsaved: bool = False
+    put_off: bool = False
+    remark: str = ""
+    known: LinkSet | None = None
+    read_back: LinkSet | None = None
+
+    @property
+    def commands(self) -> list[Call]:
+        """The calls that write it, with a look at the exact links before and, where it matters, after."""
+        change = self.change
+        wanted = [] if self.unsaved else write_commands(change)
+        if change.save:
+            wanted = [*wanted, save_command(change)]
+        get = methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)
+        after = [get] if change.wants_exact else []
+        return [Call(*command) for command in (get, *wanted, *after)]
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it is written by ``items.set``."""
+        return any(method.endswith(".items.set") for method, _ in write_commands(self.change))
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it was written as often as it may be."""
+        return self.tries - min(self.losses, LOSSES) >= TRIES
+
+    @property
+    def company(self) -> int:
+        """The number of changes that may share a request with it, itself among them.
+
+        Half as many after each request without an answer: what kills its requests is alone in time, and
+        others do not fail with it.
+        """
+        return max(MOST_COMMANDS >> self.losses, 1)
+
+    @property
+    def repeat(self) -> int:
+        """The number of the repeat that follows, 0 where none does or none has to be waited for.
+
+        What got no answer may still be under way; what was answered is repeated at once, the first time.
+        """
+        if not self.reason or self.put_off or self.is_spent:
+            return 0
+        return self.losses or max(self.tries - 1, 0)
+
+    def refined(self, now: OwnerState) -> OwnerState | None:
+        """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""
+        if self.known is not None and self.known.agrees_with(now.links):
+            return replace(now, links=self.known)
+        self.known = None
+        return None if self.change.wants_exact and self.change.after.agrees_with(now.links) else now
+
+    def stands(self, now: OwnerState) -> tuple[Standing, str]:
+        """Say how it stands against what the portal shows now, as :func:`.standing` says of a change."""
+        found, difference = standing(self.change, now)
+        return ("unsaved", "") if found == "done" and self.owes_save else (found, difference)
+
+    def learn(self, said: Sequence[CommandOutcome]) -> None:
+        """Take from the commands' outcomes what was there before and why something failed."""
+        self.known = self.read_back = None
+        faults = [outcome.fault for outcome in said if outcome.fault]
+        kinds = {fault.kind for fault in faults}
+        self.put_off = FaultKind.RESTING in kinds and kinds <= REPEATABLE
+        if len(faults) == len(said) and kinds <= DONE_NOTHING:
+            self.waits += not self.put_off
+            self.tries += self.waits > WAITS
+            self.reason = str(faults[0].answer)
+            return  # the portal did not take the request: nothing was written
+        self.tries += not self.put_off
+        lost = len(faults) == len(said) and kinds <= REPEATABLE
+        self.losses += lost and not self.put_off
+        if self.change.save:
+            saved = said[-2 if self.change.wants_exact else -1].ok
+            # A save that ends a repeat lead shows in the lead. Of one that was lost nothing is known: it may
+            # have started the portal's automation, and is not made again.
+            self.owes_save = not (saved or lost or self.change.ends_repeat)
+        got = said[0]
+        if got.ok:
+            self._compare(methods.links_of(self.change.owner, got.result))
+        if self.change.wants_exact and said[-1].ok:
+            self.read_back = methods.links_of(self.change.owner, said[-1].result)
+        self.written = True
+        # The portal's refusal says more than a passing failure beside it.
+        faults.sort(key=lambda fault: fault.kind in REPEATABLE)
+        self.reason = str(faults[0].answer) if faults else ""
+        if faults and faults[0].kind not in REPEATABLE:
+            self.tries = TRIES + LOSSES
+
+    def _compare(self, found: LinkSet) -> None:
+        """Note what was there right before the write, and what the write took away of it."""
+        # A write that was called lost may have been carried out since.
+        own_work = self.written and (self.unsaved or self.change.after.agrees_with(found))
+        # Where only the save is missing, the links were right when they were looked at.
+        expected = replace(self.change, before=self.change.after) if self.unsaved else self.change
+        if self.before is None or self.unsaved:
+            self.remark = overwritten(expected, found) or self.remark
+        if self.before is None and (not own_work or overwritten(expected, found)):
+            self.before = found
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the links were as wanted right after the write."""
+        after = self.change.after
+        return self.read_back is not None and after.agrees_with(self.read_back.with_scalar(after.shown_id))

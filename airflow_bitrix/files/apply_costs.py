@@ -1,0 +1,78 @@
+"""What applying cost, kept in the journal, so that a report can tell it for all tasks and tries together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from airflow_bitrix.files.damage import reading
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What an apply cost.
+
+    :param requests: Requests sent.
+    :param refused: Requests that the portal refused because its bucket was full.
+    :param repeats: Requests sent again after a fault.
+    :param waited: Seconds waited for the portal, summed over all requests in flight.
+    :param seconds: Seconds from start to end, summed over tasks and tries.
+    :param hidden_links: Looks at owners whose links the portal left out of its lists.
+    """
+
+    requests: int = 0
+    refused: int = 0
+    repeats: int = 0
+    waited: float = 0.0
+    seconds: float = 0.0
+    hidden_links: int = 0
+
+    def __add__(self, other: Effort) -> Effort:
+        """Give both together."""
+        mine, theirs = asdict(self), asdict(other)
+        return Effort(**{name: mine[name] + theirs[name] for name in mine})
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as the journal keeps it."""
+        return {name: round(value, 3) for name, value in asdict(self).items()}
+
+
+def read_efforts(paths: Iterable[Path]) -> Effort:
+    """Add up what the tries cost that a journal tells of; a try that was killed tells nothing.
+
+    Dry runs count only where there was no other run.
+
+    :param paths: Parts of the journal.
+    :raises PlanRefused: A part cannot be read, or is damaged.
+    """
+    real, dry, was_real = Effort(), Effort(), False
+    for path in paths:
+        is_dry = True
+        with reading(path):
+            for about in _told(path):
+                if "journal" in about:
+                    is_dry = about["dry_run"]
+                    was_real = was_real or not is_dry
+                elif is_dry:
+                    dry += _effort(about["effort"])
+                else:
+                    real += _effort(about["effort"])
+    return real if was_real else dry
+
+
+def _effort(told: dict[str, Any]) -> Effort:
+    """Read an effort; what a newer version tells besides is passed over."""
+    known = {field.name for field in fields(Effort)}
+    return Effort(**{name: value for name, value in told.items() if name in known})
+
+
+def _told(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            if line.startswith(('{"effort":', '{"journal":')) and line.endswith("\n"):
+                yield json.loads(line)

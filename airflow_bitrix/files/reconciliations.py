@@ -1,0 +1,65 @@
+"""The file of a comparison: one row a difference."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Self
+
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.migrations import Aim, Left
+from airflow_bitrix.files.csv_cells import as_cell
+
+COLUMNS = (
+    "difference",
+    "kind",
+    "source_owner",
+    "source_contact",
+    "target_owner",
+    "target_contact",
+    "detail",
+)
+
+
+class ComparisonWriter:
+    """Writes ``reconcile.csv``.
+
+    :param path: The file; one that lies there already is replaced.
+    :param kind: Whether the owners that are compared are leads or deals.
+    """
+
+    def __init__(self, path: Path, kind: OwnerKind) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._kind = kind
+        self._file = path.open("w", newline="", encoding="utf-8")
+        self._rows = csv.writer(self._file)
+        self._rows.writerow(COLUMNS)
+        self.counts: Counter[str] = Counter()
+        self.compared = 0
+
+    def __enter__(self) -> Self:
+        """Give the writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def add(self, aim: Aim) -> None:
+        """Write a row for each difference of an owner."""
+        self.compared += 1
+        source = aim.source or aim.owner
+        for one in aim.differences:
+            came_from = aim.came_from.get(one.contact_id, "" if one.what == "extra" else one.contact_id)
+            self._row(one.what, source.id, came_from, aim.owner.id, one.contact_id, as_cell(one.detail))
+
+    def leave(self, left: Left) -> None:
+        """Write a row for each contact, or the owner, that could not be compared."""
+        what = "parked" if left.is_parked else "left out"
+        for contact_id in left.contact_ids or ("",):
+            self._row(what, left.owner.id, contact_id, "", "", as_cell(f"{left.why}: {left.reason}"))
+
+    def _row(self, what: str, *cells: object) -> None:
+        self.counts[what] += 1
+        self._rows.writerow([what, self._kind, *cells])

@@ -1,0 +1,86 @@
+"""What one try of an apply is to do, and what has become of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.quiet_hours import QuietHours
+from airflow_bitrix.files.approvals import read_approval
+from airflow_bitrix.files.journals import final_outcomes, read_effort
+from airflow_bitrix.files.plans import Manifest, read_changes
+from airflow_bitrix.operators.shared.row_policy import RowPolicy
+from airflow_bitrix.report.summary import Summary, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """How a plan is to be applied, whichever it is.
+
+    :param first: Only so many changes; ``None`` for all.
+    :param canary: So many changes come first, and none of them may fail.
+    """
+
+    dry_run: bool
+    first: int | None
+    canary: int
+    policy: RowPolicy
+    quiet: QuietHours | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyTask:
+    """What one try is to do.
+
+    :param plan: Folder of the plan.
+    :param parts: Numbers of the parts; ``None`` for all.
+    :param folder: Where journal and report go.
+    """
+
+    plan: Path
+    manifest: Manifest
+    parts: Sequence[int] | None
+    folder: Path
+    orders: Orders
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """Numbers of the parts."""
+        return range(len(self.manifest.parts)) if self.parts is None else self.parts
+
+    @property
+    def changes(self) -> int:
+        """How many changes are to get an outcome."""
+        planned = sum(int(self.manifest.parts[number]["changes"]) for number in self.numbers)
+        return planned if self.orders.first is None else min(planned, self.orders.first)
+
+
+def summary_of(task: ApplyTask, journal: Path) -> Summary:
+    """Gather what became of a task's changes so far.
+
+    :param journal: Folder of the journal.
+    """
+
+    def changes() -> Iterable[Change]:
+        for number in task.numbers:
+            yield from read_changes(task.plan, task.manifest, number)
+
+    outcomes = final_outcomes(journal, task.manifest.kind, task.parts)
+    if task.orders.first is not None:
+        # What an earlier run made of other changes is not this one's to judge.
+        first = {change.owner.id for change in islice(changes(), task.orders.first)}
+        outcomes = (outcome for outcome in outcomes if outcome.owner.id in first)
+    return summarise(
+        task.manifest,
+        changes(),
+        outcomes,
+        read_effort(journal, task.parts),
+        dry_run=task.orders.dry_run,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        planned=task.changes,
+        approval=read_approval(task.plan.parent, task.manifest.hash),
+    )

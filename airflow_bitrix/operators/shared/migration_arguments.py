@@ -1,0 +1,377 @@
+"""What the operators about migrations share: which migration, of which owners, by which maps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, cast
+
+from airflow.sdk import XComArg
+
+from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import OwnerKind, owner_kind
+from airflow_bitrix.core.matching import Matching, MatchName
+from airflow_bitrix.core.migrations import (
+    EXTRAS,
+    MIGRATIONS,
+    Extra,
+    MapRow,
+    MigrationName,
+    Step,
+    chained,
+    one_to_one,
+    single,
+)
+from airflow_bitrix.core.wording import counted
+from airflow_bitrix.crm.scan import Detail, check_filter
+from airflow_bitrix.engine import migrations
+from airflow_bitrix.engine.matching import check_match_field
+from airflow_bitrix.engine.migrations import Read
+from airflow_bitrix.engine.transfers import Transfer
+from airflow_bitrix.files.maps import map_rows, read_map
+from airflow_bitrix.files.parked_owners import Pairing
+from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
+from airflow_bitrix.hooks.settings import Settings
+from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.operators.shared.migration_checks import (
+    check_deals_are_seen,
+    check_new_contacts,
+    check_source_is_seen,
+)
+from airflow_bitrix.operators.shared.parameters import is_nothing, switch
+from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+
+MapGiven = str | Mapping[Any, Any] | Sequence[Any] | XComArg | None
+
+_KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
+    "contact_map": ("lead", "deal"),
+    "lead_to_deal": ("deal",),
+    "release_moved_leads": ("lead",),
+    "portal_to_portal": ("lead", "deal"),
+}
+
+_OWN: Mapping[MigrationName, frozenset[str]] = {
+    "contact_map": frozenset({"contact_map", "contact_map_file"}),
+    "lead_to_deal": frozenset(),
+    "release_moved_leads": frozenset({"save", "believe_any_user"}),
+    "portal_to_portal": frozenset(
+        {
+            "source_conn_id",
+            "match",
+            "originator",
+            "match_field",
+            "owner_map",
+            "contact_map",
+            "contact_map_file",
+            "extra",
+        }
+    ),
+}
+"""Arguments that a migration goes by, beside those that all do."""
+
+
+class MigrationArguments(LinkPlanOperator):
+    """Takes and checks the arguments of a migration, and gives its steps.
+
+    :param migration: ``contact_map``: in the place of each old contact comes the new one.
+        ``lead_to_deal``: deals get the contacts of the leads that they were made from.
+        ``release_moved_leads``: leads lose the contacts that all their deals hold.
+        ``portal_to_portal``: owners get the links that they have in another portal. (templated)
+    :param kind: ``lead`` or ``deal``, the owners that change; ``None`` where the migration says it.
+        (templated)
+    :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. It is about the owners that
+        change; with ``portal_to_portal`` about the owners of the source. With ``release_moved_leads`` it is
+        about deals: only leads are concerned that one of them was made from. An unknown field is refused.
+        (templated)
+    :param contact_map: Old contacts and new ones, with ``contact_map`` and with ``match="map"``: the path or
+        address of a CSV or JSON Lines file, a map, or a list of pairs. (templated)
+    :param contact_map_file: In place of ``contact_map``: the path or address of a file. A form that asks for
+        either can hand on both, and it is an error where both are given. (templated)
+    :param owner_map: The same for owners, with ``match="map"``. (templated)
+    :param save: With ``release_moved_leads``: save each lead, so that it stops being a repeat lead. A save
+        starts the portal's automation. (templated)
+    :param believe_any_user: With ``release_moved_leads``: whether to believe a user who is no administrator,
+        and may not see a deal that lacks a contact. (templated)
+    :param source_conn_id: With ``portal_to_portal``: the connection of the portal that is read. (templated)
+    :param match: How the target's records are found, see :class:`~airflow_bitrix.core.matching.Matching`:
+        ``origin``, ``same_origin``, ``field`` or ``map``. (templated)
+    :param originator: With ``match="origin"``: the ORIGINATOR_ID of the target's records. (templated)
+    :param match_field: With ``match="field"``: the field of the target's owners and contacts that holds the
+        source's id, such as ``ufCrmSourceId``. (templated)
+    :param extra: With ``portal_to_portal``, links that only the target has: ``keep`` them behind the
+        others, or ``remove`` them, which takes the webhook of an administrator of the source. (templated)
+    :param detail: With ``portal_to_portal``: ``full`` compares sorts too, which takes one command for each
+        owner with contacts in both portals. ``ids`` compares contacts, order and primary, 2,500 owners a
+        request. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *LinkPlanOperator.template_fields,
+        "migration",
+        "kind",
+        "filter",
+        "contact_map",
+        "contact_map_file",
+        "owner_map",
+        "save",
+        "believe_any_user",
+        "source_conn_id",
+        "match",
+        "originator",
+        "match_field",
+        "extra",
+        "detail",
+    )
+
+    def __init__(
+        self,
+        *,
+        migration: str,
+        kind: str | None = None,
+        filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
+        contact_map: MapGiven = None,
+        contact_map_file: str | None = None,
+        owner_map: MapGiven = None,
+        save: bool | str = False,
+        believe_any_user: bool | str = False,
+        source_conn_id: str | None = None,
+        match: str = "origin",
+        originator: str | None = None,
+        match_field: str | None = None,
+        extra: str = "keep",
+        detail: str = "full",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.migration = migration
+        self.kind = kind
+        self.filter = filter
+        self.contact_map = contact_map
+        self.contact_map_file = contact_map_file
+        self.owner_map = owner_map
+        self.save = save
+        self.believe_any_user = believe_any_user
+        self.source_conn_id = source_conn_id
+        self.match = match
+        self.originator = originator
+        self.match_field = match_field
+        self.extra = extra
+        self.detail = detail
+
+    def migration_name(self) -> MigrationName:
+        """Give the migration.
+
+        :raises InvalidInput: There is no such migration.
+        """
+        for name in MIGRATIONS:
+            if self.migration == name:
+                return name
+        raise InvalidInput("migration", self.migration, " or ".join(map(repr, MIGRATIONS)))
+
+    def owners_kind(self) -> OwnerKind:
+        """Give the kind of the owners that change.
+
+        :raises InvalidInput: The migration is not about such owners.
+        """
+        kinds = _KINDS[self.migration_name()]
+        if is_nothing(self.kind) and len(kinds) == 1:
+            return kinds[0]
+        kind = owner_kind(self.kind)
+        if kind not in kinds:
+            raise InvalidInput("kind", kind, f"{' or '.join(map(repr, kinds))} with {self.migration}")
+        return kind
+
+    def check_arguments(self) -> None:
+        """Check all arguments and read the maps, before anything is sent.
+
+        :raises InvalidInput: Names the argument.
+        """
+        name = self.migration_name()
+        self.owners_kind()
+        given = {
+            "contact_map": self.contact_map,
+            "contact_map_file": self.contact_map_file,
+            "owner_map": self.owner_map,
+            "source_conn_id": self.source_conn_id,
+            "save": switch("save", self.save),
+            "believe_any_user": switch("believe_any_user", self.believe_any_user),
+            "originator": self.originator,
+            "match_field": self.match_field,
+        }
+        for argument, value in given.items():
+            if value and not is_nothing(value) and argument not in _OWN[name]:
+                raise InvalidInput(argument, value, f"nothing with {name}")
+        if self.extra not in EXTRAS:
+            raise InvalidInput("extra", self.extra, " or ".join(map(repr, EXTRAS)))
+        if self.detail not in ("ids", "full"):
+            raise InvalidInput("detail", self.detail, "'ids' or 'full'")
+        if self._filter and not isinstance(self._filter, Mapping):
+            raise InvalidInput(
+                "filter", self.filter, "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
+            )
+        if name == "contact_map":
+            self.log.info("%s to replace", counted(len(self._contacts), "contact"))
+        if name == "portal_to_portal":
+            self._check_portals()
+
+    def _check_portals(self) -> None:
+        if not isinstance(self.source_conn_id, str) or is_nothing(self.source_conn_id):
+            raise InvalidInput("source_conn_id", self.source_conn_id, "the id of a connection")
+        matching = self._matching
+        if matching.by == "map":
+            one_to_one(matching.owner_map, "owner_map")
+        if self._source_settings.webhook.portal == self.settings.webhook.portal:
+            raise InvalidInput(
+                "source_conn_id", self.source_conn_id, "a connection to another portal than bitrix24_conn_id"
+            )
+
+    @property
+    def _filter(self) -> Mapping[str, Any]:
+        return cast("Mapping[str, Any]", {} if is_nothing(self.filter) else self.filter)
+
+    @cached_property
+    def _contacts(self) -> dict[int, int]:
+        return chained(self._contact_rows(), "contact_map")
+
+    @cached_property
+    def _matching(self) -> Matching:
+        by = cast("MatchName", self.match)
+        matching = Matching(
+            by,
+            _text("originator", self.originator),
+            _text("match_field", self.match_field),
+        )
+        if by != "map":
+            return matching
+        return replace(
+            matching,
+            owner_map=single(self._map_rows("owner_map"), "owner_map"),
+            contact_map=single(self._contact_rows(), "contact_map"),
+        )
+
+    def pairing(self) -> Pairing:
+        """Give what parked owners belong to, once the arguments are checked."""
+        matching = self._matching
+        return Pairing(
+            self.owners_kind(),
+            self._source_settings.webhook.portal,
+            self.settings.webhook.portal,
+            matching.by,
+            matching.originator if matching.by == "origin" else "",
+            matching.match_field if matching.by == "field" else "",
+        )
+
+    def _contact_rows(self) -> Iterator[MapRow]:
+        if is_nothing(self.contact_map_file):
+            return self._map_rows("contact_map")
+        if not is_nothing(self.contact_map):
+            given = {"contact_map": self.contact_map, "contact_map_file": self.contact_map_file}
+            raise InvalidInput("contact_map, contact_map_file", given, "one of the two, and only one")
+        return self._map_rows("contact_map_file")
+
+    def _map_rows(self, argument: str) -> Iterator[MapRow]:
+        given = getattr(self, argument)
+        if isinstance(given, str) and not is_nothing(given):
+            return read_map(given_folder(argument, given), argument)
+        if is_nothing(given) or not isinstance(given, Iterable):
+            form = self._titles(argument)
+            accepted = (
+                f"the path of a CSV or JSON Lines file, a map of old to new ids, or a list of pairs{form}"
+            )
+            problem = "no map is given" if is_nothing(given) else ""
+            raise InvalidInput(argument, given, accepted, problem=problem)
+        return map_rows(given, argument)
+
+    def _titles(self, argument: str) -> str:
+        """Say what the trigger forms of the sample DAGs call a map."""
+        title = "Map of contacts" if argument == "contact_map" else f"Map of {self.owners_kind()}s"
+        if self.migration_name() == "contact_map":
+            title = "Map file, or Contacts"
+        return f" (in the trigger form: {title})"
+
+    @cached_property
+    def _source_settings(self) -> Settings:
+        """What the connection of the portal that is read says."""
+        try:
+            return Bitrix24Hook(str(self.source_conn_id)).settings
+        except InvalidInput as error:
+            if error.argument == "bitrix24_conn_id":
+                raise InvalidInput("source_conn_id", error.value, error.accepted) from None
+            problem = f"a field of connection {self.source_conn_id} cannot be right: {error}"
+            raise InvalidInput(
+                "source_conn_id", self.source_conn_id, "another one", problem=problem
+            ) from None
+
+    @cached_property
+    def _source_hook(self) -> Bitrix24AsyncHook:
+        """The hook of the portal that is read; it has an allowance of its own."""
+        hook = Bitrix24AsyncHook(str(self.source_conn_id), settings=self._source_settings)
+        hook.patience = self.hook.patience
+        return hook
+
+    def _wait_here(self) -> None:
+        super()._wait_here()
+        if not is_nothing(self.source_conn_id):
+            self._source_hook.patience = self.hook.patience
+
+    async def steps(
+        self, portal: AsyncPortal, read: Read, parked: Collection[int] = ()
+    ) -> AsyncGenerator[Step, None]:
+        """Give the steps of the migration.
+
+        :param portal: The portal that is to change.
+        :param read: Called with the number of owners that have just been read.
+        :param parked: Owners of the source that are read whatever the filter says.
+        """
+        name, kind, wanted = self.migration_name(), self.owners_kind(), self._filter
+        if name == "portal_to_portal":
+            found = self._transferred(portal, read, parked)
+        else:
+            await check_filter(portal, "deal" if name == "release_moved_leads" else kind, wanted)
+            if name == "contact_map":
+                await check_new_contacts(portal, self._contacts.values())
+                found = migrations.contact_map(portal, kind, self._contacts, wanted, read)
+            elif name == "lead_to_deal":
+                found = migrations.lead_to_deal(portal, wanted, read)
+            else:
+                if not switch("believe_any_user", self.believe_any_user):
+                    await check_deals_are_seen(portal)
+                save = switch("save", self.save)
+                found = migrations.release_moved_leads(portal, wanted, read, save=save)
+        async with aclosing(found) as steps:
+            async for step in steps:
+                yield step
+
+    async def _transferred(
+        self, target: AsyncPortal, read: Read, parked: Collection[int]
+    ) -> AsyncGenerator[Step, None]:
+        kind = self.owners_kind()
+        async with self._source_hook.portal(target.manners.meter) as source:
+            if self.extra == "remove":
+                await check_source_is_seen(source, str(self.source_conn_id))
+            await check_filter(source, kind, self._filter)
+            await check_match_field(target, self._matching, (kind, "contact"))
+            transfer = Transfer(
+                source,
+                target,
+                kind,
+                matching=self._matching,
+                extra=cast("Extra", self.extra),
+                detail=cast("Detail", self.detail),
+            )
+            async with aclosing(transfer.steps(self._filter, parked, read)) as steps:
+                async for step in steps:
+                    yield step
+
+
+def _text(argument: str, given: object) -> str:
+    """Read a text: a template with native objects makes another one of ``1.10`` or ``1_000``."""
+    if is_nothing(given):
+        return ""
+    if not isinstance(given, str):
+        template = "\"{{ '%r' | format(params.name) }}\" keeps a text as it is in a template"
+        raise InvalidInput(argument, given, f"a text; {template}")
+    return given

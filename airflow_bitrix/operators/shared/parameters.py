@@ -1,0 +1,129 @@
+"""Reading operators' parameters: templates render to text, and forms send what people type."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.numbers import as_whole
+from airflow_bitrix.core.quiet_hours import QuietHours
+
+
+def switch(argument: str, value: object) -> bool:
+    """Read a switch.
+
+    :raises InvalidInput: It is neither true nor false.
+    """
+    if isinstance(value, bool):
+        return value
+    if value in ("True", "False"):  # a rendered template, without native objects
+        return value == "True"
+    raise InvalidInput(argument, value, "True or False")
+
+
+def count(argument: str, value: object) -> int:
+    """Read a count.
+
+    :raises InvalidInput: It is no whole number, 0 or above.
+    """
+    number = as_whole(value)
+    if number is None or number < 0:
+        raise InvalidInput(argument, value, "a whole number, 0 or above")
+    return number
+
+
+def optional_count(argument: str, value: object) -> int | None:
+    """Read a count that may be left open.
+
+    :raises InvalidInput: It is neither nothing nor a whole number, 0 or above.
+    """
+    return None if is_nothing(value) else count(argument, value)
+
+
+def share(argument: str, value: object) -> float:
+    """Read a share.
+
+    :raises InvalidInput: It is no number from 0 to 1.
+    """
+    number: float | None = None
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            number = None
+    if number is None or not 0 <= number <= 1:
+        raise InvalidInput(argument, value, "a number from 0 to 1")
+    return number
+
+
+def optional_share(argument: str, value: object) -> float | None:
+    """Read a share that may be left open.
+
+    :raises InvalidInput: It is neither nothing nor a number from 0 to 1.
+    """
+    return None if is_nothing(value) else share(argument, value)
+
+
+def time_zone(argument: str, value: object) -> ZoneInfo:
+    """Read the name of a time zone.
+
+    :raises InvalidInput: There is no such time zone.
+    """
+    try:
+        return ZoneInfo(str(value))
+    except (ValueError, OSError, LookupError):
+        raise InvalidInput(argument, value, "the name of a time zone, such as 'Europe/Berlin'") from None
+
+
+def quiet_hours(value: object, zone: object) -> QuietHours | None:
+    """Read quiet hours and their time zone, which has to be one even where there are none.
+
+    :raises InvalidInput: They cannot be read, or there is no such time zone.
+    """
+    return QuietHours.parse(value, time_zone("timezone", zone))
+
+
+def optional_day(argument: str, value: object) -> date | None:
+    """Read a day that may be left open.
+
+    :raises InvalidInput: It is neither nothing nor a day.
+    """
+    if is_nothing(value):
+        return None
+    day: date | None = value if isinstance(value, date) and not isinstance(value, datetime) else None
+    with suppress(ValueError):
+        day = day or date.fromisoformat(str(value))
+    if day is None or not _FIRST_DAY <= day <= _LAST_DAY:
+        raise InvalidInput(argument, value, f"a day from {_FIRST_DAY} to {_LAST_DAY}")
+    return day
+
+
+_FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
+
+
+def hours(argument: str, value: object) -> timedelta | None:
+    """Read a number of hours that may be left open.
+
+    :raises InvalidInput: It is neither nothing nor a number above 0.
+    """
+    if is_nothing(value):
+        return None
+    number = 0.0
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except ValueError:
+            number = 0.0
+    if not 0 < number <= _MOST_HOURS:
+        raise InvalidInput(argument, value, "a number of hours above 0, or None for no limit")
+    return timedelta(hours=number)
+
+
+_MOST_HOURS = 24 * 366 * 10
+
+
+def is_nothing(value: object) -> bool:
+    """Whether a parameter was left open: a template renders nothing as ``None`` or as an empty text."""
+    return value is None or value in ("", "None")

@@ -1,0 +1,80 @@
+"""What the pipeline operators share: a connection, a folder, and the numbers of their progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_bitrix.client.pacing import LONGEST_REST
+from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
+from airflow_bitrix.hooks.settings import Settings
+from airflow_bitrix.links import Bitrix24ReportLink
+from airflow_bitrix.operators.shared.artifacts import given_folder, is_in_tab, progress_teller, tab_folder
+from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
+
+
+class LinkPlanOperator(Bitrix24BaseOperator):
+    """What the pipeline operators share: a connection and a folder."""
+
+    template_fields: Sequence[str] = ("bitrix24_conn_id", "artifacts_path")
+
+    operator_extra_links = (Bitrix24ReportLink(),)
+
+    tell_progress: Callable[[dict[str, Any]], object] | None = None
+
+    tab_folder: Path | None = None
+    """Folder that the report tab of the DAG run reads."""
+
+    def __init__(
+        self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, artifacts_path: str = "", **kwargs: Any
+    ) -> None:
+        """Take what all pipeline operators take.
+
+        :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
+        :param artifacts_path: Folder for the files. By default a plan gets a folder of its task in the DAG
+            run, under ``[bitrix24] artifacts_path``, and its apply writes beside it. (templated)
+        :param deferrable: Whether the task is deferred while the portal lets a method rest; without it
+            Airflow's retries have to bridge the rest.
+        """
+        super().__init__(**kwargs)
+        self.bitrix24_conn_id = bitrix24_conn_id
+        self.artifacts_path = artifacts_path
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the operator's connection says, read and checked once."""
+        return Bitrix24Hook(self.bitrix24_conn_id).settings
+
+    @cached_property
+    def hook(self) -> Bitrix24AsyncHook:
+        """The hook of the operator's connection."""
+        return Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
+
+    @property
+    def own_folder(self) -> Path | None:
+        """The folder that ``artifacts_path`` names; ``None`` where it is left open.
+
+        :raises InvalidInput: It names none.
+        """
+        return given_folder("artifacts_path", self.artifacts_path) if self.artifacts_path else None
+
+    def begin(self, context: Context) -> None:
+        """Keep what the work goes by, whatever it is about."""
+        self.tell_progress = progress_teller(context)
+        if run_id := context.get("run_id"):
+            self.tab_folder = tab_folder(context["dag"].dag_id, run_id)
+
+    def log_place(self, what: str, path: Path) -> None:
+        """Log where a file or folder lies, and where people see what is in it."""
+        self.log.info("%s: %s", what, path)
+        if is_in_tab(path, self.tab_folder):
+            self.log.info("See the tab Bitrix24 report of this run.")
+
+    def _wait_here(self) -> None:
+        """Wait for the end of each rest on the worker, where the work would begin anew after a deferral."""
+        self.hook.patience = replace(self.hook.patience, max_wait=2 * LONGEST_REST)

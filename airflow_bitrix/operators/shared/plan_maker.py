@@ -1,0 +1,171 @@
+"""What the operators that make a plan share: guards, the files of the plan, and what they tell of it."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import Context
+
+from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.wording import counted
+from airflow_bitrix.crm.owners import count_owners
+from airflow_bitrix.files.plans import Manifest, PlanWriter
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.shared.artifacts import task_folder
+from airflow_bitrix.operators.shared.parameters import is_nothing, optional_count, optional_share, quiet_hours
+from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.report.approval import plan_markdown
+
+SUMMARY = "summary.md"
+
+MOST_TASKS = 1000
+"""Mapped tasks that an apply may be spread over; Airflow allows 1,024 by default."""
+
+
+class LinkPlanMaker(LinkPlanOperator):
+    """Makes a plan and changes nothing. A subclass says what the plan is about and fills it.
+
+    Returns ``{"plan": folder, "hash": …, "summary": path, "changes": n, "read": n, "hidden_links": n,
+    "emptied": n, "by_rule": {rule: n}, "left_out": {why: n}, "parts": […]}``. ``summary`` is the plan in
+    short, in Markdown; ``parts`` is what an apply may be mapped over.
+
+    :param max_changes: The most changes allowed; a plan with more is written, but apply refuses it. ``None``
+        for no limit. (templated)
+    :param max_share: The largest share of the owners of the plan's kind on the portal that may be changed,
+        from 0 to 1, however few of them the plan reads; ``None`` for no limit. It takes a request to count
+        them. (templated)
+    :param portals: Addresses of the only portals that may be changed; empty for any. (templated)
+    :param quiet: The ``quiet_hours`` and ``timezone`` that the applies of the plan will go by. The plan has
+        no use for them but to refuse them before anything is sent, as later somebody would have approved
+        already what then cannot be applied. ``carry_out`` tells them. (templated)
+    """
+
+    template_fields: Sequence[str] = (
+        *LinkPlanOperator.template_fields,
+        "max_changes",
+        "max_share",
+        "portals",
+        "quiet",
+    )
+
+    def __init__(
+        self,
+        *,
+        max_changes: int | str | None = None,
+        max_share: float | str | None = None,
+        portals: Sequence[str] | str = (),
+        quiet: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.max_changes = max_changes
+        self.max_share = max_share
+        self.portals = portals
+        self.quiet = quiet
+
+    @abstractmethod
+    def plan_kind(self) -> OwnerKind:
+        """Give the kind of owners that the plan is about.
+
+        :raises InvalidInput: There is no such kind.
+        """
+
+    @abstractmethod
+    def plan_rules(self) -> tuple[str, ...]:
+        """Give the names of the rules, and check all parameters that the plan goes by.
+
+        :raises InvalidInput: A parameter that cannot be right; nothing was sent.
+        """
+
+    def left_out_on(self) -> str:
+        """Give the address of the portal that those are on who are left out."""
+        return self.settings.webhook.portal
+
+    @abstractmethod
+    async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
+        """Write the changes, and the owners that are left out; count each owner read in ``progress``."""
+
+    def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
+        """Make the plan."""
+        self.begin(context)
+        if deferrals:
+            # A scan begins anew after a deferral: deferred each time, a long one would never come to its end.
+            self._wait_here()
+        with final_failures():
+            if self.quiet:
+                quiet_hours(self.quiet.get("quiet_hours"), self.quiet.get("timezone", "UTC"))
+            kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
+            base = self.own_folder or task_folder(context)
+            folder = base / "plan"
+            portal = self.settings.webhook.portal
+            self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
+            meter = Meter()
+            with PlanWriter(folder, left_out_on=self.left_out_on()) as plan:
+                read, population = asyncio.run(self._fill(plan, kind, meter))
+                manifest = plan.finish(
+                    read=read,
+                    hidden_links=meter.hidden_links,
+                    kind=kind,
+                    portal=portal,
+                    created=datetime.now(UTC).isoformat(timespec="seconds"),
+                    rules=rules,
+                    guards=replace(guards, population=population),
+                )
+            (folder / SUMMARY).write_text(plan_markdown(folder, manifest), encoding="utf-8")
+        self._tell(folder, manifest)
+        told = ("changes", "read", "hidden_links", "emptied", "by_rule", "left_out")
+        return {
+            "plan": str(folder),
+            "hash": manifest.hash,
+            "summary": str(folder / SUMMARY),
+            **{name: manifest.counts[name] for name in told},
+            "parts": parts_of(manifest),
+        }
+
+    def _guards(self) -> Guards:
+        return Guards(
+            max_changes=optional_count("max_changes", self.max_changes),
+            max_share=optional_share("max_share", self.max_share),
+            portals=self.portals if isinstance(self.portals, str) else tuple(self.portals or ()),  # type: ignore[arg-type]
+        )
+
+    async def _fill(self, plan: PlanWriter, kind: OwnerKind, meter: Meter) -> tuple[int, int | None]:
+        """Fill the plan; give the numbers of owners read and, where a guard goes by it, of all owners."""
+        async with self.hook.portal(meter) as portal:
+            # A plan may read only those that it changes, of which any share would be all.
+            population = None if is_nothing(self.max_share) else await count_owners(portal, kind, {})
+            progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
+            await self.fill(plan, portal, progress)
+            progress.say()
+        return progress.done, population
+
+    def _tell(self, folder: Path, manifest: Manifest) -> None:
+        if not manifest.counts["read"]:
+            self.log.warning("No %s matches what the plan is to be about", manifest.kind)
+        to_change = counted(manifest.changes, manifest.kind) if manifest.changes else "Nothing"
+        self.log.info("%s to change", to_change)
+        by_rule = manifest.counts["by_rule"]
+        for rule, number in by_rule.items() if len(manifest.rules) > 1 else ():
+            self.log.info("%s by %s", f"{number:,}", rule)
+        for why, number in manifest.counts["left_out"].items():
+            self.log.info("%s left out: %s", f"{number:,}", why)
+        for broken in manifest.broken_guards:
+            self.log.warning("Apply will refuse this plan: %s", broken)
+        self.log_place("Plan", folder)
+
+
+def parts_of(manifest: Manifest) -> list[list[int]]:
+    """Give the numbers of a plan's parts, in as many groups as an apply may be spread over."""
+    numbers = range(len(manifest.parts))
+    size = -(-len(numbers) // MOST_TASKS) or 1
+    return [list(numbers[at : at + size]) for at in range(0, len(numbers), size)]

@@ -1,0 +1,59 @@
+"""Finding what a restore wants where a person names a whole DAG run: by its folder or its page in Airflow."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from urllib.parse import unquote
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.files.earlier_runs import earlier_journals
+from airflow_bitrix.operators.shared.artifacts import given_folder, run_folder
+
+HOLDS: Mapping[str, str] = {"journal": "journal/part-*.jsonl", "snapshot": "links.jsonl"}
+"""What is in the folder to give, by argument."""
+
+_PAGE = re.compile(r"https?://[^?#]*?/dags/(?P<dag>[^/?#]+)/runs/(?P<run>[^/?#]+)")
+
+
+def place_in_run(argument: str, text: str) -> Path:
+    """Give the folder that a text names; in the folder or page of a run that of the task that fits.
+
+    :param argument: ``journal`` or ``snapshot``.
+    :param text: A path, an object storage address, or the address of a DAG run's page in Airflow.
+    :raises InvalidInput: The run has several that fit, or it is the address of something else.
+    """
+    folder = _folder(argument, text)
+    try:
+        found = [folder] if any(folder.glob(HOLDS[argument])) else sorted(_within(argument, folder))
+    except OSError as error:
+        raise InvalidInput(argument, text, f"a folder that can be read ({error.strerror})") from None
+    if len(found) > 1:
+        problem = f"the run in {folder} has several {argument}s"
+        raise InvalidInput(
+            argument, text, f"the folder of one of them: {', '.join(map(str, found))}", problem=problem
+        )
+    return found[0] if found else folder
+
+
+def _within(argument: str, run: Path) -> Iterator[Path]:
+    """Give the folders in that of a run which hold what an argument asks for."""
+    if argument == "snapshot":
+        yield from (place.parent for place in run.glob(f"*/snapshot*/{HOLDS[argument]}"))
+        return
+    for task in run.glob("*"):
+        # A task whose runs were all moved aside counts: which of them is meant is for the user to say.
+        is_task = "earlier-" not in task.name and (task / "plan").exists()
+        if is_task and (any(task.glob(HOLDS[argument])) or any(earlier_journals(task))):
+            yield task
+
+
+def _folder(argument: str, text: str) -> Path:
+    if not text.startswith(("http://", "https://")):
+        return given_folder(argument, text)
+    page = _PAGE.match(text)
+    if not page:
+        run = "…/dags/<dag id>/runs/<run id>"
+        raise InvalidInput(argument, text, f"a folder, or the address of a run's page in Airflow, {run}")
+    return run_folder(unquote(page["dag"]), unquote(page["run"]))

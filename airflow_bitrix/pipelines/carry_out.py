@@ -1,0 +1,102 @@
+"""Carrying a plan out: the tasks that every pipeline has behind the one that makes its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import TriggerRule
+
+from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
+from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
+from airflow_bitrix.operators.link_canary import Bitrix24CanaryLinkPlanOperator
+from airflow_bitrix.operators.link_check import Bitrix24CheckLinkPlanOperator
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+
+PART_NAME = "part {{ task.part | join(', ') }}"
+"""How the UI calls the mapped tasks of an apply."""
+
+
+def carry_out(
+    plan: LinkPlanMaker,
+    *,
+    is_dry_run: bool | str = True,
+    approval: str = "always",
+    approve_over: int | str = 0,
+    valid_for: timedelta | float | str | None = 24,
+    assigned_users: Any = None,
+    response_timeout: timedelta | None = None,
+    notifiers: Sequence[Any] = (),
+    canary: int | str = 0,
+    max_failed: int | str | None = 0,
+    max_failure_share: float | str | None = None,
+    quiet_hours: str = "",
+    timezone: str = "UTC",
+    **arguments: Any,
+) -> Bitrix24CheckLinkPlanOperator:
+    """Put the tasks behind a plan that carry it out, and give the last of them.
+
+    ``approve`` shows it to a person, ``canary`` tries it on its first changes, ``apply`` is mapped over its
+    parts and carries it out on as many workers as there are, ``check`` looks again and writes the report.
+    After a rejection all that follows is skipped. Where an apply fails, the check still tells what became of
+    every change. Inside a task group they belong to it, so that one DAG can carry out several plans.
+
+    :param plan: The task that makes the plan.
+    :param is_dry_run: Look only, write nothing. (templated)
+    :param approval: ``always``, ``over_limit`` or ``never``. (templated)
+    :param approve_over: The most changes that need no approval, with ``over_limit``. (templated)
+    :param valid_for: Hours, or a ``timedelta``, for which an approval may be used. (templated)
+    :param assigned_users: Who may approve; by default all users that may answer.
+    :param response_timeout: How long the approval waits for an answer; by default as long as it takes.
+    :param notifiers: Told that an answer is awaited.
+    :param canary: So many changes are applied before all others; 0 for none. (templated)
+    :param max_failed: Changes that may fail before the check fails; ``None`` for any number. (templated)
+    :param max_failure_share: The largest share of changes that may fail, from 0 to 1: an apply stops beyond
+        it, and the check fails. ``None`` for any. (templated)
+    :param quiet_hours: A time of day in which nothing is written, such as ``08:00-18:00``. (templated)
+    :param timezone: The time zone of the quiet hours. (templated)
+    :param arguments: What canary, apply and check take as well, such as ``pool`` or ``artifacts_path``.
+    """
+    common = {"bitrix24_conn_id": plan.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
+    quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
+    plan.quiet = quiet  # what nobody can apply by shall not be shown to anybody
+    writing = {**common, **quiet}
+    policy: dict[str, Any] = {"max_failed": max_failed, "max_failure_share": max_failure_share}
+    approve = Bitrix24ApproveLinkPlanOperator(
+        task_id="approve",
+        task_display_name="Ask for approval",
+        plan=plan.output,
+        is_dry_run=is_dry_run,
+        mode=approval,
+        over=approve_over,
+        valid_for=valid_for,
+        applied_by={"canary": canary, **policy},
+        assigned_users=assigned_users,
+        response_timeout=response_timeout,
+        notifiers=notifiers,
+    )
+    first = Bitrix24CanaryLinkPlanOperator(
+        task_id="canary", task_display_name="Try the first ones", plan=approve.output, first=canary, **writing
+    )
+    apply = Bitrix24ApplyLinkPlanOperator.partial(
+        task_id="apply",
+        task_display_name="Apply the plan",
+        map_index_template=PART_NAME,
+        plan=approve.output,
+        max_failed=None,  # the check judges them all together
+        max_failure_share=max_failure_share,
+        **writing,
+    ).expand(part=first.output)
+    check = Bitrix24CheckLinkPlanOperator(
+        task_id="check",
+        task_display_name="Check and report",
+        plan=approve.output,
+        **policy,
+        # A part that failed is what the check is for, but where nothing succeeded at all there was no plan or
+        # no approval: then the check, and with it the run, fails for that reason.
+        trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
+        **common,
+    )
+    apply >> check
+    return check

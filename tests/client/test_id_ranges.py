@@ -1,0 +1,58 @@
+"""Pieces of a range of ids: each id in exactly one, and no request that another would have made."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_bitrix.client.id_ranges import Ranges
+from airflow_bitrix.client.listing import PAGE
+
+
+@given(st.sets(st.integers(1, 4000), max_size=600), st.floats(0.001, 1), st.integers(1, 50))
+def test_every_id_is_found_once_whatever_density_was_expected(
+    ids: set[int], density: float, most: int
+) -> None:
+    ranges = Ranges((1, 4000), density)
+    found: list[int] = []
+    while pieces := ranges.take(most):
+        assert len(pieces) <= most
+        pages = [(piece, sorted(n for n in ids if piece[0] <= n <= piece[1])[:PAGE]) for piece in pieces]
+        found += [n for _, page in pages for n in page]
+        ranges.settle(pages)
+    assert sorted(found) == sorted(ids)
+    assert ranges.lowest == math.inf
+
+
+def test_a_stretch_without_a_row_makes_the_next_pieces_wider() -> None:
+    ranges = Ranges((1, 10_000_000), 1.0)
+    narrow = ranges.take(50)
+    assert [last - first + 1 for first, last in narrow] == [50] * 50
+    ranges.settle([(piece, []) for piece in narrow])
+    wide = ranges.take(50)
+    assert min(last - first for first, last in wide) > 100_000
+
+
+def test_a_request_that_would_not_be_full_waits_for_those_under_way() -> None:
+    """What they leave over may ride along."""
+    ranges = Ranges((1, 8000), 0.5)
+    one, other = ranges.take(50), ranges.take(50)
+    ranges.settle([(one[0], range(1, PAGE + 1)), *((piece, []) for piece in one[1:])])
+    assert ranges.take(50) == []
+    ranges.settle([(other[0], range(4001, 4001 + PAGE)), *((piece, []) for piece in other[1:])])
+    assert ranges.take(50) == [(51, 80), (4051, 4080)]
+
+
+def test_what_pieces_left_over_comes_first_and_lowest_first() -> None:
+    ranges = Ranges((1, 100_000), 0.1)
+    pieces = ranges.take(3)
+    full = [(piece, list(range(piece[0], piece[0] + PAGE))) for piece in pieces]
+    ranges.settle(full[::-1])
+    assert ranges.lowest == 51
+    left = [(piece[0] + PAGE, piece[1]) for piece in pieces]
+    assert ranges.take(50, ahead=False) == left
+    ranges.settle([(piece, []) for piece in left])
+    assert ranges.take(50, ahead=False) == []
+    assert ranges.take(50)[0][0] == pieces[-1][1] + 1

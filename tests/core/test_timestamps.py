@@ -1,0 +1,22 @@
+"""Moments as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_bitrix.core.timestamps import shown_moment
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        ("2026-11-25T08:37:28+00:00", "2026-11-25 08:37 UTC"),
+        ("2026-11-25T08:37:28Z", "2026-11-25 08:37 UTC"),
+        ("2026-11-25T01:07:59.123456+03:00", "2026-11-24 22:07 UTC"),
+        ("2026-11-25T08:37:28", "2026-11-25T08:37:28"),
+        ("soon", "soon"),
+        ("", ""),
+    ],
+)
+def test_a_moment_is_shown_in_utc_to_the_minute(moment: str, shown: str) -> None:
+    assert shown_moment(moment) == shown

@@ -1,0 +1,143 @@
+"""The parameters that forms ask for, and that they fit what the pipeline takes."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import ParamValidationError
+from airflow.sdk.definitions.param import ParamsDict
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.rules import rules_for
+from airflow_bitrix.operators.link_cleanup import Bitrix24PlanLinkCleanupOperator
+from airflow_bitrix.operators.shared.parameters import time_zone
+from airflow_bitrix.pipelines.carry_out import carry_out
+from airflow_bitrix.pipelines.trigger_forms import (
+    BY_PARAMS,
+    OWNERS,
+    RULE_OPTIONS,
+    owner_params,
+    plan_params,
+    rule_option_params,
+    rules_param,
+)
+
+
+def test_a_form_begins_with_a_dry_run_and_an_approval() -> None:
+    params = ParamsDict(plan_params())
+    assert (params["dry_run"], params["approval"]) == (True, "always")
+    assert all(param.schema["title"] and param.description for param in plan_params().values())
+
+
+def test_a_form_can_be_sent_as_it_begins() -> None:
+    """The UI takes an empty text for a missing answer, and offers no button then."""
+    texts = [param for param in plan_params().values() if param.schema["type"] == "string"]
+    assert texts
+    assert all(param.value for param in texts)
+
+
+def test_what_one_run_was_given_is_no_default_of_another_dag() -> None:
+    ParamsDict(plan_params())["dry_run"] = False
+    assert ParamsDict(plan_params())["dry_run"] is True
+
+
+def test_every_answer_of_the_form_goes_to_an_argument_of_the_pipeline() -> None:
+    arguments = inspect.signature(carry_out).parameters
+    assert set(BY_PARAMS) <= set(arguments)
+    named = {text.split(".")[1].split()[0] for text in BY_PARAMS.values()}
+    assert set(plan_params()) - named == {"max_changes", "max_share", "bitrix24_conn_id"}
+    assert named < set(plan_params())
+
+
+def test_a_dag_may_have_defaults_of_its_own() -> None:
+    assert ParamsDict(plan_params(max_changes=50, canary=3))["max_changes"] == 50
+    with pytest.raises(InvalidInput, match="dry_run, max_changes"):
+        plan_params(max_change=50)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dry_run", "no"),
+        ("approval", "sometimes"),
+        ("max_share", 1.5),
+        ("max_failure_share", -0.1),
+        ("canary", -1),
+        ("canary", 10**30),
+        ("max_failed", 2**65),
+        ("approve_over", 2**65),
+        ("quiet_hours", "8 to 18"),
+        ("quiet_hours", "08:00-25:00"),
+        ("quiet_hours", ""),
+        ("max_changes", None),
+    ],
+)
+def test_an_answer_that_cannot_be_right_is_refused_by_the_form(name: str, value: Any) -> None:
+    with pytest.raises(ParamValidationError, match=name):
+        ParamsDict(plan_params())[name] = value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("quiet_hours", None),
+        ("quiet_hours", "08:00-18:30"),
+        ("max_share", None),
+        ("max_share", 0.25),
+        ("timezone", "America/Argentina/Ushuaia"),
+    ],
+)
+def test_an_answer_may_be_left_open_or_be_given(name: str, value: Any) -> None:
+    params = ParamsDict(plan_params())
+    params[name] = value
+    assert params[name] == value
+
+
+def test_time_zones_that_the_form_proposes_are_there() -> None:
+    zone = plan_params()["timezone"]
+    assert zone.value in zone.schema["examples"]
+    assert [time_zone("timezone", name).key for name in zone.schema["examples"]] == zone.schema["examples"]
+    assert "enum" not in zone.schema
+
+
+def test_every_option_of_a_rule_that_the_form_asks_for_goes_to_the_rule() -> None:
+    """And each rule takes what the form begins with."""
+    params = ParamsDict(rule_option_params())
+    given = {
+        rule: {
+            name: params[text.removeprefix("{{ params.").removesuffix(" }}")] for name, text in texts.items()
+        }
+        for rule, texts in RULE_OPTIONS.items()
+    }
+    assert sum(len(options) for options in given.values()) == len(params)
+    assert rules_for("deal", list(given), given).keys() == given.keys()
+
+
+@pytest.mark.parametrize("kind", ["lead", "deal"])
+def test_every_answer_about_owners_goes_to_the_clean_up(kind: Any) -> None:
+    assert set(OWNERS) <= set(Bitrix24PlanLinkCleanupOperator.template_fields)
+    assert {*owner_params(kind), "timezone"} == set(OWNERS)
+    for name, param in owner_params(kind).items():
+        assert f"params.{name}" in OWNERS[name]
+        assert param.schema["section"] == f"Which {kind}s"
+
+
+@pytest.mark.parametrize("name", ["created_from", "created_to"])
+def test_a_day_is_a_date_or_left_open(name: str) -> None:
+    params = ParamsDict(owner_params("lead"))
+    assert params.get_param(name).schema["format"] == "date"
+    for right in (None, "2026-11-30"):
+        params[name] = right
+    for wrong in ("", "yesterday", "30.11.2026", "2026-11-31"):
+        with pytest.raises(ParamValidationError, match=name):
+            params[name] = wrong
+
+
+def test_rules_are_chosen_by_their_titles() -> None:
+    params = ParamsDict({"rules": rules_param("lead", ["release_repeat_leads"])})
+    assert params["rules"] == ["release_repeat_leads"]
+    for wrong in ([], ["nonsense"], "release_repeat_leads"):
+        with pytest.raises(ParamValidationError, match="rules"):
+            params["rules"] = wrong
