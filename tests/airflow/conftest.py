@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +13,13 @@ import pytest
 from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox, Owners
 from scripts.processes import Processes, clean_environment
+from tests.airflow.sample_dags import DAGS
+from tests.moved import DagBag
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+
+    from airflow.sdk import DAG
 
 # A real Airflow with the sample DAGs, and a sandbox portal that its connection leads to.
 
@@ -77,3 +84,45 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         airflow = LocalAirflow(processes, home=home, dags=ROOT / "dags", schedules=False).start()
         airflow.create_connection("bitrix24_default", **sandbox.connection())
         yield Live(airflow, sandbox, sandbox.owners("lead"), sandbox.owners("deal"))
+
+
+@pytest.fixture(scope="session")
+def _database() -> None:
+    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def dags(_database: None) -> dict[str, DAG]:
+    """The sample DAGs, with a database behind them, read anew for each file: runs leave answers in them."""
+    bag = DagBag(dag_folder=str(DAGS))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+@pytest.fixture(scope="module")
+def defaults(dags: dict[str, DAG]) -> dict[str, dict[str, Any]]:
+    """What each trigger form says at first: `DAG.test` keeps the answers of one run for the next."""
+    return {dag_id: dag.params.dump() for dag_id, dag in dags.items()}
+
+
+@pytest.fixture
+def run(
+    dags: dict[str, DAG], defaults: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Any]:
+    """Run a DAG on a sandbox, as a trigger with parameters does; tasks are not retried."""
+
+    def go(dag_id: str, sandbox: Any, extra: dict[str, Any] | None = None, **conf: Any) -> Any:
+        found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": extra or {}}
+        monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
+        dag = dags[dag_id]
+        for task in dag.tasks:
+            task.retries = 0
+        done = dag.test(run_conf={**defaults[dag_id], **conf})
+        instances = sorted(done.get_task_instances(), key=lambda ti: (ti.task_id, ti.map_index))
+        states: dict[str, Any] = {}
+        for ti in instances:
+            name = ti.task_id if ti.map_index < 1 else f"{ti.task_id}[{ti.map_index}]"
+            states[name] = ti.state
+        return done, states
+
+    return go

@@ -1,18 +1,20 @@
-"""Flows driven by hand: what they do next, and what they make of each reply."""
+"""Flows driven by hand, what they make of each reply, and an allowance in a file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_bitrix.client.allowance import Unlimited
+from airflow_bitrix.client.allowance import FileAllowance, Unlimited
 from airflow_bitrix.client.flow import Flow, Full, Manners, Send, Step, Wait
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.wire import Lost, Reply, Request
 from airflow_bitrix.core.errors import Bitrix24Error
+from tests.client.allowances import BUCKET, NOON
 
 
 @dataclass
@@ -70,3 +72,13 @@ def walk() -> Callable[..., Walk]:
 def three_repeats() -> Manners:
     """Manners that repeat three times, after 1, 2 and 4 seconds."""
     return Manners(Unlimited(), Retries(times=3, first=1, longest=4), luck=lambda: 1.0)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "acme.bucket"
+
+
+@pytest.fixture
+def allowance(path: Path) -> FileAllowance:
+    return FileAllowance(BUCKET, path, clock=lambda: NOON)

@@ -19,3 +19,10 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
         return "bitrix24_default"
 
     return make
+
+
+@pytest.fixture
+def sandbox(make_sandbox: Any, connection: Any) -> Any:
+    sandbox = make_sandbox(leads=120, deals=60, contacts=80, code="abcdef123456", plan="self_hosted")
+    connection(sandbox.webhook_url, extra={"plan": "self_hosted"})
+    return sandbox

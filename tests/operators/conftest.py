@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.operators.pairs import Fields, Pair, by_origin
+
 Rows = list[tuple[int, int, str]]
 """Links as contact, sort and primary flag, in order of sort and contact."""
 
@@ -74,3 +76,15 @@ def logged(capfd: pytest.CaptureFixture[str]) -> Callable[[], list[str]]:
         return [line for line in found if "outside of the Task Runner" not in line]
 
     return look
+
+
+@pytest.fixture
+def make_pair(make_sandbox: Any, portals: Portals) -> Callable[..., Pair]:
+    def make(fields: Fields = by_origin, **source: Any) -> Pair:
+        pair = Pair(
+            make_sandbox(**{"plan": "self_hosted", **source}), make_sandbox(plan="self_hosted"), fields
+        )
+        portals.connect(bitrix24_default=pair.target, bitrix24_source=pair.source)
+        return pair
+
+    return make

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable
@@ -14,69 +13,16 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, TaskDeferred
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
-from airflow_bitrix.core.guards import Guards
-from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.files.plans import PlanWriter, plan_lock, read_manifest
-from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
+from airflow_bitrix.files.plans import plan_lock, read_manifest
 from airflow_bitrix.operators.link_plans import (
-    Bitrix24ApplyLinkPlanOperator,
     Bitrix24ApproveLinkPlanOperator,
     Bitrix24CanaryLinkPlanOperator,
 )
+from tests.operators import applies
+from tests.operators.applies import LOCKED, apply, bare, counts, links, make
 
-LOCKED = {"error": "", "error_description": "This lead is locked."}
-
-
-@pytest.fixture
-def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    sandbox = make_sandbox(contacts=300, plan="self_hosted")
-    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
-    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
-    return sandbox
-
-
-def links(lead: int, *rows: tuple[int, int, bool]) -> LinkSet:
-    return LinkSet(Owner("lead", lead), tuple(ContactLink(*row, role_id=0) for row in rows))
-
-
-def unlink_second(lead: int) -> Change:
-    before = links(lead, (1, 10, True), (2, 20, False))
-    return Change(before, links(lead, (1, 10, True)), ("wanted",), ("made_up",))
-
-
-def turn_around(lead: int) -> Change:
-    """Contacts and primary stay; only the sorts change, which no scan shows."""
-    before = links(lead, (1, 10, True), (2, 20, False))
-    return Change(before, links(lead, (1, 10, True), (2, 30, False)), ("wanted",), ("made_up",))
-
-
-def make(
-    sandbox: Any, folder: Path, count: int, kind: Callable[[int], Change] = unlink_second, **guards: Any
-) -> dict[str, Any]:
-    """Leads with two contacts each, and a plan for them."""
-    for _ in range(count):
-        sandbox.state.add("lead", {"CONTACT_IDS": [1, 2]})
-    with PlanWriter(folder / "plan") as plan:
-        for lead in range(1, count + 1):
-            plan.add(kind(lead))
-        about: dict[str, Any] = {"kind": "lead", "portal": sandbox.base_url, "created": "", "rules": ()}
-        manifest = plan.finish(read=count, guards=Guards(**guards), **about)
-    return {"plan": str(folder / "plan"), "hash": manifest.hash}
-
-
-def apply(made: dict[str, Any], **arguments: Any) -> Any:
-    fields = {"plan": made, "is_dry_run": False, **arguments}
-    return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
-
-
-def counts(done: Any) -> dict[str, int]:
-    return {name: number for name, number in done["counts"].items() if number}
-
-
-def bare(sandbox: Any) -> set[int]:
-    """Leads that have lost their second contact."""
-    return {int(lead) for lead, owner in sandbox.links("lead").items() if len(owner["links"]) == 1}
+sandbox = applies.sandbox
 
 
 # -- parts -------------------------------------------------------------------------------------------------
@@ -129,6 +75,16 @@ def test_a_part_that_there_is_not_is_refused_by_name(part: Any, sandbox: Any, tm
     assert sandbox.stats()["admitted"] == 0
 
 
+@pytest.mark.parametrize("part", ["None", ""])
+def test_a_part_that_a_template_made_of_nothing_is_no_whole_plan(
+    part: str, sandbox: Any, tmp_path: Path
+) -> None:
+    made = make(sandbox, tmp_path, 5)
+    with pytest.raises(InvalidInput, match=r"^part: "):
+        apply(made, part=part)
+    assert sandbox.stats()["admitted"] == 0
+
+
 def test_an_edit_in_another_part_does_not_stop_a_part_and_one_in_its_own_does(
     sandbox: Any, tmp_path: Path
 ) -> None:
@@ -161,6 +117,14 @@ def test_a_canary_that_fails_keeps_the_others_from_being_written(sandbox: Any, t
     assert sandbox.stats()["commands_in_batches"]["crm.lead.contact.delete"] == 5
     sandbox.clear_faults()
     assert counts(apply(made, canary=5)) == {"applied": 60}
+
+
+def test_a_canary_is_judged_by_its_own_changes(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 60)
+    sandbox.set_faults(command=1.0, command_error=LOCKED, only_methods=["crm.lead.contact.delete"])
+    apply(made, max_failed=None)
+    sandbox.clear_faults()
+    assert counts(apply(made, first=5)) == {"applied": 5}
 
 
 def test_too_large_a_share_of_failures_stops_the_apply(
@@ -279,6 +243,17 @@ def test_an_approval_that_has_expired_is_refused_before_anything_is_sent(
     assert counts(apply({**made, "approval": {"valid_until": ahead}})) == {"applied": 5}
 
 
+def test_an_approval_counts_for_what_has_begun(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 30)
+    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    apply({**made, "approval": {"valid_until": past}}, is_dry_run=True)
+    with pytest.raises(PlanRefused, match="expired"):
+        apply({**made, "approval": {"valid_until": past}})
+    apply({**made, "approval": {"valid_until": ahead}}, first=10)
+    assert counts(apply({**made, "approval": {"valid_until": past}})) == {"applied": 30}
+
+
 @pytest.mark.parametrize(
     ("guards", "said"),
     [
@@ -297,6 +272,15 @@ def test_a_plan_that_breaks_a_guard_is_refused_before_anything_is_sent(
     assert counts(apply(made, is_dry_run=True)) == {"skipped": 5}
 
 
+def test_a_plan_that_was_let_pass_as_a_dry_run_is_not_applied_for_good(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 5)
+    passed = Bitrix24ApproveLinkPlanOperator(task_id="approve", plan=made).execute({})
+    with pytest.raises(PlanRefused, match="nobody was asked"):
+        apply(passed)
+    assert sandbox.stats()["admitted"] == 0
+    assert counts(apply(passed, is_dry_run=True)) == {"skipped": 5}
+
+
 def test_a_plan_that_leaves_owners_without_contacts_is_refused_unless_a_rule_says_so(
     sandbox: Any, tmp_path: Path
 ) -> None:
@@ -309,147 +293,3 @@ def test_a_plan_that_leaves_owners_without_contacts_is_refused_unless_a_rule_say
     ):
         apply(made)
     assert sandbox.stats()["admitted"] == 0
-
-
-# -- what a scan cannot see ---------------------------------------------------------------------------------
-
-
-def test_changes_of_sorts_alone_are_written_once_and_seen_the_second_time(
-    sandbox: Any, tmp_path: Path
-) -> None:
-    made = make(sandbox, tmp_path, 100, turn_around)
-    assert counts(apply(made)) == {"applied": 100}
-    rows = [[1, 10, "Y", 0], [2, 30, "N", 0]]
-    assert all(owner["links"] == rows for owner in sandbox.links("lead").values())
-    # one look, 2 batches of items.get, and 16 changes a request: items.get, items.set, items.get
-    assert sandbox.stats()["admitted"] <= 1 + 2 + 7
-    again = {**made}
-    sandbox.reset_stats()
-    assert counts(apply(again, artifacts_path=str(tmp_path / "again"))) == {"already": 100}
-    assert sandbox.stats()["writes"] == 0
-
-
-def test_sorts_that_somebody_changed_meanwhile_are_drift(sandbox: Any, tmp_path: Path) -> None:
-    made = make(sandbox, tmp_path, 3, turn_around)
-    rows = [{"CONTACT_ID": 1, "SORT": 10, "IS_PRIMARY": "Y"}, {"CONTACT_ID": 2, "SORT": 77}]
-    Bitrix24Hook().call("crm.lead.contact.items.set", {"id": 2, "items": rows})
-    assert counts(apply(made)) == {"applied": 2, "drift": 1}
-    assert sandbox.links("lead")["2"]["links"] == [[1, 10, "Y", 0], [2, 77, "N", 0]]
-
-
-# -- what people do meanwhile ------------------------------------------------------------------------------
-
-
-def put_back(sandbox: Any, lead: int) -> None:
-    Bitrix24Hook().call("crm.lead.contact.add", {"id": lead, "fields": {"CONTACT_ID": 2}})
-    assert len(sandbox.links("lead")[str(lead)]["links"]) == 2
-
-
-def test_what_somebody_put_back_is_never_written_again_however_often_it_is_tried(
-    sandbox: Any, tmp_path: Path
-) -> None:
-    made = make(sandbox, tmp_path, 3)
-    assert counts(apply(made)) == {"applied": 3}
-    put_back(sandbox, 1)
-    for _ in range(3):
-        assert counts(apply(made)) == {"applied": 2, "drift": 1}
-        assert bare(sandbox) == {2, 3}
-    sandbox.state.delete("lead", 1)
-    assert counts(apply(made, max_failed=None)) == {"applied": 2, "failed": 1}
-
-
-def test_a_dry_run_after_a_real_one_hides_no_failure(sandbox: Any, tmp_path: Path) -> None:
-    made = make(sandbox, tmp_path, 5)
-    sandbox.state.delete("lead", 3)
-    apply(made, max_failed=None)
-    before = (tmp_path / "failed.csv").read_text()
-    assert counts(apply(made, is_dry_run=True, max_failed=None)) == {"applied": 4, "failed": 1}
-    assert (tmp_path / "failed.csv").read_text() == before
-
-
-def test_owners_that_are_gone_are_no_sign_that_writing_fails(sandbox: Any, tmp_path: Path) -> None:
-    made = make(sandbox, tmp_path, 300)
-    for lead in range(1, 31):
-        sandbox.state.delete("lead", lead)
-    done = apply(made, max_failure_share=0.2, max_failed=None)
-    assert counts(done) == {"applied": 270, "failed": 30}
-
-
-def test_a_canary_is_judged_by_its_own_changes(sandbox: Any, tmp_path: Path) -> None:
-    made = make(sandbox, tmp_path, 60)
-    sandbox.set_faults(command=1.0, command_error=LOCKED, only_methods=["crm.lead.contact.delete"])
-    apply(made, max_failed=None)
-    sandbox.clear_faults()
-    assert counts(apply(made, first=5)) == {"applied": 5}
-
-
-@pytest.mark.parametrize("part", ["None", ""])
-def test_a_part_that_a_template_made_of_nothing_is_no_whole_plan(
-    part: str, sandbox: Any, tmp_path: Path
-) -> None:
-    made = make(sandbox, tmp_path, 5)
-    with pytest.raises(InvalidInput, match=r"^part: "):
-        apply(made, part=part)
-    assert sandbox.stats()["admitted"] == 0
-
-
-def test_an_approval_counts_for_what_has_begun(sandbox: Any, tmp_path: Path) -> None:
-    made = make(sandbox, tmp_path, 30)
-    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-    apply({**made, "approval": {"valid_until": past}}, is_dry_run=True)
-    with pytest.raises(PlanRefused, match="expired"):
-        apply({**made, "approval": {"valid_until": past}})
-    apply({**made, "approval": {"valid_until": ahead}}, first=10)
-    assert counts(apply({**made, "approval": {"valid_until": past}})) == {"applied": 30}
-
-
-def test_a_plan_that_was_let_pass_as_a_dry_run_is_not_applied_for_good(sandbox: Any, tmp_path: Path) -> None:
-    made = make(sandbox, tmp_path, 5)
-    passed = Bitrix24ApproveLinkPlanOperator(task_id="approve", plan=made).execute({})
-    with pytest.raises(PlanRefused, match="nobody was asked"):
-        apply(passed)
-    assert sandbox.stats()["admitted"] == 0
-    assert counts(apply(passed, is_dry_run=True)) == {"skipped": 5}
-
-
-def closed(lead: int) -> Change:
-    before = links(lead, (1, 10, True), (2, 20, False))
-    return Change(before, links(lead), ("unlink_closed",), may_empty=True, holds={"semantic": "F"})
-
-
-def test_a_lead_that_was_opened_again_keeps_its_contacts(sandbox: Any, tmp_path: Path) -> None:
-    made = make(sandbox, tmp_path, 4, closed)
-    for lead in (1, 2, 3):
-        sandbox.state.update("lead", lead, {"STATUS_ID": "JUNK"})
-    sandbox.state.update("lead", 2, {"STATUS_ID": "IN_PROCESS"})
-    assert counts(apply(made)) == {"applied": 2, "drift": 2}
-    rows = sandbox.links("lead")
-    assert [len(rows[str(lead)]["links"]) for lead in (1, 2, 3, 4)] == [0, 2, 0, 2]
-    assert "semantic is now 'P', planned from 'F'" in (tmp_path / "failed.csv").read_text()
-
-
-def test_a_contact_that_was_deleted_since_is_not_linked(sandbox: Any, tmp_path: Path) -> None:
-    def other(lead: int) -> Change:
-        before = links(lead, (1, 10, True), (2, 20, False))
-        return Change(before, links(lead, (1, 10, True), (3 + lead, 20, False)), ("wanted",))
-
-    made = make(sandbox, tmp_path, 4, other)
-    sandbox.state.delete("contact", 5)
-    assert counts(apply(made)) == {"applied": 3, "drift": 1}
-    assert "contact 5, which it links, is no longer there" in (tmp_path / "failed.csv").read_text()
-    assert [row[0] for row in sandbox.links("lead")["2"]["links"]] == [1, 2]
-
-
-def test_a_lead_keeps_what_its_deal_no_longer_holds(sandbox: Any, tmp_path: Path) -> None:
-    deals = [sandbox.state.add("deal", {"CONTACT_IDS": [1, 2]}) for _ in range(3)]
-
-    def move(lead: int) -> Change:
-        before = links(lead, (1, 10, True), (2, 20, False))
-        return Change(before, links(lead), ("moved",), may_empty=True, kept_by=(deals[lead - 1],))
-
-    made = make(sandbox, tmp_path, 3, move)
-    sandbox.state.delete("deal", deals[0])
-    Bitrix24Hook().call("crm.deal.contact.delete", {"id": deals[1], "fields": {"CONTACT_ID": 2}})
-    assert counts(apply(made)) == {"applied": 1, "drift": 2}
-    assert [len(sandbox.links("lead")[str(lead)]["links"]) for lead in (1, 2, 3)] == [2, 2, 0]

@@ -5,39 +5,32 @@ from __future__ import annotations
 import csv
 import json
 import math
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
-from airflow_bitrix.core.guards import Guards
-from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.links import ContactLink, LinkSet
 from airflow_bitrix.core.plan import Change, save_command, write_commands
-from airflow_bitrix.files.journals import JournalPart
-from airflow_bitrix.files.plans import PlanWriter, read_changes, read_manifest
-from airflow_bitrix.operators.link_plans import (
-    Bitrix24ApplyLinkPlanOperator,
-    Bitrix24CheckLinkPlanOperator,
-    Bitrix24ExportContactLinksOperator,
-    Bitrix24PlanLinkCleanupOperator,
-    Bitrix24PlanLinkRestoreOperator,
-)
-from airflow_bitrix.operators.shared.artifacts import artifacts_root, folder_names
+from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.sandbox.links import Link
+from tests.operators import restores
+from tests.operators.restores import (
+    Rows,
+    apply,
+    changes_of,
+    clean_up,
+    exact,
+    export,
+    linked,
+    plan_of,
+    read_changes_of,
+    restore,
+    rows_of,
+)
 
-Rows = list[tuple[int, int, bool]]
-
-
-@pytest.fixture
-def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    sandbox = make_sandbox(leads=700, deals=300, contacts=300, plan="self_hosted")
-    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
-    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
-    return sandbox
+sandbox = restores.sandbox
 
 
 @pytest.fixture
@@ -56,89 +49,9 @@ def carry_out(sandbox: Any, connect: Any) -> Callable[[Any], None]:
     return send
 
 
-def read_changes_of(made: Any, manifest: Any, part: int) -> list[Change]:
-    return list(read_changes(Path(made["plan"]), manifest, part))
-
-
-def changes_of(made: Any) -> dict[int, Change]:
-    manifest = read_manifest(Path(made["plan"]))
-    return {
-        change.owner.id: change
-        for part in range(len(manifest.parts))
-        for change in read_changes_of(made, manifest, part)
-    }
-
-
 def left_out_of(made: Any) -> dict[int, str]:
     with (Path(made["plan"]) / "left_out.csv").open(newline="") as rows:
         return {int(row["owner_id"]): row["why"] for row in csv.DictReader(rows)}
-
-
-def export(folder: Path, **arguments: Any) -> Any:
-    fields = {"artifacts_path": str(folder), **arguments}
-    return Bitrix24ExportContactLinksOperator(task_id="export", **fields).execute({})
-
-
-def clean_up(folder: Path) -> Any:
-    made = Bitrix24PlanLinkCleanupOperator(
-        task_id="plan", rules=["release_repeat_leads"], artifacts_path=str(folder)
-    ).execute({})
-    return apply(folder, made)
-
-
-def remove_dangling(folder: Path) -> Any:
-    return Bitrix24PlanLinkCleanupOperator(
-        task_id="plan", rules=["remove_dangling"], artifacts_path=str(folder)
-    ).execute({})
-
-
-def apply(folder: Path, made: Any, **arguments: Any) -> Any:
-    fields = {"plan": made, "is_dry_run": False, "artifacts_path": str(folder), **arguments}
-    return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
-
-
-def restore(folder: Path, **arguments: Any) -> Any:
-    fields = {"artifacts_path": str(folder / "restore"), **arguments}
-    return Bitrix24PlanLinkRestoreOperator(task_id="restore", **fields).execute({})
-
-
-def plan_of(
-    folder: Path, sandbox: Any, kind: OwnerKind, changes: list[Change], *, created: str | None = None
-) -> Any:
-    """Write a plan by hand."""
-    with PlanWriter(folder / "plan") as writer:
-        for change in changes:
-            writer.add(change)
-        manifest = writer.finish(
-            read=len(changes),
-            kind=kind,
-            portal=sandbox.base_url,
-            created=created or datetime.now(UTC).isoformat(timespec="seconds"),
-            rules=("by_hand",),
-            guards=Guards(),
-        )
-    return {"plan": str(folder / "plan"), "hash": manifest.hash}
-
-
-def exact(sandbox: Any, kind: OwnerKind, owner_id: int) -> LinkSet:
-    links = tuple(
-        ContactLink(link.contact_id, link.sort, link.primary, link.role_id)
-        for link in sandbox.state.links(kind, owner_id)
-    )
-    row = sandbox.state.row(kind, owner_id)
-    return LinkSet(Owner(kind, owner_id), links).with_scalar(row.get("CONTACT_ID"))
-
-
-def linked(sandbox: Any, kind: OwnerKind, *rows: Any) -> int:
-    """An owner with links of (contact, sort, is primary)."""
-    owner_id = int(sandbox.state.add(kind, {"TITLE": "Owner"}))
-    sandbox.state.write_links(kind, owner_id, tuple(Link(sort, one, flag) for one, sort, flag in rows))
-    return owner_id
-
-
-def rows_of(owner: Mapping[str, Any]) -> Rows:
-    """Contact, sort and primary of each link; roles are the portal's own business."""
-    return sorted((row[0], row[1], row[2] == "Y") for row in owner["links"])
 
 
 def as_far_as_possible(owner: Mapping[str, Any]) -> Rows:
@@ -185,127 +98,6 @@ def test_applying_and_then_restoring_gives_the_first_links_again_with_sort_and_p
 
 def changes_of_run(folder: Path) -> list[int]:
     return list(changes_of({"plan": str(folder / "plan")}))
-
-
-@pytest.mark.parametrize("form", ["what apply returned", "run folder", "journal folder"])
-def test_a_journal_is_found_in_each_form(form: str, sandbox: Any, tmp_path: Path) -> None:
-    applied = clean_up(tmp_path / "run")
-    given = {
-        "what apply returned": applied,
-        "run folder": str(tmp_path / "run"),
-        "journal folder": applied["journal"],
-    }[form]
-    sandbox.reset_stats()
-    made = restore(tmp_path, journal=given)
-    assert made["by_rule"] == {"restore": made["changes"]}
-    assert made["changes"] > 100
-    assert sandbox.stats()["writes"] == 0
-
-
-RUN = ("some_dag", "manual__2026-11-25T08:56:20+00:00")
-
-
-@pytest.fixture
-def run_folder() -> Iterator[Path]:
-    """The folder of a DAG run under the artifacts root."""
-    folder = artifacts_root().joinpath(*folder_names(*RUN))
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-@pytest.mark.usefixtures("sandbox")
-@pytest.mark.parametrize("task", ["plan", "leads.plan"])
-@pytest.mark.parametrize(
-    "given",
-    [
-        "{folder}",
-        "https://airflow.example.com/prefix/dags/some_dag/runs/manual__2026-11-25T08%3A56%3A20%2B00%3A00",
-        "http://127.0.0.1:8080/dags/some_dag/runs/manual__2026-11-25T08:56:20+00:00/tasks/check?try_number=1",
-    ],
-    ids=["folder", "page", "page of a task"],
-)
-def test_a_run_is_enough_where_one_of_its_tasks_was_applied(
-    given: str, task: str, run_folder: Path, tmp_path: Path
-) -> None:
-    applied = clean_up(run_folder / task)
-    (run_folder / "deals.plan" / "plan").mkdir(parents=True)  # of a task that applied nothing
-    made = restore(tmp_path, journal=given.format(folder=run_folder))
-    assert made["changes"] == restore(tmp_path / "told", journal=applied)["changes"] > 100
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_of_a_run_with_several_journals_or_snapshots_one_has_to_be_named(
-    run_folder: Path, tmp_path: Path
-) -> None:
-    for task in ("leads.plan", "deals.plan"):
-        for name in ("plan/manifest.json", "journal/part-00000.jsonl", "snapshot/links.jsonl"):
-            (run_folder / task / name).parent.mkdir(parents=True, exist_ok=True)
-            (run_folder / task / name).touch()
-    for argument, below in (("journal", ""), ("snapshot", "/snapshot")):
-        with pytest.raises(InvalidInput) as refused:
-            restore(tmp_path, **{argument: str(run_folder)})
-        assert str(refused.value) == (
-            f"{argument}: the run in {run_folder} has several {argument}s; accepted: "
-            f"the folder of one of them: {run_folder}/deals.plan{below}, {run_folder}/leads.plan{below}"
-        )
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_a_run_whose_tasks_were_moved_aside_in_part_takes_more_than_its_name(
-    run_folder: Path, tmp_path: Path
-) -> None:
-    """A restore of what is left in place would take back a part of the run without a word."""
-    clean_up(run_folder / "leads.plan")
-    remove_dangling(run_folder / "leads.plan")
-    apply(run_folder / "deals.plan", remove_dangling(run_folder / "deals.plan"))
-    with pytest.raises(InvalidInput, match=r"has several journals; .*/deals\.plan, .*/leads\.plan$"):
-        restore(tmp_path, journal=str(run_folder))
-    shutil.rmtree(run_folder / "deals.plan")
-    with pytest.raises(PlanRefused, match=r"earlier runs are kept, .*/leads\.plan/earlier-\w+$"):
-        restore(tmp_path, journal=str(run_folder))
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_the_only_snapshot_of_a_run_is_found(run_folder: Path, tmp_path: Path) -> None:
-    export(run_folder / "leads")
-    address = f"http://127.0.0.1:8080/dags/{RUN[0]}/runs/{RUN[1]}"
-    assert restore(tmp_path, snapshot=address)["changes"] == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (
-            {},
-            r"journal, snapshot: none of the two is given; accepted: one .*: Journal \(the.* or Snapshot \(",
-        ),
-        ({"journal": "/a", "snapshot": "/b"}, "journal, snapshot: both are given; accepted: one of"),
-        (
-            {"journal": "/nowhere"},
-            "there is no journal in /nowhere; the tab Bitrix24 report of the run to take",
-        ),
-        ({"snapshot": "/nowhere"}, "there is no snapshot in /nowhere .*; the tab Bitrix24 report of the run"),
-        (
-            {"journal": "http://127.0.0.1:8080/dags/some_dag/runs/none"},
-            "there is no journal in .*/some_dag/none; the tab Bitrix24 report",
-        ),
-        ({"journal": "http://127.0.0.1:8080/dags"}, r"a folder, or the address of a run's page .*<run id>$"),
-    ],
-)
-def test_what_is_no_run_is_refused_with_where_to_find_one(
-    arguments: dict[str, Any], said: str, sandbox: Any, tmp_path: Path
-) -> None:
-    with pytest.raises((InvalidInput, PlanRefused), match=said):
-        restore(tmp_path, **arguments)
-    assert sandbox.stats()["admitted"] == 0
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_the_folder_of_a_plan_is_not_taken_for_a_journal(tmp_path: Path) -> None:
-    made = remove_dangling(tmp_path)
-    apply(tmp_path, made)
-    with pytest.raises(PlanRefused, match=r"part-00000\.jsonl is no part of a journal"):
-        restore(tmp_path, journal=made["plan"])
 
 
 def test_replaced_reordered_and_added_links_come_back_exactly_from_journal_and_from_snapshot(
@@ -468,240 +260,6 @@ def test_what_was_planned_but_not_written_is_no_business_of_a_restore(
         sandbox.state.clear_links("deal", deal)
     made = restore(tmp_path, journal=str(tmp_path))
     assert (made["changes"], made["read"], left_out_of(made)) == (0, 0, {})
-
-
-def damage_lines(folder: Path) -> None:
-    lines = folder / "links.jsonl"
-    lines.write_text(lines.read_text().replace("true", "false", 1))
-
-
-def cut_lines(folder: Path) -> None:
-    lines = folder / "links.jsonl"
-    lines.write_text("".join(lines.read_text().splitlines(keepends=True)[:-1]))
-
-
-def remove_manifest(folder: Path) -> None:
-    (folder / "manifest.json").unlink()
-
-
-def other_format(folder: Path) -> None:
-    about = folder / "manifest.json"
-    about.write_text(about.read_text().replace('"format": 2', '"format": 7'))
-
-
-def cut_manifest(folder: Path) -> None:
-    about = folder / "manifest.json"
-    about.write_text(about.read_text()[:40])
-
-
-def remove_lines(folder: Path) -> None:
-    (folder / "links.jsonl").unlink()
-
-
-@pytest.mark.parametrize(
-    ("meddle", "said"),
-    [
-        (damage_lines, "does not match its hash"),
-        (cut_lines, "does not match its hash"),
-        (remove_lines, "links.jsonl is missing"),
-        (remove_manifest, "the export did not end"),
-        (other_format, "has format 7, this version reads 2"),
-        (cut_manifest, "manifest of the snapshot .* is damaged"),
-    ],
-)
-def test_a_snapshot_that_is_not_whole_is_refused_before_anything_is_sent(
-    meddle: Any, said: str, sandbox: Any, tmp_path: Path
-) -> None:
-    taken = export(tmp_path)
-    meddle(Path(taken["snapshot"]))
-    sandbox.reset_stats()
-    with pytest.raises(PlanRefused, match=said):
-        restore(tmp_path, snapshot=taken)
-    assert sandbox.stats()["admitted"] == 0
-    assert not (tmp_path / "restore" / "plan").exists()
-
-
-def damage_journal(folder: Path) -> None:
-    part = folder / "journal" / "part-00000.jsonl"
-    part.write_text(part.read_text().replace('"before":[', '"before":{', 1))
-
-
-def replace_plan(folder: Path) -> None:
-    Bitrix24PlanLinkCleanupOperator(
-        task_id="plan", rules=["release_repeat_leads"], artifacts_path=str(folder / "other")
-    ).execute({})
-    shutil.rmtree(folder / "plan")
-    (folder / "other" / "plan").rename(folder / "plan")
-
-
-def edit_plan(folder: Path) -> None:
-    part = folder / "plan" / "part-00000.jsonl"
-    part.write_text(part.read_text().replace("true", "false", 1))
-
-
-def remove_journal(folder: Path) -> None:
-    for part in (folder / "journal").iterdir():
-        part.unlink()
-
-
-@pytest.mark.parametrize(
-    ("meddle", "said"),
-    [
-        (damage_journal, "line .* is damaged"),
-        (replace_plan, "is not that of the plan in"),
-        (edit_plan, "part-00000.jsonl .* was edited"),
-        (remove_journal, "there is no journal in"),
-    ],
-)
-def test_a_journal_that_cannot_be_trusted_is_refused(
-    meddle: Any, said: str, sandbox: Any, tmp_path: Path
-) -> None:
-    clean_up(tmp_path / "run")
-    meddle(tmp_path / "run")
-    sandbox.reset_stats()
-    with pytest.raises(PlanRefused, match=said):
-        restore(tmp_path, journal=str(tmp_path / "run"))
-    assert sandbox.stats()["admitted"] == 0
-
-
-def test_a_journal_that_is_still_being_written_is_read_later(sandbox: Any, tmp_path: Path) -> None:
-    applied = clean_up(tmp_path)
-    sandbox.reset_stats()
-    plan_hash = read_manifest(tmp_path / "plan").hash
-    with (
-        JournalPart(tmp_path / "journal" / "part-00000.jsonl", plan_hash=plan_hash, dry_run=False),
-        pytest.raises(RetryLater, match=r"an apply writes .* now"),
-    ):
-        restore(tmp_path, journal=applied)
-    assert sandbox.stats()["admitted"] == 0
-
-
-def test_a_journal_of_another_portal_is_refused(
-    sandbox: Any, make_sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    applied = clean_up(tmp_path)
-    other = make_sandbox(leads=700, contacts=300, plan="self_hosted")
-    monkeypatch.setenv(
-        "AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps({"conn_type": "bitrix24", "password": other.webhook_url})
-    )
-    said = f"the journal is of {sandbox.base_url}, the connection leads to {other.base_url}"
-    with pytest.raises(PlanRefused, match=said):
-        restore(tmp_path, journal=applied)
-    assert other.stats()["admitted"] == 0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "argument"),
-    [
-        ({}, "journal, snapshot"),
-        ({"journal": "a", "snapshot": "b"}, "journal, snapshot"),
-        ({"snapshot": {"journal": "a"}}, "snapshot"),
-        ({"owners": "5"}, "owners"),
-        ({"owners": [0]}, "owners"),
-        ({"owners": [5], "owners_file": "failed.csv"}, "owners"),
-        ({"owners_file": 17}, "owners_file"),
-        ({"owners_file": "ftpx://host/failed.csv"}, "owners_file"),
-        ({"owners_file": "/nowhere/failed.csv"}, "owners_file"),
-        ({"overwrite": "perhaps"}, "overwrite"),
-        ({"save": 1}, "save"),
-    ],
-)
-def test_a_parameter_that_cannot_be_right_is_refused(
-    arguments: dict[str, Any], argument: str, sandbox: Any, tmp_path: Path
-) -> None:
-    taken = export(tmp_path)
-    sandbox.reset_stats()
-    given = arguments if "snapshot" in argument else {"snapshot": taken, **arguments}
-    with pytest.raises(InvalidInput, match=rf"^{argument}: "):
-        restore(tmp_path, **given)
-    assert sandbox.stats()["admitted"] == 0
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_a_restore_does_not_write_over_the_plan_that_it_takes_back(tmp_path: Path) -> None:
-    applied = clean_up(tmp_path)
-    hash_before = read_manifest(tmp_path / "plan").hash
-    with pytest.raises(InvalidInput, match=r"^artifacts_path: "):
-        restore(tmp_path, journal=applied, artifacts_path=str(tmp_path))
-    assert read_manifest(tmp_path / "plan").hash == hash_before
-
-
-# -- runs of plans that were made again --------------------------------------------------------------------
-
-
-def with_deleted_contacts(sandbox: Any, count: int) -> set[int]:
-    return {linked(sandbox, "lead", (1, 10, True), (9000 + number, 20, False)) for number in range(count)}
-
-
-def all_rows(sandbox: Any) -> dict[str, Rows]:
-    return {owner_id: rows_of(owner) for owner_id, owner in sandbox.links("lead").items()}
-
-
-def test_a_run_that_was_cleared_and_made_again_can_be_taken_back_whole(
-    sandbox: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The same folder, and another plan: the newest run first, then the one before it."""
-    apply(tmp_path / "seeded", remove_dangling(tmp_path / "seeded"))
-    first_leads = with_deleted_contacts(sandbox, 5)
-    before = all_rows(sandbox)
-    apply(tmp_path, remove_dangling(tmp_path))
-    second_leads = with_deleted_contacts(sandbox, 2)
-    before = {**all_rows(sandbox), **before}
-    apply(tmp_path, remove_dangling(tmp_path))
-
-    newest = restore(tmp_path, journal=str(tmp_path), link_missing=True)
-    assert set(changes_of(newest)) == second_leads
-    assert newest["earlier"] == [str(place) for place in tmp_path.glob("earlier-*")]
-    assert (
-        f"Not taken back by this plan, as it is an earlier run: {newest['earlier'][0]}"
-        in capsys.readouterr().out
-    )
-    apply(tmp_path / "restore", newest)
-
-    (place,) = newest["earlier"]
-    earlier = restore(tmp_path / "again", journal=place, link_missing=True)
-    assert set(changes_of(earlier)) == first_leads
-    assert earlier["earlier"] == []
-    apply(tmp_path / "again" / "restore", earlier)
-    assert all_rows(sandbox) == before
-
-
-@pytest.mark.usefixtures("sandbox")
-def test_where_only_earlier_runs_wrote_they_are_named(tmp_path: Path) -> None:
-    done = apply(tmp_path, remove_dangling(tmp_path))
-    remove_dangling(tmp_path)  # made again, and not applied
-    (earlier,) = tmp_path.glob("earlier-*")
-    for journal in (str(tmp_path), done):
-        with pytest.raises(PlanRefused, match=f"there is no journal in .*one by one: {earlier}$"):
-            restore(tmp_path, journal=journal)
-    taken_back = restore(tmp_path, journal=str(earlier), link_missing=True)
-    assert taken_back["changes"] == done["counts"]["applied"] > 0
-
-
-def test_several_earlier_runs_are_named_the_newest_first(tmp_path: Path, sandbox: Any) -> None:
-    for number, created in enumerate(["2026-11-20", "2026-11-22", "2026-11-21", "2026-11-23"]):
-        before = exact(sandbox, "lead", linked(sandbox, "lead", (1, 10, True), (2, 20, False)))
-        wanted = LinkSet(before.owner, before.links[:1])
-        made = plan_of(tmp_path, sandbox, "lead", [Change(before, wanted, (str(number),))], created=created)
-        apply(tmp_path, made)
-    earlier = restore(tmp_path, journal=str(tmp_path))["earlier"]
-    plans = [read_manifest(Path(run) / "plan").created for run in earlier]
-    assert plans == ["2026-11-22", "2026-11-21", "2026-11-20"]
-
-
-@pytest.mark.parametrize("is_told", [True, False], ids=["told by the check", "given"])
-@pytest.mark.usefixtures("sandbox")
-def test_the_plan_of_a_run_that_was_checked_elsewhere_is_found(tmp_path: Path, *, is_told: bool) -> None:
-    made = remove_dangling(tmp_path / "a")
-    apply(tmp_path / "b", made)
-    checked = Bitrix24CheckLinkPlanOperator(
-        task_id="check", plan=made, is_dry_run=False, artifacts_path=str(tmp_path / "b")
-    ).execute({})
-    if is_told:
-        arguments = {"journal": checked}
-    else:
-        arguments = {"journal": {"journal": checked["journal"]}, "plan": made["plan"]}
-    assert restore(tmp_path, link_missing=True, **arguments)["changes"] == made["changes"] > 0
 
 
 @pytest.mark.usefixtures("sandbox")

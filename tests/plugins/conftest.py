@@ -21,6 +21,8 @@ from fastapi.testclient import TestClient
 
 from airflow_bitrix.operators.shared.artifacts import artifacts_root, folder_names
 from airflow_bitrix.plugins.report_tab import PREFIX, LazyReportApp
+from tests.plugins.applied_run import RUN, applied_plan
+from tests.plugins.picky import MINE
 
 MakeRun = Callable[..., Path]
 
@@ -85,3 +87,10 @@ def make_run(_database: None) -> Iterator[MakeRun]:
         for run in made:
             session.delete(session.merge(run))
     shutil.rmtree(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"], ignore_errors=True)
+
+
+@pytest.fixture
+def run(make_run: MakeRun) -> Path:
+    folder = make_run(MINE, RUN)
+    applied_plan(folder / "plan")
+    return folder

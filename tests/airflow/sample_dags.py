@@ -1,0 +1,33 @@
+"""The sample DAGs by their ids, and what their runs leave."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+DAGS = Path(__file__).parents[2] / "dags"
+CLEANUP = "bitrix24_lead_link_cleanup"
+DEALS = "bitrix24_deal_link_cleanup"
+TOUR = "bitrix24_link_methods_tour"
+RESTORE = "bitrix24_link_restore"
+SNAPSHOT = "bitrix24_link_snapshot"
+REAL = {"dry_run": False, "approval": "never", "canary": 0}
+
+
+def folder_of(done: Any) -> Path:
+    """The folder of a run's plan: ids, with percent signs for what does not belong into a file's name."""
+    root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"])
+    return root / str(done.dag_id) / quote(str(done.run_id)) / "plan"
+
+
+def outcomes(folder: Path) -> dict[int, str]:
+    """Read a journal as anybody would: the last outcome of each owner."""
+    last: dict[int, str] = {}
+    for path in sorted((folder / "journal").glob("part-*.jsonl")):
+        for line in map(json.loads, path.read_text().splitlines()):
+            if "owner" in line:
+                last[line["owner"]] = line["outcome"]
+    return last

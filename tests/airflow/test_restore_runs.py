@@ -1,0 +1,126 @@
+"""Snapshots and restores, run by Airflow in this process on sandboxes, to the exact expected end."""
+
+from __future__ import annotations
+
+import csv
+from typing import Any
+
+import pytest
+
+from tests.airflow.sample_dags import CLEANUP, REAL, RESTORE, SNAPSHOT, folder_of, outcomes
+
+
+def as_rows(owner: Any) -> list[tuple[int, int, bool]]:
+    return sorted((row[0], row[1], row[2] == "Y") for row in owner["links"])
+
+
+def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
+    run: Any, make_sandbox: Any
+) -> None:
+    sandbox = make_sandbox(leads=600, deals=50, contacts=300, plan="self_hosted")
+    gone = {lead for lead in map(int, sandbox.links("lead")) if has_no_such_contact(sandbox, lead)}
+    odd = gone | {lead for lead in map(int, sandbox.links("lead")) if is_at_odds(sandbox, lead)}
+    first, deals = sandbox.links("lead"), sandbox.links("deal")
+    done, _ = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **REAL)
+    cleaned = sandbox.links("lead")
+    emptied = {int(lead) for lead in first if first[lead]["links"] and not cleaned[lead]["links"]}
+    journal = str(folder_of(done))
+
+    sandbox.reset_stats()
+    dry, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal)
+    assert set(states.values()) == {"success"}
+    assert sandbox.stats()["writes"] == 0
+    assert set(outcomes(folder_of(dry)).values()) == {"skipped"}
+
+    sandbox.reset_stats()
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
+    assert set(states.values()) == {"success"}
+    assert set(outcomes(folder_of(done)).values()) == {"applied"}
+    assert sandbox.stats()["writes"] == len(outcomes(folder_of(done)))
+    after = sandbox.links("lead")
+    assert len(emptied - odd) > 100
+    assert {lead: as_rows(after[str(lead)]) for lead in emptied - odd} == {
+        lead: as_rows(first[str(lead)]) for lead in emptied - odd
+    }
+    # contacts that do not exist are not linked, and the portal flags exactly one
+    assert {lead: {row[0] for row in as_rows(after[str(lead)])} for lead in emptied & odd} == {
+        lead: {row[0] for row in as_rows(first[str(lead)]) if sandbox.state.row("contact", row[0])}
+        for lead in emptied & odd
+    }
+    untouched = [lead for lead in first if int(lead) not in emptied]
+    assert {lead: after[lead] for lead in untouched} == {lead: cleaned[lead] for lead in untouched}
+    assert {after[str(lead)]["is_return_customer"] for lead in emptied} == {"N"}  # nobody saved them
+    assert sandbox.links("deal") == deals
+
+    sandbox.reset_stats()
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
+    assert set(states.values()) == {"success"}
+    assert (outcomes(folder_of(done)), sandbox.stats()["writes"]) == ({}, 0)
+
+
+def has_no_such_contact(sandbox: Any, lead: int) -> bool:
+    return any(
+        not sandbox.state.row("contact", link.contact_id) for link in sandbox.state.links("lead", lead)
+    )
+
+
+def is_at_odds(sandbox: Any, lead: int) -> bool:
+    """Whether flags and scalar contact say different things, which no link method can bring about."""
+    links = sandbox.state.links("lead", lead)
+    flagged = [link.contact_id for link in links if link.primary]
+    return bool(links) and flagged != [sandbox.state.row("lead", lead).get("CONTACT_ID")]
+
+
+def test_two_nights_tell_exactly_what_changed_between_them(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=60, deals=60, contacts=50, plan="self_hosted")
+    deal = sandbox.state.add("deal", {"TITLE": "Deal", "CONTACT_IDS": [3, 1, 2]})
+    pair = sandbox.state.add("deal", {"TITLE": "Deal", "CONTACT_IDS": [4, 5]})
+    night, states = run(SNAPSHOT, sandbox, {"plan": "self_hosted"}, detail="full")
+    assert states == {"leads": "success", "deals": "success"}
+    folder = folder_of(night)
+    assert "Nothing to compare with" in (folder.parent / "deals" / "changes.html").read_text()
+
+    sandbox.state.update("deal", deal, {"CONTACT_IDS": [1, 7]})
+    sandbox.state.update("deal", pair, {"CONTACT_IDS": [5, 4]})
+    next_night, states = run(SNAPSHOT, sandbox, {"plan": "self_hosted"}, detail="full", keep=1)
+    assert set(states.values()) == {"success"}
+    with (folder_of(next_night).parent / "deals" / "changed.csv").open(newline="") as rows:
+        told = [(int(row["owner_id"]), row["what"]) for row in csv.DictReader(rows)]
+    assert told == [
+        (deal, "added"),
+        (deal, "removed"),
+        (deal, "sort"),
+        (deal, "primary"),
+        (pair, "order"),
+        (pair, "primary"),
+    ]
+    assert not (folder.parent / "deals" / "snapshot").exists()
+    assert sandbox.stats()["writes"] == 0
+
+
+def test_a_restore_from_a_snapshot_ends_at_the_snapshot(run: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(plan="self_hosted", contacts=50)
+    deals = [sandbox.state.add("deal", {"TITLE": "Deal", "CONTACT_IDS": [3, 1, 2]}) for _ in range(3)]
+    night, _ = run(SNAPSHOT, sandbox, {"plan": "self_hosted"}, detail="full")
+    snapshot = str(folder_of(night).parent / "deals" / "snapshot")
+    for number, deal in enumerate(deals):
+        sandbox.state.update("deal", deal, {"CONTACT_IDS": [[1, 7], [2, 1, 3], [9]][number]})
+    changed = sandbox.links("deal")
+    done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, snapshot=snapshot, owners=deals[:2], **REAL)
+    assert set(states.values()) == {"success"}
+    after = sandbox.links("deal")
+    assert [as_rows(after[str(deal)]) for deal in deals[:2]] == [
+        [(1, 20, False), (2, 30, False), (3, 10, True)]
+    ] * 2
+    assert after[str(deals[2])] == changed[str(deals[2])]
+    assert outcomes(folder_of(done)) == dict.fromkeys(deals[:2], "applied")
+
+
+def test_a_restore_without_a_source_fails_before_anything_is_sent(
+    run: Any, make_sandbox: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    sandbox = make_sandbox(plan="self_hosted")
+    _, states = run(RESTORE, sandbox, {"plan": "self_hosted"})
+    assert states["plan"] == "failed"
+    assert sandbox.stats()["admitted"] == 0
+    assert "none of the two is given; accepted: one of the two, and only one" in "".join(capfd.readouterr())

@@ -1,0 +1,120 @@
+"""The sample DAGs as they are parsed: what their forms ask, and what their tasks are told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import ParamValidationError
+from airflow.sdk import DAG
+
+from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS
+from tests.airflow.sample_dags import CLEANUP, DAGS, DEALS, RESTORE, SNAPSHOT, TOUR
+
+
+def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
+    migrations = {"bitrix24_contact_remap", "bitrix24_lead_to_deal_links", "bitrix24_portal_to_portal_links"}
+    assert set(dags) == {CLEANUP, DEALS, RESTORE, SNAPSHOT, TOUR, *migrations}
+    for dag in dags.values():
+        assert dag.doc_md
+        assert dag.description
+        assert "bitrix24" in dag.tags
+        assert dag.params["bitrix24_conn_id"] == "bitrix24_default"
+    for dag_id in (CLEANUP, DEALS, RESTORE):
+        assert dags[dag_id].params["dry_run"] is True
+        assert dags[dag_id].params["approval"] == "always"
+        assert dags[dag_id].max_active_runs == 1
+    assert "dry_run" not in dags[SNAPSHOT].params  # it writes nothing anyway
+
+
+def test_every_form_can_be_sent_as_it_begins(dags: dict[str, DAG]) -> None:
+    """The UI takes an empty text for a missing answer, and then offers no button to trigger the DAG."""
+    for dag in dags.values():
+        texts = {name: dag.params.get_param(name) for name in dag.params}
+        assert [name for name, param in texts.items() if param.value == ""] == []
+
+
+def open_ended(schema: Any, where: str) -> list[str]:
+    """Give the places in a schema that take numbers and do not say between which."""
+    if not isinstance(schema, dict):
+        return []
+    found = [place for name, part in schema.items() for place in open_ended(part, f"{where}.{name}")]
+    kinds = schema.get("type", ())
+    if {"integer", "number"} & {*([kinds] if isinstance(kinds, str) else kinds)}:
+        ends = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
+        found += [where] * (not all(end & schema.keys() for end in ends))
+    return found
+
+
+def test_every_number_that_a_form_asks_for_has_a_least_and_a_most(dags: dict[str, DAG]) -> None:
+    """Airflow cannot hand a number of more than 64 bits to a task, and the task then dies without a word."""
+    schemas = {
+        f"{dag.dag_id}.{name}": dag.params.get_param(name).schema
+        for dag in dags.values()
+        for name in dag.params
+    }
+    assert sum("integer" in str(schema) for schema in schemas.values()) > 20
+    assert [place for where, schema in schemas.items() for place in open_ended(schema, where)] == []
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"id": 2**65},
+        {"@id": [1, 2**65]},
+        {"@id": [[2**65]]},
+        {"0": [{">id": 2**65}]},
+        {"0": {"logic": "OR", "0": {"id": -(2**65)}}},
+        {"0": {"0": {"0": {"0": {"0": {">id": 2**65}}}}}},
+    ],
+)
+def test_no_object_that_a_form_asks_for_holds_a_number_that_does_not_fit(
+    held: Any, dags: dict[str, DAG]
+) -> None:
+    # A parameter keeps the value that it was last given.
+    params = [deepcopy(dag.params.get_param(name)) for dag in dags.values() for name in dag.params]
+    objects = [param for param in params if param.schema.get("type") == "object"]
+    assert len(objects) == 6
+    for param in objects:
+        assert param.resolve({">opportunity": 1000.5, "@id": [1, 2]})
+        with pytest.raises(ParamValidationError, match=r"is (greater|less) than the (maximum|minimum) of"):
+            param.resolve(held)
+
+
+def test_parsing_the_dags_connects_to_nothing() -> None:
+    """A DAG file that asked the portal while it is parsed would ask it every few seconds."""
+    code = (
+        "import socket, runpy, sys\n"
+        "def refuse(*_): raise SystemExit('connected')\n"
+        "socket.socket.connect = socket.socket.connect_ex = refuse\n"
+        "for path in sys.argv[1:]: runpy.run_path(path)\n"
+    )
+    files = sorted(str(path) for path in DAGS.glob("*.py"))
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=False)
+    # Airflow 3.1 logs to stderr what its database migrations set up while it is imported.
+    said = [line for line in done.stderr.splitlines() if "alembic.runtime" not in line]
+    assert (done.returncode, said) == (0, [])
+
+
+def test_every_plan_is_told_the_quiet_hours_that_its_applies_go_by(dags: dict[str, DAG]) -> None:
+    plans = [task for dag in dags.values() for task in dag.tasks if isinstance(task, LinkPlanMaker)]
+    told = {name: BY_PARAMS[name] for name in ("quiet_hours", "timezone")}
+    assert len(plans) == 9
+    assert [plan.quiet for plan in plans] == [told] * len(plans)
+
+
+def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, DAG]) -> None:
+    asking = [
+        task
+        for dag in dags.values()
+        for task in dag.tasks
+        if isinstance(task, Bitrix24ApproveLinkPlanOperator)
+    ]
+    told = {name: BY_PARAMS[name] for name in ("canary", "max_failed", "max_failure_share")}
+    assert len(asking) == 9
+    assert [task.applied_by for task in asking] == [told] * len(asking)

@@ -1,0 +1,198 @@
+"""The file of an allowance: whatever it holds, whoever put something in its place, the work goes on."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from airflow_bitrix.client.allowance import FileAllowance, MemoryAllowance, shared_allowance
+from airflow_bitrix.client.pacing import SPARE
+from tests.client.allowances import BUCKET, NOON, admitted
+
+NUMBERS: list[tuple[str, bytes, int]] = [
+    ("empty", b"", 5),
+    ("cut", b"\0\0\0", 5),
+    ("not a number", struct.pack("<d", math.nan), 5),
+    ("long past", struct.pack("<d", -1e300), 5),
+    ("minus infinity", struct.pack("<d", -math.inf), 5),
+    ("now", struct.pack("<d", NOON), 5),
+    ("too long", struct.pack("<d", NOON) + b"more", 5),
+    ("full", struct.pack("<d", NOON + 2.5), 0),
+    ("far future", struct.pack("<d", 1e300), 0),
+    ("infinity", struct.pack("<d", math.inf), 0),
+]
+
+
+@pytest.mark.parametrize(("content", "free"), [row[1:] for row in NUMBERS], ids=[row[0] for row in NUMBERS])
+def test_whatever_the_file_holds_the_allowance_is_between_none_and_the_burst(
+    content: bytes, free: int, path: Path, allowance: FileAllowance
+) -> None:
+    path.write_bytes(content)
+    assert admitted(allowance) == free
+
+
+@pytest.mark.parametrize("content", [row[1] for row in NUMBERS], ids=[row[0] for row in NUMBERS])
+def test_whatever_the_file_holds_nobody_waits_longer_than_after_a_refusal(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
+    now = [NOON]
+    allowance = FileAllowance(BUCKET, path, clock=lambda: now[0])
+    allowance.tell_full()
+    wait = allowance.ask()
+    assert 0 < wait <= (1 + SPARE) / BUCKET.rate + 1e-9
+    now[0] += wait
+    assert allowance.ask() < 1e-6
+
+
+def test_the_file_holds_eight_bytes_that_only_its_user_may_read(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        allowance = FileAllowance(BUCKET, path, clock=lambda: NOON)
+    finally:
+        os.umask(before)
+    allowance.ask()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_size == 8
+
+
+def symlink(path: Path) -> None:
+    path.with_name("target").write_bytes(b"somebody's data")
+    path.symlink_to(path.with_name("target"))
+
+
+def folder(path: Path) -> None:
+    path.mkdir()
+
+
+def foreign(path: Path) -> None:
+    """A file of another user; without the right to make one, one that is nobody's to make."""
+    if os.geteuid() == 0:
+        path.touch()
+        os.chown(path, 12345, 12345)
+    else:
+        path.touch(mode=0o000)
+
+
+def pipe(path: Path) -> None:
+    os.mkfifo(path, 0o600)
+
+
+@pytest.mark.parametrize("obstacle", [symlink, folder, foreign, pipe], ids=lambda make: make.__name__)
+def test_a_file_that_is_not_ours_to_write_is_not_used(obstacle: Callable[[Path], None], path: Path) -> None:
+    obstacle(path)
+    with pytest.raises(OSError, match=r"."):
+        FileAllowance(BUCKET, path, clock=lambda: NOON)
+
+
+def test_a_symlink_in_the_files_place_leaves_its_target_as_it_was(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """In a folder that others may write, a link must not lead us to somebody's data."""
+    shared_allowance(BUCKET, "https://link.bitrix24.com", tmp_path)
+    (place,) = tmp_path.glob("*.bucket")
+    place.unlink()
+    symlink(place)
+    with caplog.at_level(logging.WARNING):
+        allowance = shared_allowance(BUCKET, "https://link.bitrix24.com", tmp_path)
+    assert admitted(allowance) == 5
+    assert place.with_name("target").read_bytes() == b"somebody's data"
+    assert "Cannot share the request allowance" in caplog.text
+
+
+def test_where_no_file_can_be_made_all_clients_of_a_process_share_one_allowance_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    with caplog.at_level(logging.WARNING):
+        several = [
+            shared_allowance(BUCKET, f"https://{name}.bitrix24.com", tmp_path / "file" / "folder")
+            for name in ("memory", "MEMORY", "memory", "other")
+        ]
+    assert all(isinstance(allowance, MemoryAllowance) for allowance in several)
+    assert [admitted(allowance, 2) for allowance in several] == [2, 2, 1, 2]
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+    assert "other processes" in caplog.text
+
+
+def as_folder(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+
+
+def as_pipe(place: Path) -> None:
+    place.unlink()
+    os.mkfifo(place)
+
+
+def as_link(place: Path) -> None:
+    place.unlink()
+    place.symlink_to("/dev/full")
+
+
+def behind_a_file(place: Path) -> None:
+    place.unlink()
+    place.parent.rmdir()
+    place.parent.touch()
+
+
+@pytest.mark.parametrize(
+    "become", [as_folder, as_pipe, as_link, behind_a_file], ids=lambda become: become.__name__
+)
+@pytest.mark.parametrize("first", ["ask", "tell_full"])
+def test_a_file_that_goes_bad_while_it_is_in_use_does_not_stop_the_work(
+    first: str, become: Callable[[Path], None], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shared = tmp_path / "pacing"
+    portal = f"https://{first}.{become.__name__}.example"
+    allowance = shared_allowance(BUCKET, portal, shared)
+    assert allowance.ask() == 0
+    become(next(shared.iterdir()))
+    with caplog.at_level(logging.WARNING):
+        getattr(allowance, first)()
+        allowance.ask()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert str(shared) in caplog.text
+    assert admitted(shared_allowance(BUCKET, portal, shared)) == (3 if first == "ask" else 0)
+
+
+def test_a_folder_that_vanishes_while_it_is_in_use_does_not_stop_the_work(tmp_path: Path) -> None:
+    """Cleaners of temporary folders do not ask whether a DAG is running."""
+    shared = tmp_path / "pacing"
+    allowance = shared_allowance(BUCKET, "https://acme.bitrix24.com", shared)
+    assert allowance.ask() == 0
+    for file in shared.iterdir():
+        file.unlink()
+    shared.rmdir()
+    allowance.tell_full()
+    assert allowance.ask() >= 0
+
+
+def test_the_folder_is_made_for_this_user_only(tmp_path: Path) -> None:
+    shared_allowance(BUCKET, "https://acme.bitrix24.com", tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://acme.bitrix24.com", "https://ACME.bitrix24.com", True),
+        ("https://acme.bitrix24.com", "https://acne.bitrix24.com", False),
+        ("https://a_b.example", "https://a:b.example", False),
+        ("https://acme.example:8443", "https://acme.example", False),
+    ],
+)
+def test_each_portal_has_a_file_of_its_own(one: str, other: str, same: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    for portal in (one, other):
+        shared_allowance(BUCKET, portal, tmp_path)
+    assert (len(list(tmp_path.iterdir())) == 1) is same
+
+
+def test_the_files_name_tells_the_portal_and_stays_in_the_folder(tmp_path: Path) -> None:
+    shared_allowance(BUCKET, "http://../..//evil/127.0.0.1:8900", tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert "127.0.0.1" in file.name

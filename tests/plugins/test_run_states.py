@@ -1,0 +1,236 @@
+"""What the report says of a run in every state: planned, in question, under way, over, cleared."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.approvals import Approval, write_approval
+from airflow_bitrix.files.checks import Check, write_check
+from airflow_bitrix.files.plans import PlanWriter
+from tests.plugins.applied_run import RUN, applied_plan, at
+from tests.plugins.conftest import MakeRun
+from tests.plugins.picky import MINE
+from tests.plugins.runs import change, make_plan, note, outcome
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("queued", "No plan yet."),
+        ("running", "No plan yet."),
+        ("failed", "The run failed before it had a plan."),
+        ("success", "No task of this run has left a plan"),
+    ],
+)
+def test_a_run_without_a_plan_says_so(reader: TestClient, make_run: MakeRun, state: str, told: str) -> None:
+    """Whether it had begun to write one, or had not."""
+    folder = make_run(MINE, RUN, state)
+    for begun in (False, True):
+        if begun:
+            (folder / "plan" / "plan").mkdir(parents=True)
+            (folder / "plan" / "plan" / "part-00000.jsonl").touch()
+        page = reader.get(at()).text
+        assert told in page
+        assert ('data-live="yes"' in page) == (state in ("queued", "running"))
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ("running", "Planned, not applied yet."),
+        ("failed", "The run failed before anything was written."),
+        ("success", "the plan was rejected, or no task of this run applies it"),
+    ],
+)
+def test_a_plan_that_was_not_applied_says_so(
+    reader: TestClient, make_run: MakeRun, state: str, told: str
+) -> None:
+    make_plan(make_run(MINE, RUN, state) / "plan", [change(5)])
+    assert told in reader.get(at()).text
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "told"),
+    [
+        (
+            "waiting",
+            "running",
+            "Waits for an approval. 1 change, and somebody has to approve first: under Req",
+        ),
+        ("waiting", "failed", "The run failed before anything was written."),
+        ("approved", "running", "1 change, to be written by the task that applies the plan."),
+        ("rejected", "success", "Rejected. Rejected by &lt;b&gt;Olga, 2026-11-21 10:00 UTC."),
+        ("unanswered", "failed", "Nobody answered until 2026-11-21 10:00 UTC. Nothing was written."),
+    ],
+)
+def test_a_plan_in_question_says_how_the_question_stands(
+    reader: TestClient, make_run: MakeRun, answer: Any, state: str, told: str
+) -> None:
+    folder = make_run(MINE, RUN, state) / "plan"
+    manifest = make_plan(folder, [change(5)])
+    approval = Approval(manifest.hash, answer, "2026-11-21T10:00:00+00:00", "<b>Olga")
+    write_approval(folder, approval)
+    page = reader.get(at()).text.replace("</b>", "").replace("<b>", "")
+    assert told in page
+
+
+def test_of_several_plans_the_first_is_shown_and_while_the_run_goes_on_the_last_one_made(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    """That one waits for somebody, or is being applied."""
+    for state, shown in (("success", "deals.plan"), ("running", "leads.plan")):
+        folder = make_run(MINE, f"{RUN}{state}", state)
+        for number, name in enumerate(("leads.plan", "deals.plan")):
+            make_plan(folder / name, [change(5)])
+            os.utime(folder / name / "plan" / "manifest.json", ns=(10**18 - number, 10**18 - number))
+        page = reader.get(at("", run_id=f"{RUN}{state}")).text
+        assert f'href="?task={shown}" aria-current="page"' in page
+
+
+def test_a_plan_that_is_being_made_again_goes_before_one_of_the_try_before(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    folder = make_run(MINE, RUN, "running")
+    for name in ("leads.plan", "deals.plan"):
+        made = make_plan(folder / name, [change(5)])
+        note(folder / name, made, {0: [outcome(5)]})
+        os.utime(folder / name / "plan" / "manifest.json", ns=(10**18, 10**18))
+    with PlanWriter(folder / "leads.plan" / "plan"):
+        page = reader.get(at()).text
+    assert 'href="?task=leads.plan" aria-current="page"' in page
+    assert "No plan yet." in page
+
+
+def test_a_plan_that_waits_goes_before_one_whose_making_broke_off_earlier(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    folder = make_run(MINE, RUN, "running")
+    with PlanWriter(folder / "leads.plan" / "plan"):
+        pass
+    os.utime(folder / "leads.plan" / "plan", ns=(10**18, 10**18))
+    make_plan(folder / "deals.plan", [change(5)])
+    assert 'href="?task=deals.plan" aria-current="page"' in reader.get(at()).text
+
+
+PLANNED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
+"""When the plans of these tests say that they were made."""
+
+
+@pytest.mark.parametrize("name", ["applied", "failed", ""])
+def test_a_run_that_was_cleared_says_of_what_is_older_that_it_is(
+    reader: TestClient, make_run: MakeRun, name: Any
+) -> None:
+    """It is not done, though every change has its outcome and was checked in the try before."""
+    cleared = PLANNED + timedelta(minutes=5)
+    folder = make_run(MINE, RUN, "running", cleared=cleared) / "plan"
+    manifest = make_plan(folder, [change(5)])
+    note(folder, manifest, {0: [outcome(5, name)] if name else []})
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), Effort()))
+    page = reader.get(at()).text
+    assert "Run again since 2026-11-21 10:05 UTC.</b> The plan is older" in page
+    assert "Done." not in page
+    assert ("Being applied." in page) == (name == "")
+    assert ("1 change failed." in page) == (name == "failed")
+
+
+@pytest.mark.parametrize(
+    ("state", "cleared"),
+    [
+        ("running", None),
+        ("running", PLANNED - timedelta(minutes=5)),
+        ("running", PLANNED + timedelta(microseconds=5)),  # a manifest tells seconds
+        ("success", PLANNED + timedelta(minutes=5)),
+    ],
+)
+def test_of_a_plan_that_this_try_made_or_of_a_run_that_is_over_nothing_is_said(
+    reader: TestClient, make_run: MakeRun, state: str, cleared: datetime | None
+) -> None:
+    folder = make_run(MINE, RUN, state, cleared=cleared) / "plan"
+    applied_plan(folder)
+    page = reader.get(at()).text
+    assert "Run again since" not in page
+    assert "999 applied" in page
+
+
+def test_a_check_counts_once_it_has_looked_at_all_of_them(reader: TestClient, make_run: MakeRun) -> None:
+    """Its requests too; an apply that went on since has not been checked."""
+    folder = make_run(MINE, RUN, "running") / "plan"
+    manifest = make_plan(folder, [change(5)])
+    note(folder, manifest, {0: [outcome(5)]})
+    assert "Every change has its outcome.</b> The run is not over yet." in reader.get(at()).text
+    soon = datetime.now(UTC) + timedelta(seconds=1)
+    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), Effort(requests=17)))
+    page = reader.get(at()).text
+    assert "Done." in page
+    assert "<b>17</b><span>requests to apply" in page
+    later = (soon + timedelta(minutes=1)).timestamp()
+    os.utime(folder / "journal" / "part-00000.jsonl", (later, later))
+    assert "Done." not in reader.get(at()).text
+
+
+def test_a_run_that_is_over_can_be_taken_back(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN) / "plan"
+    applied_plan(folder)
+    assert f'value="{folder}"' in reader.get(at()).text
+
+
+@pytest.mark.parametrize(("state", "dry_run"), [("running", False), ("success", True)])
+def test_a_run_that_is_not_over_or_wrote_nothing_cannot(
+    reader: TestClient, make_run: MakeRun, state: str, *, dry_run: bool
+) -> None:
+    applied_plan(make_run(MINE, RUN, state) / "plan", dry_run=dry_run)
+    assert "Take this run back" not in reader.get(at()).text
+
+
+def test_links_can_be_brought_back_to_a_snapshot(reader: TestClient, make_run: MakeRun) -> None:
+    """To whole ones only: what a scan had begun to write is none."""
+    folder = make_run(MINE, RUN) / "leads"
+    for name in ("snapshot", "snapshot-2", "begun"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "links.jsonl").touch()
+    for name in ("snapshot", "snapshot-2"):
+        (folder / name / "manifest.json").touch()
+    page = reader.get(at("?task=leads")).text
+    assert page.count("Bring links back to this snapshot") == 2
+    assert f'value="{folder}/snapshot"' in page
+    assert f'value="{folder}/snapshot-2"' in page
+
+
+def test_a_run_under_way_tells_how_far_it_is_and_follows(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN, "running") / "plan"
+    manifest = applied_plan(folder)
+    page = reader.get(at()).text
+    assert "1,000 of 1,020 changes have their outcome" in page
+    assert 'data-live="yes"' in page
+    note(folder, manifest, {1: [outcome(number) for number in range(1001, 1011)]})
+    assert "1,010 of 1,020 changes have their outcome" in reader.get(at()).text
+
+
+def test_a_dry_run_says_so(reader: TestClient, make_run: MakeRun) -> None:
+    applied_plan(make_run(MINE, RUN) / "plan", dry_run=True)
+    page = reader.get(at()).text
+    assert "<h1>Lead link clean-up, dry run</h1>" in page
+    assert "Nothing was written to the portal." in page
+    assert "999 skipped" in page
+
+
+def test_an_empty_plan_says_so(reader: TestClient, make_run: MakeRun) -> None:
+    make_plan(make_run(MINE, RUN) / "plan", [])
+    page = reader.get(at()).text
+    assert "nothing had to be changed." in page
+    assert reader.get(at("outcomes.jsonl?task=plan")).text == ""
+
+
+def test_a_failed_run_says_what_failed_and_why(reader: TestClient, make_run: MakeRun) -> None:
+    applied_plan(make_run(MINE, RUN, "failed") / "plan")
+    page = reader.get(at()).text
+    assert "Not finished." in page
+    assert "1 change failed." in page
+    assert "=HYPERLINK(1) &lt;script&gt;" in page
