@@ -5,21 +5,40 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
 from airflow_bitrix.client.batch import batch_flow
+from airflow_bitrix.client.flow import Flow, Manners
 from airflow_bitrix.client.outcomes import CommandOutcome, failed, is_rest
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import Bitrix24Error
 
-if TYPE_CHECKING:
-    from airflow_bitrix.client.portal import AsyncPortal
+_Result = TypeVar("_Result")
 
 Written = tuple[Call, str]
 """A call, and how a batch says it."""
 
 LINGER = 0.2
 """Seconds that a batch which is not full waits for further calls while nothing is under way."""
+
+
+class Lanes(Protocol):
+    """What sends the batches of a stream."""
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that may be under way at once."""
+
+    @property
+    def size(self) -> int:
+        """Commands that a batch may hold now."""
+
+    @property
+    def manners(self) -> Manners:
+        """How it goes about its requests."""
+
+    async def run(self, flow: Flow[_Result]) -> _Result:
+        """Carry out a flow."""
 
 
 class Stream:
@@ -33,7 +52,7 @@ class Stream:
     :param source: The calls; at most twice as many batches as may be in flight are held at a time.
     """
 
-    def __init__(self, portal: AsyncPortal, source: Iterable[Written] | AsyncIterable[Written]) -> None:
+    def __init__(self, portal: Lanes, source: Iterable[Written] | AsyncIterable[Written]) -> None:
         self._portal = portal
         self._source = source
         self._most = max(2 * portal.in_flight - 1, 1)  # and one that is being filled

@@ -79,12 +79,6 @@ class Change:
         return len(before.keys() ^ after.keys()) + altered
 
     @property
-    def is_hidden(self) -> bool:
-        """Whether a scan cannot tell *before* from *after*: they differ in sorts or flags alone."""
-        before, after = self.before, self.after
-        return not before.agrees_with(after) and after.agrees_with(before.as_scanned())
-
-    @property
     def wants_exact(self) -> bool:
         """Whether only ``items.get`` can confirm it: links stay, with sorts that are known."""
         return bool(self.after.links) and all(link.sort is not None for link in self.after.links)
