@@ -30,6 +30,15 @@ class Ranges:
         self._out: set[Range] = set()
 
     @property
+    def end(self) -> int:
+        """The last id of the range."""
+        return self._end
+
+    def end_at(self, last: int) -> None:
+        """Leave out what lies behind an id: where ids end was not known before, or it is read already."""
+        self._end = min(self._end, last)
+
+    @property
     def lowest(self) -> float:
         """The lowest id that is not read yet; infinity where all are."""
         waiting = [first for first, _ in (*self._over, *self._out)]
@@ -63,18 +72,34 @@ class Ranges:
         return pieces
 
     def settle(self, pages: Sequence[tuple[Range, Sequence[int]]]) -> None:
-        """Take what a request found: for each piece the ids on its page, in order."""
+        """Take what a request found: for each piece the ids on its page, in order, none behind the end."""
         rows = ids = 0
-        for (first, last), found in pages:
-            self._out.discard((first, last))
+        for piece, page in pages:
+            self._out.discard(piece)
+            first, last = piece[0], min(piece[1], self._end)
+            if last < first:
+                continue
             # A full page ends before its piece does, unless the piece has no more ids than that.
-            reached = found[-1] if len(found) >= PAGE else last
+            reached = page[-1] if len(page) >= PAGE else last
             if reached < last:
-                heapq.heappush(self._over, (reached + 1, last))
-            rows, ids = rows + len(found), ids + reached - first + 1
+                self._leave((reached + 1, last), len(page) / (reached - first + 1))
+            rows, ids = rows + len(page), ids + reached - first + 1
         if ids:
             # Without a row the true density is unknown, but it is less than one row in all that was read.
             self._density = max(rows, 0.5) / ids
+
+    def _leave(self, left: Range, density: float) -> None:
+        """Keep what a full page left of its piece: in several pieces where that is much.
+
+        Ids that come in clusters may all lie in one piece, and would be read a page a request.
+
+        :param density: Rows an id on the page.
+        """
+        first, last = left
+        expected = math.ceil((last - first + 1) * density / PAGE)
+        width = math.ceil((last - first + 1) / min(expected, MOST_COMMANDS))
+        for start in range(first, last + 1, width):
+            heapq.heappush(self._over, (start, min(start + width - 1, last)))
 
     def _width(self) -> int:
         # 50 ids can never hold more than 50 rows, so a piece of dense ids is never too wide. Requests that

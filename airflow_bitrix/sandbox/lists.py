@@ -67,8 +67,12 @@ def read(
     order: list[tuple[Field, bool]],
     start: object,
     readable: Callable[[int], bool],
+    begins_again: bool = False,
 ) -> Page:
-    """The page that ``start`` asks for. A negative start means the first page, uncounted."""
+    """The page that ``start`` asks for. A negative start means the first page, uncounted.
+
+    :param begins_again: Whether a start behind the last record gives the first page, as the older methods do.
+    """
     offset = php.to_int(start)
     by_id = not order or order[0][0].name == "ID"
     found = _matching(state, kind, selection, readable, backwards=bool(by_id and order and order[0][1]))
@@ -78,5 +82,7 @@ def read(
     if offset < 0:
         return Page(list(dict.fromkeys(ids[:PAGE])))
     offset -= offset % PAGE
+    if begins_again and offset >= len(ids):
+        offset = 0
     following = offset + PAGE if offset + PAGE < len(ids) else None
     return Page(list(dict.fromkeys(ids[offset : offset + PAGE])), len(ids), following)

@@ -76,6 +76,7 @@ def _list(kind: Kind, call: Call) -> Answer:
         order=_order(kind, call.param("order", "ORDER")),
         start=call.param("start", "START"),
         readable=lambda record_id: call.may_use(kind, record_id),
+        begins_again=True,
     )
     select = call.param("select", "SELECT")
     fields = _select(kind, php.values(select) if select else [])

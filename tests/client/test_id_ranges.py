@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,11 +49,50 @@ def test_a_request_that_would_not_be_full_waits_for_those_under_way() -> None:
 def test_what_pieces_left_over_comes_first_and_lowest_first() -> None:
     ranges = Ranges((1, 100_000), 0.1)
     pieces = ranges.take(3)
-    full = [(piece, list(range(piece[0], piece[0] + PAGE))) for piece in pieces]
+    full = [(piece, list(range(piece[0], piece[0] + 2 * PAGE, 2))) for piece in pieces]
     ranges.settle(full[::-1])
-    assert ranges.lowest == 51
-    left = [(piece[0] + PAGE, piece[1]) for piece in pieces]
-    assert ranges.take(50, ahead=False) == left
+    assert ranges.lowest == 100
+    left = ranges.take(50, ahead=False)
+    assert left == sorted(left)
+    assert [n for first, last in left for n in range(first, last + 1)] == [
+        n for piece in pieces for n in range(piece[0] + 2 * PAGE - 1, piece[1] + 1)
+    ]
     ranges.settle([(piece, []) for piece in left])
     assert ranges.take(50, ahead=False) == []
     assert ranges.take(50)[0][0] == pieces[-1][1] + 1
+
+
+def read(ids: list[int], ranges: Ranges) -> int:
+    """Read all that ranges leave to read, a request at a time; gives the number of requests."""
+    requests, found = 0, []
+    while pieces := ranges.take():
+        requests += 1
+        pages = [
+            (piece, ids[bisect_left(ids, piece[0]) : bisect_right(ids, piece[1])][:PAGE]) for piece in pieces
+        ]
+        found += [n for _, page in pages for n in page]
+        ranges.settle(pages)
+    assert sorted(found) == ids
+    return requests
+
+
+def test_a_cluster_that_lies_in_one_piece_is_not_read_a_page_a_request() -> None:
+    cluster = list(range(1_000_001, 1_005_001))
+    assert read(cluster, Ranges((1, 1_005_000), 1 / 20_000)) <= 8
+
+
+def test_ids_below_zero_are_cut_as_those_above() -> None:
+    """That is how rows are read from the largest id down."""
+    assert read(list(range(-5000, -2000)), Ranges((-5000, -1), 1.0)) == 2
+
+
+def test_what_lies_behind_an_end_that_is_told_later_is_left_out() -> None:
+    ranges = Ranges((1, 2**40), 1.0)
+    pieces = ranges.take(4)
+    assert pieces == [(1, 50), (51, 100), (101, 150), (151, 200)]
+    ranges.end_at(120)
+    pages = [range(1, 51), range(51, 101), range(101, 121), range(0)]
+    ranges.settle(list(zip(pieces, pages, strict=True)))
+    assert ranges.lowest == math.inf
+    assert ranges.expected == 0
+    assert ranges.take(50) == []

@@ -338,3 +338,13 @@ def test_a_custom_field_is_found_and_shown_and_comes_in_older_lists_only_where_i
     for wanted, is_shown in ((["*"], False), ([], False), (["*", "UF_CRM_SOURCE_ID"], True)):
         rows = client.call("crm.lead.list", {"filter": {"ID": 7}, "select": wanted}).result
         assert ("UF_CRM_SOURCE_ID" in rows[0]) == is_shown
+
+
+def test_a_start_behind_the_last_record_gives_the_first_page_again_but_no_items(client: Client) -> None:
+    first = client.call("crm.lead.list", {"start": 0, "select": ["ID"]}).body
+    again = client.call("crm.lead.list", {"start": 5000, "select": ["ID"]}).body
+    assert again["result"] == first["result"]
+    assert again["next"] == first["next"] == PAGE
+    items = client.call("crm.item.list", {"entityTypeId": 1, "start": 5000, "select": ["id"]}).body
+    assert items["result"] == {"items": []}
+    assert "next" not in items
