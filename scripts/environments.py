@@ -10,6 +10,7 @@ finds on the day after that Airflow was released, which is what who follows its 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -118,6 +119,14 @@ def make(folder: Path, *, python: str, install: Sequence[str], constraints: Sequ
     held = [text for file in constraints for text in ("--constraint", str(file))]
     uv("pip", "install", "--quiet", "--python", str(inside), *held, *install)
     return inside
+
+
+def frozen(python: Path) -> dict[str, str]:
+    """Tell what an environment holds, by canonical name, once nothing in it misses anything."""
+    uv("pip", "check", "--quiet", "--python", str(python))
+    lines = uv("pip", "freeze", "--quiet", "--python", str(python)).splitlines()
+    found = [re.split(r"==| @ ", line, maxsplit=1) for line in lines]
+    return {str(canonicalize_name(name)): version for name, version in found}
 
 
 def uv(*arguments: str, given: str = "") -> str:

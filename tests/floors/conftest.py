@@ -83,9 +83,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in FLOORS]
-)
+@pytest.fixture(scope="module", params=FLOORS)
 def installed(request: pytest.FixtureRequest, wheel: Path) -> Installed:
     """The wheel, installed as Airflow's documentation has it: with a release's versions as constraints."""
     name: str = request.param

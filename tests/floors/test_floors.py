@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
 import requests
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 from playwright.sync_api import Page, expect
 
 from airflow_bitrix.get_provider_info import get_provider_info
-from scripts.environments import MADE, make, read_pins, uv
+from scripts.environments import frozen
 from scripts.local_airflow import READING, USER
 from scripts.local_sandbox import ROOT, difference
 from tests.ui.screens import Form
@@ -30,14 +27,6 @@ if TYPE_CHECKING:
 
 CLEANUP = "bitrix24_lead_link_cleanup"
 CONNECTION_TYPE = get_provider_info()["connection-types"][0]
-
-
-def frozen(python: Path) -> dict[str, str]:
-    """Tell what an environment holds, by canonical name, once nothing in it misses anything."""
-    uv("pip", "check", "--quiet", "--python", str(python))
-    lines = uv("pip", "freeze", "--quiet", "--python", str(python)).splitlines()
-    found = [re.split(r"==| @ ", line, maxsplit=1) for line in lines]
-    return {str(canonicalize_name(name)): version for name, version in found}
 
 
 def test_the_wheel_is_installed_beside_the_versions_of_the_set(installed: Installed) -> None:
@@ -63,15 +52,6 @@ def test_the_sample_dags_appear_by_themselves_where_airflow_looks_for_them(
     told = installed.says("-c", BUNDLES, **given).splitlines()
     found = [line for line in told if line.endswith("airflow_bitrix/example_dags")]
     assert len(found) == (installed.airflow >= Version("3.3"))
-
-
-def test_it_fits_beside_what_its_users_have(wheel: Path) -> None:
-    """At the versions of constraints.txt, and with nothing of theirs that is older than these."""
-    users, held = Path(__file__).parent / "users.txt", ROOT / "constraints.txt"
-    wanted = [str(wheel), "--requirement", str(users)]
-    found = frozen(make(MADE / "users", python=sys.executable, install=wanted, constraints=[held]))
-    assert {name: found[name] for name, pin in read_pins(held).items() if found.get(name, pin) != pin} == {}
-    assert {Requirement(line).name for line in users.read_text().splitlines()[1:]} <= found.keys()
 
 
 def test_all_sample_dags_load(place: Place) -> None:
