@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
+GIVEN_UP = "signal is aborted without reason"
+"""What a browser says of a request that Airflow's own page gives up, as in 3.2 when one leaves it."""
+
 FLOORS = tuple(os.environ.get("FLOORS", "").split()) or KEPT
 """The sets to test: those that are kept, unless the environment names others."""
 
@@ -128,4 +131,4 @@ def page(chromium: Browser, place: Place) -> Iterator[Page]:
         opened = context.new_page()
         log_in(opened, place.airflow.url, place.airflow.password)
         yield opened
-    assert failed == []
+    assert [text for text in failed if text != GIVEN_UP] == []
