@@ -127,7 +127,8 @@ def test_the_async_hook_works_in_an_async_task(place: Place) -> None:
         assert state == "failed"
         (task,) = place.airflow.task_instances("floor_native_async", run_id)
         log = place.airflow.task_log_file("floor_native_async", run_id, task).read_text()
-        assert "coroutine" in log
+        # The one sentence is Airflow's, the other that of a standard provider which knows of such tasks.
+        assert "coroutine" in log or "Async operators require Airflow 3.2" in log
         return
     assert state == "success"
     assert place.airflow.xcom("floor_native_async", run_id, "count") == len(place.leads)
