@@ -14,7 +14,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,19 +136,9 @@ def uv(*arguments: str, given: str = "") -> str:
     return _run([find_uv_bin(), *arguments], given)
 
 
-@cache
-def _index_of_pip() -> str:
-    """Tell where pip was told to find packages; uv does not read its settings."""
-    command = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    return os.environ.get("PIP_INDEX_URL", told.stdout.strip())
-
-
 def _run(command: Sequence[str], given: str) -> str:
     # Whatever environment this process runs in, it is not the one to work on.
     clean = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    if index := _index_of_pip():
-        clean.setdefault("UV_DEFAULT_INDEX", index)
     done = subprocess.run(
         command, cwd=ROOT, env=clean, input=given, capture_output=True, text=True, check=False
     )
