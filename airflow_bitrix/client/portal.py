@@ -14,7 +14,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import aclosing
 from typing import Any, TypeVar
 
 from airflow_bitrix.client.batch import (
@@ -26,8 +25,6 @@ from airflow_bitrix.client.batch import (
     is_rest,
 )
 from airflow_bitrix.client.flow import AsyncTransport, Flow, Manners, Transport, call_flow, drive, drive_async
-from airflow_bitrix.client.id_sweep import Sweep, swept
-from airflow_bitrix.client.list_sweep import ListSweep
 from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.pacing import batch_size
 from airflow_bitrix.client.stream import Stream, Written
@@ -161,33 +158,17 @@ class Portal:
         return outcomes
 
     def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
-        """Give every row of a list method, in order of id where that is possible, up to 2,500 a request.
+        """Give every row of a list method, in order of id, 50 a request.
 
-        Behind the first page, rows of a method that can be listed by id are read by ranges of ids, a batch at
-        a time. Others, and those that are wanted in another order, are read page by page, by offset: they may
-        be missed or come twice while somebody adds or deletes some.
-
-        :param params: ``filter``, ``select``, ``order`` and the like; not ``start``.
-        :raises InvalidInput: A field of the filter or the order that the portal would silently drop.
+        :param params: ``filter``, ``select`` and the like; not ``order`` or ``start``.
+        :raises InvalidInput: A filter field that the portal would silently drop.
         """
         listing = Listing(method, params or {})
         if listing.fields_call:
             listing.check_filter(self.call(listing.fields_call.method))
         while not listing.done:
             call = listing.call()
-            rows = listing.take(drive(call_flow(call, self.manners), self._send, self.manners))
-            yield from rows
-            if not listing.done and listing.in_ranges:
-                yield from self._swept(ListSweep(listing, rows))
-                return
-
-    def _swept(self, sweep: Sweep[Any]) -> Iterator[Any]:
-        while ask := sweep.next(self._size):
-            flow = batch_flow(ask.calls, self.manners)
-            # No name is given to the outcomes: it would keep their rows while the next are fetched.
-            sweep.take(ask, [outcome.result for outcome in drive(flow, self._send, self.manners)])
-            for page in sweep.pages():
-                yield from page
+            yield from listing.take(drive(call_flow(call, self.manners), self._send, self.manners))
 
 
 class AsyncPortal:
@@ -259,17 +240,10 @@ class AsyncPortal:
         return Stream(self, written).outcomes()
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncGenerator[Any, None]:
-        """Give every row of a list method, several batches in flight; see :meth:`Portal.list`."""
+        """Give every row of a list method, in order of id; see :meth:`Portal.list`."""
         listing = Listing(method, params or {})
         if listing.fields_call:
             listing.check_filter(await self.call(listing.fields_call.method))
         while not listing.done:
-            rows = listing.take(await self.run(call_flow(listing.call(), self.manners)))
-            for row in rows:
+            for row in listing.take(await self.run(call_flow(listing.call(), self.manners))):
                 yield row
-            if not listing.done and listing.in_ranges:
-                async with aclosing(swept(self, ListSweep(listing, rows))) as pages:
-                    async for page in pages:
-                        for row in page:
-                            yield row
-                return

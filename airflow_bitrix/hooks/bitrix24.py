@@ -185,13 +185,11 @@ class Bitrix24Hook(HttpHook):
             return self.portal.batch(calls)
 
     def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
-        """Give every row of a list method; where its rows can be read by id, in that order, 2,500 a request.
-
-        Another order costs a request for each 50 rows, and by offset rows may be missed or come twice.
+        """Give every row of a list method, in order of id, 50 a request, without offsets.
 
         :param method: For example ``crm.lead.list``.
-        :param params: ``filter``, ``select``, ``order`` and the like; ``start`` is not accepted.
-        :raises InvalidInput: A field in filter or order that the portal would silently ignore.
+        :param params: ``filter``, ``select`` and the like; ``order`` and ``start`` are not accepted.
+        :raises InvalidInput: A filter field that the portal would silently ignore.
         """
         with final_failures():
             yield from self.portal.list(method, params)
