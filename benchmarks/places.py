@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 
 import requests
 
-from benchmarks.works import FAST, OURS, PLAIN, SDK, Work
+from benchmarks.works import FAST, OURS, OURS_SYNC, PLAIN, SDK, Work
 from scripts.processes import Processes
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
-MODULES = {OURS: "ours", FAST: "fast", SDK: "sdk", PLAIN: "plain"}
+MODULES = {OURS: "ours", OURS_SYNC: "ours_sync", FAST: "fast", SDK: "sdk", PLAIN: "plain"}
 
 START_SECONDS = 60
 TICK_SECONDS = 0.01

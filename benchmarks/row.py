@@ -14,7 +14,7 @@ import requests
 
 from benchmarks.check import check, least_requests
 from benchmarks.places import START_SECONDS, Control, Places, RowError, Runner
-from benchmarks.works import BUCKETS, SDK, Work
+from benchmarks.works import BUCKETS, SDK, WHOLE, Work
 
 NEEDS_TLS = {SDK}
 
@@ -46,7 +46,7 @@ def _measured(places: Places, work: Work, client: str) -> Row:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bitrix24-bench-")))
         address = stack.enter_context(places.portal(work, folder, tls=client in NEEDS_TLS))
-        ids = [*range(1, work.n + 1)] if work.kind != "scan" else []
+        ids = [*range(1, work.n + 1)] if work.kind not in WHOLE else []
         if work.missing:
             ids[len(ids) // 2] = NOBODY
         runners = []
@@ -103,7 +103,8 @@ def _figures(
     ratio = None if problems else ratios.get(work.measure)
     note = "; ".join(problems)
     if work.measure == "cpu" and not note:
-        note = f"{work.n / cpu:,.0f} reads per CPU second"
+        verb = "rows" if work.kind == "list" else "reads"
+        note = f"{work.n / cpu:,.0f} {verb} per CPU second"
     return {
         "seconds": round(seconds, 3),
         "bound_seconds": round(bound, 3),

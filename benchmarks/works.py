@@ -7,10 +7,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 OURS, FAST, SDK, PLAIN = "airflow-bitrix", "fast-bitrix24", "b24pysdk", "HttpHook loop"
+OURS_SYNC = f"{OURS}, sync"
+OWN = (OURS, OURS_SYNC)
 ALL = (OURS, FAST, SDK, PLAIN)
 BATCHING = (OURS, FAST, SDK)
+LISTING = (OURS, OURS_SYNC, FAST, SDK)
 
-Kind = Literal["read", "set", "clear", "scan"]
+Kind = Literal["read", "set", "clear", "scan", "list"]
+WHOLE: tuple[Kind, ...] = ("scan", "list")
+"""Kinds that go through whatever there is, and are given no ids."""
+
 Measure = Literal["seconds", "requests", "cpu", "memory", "right"]
 
 BUCKETS: Mapping[str, tuple[float, float]] = {"standard": (2, 50)}
@@ -34,7 +40,8 @@ class Work:
     :param processes: Processes that share the work.
     :param missing: Whether one of the owners does not exist.
     :param measure: What the ratio is about.
-    :param target: The ratio that ours should not exceed; for ``cpu`` the reads that a second should do.
+    :param target: The ratio that ours should not exceed; for ``cpu`` the reads that a second should do, and
+        where none is named as many as those of fast-bitrix24.
     :param alone: Whether nothing else may run meanwhile.
     """
 
@@ -76,6 +83,7 @@ def works(*, quick: bool) -> list[Work]:
     """Give the works, in the order of the table."""
     return [
         *_scans(quick=quick),
+        *_lists(quick=quick),
         *_paced(quick=quick),
         *_hard(quick=quick),
         *_processor(quick=quick),
@@ -110,6 +118,34 @@ def _scans(*, quick: bool) -> Iterator[Work]:
     if not quick:
         rare["leads"] = 500_000
         yield Work("scan 1 % of 500,000 by a filter", n=5_000, target=2.5, clients=(OURS,), **rare, **fixed)
+
+
+def _lists(*, quick: bool) -> Iterator[Work]:
+    fixed: dict[str, Any] = {"kind": "list", "alone": True}
+    large = 20_000 if quick else 100_000
+    # The small one may take four requests, one of them for the first page.
+    for n, target, plain_n in ((5_000, 2, 0 if quick else 5_000), (large, 1.2, 0)):
+        clients = (*LISTING, PLAIN) if plain_n else LISTING
+        yield Work(
+            f"list {n:,} rows",
+            n=n,
+            plain_n=plain_n,
+            measure="requests",
+            target=target,
+            clients=clients,
+            **fixed,
+        )
+    yield Work(
+        f"list {large:,} rows, a batch takes 1 s",
+        n=large,
+        latency=1,
+        measure="requests",
+        clients=LISTING[:-1] if quick else LISTING,
+        **{**fixed, "alone": False},
+    )
+    yield Work(
+        "listed rows per CPU second", n=large, plan="self_hosted", measure="cpu", clients=LISTING, **fixed
+    )
 
 
 def _paced(*, quick: bool) -> Iterator[Work]:

@@ -1,179 +1,122 @@
-"""All rows of a table of the portal by ranges of ids, 50 rows a command and 2,500 a request.
+"""What lies between two ids, read by ranges of ids: 50 rows a command and 2,500 a request.
 
 Ranges of ids do not overlap and do not move, so a row that exists during the whole sweep appears exactly
 once, whatever others add or delete meanwhile. Offsets would skip and repeat.
+
+A sweep decides what to ask for and which pages may be given; it sends nothing, and does not wait.
 """
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 import math
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from airflow_bitrix.client.batch import MOST_COMMANDS
 from airflow_bitrix.client.id_ranges import Range, Ranges
-from airflow_bitrix.client.listing import PAGE, both
-from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call
 
 Row = TypeVar("Row")
-
-Order = Literal["ASC", "DESC"]
 
 MOST_READY = 500
 """Pages that may wait for a slower one before them, where rows are wanted in order."""
 
 
+class Source(Protocol[Row]):
+    """Where the rows of a sweep come from. Positions are ids, or whatever else orders the rows."""
+
+    def range_call(self, piece: Range) -> Call:
+        """Give the call for the first page of a range."""
+
+    def range_rows(self, result: Any, piece: Range) -> list[Row]:
+        """Read the result of such a call."""
+
+    def position(self, row: Row) -> int:
+        """Give where a row stands."""
+
+
 @dataclass(frozen=True, slots=True)
-class Table(Generic[Row]):
-    """A list method, and how its rows are read.
+class Ask:
+    """A request of a sweep.
 
-    :param call: Gives the call for a page, of a filter and the order of ids.
-    :param rows: Reads the result of such a call.
-    :param id_of: Gives the id of a row.
+    :param pieces: The ranges that it reads, the last calls of the request.
+    :param calls: What to send.
     """
 
-    call: Callable[[Mapping[str, Any], Order], Call]
-    rows: Callable[[Any], list[Row]]
-    id_of: Callable[[Row], int]
-
-    def range_call(self, wanted: Mapping[str, Any], piece: Range) -> Call:
-        """Give the call for the rows of a range of ids."""
-        return self.call(both(wanted, {">=id": piece[0], "<=id": piece[1]}), "ASC")
+    pieces: Sequence[Range]
+    calls: Sequence[Call]
 
 
-Expect = Callable[[int], object]
-"""Takes how many rows there are in all, as far as can be told yet."""
+class Sweep(Generic[Row]):
+    """What is read of a range of positions, what is asked for next, and which pages may be given.
 
-
-async def sweep(
-    portal: AsyncPortal,
-    table: Table[Row],
-    wanted: Mapping[str, Any],
-    *,
-    ordered: bool,
-    expect: Expect | None = None,
-) -> AsyncGenerator[Row, None]:
-    """Give every row that a filter matches, each once.
-
-    The first request reads both ends of the id range and, on the chance that ids are dense from 1 on, the
-    first 2,400 ids; the further ones go through what lies between, several in flight.
-
-    :param wanted: The filter.
-    :param ordered: Whether rows come in order of id; else as they arrive.
-    :param expect: Told, with each answer, how many rows there are in all as far as their density tells.
-    """
-    pieces = [(PAGE * n + 1, PAGE * (n + 1)) for n in range(1, MOST_COMMANDS - 1)]
-    calls = [table.call(wanted, "DESC"), table.call(wanted, "ASC")]
-    calls += [table.range_call(wanted, piece) for piece in pieces]
-    pages = [table.rows(outcome.result) for outcome in await portal.run_batch(calls)]
-
-    tail, head, *middle = pages
-    tail.reverse()
-    whole = len(tail) < PAGE  # then the last page holds everything there is
-    end = 0 if whole else table.id_of(tail[0]) - 1
-    done_to = min(table.id_of(head[-1]), end) if head else 0
-    first = [row for row in head if table.id_of(row) <= end]
-    first += [row for page in middle for row in page if done_to < table.id_of(row) <= end]
-    told = _Told(expect or _unasked, len(first) + len(tail))
-    if whole:
-        told.add(0, 0)
-    for row in first:
-        yield row
-    if not whole:
-        # head and the pieces may overlap: what lies behind both is still to be read
-        start = max(done_to, pieces[-1][1]) + 1
-        density = max(_density([table.id_of(row) for row in page]) for page in (tail, head) if page)
-        ranges = Ranges((start, end), density)
-        told.add(0, ranges.expected)
-        rest = _Sweep(portal, table, wanted, ranges, told, ordered=ordered)
-        async with aclosing(rest.pages()) as found:
-            async for page in found:
-                for row in page:
-                    yield row
-    for row in tail:
-        yield row
-
-
-def _unasked(_total: int) -> None:
-    """Nobody wants to know."""
-
-
-class _Told:
-    """Rows found so far, and who is told of the total that they let expect."""
-
-    def __init__(self, expect: Expect, found: int) -> None:
-        self._expect = expect
-        self._found = found
-
-    def add(self, rows: int, left: int) -> None:
-        self._found += rows
-        self._expect(self._found + left)
-
-
-class _Sweep(Generic[Row]):
-    """Reads what ranges leave to read, several requests in flight.
-
-    :param ordered: Whether pages are given in order of id; else as they arrive.
+    :param source: Where rows come from.
+    :param ranges: What there is to read.
+    :param ordered: Whether pages are given in order; else as they arrive.
+    :param most_ready: Pages that may wait for one before them.
+    :param told: Takes the rows that a request found, and those that are expected still.
     """
 
     def __init__(
         self,
-        portal: AsyncPortal,
-        table: Table[Row],
-        wanted: Mapping[str, Any],
+        source: Source[Row],
         ranges: Ranges,
-        told: _Told,
         *,
-        ordered: bool,
+        ordered: bool = True,
+        most_ready: int = MOST_READY,
+        told: Callable[[int, int], object] = lambda _rows, _left: None,
     ) -> None:
-        self._portal, self._table, self._wanted = portal, table, wanted
-        self._ranges = ranges
-        self._told = told
+        self._source, self._ranges = source, ranges
         self._ordered = ordered
-        self._ready: list[tuple[int, list[Row]]] = []  # pages by first id
-        self._running: set[asyncio.Task[None]] = set()
+        self._most_ready = most_ready
+        self._told = told
+        self._ready: list[tuple[int, list[Row]]] = []  # a heap of pages by first position
 
-    async def pages(self) -> AsyncGenerator[list[Row], None]:
-        """Give page after page."""
-        try:
-            while self._ready or self._ranges.lowest < math.inf:
-                self._start()
-                if self._running:
-                    done, _ = await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
-                    self._running -= done
-                    # All are asked, else the event loop complains of errors that nobody took.
-                    for error in [task.exception() for task in done]:
-                        if error:
-                            raise error
-                while self._ready and (not self._ordered or self._ready[0][0] < self._ranges.lowest):
-                    yield heapq.heappop(self._ready)[1]
-        finally:
-            for task in self._running:
-                task.cancel()
-            await asyncio.gather(*self._running, return_exceptions=True)
+    @property
+    def done(self) -> bool:
+        """Whether every row is given."""
+        return not self._ready and self._ranges.lowest == math.inf
 
-    def _start(self) -> None:
-        while len(self._running) < self._portal.in_flight:
-            # What pieces left over lies below the pages that wait: without it they would wait for ever.
-            pieces = self._ranges.take(self._portal.size, ahead=len(self._ready) < MOST_READY)
-            if not pieces:
-                return
-            self._running.add(asyncio.ensure_future(self._read(pieces)))
+    def next(self, size: int) -> Ask | None:
+        """Give the next request, ``None`` while it is better to wait for those under way.
 
-    async def _read(self, pieces: Sequence[Range]) -> None:
-        calls = [self._table.range_call(self._wanted, piece) for piece in pieces]
-        pages = [self._table.rows(outcome.result) for outcome in await self._portal.run_batch(calls)]
-        ids = [[self._table.id_of(row) for row in page] for page in pages]
-        self._ranges.settle(list(zip(pieces, ids, strict=True)))
-        self._told.add(sum(map(len, pages)), self._ranges.expected)
-        for piece, page in zip(pieces, pages, strict=True):
-            heapq.heappush(self._ready, (piece[0], page))
+        :param size: Commands that it may hold.
+        """
+        # What pieces left over lies below the pages that wait: without it they would wait for ever.
+        pieces = self._ranges.take(size, ahead=len(self._ready) < self._most_ready)
+        return Ask(pieces, [self._source.range_call(piece) for piece in pieces]) if pieces else None
+
+    def take(self, ask: Ask, results: Sequence[Any]) -> None:
+        """Take what a request found.
+
+        :param results: The result of each of its calls.
+        """
+        read = zip(ask.pieces, results, strict=True)
+        pages = [
+            (piece, self._up_to_the_end(self._source.range_rows(result, piece))) for piece, result in read
+        ]
+        self._ranges.settle([(piece, list(map(self._source.position, rows))) for piece, rows in pages])
+        self._told(sum(len(rows) for _, rows in pages), self._ranges.expected)
+        for piece, rows in pages:
+            self._keep(piece[0], rows)
+
+    def _up_to_the_end(self, rows: list[Row]) -> list[Row]:
+        position, end = self._source.position, self._ranges.end
+        if not rows or position(rows[-1]) <= end:
+            return rows
+        return [row for row in rows if position(row) <= end]
+
+    def _keep(self, first: int, rows: list[Row]) -> None:
+        if rows:
+            heapq.heappush(self._ready, (first, rows))
+
+    def pages(self) -> Iterator[list[Row]]:
+        """Give the pages that may be given by now."""
+        while self._ready and (not self._ordered or self._ready[0][0] < self._ranges.lowest):
+            yield heapq.heappop(self._ready)[1]
 
 
-def _density(ids: Sequence[int]) -> float:
-    return len(ids) / (abs(ids[-1] - ids[0]) + 1)
+def density_of(positions: Sequence[int]) -> float:
+    """Give the rows an id on a page."""
+    return len(positions) / (abs(positions[-1] - positions[0]) + 1)

@@ -14,6 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from airflow_bitrix.client.batch import (
@@ -25,9 +26,11 @@ from airflow_bitrix.client.batch import (
     is_rest,
 )
 from airflow_bitrix.client.flow import AsyncTransport, Flow, Manners, Transport, call_flow, drive, drive_async
+from airflow_bitrix.client.list_sweep import ListSweep
 from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.pacing import batch_size
 from airflow_bitrix.client.stream import Stream, Written
+from airflow_bitrix.client.sweep_drivers import swept, swept_in_threads
 from airflow_bitrix.client.wire import Call, Lost, Reply, Request
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 
@@ -90,25 +93,33 @@ async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 class Portal:
-    """A portal, asked one request at a time.
+    """A portal, asked one request at a time; for a list several, each in a thread.
 
-    :param send: Posts one request.
+    :param send: Posts one request; several threads may do so at once.
     :param manners: Pacing, repeats and counts.
+    :param in_flight: Requests of a list under way at once; a portal answers slower than it admits.
     """
 
     def __init__(
-        self, send: Transport, manners: Manners, clock: Callable[[], float] = time.monotonic
+        self,
+        send: Transport,
+        manners: Manners,
+        in_flight: int = 5,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._post = send
         self._clock = clock
         self.manners = manners
-        self._size = MOST_COMMANDS
+        self.in_flight = in_flight
+        self.size = MOST_COMMANDS
+        """Commands that the next batch should hold: fewer after slow ones."""
 
-    def _send(self, request: Request) -> Reply | Lost:
+    def send(self, request: Request) -> Reply | Lost:
+        """Post one request, and note how long a batch took."""
         began = self._clock()
         reply = self._post(request)
         if request.method == "batch":
-            self._size = batch_size(self._size, self._clock() - began, most=MOST_COMMANDS)
+            self.size = batch_size(self.size, self._clock() - began, most=MOST_COMMANDS)
         return reply
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
@@ -116,7 +127,7 @@ class Portal:
 
         :raises Bitrix24Error: See :mod:`airflow_bitrix.core.errors` for what each kind asks of the caller.
         """
-        return drive(call_flow(Call(method, params or {}), self.manners), self._send, self.manners).result
+        return drive(call_flow(Call(method, params or {}), self.manners), self.send, self.manners).result
 
     def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls in batches of 50, and give one outcome for each, in the same order.
@@ -136,12 +147,12 @@ class Portal:
         taken = False
         left = _all_written(calls)
         while left:
-            some, commands = zip(*left[: self._size], strict=True)
+            some, commands = zip(*left[: self.size], strict=True)
             left = left[len(some) :]
             if ended is None:
                 try:
                     flow = batch_flow(some, self.manners, commands=commands)
-                    outcomes += drive(flow, self._send, self.manners)
+                    outcomes += drive(flow, self.send, self.manners)
                     taken = True
                     continue
                 except Bitrix24Error as error:
@@ -158,17 +169,26 @@ class Portal:
         return outcomes
 
     def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
-        """Give every row of a list method, in order of id, 50 a request.
+        """Give every row of a list method, in order of id where that is possible, up to 2,500 a request.
 
-        :param params: ``filter``, ``select`` and the like; not ``order`` or ``start``.
-        :raises InvalidInput: A filter field that the portal would silently drop.
+        Behind the first page, rows of a method that can be listed by id are read by ranges of ids, a batch at
+        a time. Others, and those that are wanted in another order, are read page by page, by offset: they may
+        be missed or come twice while somebody adds or deletes some.
+
+        :param params: ``filter``, ``select``, ``order`` and the like; not ``start``.
+        :raises InvalidInput: A field of the filter or the order that the portal would silently drop.
         """
         listing = Listing(method, params or {})
         if listing.fields_call:
             listing.check_filter(self.call(listing.fields_call.method))
         while not listing.done:
             call = listing.call()
-            yield from listing.take(drive(call_flow(call, self.manners), self._send, self.manners))
+            rows = listing.take(drive(call_flow(call, self.manners), self.send, self.manners))
+            yield from rows
+            if not listing.done and listing.in_ranges:
+                for page in swept_in_threads(self, ListSweep(listing, rows)):
+                    yield from page
+                return
 
 
 class AsyncPortal:
@@ -240,10 +260,17 @@ class AsyncPortal:
         return Stream(self, written).outcomes()
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncGenerator[Any, None]:
-        """Give every row of a list method, in order of id; see :meth:`Portal.list`."""
+        """Give every row of a list method, several batches in flight; see :meth:`Portal.list`."""
         listing = Listing(method, params or {})
         if listing.fields_call:
             listing.check_filter(await self.call(listing.fields_call.method))
         while not listing.done:
-            for row in listing.take(await self.run(call_flow(listing.call(), self.manners))):
+            rows = listing.take(await self.run(call_flow(listing.call(), self.manners)))
+            for row in rows:
                 yield row
+            if not listing.done and listing.in_ranges:
+                async with aclosing(swept(self, ListSweep(listing, rows))) as pages:
+                    async for page in pages:
+                        for row in page:
+                            yield row
+                return

@@ -13,9 +13,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_bitrix.client.id_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
 from airflow_bitrix.core.errors import Rejected

@@ -11,8 +11,9 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
+from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.flow import call_flow
-from airflow_bitrix.client.listing import PAGE, both
+from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OwnerKind

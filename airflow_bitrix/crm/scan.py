@@ -13,9 +13,10 @@ from typing import Any, Literal, cast, get_args
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
 from airflow_bitrix.client.commands import MOST_VALUES, command_of
-from airflow_bitrix.client.id_sweep import Expect, Order, Table, sweep
-from airflow_bitrix.client.listing import PAGE, bare_field, both, check_keys, joins_links
+from airflow_bitrix.client.filters import bare_field, both, check_keys, joins_links
+from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected

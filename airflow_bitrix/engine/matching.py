@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from airflow_bitrix.client.listing import PAGE, both
+from airflow_bitrix.client.filters import both
+from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind, OwnerKind

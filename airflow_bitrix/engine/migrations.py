@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from typing import Any
 
-from airflow_bitrix.client.listing import PAGE, both
+from airflow_bitrix.client.filters import both
+from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Aim, Left, Step, joined, released, remapped

@@ -14,8 +14,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from airflow_bitrix.client.id_sweep import Expect
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.table_sweep import Expect
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.errors import Bitrix24Error, PlanRefused

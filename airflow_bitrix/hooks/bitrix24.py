@@ -159,7 +159,7 @@ class Bitrix24Hook(HttpHook):
         session = self.get_conn()
         send = requests_transport(session, settings.webhook.portal, settings.timeout)
         manners = Manners(self._allowance, self.retries, patience=self.patience, clock=self.clock)
-        return Portal(send, manners)
+        return Portal(send, manners, settings.in_flight)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its ``result``.
@@ -185,11 +185,13 @@ class Bitrix24Hook(HttpHook):
             return self.portal.batch(calls)
 
     def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
-        """Give every row of a list method, in order of id, 50 a request, without offsets.
+        """Give every row of a list method; where its rows can be read by id, in that order, 2,500 a request.
+
+        Another order costs a request for each 50 rows, and by offset rows may be missed or come twice.
 
         :param method: For example ``crm.lead.list``.
-        :param params: ``filter``, ``select`` and the like; ``order`` and ``start`` are not accepted.
-        :raises InvalidInput: A filter field that the portal would silently ignore.
+        :param params: ``filter``, ``select``, ``order`` and the like; ``start`` is not accepted.
+        :raises InvalidInput: A field in filter or order that the portal would silently ignore.
         """
         with final_failures():
             yield from self.portal.list(method, params)

@@ -122,7 +122,7 @@ class Bitrix24AsyncHook(BaseHook):
                 return await portal.batch(calls)
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncGenerator[Any, None]:
-        """Give every row of a list method; see :meth:`Bitrix24Hook.list`."""
+        """Give every row of a list method, several batches in flight; see :meth:`Bitrix24Hook.list`."""
         with final_failures():
             async with self.portal() as portal, aclosing(portal.list(method, params)) as rows:
                 async for row in rows:

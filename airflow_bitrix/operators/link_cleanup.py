@@ -7,7 +7,7 @@ from contextlib import aclosing
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from airflow_bitrix.client.listing import both
+from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.errors import InvalidInput, Rejected

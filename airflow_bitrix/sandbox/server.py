@@ -237,7 +237,11 @@ class Sandbox:
 
     @property
     def state(self) -> State:
-        """The portal's data, to look at or to change directly."""
+        """The portal's data, to look at or to change directly.
+
+        Whoever changes it beside a client at work holds ``portal.lock``, as every request does: else an
+        answer is made of rows that move while it reads them.
+        """
         return self.portal.state
 
     def truth(self) -> dict[str, Any]:

@@ -80,6 +80,11 @@ class Fast:
         for row in self._run(self._bitrix.get_all("crm.item.list", params)):
             seen.add(row["id"], row["contactIds"], row["contactId"])
 
+    def list(self, params: Mapping[str, Any], seen: Seen) -> None:
+        """List all leads by the older method."""
+        for row in self._run(self._bitrix.get_all("crm.lead.list", dict(params))):
+            seen.add_row(row)
+
     def close(self) -> None:
         """Let go of connections: the library closes them itself."""
         self._loop.close()

@@ -84,6 +84,15 @@ class Ours:
 
         self._loop.run(through())
 
+    def list(self, params: Mapping[str, Any], seen: Seen) -> None:
+        """List all leads by the older method."""
+
+        async def through() -> None:
+            async for row in self._portal.list("crm.lead.list", params):
+                seen.add_row(row)
+
+        self._loop.run(through())
+
     def close(self) -> None:
         """Let go of connections."""
         self._loop.run(self._session.close())

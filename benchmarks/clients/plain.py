@@ -72,6 +72,15 @@ class Plain:
                 seen.add(row["id"], row["contactIds"], row["contactId"])
             start = answer.get("next")
 
+    def list(self, params: Mapping[str, Any], seen: Seen) -> None:
+        """List all leads by the older method."""
+        start: int | None = 0
+        while start is not None:
+            answer = self._call("crm.lead.list", {**params, "order": {"ID": "ASC"}, "start": start})
+            for row in answer["result"]:
+                seen.add_row(row)
+            start = answer.get("next")
+
     def close(self) -> None:
         """Nothing to let go of."""
 

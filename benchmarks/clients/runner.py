@@ -30,7 +30,7 @@ class Job:
     """What a runner is asked for.
 
     :param url: The webhook's address.
-    :param work: ``read``, ``set``, ``clear`` or ``scan``.
+    :param work: ``read``, ``set``, ``clear``, ``scan`` or ``list``.
     :param ids: Owners to work on.
     :param filter: A scan's filter.
     :param plan: The portal's plan, for clients that pace themselves.
@@ -65,6 +65,9 @@ class Driver(Protocol):
     def scan(self, wanted: Mapping[str, Any], seen: Seen) -> None:
         """Go through the leads that a filter matches."""
 
+    def list(self, params: Mapping[str, Any], seen: Seen) -> None:
+        """List all leads by the older method."""
+
     def close(self) -> None:
         """Let go of connections."""
 
@@ -85,6 +88,10 @@ class Seen:
         digest = hashlib.blake2b(line.encode(), digest_size=8).digest()
         self.count += 1
         self.sum = (self.sum + int.from_bytes(digest, "big")) % (1 << 64)
+
+    def add_row(self, row: Mapping[str, Any]) -> None:
+        """Take note of a row of the older list."""
+        self.add(int(row["ID"]), [], int(row["CONTACT_ID"] or 0) or None)
 
 
 def items_for(owner_id: int) -> list[dict[str, Any]]:
@@ -140,9 +147,11 @@ def _do(driver: Driver, job: Job, seen: Seen) -> Told:
             return driver.write({owner_id: items_for(owner_id) for owner_id in job.ids})
         case "clear":
             return driver.clear(job.ids)
+        case "list":
+            driver.list({"select": ["ID", "TITLE", "STATUS_ID", "CONTACT_ID"]}, seen)
         case _:
             driver.scan(job.filter, seen)
-            return {}
+    return {}
 
 
 def _rows_of(items: Sequence[Mapping[str, Any]]) -> list[list[Any]]:

@@ -61,6 +61,11 @@ class Sdk:
         for row in self._token.call_list_fast("crm.item.list", params)["result"]:
             seen.add(row["id"], row["contactIds"], row["contactId"])
 
+    def list(self, params: Mapping[str, Any], seen: Seen) -> None:
+        """List all leads by the older method."""
+        for row in self._token.call_list_fast("crm.lead.list", dict(params))["result"]:
+            seen.add_row(row)
+
     def close(self) -> None:
         """Nothing to let go of: every request makes a connection of its own."""
 

@@ -121,8 +121,9 @@ def test_owners_that_stay_appear_once_while_others_come_and_go(make_sandbox: Any
             async for state in scan(portal, "lead"):
                 seen.append(state.owner.id)
                 if len(seen) % 5 == 0:
-                    sandbox.state.delete("lead", next(gone))
-                    sandbox.state.add("lead", {"TITLE": "new"})
+                    with sandbox.portal.lock:
+                        sandbox.state.delete("lead", next(gone))
+                        sandbox.state.add("lead", {"TITLE": "new"})
         return seen
 
     seen = Counter(asyncio.run(collect()))

@@ -201,10 +201,10 @@ def test_a_contact_that_a_save_took_away_is_told_and_kept_in_the_journal(
         """Links a contact to whoever is about to be saved, after the last look at it."""
 
         def writing(self, changes: Sequence[Change]) -> None:
-            for change in changes:
-                lead = change.owner.id
-                sandbox.state.place_links("lead", lead, (Link(10, 7, primary=True),))
-                sandbox.state.tables["lead"].rows[lead]["CONTACT_ID"] = 7
+            for lead in [change.owner.id for change in changes]:
+                with sandbox.portal.lock:
+                    sandbox.state.place_links("lead", lead, (Link(10, 7, primary=True),))
+                    sandbox.state.tables["lead"].rows[lead]["CONTACT_ID"] = 7
 
         def note(self, outcome: ChangeOutcome) -> None:
             notes.note(outcome)

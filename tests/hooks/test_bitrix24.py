@@ -59,6 +59,42 @@ def test_list_gives_every_row_once_by_id() -> None:
     assert items == list(range(1, 61))
 
 
+def test_a_list_of_5_000_leads_takes_at_most_4_requests_and_of_one_page_1(
+    make_sandbox: Any, connection: Any
+) -> None:
+    sandbox = make_sandbox(leads=5000, deals=40, contacts=10, plan="self_hosted")
+    connection(sandbox.webhook_url)
+    lists: list[Any] = [
+        Bitrix24Hook().list,
+        lambda method, params: asyncio.run(gathered(Bitrix24AsyncHook().list(method, params))),
+    ]
+    for listed in lists:
+        for most, method, rows in ((4, "crm.lead.list", 5000), (1, "crm.deal.list", 40)):
+            sandbox.reset_stats()
+            found = [int(row["ID"]) for row in listed(method, {"select": ["TITLE"]})]
+            assert found == list(range(1, rows + 1))
+            assert sandbox.stats()["admitted"] <= most
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_list_takes_an_order() -> None:
+    def sync(order: Any) -> list[Any]:
+        return list(Bitrix24Hook().list("crm.lead.list", {"select": ["TITLE"], "order": order}))
+
+    def in_flight(order: Any) -> list[Any]:
+        rows = Bitrix24AsyncHook().list("crm.lead.list", {"select": ["TITLE"], "order": order})
+        return asyncio.run(gathered(rows))
+
+    for listed in (sync, in_flight):
+        assert [int(row["ID"]) for row in listed({"ID": "DESC"})] == list(range(120, 0, -1))
+        titles = [row["TITLE"].lower() for row in listed({"TITLE": "ASC"})]
+        assert len(titles) == 120
+        assert titles == sorted(titles)
+        with pytest.raises(InvalidInput, match=r"^order: 'TITEL' is not accepted") as refused:
+            listed({"TITEL": "ASC"})
+        assert isinstance(refused.value, AirflowFailException)
+
+
 @pytest.mark.usefixtures("sandbox")
 def test_list_ends_where_a_filter_has_an_or_at_its_top() -> None:
     wanted = {"logic": "OR", "=id": 3, ">=id": 100}

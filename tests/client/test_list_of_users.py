@@ -1,0 +1,233 @@
+"""A list of whatever has ids, of a portal in this process: how it is cut, what it holds, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import threading
+import tracemalloc
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from itertools import islice
+from typing import Any
+from urllib.parse import unquote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_bitrix.client.allowance import Unlimited
+from airflow_bitrix.client.flow import Manners
+from airflow_bitrix.client.list_sweep import ListSweep
+from airflow_bitrix.client.listing import PAGE, Listing
+from airflow_bitrix.client.portal import AsyncPortal, Portal
+from airflow_bitrix.client.wire import Answer, Call, Reply, Request, read, request_of
+from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error
+
+
+class Users:
+    """A portal of users, who are filtered by id and come with some text."""
+
+    def __init__(self, ids: Sequence[int]) -> None:
+        self.ids = ids
+        self.started = self.running = 0
+        self.quick = 10**6
+        self.requests = 0
+
+    def __call__(self, request: Request) -> Reply:
+        self.requests += 1
+        body = json.loads(request.body)
+        if request.method != "batch":
+            return self._reply({"result": self._page(body["filter"], body["order"])})
+        pages: dict[str, Any] = {}
+        for key, command in body["cmd"].items():
+            text = unquote_plus(command)
+            wanted = {sign: int(bound) for sign, bound in re.findall(r"filter\[([<>=]+ID)\]=(\d+)", text)}
+            pages[key] = self._page(wanted, "DESC" if "order=DESC" in text else "ASC")
+        return self._reply({"result": {"result": pages, "result_error": []}})
+
+    async def later(self, request: Request) -> Reply:
+        self.started += 1
+        self.running += 1
+        try:
+            await asyncio.sleep(0.001 if self.started <= self.quick else 60)
+            return self(request)
+        finally:
+            self.running -= 1
+
+    def _page(self, wanted: dict[str, int], order: str) -> list[Any]:
+        low = max(wanted.get(">ID", 0) + 1, wanted.get(">=ID", 0))
+        high = min(wanted.get("<ID", 2**60) - 1, wanted.get("<=ID", 2**60))
+        found = self.ids[bisect_left(self.ids, low) : bisect_right(self.ids, high)]
+        page = found[:PAGE] if order == "ASC" else found[-PAGE:][::-1]
+        return [{"ID": str(one), "NAME": f"user {one} " * 20} for one in page]
+
+    @staticmethod
+    def _reply(body: Any) -> Reply:
+        return Reply(200, json.dumps(body).encode())
+
+
+def ids(rows: Sequence[Any]) -> list[int]:
+    return [int(row["ID"]) for row in rows]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 100_000), st.integers(1, 400), st.integers(1, 300)), max_size=6),
+    st.sampled_from(["ASC", "DESC"]),
+    st.sampled_from([{}, {">ID": 400}, {"<=ID": 50_000}, {">=ID": 20, "<ID": 90_000}]),
+)
+@settings(max_examples=60)
+def test_whatever_clusters_ids_come_in_each_comes_once_and_in_order(
+    clusters: list[tuple[int, int, int]], order: str, wanted: dict[str, int]
+) -> None:
+    there = sorted({first + step * n for first, count, step in clusters for n in range(count)})
+    users = Users(there)
+    rows = ids(list(Portal(users, Manners(Unlimited())).list("user.get", {"order": order, "filter": wanted})))
+    low = max(wanted.get(">ID", 0) + 1, wanted.get(">=ID", 0))
+    high = min(wanted.get("<ID", 10**9) - 1, wanted.get("<=ID", 10**9))
+    assert rows == sorted((n for n in there if low <= n <= high), reverse=order == "DESC")
+    assert users.requests <= 8
+
+
+@given(st.sets(st.integers(1, 3000), min_size=50, max_size=700), st.randoms(use_true_random=False))
+def test_however_many_commands_a_batch_holds_and_however_answers_overtake_each_other(
+    there: set[int], luck: random.Random
+) -> None:
+    users = Users(sorted(there))
+    listing = Listing("user.get", {})
+    page = listing.take(read_answer(users, listing.call()))
+    sweep = ListSweep(listing, page)
+    given_rows = list(page)
+    out: list[Any] = []
+    while not sweep.done:
+        while len(out) < 4 and (ask := sweep.next(luck.choice([1, 2, 3, 50]))):
+            out.append(ask)
+        ask = out.pop(luck.randrange(len(out)))
+        sweep.take(ask, [read_answer(users, call).result for call in ask.calls])
+        for some in sweep.pages():
+            given_rows += some
+    assert ids(given_rows) == sorted(there)
+
+
+def read_answer(users: Users, call: Call) -> Answer:
+    answer = read(users(request_of(call)))
+    assert isinstance(answer, Answer)
+    return answer
+
+
+def test_users_are_listed_by_ranges_too(manners: Manners) -> None:
+    users = Users(range(1, 5001))
+    assert len(list(Portal(users, manners).list("user.get"))) == 5000
+    assert users.requests == 3
+
+
+def test_100_000_rows_take_at_most_a_fifth_more_than_the_fewest_requests(manners: Manners) -> None:
+    users = Users(range(1, 100_001))
+    assert sum(1 for _ in Portal(users, manners).list("user.get", {"select": ["ID"]})) == 100_000
+    assert users.requests <= 1.2 * 40
+
+    async def count() -> int:
+        return len([row async for row in AsyncPortal(users.later, manners).list("user.get")])
+
+    users.requests = 0
+    assert asyncio.run(count()) == 100_000
+    assert users.requests <= 1.2 * 40
+
+
+def test_a_portal_that_reads_no_bounds_is_found_out(manners: Manners) -> None:
+    class Deaf(Users):
+        def _page(self, wanted: dict[str, int], order: str) -> list[Any]:
+            return super()._page({}, order) if wanted else []
+
+    with pytest.raises(Bitrix24Error, match=r"^user\.get: the portal gave rows that were not asked for"):
+        list(Portal(Deaf(range(1, 101)), manners).list("user.get"))
+
+
+def peak(work: Callable[[], object]) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_grow_with_the_list(manners: Manners) -> None:
+    def sync(rows: int) -> int:
+        users = Users(range(1, rows + 1))
+        return peak(lambda: sum(1 for _ in Portal(users, manners, 2).list("user.get")))
+
+    def in_flight(rows: int) -> int:
+        users = Users(range(1, rows + 1))
+
+        async def count() -> int:
+            return sum([1 async for _ in AsyncPortal(users.later, manners, 2).list("user.get")])
+
+        return peak(lambda: asyncio.run(count()))
+
+    sync(200)  # what is imported and kept once and for all
+    assert sync(40_000) < 1.3 * sync(10_000)
+    assert in_flight(40_000) < 1.3 * in_flight(10_000)
+
+
+def test_the_sync_client_has_several_batches_under_way(manners: Manners) -> None:
+    """All of them are at the portal before it answers one of them."""
+    users, all_there = Users(range(1, 30_001)), threading.Barrier(3)
+
+    def send(request: Request) -> Reply:
+        if users.requests > 2:
+            all_there.wait(timeout=60)
+        return users(request)
+
+    rows = Portal(send, manners, in_flight=3).list("user.get")
+    assert ids(list(islice(rows, 9000))) == list(range(1, 9001))
+    all_there.abort()
+    with pytest.raises(threading.BrokenBarrierError):
+        list(rows)
+
+
+def test_an_error_of_one_thread_ends_the_list_and_the_others(manners: Manners) -> None:
+    users = Users(range(1, 30_001))
+    threads = threading.active_count()
+
+    def send(request: Request) -> Reply:
+        if users.requests == 5:
+            users.requests += 1
+            return Reply(403, b'{"error": "INVALID_CREDENTIALS", "error_description": "not you"}')
+        return users(request)
+
+    with pytest.raises(AuthFailed, match="not you"):
+        list(Portal(send, manners).list("user.get"))
+    assert users.requests <= 5 + 5
+    assert threading.active_count() == threads
+
+
+def test_a_list_that_is_read_by_half_leaves_nothing_running(manners: Manners) -> None:
+    users = Users(range(1, 50_001))
+    threads = threading.active_count()
+    rows = Portal(users, manners).list("user.get")
+    assert ids(list(islice(rows, 3000))) == list(range(1, 3001))
+    requests = users.requests
+    del rows
+    assert users.requests == requests
+    assert threading.active_count() == threads
+
+    users.quick = 3
+
+    async def half() -> None:
+        async with aclosing(AsyncPortal(users.later, manners).list("user.get")) as found:
+            seen = 0
+            async for _ in found:
+                seen += 1
+                if seen == 3000:
+                    break
+            assert users.running == 4
+            requests = users.requests
+        assert len(asyncio.all_tasks()) == 1
+        assert users.running == 0
+        assert users.requests == requests
+
+    asyncio.run(half())
