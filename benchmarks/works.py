@@ -161,15 +161,26 @@ def _paced(*, quick: bool) -> Iterator[Work]:
     for kind in kinds:
         verb = f"{n:,} {VERBS[kind]}"
         fixed: dict[str, Any] = {"kind": kind, "n": n, "plain_n": plain_n}
-        refusing: dict[str, Any] = {
-            "switches": {"count_refused": True},
-            "used": "stranger",
-            "clients": patient,
-        }
+        strange: dict[str, Any] = {"used": "stranger", "clients": patient}
+        counting: dict[str, Any] = {"switches": {"count_refused": True}}
+        late: dict[str, Any] = {"faults": {"late": 0.1}}
         yield Work(f"{verb}, full burst", target=reach(1.03), **fixed)
+        yield Work(
+            f"{verb}, full burst, 0.1 s late on average", target=reach(1.03), clients=patient, **late, **fixed
+        )
         yield Work(f"{verb}, burst used before", used="own", target=reach(1.03), **fixed)
         yield Work(f"{verb}, a batch takes 1 s", latency=1, target=reach(1.05), clients=patient, **fixed)
-        yield Work(f"{verb}, used by a stranger, refusals count", target=reach(1.10), **refusing, **fixed)
+        yield Work(f"{verb}, used by a stranger", target=reach(1.03), **strange, **fixed)
+        yield Work(
+            f"{verb}, used by a stranger, 0.1 s late on average",
+            target=reach(1.03),
+            **strange,
+            **late,
+            **fixed,
+        )
+        yield Work(
+            f"{verb}, used by a stranger, refusals count", target=reach(1.06), **strange, **counting, **fixed
+        )
     yield Work(
         f"{n:,} exact reads by 4 processes", "read", n, processes=4, target=reach(1.05), clients=BATCHING
     )

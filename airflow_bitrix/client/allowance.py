@@ -1,7 +1,7 @@
 """One allowance of requests per portal, shared by all processes of a host.
 
 The portal counts per source address, so two workers on one host share one bucket whether they know it or not.
-They know it through a file of eight bytes per portal, locked while it is read and written. The kernel drops
+They know it through a small file per portal, locked while it is read and written. The kernel drops
 the lock of a process that dies.
 """
 
@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import logging
+import math
 import os
 import re
 import stat
@@ -22,11 +23,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from airflow_bitrix.client.pacing import Bucket
+from airflow_bitrix.client.pacing import Bucket, Level
 
 log = logging.getLogger(__name__)
 
-_FORMAT = struct.Struct("<d")
+_FORMAT = struct.Struct("<4d")
 
 
 class Allowance(Protocol):
@@ -63,18 +64,18 @@ class MemoryAllowance:
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.monotonic) -> None:
         self._bucket = bucket
         self._clock = clock
-        self._empty_at = 0.0
+        self._level = Level()
 
     def ask(self) -> float:
         """Count one request, or give the seconds to wait."""
         with _memory_lock:
-            self._empty_at, wait = self._bucket.admit(self._empty_at, self._clock())
+            self._level, wait = self._bucket.admit(self._level, self._clock())
         return wait
 
     def tell_full(self) -> None:
         """Take the bucket as full from now on."""
         with _memory_lock:
-            self._empty_at = self._bucket.full(self._empty_at, self._clock())
+            self._level = self._bucket.full(self._level, self._clock())
 
 
 _TRIES = 20
@@ -115,8 +116,8 @@ class FileAllowance:
             if not self._lock(slot):
                 return _LOCKED
             now = self._clock()
-            empty_at, wait = self._bucket.admit(self._read(slot.descriptor, now), now)
-            slot.write(empty_at)
+            level, wait = self._bucket.admit(self._read(slot.descriptor, now), now)
+            slot.write(level)
         return wait
 
     def tell_full(self) -> None:
@@ -137,16 +138,17 @@ class FileAllowance:
             raise TimeoutError(errno.ETIMEDOUT, "another process keeps it locked", str(self._path))
         return False
 
-    def _read(self, descriptor: int, now: float) -> float:
+    def _read(self, descriptor: int, now: float) -> Level:
         raw = os.pread(descriptor, _FORMAT.size, 0)
-        stored: float = _FORMAT.unpack(raw)[0] if len(raw) == _FORMAT.size else 0.0
-        # A number from before a restart of the host, or a damaged one, may lie far ahead: full is the worst
-        # that can be true.
-        return min(stored, self._bucket.full(0.0, now)) if stored == stored else 0.0  # noqa: PLR0124 (NaN)
+        if len(raw) != _FORMAT.size:
+            return Level()
+        empty_at, opened_at, refused_at, refusals = _FORMAT.unpack(raw)
+        counted = int(refusals) if math.isfinite(refusals) else 0
+        return self._bucket.credible(Level(empty_at, opened_at, refused_at, counted), now)
 
 
 class _Slot:
-    """The open file: a number in it, to be read and written while it is locked."""
+    """The open file: a level in it, to be read and written while it is locked."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -161,8 +163,9 @@ class _Slot:
                 return True
         return False
 
-    def write(self, value: float) -> None:
-        os.pwrite(self.descriptor, _FORMAT.pack(value), 0)
+    def write(self, level: Level) -> None:
+        raw = _FORMAT.pack(level.empty_at, level.opened_at, level.refused_at, level.refusals)
+        os.pwrite(self.descriptor, raw, 0)
 
 
 @contextmanager

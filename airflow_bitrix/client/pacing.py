@@ -2,7 +2,8 @@
 
 Follows https://apidocs.bitrix24.com/limits.html. The portal counts requests in a leaky bucket per portal and
 source address: it drains at a steady rate and refuses what would overflow it. One number models that bucket:
-the time at which it will have run empty (the generic cell rate algorithm).
+the time at which it will have run empty (the generic cell rate algorithm); beside it is kept what the portal
+said of others who fill it too.
 
 It also adds up how long each method worked in the last ten minutes, its operating time, and refuses a method
 that worked too long. Every answer tells how much that is and when the oldest minute of it will be forgotten.
@@ -12,15 +13,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 _ROUNDING = 1e-6
 """Requests by which the arithmetic of clocks may be off."""
 
+SPARES = (0, 2, 4, 8, 16)
+"""Requests by which the bucket is let run down below its brim after a refusal, and after each further one."""
 
-SPARE = 8
-"""Requests by which the bucket is let run down after a refusal, below its brim."""
+CALM = 20.0
+"""Seconds without a refusal after which the next one is taken for the first again."""
+
+_CAREFUL = 5
+"""Requests that are sent one after the other into a bucket of which nothing has been heard for a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What is known of how full a bucket is. All times are seconds of the caller's clock.
+
+    :param empty_at: When it will have run empty.
+    :param opened_at: When the first request went into it after it had last run empty.
+    :param refused_at: When the portal last called it full, apart from requests that were under way by then.
+    :param refusals: How often it has done so without a calm between.
+    """
+
+    empty_at: float = 0.0
+    opened_at: float = -inf
+    refused_at: float = -inf
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,38 +51,62 @@ class Bucket:
 
     :param rate: Requests a second that drain from it.
     :param burst: Requests that it holds.
+    :param gap: Seconds between the first requests into an empty bucket. Somebody unknown may have filled it,
+        and what is under way when the first refusal comes is refused too; some portals count that.
     """
 
     rate: float
     burst: float
+    gap: float = 0.0
 
-    def admit(self, empty_at: float, now: float) -> tuple[float, float]:
+    def admit(self, level: Level, now: float) -> tuple[Level, float]:
         """Ask for one request.
 
-        :param empty_at: When the bucket will have run empty, in seconds of the caller's clock.
         :param now: The caller's clock.
-        :return: The new ``empty_at`` and 0 where the request may be sent at once; else ``empty_at`` as it
-            was and the seconds to wait before asking again.
+        :return: The new level and 0 where the request may be sent at once; else the level as it was and the
+            seconds to wait before asking again.
         """
-        level = max(empty_at - now, 0.0) * self.rate
-        if level + 1 <= self.burst + _ROUNDING:
-            return max(empty_at, now) + 1 / self.rate, 0.0
-        return empty_at, (level + 1 - self.burst) / self.rate
+        opened_at = level.opened_at if level.empty_at > now else now
+        wait = max(level.empty_at - now, 0.0) + (1 - self.burst) / self.rate
+        sent = max(level.empty_at - opened_at, 0.0) * self.rate
+        if sent < _CAREFUL - _ROUNDING:
+            wait = max(wait, opened_at + sent * self.gap - now)
+        if wait > _ROUNDING / self.rate:
+            return level, wait
+        return replace(level, empty_at=max(level.empty_at, now) + 1 / self.rate, opened_at=opened_at), 0.0
 
-    def full(self, empty_at: float, now: float) -> float:
-        """Give the ``empty_at`` of a bucket that the portal has just called full.
+    def full(self, level: Level, now: float) -> Level:
+        """Give the level of a bucket that the portal has just called full.
 
-        It is taken as fuller than full: some portals count what they refuse, and requests that were under way
-        are refused with the one that told. Who asks again at the pace of the drain keeps such a bucket full.
+        The first time it is taken at its word: a request later there is room for one. Who is refused again
+        then may be at a portal that counts what it refuses, or his requests arrive closer together than they
+        left: the bucket is taken as fuller than full, each time by more.
         """
-        return max(empty_at, now + (self.burst + SPARE) / self.rate)
+        spare = SPARES[level.refusals - 1] if level.refusals else 0
+        if now < level.refused_at + (1 + spare - _ROUNDING) / self.rate:
+            return level  # it was under way when the one came that told
+        refusals = min(level.refusals + 1, len(SPARES)) if now < level.refused_at + CALM else 1
+        empty_at = now + (self.burst + SPARES[refusals - 1]) / self.rate
+        return Level(max(level.empty_at, empty_at), level.opened_at, now, refusals)
+
+    def credible(self, level: Level, now: float) -> Level:
+        """Give a level that can be true: one that was kept may be damaged, or older than the host's clock."""
+        empty_at = level.empty_at if level.empty_at == level.empty_at else 0.0
+        refused = level.refused_at <= now and 1 <= level.refusals <= len(SPARES)
+        return Level(
+            # Full is the worst that can be true.
+            min(empty_at, now + (self.burst + SPARES[-1]) / self.rate),
+            level.opened_at if level.opened_at <= now else -inf,
+            level.refused_at if refused else -inf,
+            level.refusals if refused else 0,
+        )
 
 
 # One request less than the portal holds: requests do not take equally long to arrive, so two that left with
 # the right distance may arrive closer together.
 PLANS: Mapping[str, Bucket | None] = {
-    "standard": Bucket(rate=2, burst=49),
-    "enterprise": Bucket(rate=5, burst=249),
+    "standard": Bucket(rate=2, burst=49, gap=0.1),
+    "enterprise": Bucket(rate=5, burst=249, gap=0.1),
     "self_hosted": None,
 }
 """The bucket of each Bitrix24 plan; a self-hosted portal has none."""

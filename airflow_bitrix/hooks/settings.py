@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,7 +69,8 @@ def _bucket(given: Mapping[str, Any]) -> Bucket | None:
     if standard is None and not {"requests_per_second", "burst"} & given.keys():
         return None
     base = standard or Bucket(rate=1000, burst=1000)
-    return Bucket(
+    return replace(
+        base,
         rate=_number(given, "requests_per_second", base.rate, least=0.01, most=1000),
         burst=_number(given, "burst", base.burst, least=1, most=10000),
     )

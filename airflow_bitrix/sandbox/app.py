@@ -77,6 +77,7 @@ async def _pause(request: Request, seconds: float) -> None:
 async def _rest(request: Request) -> Response:
     portal: Portal = request.app.state.portal
     body = await request.body()
+    await _pause(request, portal.lateness())
     if (refused := _refused(portal, request.client.host if request.client else "")) is not None:
         return refused
     await _pause(request, request.app.state.latency)

@@ -145,6 +145,11 @@ class Portal:
                 self.stats.faults[fault] += 1
             return struck
 
+    def lateness(self) -> float:
+        """Seconds that a request has been on its way for longer than others."""
+        with self.lock:
+            return self._random.expovariate(1 / self.faults.late) if self.faults.late else 0.0
+
     def answer(self, user: str, code: str, method: str, params: Any) -> Reply:
         """Run one request.
 

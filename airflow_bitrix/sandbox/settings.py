@@ -84,6 +84,8 @@ class Faults:
     slow: float = 0.0
     """The answer waits for ``slow_seconds`` after the work."""
     slow_seconds: float = 1.0
+    late: float = 0.0
+    """Seconds by which requests arrive late, on average: some much more, most hardly at all."""
     redirect: str | None = None
     """Every request is answered with a 302 to this address, as after a portal was renamed."""
 
@@ -140,6 +142,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "fatal_owners": (_is_list_of(int), "a list of ids of leads or deals"),
     "slow": _SHARE,
     "slow_seconds": _SECONDS,
+    "late": _SECONDS,
     "redirect": (lambda value: value is None or isinstance(value, str), "null or an address"),
 }
 

@@ -22,7 +22,7 @@ from airflow_bitrix.client.allowance import (
     Unlimited,
     shared_allowance,
 )
-from airflow_bitrix.client.pacing import SPARE, Bucket
+from airflow_bitrix.client.pacing import Bucket
 from tests.client.allowances import BUCKET, NOON, admitted
 
 ASK = """
@@ -123,13 +123,13 @@ def test_an_allowance_refills_as_time_passes(kind: str, path: Path) -> None:
 def test_what_one_client_is_told_makes_the_others_wait(path: Path, allowance: FileAllowance) -> None:
     other = FileAllowance(BUCKET, path, clock=lambda: NOON)
     allowance.tell_full()
-    assert other.ask() == pytest.approx((1 + SPARE) / BUCKET.rate)
+    assert other.ask() == pytest.approx(1 / BUCKET.rate)
 
 
 def test_a_full_bucket_in_memory_makes_its_process_wait() -> None:
     allowance = MemoryAllowance(BUCKET, clock=lambda: NOON)
     allowance.tell_full()
-    assert allowance.ask() == pytest.approx((1 + SPARE) / BUCKET.rate)
+    assert allowance.ask() == pytest.approx(1 / BUCKET.rate)
 
 
 def test_a_portal_without_a_bucket_admits_everything() -> None:

@@ -12,20 +12,33 @@ from pathlib import Path
 import pytest
 
 from airflow_bitrix.client.allowance import FileAllowance, MemoryAllowance, shared_allowance
-from airflow_bitrix.client.pacing import SPARE
+from airflow_bitrix.client.pacing import SPARES
 from tests.client.allowances import BUCKET, NOON, admitted
+
+
+def kept(
+    empty_at: float, opened_at: float = 0.0, refused_at: float = -math.inf, refusals: float = 0
+) -> bytes:
+    return struct.pack("<4d", empty_at, opened_at, refused_at, refusals)
+
 
 NUMBERS: list[tuple[str, bytes, int]] = [
     ("empty", b"", 5),
     ("cut", b"\0\0\0", 5),
-    ("not a number", struct.pack("<d", math.nan), 5),
-    ("long past", struct.pack("<d", -1e300), 5),
-    ("minus infinity", struct.pack("<d", -math.inf), 5),
-    ("now", struct.pack("<d", NOON), 5),
-    ("too long", struct.pack("<d", NOON) + b"more", 5),
-    ("full", struct.pack("<d", NOON + 2.5), 0),
-    ("far future", struct.pack("<d", 1e300), 0),
-    ("infinity", struct.pack("<d", math.inf), 0),
+    ("of an older version", struct.pack("<d", NOON + 2.5), 5),
+    ("not a number", kept(math.nan), 5),
+    ("nothing but no numbers", kept(*[math.nan] * 4), 5),
+    ("long past", kept(-1e300), 5),
+    ("minus infinity", kept(-math.inf), 5),
+    ("now", kept(NOON), 5),
+    ("too long", kept(NOON) + b"more", 5),
+    ("opened in the future", kept(NOON + 0.5, 1e300), 4),
+    ("refused in the future", kept(NOON, 0, 1e300, 3), 5),
+    ("refused uncountably often", kept(NOON, 0, NOON - 1, math.inf), 5),
+    ("refused now", kept(NOON + 2.5, 0, NOON, 1), 0),
+    ("full", kept(NOON + 2.5), 0),
+    ("far future", kept(1e300), 0),
+    ("infinity", kept(math.inf), 0),
 ]
 
 
@@ -44,12 +57,12 @@ def test_whatever_the_file_holds_nobody_waits_longer_than_after_a_refusal(conten
     allowance = FileAllowance(BUCKET, path, clock=lambda: now[0])
     allowance.tell_full()
     wait = allowance.ask()
-    assert 0 < wait <= (1 + SPARE) / BUCKET.rate + 1e-9
+    assert 0 < wait <= (1 + SPARES[-1]) / BUCKET.rate + 1e-9
     now[0] += wait
     assert allowance.ask() < 1e-6
 
 
-def test_the_file_holds_eight_bytes_that_only_its_user_may_read(path: Path) -> None:
+def test_the_file_holds_four_numbers_that_only_its_user_may_read(path: Path) -> None:
     before = os.umask(0)
     try:
         allowance = FileAllowance(BUCKET, path, clock=lambda: NOON)
@@ -57,7 +70,7 @@ def test_the_file_holds_eight_bytes_that_only_its_user_may_read(path: Path) -> N
         os.umask(before)
     allowance.ask()
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.stat().st_size == 8
+    assert path.stat().st_size == 32
 
 
 def symlink(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from airflow_bitrix.client.allowance import MemoryAllowance, Unlimited
 from airflow_bitrix.client.flow import Admit, Full, Manners, Send, Wait, call_flow, drive, drive_async
 from airflow_bitrix.client.flow import Clock as WallClock
-from airflow_bitrix.client.pacing import SPARE, Bucket, Retries
+from airflow_bitrix.client.pacing import Bucket, Retries
 from airflow_bitrix.client.wire import Answer, Call, Lost, Reply, Request, request_of
 from airflow_bitrix.core.errors import (
     AuthFailed,
@@ -234,9 +234,9 @@ def test_a_driver_waits_before_a_repeat_and_asks_the_bucket_again(*, is_async: b
     manners = Manners(allowance, retries, luck=lambda: 1.0, clock=WallClock(now=clock))
     portal = Portal(clock, BROKEN, BUSY, YES)
     assert run(manners, clock, portal, is_async=is_async).result is True
-    assert portal.at == [100.0, 101.0, 102.0 + SPARE]
-    assert clock.slept == [1, 2, SPARE - 1]
-    assert manners.meter.waited == 2 + SPARE
+    assert portal.at == [100.0, 101.0, 103.0]
+    assert clock.slept == [1, 2]
+    assert manners.meter.waited == 3
 
 
 @both
@@ -247,7 +247,7 @@ def test_a_driver_fills_the_bucket_that_the_portal_called_full(*, is_async: bool
     portal = Portal(clock, BUSY, YES, YES)
     run(manners, clock, portal, is_async=is_async)
     run(manners, clock, portal, is_async=is_async)
-    assert portal.at == pytest.approx([100.0, 101.0 + SPARE, 102.0 + SPARE])
+    assert portal.at == pytest.approx([100.0, 101.0, 102.0])
 
 
 @both

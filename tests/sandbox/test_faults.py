@@ -106,6 +106,19 @@ def test_a_slow_answer_comes_after_the_work(sandbox: Sandbox, client: Client) ->
     assert _leads(sandbox) == 62
 
 
+def test_requests_that_are_late_come_so_late_on_average_and_some_much_later(
+    sandbox: Sandbox, client: Client
+) -> None:
+    sandbox.set_faults(late=0.02)
+    started = time.monotonic()
+    for _ in range(30):
+        assert client.call("profile").status == 200
+    assert time.monotonic() - started >= 30 * 0.02 / 2
+    waits = [sandbox.portal.lateness() for _ in range(2000)]
+    assert 0.018 < sum(waits) / len(waits) < 0.022
+    assert max(waits) > 0.08
+
+
 def test_a_renamed_portal_redirects(sandbox: Sandbox, client: Client) -> None:
     sandbox.set_faults(redirect="http://127.0.0.1:1/rest/")
     answer = _add(client)
