@@ -54,9 +54,12 @@ dist: env ## build the wheel and the sdist into dist/
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build --directory dist
 
-# Two processes; the tests of one file stay together, since they share what is costly to start.
+SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+# Three processes for two cores, as many tests wait; the tests of one file stay together, since they share what
+# is costly to start, and the files that take longest come first.
 test: env ## run the tests, but for those in a browser and those that install
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 test-ui: env browser ## run the tests in a browser; build/ui keeps pictures of the pages
 	@rm -rf build/ui

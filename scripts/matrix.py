@@ -24,6 +24,9 @@ from scripts.screen import Screen
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+SIDE_BY_SIDE = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+"""As ``make test`` runs them."""
+
 MADE = ROOT / "build" / "matrix"
 
 Cell = tuple[str, str]
@@ -73,7 +76,7 @@ def run(cell: Cell, python: str) -> str:
     log = MADE / f"{name}.log"
     with log.open("w") as output:
         subprocess.run(
-            [inside, "-m", "pytest", "-q", "--color", "no", "--numprocesses", "2", "--dist", "loadfile"],
+            [inside, "-m", "pytest", "-q", "--color", "no", *SIDE_BY_SIDE],
             cwd=ROOT,
             env=clean_environment(),
             stdout=output,

@@ -6,9 +6,12 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.execution_time import supervisor
+from jsonschema import Draft202012Validator
 
 from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox, Owners
@@ -84,6 +87,27 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         airflow = LocalAirflow(processes, home=home, dags=ROOT / "dags", schedules=False).start()
         airflow.create_connection("bitrix24_default", **sandbox.connection())
         yield Live(airflow, sandbox, sandbox.owners("lead"), sandbox.owners("deal"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _made_once() -> Iterator[None]:
+    """Keep what Airflow makes anew for each task that `DAG.test` runs, most of the time of these tests.
+
+    Whether the schema of a param is right, it asks for each param of each task; Airflow before 3.3 also makes
+    the application that tasks speak to, which 3.3 keeps by itself. What is asked, and of what, stays.
+    """
+    check, known = Draft202012Validator.check_schema, set[str]()
+
+    def once(schema: Any, **how: Any) -> None:
+        about = repr((schema, how))
+        if about not in known:
+            check(schema, **how)
+            known.add(about)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Draft202012Validator, "check_schema", once)
+        patch.setattr(supervisor, "in_process_api_server", cache(supervisor.in_process_api_server))
+        yield
 
 
 @pytest.fixture(scope="session")
