@@ -63,6 +63,8 @@ class AirflowApi:
         self.url, self.password = url, password
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the environment must not see loopback traffic
+        # A connection that is kept may be closed by the server just as the next request goes into it.
+        self._session.headers["Connection"] = "close"
 
     def login(self) -> None:
         """Get a token for all further calls."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
+import pickle
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
@@ -46,7 +48,10 @@ from airflow_bitrix.client.transport import (  # noqa: E402
     client_timeout,
     requests_transport,
 )
+from airflow_bitrix.sandbox import seed  # noqa: E402
+from airflow_bitrix.sandbox.clock import Clock  # noqa: E402
 from airflow_bitrix.sandbox.server import Sandbox  # noqa: E402
+from airflow_bitrix.sandbox.state import State  # noqa: E402
 
 # A busy machine draws slowly; that says nothing about what is drawn.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -60,6 +65,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     named = urlsplit(os.environ.get("BITRIX24_TEST_WEBHOOK", "")).hostname
     for item in items:
         item.add_marker(pytest.mark.allow_hosts([*LOOPBACK, *([named] if named else [])]))
+
+
+@pytest.fixture(autouse=True)
+def _forget_secrets() -> Iterator[None]:
+    """Mask the secrets of one test: Airflow makes one pattern of all of them, anew with each that comes."""
+    yield
+    if masker := sys.modules.get("airflow.sdk._shared.secrets_masker"):
+        masker._secrets_masker().reset_masker()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _seeds() -> Iterator[None]:
+    """Make a portal's data once for each seed and size; each sandbox has a copy of its own."""
+    made: dict[Any, bytes] = {}
+    seeded = seed.seeded
+
+    def copied(*, clock: Clock, **how: Any) -> State:
+        if clock != Clock():
+            return seeded(clock=clock, **how)
+        key = tuple(sorted(how.items()))
+        if key not in made:
+            made[key] = pickle.dumps(seeded(clock=clock, **how))
+        state: State = pickle.loads(made[key])  # noqa: S301 (our own)
+        state.clock = clock
+        return state
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(seed, "seeded", copied)
+        yield
 
 
 MakeSandbox = Callable[..., Sandbox]
