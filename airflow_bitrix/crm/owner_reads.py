@@ -36,7 +36,7 @@ class Seen:
         return self.unseen.get(owner.id, f"{owner} is not there, or the webhook's user may not read it")
 
 
-class Looks:
+class OwnerReads:
     """Looks at owners of one kind.
 
     :param portal: The portal.

@@ -44,9 +44,9 @@ from airflow_bitrix.core.plan import (
     shown_contacts,
     standing,
 )
-from airflow_bitrix.crm.owner_reads import Looks, Seen
-from airflow_bitrix.engine.change_tasks import MOST_LINKS, Task
-from airflow_bitrix.engine.preconditions import lost_premises
+from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
+from airflow_bitrix.engine.change_tasks import MOST_LINKS, ChangeTask
+from airflow_bitrix.engine.preconditions import lost_preconditions
 
 STRETCH = 2500
 """Changes that one look covers."""
@@ -101,7 +101,7 @@ async def apply_changes(
     """
     settled = settled_before or {}
     tasks = (
-        Task(change, written=change.owner.id in written_before, settled=settled.get(change.owner.id))
+        ChangeTask(change, written=change.owner.id in written_before, settled=settled.get(change.owner.id))
         for change in changes
     )
     run = _Run(portal, kind, journal, progress or _unseen, gate or _open)
@@ -122,19 +122,19 @@ class _Run:
         self, portal: AsyncPortal, kind: OwnerKind, journal: Journal, progress: Progress, gate: Gate
     ) -> None:
         self._portal = portal
-        self._looks = Looks(portal, kind)
+        self._looks = OwnerReads(portal, kind)
         self._journal = journal
         self._progress = progress
         self._gate = gate
-        self._queue: deque[Task] = deque()
-        self._held: list[Task] = []
+        self._queue: deque[ChangeTask] = deque()
+        self._held: list[ChangeTask] = []
         self._ended: Exception | None = None
 
-    async def stretch(self, tasks: Sequence[Task], *, dry_run: bool) -> None:
+    async def stretch(self, tasks: Sequence[ChangeTask], *, dry_run: bool) -> None:
         if not dry_run and not self._may_go_on():
             self._end_if_ended()
         seen = await self._look(tasks)
-        await self._check_premises([task for task in tasks if not task.settled], seen)
+        await self._check_preconditions([task for task in tasks if not task.settled], seen)
         ready = await self._sort_out(tasks, seen)
         self._end_if_ended()
         if dry_run:
@@ -154,18 +154,18 @@ class _Run:
             else:
                 await self._rest()
 
-    async def _check_premises(self, tasks: Sequence[Task], seen: Seen) -> None:
+    async def _check_preconditions(self, tasks: Sequence[ChangeTask], seen: Seen) -> None:
         """Find out which changes have lost their ground: contacts and other owners that they count on."""
         open_ones = [
             task
             for task in tasks
             if (now := seen.states.get(task.change.owner.id)) and standing(task.change, now)[0] != "done"
         ]
-        gone = await lost_premises(self._portal, [task.change for task in open_ones])
+        gone = await lost_preconditions(self._portal, [task.change for task in open_ones])
         for task in open_ones:
             task.lost = gone.get(task.change.owner.id, "")
 
-    async def _lane(self, group: list[Task]) -> None:
+    async def _lane(self, group: list[ChangeTask]) -> None:
         """Write one group after the other, each request looking at the owners of the next."""
         while (group := self._free(group)) and self._may_go_on():
             upcoming = self._next_group()
@@ -179,8 +179,8 @@ class _Run:
         self._ended = self._ended or self._gate()
         return self._ended is None
 
-    def _next_group(self) -> list[Task]:
-        group: list[Task] = []
+    def _next_group(self) -> list[ChangeTask]:
+        group: list[ChangeTask] = []
         room = self._portal.size - 2
         while self._queue:
             task = self._queue[0]
@@ -193,9 +193,9 @@ class _Run:
             room -= size
         return group
 
-    def _free(self, tasks: Sequence[Task]) -> list[Task]:
+    def _free(self, tasks: Sequence[ChangeTask]) -> list[ChangeTask]:
         """Give the tasks none of whose methods rests, and hold the others back."""
-        free: list[Task] = []
+        free: list[ChangeTask] = []
         for task in tasks:
             (self._held if self._rest_of(task.commands) else free).append(task)
         return free
@@ -222,7 +222,7 @@ class _Run:
             self._queue.extend(await self._sort_out(some, await self._look(some)))
             self._end_if_ended()
 
-    def _resting(self, task: Task) -> str:
+    def _resting(self, task: ChangeTask) -> str:
         """Give the name of the method that a change waits for longest."""
         accounts = [_BATCHES, _LOOKS, *(account_of(call.method) for call in task.commands)]
         rest = self._portal.manners.rest
@@ -232,7 +232,7 @@ class _Run:
         if self._ended:
             raise self._ended
 
-    async def _refine(self, tasks: Sequence[Task], seen: Seen) -> None:
+    async def _refine(self, tasks: Sequence[ChangeTask], seen: Seen) -> None:
         """Put exact links into what was seen, where sorts and flags count and a look does not tell them."""
         unsure = []
         for task in tasks:
@@ -249,7 +249,7 @@ class _Run:
                 told = seen.states.get(task.change.owner.id)
                 task.known = told.links if told else None
 
-    async def _sort_out(self, tasks: Sequence[Task], seen: Seen) -> list[Task]:
+    async def _sort_out(self, tasks: Sequence[ChangeTask], seen: Seen) -> list[ChangeTask]:
         """Account for the tasks that need no write, give back those that do."""
         await self._refine(tasks, seen)
         ready = []
@@ -278,7 +278,7 @@ class _Run:
                 ready.append(task)
         return ready
 
-    def _settle(self, task: Task, settled: ChangeOutcome, stands: Standing, now: OwnerState) -> None:
+    def _settle(self, task: ChangeTask, settled: ChangeOutcome, stands: Standing, now: OwnerState) -> None:
         """Account for what an earlier run settled: it is never written again by the same plan."""
         if stands == "done":
             self._journal.note(settled)
@@ -289,7 +289,7 @@ class _Run:
             self._journal.note(ChangeOutcome(task.change.owner, "drift", said, settled.before))
         self._progress(1)
 
-    async def _write(self, group: Sequence[Task], upcoming: Sequence[Task]) -> Seen:
+    async def _write(self, group: Sequence[ChangeTask], upcoming: Sequence[ChangeTask]) -> Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
         self._journal.writing([task.change for task in group])
         parts = [task.commands for task in group]
@@ -307,7 +307,7 @@ class _Run:
         await self._account(group, seen)
         return seen
 
-    async def _account(self, group: Sequence[Task], seen: Seen) -> None:
+    async def _account(self, group: Sequence[ChangeTask], seen: Seen) -> None:
         """Account for what was written, by what was seen afterwards; queue again what may yet succeed."""
         for task in group:
             if task.read_back is not None and (now := seen.states.get(task.change.owner.id)):
@@ -336,7 +336,7 @@ class _Run:
                 self._note(task, "failed", said or "the write left no trace")
         self._queue.extendleft(reversed(again))
 
-    async def _look(self, tasks: Sequence[Task]) -> Seen:
+    async def _look(self, tasks: Sequence[ChangeTask]) -> Seen:
         return self._noted(await self._looks.look(_ids(tasks)))
 
     def _noted(self, seen: Seen) -> Seen:
@@ -344,7 +344,7 @@ class _Run:
         self._ended = self._ended or seen.later
         return seen
 
-    def _note(self, task: Task, outcome: OutcomeName, reason: str = "") -> None:
+    def _note(self, task: ChangeTask, outcome: OutcomeName, reason: str = "") -> None:
         # An answer that was lost took the exact links with it: what the plan was made from stands in.
         before = task.before or (task.change.before if task.written else None)
         self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, before))
@@ -355,5 +355,5 @@ def _all_of(*texts: str) -> str:
     return "; ".join(filter(None, texts))
 
 
-def _ids(tasks: Sequence[Task]) -> list[int]:
+def _ids(tasks: Sequence[ChangeTask]) -> list[int]:
     return [task.change.owner.id for task in tasks]

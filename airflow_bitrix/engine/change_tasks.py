@@ -34,7 +34,7 @@ MOST_LINKS = MOST_VALUES // 3 - 1
 
 
 @dataclass(slots=True)
-class Task:
+class ChangeTask:
     """One change on its way.
 
     :param change: What is to become of its owner.

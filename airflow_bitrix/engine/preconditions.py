@@ -14,7 +14,7 @@ from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.scan import scan_ids
 
 
-async def lost_premises(portal: AsyncPortal, changes: Sequence[Change]) -> dict[int, str]:
+async def lost_preconditions(portal: AsyncPortal, changes: Sequence[Change]) -> dict[int, str]:
     """Say which changes have lost their ground, by owner id, and why.
 
     It takes a request for 2,500 contacts that are linked anew, and one for 2,500 deals; none where no change

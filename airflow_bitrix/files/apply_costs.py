@@ -12,7 +12,7 @@ from airflow_bitrix.files.damage import reading
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class ApplyCost:
     """What an apply cost.
 
     :param requests: Requests sent.
@@ -30,17 +30,17 @@ class Effort:
     seconds: float = 0.0
     hidden_links: int = 0
 
-    def __add__(self, other: Effort) -> Effort:
+    def __add__(self, other: ApplyCost) -> ApplyCost:
         """Give both together."""
         mine, theirs = asdict(self), asdict(other)
-        return Effort(**{name: mine[name] + theirs[name] for name in mine})
+        return ApplyCost(**{name: mine[name] + theirs[name] for name in mine})
 
     def as_json(self) -> dict[str, Any]:
         """Give it as the journal keeps it."""
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
-def read_efforts(paths: Iterable[Path]) -> Effort:
+def read_apply_costs(paths: Iterable[Path]) -> ApplyCost:
     """Add up what the tries cost that a journal tells of; a try that was killed tells nothing.
 
     Dry runs count only where there was no other run.
@@ -48,7 +48,7 @@ def read_efforts(paths: Iterable[Path]) -> Effort:
     :param paths: Parts of the journal.
     :raises PlanRefused: A part cannot be read, or is damaged.
     """
-    real, dry, was_real = Effort(), Effort(), False
+    real, dry, was_real = ApplyCost(), ApplyCost(), False
     for path in paths:
         is_dry = True
         with reading(path):
@@ -63,10 +63,10 @@ def read_efforts(paths: Iterable[Path]) -> Effort:
     return real if was_real else dry
 
 
-def _effort(told: dict[str, Any]) -> Effort:
+def _effort(told: dict[str, Any]) -> ApplyCost:
     """Read an effort; what a newer version tells besides is passed over."""
-    known = {field.name for field in fields(Effort)}
-    return Effort(**{name: value for name, value in told.items() if name in known})
+    known = {field.name for field in fields(ApplyCost)}
+    return ApplyCost(**{name: value for name, value in told.items() if name in known})
 
 
 def _told(path: Path) -> Iterator[dict[str, Any]]:

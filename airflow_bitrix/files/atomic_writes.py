@@ -12,7 +12,7 @@ from airflow_bitrix.files.disks import is_on_disk
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
+def atomic_write(path: Path) -> Iterator[IO[str]]:
     """Open a text file that takes the place of another once it is written."""
     if not is_on_disk(path):  # object storage takes whole files only
         with path.open("w", newline="", encoding="utf-8") as file:

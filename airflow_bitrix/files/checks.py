@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 
 CHECK = "check.json"
 
@@ -24,7 +24,7 @@ class Check:
 
     plan: str
     finished: str
-    effort: Effort
+    effort: ApplyCost
 
 
 def write_check(folder: Path, check: Check) -> None:
@@ -39,7 +39,7 @@ def read_check(folder: Path, plan_hash: str, noted: float) -> Check | None:
     """
     try:
         told: Any = json.loads((folder / CHECK).read_text(encoding="utf-8"))
-        check = Check(told["plan"], told["finished"], Effort(**told["effort"]))
+        check = Check(told["plan"], told["finished"], ApplyCost(**told["effort"]))
         ended = datetime.fromisoformat(check.finished).timestamp()
     except (OSError, ValueError, TypeError, KeyError):  # half written, or another version's
         return None

@@ -19,8 +19,8 @@ from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
-from airflow_bitrix.files.apply_costs import Effort, read_efforts
-from airflow_bitrix.files.atomic_writes import replacing
+from airflow_bitrix.files.apply_costs import ApplyCost, read_apply_costs
+from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.locks import held, one_at_a_time, take
@@ -104,7 +104,7 @@ class JournalPart:
         line = {"owner": outcome.owner.id, "outcome": outcome.outcome, "reason": outcome.reason}
         self._write([{**line, "before": before}])
 
-    def note_effort(self, effort: Effort) -> None:
+    def note_effort(self, effort: ApplyCost) -> None:
         """Note what this try cost."""
         self._write([{"effort": effort.as_json()}])
 
@@ -233,12 +233,12 @@ def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
             yield told
 
 
-def read_effort(folder: Path, parts: Iterable[int] | None = None) -> Effort:
+def read_effort(folder: Path, parts: Iterable[int] | None = None) -> ApplyCost:
     """Add up what all tries cost that a journal tells of.
 
     :param parts: Numbers of the parts to read; ``None`` for all.
     """
-    return read_efforts(_paths(folder, parts))
+    return read_apply_costs(_paths(folder, parts))
 
 
 def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
@@ -292,7 +292,7 @@ def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> 
     :return: Number of rows.
     """
     rows = 0
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         writer = csv.writer(file)
         writer.writerow(["owner", "owner_id", "outcome", "reason", "address"])
         for outcome in outcomes:

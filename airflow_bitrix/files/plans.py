@@ -24,7 +24,7 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files import FORMAT, part_name
-from airflow_bitrix.files.atomic_writes import replacing
+from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.earlier_runs import TAKEN, set_aside
 from airflow_bitrix.files.locks import held
@@ -202,7 +202,7 @@ class PlanWriter:
         }
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
         body = {**manifest.as_json(), "hash": manifest.hash}
-        with replacing(self._folder / MANIFEST) as file:  # whoever looks meanwhile finds none, or all of it
+        with atomic_write(self._folder / MANIFEST) as file:  # a reader finds none, or all of it
             file.write(json.dumps(body, indent=1) + "\n")
         return manifest
 

@@ -22,7 +22,7 @@ COLUMNS = (
 )
 
 
-class ComparisonWriter:
+class ReconciliationWriter:
     """Writes ``reconcile.csv``.
 
     :param path: The file; one that lies there already is replaced.

@@ -10,7 +10,7 @@ from typing import ClassVar
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.restores import Image, with_known_scalar
-from airflow_bitrix.core.timestamps import shown_moment
+from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.earlier_runs import earlier_journals, journal_parts
 from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held
@@ -57,7 +57,7 @@ class SnapshotSource:
 
     def images(self) -> Iterator[Image]:
         """Give the image of every owner."""
-        source = f"the snapshot of {shown_moment(self.snapshot.created)}"
+        source = f"the snapshot of {shown_timestamp(self.snapshot.created)}"
         return (Image(links, source=source) for links in self.snapshot.link_sets())
 
 
@@ -125,7 +125,7 @@ class JournalSource:
 
     def images(self) -> Iterator[Image]:
         """Give the image of every owner that was written, part by part."""
-        source = f"the journal of the plan of {shown_moment(self.manifest.created)}"
+        source = f"the journal of the plan of {shown_timestamp(self.manifest.created)}"
         for number, part in enumerate(self.manifest.parts):
             found, begun = self._read(self.journal / part["name"])
             for change in read_changes(self.plan, self.manifest, number):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.journals import SETTLED, JournalPart, read_ledger
 from airflow_bitrix.files.plans import Manifest, read_changes
 
@@ -88,7 +88,7 @@ class RunJournal:
         if outcome.before is not None and owner_id not in self.settled:
             self.tried[outcome.outcome] += 1
 
-    def note_effort(self, effort: Effort) -> None:
+    def note_effort(self, effort: ApplyCost) -> None:
         """Note what this try cost."""
         for number in self._numbers[:1]:
             self._parts[number].note_effort(effort)

@@ -15,7 +15,7 @@ CHANGED, COMPARED = "changed.csv", "compared.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class SnapshotChanges:
     """With what a snapshot was compared.
 
     :param since: When the earlier snapshot was made, ISO 8601; empty where there was none to compare with.
@@ -26,15 +26,15 @@ class Compared:
     remark: str = ""
 
 
-def write_compared(folder: Path, compared: Compared) -> None:
+def write_snapshot_changes(folder: Path, compared: SnapshotChanges) -> None:
     """Write it into a task's folder."""
     (folder / COMPARED).write_text(json.dumps(asdict(compared)) + "\n", encoding="utf-8")
 
 
-def read_compared(folder: Path) -> Compared | None:
+def read_snapshot_changes(folder: Path) -> SnapshotChanges | None:
     """Read it; ``None`` where nothing was compared."""
     try:
-        return Compared(**json.loads((folder / COMPARED).read_text(encoding="utf-8")))
+        return SnapshotChanges(**json.loads((folder / COMPARED).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # TypeError: another version wrote it
         return None
 

@@ -19,7 +19,7 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.numbers import whole_number
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.engine.apply import apply_changes
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.journals import (
     final_outcomes,
     has_begun,
@@ -309,8 +309,8 @@ class _StoppedError(AirflowException):
     """Too many changes failed while the apply was under way."""
 
 
-def _effort(meter: Meter, progress: Progress) -> Effort:
-    return Effort(
+def _effort(meter: Meter, progress: Progress) -> ApplyCost:
+    return ApplyCost(
         meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
     )
 

@@ -18,9 +18,9 @@ from airflow_bitrix.compat import AirflowFailException, AirflowSkipException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.crm.owner_reads import Looks, Seen
+from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.journals import (
@@ -152,7 +152,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         left = _left(plan, manifest, journal)
         if first := list(islice(left, AT_ONCE)):
             async with self.hook.portal(meter) as portal:
-                looks = Looks(portal, manifest.kind)
+                looks = OwnerReads(portal, manifest.kind)
                 while first:
                     seen = await looks.look([change.owner.id for change in first])
                     if seen.later:
@@ -169,7 +169,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         manifest: Manifest,
         journal: Path,
         changed: Mapping[int, str],
-        effort: Effort,
+        effort: ApplyCost,
         *,
         dry_run: bool,
     ) -> Summary:
@@ -208,8 +208,8 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         return summary
 
 
-def _effort(meter: Meter, progress: Progress) -> Effort:
-    return Effort(
+def _effort(meter: Meter, progress: Progress) -> ApplyCost:
+    return ApplyCost(
         meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
     )
 

@@ -15,7 +15,7 @@ from airflow_bitrix.compat import AirflowFailException
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.files.reconciliations import ComparisonWriter
+from airflow_bitrix.files.reconciliations import ReconciliationWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
 from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
@@ -73,7 +73,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
         meter = Meter()
         progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
         async with self.hook.portal(meter) as portal:
-            with ComparisonWriter(path, kind) as file:
+            with ReconciliationWriter(path, kind) as file:
                 async for step in self.steps(portal, progress.add):
                     if isinstance(step, Left):
                         file.leave(step)

@@ -17,7 +17,12 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.scan import Detail, check_filter, scan
-from airflow_bitrix.files.snapshot_changes import CHANGED, ChangedFile, Compared, write_compared
+from airflow_bitrix.files.snapshot_changes import (
+    CHANGED,
+    ChangedFile,
+    SnapshotChanges,
+    write_snapshot_changes,
+)
 from airflow_bitrix.files.snapshot_history import SnapshotHistory, delete_snapshot, same_snapshot
 from airflow_bitrix.files.snapshots import (
     Snapshot,
@@ -125,7 +130,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             page = as_page(changes, requests=meter.requests)
             (base / CHANGES).write_text(page, encoding="utf-8")
             since = changes.old.created if changes.old else ""
-            write_compared(base, Compared(since, changes.remark))
+            write_snapshot_changes(base, SnapshotChanges(since, changes.remark))
             deleted = 0
             if history is not None:
                 history.add(new)

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from airflow_bitrix.core.timestamps import shown_moment
-from airflow_bitrix.files.snapshot_changes import CHANGED, read_compared
+from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.report.changes import MEANINGS
 from airflow_bitrix.report.page import Found
@@ -75,9 +75,9 @@ def _address(row: Mapping[str, str]) -> str:
 
 def _nothing(folder: Path, name: str) -> str:
     """Say what it means that there are no differences."""
-    compared = read_compared(folder) if name == CHANGED else None
+    compared = read_snapshot_changes(folder) if name == CHANGED else None
     if compared is None:
         return "None."
     if not compared.since:
         return f"Nothing to compare with. {compared.remark}"
-    return f"None: every link is as it was at {shown_moment(compared.since)}. {compared.remark}".strip()
+    return f"None: every link is as it was at {shown_timestamp(compared.since)}. {compared.remark}".strip()

@@ -24,7 +24,7 @@ class Busy(Exception):  # noqa: N818 (it says how things stand)
     """It was no request's turn in time."""
 
 
-class Turns:
+class ReadSlots:
     """Gives each request its turn: few at a time, and never two of one run.
 
     A file may hang, as one on a network does whose server is gone. Then the thread that reads it hangs; it

@@ -22,7 +22,7 @@ from airflow_bitrix.files.outcome_index import SORTS, Sort
 from airflow_bitrix.plugins.airflow_internals import AirflowChangedError
 from airflow_bitrix.plugins.downloads import as_csv, as_it_is, as_json_lines
 from airflow_bitrix.plugins.indexes import Indexes
-from airflow_bitrix.plugins.read_slots import Turns
+from airflow_bitrix.plugins.read_slots import ReadSlots
 from airflow_bitrix.plugins.run_files import open_file, shown_files
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_requests import BUSY, LATER, OfRun, Pieces, Run, check_access
@@ -135,9 +135,9 @@ class ReportApp:
     :param turns: Gives each request its turn.
     """
 
-    def __init__(self, turns: Turns | None = None) -> None:
+    def __init__(self, turns: ReadSlots | None = None) -> None:
         self._api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-        self._api.state.turns = turns or Turns()
+        self._api.state.turns = turns or ReadSlots()
         self._api.state.indexes = Indexes()
         self._api.include_router(router)
         self._api.add_exception_handler(AirflowChangedError, _changed)

@@ -27,7 +27,7 @@ from airflow_bitrix.plugins.airflow_internals import (
     requires_access_dag,
 )
 from airflow_bitrix.plugins.indexes import Indexes
-from airflow_bitrix.plugins.read_slots import Busy, Turns
+from airflow_bitrix.plugins.read_slots import Busy, ReadSlots
 from airflow_bitrix.plugins.run_files import task_folders
 from airflow_bitrix.plugins.run_states import RunState, run_state
 
@@ -58,7 +58,9 @@ class Run:
     :param stands: How it stands.
     """
 
-    def __init__(self, dag_id: str, run_id: str, stands: RunState, *, turns: Turns, indexes: Indexes) -> None:
+    def __init__(
+        self, dag_id: str, run_id: str, stands: RunState, *, turns: ReadSlots, indexes: Indexes
+    ) -> None:
         self._name = dag_id, run_id
         self._turns = turns
         self.indexes = indexes

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.plan import Change, shown_contacts
-from airflow_bitrix.core.timestamps import shown_moment
+from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.report.texts import limits_of, rule_titles
 
@@ -114,7 +114,7 @@ def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
     read = manifest.counts.get("read", 0)
     yield (
         f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
-        f"[{cell(manifest.portal, 100)}]({manifest.portal}) at {cell(shown_moment(manifest.created), 40)}."
+        f"[{cell(manifest.portal, 100)}]({manifest.portal}) at {cell(shown_timestamp(manifest.created), 40)}."
     )
     if broken := manifest.broken_guards:
         yield from ("", "**A real run would be refused:**", *(f"- {cell(guard, 300)}" for guard in broken))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from airflow_bitrix.core.timestamps import shown_moment
+from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.report.summary import Summary
 from airflow_bitrix.report.texts import approval_line, hidden_links_line
 
@@ -45,7 +45,7 @@ def notices(
     told = [*_about(summary), *retried(retrying)]
     if again:  # whether the plan is to be made again too, or only what follows it, cannot be told from here
         text = "The plan is older, and so are its outcomes, but for those that have come since."
-        told.append(Notice("odd", f"Run again since {shown_moment(again)}.", text))
+        told.append(Notice("odd", f"Run again since {shown_timestamp(again)}.", text))
     told += _standing(summary, run, is_begun=is_begun, is_over=not again)
     if summary.hidden_links:
         told.append(Notice("odd", "", hidden_links_line(summary)))
@@ -138,7 +138,7 @@ def _waiting(summary: Summary, run: str) -> Notice:
         headline = "Rejected." if approval.answer == "rejected" else _NOT_APPLIED
         return Notice("odd", headline, f"{approval_line(approval)}. Nothing was written.")
     if run in UNDER_WAY and approval and approval.answer == "waiting":
-        since = f"under Required actions, since {shown_moment(approval.at)}"
+        since = f"under Required actions, since {shown_timestamp(approval.at)}"
         return Notice(
             "odd", "Waits for an approval.", f"{changes}, and somebody has to approve first: {since}."
         )

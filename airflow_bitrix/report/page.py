@@ -15,7 +15,7 @@ import jinja2
 from markupsafe import Markup
 
 from airflow_bitrix.core.links import Owner, owner_address
-from airflow_bitrix.core.timestamps import shown_moment
+from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.indexed_parts import STATES
 from airflow_bitrix.files.outcome_index import OVERWRITTEN
 from airflow_bitrix.report.notices import Notice, notices
@@ -213,11 +213,11 @@ def _page(
 
 def _moments(summary: Summary, tab: Tab) -> str:
     """Say what happened when: planned, approved, finished."""
-    told = [f"planned {shown_moment(summary.manifest.created)}"]
+    told = [f"planned {shown_timestamp(summary.manifest.created)}"]
     if summary.approval:
         told.append(_lowered(approval_line(summary.approval)))
     if summary.finished:
-        told.append(f"{'so far at' if tab.live else 'finished'} {shown_moment(summary.finished)}")
+        told.append(f"{'so far at' if tab.live else 'finished'} {shown_timestamp(summary.finished)}")
     return " · ".join(told)
 
 

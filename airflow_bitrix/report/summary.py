@@ -14,7 +14,7 @@ from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_cont
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import with_known_scalar
 from airflow_bitrix.core.rules import RULES
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
@@ -59,7 +59,7 @@ class Summary:
     counts: Mapping[str, int]
     overwritten: int
     left_out: Mapping[str, int]
-    effort: Effort
+    effort: ApplyCost
     troubles: Sequence[Row]
     changes: Sequence[Row]
     planned: int
@@ -105,7 +105,7 @@ def summarise(
     manifest: Manifest,
     changes: Iterable[Change],
     outcomes: Iterable[ChangeOutcome],
-    effort: Effort,
+    effort: ApplyCost,
     *,
     dry_run: bool,
     finished: str,

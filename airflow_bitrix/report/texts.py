@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.rules import RULES
-from airflow_bitrix.core.timestamps import shown_moment
+from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.summary import Summary
@@ -59,8 +59,8 @@ def limits_of(manifest: Manifest) -> str:
 
 def approval_line(approval: Approval) -> str:
     """Say how the question stands whether a plan may be applied."""
-    at = shown_moment(approval.at)
-    until = f", to be used until {shown_moment(approval.until)}" if approval.until else ""
+    at = shown_timestamp(approval.at)
+    until = f", to be used until {shown_timestamp(approval.until)}" if approval.until else ""
     return {
         "waiting": f"Waits for an approval since {at}",
         "approved": f"Approved by {approval.by}, {at}{until}",

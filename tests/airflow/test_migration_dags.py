@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import random
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,15 +22,6 @@ LEAD_TO_DEAL = "bitrix24_lead_to_deal_links"
 PORTALS = "bitrix24_portal_to_portal_links"
 
 Rows = list[tuple[int, int, str]]
-
-
-@pytest.fixture(scope="session")
-def dags() -> dict[str, DAG]:
-    """The sample DAGs, with a database behind them."""
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-    bag = DagBag(dag_folder=str(DAGS))
-    assert bag.import_errors == {}
-    return dict(bag.dags)
 
 
 @pytest.fixture

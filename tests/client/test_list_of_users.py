@@ -155,6 +155,7 @@ def peak(work: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_list(manners: Manners) -> None:
     def sync(rows: int) -> int:
         users = Users(range(1, rows + 1))

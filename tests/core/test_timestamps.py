@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_bitrix.core.timestamps import shown_moment
+from airflow_bitrix.core.timestamps import shown_timestamp
 
 
 @pytest.mark.parametrize(
@@ -19,4 +19,4 @@ from airflow_bitrix.core.timestamps import shown_moment
     ],
 )
 def test_a_moment_is_shown_in_utc_to_the_minute(moment: str, shown: str) -> None:
-    assert shown_moment(moment) == shown
+    assert shown_timestamp(moment) == shown

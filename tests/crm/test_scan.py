@@ -100,6 +100,7 @@ def test_an_or_at_the_top_of_a_filter_binds_the_filter_alone(make_sandbox: Any, 
     assert ids(states) == [7, 2995, 2996]
 
 
+@pytest.mark.slow
 def test_faults_on_the_way_neither_lose_nor_repeat_an_owner(make_sandbox: Any, scanned: Any) -> None:
     for seed in range(4):
         sandbox = make_sandbox(leads=9000, contacts=50, plan="self_hosted")

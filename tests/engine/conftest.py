@@ -9,33 +9,12 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.client.flow import Manners
-from airflow_bitrix.core.plan import Change, ChangeOutcome
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import judge, rules_for
 from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.server import Sandbox
-
-
-class Notes:
-    """A journal in memory that refuses a second outcome for an owner."""
-
-    def __init__(self) -> None:
-        self.begun: list[int] = []
-        self.outcomes: dict[int, ChangeOutcome] = {}
-
-    def writing(self, changes: Sequence[Change]) -> None:
-        self.begun += [change.owner.id for change in changes]
-
-    def note(self, outcome: ChangeOutcome) -> None:
-        assert outcome.owner.id not in self.outcomes
-        self.outcomes[outcome.owner.id] = outcome
-
-    def by_name(self) -> dict[str, list[int]]:
-        names: dict[str, list[int]] = {}
-        for owner_id, outcome in sorted(self.outcomes.items()):
-            names.setdefault(outcome.outcome, []).append(owner_id)
-        return names
-
+from tests.engine.notes import Notes
 
 Planned = Callable[..., list[Change]]
 Applied = Callable[..., Notes]

@@ -17,7 +17,8 @@ from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
-from tests.engine.conftest import Applied, Notes, Planned
+from tests.engine.conftest import Applied, Planned
+from tests.engine.notes import Notes
 
 STANDARD = Bucket(rate=2, burst=49)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,11 +10,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from airflow_bitrix.core.plan import Change, ChangeOutcome, attainable, write_commands
+from airflow_bitrix.core.plan import Change, attainable, write_commands
 from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
+from tests.engine.notes import Notes
 
 PAIRS = 50
 EXAMPLES = 200  # of 50 pairs: 10,000
@@ -50,18 +50,6 @@ def any_owner(draw: st.DrawFn) -> tuple[Rows, int | None]:
     rows = draw(any_rows())
     said = min((contact for contact, _, primary in rows if primary), default=None)
     return rows, said if draw(st.integers(0, 4)) else draw(odd_scalar(rows))
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.outcomes: dict[int, ChangeOutcome] = {}
-
-    def writing(self, changes: Sequence[Change]) -> None:
-        """Nothing is kept of that."""
-
-    def note(self, outcome: ChangeOutcome) -> None:
-        assert outcome.owner.id not in self.outcomes
-        self.outcomes[outcome.owner.id] = outcome
 
 
 def place(sandbox: Sandbox, lead: int, rows: Rows, scalar: int | None) -> None:
@@ -104,6 +92,7 @@ def leads() -> Any:
         yield sandbox
 
 
+@pytest.mark.slow
 # Fifty pairs an example take minutes to shrink, and a failure names its lead anyway.
 @settings(
     max_examples=EXAMPLES,

@@ -15,7 +15,8 @@ from airflow_bitrix.core.errors import AuthFailed
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.engine.apply import apply_changes
-from tests.engine.conftest import Applied, Notes, Planned
+from tests.engine.conftest import Applied, Planned
+from tests.engine.notes import Notes
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -21,6 +21,7 @@ from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.server import Sandbox
+from tests.engine.notes import Notes
 
 NOON = 1_772_366_400
 SAVE, LOOK, CLEAR = "crm.lead.update", "crm.item.list", "crm.lead.contact.items.delete"
@@ -45,24 +46,6 @@ class Hands:
         clock = flow.Clock(lambda: self.now, self.sleep, self.sleep_async)
         patience = Patience(operating_limit=limit, max_wait=max_wait)
         return Manners(Unlimited(), Retries(times=3, first=0.01), patience=patience, clock=clock)
-
-
-class Notes:
-    """A journal in memory that refuses a second outcome for an owner."""
-
-    def __init__(self) -> None:
-        self.begun: list[int] = []
-        self.outcomes: dict[int, ChangeOutcome] = {}
-
-    def writing(self, changes: Sequence[Change]) -> None:
-        self.begun += [change.owner.id for change in changes]
-
-    def note(self, outcome: ChangeOutcome) -> None:
-        assert outcome.owner.id not in self.outcomes
-        self.outcomes[outcome.owner.id] = outcome
-
-    def names(self) -> Counter[str]:
-        return Counter(outcome.outcome for outcome in self.outcomes.values())
 
 
 @dataclass

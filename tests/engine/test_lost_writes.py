@@ -23,7 +23,8 @@ from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
-from tests.engine.test_apply_operating import Hands, Notes
+from tests.engine.notes import Notes
+from tests.engine.test_apply_operating import Hands
 
 Post = Callable[[Request], Awaitable[Any]]
 Between = Callable[[Post, Request], Awaitable[Any]]

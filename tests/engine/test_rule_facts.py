@@ -51,6 +51,7 @@ def test_a_count_that_the_portal_refuses_is_an_error(make_sandbox: Any, connect_
         asyncio.run(count())
 
 
+@pytest.mark.slow
 def test_a_contact_is_asked_for_once_until_it_is_forgotten(make_sandbox: Any, connect_async: Any) -> None:
     sandbox = make_sandbox(contacts=100, plan="self_hosted")
 

@@ -10,26 +10,15 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from airflow_bitrix.core.plan import Change, ChangeOutcome, attainable
+from airflow_bitrix.core.plan import Change, attainable
 from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
+from tests.engine.notes import Notes
 
 LEADS = 2000
 Rows = list[list[Any]]
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.outcomes: dict[int, ChangeOutcome] = {}
-
-    def writing(self, changes: Any) -> None:
-        """Nothing is kept of that."""
-
-    def note(self, outcome: ChangeOutcome) -> None:
-        assert outcome.owner.id not in self.outcomes
-        self.outcomes[outcome.owner.id] = outcome
 
 
 class Colleague:
@@ -72,6 +61,7 @@ def wishes(found: dict[int, LinkSet], rng: random.Random) -> list[Change]:
     return changes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_each_change_of_a_second_writer_is_kept_or_found_in_the_journal(
     seed: int, make_sandbox: Any, connect_async: Any

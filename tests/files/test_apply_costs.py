@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.journals import JournalPart, read_effort
 
-ONE = Effort(requests=5, refused=1, repeats=2, waited=1.5, seconds=3.25, hidden_links=7)
+ONE = ApplyCost(requests=5, refused=1, repeats=2, waited=1.5, seconds=3.25, hidden_links=7)
 
 
-def tell(folder: Path, part: int, *efforts: Effort, dry_run: bool = False) -> None:
+def tell(folder: Path, part: int, *efforts: ApplyCost, dry_run: bool = False) -> None:
     path = folder / f"part-{part:05d}.jsonl"
     for effort in efforts:
         with JournalPart(path, plan_hash="f" * 64, dry_run=dry_run) as journal:
@@ -22,14 +22,14 @@ def test_tries_and_parts_add_up(tmp_path: Path) -> None:
     tell(tmp_path, 1, ONE)
     assert read_effort(tmp_path) == ONE + ONE + ONE
     assert read_effort(tmp_path, [1]) == ONE
-    assert read_effort(tmp_path, [7]) == Effort()
+    assert read_effort(tmp_path, [7]) == ApplyCost()
 
 
 def test_a_dry_run_counts_only_until_there_is_a_real_one(tmp_path: Path) -> None:
     tell(tmp_path, 0, ONE, dry_run=True)
     assert read_effort(tmp_path) == ONE
-    tell(tmp_path, 0, Effort(requests=9))
-    assert read_effort(tmp_path) == Effort(requests=9)
+    tell(tmp_path, 0, ApplyCost(requests=9))
+    assert read_effort(tmp_path) == ApplyCost(requests=9)
 
 
 def test_a_line_that_was_torn_tells_nothing(tmp_path: Path) -> None:

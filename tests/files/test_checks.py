@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.checks import CHECK, Check, read_check, write_check
 
-ENDED = Check("a" * 64, "2026-11-21T10:00:00+00:00", Effort(requests=3, seconds=1.5))
+ENDED = Check("a" * 64, "2026-11-21T10:00:00+00:00", ApplyCost(requests=3, seconds=1.5))
 AT = 1795255200.0
 """The same moment, in unix time."""
 

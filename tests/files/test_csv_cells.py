@@ -12,7 +12,7 @@ from airflow_bitrix.core.links import Owner
 from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.files.journals import write_failed
 from airflow_bitrix.files.plans import PlanWriter
-from airflow_bitrix.files.reconciliations import ComparisonWriter
+from airflow_bitrix.files.reconciliations import ReconciliationWriter
 from tests.plugins.runs import PORTAL, outcome
 
 FORMULA = '=HYPERLINK("https://evil.example.com","open")'
@@ -32,7 +32,7 @@ def left_out(folder: Path) -> Path:
 
 def compared(folder: Path) -> Path:
     path = folder / "reconcile.csv"
-    with ComparisonWriter(path, "deal") as file:
+    with ReconciliationWriter(path, "deal") as file:
         file.leave(Left(Owner("deal", 1), FORMULA, "the source has it so", is_parked=True))
     return path
 

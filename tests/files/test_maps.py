@@ -146,6 +146,7 @@ def test_a_bad_row_of_what_a_task_gave_is_named_by_its_number() -> None:
         list(map_rows({"x": 6}, "contact_map"))
 
 
+@pytest.mark.slow
 def test_many_rows_take_no_more_memory_than_their_map(tmp_path: Path) -> None:
     path = tmp_path / "map.csv"
     with path.open("w") as file:

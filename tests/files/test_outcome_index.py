@@ -40,6 +40,7 @@ OUTCOME = st.sampled_from(OUTCOMES)
 REASON = st.sampled_from(["", "why", "Доступ запрещён", 'a "quote"\n'])
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, TWO_PARTS), OUTCOME, REASON), max_size=60),
@@ -221,6 +222,7 @@ def test_a_search_finds_the_same_with_hints_and_without(tmp_path: Path, words: s
     assert found
 
 
+@pytest.mark.slow
 def test_an_index_takes_little_memory_for_each_change(tmp_path: Path) -> None:
     """A page of 100,000 outcomes must not weigh on the API server."""
     many = 20_000

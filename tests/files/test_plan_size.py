@@ -53,6 +53,7 @@ def peak(tmp_path: Path) -> dict[int, float]:
     return found
 
 
+@pytest.mark.slow
 def test_memory_grows_by_less_than_150_bytes_a_change(peak: dict[int, float]) -> None:
     """The process itself takes about 20 MB, so a million changes stay below 200 MB by far."""
     assert peak[200_000] - peak[20_000] < 180_000 * 150 / 1024**2

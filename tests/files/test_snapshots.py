@@ -87,6 +87,7 @@ def test_a_whole_snapshot_is_never_written_over_and_an_unfinished_one_is(tmp_pat
     assert free_folder(tmp_path) == tmp_path / "snapshot-3"
 
 
+@pytest.mark.slow
 def test_comparing_200_000_owners_holds_one_of_each_side_at_a_time(tmp_path: Path) -> None:
     """Traced, which takes half a minute, it is 42 kB at the peak. Counting blocks takes no time."""
     for name, contact in (("old", 1), ("new", 2)):

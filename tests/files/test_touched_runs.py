@@ -14,7 +14,7 @@ import pytest
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.journals import JournalPart, read_effort, write_failed
 from airflow_bitrix.files.outcome_index import read_index
 from airflow_bitrix.files.plans import read_manifest
@@ -142,10 +142,10 @@ def test_a_journal_that_is_no_file_is_refused(folder: Path) -> None:
 def test_an_effort_of_a_newer_version_tells_what_is_known_here(tmp_path: Path) -> None:
     path = tmp_path / part_name(0)
     with JournalPart(path, plan_hash="f" * 64, dry_run=False) as journal:
-        journal.note_effort(Effort(requests=5))
+        journal.note_effort(ApplyCost(requests=5))
     with path.open("a") as file:
         file.write('{"effort":{"requests":2,"bytes":7}}\n')
-    assert read_effort(tmp_path) == Effort(requests=7)
+    assert read_effort(tmp_path) == ApplyCost(requests=7)
 
 
 @pytest.mark.parametrize(

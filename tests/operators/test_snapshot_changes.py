@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
-from airflow_bitrix.files.snapshot_changes import Compared, read_compared
+from airflow_bitrix.files.snapshot_changes import SnapshotChanges, read_snapshot_changes
 from airflow_bitrix.files.snapshots import read_snapshot
 from airflow_bitrix.operators.link_snapshots import Bitrix24ExportContactLinksOperator
 from airflow_bitrix.sandbox.links import Link
@@ -56,9 +56,9 @@ def test_the_first_night_has_nothing_to_compare_with_and_says_so(night: Night) -
     assert made["remark"] == "This is the first snapshot of this task."
     assert rows_of(made) == []
     assert "Nothing to compare with." in Path(made["report"]).read_text()
-    assert read_compared(Path(made["report"]).parent) == Compared("", made["remark"])
+    assert read_snapshot_changes(Path(made["report"]).parent) == SnapshotChanges("", made["remark"])
     again = night(2)
-    compared = read_compared(Path(again["report"]).parent)
+    compared = read_snapshot_changes(Path(again["report"]).parent)
     assert compared
     assert (compared.since, compared.remark) == (read_snapshot(Path(made["snapshot"])).created, "")
 

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
-from airflow_bitrix.plugins.read_slots import Turns
+from airflow_bitrix.plugins.read_slots import ReadSlots
 from airflow_bitrix.plugins.report_api import ReportApp
 from airflow_bitrix.plugins.report_tab import PREFIX
 from tests.plugins.conftest import MakeRun
@@ -29,7 +29,7 @@ ROUTES = (
 )
 
 Get = Callable[[str], Awaitable[httpx.Response]]
-Ask = Callable[[Callable[[Get], Awaitable[None]], Turns], None]
+Ask = Callable[[Callable[[Get], Awaitable[None]], ReadSlots], None]
 
 
 class Disk:
@@ -56,7 +56,7 @@ def ask(clients: Callable[[str], TestClient], make_run: MakeRun) -> Ask:
         (folder / "failed.csv").write_text("owner,owner_id,outcome,reason,address\n")
     cookies = clients("reader").cookies
 
-    def carry_out(test: Callable[[Get], Awaitable[None]], turns: Turns) -> None:
+    def carry_out(test: Callable[[Get], Awaitable[None]], turns: ReadSlots) -> None:
         app = FastAPI()
         app.mount(PREFIX, ReportApp(turns))
 
@@ -74,7 +74,7 @@ def ask(clients: Callable[[str], TestClient], make_run: MakeRun) -> Ask:
 
 
 def test_a_run_whose_files_do_not_answer_is_busy_and_no_other(ask: Ask) -> None:
-    turns, disk = Turns(at_once=2, patience=0.05), Disk()
+    turns, disk = ReadSlots(at_once=2, patience=0.05), Disk()
 
     async def test(get: Get) -> None:
         async with anyio.create_task_group() as tasks:
@@ -95,7 +95,7 @@ def test_a_run_whose_files_do_not_answer_is_busy_and_no_other(ask: Ask) -> None:
 
 
 def test_who_may_not_see_a_report_is_told_so_also_while_no_disk_answers(ask: Ask) -> None:
-    turns, disk = Turns(at_once=1, patience=0.05), Disk()
+    turns, disk = ReadSlots(at_once=1, patience=0.05), Disk()
 
     async def test(get: Get) -> None:
         async with anyio.create_task_group() as tasks:
@@ -120,7 +120,7 @@ def test_no_request_takes_a_thread_that_airflow_s_routes_share(ask: Ask) -> None
         for route in ROUTES:
             assert (await get(at(route, OTHER))).status_code == 200
 
-    ask(test, Turns())
+    ask(test, ReadSlots())
 
 
 def test_many_who_look_at_many_runs_all_get_their_report(ask: Ask, make_run: MakeRun) -> None:
@@ -139,4 +139,4 @@ def test_many_who_look_at_many_runs_all_get_their_report(ask: Ask, make_run: Mak
                 tasks.start_soon(one, name)
         assert found == [200] * 60
 
-    ask(test, Turns(patience=60))
+    ask(test, ReadSlots(patience=60))

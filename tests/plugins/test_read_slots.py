@@ -1,4 +1,4 @@
-"""Turns: few requests read files at a time, and a file that hangs holds up the report of its run alone."""
+"""Read slots: few requests read files at a time, and a file that hangs holds up its own run alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from airflow_bitrix.plugins.read_slots import PATIENCE, Busy, Turns
+from airflow_bitrix.plugins.read_slots import PATIENCE, Busy, ReadSlots
 
 SOON, LONG = 0.05, 30.0
 
@@ -59,7 +59,7 @@ def test_the_page_waits_longer_than_the_server_before_it_gives_up() -> None:
 
 def test_a_run_that_hangs_takes_one_place_however_many_ask_for_it() -> None:
     async def test() -> None:
-        turns, hangs, refused = Turns(at_once=2, patience=SOON), Work(), anyio.Semaphore(0)
+        turns, hangs, refused = ReadSlots(at_once=2, patience=SOON), Work(), anyio.Semaphore(0)
 
         async def ask() -> None:
             try:
@@ -84,7 +84,7 @@ def test_a_run_that_hangs_takes_one_place_however_many_ask_for_it() -> None:
 
 def test_so_many_work_at_a_time_and_the_others_wait_without_a_thread() -> None:
     async def test() -> None:
-        turns, work = Turns(at_once=3, patience=LONG), Work()
+        turns, work = ReadSlots(at_once=3, patience=LONG), Work()
         async with anyio.create_task_group() as tasks:
             for number in range(12):
                 tasks.start_soon(partial(turns.take, number, work))
@@ -98,7 +98,7 @@ def test_so_many_work_at_a_time_and_the_others_wait_without_a_thread() -> None:
 
 def test_who_waits_too_long_for_a_place_is_told() -> None:
     async def test() -> None:
-        turns, work = Turns(at_once=1, patience=SOON), Work()
+        turns, work = ReadSlots(at_once=1, patience=SOON), Work()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(partial(turns.take, "one", work))
             await work.begun(1)
@@ -112,7 +112,7 @@ def test_who_waits_too_long_for_a_place_is_told() -> None:
 
 def test_who_has_begun_a_download_waits_as_long_as_it_takes() -> None:
     async def test() -> None:
-        turns, work, got = Turns(at_once=1, patience=0.0), Work(), []
+        turns, work, got = ReadSlots(at_once=1, patience=0.0), Work(), []
 
         async def ask() -> None:
             got.append(await turns.take("one", lambda: "rest", is_patient=True))
@@ -133,14 +133,14 @@ def test_none_of_the_threads_that_airflow_s_routes_share_is_used() -> None:
         shared = anyio.to_thread.current_default_thread_limiter()
         for _ in range(int(shared.total_tokens)):
             shared.acquire_on_behalf_of_nowait(object())
-        assert await Turns().take("one", lambda: shared.borrowed_tokens) == shared.total_tokens
+        assert await ReadSlots().take("one", lambda: shared.borrowed_tokens) == shared.total_tokens
 
     run(test)
 
 
 def test_runs_that_nobody_asks_for_any_more_are_forgotten_and_what_failed_holds_nothing() -> None:
     async def test() -> None:
-        turns = Turns(at_once=1)
+        turns = ReadSlots(at_once=1)
         for number in range(100):
             with pytest.raises(ZeroDivisionError):
                 await turns.take(number % 50, lambda: 1 / 0)

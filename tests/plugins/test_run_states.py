@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.plans import PlanWriter
@@ -132,7 +132,7 @@ def test_a_run_that_was_cleared_says_of_what_is_older_that_it_is(
     manifest = make_plan(folder, [change(5)])
     note(folder, manifest, {0: [outcome(5, name)] if name else []})
     soon = datetime.now(UTC) + timedelta(seconds=1)
-    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), Effort()))
+    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), ApplyCost()))
     page = reader.get(at()).text
     assert "Run again since 2026-11-21 10:05 UTC.</b> The plan is older" in page
     assert "Done." not in page
@@ -166,7 +166,7 @@ def test_a_check_counts_once_it_has_looked_at_all_of_them(reader: TestClient, ma
     note(folder, manifest, {0: [outcome(5)]})
     assert "Every change has its outcome.</b> The run is not over yet." in reader.get(at()).text
     soon = datetime.now(UTC) + timedelta(seconds=1)
-    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), Effort(requests=17)))
+    write_check(folder, Check(manifest.hash, soon.isoformat(timespec="seconds"), ApplyCost(requests=17)))
     page = reader.get(at()).text
     assert "Done." in page
     assert "<b>17</b><span>requests to apply" in page

@@ -9,13 +9,13 @@ from typing import Any
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
-from airflow_bitrix.files.apply_costs import Effort
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report import page
 from airflow_bitrix.report.summary import Summary, summarise
 
 PORTAL = "https://acme.bitrix24.com"
-EFFORT = Effort(requests=1234, refused=5, repeats=6, waited=7.5, seconds=65.43)
+EFFORT = ApplyCost(requests=1234, refused=5, repeats=6, waited=7.5, seconds=65.43)
 EVIL = """<script>alert("x")</script> & 'y' | z"""
 
 

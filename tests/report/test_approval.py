@@ -192,6 +192,7 @@ def evil_plan() -> Iterator[Change]:
         yield Change(change.before, links(number, *range(900, 990)), change.reasons * 5, change.rules)
 
 
+@pytest.mark.slow
 def test_the_page_stays_small_whatever_the_plan(tmp_path: Path) -> None:
     """5,000 changes, each with many contacts and long texts, and a reason of its own for each left out."""
     left_out = [(number, f"{EVIL}{number}" * 9) for number in range(300)]
@@ -203,6 +204,7 @@ def test_the_page_stays_small_whatever_the_plan(tmp_path: Path) -> None:
     assert len(largest) == len(samples) > 5
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_plan(tmp_path: Path) -> None:
     manifest = written(tmp_path, [])
     peaks = []
