@@ -27,8 +27,12 @@ from airflow_bitrix.core.errors import (
     Rejected,
     RetryLater,
 )
-from airflow_bitrix.core.methods import METHOD_NAME, METHODS
 from airflow_bitrix.core.redaction import redact
+
+METHOD_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
+"""What the name of a REST method looks like; anything else in its place would make another address."""
+
+_LINK_METHOD = re.compile(r"crm\.([a-z]+)\.contact\.(?:add|delete|fields|items\.(?:get|set|delete))")
 
 
 @functools.lru_cache(maxsize=256)
@@ -56,10 +60,10 @@ class Call:
 
     @property
     def owner(self) -> str:
-        """The lead or deal that a link method speaks of, ``lead 5``; empty for other methods."""
-        link_method = METHODS.get(self.method)
+        """The record whose links a method is about, ``lead 5``; empty for methods that are about no links."""
+        link_method = _LINK_METHOD.fullmatch(self.method)
         owner_id = self.params.get("id", self.params.get("ID"))
-        return f"{link_method.kind} {owner_id}" if link_method and owner_id is not None else ""
+        return f"{link_method[1]} {owner_id}" if link_method and owner_id is not None else ""
 
     def __str__(self) -> str:
         """Give method and owner, without parameters: those may hold personal data."""
@@ -177,7 +181,7 @@ _BY_STATUS: Mapping[int, FaultKind] = {
 _FIRST_ERROR_STATUS = 400
 _FIRST_REDIRECT_STATUS = 300
 
-# Methods that may be sent again when it is not known whether they were carried out: all twelve link methods,
+# Methods that may be sent again when it is not known whether they were carried out: all link methods,
 # whatever reads, and whatever writes a state instead of making a record.
 _REPEATABLE_ENDINGS = (".get", ".list", ".fields", ".update", ".set", ".findbycomm")
 _REPEATABLE = frozenset({"profile", "scope"})
@@ -186,10 +190,16 @@ _DELETES_WHAT_IT_GIVES = "event.offline.get"
 
 def may_repeat(call: Call) -> bool:
     """Whether ``call`` may be sent again when its outcome is not known."""
-    method = call.method.lower()
+    return _is_repeatable(call.method)
+
+
+@functools.lru_cache(maxsize=256)
+def _is_repeatable(name: str) -> bool:
+    method = name.lower()
     if method == _DELETES_WHAT_IT_GIVES:
         return False
-    return method in METHODS or method in _REPEATABLE or method.endswith(_REPEATABLE_ENDINGS)
+    known = method in _REPEATABLE or _LINK_METHOD.fullmatch(method) is not None
+    return known or method.endswith(_REPEATABLE_ENDINGS)
 
 
 def request_of(call: Call) -> Request:

@@ -9,7 +9,6 @@ cannot read are skipped without a word, and a list of nothing but such rows unli
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,9 +18,6 @@ from airflow_bitrix.core.numbers import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-METHOD_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
-"""What the name of a REST method looks like; anything else in its place would make another address."""
 
 Verb = Literal["add", "delete", "items.get", "items.set", "items.delete", "fields"]
 

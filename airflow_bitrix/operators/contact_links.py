@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
+from airflow_bitrix.client.wire import METHOD_NAME
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind, positive_id
@@ -380,7 +381,7 @@ class Bitrix24MethodOperator(Bitrix24Operator):
 
         :raises InvalidInput: ``api_method`` is no method name, or ``api_params`` no dict.
         """
-        if not isinstance(self.api_method, str) or not methods.METHOD_NAME.fullmatch(self.api_method):
+        if not isinstance(self.api_method, str) or not METHOD_NAME.fullmatch(self.api_method):
             raise InvalidInput("api_method", self.api_method, "the name of a REST method, such as 'profile'")
         if self.api_params is not None and not isinstance(self.api_params, Mapping):
             hint = " (in a template, set render_template_as_native_obj=True on the DAG)"
