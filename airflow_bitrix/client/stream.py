@@ -22,8 +22,8 @@ LINGER = 0.2
 """Seconds that a batch which is not full waits for further calls while nothing is under way."""
 
 
-class Lanes(Protocol):
-    """What sends the batches of a stream."""
+class Sender(Protocol):
+    """What sends batches, several at once."""
 
     @property
     def in_flight(self) -> int:
@@ -36,6 +36,10 @@ class Lanes(Protocol):
     @property
     def manners(self) -> Manners:
         """How it goes about its requests."""
+
+
+class Lanes(Sender, Protocol):
+    """What sends batches on an event loop."""
 
     async def run(self, flow: Flow[_Result]) -> _Result:
         """Carry out a flow."""

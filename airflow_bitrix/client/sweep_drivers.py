@@ -9,9 +9,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from airflow_bitrix.client.batch import batch_flow
-from airflow_bitrix.client.flow import Manners, Transport, drive
+from airflow_bitrix.client.flow import Transport, drive
 from airflow_bitrix.client.id_sweep import Ask, Row, Sweep
-from airflow_bitrix.client.stream import Lanes
+from airflow_bitrix.client.stream import Lanes, Sender
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -43,20 +43,8 @@ async def _answer(portal: Lanes, sweep: Sweep[Row], ask: Ask) -> None:
     sweep.take(ask, [outcome.result for outcome in await portal.run(flow)])
 
 
-class Threads(Protocol):
-    """What sends the requests of a sweep from threads."""
-
-    @property
-    def in_flight(self) -> int:
-        """Requests that may be under way at once."""
-
-    @property
-    def size(self) -> int:
-        """Commands that a batch may hold now."""
-
-    @property
-    def manners(self) -> Manners:
-        """How it goes about its requests."""
+class Threads(Sender, Protocol):
+    """What sends batches from threads."""
 
     @property
     def send(self) -> Transport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,18 +11,10 @@ from hypothesis import strategies as st
 from airflow_bitrix.client.listing import PAGE, Listing
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from tests.client.listings import all_rows
 
 LEADS = "crm.lead.list"
 ITEMS = "crm.item.list"
-
-
-def all_rows(listing: Listing, portal: Callable[[Call], Answer]) -> list[Any]:
-    rows: list[Any] = []
-    for _ in range(100):
-        if listing.done:
-            return rows
-        rows += listing.take(portal(listing.call()))
-    pytest.fail("the listing comes to no end")
 
 
 @pytest.mark.parametrize("order", [{"ID": "ASC"}, {"ID": "asc", "TITLE": "DESC"}, {}, None], ids=repr)

@@ -12,18 +12,10 @@ from hypothesis import strategies as st
 from airflow_bitrix.client.listing import PAGE, Listing
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from tests.client.listings import all_rows
 
 LEADS = "crm.lead.list"
 ITEMS = "crm.item.list"
-
-
-def all_rows(listing: Listing, portal: Callable[[Call], Answer]) -> list[Any]:
-    rows: list[Any] = []
-    for _ in range(100):
-        if listing.done:
-            return rows
-        rows += listing.take(portal(listing.call()))
-    pytest.fail("the listing comes to no end")
 
 
 def by_id(ids: Iterable[int], *, key: str, under_items: bool) -> Callable[[Call], Answer]:
