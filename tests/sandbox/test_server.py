@@ -23,7 +23,8 @@ from airflow_bitrix.sandbox.settings import Faults, Switches
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COMMAND = [sys.executable, "-X", "dev", "-W", "error", "-m", "airflow_bitrix.sandbox"]
+# Not in development mode: there asyncio prints whatever takes longer than 0.1 s.
+COMMAND = [sys.executable, "-W", "error", "-m", "airflow_bitrix.sandbox"]
 ROOT = Path(__file__).parents[2]
 SMALL = ["--port", "0", "--leads", "5", "--deals", "5", "--contacts", "5"]
 
