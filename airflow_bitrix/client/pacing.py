@@ -23,7 +23,7 @@ SPARES = (0, 2, 4, 8, 16)
 """Requests by which the bucket is let run down below its brim after a refusal, and after each further one."""
 
 CALM = 20.0
-"""Seconds without a refusal after which the next one is taken for the first again."""
+"""Seconds of asking without a refusal after which the next one is taken for the first again."""
 
 _CAREFUL = 5
 """Requests that are sent one after the other into a bucket of which nothing has been heard for a while."""
@@ -70,7 +70,8 @@ class Bucket:
         wait = max(level.empty_at - now, 0.0) + (1 - self.burst) / self.rate
         sent = max(level.empty_at - opened_at, 0.0) * self.rate
         if sent < _CAREFUL - _ROUNDING:
-            wait = max(wait, opened_at + sent * self.gap - now)
+            # Longer gaps than that would let it run empty, and all that follow would be first ones.
+            wait = max(wait, opened_at + sent * min(self.gap, 0.5 / self.rate) - now)
         if wait > _ROUNDING / self.rate:
             return level, wait
         return replace(level, empty_at=max(level.empty_at, now) + 1 / self.rate, opened_at=opened_at), 0.0
@@ -83,9 +84,10 @@ class Bucket:
         left: the bucket is taken as fuller than full, each time by more.
         """
         spare = SPARES[level.refusals - 1] if level.refusals else 0
-        if now < level.refused_at + (1 + spare - _ROUNDING) / self.rate:
+        pause = (1 + spare - _ROUNDING) / self.rate
+        if now < level.refused_at + pause:
             return level  # it was under way when the one came that told
-        refusals = min(level.refusals + 1, len(SPARES)) if now < level.refused_at + CALM else 1
+        refusals = min(level.refusals + 1, len(SPARES)) if now < level.refused_at + pause + CALM else 1
         empty_at = now + (self.burst + SPARES[refusals - 1]) / self.rate
         return Level(max(level.empty_at, empty_at), level.opened_at, now, refusals)
 

@@ -25,12 +25,12 @@ from airflow_bitrix.client.batch import (
     failed,
     is_rest,
 )
-from airflow_bitrix.client.flow import AsyncTransport, Flow, Manners, Transport, call_flow, drive, drive_async
+from airflow_bitrix.client.flow import AsyncTransport, Flow, Manners, Transport, call_flow, drive_async
 from airflow_bitrix.client.list_sweep import ListSweep
 from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.pacing import batch_size
 from airflow_bitrix.client.stream import Stream, Written
-from airflow_bitrix.client.sweep_drivers import swept, swept_in_threads
+from airflow_bitrix.client.sweep_drivers import Turns, swept, swept_in_threads
 from airflow_bitrix.client.wire import Call, Lost, Reply, Request
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 
@@ -113,6 +113,11 @@ class Portal:
         self.in_flight = in_flight
         self.size = MOST_COMMANDS
         """Commands that the next batch should hold: fewer after slow ones."""
+        self.turns = Turns()
+        """Whose turn it is, where threads of a list work beside the caller."""
+
+    def _drive(self, flow: Flow[T]) -> T:
+        return self.turns.drive(flow, self.send, self.manners)
 
     def send(self, request: Request) -> Reply | Lost:
         """Post one request, and note how long a batch took."""
@@ -127,7 +132,7 @@ class Portal:
 
         :raises Bitrix24Error: See :mod:`airflow_bitrix.core.errors` for what each kind asks of the caller.
         """
-        return drive(call_flow(Call(method, params or {}), self.manners), self.send, self.manners).result
+        return self._drive(call_flow(Call(method, params or {}), self.manners)).result
 
     def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls in batches of 50, and give one outcome for each, in the same order.
@@ -152,7 +157,7 @@ class Portal:
             if ended is None:
                 try:
                     flow = batch_flow(some, self.manners, commands=commands)
-                    outcomes += drive(flow, self.send, self.manners)
+                    outcomes += self._drive(flow)
                     taken = True
                     continue
                 except Bitrix24Error as error:
@@ -171,9 +176,10 @@ class Portal:
     def list(self, method: str, params: Mapping[str, Any] | None = None) -> Iterator[Any]:
         """Give every row of a list method, in order of id where that is possible, up to 2,500 a request.
 
-        Behind the first page, rows of a method that can be listed by id are read by ranges of ids, a batch at
-        a time. Others, and those that are wanted in another order, are read page by page, by offset: they may
-        be missed or come twice while somebody adds or deletes some.
+        Behind the first page, rows of a method that can be listed by id are read by ranges of ids, several
+        batches at a time; or by the last id where a batch cannot say what is asked. Others, and those that
+        are wanted in another order, are read page by page, by offset: they may be missed or come twice while
+        somebody adds or deletes some.
 
         :param params: ``filter``, ``select``, ``order`` and the like; not ``start``.
         :raises InvalidInput: A field of the filter or the order that the portal would silently drop.
@@ -183,7 +189,7 @@ class Portal:
             listing.check_filter(self.call(listing.fields_call.method))
         while not listing.done:
             call = listing.call()
-            rows = listing.take(drive(call_flow(call, self.manners), self.send, self.manners))
+            rows = listing.take(self._drive(call_flow(call, self.manners)))
             yield from rows
             if not listing.done and listing.in_ranges:
                 for page in swept_in_threads(self, ListSweep(listing, rows)):

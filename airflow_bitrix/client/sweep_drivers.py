@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any, ParamSpec, Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from airflow_bitrix.client.batch import batch_flow
-from airflow_bitrix.client.flow import Transport, drive
+from airflow_bitrix.client.flow import Flow, Manners, Transport, drive
 from airflow_bitrix.client.id_sweep import Ask, Row, Sweep
 from airflow_bitrix.client.stream import Lanes, Sender
 
 T = TypeVar("T")
-P = ParamSpec("P")
+S = TypeVar("S")
 
 
 async def swept(portal: Lanes, sweep: Sweep[Row]) -> AsyncGenerator[list[Row], None]:
@@ -47,6 +49,10 @@ class Threads(Sender, Protocol):
     """What sends batches from threads."""
 
     @property
+    def turns(self) -> Turns:
+        """Whose turn it is."""
+
+    @property
     def send(self) -> Transport:
         """Posts one request; may be called by several threads at once."""
 
@@ -54,50 +60,86 @@ class Threads(Sender, Protocol):
 def swept_in_threads(portal: Threads, sweep: Sweep[Row]) -> Iterator[list[Row]]:
     """Give page after page of a sweep, with several requests in flight.
 
-    Whoever goes no further waits for the requests under way; none is sent after that.
+    Whoever goes no further waits for nobody: requests under way are left to end, and none is sent after them.
+
+    :raises RuntimeError: It is read on in a child of the process that began it: threads are not forked.
     """
-    turns = _Turns()
-    with ThreadPoolExecutor(portal.in_flight, thread_name_prefix="bitrix24-list") as pool:
-        running: dict[Future[list[Any]], Ask] = {}
-        try:
-            while not sweep.done:
-                while len(running) < portal.in_flight and (ask := sweep.next(portal.size)):
-                    running[pool.submit(_answer_in_thread, portal, ask, turns)] = ask
-                for one in wait(running, return_when=FIRST_COMPLETED).done:
-                    sweep.take(running.pop(one), one.result())
-                yield from sweep.pages()
-        finally:
-            turns.ended = True
-            pool.shutdown(cancel_futures=True)
+    process, ended = os.getpid(), False
 
+    def is_over() -> bool:
+        return ended or not threading.main_thread().is_alive()
 
-def _answer_in_thread(portal: Threads, ask: Ask, turns: _Turns) -> list[Any]:
-    send, sleep = turns.aside(portal.send), turns.aside(portal.manners.clock.sleep)
-    with turns.lock:
+    def answer(ask: Ask) -> list[Any]:
         flow = batch_flow(ask.calls, portal.manners)
-        return [outcome.result for outcome in drive(flow, send, portal.manners, sleep)]
+        outcomes = portal.turns.drive(flow, portal.send, portal.manners, is_over)
+        return [outcome.result for outcome in outcomes]
+
+    pool = ThreadPoolExecutor(portal.in_flight, thread_name_prefix="bitrix24-list")
+    running: dict[Future[list[Any]], Ask] = {}
+    try:
+        while not sweep.done:
+            if os.getpid() != process:
+                raise RuntimeError("a list cannot be read on in another process than the one that began it")
+            while len(running) < portal.in_flight and (ask := sweep.next(portal.size)):
+                running[pool.submit(answer, ask)] = ask
+            for one in wait(running, return_when=FIRST_COMPLETED).done:
+                sweep.take(running.pop(one), one.result())
+            yield from sweep.pages()
+    finally:
+        # This may be the garbage collector, in one of these very threads: to wait for them would never end.
+        ended = True
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _Turns:
+class Turns:
     """One thread works at a time, for what a client knows is no thing for several.
 
     Those that wait let the others go on.
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.ended = False
+        self._lock, self._process = threading.RLock(), os.getpid()
 
-    def aside(self, work: Callable[P, T]) -> Callable[P, T]:
-        """Let the others work while this waits."""
+    def drive(
+        self, flow: Flow[T], send: Transport, manners: Manners, is_over: Callable[[], bool] | None = None
+    ) -> T:
+        """Run a flow to its result.
 
-        def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
-            if self.ended:
-                raise RuntimeError("nobody wants the rows any more")
-            self.lock.release()
+        :param is_over: Whether nobody wants the result any more; asked before each request.
+        """
+        if self._process != os.getpid():  # whoever had the turn is not there in a forked child
+            self._lock, self._process = threading.RLock(), os.getpid()
+        sleep = manners.clock.sleep
+        if is_over:
+            send, sleep = _until(is_over, send), _until(is_over, partial(_nap, sleep, is_over))
+        with self._lock:
+            return drive(flow, self._aside(send), manners, self._aside(sleep))
+
+    def _aside(self, work: Callable[[S], T]) -> Callable[[S], T]:
+        def waiting(given: S) -> T:
+            self._lock.release()
             try:
-                return work(*args, **kwargs)
+                return work(given)
             finally:
-                self.lock.acquire()
+                self._lock.acquire()
 
         return waiting
+
+
+def _until(is_over: Callable[[], bool], work: Callable[[S], T]) -> Callable[[S], T]:
+    def unless_over(given: S) -> T:
+        if is_over():
+            raise RuntimeError("nobody wants the rows any more")
+        return work(given)
+
+    return unless_over
+
+
+_NAP = 0.5
+"""Seconds after which a thread that waits looks whether anybody still wants to know."""
+
+
+def _nap(sleep: Callable[[float], object], is_over: Callable[[], bool], seconds: float) -> None:
+    while seconds > 0 and not is_over():
+        sleep(min(seconds, _NAP))
+        seconds -= _NAP

@@ -143,12 +143,13 @@ class Bitrix24Hook(HttpHook):
         reply = Reply(response.status_code, response.content, response.headers.get("Location", ""))
         self._raise_for(response.request, read(reply))
 
-    @staticmethod
-    def _raise_for(request: requests.PreparedRequest, found: object) -> None:
+    def _raise_for(self, request: requests.PreparedRequest, found: object) -> None:
         if isinstance(found, Fault):
-            method = (request.path_url.split("?")[0].rstrip("/").rsplit("/", 1)[-1]).removesuffix(".json")
+            # Without an endpoint the last part of the path is the webhook's code.
+            path = request.path_url.split("?")[0].removeprefix(self.settings.webhook.base_path)
+            method = path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".json")
             with final_failures():
-                raise error_of(Call(method), found)
+                raise error_of(Call(method or "rest"), found)
 
     # -- what DAG authors call -----------------------------------------------------------------------------
 

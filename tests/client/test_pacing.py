@@ -60,6 +60,12 @@ def test_a_client_never_overflows_the_portals_bucket(
     assert all(portal.takes(now) for now in sent_at(Bucket(rate, burst), start=start, pauses=pauses))
 
 
+def test_a_gap_never_slows_a_client_that_keeps_asking() -> None:
+    for rate in (0.5, 2.0, 5.0, 10.0, 20.0, 50.0):
+        times = sent_at(Bucket(rate, burst=50, gap=0.1), start=1.0, pauses=[0.0] * 1000)
+        assert times[-1] - 1.0 <= max((1000 - 50) / rate, 0.0) + 0.5 + 5 / rate
+
+
 @given(rates, bursts, clocks, st.integers(1, 200))
 @example(35.0, 2, 524288.0, 2)  # a host that is up for a week: a clock is no finer than 1e-10 s then
 def test_a_client_that_never_pauses_gets_all_that_the_portal_admits(
@@ -109,7 +115,7 @@ def test_each_further_refusal_makes_the_bucket_fuller_until_there_was_a_calm() -
         waits.append(wait)
         now += wait
     assert waits == pytest.approx([0.5, 1.5, 2.5, 4.5, 8.5, 8.5])
-    now += CALM
+    now += CALM + 0.01
     assert bucket.admit(bucket.full(level, now), now)[1] == pytest.approx(0.5)
 
 

@@ -14,6 +14,7 @@ from airflow.providers.http.operators.http import HttpOperator
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import (
     AuthFailed,
+    Bitrix24Error,
     InvalidInput,
     OutcomeUnknown,
     PlanRefused,
@@ -215,3 +216,11 @@ def test_a_busy_portal_lets_airflow_retry(sandbox: Any) -> None:
         hook.call("profile")
     assert not isinstance(raised.value, AirflowFailException)
     assert hook.portal.manners.meter.requests == 3
+
+
+@pytest.mark.parametrize("endpoint", ["", None, "/"])
+def test_without_an_endpoint_no_error_holds_the_code(endpoint: str | None, sandbox: Any) -> None:
+    """The last part of the path is the webhook's code then, and no method."""
+    with pytest.raises(Bitrix24Error) as caught:
+        Bitrix24Hook().run(endpoint)
+    assert sandbox.code not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
