@@ -64,7 +64,7 @@ test: env ## run the tests, but for those in a browser and those that install
 # The rooms below the hooks know no Airflow.
 QUICK := $(addprefix tests/,core client crm engine files report sandbox)
 
-quick: lint ## lint, then the quick ones of the tests that need no Airflow; in a minute and a half
+quick: lint ## lint, then the quick ones of the tests that need no Airflow; in two minutes
 	@echo "== pytest, the quick ones"
 	@$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(QUICK)
 

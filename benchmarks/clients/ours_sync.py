@@ -1,4 +1,4 @@
-"""The sync client of this project, as the hook builds it; it differs from the other one in its lists."""
+"""The sync client of this project, as the hook builds it: one batch after the other, but for lists."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from airflow_bitrix.client.allowance import shared_allowance
 from airflow_bitrix.client.flow import Manners
 from airflow_bitrix.client.portal import Portal
 from airflow_bitrix.client.transport import WebhookAuth, requests_transport
+from airflow_bitrix.core import methods
 from airflow_bitrix.hooks.settings import read_settings
 from benchmarks.clients.runner import Job, Seen, Told, serve
 
@@ -33,20 +34,28 @@ class OursSync:
             self._portal.call("profile")
 
     def read(self, ids: Sequence[int]) -> Told:
-        """Not asked of it, like the others but lists."""
-        raise NotImplementedError
+        """Read the exact links of leads."""
+        return self._run("items.get", {one: methods.items_get(one) for one in ids})
 
     def write(self, wanted: Mapping[int, list[dict[str, Any]]]) -> Told:
         """Set the links of leads."""
-        raise NotImplementedError
+        return self._run("items.set", {one: methods.items_set(one, items) for one, items in wanted.items()})
 
     def clear(self, ids: Sequence[int]) -> Told:
         """Remove all links of leads."""
-        raise NotImplementedError
+        return self._run("items.delete", {one: methods.items_delete(one) for one in ids})
+
+    def _run(self, verb: methods.Verb, params: Mapping[int, dict[str, Any]]) -> Told:
+        method = methods.name("lead", verb)
+        outcomes = self._portal.batch([(method, sent) for sent in params.values()])
+        told = [outcome.result if outcome.ok else str(outcome.error) for outcome in outcomes]
+        return dict(zip(params, told, strict=True))
 
     def scan(self, wanted: Mapping[str, Any], seen: Seen) -> None:
         """Go through the leads that a filter matches."""
-        raise NotImplementedError
+        params = {"entityTypeId": 1, "select": ["id", "contactId", "contactIds"], "filter": dict(wanted)}
+        for row in self._portal.list("crm.item.list", params):
+            seen.add(row["id"], row["contactIds"], row["contactId"])
 
     def list(self, params: Mapping[str, Any], seen: Seen) -> None:
         """List all leads by the older method."""
