@@ -335,6 +335,8 @@ def settings(*, home: Path, dags: Path, port: int) -> dict[str, str]:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": "1",  # nobody listens there: logs are read from the disk
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": "1",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        # Longer than SQLite's patience: what a worker gives up and asks again may have been done meanwhile.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "20",
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": str(HEARTBEAT),
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",

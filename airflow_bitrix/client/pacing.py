@@ -25,6 +25,10 @@ SPARES = (0, 2, 4, 8, 16)
 CALM = 20.0
 """Seconds of asking without a refusal after which the next one is taken for the first again."""
 
+LONGEST = 60.0
+"""Seconds in which the bucket of any plan runs empty. Callers with different plans may share one bucket, and
+what the one wrote down, the other must not take for damage."""
+
 _CAREFUL = 5
 """Requests that are sent one after the other into a bucket of which nothing has been heard for a while."""
 
@@ -96,8 +100,7 @@ class Bucket:
         empty_at = level.empty_at if level.empty_at == level.empty_at else 0.0
         refused = level.refused_at <= now and 1 <= level.refusals <= len(SPARES)
         return Level(
-            # Full is the worst that can be true.
-            min(empty_at, now + (self.burst + SPARES[-1]) / self.rate),
+            min(empty_at, now + max((self.burst + SPARES[-1]) / self.rate, LONGEST)),
             level.opened_at if level.opened_at <= now else -inf,
             level.refused_at if refused else -inf,
             level.refusals if refused else 0,

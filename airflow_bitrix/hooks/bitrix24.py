@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
+from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 
 from airflow_bitrix.client.allowance import Allowance
 from airflow_bitrix.client.flow import Clock, Manners
@@ -71,7 +72,13 @@ class Bitrix24Hook(HttpHook):
     ) -> requests.Session:
         """Give a session that adds the webhook's secret to each request at the last moment."""
         # Options that are not empty make the parent call _configure_session_from_extra in every case.
-        return super().get_conn(headers, {"allow_redirects": False, **(extra_options or {})})
+        session = super().get_conn(headers, {"allow_redirects": False, **(extra_options or {})})
+        if self.adapter is None:  # an author's own is left as it is
+            for adapter in session.adapters.values():
+                if isinstance(adapter, HTTPAdapter):
+                    # As many connections are kept as requests may be under way, in place of ten.
+                    adapter.init_poolmanager(DEFAULT_POOLSIZE, self.settings.in_flight)
+        return session
 
     @cached_property
     def settings(self) -> Settings:

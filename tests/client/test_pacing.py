@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from airflow_bitrix.client.pacing import CALM, PLANS, SPARES, Bucket, Level, Retries
+from airflow_bitrix.client.pacing import CALM, LONGEST, PLANS, SPARES, Bucket, Level, Retries
 
 SLACK = 1e-6
 """Requests by which two floating point clocks may differ."""
@@ -130,14 +130,29 @@ def test_the_first_requests_into_an_empty_bucket_leave_one_after_the_other() -> 
 
 
 @given(st.builds(Level, *[st.floats()] * 3, st.integers()), st.floats(0, 1e7))
-def test_whatever_level_was_kept_nobody_waits_longer_than_after_many_refusals(
+def test_whatever_level_was_kept_nobody_waits_longer_than_the_fullest_bucket_needs(
     level: Level, now: float
 ) -> None:
     bucket = Bucket(rate=2, burst=49, gap=0.1)
-    longest = (1 + SPARES[-1]) / 2 + SLACK
+    longest = LONGEST - (49 - 1) / 2 + SLACK
     kept = bucket.credible(level, now)
     for one in (kept, bucket.full(kept, now)):
         assert 0 <= bucket.admit(one, now)[1] <= longest
+
+
+@pytest.mark.parametrize("filler", ["standard", "enterprise"])
+@pytest.mark.parametrize("reader", ["standard", "enterprise"])
+def test_callers_with_different_plans_believe_each_other(filler: str, reader: str) -> None:
+    """The plan stands in the connection, and two connections may lead to one portal."""
+    fills, reads = PLANS[filler], PLANS[reader]
+    assert fills is not None
+    assert reads is not None
+    level, now = Level(), 100.0
+    for _ in range(len(SPARES)):
+        level = fills.full(level, now)
+        now = level.empty_at - fills.burst / fills.rate
+    now = level.refused_at
+    assert reads.credible(level, now) == level
 
 
 @pytest.mark.parametrize(("plan", "drain", "ceiling"), [("standard", 2, 50), ("enterprise", 5, 250)])

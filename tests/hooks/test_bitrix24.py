@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.core.errors import InvalidInput, Rejected, RetryLater
@@ -36,6 +38,21 @@ def test_one_session_serves_all_calls_of_a_hook(sandbox: Any) -> None:
         hook.call("profile")
     assert hook.portal is hook.portal
     assert sandbox.stats()["methods"] == {"profile": 3}
+
+
+def test_as_many_requests_as_may_be_under_way_keep_their_connections(
+    make_sandbox: Any, connection: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sandbox = make_sandbox(leads=1, deals=1, contacts=1, plan="self_hosted")
+    sandbox.set_faults(slow=1, slow_seconds=0.2)
+    connection(sandbox.webhook_url, extra={"in_flight": 20})
+    hook = Bitrix24Hook()
+    with ThreadPoolExecutor(20) as pool:
+        users = list(pool.map(hook.call, ["profile"] * 20))
+    assert len(users) == 20
+    assert "pool is full" not in caplog.text
+    own = HTTPAdapter()
+    assert Bitrix24Hook(adapter=own).get_conn().get_adapter(sandbox.webhook_url) is own
 
 
 def test_batch_gives_one_outcome_a_call_in_order_and_hides_nothing(sandbox: Any) -> None:
