@@ -64,7 +64,9 @@ def failed(call: Call, error: Bitrix24Error) -> CommandOutcome:
     return CommandOutcome(call, fault=Fault(kind, said))
 
 
-_NOT_EXECUTED = Fault(FaultKind.UNREACHABLE, PortalAnswer(text="the portal did not carry out this command"))
+# The portal answers for each command that it carried out. Where it does not, the answer is not the portal's
+# own, or not whole: the command may have been carried out.
+_UNTOLD = Fault(FaultKind.BROKEN, PortalAnswer(text="the answer does not tell what became of this command"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def outcome_of(key: str, call: Call, maps: Maps) -> CommandOutcome:
     if key in maps.result_error:
         return CommandOutcome(call, fault=fault_of(maps.result_error[key]))
     if key not in maps.result:
-        return CommandOutcome(call, fault=_NOT_EXECUTED)
+        return CommandOutcome(call, fault=_UNTOLD)
     time = maps.result_time.get(key)
     return CommandOutcome(
         call,

@@ -180,24 +180,39 @@ def _flag(argument: str, value: object) -> str:
 def links_of(owner: Owner, rows: object) -> LinkSet:
     """Read the result of ``items.get`` as a link set, ordered by sort.
 
-    :raises Bitrix24Error: The portal answered something that is no list of links.
+    :raises Bitrix24Error: The portal answered something that is no list of links; each contact stands in one
+        once, with an id and a sort that are numbers, and with ``Y`` or ``N`` as its flag.
     """
     try:
         links = [_link(row) for row in rows] if isinstance(rows, list) else None
     except (AttributeError, KeyError, TypeError, ValueError):
         links = None
-    if links is None:
+    if links is None or len({link.contact_id for link in links}) < len(links):
         method = name(owner.kind, "items.get")
         raise Bitrix24Error(
-            f"{method} ({owner}): the portal answered no list of contact links", method=method
+            f"{method} ({owner}): the portal answered no list of contact links",
+            method=method,
+            owner=str(owner),
         )
     return LinkSet(owner, tuple(sorted(links, key=lambda link: (link.sort or 0, link.contact_id))))
 
 
 def _link(row: Mapping[str, Any]) -> ContactLink:
     return ContactLink(
-        contact_id=int(row["CONTACT_ID"]),
-        sort=int(row.get("SORT") or 0),
-        is_primary=row.get("IS_PRIMARY") == "Y",
-        role_id=int(row.get("ROLE_ID") or 0),
+        contact_id=positive_id("CONTACT_ID", row["CONTACT_ID"]),
+        sort=_number(row["SORT"]),
+        is_primary=_is_yes(row["IS_PRIMARY"]),
+        role_id=_number(row.get("ROLE_ID") or 0),
     )
+
+
+def _number(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise TypeError(value)
+    return int(value)
+
+
+def _is_yes(value: object) -> bool:
+    if value not in ("Y", "N"):
+        raise ValueError(value)
+    return value == "Y"

@@ -176,20 +176,6 @@ def _lost(change: Change, now: OwnerState) -> str:
     return "converted since the plan was made" if now.is_success else ""
 
 
-def overwritten(change: Change, found: LinkSet) -> str:
-    """Say what a write took away: links that somebody changed after they were looked at; else nothing.
-
-    :param found: The links right before the write, as ``items.get`` told them.
-    """
-    before = change.before
-    # items.get does not tell the scalar contact, and a scan tells no flags: only what both know is compared.
-    knows_flags = before.is_exact and before.scalar_id is None
-    there = found if knows_flags else found.with_scalar(before.shown_id)
-    if before.agrees_with(there) or change.after.agrees_with(found):
-        return ""
-    return f"somebody changed it after it was looked at; overwritten: contacts {shown_contacts(found)}"
-
-
 def shown_contacts(links: LinkSet) -> str:
     """Give contact ids in order, a star behind each primary; ``none`` where there is no contact."""
     if not links.links:

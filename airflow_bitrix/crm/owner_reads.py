@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from airflow_bitrix.client.batch import CommandOutcome, is_rest
+from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, is_rest
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call, FaultKind
 from airflow_bitrix.core import methods
-from airflow_bitrix.core.errors import AuthFailed, RetryLater
-from airflow_bitrix.core.links import Owner, OwnerKind
+from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, RetryLater
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
+from airflow_bitrix.core.plan import shown_contacts
 from airflow_bitrix.crm.scan import look_calls, read_links, states_of
 
 TIMES = 4
@@ -23,11 +24,13 @@ class Seen:
     """What looks told.
 
     :param states: States of owners, by id.
+    :param exact: Links as ``items.get`` told them, by id of the owner.
     :param unseen: Why owners could not be looked at, by id.
     :param later: Set where looking itself has to rest for long: who was not seen is to be left alone then.
     """
 
     states: dict[int, OwnerState] = field(default_factory=dict)
+    exact: dict[int, LinkSet] = field(default_factory=dict)
     unseen: dict[int, str] = field(default_factory=dict)
     later: RetryLater | None = None
 
@@ -51,51 +54,80 @@ class OwnerReads:
         """Give the calls that look at some owners, to be sent along with others."""
         return look_calls(self._kind, owner_ids)
 
-    async def look(self, owner_ids: Sequence[int]) -> Seen:
-        """Look at some owners, at most 2,500."""
+    def exact_calls(self, owner_ids: Sequence[int]) -> list[Call]:
+        """Give the calls that read the exact links of some owners, to be sent along with others."""
+        return [Call(methods.name(self._kind, "items.get"), methods.items_get(one)) for one in owner_ids]
+
+    def told(self, look: CommandOutcome) -> dict[int, OwnerState]:
+        """Give what one look showed, by id; nothing where it failed, or shows no links."""
+        try:
+            states = list(states_of(self._kind, look.result))
+        except Bitrix24Error:
+            return {}
+        return {state.owner.id: state for state in states if state.links_known}
+
+    async def look(self, owner_ids: Sequence[int], *, exactly: Sequence[int] = ()) -> Seen:
+        """Look at some owners, at most 2,500.
+
+        :param exactly: Those of them whose exact links are read, too, as far as there is room in the request.
+        """
+        looks = self.calls(owner_ids)
+        exact = self.exact_calls(exactly[: MOST_COMMANDS - len(looks)])
         seen = Seen()
-        return await self._complete(seen, await self._ask(seen, self.calls(owner_ids)))
+        return await self._complete(seen, await self._ask(seen, [*looks, *exact]))
 
     async def read(self, looks: Sequence[CommandOutcome]) -> Seen:
         """Read what was sent along, and look again where that failed: it costs nothing but a request."""
         return await self._complete(Seen(), looks)
 
     async def read_exactly(self, seen: Seen, owner_ids: Sequence[int]) -> Seen:
-        """Ask ``items.get`` for the links of some owners that were seen, 50 at most, and note them there.
+        """Read the exact links of some owners that were seen, and note them there.
 
-        Where that fails the owner counts as not seen: what is not known exactly is not acted upon.
+        Where ``items.get`` fails, or tells other links than a look, both are asked again. What is not known
+        exactly is not acted upon: such an owner counts as not seen.
         """
-        calls = [Call(methods.name(self._kind, "items.get"), methods.items_get(one)) for one in owner_ids]
-        left = dict(zip(owner_ids, calls, strict=True))
-        fault = "no answer"
-        for _ in range(TIMES):
+        left = [one for one in owner_ids if one in seen.states]
+        faults: dict[int, str] = {}
+        for repeat in range(TIMES):
             if not left or seen.later:
                 break
-            for owner_id, outcome in zip(
-                tuple(left), await self._ask(seen, list(left.values())), strict=False
-            ):
-                if outcome.ok:
-                    state = seen.states[owner_id]
-                    links = methods.links_of(state.owner, outcome.result).with_scalar(state.links.shown_id)
-                    seen.states[owner_id] = replace(state, links=links)
-                    del left[owner_id]
-                elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
-                    raise outcome.error or AuthFailed(str(outcome.fault.answer))
-                elif outcome.fault:
-                    fault = str(outcome.fault.answer)
+            for at in range(0, len(left), MOST_COMMANDS - 1):
+                some = left[at : at + MOST_COMMANDS - 1]
+                calls = [*(self.calls(some) if repeat else ()), *self.exact_calls(some)]
+                outcomes = await self._ask(seen, calls)
+                await self._take(seen, outcomes)
+                faults |= {_owner_of(one): str(one.fault.answer) for one in outcomes if one.fault}
+            left = [one for one in left if not self._note_exact(seen, one)]
         for owner_id in left:
-            del seen.states[owner_id]
-            seen.unseen[owner_id] = f"its links could not be read: {fault}"
+            state, exact = seen.states.pop(owner_id), seen.exact.get(owner_id)
+            said = faults.get(owner_id, "items.get answered no list of contact links")
+            if exact:
+                shown = (
+                    f"{shown_contacts(exact)} by items.get, {shown_contacts(state.links)} by crm.item.list"
+                )
+                said = f"the portal shows contacts {shown}"
+            seen.unseen[owner_id] = f"its links could not be read: {said}"
         return seen
 
-    async def _complete(self, seen: Seen, looks: Sequence[CommandOutcome]) -> Seen:
-        failed = await self._take(seen, looks)
+    def _note_exact(self, seen: Seen, owner_id: int) -> bool:
+        """Put exact links in the place of those that a look showed, if they are the same."""
+        state, exact = seen.states[owner_id], seen.exact.get(owner_id)
+        if exact is None or not (exact := exact.with_scalar(state.links.shown_id)).agrees_with(state.links):
+            return False
+        seen.states[owner_id] = replace(state, links=exact)
+        return True
+
+    async def _complete(self, seen: Seen, outcomes: Sequence[CommandOutcome]) -> Seen:
+        failed = await self._take(seen, outcomes)
         for _ in range(TIMES - 1):
-            if not failed or seen.later:
+            # Exact links alone are not asked for again: who needs them does so.
+            if seen.later or all(map(_is_exact_read, failed)):
                 break
             again = await self._ask(seen, [outcome.call for outcome in failed])
             failed = await self._take(seen, again)
         for outcome in failed:
+            if _is_exact_read(outcome):
+                continue
             said = f"it could not be looked at: {outcome.fault.answer if outcome.fault else 'no answer'}"
             seen.unseen |= dict.fromkeys(outcome.call.params["filter"]["@id"], said)
         return seen
@@ -109,16 +141,43 @@ class OwnerReads:
             seen.later = error
             return []
 
-    async def _take(self, seen: Seen, looks: Sequence[CommandOutcome]) -> list[CommandOutcome]:
-        """Take the states that looks told, and give the looks that failed."""
-        for outcome in looks:
-            if outcome.ok:
-                states = list(states_of(self._kind, outcome.result))
+    async def _take(self, seen: Seen, outcomes: Sequence[CommandOutcome]) -> list[CommandOutcome]:
+        """Take what looks and exact reads told, and give those that failed."""
+        failed: list[CommandOutcome] = []
+        for outcome in outcomes:
+            if outcome.fault and outcome.fault.kind is FaultKind.AUTH:
+                raise outcome.error or AuthFailed(str(outcome.fault.answer))
+            if not outcome.ok:
+                failed.append(outcome)
+            elif _is_exact_read(outcome):
+                owner = Owner(self._kind, _owner_of(outcome))
+                if links := links_told(owner, outcome):
+                    seen.exact[owner.id] = links
+            else:
+                try:
+                    states = list(states_of(self._kind, outcome.result))
+                except Bitrix24Error:
+                    failed.append(outcome)
+                    continue
                 if not all(state.links_known for state in states):
                     found = await read_links(self._portal, states, full=False)
                     states = found.states
                     seen.unseen |= {owner.id: str(error) for owner, error in found.refused.items()}
                 seen.states |= {state.owner.id: state for state in states}
-            elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
-                raise outcome.error or AuthFailed(str(outcome.fault.answer))
-        return [outcome for outcome in looks if not outcome.ok]
+        return failed
+
+
+def links_told(owner: Owner, outcome: CommandOutcome) -> LinkSet | None:
+    """Read the answer to ``items.get``; ``None`` where it failed or is no list of links."""
+    try:
+        return methods.links_of(owner, outcome.result)
+    except Bitrix24Error:
+        return None
+
+
+def _is_exact_read(outcome: CommandOutcome) -> bool:
+    return outcome.call.method.endswith(".items.get")
+
+
+def _owner_of(outcome: CommandOutcome) -> int:
+    return int(outcome.call.params.get("id", 0))

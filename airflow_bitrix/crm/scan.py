@@ -73,8 +73,14 @@ async def scan_ids(
 
 
 def states_of(kind: OwnerKind, result: Any, also: Sequence[str] = ()) -> Iterable[OwnerState]:
-    """Read the result of one call of this module."""
-    return (state_of(kind, row, also) for row in result["items"])
+    """Read the result of one call of this module.
+
+    :raises Bitrix24Error: It is no list of owners.
+    """
+    rows = result.get("items") if isinstance(result, Mapping) else None
+    if not isinstance(rows, list):
+        raise Bitrix24Error("crm.item.list: the portal answered no list of items", method="crm.item.list")
+    return (state_of(kind, row, also) for row in rows)
 
 
 def check_scan(wanted: object, detail: object, also: object) -> None:
@@ -278,8 +284,15 @@ async def _items_get(portal: AsyncPortal, owners: Iterable[Owner]) -> dict[Owner
     told: dict[Owner, LinkSet | Bitrix24Error] = {}
     for owner, outcome in zip(asked, await portal.batch(calls), strict=True):
         error = outcome.error
-        told[owner] = error if isinstance(error, Rejected) else methods.links_of(owner, outcome.result)
+        told[owner] = error if isinstance(error, Rejected) else _links_in(owner, outcome.result)
     return told
+
+
+def _links_in(owner: Owner, result: object) -> LinkSet | Bitrix24Error:
+    try:
+        return methods.links_of(owner, result)
+    except Bitrix24Error as error:
+        return error
 
 
 async def _look_again(portal: AsyncPortal, owners: Sequence[Owner]) -> dict[Owner, OwnerState]:

@@ -1,11 +1,13 @@
 """Carrying out changes: look, write, look again, and account for every one of them.
 
-A write request holds up to 48 commands and two looks: each change's ``items.get``, its link command and its
-save; then one look at what was just written, and one at the owners of the next request. So what is written
-was seen one request earlier, what is called applied was read back, and looking costs no request of its own.
+A write request holds up to 48 commands and two looks: a look at the owners that it writes; each change's
+link command and its save; ``items.get`` for each owner of the next request; and a look at the owners just
+written and at those of the next request. So what is written was read exactly one request earlier, and stands
+in the journal before the write leaves; what somebody did in between is seen; what is called applied was read
+back; and looking costs no request of its own.
 
-Where links stay, their sorts and flags count, which no look shows: a second ``items.get`` behind the write
-reads them back. Where a look cannot tell a change from what it starts from, ``items.get`` is asked first.
+Where links stay, their sorts and flags count, which no look shows: an ``items.get`` behind the write reads
+them back.
 
 A write whose answer was lost is never sent again blindly: its owners are looked at first, after a while. A
 save that was carried out shall not start the portal's automation twice. Each time it is sent with fewer
@@ -23,6 +25,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import Protocol
 
 from airflow_bitrix.client.batch import MOST_COMMANDS, account_of
@@ -34,7 +37,8 @@ from airflow_bitrix.client.wire import (
     error_of,
     resting,
 )
-from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core import methods
+from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import (
     Change,
@@ -57,12 +61,14 @@ _BATCHES, _LOOKS = Account("batch"), account_of("crm.item.list")
 class Journal(Protocol):
     """Where outcomes are kept as they happen."""
 
-    def writing(self, changes: Sequence[Change]) -> None:
-        """Note that these changes are about to be written."""
+    def writing(self, befores: Sequence[LinkSet]) -> None:
+        """Note what owners hold that are about to be written, before the request leaves."""
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
 
+
+_NOTHING: Mapping[int, LinkSet] = MappingProxyType({})
 
 Progress = Callable[[int], None]
 
@@ -76,7 +82,7 @@ async def apply_changes(
     changes: Iterable[Change],
     journal: Journal,
     *,
-    written_before: frozenset[int] = frozenset(),
+    written_before: Mapping[int, LinkSet] = _NOTHING,
     settled_before: Mapping[int, ChangeOutcome] | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
@@ -88,7 +94,7 @@ async def apply_changes(
     :param kind: Whether the owners are leads or deals.
     :param changes: What to do; each owner at most once.
     :param journal: Takes the outcomes.
-    :param written_before: Ids of owners whose write was begun by an earlier run that did not finish.
+    :param written_before: What owners held, by id, whose write was begun by an earlier run that did not end.
     :param settled_before: Outcomes of owners that an earlier run left as the plan wants them. They are looked
         at; where they are still so, their outcome is noted again. They are never written again.
     :param dry_run: Look only: what would be written becomes ``skipped``.
@@ -101,7 +107,12 @@ async def apply_changes(
     """
     settled = settled_before or {}
     tasks = (
-        ChangeTask(change, written=change.owner.id in written_before, settled=settled.get(change.owner.id))
+        ChangeTask(
+            change,
+            written=change.owner.id in written_before,
+            before=written_before.get(change.owner.id),
+            settled=settled.get(change.owner.id),
+        )
         for change in changes
     )
     run = _Run(portal, kind, journal, progress or _unseen, gate or _open)
@@ -123,6 +134,7 @@ class _Run:
     ) -> None:
         self._portal = portal
         self._looks = OwnerReads(portal, kind)
+        self._reads = account_of(methods.name(kind, "items.get"))
         self._journal = journal
         self._progress = progress
         self._gate = gate
@@ -144,7 +156,9 @@ class _Run:
         self._queue.extend(ready)
         while self._queue:
             groups = [group for _ in range(self._portal.in_flight) if (group := self._next_group())]
-            await together([self._lane(group) for group in groups])
+            known = await self._known([task for group in groups for task in group])
+            self._end_if_ended()
+            await together([self._lane([task for task in group if id(task) in known]) for group in groups])
             self._end_if_ended()
             if self._queue:  # the lanes ended because methods rest: what was repeated was not looked at since
                 left = list(self._queue)
@@ -168,42 +182,65 @@ class _Run:
     async def _lane(self, group: list[ChangeTask]) -> None:
         """Write one group after the other, each request looking at the owners of the next."""
         while (group := self._free(group)) and self._may_go_on():
-            upcoming = self._next_group()
+            upcoming = self._next_group(group)
             seen = await self._write(group, upcoming)
-            group = await self._sort_out(upcoming, seen)
+            group = await self._sort_out(upcoming, seen, exactly=True)
             while not group and self._queue and not self._ended:  # none of the upcoming needs a write
                 upcoming = self._next_group()
-                group = await self._sort_out(upcoming, await self._look(upcoming)) if upcoming else []
+                group = await self._sort_out(upcoming, await self._look(upcoming), exactly=True)
 
     def _may_go_on(self) -> bool:
         self._ended = self._ended or self._gate()
         return self._ended is None
 
-    def _next_group(self) -> list[ChangeTask]:
+    async def _known(self, tasks: Sequence[ChangeTask]) -> set[int]:
+        """Find out the exact links of tasks that were looked at, and give those (``id()``) to be written."""
+        unsure = [task for task in tasks if task.known is None]
+        ready = [task for task in tasks if task.known is not None]
+        for at in range(0, len(unsure), MOST_COMMANDS - 1):
+            some = unsure[at : at + MOST_COMMANDS - 1]
+            ready += await self._sort_out(some, await self._look(some), exactly=True)
+        return set(map(id, ready))
+
+    def _next_group(self, beside: Sequence[ChangeTask] = ()) -> list[ChangeTask]:
+        """Give the tasks for the next request.
+
+        :param beside: The tasks of the request that reads their exact links.
+        """
         group: list[ChangeTask] = []
         room = self._portal.size - 2
+        reads = room - sum(len(task.commands) for task in beside)
         while self._queue:
             task = self._queue[0]
-            size = len(task.commands)
             together_at_most = min(one.company for one in (*group, task))
             # At least one change goes into a request, however slowly the portal works.
-            if group and (size > room or len(group) >= together_at_most):
+            if group and (task.size > room or len(group) >= min(reads, together_at_most)):
                 break
             group.append(self._queue.popleft())
-            room -= size
+            room -= task.size
         return group
 
     def _free(self, tasks: Sequence[ChangeTask]) -> list[ChangeTask]:
         """Give the tasks none of whose methods rests, and hold the others back."""
         free: list[ChangeTask] = []
         for task in tasks:
-            (self._held if self._rest_of(task.commands) else free).append(task)
+            (self._held if self._rest_of(task) else free).append(task)
         return free
 
-    def _rest_of(self, commands: Sequence[Call]) -> Rest | None:
+    def _readable(self, tasks: Sequence[ChangeTask], seen: Seen) -> Sequence[ChangeTask]:
+        """Give the tasks whose exact links are known or can be read, and hold the others back."""
+        if not self._portal.manners.rest(self._reads):
+            return tasks
+        self._held += [task for task in tasks if task.change.owner.id not in seen.exact]
+        return [task for task in tasks if task.change.owner.id in seen.exact]
+
+    def _rest_of(self, task: ChangeTask) -> Rest | None:
         """Give the rest before a change can be written and looked at, ``None`` where it can be now."""
-        accounts = (account_of(call.method) for call in commands)
-        return self._portal.manners.rest(_BATCHES, _LOOKS, *accounts)
+        return self._portal.manners.rest(*self._accounts(task))
+
+    def _accounts(self, task: ChangeTask) -> list[Account]:
+        reads = [] if task.known else [self._reads]
+        return [_BATCHES, _LOOKS, *reads, *(account_of(call.method) for call in task.commands)]
 
     async def _rest(self) -> None:
         """Where changes were held back, wait for the first of their methods, and look at them again.
@@ -211,7 +248,7 @@ class _Run:
         :raises RetryLater: None of them can be written soon enough.
         """
         held, self._held = self._held, []
-        rests = [(rest, task) for task in held if (rest := self._rest_of(task.commands))]
+        rests = [(rest, task) for task in held if (rest := self._rest_of(task))]
         if rests and len(rests) == len(held):
             rest, task = min(rests, key=lambda one: one[0].until)
             if rest.seconds > self._portal.manners.patience.max_wait:
@@ -224,34 +261,47 @@ class _Run:
 
     def _resting(self, task: ChangeTask) -> str:
         """Give the name of the method that a change waits for longest."""
-        accounts = [_BATCHES, _LOOKS, *(account_of(call.method) for call in task.commands)]
         rest = self._portal.manners.rest
-        return max(accounts, key=lambda account: found.until if (found := rest(account)) else 0.0).method
+        return max(
+            self._accounts(task), key=lambda account: found.until if (found := rest(account)) else 0.0
+        ).method
 
     def _end_if_ended(self) -> None:
         if self._ended:
             raise self._ended
 
-    async def _refine(self, tasks: Sequence[ChangeTask], seen: Seen) -> None:
-        """Put exact links into what was seen, where sorts and flags count and a look does not tell them."""
+    async def _refine(self, tasks: Sequence[ChangeTask], seen: Seen, *, exactly: bool = False) -> None:
+        """Put exact links into what was seen, where sorts and flags count and a look does not tell them.
+
+        :param exactly: Whether the exact links are wanted in any case.
+        """
         unsure = []
         for task in tasks:
             owner_id = task.change.owner.id
             if now := seen.states.get(owner_id):
-                refined = task.refined(now)
+                if exact := seen.exact.get(owner_id):
+                    task.known = exact.with_scalar(now.links.shown_id)
+                refined = task.refined(now, exactly=exactly)
                 seen.states[owner_id] = refined or now
                 if refined is None:
                     unsure.append(task)
-        for at in range(0, len(unsure), MOST_COMMANDS):
-            some = unsure[at : at + MOST_COMMANDS]
-            self._noted(await self._looks.read_exactly(seen, _ids(some)))
-            for task in some:
-                told = seen.states.get(task.change.owner.id)
-                task.known = told.links if told else None
+        if not unsure:
+            return
+        self._noted(await self._looks.read_exactly(seen, _ids(unsure)))
+        for task in unsure:
+            told = seen.states.get(task.change.owner.id)
+            task.known = told.links if told else None
 
-    async def _sort_out(self, tasks: Sequence[ChangeTask], seen: Seen) -> list[ChangeTask]:
-        """Account for the tasks that need no write, give back those that do."""
-        await self._refine(tasks, seen)
+    async def _sort_out(
+        self, tasks: Sequence[ChangeTask], seen: Seen, *, exactly: bool = False
+    ) -> list[ChangeTask]:
+        """Account for the tasks that need no write, give back those that do.
+
+        :param exactly: Whether they are written next: nothing is written whose links are not known exactly.
+        """
+        if exactly:
+            tasks = self._readable(tasks, seen)
+        await self._refine(tasks, seen, exactly=exactly)
         ready = []
         for task in tasks:
             owner = task.change.owner
@@ -291,15 +341,19 @@ class _Run:
 
     async def _write(self, group: Sequence[ChangeTask], upcoming: Sequence[ChangeTask]) -> Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
-        self._journal.writing([task.change for task in group])
+        self._journal.writing([task.begin() for task in group])
+        look = self._looks.calls(_ids(group))
         parts = [task.commands for task in group]
-        looks = [*self._looks.calls(_ids(group)), *self._looks.calls(_ids(upcoming))]
-        outcomes = iter(
-            await self._portal.run_batch([call for part in parts for call in part] + looks, repeat=False)
-        )
-        told = [list(islice(outcomes, len(part))) for part in parts]
-        for task, said in zip(group, told, strict=True):
-            task.learn(said)
+        reads = [] if self._portal.manners.rest(self._reads) else self._looks.exact_calls(_ids(upcoming))
+        looks = self._looks.calls([*_ids(group), *_ids(upcoming)])
+        calls = [*look, *(call for part in parts for call in part), *reads, *looks]
+        outcomes = iter(await self._portal.run_batch(calls, repeat=False))
+        there: dict[int, OwnerState] = {}
+        for one in islice(outcomes, len(look)):
+            there |= self._looks.told(one)
+        for task, part in zip(group, parts, strict=True):
+            state = there.get(task.change.owner.id)
+            task.learn(list(islice(outcomes, len(part))), state.links if state else None)
         if repeat := max(task.repeat for task in group):
             manners = self._portal.manners
             await wait_async(manners.retries.delay(repeat, manners.luck()), manners)
@@ -337,7 +391,8 @@ class _Run:
         self._queue.extendleft(reversed(again))
 
     async def _look(self, tasks: Sequence[ChangeTask]) -> Seen:
-        return self._noted(await self._looks.look(_ids(tasks)))
+        unsettled = [task for task in tasks if not task.settled]
+        return self._noted(await self._looks.look(_ids(tasks), exactly=_ids(unsettled)))
 
     def _noted(self, seen: Seen) -> Seen:
         """Let the run come to its end where even looking has to rest for long."""
@@ -345,9 +400,7 @@ class _Run:
         return seen
 
     def _note(self, task: ChangeTask, outcome: OutcomeName, reason: str = "") -> None:
-        # An answer that was lost took the exact links with it: what the plan was made from stands in.
-        before = task.before or (task.change.before if task.written else None)
-        self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, before))
+        self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, task.before))
         self._progress(1)
 
 

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from airflow_bitrix.client.batch import MOST_COMMANDS, MOST_VALUES, CommandOutcome
-from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, FaultKind
+from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, Fault, FaultKind
 from airflow_bitrix.core import methods
+from airflow_bitrix.core.errors import PortalAnswer
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import (
     Change,
     ChangeOutcome,
     Standing,
-    overwritten,
     save_command,
+    shown_contacts,
     standing,
     write_commands,
 )
+from airflow_bitrix.crm.owner_reads import links_told
 
 TRIES = 4
 """How often one change is written before it counts as failed."""
@@ -33,6 +35,9 @@ MOST_LINKS = MOST_VALUES // 3 - 1
 """Links that one batched ``items.set`` can hold: each takes three values."""
 
 
+_NEITHER = Fault(FaultKind.BROKEN, PortalAnswer(text="the answer to the write says neither yes nor no"))
+
+
 @dataclass(slots=True)
 class ChangeTask:
     """One change on its way.
@@ -44,13 +49,15 @@ class ChangeTask:
     :param tries: How often it was written.
     :param losses: How many of the tries got no answer.
     :param waits: How often the portal did not take the request.
-    :param before: The links that were there right before the write.
+    :param before: The links that were there before the write, exactly; of those that somebody changed between
+        the last look and the write, what a look shows.
     :param reason: Why it is not done yet, in the portal's words.
     :param owes_save: Whether the portal answered, and told that the save was not carried out.
     :param unsaved: Whether its links are right and only the save is missing.
     :param put_off: Whether the portal put it off for its operating time.
     :param remark: What is to be said of it though it was done.
-    :param known: The links as ``items.get`` told them last, with the scalar contact seen beside them.
+    :param known: The links as ``items.get`` told them last, with the scalar contact seen beside them. Nothing
+        is written without.
     :param read_back: The links right after the write.
     """
 
@@ -72,14 +79,22 @@ class ChangeTask:
 
     @property
     def commands(self) -> list[Call]:
-        """The calls that write it, with a look at the exact links before and, where it matters, after."""
+        """The calls that write it, and where it matters one that reads the exact links back."""
         change = self.change
         wanted = [] if self.unsaved else write_commands(change)
         if change.save:
             wanted = [*wanted, save_command(change)]
-        get = methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)
-        after = [get] if change.wants_exact else []
-        return [Call(*command) for command in (get, *wanted, *after)]
+        if change.wants_exact:
+            wanted = [
+                *wanted,
+                (methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)),
+            ]
+        return [Call(*command) for command in wanted]
+
+    @property
+    def size(self) -> int:
+        """Commands that it takes in all: one of them, in the request before, reads its exact links."""
+        return len(self.commands) + 1
 
     @property
     def replaces(self) -> bool:
@@ -110,21 +125,41 @@ class ChangeTask:
             return 0
         return self.losses or max(self.tries - 1, 0)
 
-    def refined(self, now: OwnerState) -> OwnerState | None:
-        """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for."""
+    def refined(self, now: OwnerState, *, exactly: bool) -> OwnerState | None:
+        """Give what is known exactly where a look shows the same, ``None`` where it has to be asked for.
+
+        :param exactly: Whether it has to be known exactly in any case.
+        """
         if self.known is not None and self.known.agrees_with(now.links):
             return replace(now, links=self.known)
         self.known = None
-        return None if self.change.wants_exact and self.change.after.agrees_with(now.links) else now
+        hidden = self.change.wants_exact and self.change.after.agrees_with(now.links)
+        return None if exactly or hidden else now
+
+    def begin(self) -> LinkSet:
+        """Begin a write, and give what is there before it: the journal keeps that before the write leaves."""
+        known = self.known or self.change.before
+        # What an earlier write of the same change left is not what was there before it.
+        own_work = self.written and (self.unsaved or self.change.after.agrees_with(known))
+        if self.before is None or not own_work:
+            self.before = known
+        self.written = True
+        return self.before
 
     def stands(self, now: OwnerState) -> tuple[Standing, str]:
         """Say how it stands against what the portal shows now, as :func:`.standing` says of a change."""
         found, difference = standing(self.change, now)
         return ("unsaved", "") if found == "done" and self.owes_save else (found, difference)
 
-    def learn(self, said: Sequence[CommandOutcome]) -> None:
-        """Take from the commands' outcomes what was there before and why something failed."""
+    def learn(self, said: Sequence[CommandOutcome], there: LinkSet | None) -> None:
+        """Take from the commands' outcomes what was done and why something failed.
+
+        :param there: The links that a look in the same request showed before the write; ``None`` where it did
+            not come off.
+        """
         self.known = self.read_back = None
+        writes = len(said) - self.change.wants_exact
+        said = [*map(_yes_or_no, said[:writes]), *said[writes:]]
         faults = [outcome.fault for outcome in said if outcome.fault]
         kinds = {fault.kind for fault in faults}
         self.put_off = FaultKind.RESTING in kinds and kinds <= REPEATABLE
@@ -132,40 +167,52 @@ class ChangeTask:
             self.waits += not self.put_off
             self.tries += self.waits > WAITS
             self.reason = str(faults[0].answer)
-            return  # the portal did not take the request: nothing was written
+            return  # the portal did not take the request, as it says
         self.tries += not self.put_off
         lost = len(faults) == len(said) and kinds <= REPEATABLE
         self.losses += lost and not self.put_off
         if self.change.save:
-            saved = said[-2 if self.change.wants_exact else -1].ok
+            save = said[writes - 1]
             # A save that ends a repeat lead shows in the lead. Of one that was lost nothing is known: it may
             # have started the portal's automation, and is not made again.
-            self.owes_save = not (saved or lost or self.change.ends_repeat)
-        got = said[0]
-        if got.ok:
-            self._compare(methods.links_of(self.change.owner, got.result))
-        if self.change.wants_exact and said[-1].ok:
-            self.read_back = methods.links_of(self.change.owner, said[-1].result)
-        self.written = True
+            self.owes_save = not (save.ok or lost or _is_untold(save) or self.change.ends_repeat)
+        if there is not None:
+            self._compare(there)
+        if self.change.wants_exact:
+            self.read_back = links_told(self.change.owner, said[-1])
         # The portal's refusal says more than a passing failure beside it.
         faults.sort(key=lambda fault: fault.kind in REPEATABLE)
         self.reason = str(faults[0].answer) if faults else ""
         if faults and faults[0].kind not in REPEATABLE:
             self.tries = TRIES + LOSSES
 
-    def _compare(self, found: LinkSet) -> None:
-        """Note what was there right before the write, and what the write took away of it."""
-        # A write that was called lost may have been carried out since.
-        own_work = self.written and (self.unsaved or self.change.after.agrees_with(found))
+    def _compare(self, there: LinkSet) -> None:
+        """Note what the write took away of what somebody did after the last look."""
+        change, before = self.change, self.before or self.change.before
         # Where only the save is missing, the links were right when they were looked at.
-        expected = replace(self.change, before=self.change.after) if self.unsaved else self.change
-        if self.before is None or self.unsaved:
-            self.remark = overwritten(expected, found) or self.remark
-        if self.before is None and (not own_work or overwritten(expected, found)):
-            self.before = found
+        expected = change.after if self.unsaved else before
+        if expected.agrees_with(there) or change.after.agrees_with(there):
+            return
+        shown = shown_contacts(there)
+        self.remark = f"somebody changed it after it was looked at; overwritten: contacts {shown}"
+        if there.links:  # none at all may be a poor answer, and what was seen a moment ago is worth more
+            self.before = there
 
     @property
     def is_confirmed(self) -> bool:
         """Whether the links were as wanted right after the write."""
         after = self.change.after
         return self.read_back is not None and after.agrees_with(self.read_back.with_scalar(after.shown_id))
+
+
+def _is_untold(outcome: CommandOutcome) -> bool:
+    """Whether the portal answered, and did not tell what became of this command."""
+    fault = outcome.fault
+    return fault is not None and fault.kind is FaultKind.BROKEN and not fault.answer.code
+
+
+def _yes_or_no(outcome: CommandOutcome) -> CommandOutcome:
+    """Take the outcome of a write for lost where it is not one of the answers that the portal gives."""
+    if outcome.answer is None or isinstance(outcome.answer.result, bool):
+        return outcome
+    return CommandOutcome(outcome.call, fault=_NEITHER)

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
-from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, OutcomeName
+from airflow_bitrix.core.plan import OUTCOMES, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.apply_costs import ApplyCost, read_apply_costs
 from airflow_bitrix.files.atomic_writes import atomic_write
@@ -34,12 +34,12 @@ class Ledger:
     """What a journal part says so far.
 
     :param last: The last outcome of each owner, by id.
-    :param writing: Ids of owners whose write was begun.
+    :param writing: What owners held whose write was begun, by id.
     :param settled: The outcome of owners that were once as the plan wants them, by id, whatever came later.
     """
 
     last: dict[int, ChangeOutcome] = field(default_factory=dict)
-    writing: set[int] = field(default_factory=set)
+    writing: dict[int, LinkSet] = field(default_factory=dict)
     settled: dict[int, ChangeOutcome] = field(default_factory=dict)
 
     def take(self, outcome: ChangeOutcome) -> None:
@@ -93,16 +93,16 @@ class JournalPart:
         """Close the file."""
         self._file.close()
 
-    def writing(self, changes: Sequence[Change]) -> None:
-        """Note that these changes are about to be written, before the request leaves."""
-        self._write([{"writing": [change.owner.id for change in changes]}])
+    def writing(self, befores: Sequence[LinkSet]) -> None:
+        """Note what owners hold that are about to be written, before the request leaves."""
+        self._write([{"writing": [_as_row(links) for links in befores]}])
         self._safe()
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
-        before = outcome.before.as_json() if outcome.before else None
         line = {"owner": outcome.owner.id, "outcome": outcome.outcome, "reason": outcome.reason}
-        self._write([{**line, "before": before}])
+        _, before, *scalar = _as_row(outcome.before) if outcome.before else (0, None)
+        self._write([{**line, "before": before, **({"scalar": scalar[0]} if scalar else {})}])
 
     def note_effort(self, effort: ApplyCost) -> None:
         """Note what this try cost."""
@@ -248,7 +248,8 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
         return ledger
     for line in journal_lines(path):
         if "writing" in line:
-            ledger.writing.update(line["writing"])
+            for before in befores_of(kind, line):
+                ledger.writing[before.owner.id] = before
         elif "owner" in line:
             (ledger.take_dry if is_dry else ledger.take)(outcome_of(kind, line))
         elif "dry_run" in line:
@@ -261,8 +262,19 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
 def outcome_of(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
     """Read the line of a journal that tells an outcome."""
     owner = Owner(kind, line["owner"])
-    before = None if line["before"] is None else LinkSet.from_json(owner, line["before"])
+    before = None if line["before"] is None else LinkSet.from_json(owner, line["before"], line.get("scalar"))
     return ChangeOutcome(owner, line["outcome"], line["reason"], before)
+
+
+def befores_of(kind: OwnerKind, line: dict[str, Any]) -> Iterator[LinkSet]:
+    """Read the line of a journal that tells what owners held before a write that was begun."""
+    for owner_id, *links in line["writing"]:
+        yield LinkSet.from_json(Owner(kind, owner_id), *links)
+
+
+def _as_row(links: LinkSet) -> list[Any]:
+    scalar = [] if links.scalar_id is None else [links.scalar_id]
+    return [links.owner.id, links.as_json(), *scalar]
 
 
 def final_outcomes(

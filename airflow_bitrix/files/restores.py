@@ -12,7 +12,7 @@ from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.restores import Image, with_known_scalar
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.earlier_runs import earlier_journals, journal_parts
-from airflow_bitrix.files.journals import journal_lines
+from airflow_bitrix.files.journals import befores_of, journal_lines
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
@@ -67,7 +67,7 @@ class JournalSource:
 
     An owner counts by its image, whatever its last outcome is called: a change that failed may have been
     written all the same, and one that was applied may stand as drift after a second run. So does an owner
-    whose write was begun by an apply that died; what the plan was made from is its image then.
+    whose write was begun by an apply that died.
 
     :param plan: Folder of the plan that was applied.
     :param manifest: What the plan says of itself.
@@ -132,16 +132,13 @@ class JournalSource:
                 owner_id = change.owner.id
                 if owner_id in found:
                     links = with_known_scalar(found[owner_id], change.before)
-                    yield Image(links, left=change.after, source=source)
-                elif owner_id in begun:
-                    # The apply died with this write under way: what the plan was made from stands in.
-                    yield Image(change.before, left=change.after, source=f"{source}, which broke off")
+                    told = f"{source}, which broke off" if owner_id in begun else source
+                    yield Image(links, left=change.after, source=told)
 
     def _read(self, path: Path) -> tuple[Mapping[int, LinkSet], set[int]]:
         """Give what was there before the write of each owner that a journal part tells of.
 
-        A run that goes on where another ended may know less than that one did: an exact image is never given
-        up for one without sorts.
+        What is told last counts: a run that goes on where another ended knows what that one did.
 
         :return: The images by owner id, and the ids of owners whose write was begun and never told about.
         :raises PlanRefused: The part is damaged, or of another plan.
@@ -154,18 +151,18 @@ class JournalSource:
             if "journal" in line and line.get("plan") != self.manifest.hash:
                 raise PlanRefused(f"the journal in {self.journal} is not that of the plan in {self.plan}")
             try:
-                begun.update(line.get("writing", ()))
+                for links in befores_of(self.kind, line) if "writing" in line else ():
+                    begun.add(links.owner.id)
+                    images[links.owner.id] = links
                 if "owner" not in line:
                     continue
                 owner = Owner(self.kind, int(line["owner"]))
                 begun.discard(owner.id)
                 if line["before"] is None:
                     continue
-                links = LinkSet.from_json(owner, line["before"], line.get("scalar"))
+                images[owner.id] = LinkSet.from_json(owner, line["before"], line.get("scalar"))
             except (ValueError, TypeError, KeyError):
                 raise PlanRefused(f"line {number} of {path} is damaged") from None
-            if links.is_exact or not (owner.id in images and images[owner.id].is_exact):
-                images[owner.id] = links
         return images, begun
 
 

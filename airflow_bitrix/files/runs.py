@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
@@ -44,7 +45,8 @@ class RunJournal:
         self.tried: Counter[OutcomeName] = Counter()
         """Outcomes of owners that were written, by this run or an earlier one that settled them."""
         self.settled: dict[int, ChangeOutcome] = {}
-        self.begun: set[int] = set()
+        self.begun: dict[int, LinkSet] = {}
+        """What owners held, by id, whose write was begun and never came to an end."""
         self._standing: set[int] = set()
         self._numbers = range(len(manifest.parts)) if numbers is None else numbers
         paths = {number: journal / part_name(number) for number in self._numbers}
@@ -56,7 +58,11 @@ class RunJournal:
         for path in paths.values():
             ledger = read_ledger(path, manifest.kind)
             self.settled |= ledger.settled
-            self.begun |= ledger.writing - ledger.settled.keys()
+            self.begun |= {
+                owner_id: links
+                for owner_id, links in ledger.writing.items()
+                if owner_id not in ledger.settled
+            }
             self.tried.update(outcome.outcome for outcome in ledger.settled.values())
             self._standing |= {
                 owner_id for owner_id in ledger.settled if ledger.last[owner_id].outcome in SETTLED
@@ -69,11 +75,11 @@ class RunJournal:
                 self._part_of[change.owner.id] = number
                 yield change
 
-    def writing(self, changes: Sequence[Change]) -> None:
-        """Note that these changes are about to be written."""
-        by_part: dict[int, list[Change]] = {}
-        for change in changes:
-            by_part.setdefault(self._part_of[change.owner.id], []).append(change)
+    def writing(self, befores: Sequence[LinkSet]) -> None:
+        """Note what owners hold that are about to be written, before the request leaves."""
+        by_part: dict[int, list[LinkSet]] = {}
+        for before in befores:
+            by_part.setdefault(self._part_of[before.owner.id], []).append(before)
         for number, some in by_part.items():
             self._parts[number].writing(some)
 

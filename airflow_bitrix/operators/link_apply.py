@@ -271,7 +271,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                         task.manifest.kind,
                         changes,
                         run,
-                        written_before=frozenset(run.begun),
+                        written_before=run.begun,
                         settled_before=run.settled,
                         dry_run=task.orders.dry_run,
                         progress=progress.add,

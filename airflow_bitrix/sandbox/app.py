@@ -14,6 +14,7 @@ from starlette.routing import Route
 from airflow_bitrix.sandbox import control, pages, php
 from airflow_bitrix.sandbox.errors import FatalError, RestError
 from airflow_bitrix.sandbox.request import read_params
+from airflow_bitrix.sandbox.wrong_answers import TWICE
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -89,14 +90,21 @@ async def _rest(request: Request) -> Response:
         portal.switches.max_input_vars,
     )
     user, code, method = (request.path_params[name] for name in ("user", "code", "method"))
+    method = method.rstrip("/").removesuffix(".json").lower()
+    wrong = portal.wrong_answers()
     try:
-        reply = portal.answer(user, code, method.rstrip("/").removesuffix(".json"), params)
+        reply = portal.answer(user, code, method, params)
+        if TWICE in wrong:
+            reply = portal.answer(user, code, method, params)
     except FatalError:
         return _error_page(HTTPStatus.INTERNAL_SERVER_ERROR)
     if portal.strikes("drop_after"):
         return CutConnection()
     if portal.strikes("slow"):
         await _pause(request, portal.faults.slow_seconds)
+    if wrong:
+        status, told = portal.said(reply, method, params, wrong)
+        return Response(told, status, media_type="application/json")
     return PhpJson(reply.body, reply.status)
 
 

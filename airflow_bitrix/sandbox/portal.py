@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_bitrix.sandbox import batch, php
+from airflow_bitrix.sandbox import batch, php, wrong_answers
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.errors import FatalError, RestError
@@ -144,6 +144,20 @@ class Portal:
             if struck:
                 self.stats.faults[fault] += 1
             return struck
+
+    def wrong_answers(self) -> list[str]:
+        """The names of what is wrong with the next answer; counted."""
+        with self.lock:
+            kinds = [
+                kind for kind, share in self.faults.wrong_answers.items() if self._random.random() < share
+            ]
+            self.stats.faults.update(kinds)
+            return kinds
+
+    def said(self, reply: Reply, method: str, params: Any, kinds: list[str]) -> tuple[int, bytes]:
+        """What is said in place of an answer, with what is wrong with it."""
+        with self.lock:
+            return wrong_answers.said(reply, method, params, kinds, self._random)
 
     def lateness(self) -> float:
         """Seconds that a request has been on its way for longer than others."""

@@ -8,8 +8,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_bitrix.sandbox.wrong_answers import KINDS
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     Check = Callable[[Any], bool]
 
@@ -86,8 +88,14 @@ class Faults:
     slow_seconds: float = 1.0
     late: float = 0.0
     """Seconds by which requests arrive late, on average: some much more, most hardly at all."""
+    wrong_answers: Mapping[str, float] = field(default_factory=dict)
+    """The work is done, and what is said of it is wrong, in ways that have names: the share of each."""
     redirect: str | None = None
     """Every request is answered with a 302 to this address, as after a portal was renamed."""
+
+
+FAULTS_BY_KIND: Mapping[str, Collection[str]] = {"wrong_answers": KINDS}
+"""Faults whose kinds have names, and those."""
 
 
 def _is_number(value: object) -> bool:
@@ -96,6 +104,14 @@ def _is_number(value: object) -> bool:
 
 def _is_list_of(kind: type) -> Check:
     return lambda value: isinstance(value, (list, tuple)) and all(type(one) is kind for one in value)
+
+
+def _is_share_of(kinds: Collection[str]) -> Check:
+    return lambda value: (
+        isinstance(value, dict)
+        and value.keys() <= set(kinds)
+        and all(_is_number(one) and one <= 1 for one in value.values())
+    )
 
 
 def _one_of(*accepted: str) -> tuple[Check, str]:
@@ -143,6 +159,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "slow": _SHARE,
     "slow_seconds": _SECONDS,
     "late": _SECONDS,
+    "wrong_answers": (_is_share_of(KINDS), f"an object of shares by kind: {', '.join(KINDS)}"),
     "redirect": (lambda value: value is None or isinstance(value, str), "null or an address"),
 }
 

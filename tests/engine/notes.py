@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from airflow_bitrix.core.plan import Change, ChangeOutcome
+from airflow_bitrix.core.links import LinkSet
+from airflow_bitrix.core.plan import ChangeOutcome
 
 
 class Notes:
     """A journal in memory that refuses a second outcome for an owner."""
 
     def __init__(self) -> None:
-        self.begun: list[int] = []
+        self.begun: list[LinkSet] = []
         self.outcomes: dict[int, ChangeOutcome] = {}
 
-    def writing(self, changes: Sequence[Change]) -> None:
-        self.begun += [change.owner.id for change in changes]
+    def writing(self, befores: Sequence[LinkSet]) -> None:
+        self.begun += befores
 
     def note(self, outcome: ChangeOutcome) -> None:
         assert outcome.owner.id not in self.outcomes

@@ -142,9 +142,9 @@ def test_a_run_that_died_after_a_write_was_carried_out_counts_it_as_applied(
     changes = planned(sandbox)
     some = changes[:20]
     applied(sandbox, some)  # the run that died: its journal knew only that these were begun
-    notes = applied(sandbox, changes, written_before=frozenset(change.owner.id for change in some))
+    notes = applied(sandbox, changes, written_before={change.owner.id: change.before for change in some})
     assert set(notes.by_name()) == {"applied"}
-    assert Counter(notes.begun).keys() == {change.owner.id for change in changes[20:]}
+    assert {links.owner.id for links in notes.begun} == {change.owner.id for change in changes[20:]}
 
 
 def test_a_webhook_that_is_withdrawn_ends_the_run_with_the_portal_s_words(

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.files.journals import JournalPart, journal_folder, read_ledger
 from airflow_bitrix.files.plans import plan_lock, read_manifest
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator
+from scripts.killing import Writes
 from tests.operators import releases
 from tests.operators.releases import apply, plan
 
@@ -141,20 +141,15 @@ def test_a_killed_apply_goes_on_where_it_was_and_counts_nothing_twice(
     made = plan(tmp_path)
     before = sandbox.links("lead")
     sandbox.reset_stats()
-    sandbox.set_faults(slow=1.0, slow_seconds=0.15)
     worker = subprocess.Popen(
         [sys.executable, "-c", APPLY, str(tmp_path), made["hash"]], env=os.environ.copy()
     )
-    try:
-        deadline = time.monotonic() + 30
-        while sandbox.stats()["writes"] < 100 and time.monotonic() < deadline:
-            time.sleep(0.01)
-    finally:
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
+    with sandbox.portal.lock:
+        writes = sandbox.portal.writes = Writes()
+        writes.after, writes.victim = 100, worker.pid
+    assert worker.wait() == -signal.SIGKILL
     written = sandbox.stats()["commands_in_batches"]["crm.lead.update"]
     assert 0 < written < made["changes"]
-    sandbox.clear_faults()
 
     done = apply(tmp_path, made)
     assert done["counts"]["applied"] == made["changes"]

@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import random
 import signal
 import subprocess
 import sys
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +24,7 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
+from scripts.killing import Writes
 
 CHANGES = 2000
 KILLS = int(os.environ.get("BITRIX24_KILLS", "5"))
@@ -106,24 +105,6 @@ def changes(rng: random.Random) -> list[Change]:
         )[lead % 3]
         made.append(Change(before, after, ("wanted",), save=not after.links, may_empty=True))
     return made
-
-
-class Writes(deque[Any]):
-    """What the portal was told to write; after so much of it somebody dies.
-
-    The portal itself kills, in the middle of a request: whoever counts from outside is late where the
-    machine is busy.
-    """
-
-    after: float = math.inf
-    victim: int = 0
-
-    def append(self, write: Any) -> None:
-        super().append(write)
-        if self.victim and len(self) > self.after:
-            with suppress(ProcessLookupError):
-                os.kill(self.victim, signal.SIGKILL)
-            self.victim = 0
 
 
 def put_back(sandbox: Sandbox, made: list[Change]) -> None:

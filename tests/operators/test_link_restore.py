@@ -218,18 +218,17 @@ def run_of_three(sandbox: Any, tmp_path: Path) -> tuple[list[int], Path, str]:
 def test_nothing_that_may_have_been_written_is_left_behind(
     run_of_three: Any, sandbox: Any, tmp_path: Path, carry_out: Any
 ) -> None:
-    """A failed change with an image, one whose image a later run lost, one that was begun and never told."""
+    """A failed change with an image, one that a later run went on with, one that was begun and never told."""
     (failed, retried, begun), journal, plan_hash = run_of_three
     image = [[1, 15, True, 0], [2, 25, False, 0]]
-    scanned = [[1, None, True, None], [2, None, False, None]]
     journal.write_text(
         journal_line(journal=2, plan=plan_hash, dry_run=False)
-        + journal_line(writing=[failed, retried])
+        + journal_line(writing=[[failed, image], [retried, image]])
         + journal_line(owner=failed, outcome="failed", reason="no answer", before=image)
         + journal_line(owner=retried, outcome="failed", reason="no answer", before=image)
         + journal_line(journal=2, plan=plan_hash, dry_run=False)
-        + journal_line(writing=[begun])
-        + journal_line(owner=retried, outcome="applied", reason="", before=scanned)
+        + journal_line(writing=[[begun, image]])
+        + journal_line(owner=retried, outcome="applied", reason="", before=image)
         + '{"owner":'
     )
     for deal in (failed, retried, begun):
@@ -240,7 +239,7 @@ def test_nothing_that_may_have_been_written_is_left_behind(
     assert links == {
         failed: [(1, 15, True), (2, 25, False)],
         retried: [(1, 15, True), (2, 25, False)],
-        begun: [(1, 10, True), (2, 20, False)],
+        begun: [(1, 15, True), (2, 25, False)],
     }
     assert "which broke off" in changes_of(made)[begun].reasons[0]
 

@@ -1,0 +1,350 @@
+"""Right, or said to be wrong, whatever the portal answers: ``make chaos``.
+
+Each seed is a portal that answers some requests wrongly, in ways drawn from all that the sandbox knows; on
+it links are planned, applied by workers that are killed in the middle, checked, and restored. Afterwards the
+links are compared with what was there before.
+
+``right``: every task ended well, and every link set is exactly as it was before. ``named``: what is not is
+named, with its reason, by what people are shown, or a task failed and said why. ``wrong``: anything else.
+``hung``: a task came to no end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Literal, get_args
+
+from airflow_bitrix.sandbox.links import Link
+from airflow_bitrix.sandbox.server import Sandbox
+from airflow_bitrix.sandbox.settings import FAULTS_BY_KIND
+from scripts.killing import Writes
+
+Verdict = Literal["right", "named", "wrong", "hung"]
+
+CHANCE = 0.03
+"""Share of requests that are answered wrongly, all kinds together."""
+
+TRIES = 30
+"""Tries that Airflow would grant a task; without faults the last ones."""
+
+LONGEST = 300.0
+"""Seconds after which a task hangs."""
+
+WORKER = """
+import json, os, sys, traceback
+from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.compat import AirflowFailException
+from airflow_bitrix.operators import link_plans
+print("ready", flush=True)
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        log = os.open(os.environ["CHAOS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.dup2(log, 1), os.dup2(log, 2)
+        end = 1
+        try:
+            task = json.loads(line)
+            operator = getattr(link_plans, task["operator"])(task_id=task["task_id"], **task["arguments"])
+            operator.hook.retries = Retries(times=6, first=0.01, longest=0.05)
+            told = operator.execute({})
+            with open(task["told"], "w") as file:
+                json.dump(told, file)
+            end = 0
+        except AirflowFailException:
+            traceback.print_exc()
+            end = 2
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(end)
+    print(child, flush=True)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class HungError(Exception):
+    """A task came to no end."""
+
+
+class FailedError(Exception):
+    """A task failed for good, as Airflow would show it in red."""
+
+
+@dataclass
+class Worker:
+    """Runs tasks in processes of their own, each forked from one that has imported everything."""
+
+    sandbox: Sandbox
+    folder: Path
+    rng: random.Random
+    process: subprocess.Popen[str]
+    writes: Writes = field(default_factory=Writes)
+
+    def said(self, seconds: float = LONGEST) -> str:
+        """Read a line, within some seconds."""
+        output = _open(self.process.stdout)
+        if not select.select([output], [], [], seconds)[0]:
+            raise HungError
+        return output.readline().strip()
+
+    def run(self, task_id: str, operator: str, *, kills: int = 0, **arguments: Any) -> Any:
+        """Run a task as often as Airflow would, and give what it returned.
+
+        :param kills: How often it is killed after a write.
+        """
+        told = self.folder / f"{task_id}.json"
+        task = {"task_id": task_id, "operator": operator, "told": str(told), "arguments": arguments}
+        for attempt in range(TRIES):
+            if attempt > TRIES // 2:
+                self.sandbox.clear_faults()
+            self.writes.after = len(self.writes) + self.rng.randrange(1, 200) if attempt < kills else math.inf
+            given = _open(self.process.stdin)
+            given.write(json.dumps(task) + "\n")
+            given.flush()
+            child = int(self.said())
+            self.writes.victim = child
+            try:
+                end = int(self.said(LONGEST))
+            except HungError:
+                os.kill(child, signal.SIGKILL)
+                raise
+            self.writes.victim = 0
+            if end == 0:
+                return json.loads(told.read_text())
+            if end == 2:  # noqa: PLR2004
+                raise FailedError(task_id)
+        raise FailedError(f"{task_id}, {TRIES} times")
+
+
+@contextmanager
+def worker(sandbox: Sandbox, folder: Path, rng: random.Random) -> Iterator[Worker]:
+    """Start a worker whose default connection leads to a sandbox."""
+    connection = {"conn_type": "bitrix24", "password": sandbox.webhook_url}
+    extra = {"plan": "self_hosted", "timeout": 10}
+    environment = {
+        **os.environ,
+        "AIRFLOW_CONN_BITRIX24_DEFAULT": json.dumps({**connection, "extra": extra}),
+        "CHAOS_LOG": str(folder / "log.txt"),
+    }
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as process:
+        found = Worker(sandbox, folder, rng, process)
+        try:
+            if found.said() != "ready":
+                raise HungError
+            with sandbox.portal.lock:
+                sandbox.portal.writes = found.writes
+            yield found
+        finally:
+            _open(process.stdin).close()
+
+
+def _open(pipe: IO[str] | None) -> IO[str]:
+    if pipe is None:
+        raise HungError
+    return pipe
+
+
+def shuffled(sandbox: Sandbox, rng: random.Random) -> None:
+    """Give the leads' links sorts that nobody could guess."""
+    with sandbox.portal.lock:
+        for lead in sandbox.state.tables["lead"].rows:
+            links = sandbox.state.links("lead", lead)
+            sorts = sorted(rng.sample(range(1, 999), k=len(links)))
+            placed = tuple(
+                Link(sort, link.contact_id, link.primary) for sort, link in zip(sorts, links, strict=True)
+            )
+            sandbox.state.place_links("lead", lead, placed)
+
+
+Rows = dict[int, list[tuple[int, int, bool]]]
+
+
+def rows_of(sandbox: Sandbox) -> Rows:
+    """Give contact, sort and primary of all links, by lead."""
+    with sandbox.portal.lock:
+        return {
+            lead: [(link.contact_id, link.sort, link.primary) for link in sandbox.state.links("lead", lead)]
+            for lead in sandbox.state.tables["lead"].rows
+        }
+
+
+def plan_arguments(seed: int, sandbox: Sandbox, rng: random.Random) -> dict[str, Any]:
+    """Give what is planned: repeat leads are released, or contacts take the place of others."""
+    if seed % 2:
+        return {"operator": "Bitrix24PlanLinkCleanupOperator", "rules": ["release_repeat_leads"]}
+    contacts = sorted(sandbox.state.tables["contact"].rows)
+    olds = rng.sample(contacts[:-1], k=len(contacts) // 4)
+    gone = {str(old): contacts[-1] for old in olds}
+    return {
+        "operator": "Bitrix24PlanLinkMigrationOperator",
+        "migration": "contact_map",
+        "kind": "lead",
+        "contact_map": gone,
+    }
+
+
+@dataclass
+class Found:
+    """What came of one seed."""
+
+    seed: int
+    verdict: Verdict
+    struck: Counter[str]
+    said: str = ""
+
+
+def run_seed(seed: int, *, leads: int, chance: float = CHANCE) -> Found:
+    """Plan, apply, check and restore on a portal that answers wrongly, and judge the end."""
+    rng = random.Random(seed)
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos") as place,
+        Sandbox(leads=leads, contacts=leads // 4, deals=leads // 10, plan="self_hosted") as sandbox,
+    ):
+        folder = Path(place)
+        shuffled(sandbox, rng)
+        before = rows_of(sandbox)
+        kinds = [(name, kind) for name, kinds in FAULTS_BY_KIND.items() for kind in kinds]
+        drawn = rng.sample(kinds, k=rng.choice((1, 3, len(kinds))))
+        faults: dict[str, Any] = {"seed": seed}
+        for name, kind in drawn:
+            faults.setdefault(name, {})[kind] = chance / len(drawn)
+        with worker(sandbox, folder, rng) as works:
+            sandbox.set_faults(**faults)
+            red, hung = "", False
+            try:
+                carry_out(works, seed, sandbox, rng, faults)
+            except FailedError as error:
+                red = f"{error} failed"
+            except HungError:
+                hung = True
+            struck = Counter(sandbox.stats()["faults"])
+            after = rows_of(sandbox)
+        differing = {lead for lead in before if before[lead] != after[lead]}
+        unnamed = differing - named(folder)
+        log = (folder / "log.txt").read_text() if (folder / "log.txt").exists() else ""
+        verdict = "hung" if hung else judged(differing, unnamed, red, bare(log))
+        said = red or (f"{len(unnamed)} unnamed, such as lead {min(unnamed)}" if unnamed else "")
+        if verdict == "wrong":
+            said += "\n" + log[-4000:]
+        return Found(seed, verdict, struck, said)
+
+
+def judged(differing: set[int], unnamed: set[int], red: str, bare_errors: Sequence[str]) -> Verdict:
+    """Judge the end of a seed."""
+    if bare_errors or (unnamed and not red):
+        return "wrong"
+    return "named" if differing or red else "right"
+
+
+BARE = ("TypeError", "KeyError", "AttributeError", "IndexError", "AssertionError", "UnboundLocalError")
+
+
+def bare(log: str) -> list[str]:
+    """Give the errors in a log that are nobody's sentence."""
+    return [line for line in log.splitlines() if line.startswith(BARE)]
+
+
+def carry_out(works: Worker, seed: int, sandbox: Sandbox, rng: random.Random, faults: dict[str, Any]) -> None:
+    """Plan, apply, check, plan the way back, apply that."""
+    arguments = plan_arguments(seed, sandbox, rng)
+    run, back = works.folder / "run", works.folder / "back"
+    apply = "Bitrix24ApplyLinkPlanOperator"
+    plan = works.run("plan", arguments.pop("operator"), artifacts_path=str(run), **arguments)
+    works.run("apply", apply, plan=plan, is_dry_run=False, kills=rng.choice((0, 1, 3)))
+    sandbox.set_faults(**faults)
+    works.run("check", "Bitrix24CheckLinkPlanOperator", plan=plan)
+    restore = "Bitrix24PlanLinkRestoreOperator"
+    way_back = works.run("restore", restore, artifacts_path=str(back), journal=str(run))
+    sandbox.set_faults(**faults)
+    works.run("apply_back", apply, plan=way_back, is_dry_run=False, kills=rng.choice((0, 1, 3)))
+    works.run("check_back", "Bitrix24CheckLinkPlanOperator", plan=way_back)
+
+
+def named(folder: Path) -> set[int]:
+    """Give the leads that what people are shown names: left out, failed, drifted."""
+    found: set[int] = set()
+    for path in (*folder.rglob("failed.csv"), *folder.rglob("left_out.csv")):
+        with path.open(newline="") as rows:
+            for row in csv.DictReader(rows):
+                found.add(int(row.get("owner_id") or (row.get("owner") or "0").rpartition(" ")[2]))
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run seeds, two at a time, and print a table by kind of fault."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--leads", type=int, default=3000)
+    parser.add_argument("--one", action="store_true", help="run the first seed here, and tell it as JSON")
+    options = parser.parse_args(argv)
+    if options.one:
+        found = run_seed(options.first, leads=options.leads)
+        json.dump(vars(found), sys.stdout)
+        return 0
+    seeds = range(options.first, options.first + options.seeds)
+    with ThreadPoolExecutor(2) as pool:
+        results = []
+        for found in pool.map(lambda seed: in_process(seed, options.leads), seeds):
+            results.append(found)
+            print(
+                f"{len(results):4} of {len(seeds)}  seed {found.seed}: {found.verdict}  {found.said}",
+                flush=True,
+            )
+    print(table(results))
+    return int(any(found.verdict in ("wrong", "hung") for found in results))
+
+
+def in_process(seed: int, leads: int) -> Found:
+    """Run one seed in a process of its own."""
+    command = [sys.executable, "-m", "scripts.chaos", "--one", "--first", str(seed), "--leads", str(leads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600)
+    try:
+        told = json.loads(done.stdout)
+    except ValueError:
+        return Found(seed, "wrong", Counter(), done.stderr[-3000:])
+    return Found(told["seed"], told["verdict"], Counter(told["struck"]), told["said"])
+
+
+def table(results: Sequence[Found]) -> str:
+    """Give a table by kind of fault."""
+    kinds = sorted({kind for found in results for kind in found.struck})
+    lines = ["| fault | struck | seeds | right | named | wrong | hung |", "|---|---|---|---|---|---|---|"]
+    for kind in [*kinds, ""]:
+        hit = [found for found in results if not kind or found.struck[kind]]
+        verdicts = Counter(found.verdict for found in hit)
+        struck = sum(found.struck[kind] for found in hit) if kind else sum(f.struck.total() for f in hit)
+        cells = [
+            kind or "**all**",
+            struck,
+            len(hit),
+            *(verdicts[one] for one in get_args(Verdict)),
+        ]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
