@@ -29,6 +29,7 @@ from airflow_bitrix.client.batch import MOST_COMMANDS, account_of
 from airflow_bitrix.client.flow import wait_async
 from airflow_bitrix.client.pacing import Account, Rest
 from airflow_bitrix.client.portal import AsyncPortal, together
+from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.client.wire import (
     Call,
     error_of,
@@ -169,7 +170,11 @@ class _Run:
         """Write one group after the other, each request looking at the owners of the next."""
         while (group := self._free(group)) and self._may_go_on():
             upcoming = self._next_group()
-            seen = await self._write(group, upcoming)
+            try:
+                seen = await self._write(group, upcoming)
+            except ToldToStopError as error:
+                self._ended = self._ended or error  # the other lanes account for what is under way
+                return
             group = await self._sort_out(upcoming, seen)
             while not group and self._queue and not self._ended:  # none of the upcoming needs a write
                 upcoming = self._next_group()
