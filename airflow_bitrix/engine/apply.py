@@ -21,7 +21,7 @@ waits, and others go on. What the portal puts off for its operating time is neve
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -79,6 +79,7 @@ async def apply_changes(
     *,
     written_before: frozenset[int] = frozenset(),
     settled_before: Mapping[int, ChangeOutcome] | None = None,
+    settled_lately: Container[int] = (),
     dry_run: bool = False,
     progress: Progress | None = None,
     gate: Gate | None = None,
@@ -92,6 +93,7 @@ async def apply_changes(
     :param written_before: Ids of owners whose write was begun by an earlier run that did not finish.
     :param settled_before: Outcomes of owners that an earlier run left as the plan wants them. They are looked
         at; where they are still so, their outcome is noted again. They are never written again.
+    :param settled_lately: Ids of those among them whose outcome is noted again without a look.
     :param dry_run: Look only: what would be written becomes ``skipped``.
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request whether to go on; an error that it gives is raised when the
@@ -101,11 +103,20 @@ async def apply_changes(
     :raises AuthFailed: The portal no longer accepts the webhook.
     """
     settled = settled_before or {}
-    tasks = (
-        ChangeTask(change, written=change.owner.id in written_before, settled=settled.get(change.owner.id))
-        for change in changes
-    )
-    run = _Run(portal, kind, journal, progress or _unseen, gate or _open)
+    tell = progress or _unseen
+    run = _Run(portal, kind, journal, tell, gate or _open)
+
+    def to_look_at() -> Iterator[ChangeTask]:
+        for change in changes:
+            owner_id = change.owner.id
+            if owner_id in settled_lately:
+                journal.note(settled[owner_id])
+                tell(1)
+            else:
+                written = owner_id in written_before
+                yield ChangeTask(change, written=written, settled=settled.get(owner_id))
+
+    tasks = to_look_at()
     while stretch := list(islice(tasks, STRETCH)):
         await run.stretch(stretch, dry_run=dry_run)
 
@@ -238,11 +249,14 @@ class _Run:
             raise self._ended
 
     async def _refine(self, tasks: Sequence[ChangeTask], seen: Seen) -> None:
-        """Put exact links into what was seen, where sorts and flags count and a look does not tell them."""
+        """Put exact links into what was seen, where sorts and flags count and a look does not tell them.
+
+        What an earlier run settled is not written any more: there the look has to do, for 2,500 at a time.
+        """
         unsure = []
         for task in tasks:
             owner_id = task.change.owner.id
-            if now := seen.states.get(owner_id):
+            if not task.settled and (now := seen.states.get(owner_id)):
                 refined = task.refined(now)
                 seen.states[owner_id] = refined or now
                 if refined is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,11 +37,13 @@ class Ledger:
     :param last: The last outcome of each owner, by id.
     :param writing: Ids of owners whose write was begun.
     :param settled: The outcome of owners that were once as the plan wants them, by id, whatever came later.
+    :param noted: When the last outcome of each owner was noted, by id, unix time; older journals do not tell.
     """
 
     last: dict[int, ChangeOutcome] = field(default_factory=dict)
     writing: set[int] = field(default_factory=set)
     settled: dict[int, ChangeOutcome] = field(default_factory=dict)
+    noted: dict[int, float] = field(default_factory=dict)
 
     def take(self, outcome: ChangeOutcome) -> None:
         """Take an outcome of a real run."""
@@ -102,7 +105,7 @@ class JournalPart:
         """Note the outcome of one change."""
         before = outcome.before.as_json() if outcome.before else None
         line = {"owner": outcome.owner.id, "outcome": outcome.outcome, "reason": outcome.reason}
-        self._write([{**line, "before": before}])
+        self._write([{**line, "before": before, "at": int(time.time())}])
 
     def note_effort(self, effort: ApplyCost) -> None:
         """Note what this try cost."""
@@ -251,6 +254,7 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
             ledger.writing.update(line["writing"])
         elif "owner" in line:
             (ledger.take_dry if is_dry else ledger.take)(outcome_of(kind, line))
+            ledger.noted[line["owner"]] = line.get("at", 0)
         elif "dry_run" in line:
             is_dry = bool(line["dry_run"])
             if not is_dry:

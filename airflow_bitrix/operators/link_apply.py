@@ -280,6 +280,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                         run,
                         written_before=frozenset(run.begun),
                         settled_before=run.settled,
+                        settled_lately=run.settled_lately,
                         dry_run=task.orders.dry_run,
                         progress=progress.add,
                         gate=gate,
