@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from airflow_bitrix.client.allowance import Allowance
 from airflow_bitrix.client.pacing import Account, Budgets, Patience, Rest, Retries
+from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.wire import (
     DONE_NOTHING,
     REPEATABLE,
@@ -125,6 +126,7 @@ class Manners:
     :param patience: How far operating time is used, and how long the end of a rest is waited for.
     :param operating: Keeps what the portal told of operating time.
     :param clock: The wall clock.
+    :param stop: Whether anything may be sent any more.
     """
 
     allowance: Allowance
@@ -134,6 +136,7 @@ class Manners:
     patience: Patience = field(default_factory=Patience)
     operating: OperatingTime = field(default_factory=OperatingTime)
     clock: Clock = field(default_factory=Clock)
+    stop: Stop = field(default_factory=Stop)
 
     def rest(self, *accounts: Account) -> Rest | None:
         """Give the rest after which all of these accounts may be used, ``None`` where they may be now."""
@@ -192,6 +195,7 @@ def try_flow(
 
     :param again: Faults after which the call is repeated; without any it does not wait for a rest either.
     :raises RetryLater: The method rests for longer than the caller's patience.
+    :raises ToldToStopError: Nothing may be sent any more.
     """
     request = request_of(call)
     account = Account(call.method.lower())
@@ -199,6 +203,7 @@ def try_flow(
     while True:
         yield from _rested(call, account, manners, once=not again)
         yield Admit()
+        manners.stop.check(once=not again)
         manners.meter.requests += 1
         began = manners.clock.now()
         reply = yield Send(request)

@@ -20,11 +20,13 @@ class Image:
     :param links: The links, to be made again.
     :param left: The links as an apply left them; ``None`` where nobody knows, as with a snapshot.
     :param source: Where the image is from, as a person reads it.
+    :param unreadable: What is wrong with it, where the links cannot be read; they say nothing then.
     """
 
     links: LinkSet
     left: LinkSet | None = None
     source: str = "the snapshot"
+    unreadable: str = ""
 
 
 def needs_exact(image: Image, now: OwnerState) -> bool:
@@ -51,6 +53,8 @@ def judge_restore(
     :param save: Whether the owner is saved after the write.
     """
     seen = shown_contacts(now.links)
+    if image.unreadable:
+        return LeftOut("what was there cannot be read", f"contacts are {seen}; {image.unreadable}")
     if image.links.agrees_with(now.links):
         return LeftOut("as it was already", f"contacts are {seen}, as in {image.source}")
     if image.left is not None and not image.left.agrees_with(now.links) and not overwrite:

@@ -23,7 +23,7 @@ waits, and others go on. What the portal puts off for its operating time is neve
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Protocol
@@ -32,6 +32,7 @@ from airflow_bitrix.client.batch import MOST_COMMANDS, account_of
 from airflow_bitrix.client.flow import wait_async
 from airflow_bitrix.client.pacing import Account, Rest
 from airflow_bitrix.client.portal import AsyncPortal, together
+from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.client.wire import (
     Call,
     error_of,
@@ -84,6 +85,7 @@ async def apply_changes(
     *,
     written_before: Mapping[int, LinkSet] = _NOTHING,
     settled_before: Mapping[int, ChangeOutcome] | None = None,
+    settled_lately: Container[int] = (),
     dry_run: bool = False,
     progress: Progress | None = None,
     gate: Gate | None = None,
@@ -97,6 +99,7 @@ async def apply_changes(
     :param written_before: What owners held, by id, whose write was begun by an earlier run that did not end.
     :param settled_before: Outcomes of owners that an earlier run left as the plan wants them. They are looked
         at; where they are still so, their outcome is noted again. They are never written again.
+    :param settled_lately: Ids of those among them whose outcome is noted again without a look.
     :param dry_run: Look only: what would be written becomes ``skipped``.
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request whether to go on; an error that it gives is raised when the
@@ -106,16 +109,21 @@ async def apply_changes(
     :raises AuthFailed: The portal no longer accepts the webhook.
     """
     settled = settled_before or {}
-    tasks = (
-        ChangeTask(
-            change,
-            written=change.owner.id in written_before,
-            before=written_before.get(change.owner.id),
-            settled=settled.get(change.owner.id),
-        )
-        for change in changes
-    )
-    run = _Run(portal, kind, journal, progress or _unseen, gate or _open)
+    tell = progress or _unseen
+    run = _Run(portal, kind, journal, tell, gate or _open)
+
+    def to_look_at() -> Iterator[ChangeTask]:
+        for change in changes:
+            owner_id = change.owner.id
+            if owner_id in settled_lately:
+                journal.note(settled[owner_id])
+                tell(1)
+            else:
+                before = written_before.get(owner_id)
+                written = before is not None
+                yield ChangeTask(change, written=written, before=before, settled=settled.get(owner_id))
+
+    tasks = to_look_at()
     while stretch := list(islice(tasks, STRETCH)):
         await run.stretch(stretch, dry_run=dry_run)
 
@@ -183,7 +191,11 @@ class _Run:
         """Write one group after the other, each request looking at the owners of the next."""
         while (group := self._free(group)) and self._may_go_on():
             upcoming = self._next_group(group)
-            seen = await self._write(group, upcoming)
+            try:
+                seen = await self._write(group, upcoming)
+            except ToldToStopError as error:
+                self._ended = self._ended or error  # the other lanes account for what is under way
+                return
             group = await self._sort_out(upcoming, seen, exactly=True)
             while not group and self._queue and not self._ended:  # none of the upcoming needs a write
                 upcoming = self._next_group()
@@ -273,12 +285,14 @@ class _Run:
     async def _refine(self, tasks: Sequence[ChangeTask], seen: Seen, *, exactly: bool = False) -> None:
         """Put exact links into what was seen, where sorts and flags count and a look does not tell them.
 
+        What an earlier run settled is not written any more: there the look has to do, for 2,500 at a time.
+
         :param exactly: Whether the exact links are wanted in any case.
         """
         unsure = []
         for task in tasks:
             owner_id = task.change.owner.id
-            if now := seen.states.get(owner_id):
+            if not task.settled and (now := seen.states.get(owner_id)):
                 if exact := seen.exact.get(owner_id):
                     task.known = exact.with_scalar(now.links.shown_id)
                 refined = task.refined(now, exactly=exactly)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
-from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address, positive_id
 from airflow_bitrix.core.plan import OUTCOMES, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.apply_costs import ApplyCost, read_apply_costs
@@ -24,6 +25,9 @@ from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.locks import held, one_at_a_time, take
+
+_ROW = 4
+"""Values that tell of one link: contact, sort, primary, role."""
 
 SETTLED: tuple[OutcomeName, ...] = ("applied", "already")
 """Outcomes after which a plan never writes an owner again."""
@@ -36,11 +40,13 @@ class Ledger:
     :param last: The last outcome of each owner, by id.
     :param writing: What owners held whose write was begun, by id.
     :param settled: The outcome of owners that were once as the plan wants them, by id, whatever came later.
+    :param noted: When the last outcome of each owner was noted, by id, unix time; older journals do not tell.
     """
 
     last: dict[int, ChangeOutcome] = field(default_factory=dict)
     writing: dict[int, LinkSet] = field(default_factory=dict)
     settled: dict[int, ChangeOutcome] = field(default_factory=dict)
+    noted: dict[int, float] = field(default_factory=dict)
 
     def take(self, outcome: ChangeOutcome) -> None:
         """Take an outcome of a real run."""
@@ -102,7 +108,8 @@ class JournalPart:
         """Note the outcome of one change."""
         line = {"owner": outcome.owner.id, "outcome": outcome.outcome, "reason": outcome.reason}
         _, before, *scalar = _as_row(outcome.before) if outcome.before else (0, None)
-        self._write([{**line, "before": before, **({"scalar": scalar[0]} if scalar else {})}])
+        told = {"before": before, **({"scalar": scalar[0]} if scalar else {})}
+        self._write([{**line, **told, "at": int(time.time())}])
 
     def note_effort(self, effort: ApplyCost) -> None:
         """Note what this try cost."""
@@ -248,10 +255,12 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
         return ledger
     for line in journal_lines(path):
         if "writing" in line:
-            for before in befores_of(kind, line):
-                ledger.writing[before.owner.id] = before
+            for owner_id, (rows, *scalar) in befores_told(line).items():
+                if links := links_kept(Owner(kind, owner_id), rows, *scalar):
+                    ledger.writing[owner_id] = links
         elif "owner" in line:
             (ledger.take_dry if is_dry else ledger.take)(outcome_of(kind, line))
+            ledger.noted[line["owner"]] = line.get("at", 0)
         elif "dry_run" in line:
             is_dry = bool(line["dry_run"])
             if not is_dry:
@@ -266,10 +275,31 @@ def outcome_of(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
     return ChangeOutcome(owner, line["outcome"], line["reason"], before)
 
 
-def befores_of(kind: OwnerKind, line: dict[str, Any]) -> Iterator[LinkSet]:
-    """Read the line of a journal that tells what owners held before a write that was begun."""
-    for owner_id, *links in line["writing"]:
-        yield LinkSet.from_json(Owner(kind, owner_id), *links)
+def befores_told(line: dict[str, Any]) -> dict[int, list[Any]]:
+    """Give what a line of a journal tells of links before a write, by owner id: rows, and the scalar contact.
+
+    Of an outcome without such links the rows are ``None``.
+
+    :raises ValueError: It is no such line; likewise ``TypeError`` and ``KeyError``.
+    """
+    if "writing" in line:
+        return {int(owner_id): told for owner_id, *told in line["writing"]}
+    if "owner" not in line:
+        return {}
+    return {int(line["owner"]): [line["before"], line.get("scalar")]}
+
+
+def links_kept(owner: Owner, rows: Any, scalar: Any = None) -> LinkSet | None:
+    """Read links that a journal kept; ``None`` where they are none that an owner can have."""
+    try:
+        links = LinkSet.from_json(owner, rows, scalar)
+        ids = {
+            positive_id("contact", link.contact_id) for link in links.links if type(link.contact_id) is int
+        }
+    except (TypeError, ValueError):
+        return None
+    whole = isinstance(rows, list) and all(len(row) == _ROW for row in rows)
+    return links if whole and len(ids) == len(rows) else None
 
 
 def _as_row(links: LinkSet) -> list[Any]:

@@ -12,7 +12,7 @@ from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.restores import Image, with_known_scalar
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.earlier_runs import earlier_journals, journal_parts
-from airflow_bitrix.files.journals import befores_of, journal_lines
+from airflow_bitrix.files.journals import befores_told, journal_lines, links_kept
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
@@ -127,43 +127,48 @@ class JournalSource:
         """Give the image of every owner that was written, part by part."""
         source = f"the journal of the plan of {shown_timestamp(self.manifest.created)}"
         for number, part in enumerate(self.manifest.parts):
-            found, begun = self._read(self.journal / part["name"])
+            found, begun, odd = self._read(self.journal / part["name"])
             for change in read_changes(self.plan, self.manifest, number):
                 owner_id = change.owner.id
-                if owner_id in found:
+                if owner_id in odd:
+                    yield Image(change.before, source=source, unreadable=odd[owner_id])
+                elif owner_id in found:
                     links = with_known_scalar(found[owner_id], change.before)
                     told = f"{source}, which broke off" if owner_id in begun else source
                     yield Image(links, left=change.after, source=told)
 
-    def _read(self, path: Path) -> tuple[Mapping[int, LinkSet], set[int]]:
+    def _read(self, path: Path) -> tuple[Mapping[int, LinkSet], set[int], Mapping[int, str]]:
         """Give what was there before the write of each owner that a journal part tells of.
 
         What is told last counts: a run that goes on where another ended knows what that one did.
 
-        :return: The images by owner id, and the ids of owners whose write was begun and never told about.
+        :return: The images by owner id; the ids of owners whose write was begun and never told about; and, by
+            owner id, what is wrong with images that cannot be read.
         :raises PlanRefused: The part is damaged, or of another plan.
         """
         images: dict[int, LinkSet] = {}
         begun: set[int] = set()
+        odd: dict[int, str] = {}
         for number, line in enumerate(journal_lines(path), start=1):
             if number == 1 and "journal" not in line:
                 raise PlanRefused(f"{path} is no part of a journal")
             if "journal" in line and line.get("plan") != self.manifest.hash:
                 raise PlanRefused(f"the journal in {self.journal} is not that of the plan in {self.plan}")
             try:
-                for links in befores_of(self.kind, line) if "writing" in line else ():
-                    begun.add(links.owner.id)
-                    images[links.owner.id] = links
-                if "owner" not in line:
-                    continue
-                owner = Owner(self.kind, int(line["owner"]))
-                begun.discard(owner.id)
-                if line["before"] is None:
-                    continue
-                images[owner.id] = LinkSet.from_json(owner, line["before"], line.get("scalar"))
+                told = befores_told(line)
+                begun = begun | told.keys() if "writing" in line else begun - told.keys()
             except (ValueError, TypeError, KeyError):
                 raise PlanRefused(f"line {number} of {path} is damaged") from None
-        return images, begun
+            for owner_id, (rows, *scalar) in told.items():
+                if rows is None:
+                    continue
+                links = links_kept(Owner(self.kind, owner_id), rows, *scalar)
+                if links:
+                    images[owner_id] = links
+                    odd.pop(owner_id, None)
+                else:
+                    odd[owner_id] = f"line {number} of {path} cannot be read"
+        return images, begun, odd
 
 
 Source = SnapshotSource | JournalSource

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -13,6 +14,9 @@ from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.journals import SETTLED, JournalPart, read_ledger
 from airflow_bitrix.files.plans import Manifest, read_changes
+
+LATELY = 1800.0
+"""Seconds for which a run that goes on where another ended takes its word for what it settled."""
 
 
 class RunJournal:
@@ -45,6 +49,8 @@ class RunJournal:
         self.tried: Counter[OutcomeName] = Counter()
         """Outcomes of owners that were written, by this run or an earlier one that settled them."""
         self.settled: dict[int, ChangeOutcome] = {}
+        self.settled_lately: set[int] = set()
+        """Settled owners that need no look: another run ended midway, and settled them not long ago."""
         self.begun: dict[int, LinkSet] = {}
         """What owners held, by id, whose write was begun and never came to an end."""
         self._standing: set[int] = set()
@@ -55,8 +61,10 @@ class RunJournal:
             number: files.enter_context(JournalPart(path, plan_hash=manifest.hash, dry_run=dry_run))
             for number, path in paths.items()
         }
-        for path in paths.values():
+        began, is_open = time.time(), False
+        for number, path in paths.items():
             ledger = read_ledger(path, manifest.kind)
+            is_open |= len(ledger.last) < manifest.parts[number]["changes"]
             self.settled |= ledger.settled
             self.begun |= {
                 owner_id: links
@@ -64,9 +72,11 @@ class RunJournal:
                 if owner_id not in ledger.settled
             }
             self.tried.update(outcome.outcome for outcome in ledger.settled.values())
-            self._standing |= {
-                owner_id for owner_id in ledger.settled if ledger.last[owner_id].outcome in SETTLED
-            }
+            standing = {owner_id for owner_id in ledger.settled if ledger.last[owner_id].outcome in SETTLED}
+            self._standing |= standing
+            self.settled_lately |= {one for one in standing if 0 <= began - ledger.noted[one] < LATELY}
+        if dry_run or not is_open:
+            self.settled_lately.clear()
 
     def changes(self) -> Iterator[Change]:
         """Give the changes, part by part."""

@@ -16,6 +16,7 @@ from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
 from airflow_bitrix.client.redaction import guard_http_logs
+from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import (
     WebhookAuth,
     lost_by_requests,
@@ -63,6 +64,7 @@ class Bitrix24Hook(HttpHook):
         self.retries = Retries()
         self.patience = patience()
         self.clock = Clock()
+        self.stop = Stop()
         guard_http_logs()
 
     # -- what the HTTP provider's hook asks of a subclass --------------------------------------------------
@@ -166,7 +168,9 @@ class Bitrix24Hook(HttpHook):
         settings = self.settings
         session = self.get_conn()
         send = requests_transport(session, settings.webhook.portal, settings.timeout)
-        manners = Manners(self._allowance, self.retries, patience=self.patience, clock=self.clock)
+        manners = Manners(
+            self._allowance, self.retries, patience=self.patience, clock=self.clock, stop=self.stop
+        )
         return Portal(send, manners, settings.in_flight)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:

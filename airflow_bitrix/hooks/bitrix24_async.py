@@ -18,6 +18,7 @@ from airflow_bitrix.client.outcomes import CommandOutcome
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Calls, Outcomes
 from airflow_bitrix.client.redaction import guard_http_logs
+from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import (
     JSON_HEADERS,
     aiohttp_transport,
@@ -59,6 +60,7 @@ class Bitrix24AsyncHook(BaseHook):
         self.retries = Retries()
         self.patience = patience()
         self.clock = Clock()
+        self.stop = Stop()
         self._operating = OperatingTime()
         self._settings = settings
         self._tls: ssl.SSLContext | bool | None = None
@@ -101,6 +103,7 @@ class Bitrix24AsyncHook(BaseHook):
                 patience=self.patience,
                 operating=self._operating,
                 clock=self.clock,
+                stop=self.stop,
             )
             heart = asyncio.ensure_future(_beat(meter))
             try:

@@ -65,7 +65,9 @@ class Bitrix24Operator(Bitrix24BaseOperator):
     @cached_property
     def hook(self) -> Bitrix24Hook:
         """The hook of the operator's connection."""
-        return Bitrix24Hook(self.bitrix24_conn_id)
+        hook = Bitrix24Hook(self.bitrix24_conn_id)
+        hook.stop = self.stop
+        return hook
 
     def parameters(self) -> dict[str, Any]:
         """Give the parameters of the call, from fields that are rendered by now.

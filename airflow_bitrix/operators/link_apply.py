@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from airflow.sdk import Context, XComArg
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.numbers import whole_number
@@ -43,6 +43,9 @@ from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
 from airflow_bitrix.report.texts import as_line, as_markdown
+
+GRACE = 3.0
+"""Seconds in which an apply that is told to stop awaits what is under way: Airflow kills it after five."""
 
 FRUITLESS = 3
 """Deferrals in a row after which an apply that got nowhere waits on its worker."""
@@ -96,6 +99,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         "timezone",
     )
     ui_color = "#d9f2dd"
+
+    grace = GRACE
 
     logs_report = True
     """Whether the log shows the whole report, where the apply is not one of several that a check sums up."""
@@ -233,7 +238,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         # A folder that takes no report shall show it before anything is written to the portal.
         before, stopped = report(), ""
         try:
-            asyncio.run(self._apply(task, journal, progress, meter))
+            self.run_loop(self._apply(task, journal, progress, meter))
         except _StoppedError as error:
             stopped = str(error)
         finally:
@@ -257,6 +262,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             )
 
             def gate() -> Exception | None:
+                if self.stop.told:
+                    return ToldToStopError()
                 if task.orders.quiet and (end := task.orders.quiet.ends_at(datetime.now(UTC))):
                     said = f"quiet hours {task.orders.quiet}: nothing is written before they end"
                     return RetryLater(said, until=end.timestamp())
@@ -273,6 +280,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                         run,
                         written_before=run.begun,
                         settled_before=run.settled,
+                        settled_lately=run.settled_lately,
                         dry_run=task.orders.dry_run,
                         progress=progress.add,
                         gate=gate,

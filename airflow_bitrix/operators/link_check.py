@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -105,7 +104,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             journal = journal_folder(folder, manifest.hash)
             meter = Meter()
             progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)
-            changed = asyncio.run(self._changed(plan, manifest, journal, meter, progress))
+            changed = self.run_loop(self._changed(plan, manifest, journal, meter, progress))
             summary = self._report(
                 plan, manifest, journal, changed, _effort(meter, progress), dry_run=dry_run
             )

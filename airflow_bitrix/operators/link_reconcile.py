@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
             kind = self.owners_kind()
             self.check_arguments()
             folder = self.own_folder or task_folder(context)
-            told = asyncio.run(self._compare(kind, folder / RECONCILE))
+            told = self.run_loop(self._compare(kind, folder / RECONCILE))
         for what, number in told["by_difference"].items():
             self.log.info("%s %s", f"{number:,}", what)
         found = counted(told["differences"], "difference") if told["differences"] else "No differences"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,7 +116,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             base = self.own_folder or task_folder(context)
             folder = free_folder(base)
             meter = Meter()
-            about = asyncio.run(self._export(kind, folder, meter))
+            about = self.run_loop(self._export(kind, folder, meter))
             self.log.info("Snapshot: %s", folder)
             self.log.info("%s, %s", counted(about["owners"], kind), counted(about["links"], "contact link"))
             told = {key: about[key] for key in ("owners", "links", "sha256")}

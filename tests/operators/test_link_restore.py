@@ -252,13 +252,36 @@ def test_what_was_planned_but_not_written_is_no_business_of_a_restore(
         journal_line(journal=2, plan=plan_hash, dry_run=False)
         + journal_line(owner=skipped, outcome="already", reason="", before=None)
         + journal_line(owner=drifted, outcome="drift", reason="changed", before=None)
-        + journal_line(writing=[refused])
-        + journal_line(owner=refused, outcome="failed", reason="busy", before=None)
+        + journal_line(owner=refused, outcome="failed", reason="it could not be looked at", before=None)
     )
     for deal in (skipped, drifted, refused):
         sandbox.state.clear_links("deal", deal)
     made = restore(tmp_path, journal=str(tmp_path))
     assert (made["changes"], made["read"], left_out_of(made)) == (0, 0, {})
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [[[1, 15, True, 0], [1, 25, False, 0]], [["1", 15, True, 0]], [[0, 15, True, 0]], [[1, 15]], "1", {}],
+    ids=["twice", "text", "zero", "short", "no list", "map"],
+)
+def test_one_image_that_cannot_be_read_holds_up_no_other(
+    odd: Any, run_of_three: Any, sandbox: Any, tmp_path: Path, carry_out: Any
+) -> None:
+    (first, strange, last), journal, plan_hash = run_of_three
+    image = [[1, 15, True, 0], [2, 25, False, 0]]
+    journal.write_text(
+        journal_line(journal=2, plan=plan_hash, dry_run=False)
+        + journal_line(writing=[[first, odd], [strange, odd], [last, image]])
+        + journal_line(owner=first, outcome="applied", reason="", before=image)
+    )
+    for deal in (first, strange, last):
+        sandbox.state.clear_links("deal", deal)
+    made = restore(tmp_path, journal=str(tmp_path))
+    assert left_out_of(made).keys() == {strange}
+    assert "cannot be read" in str(left_out_of(made)[strange])
+    carry_out(made)
+    assert rows_of(sandbox.links("deal")[str(last)]) == [(1, 15, True), (2, 25, False)]
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
 
+from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.hooks.failures import says_why
 
@@ -29,9 +30,13 @@ class Bitrix24BaseOperator(BaseOperator):
     got_on = False
     """Whether the work got on before it had to wait; the count of deferrals begins anew then."""
 
+    grace = 0.0
+    """Seconds in which the work may still account for what was under way when it is told to stop."""
+
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable
+        self.stop = Stop(self.grace)
 
     @abstractmethod
     def work(self, context: Context, *, deferrals: int) -> Any:
@@ -40,6 +45,13 @@ class Bitrix24BaseOperator(BaseOperator):
         :param deferrals: How often it has been deferred without getting on; 0 at first, else at least 1.
         :raises RetryLater: The portal lets a method rest until ``until``.
         """
+
+    def on_kill(self) -> None:
+        """Let no further request leave. Airflow calls it on SIGTERM, in the middle of the work.
+
+        Airflow raises nothing then: the work goes on by itself until SIGKILL comes, five seconds later.
+        """
+        self.stop.tell()
 
     def execute(self, context: Context) -> Any:
         """Do the work; defer where the portal lets a method rest for long."""
@@ -58,6 +70,9 @@ class Bitrix24BaseOperator(BaseOperator):
     def _work_or_defer(self, context: Context, *, deferrals: int) -> Any:
         try:
             return self.work(context, deferrals=deferrals)
+        except ToldToStopError as error:
+            # Where Airflow wants another try, as after a worker was shut down, that goes on.
+            raise RetryLater(str(error)) from None
         except RetryLater as error:
             deferrals = 0 if self.got_on else deferrals
             if error.until is None or not self.deferrable or deferrals >= MOST_DEFERRALS:

@@ -309,7 +309,7 @@ class MigrationArguments(LinkPlanOperator):
     def _source_hook(self) -> Bitrix24AsyncHook:
         """The hook of the portal that is read; it has an allowance of its own."""
         hook = Bitrix24AsyncHook(str(self.source_conn_id), settings=self._source_settings)
-        hook.patience = self.hook.patience
+        hook.patience, hook.stop = self.hook.patience, self.stop
         return hook
 
     def _wait_here(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow.sdk import Context
 
@@ -16,6 +16,9 @@ from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.links import Bitrix24ReportLink
 from airflow_bitrix.operators.shared.artifacts import given_folder, is_in_tab, progress_teller, tab_folder
 from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
+from airflow_bitrix.operators.shared.timeouts import timeout_stops
+
+T = TypeVar("T")
 
 
 class LinkPlanOperator(Bitrix24BaseOperator):
@@ -53,7 +56,9 @@ class LinkPlanOperator(Bitrix24BaseOperator):
     @cached_property
     def hook(self) -> Bitrix24AsyncHook:
         """The hook of the operator's connection."""
-        return Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
+        hook = Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
+        hook.stop = self.stop
+        return hook
 
     @property
     def own_folder(self) -> Path | None:
@@ -74,6 +79,14 @@ class LinkPlanOperator(Bitrix24BaseOperator):
         self.log.info("%s: %s", what, path)
         if is_in_tab(path, self.tab_folder):
             self.log.info("See the tab Bitrix24 report of this run.")
+
+    def run_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run the work that asks the portal on an event loop of its own, until it ends or is told to stop.
+
+        :raises ToldToStopError: It was told to stop.
+        """
+        with timeout_stops(self.stop):
+            return self.stop.run(work)
 
     def _wait_here(self) -> None:
         """Wait for the end of each rest on the worker, where the work would begin anew after a deferral."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -111,7 +110,7 @@ class LinkPlanMaker(LinkPlanOperator):
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
             with PlanWriter(folder, left_out_on=self.left_out_on()) as plan:
-                read, population = asyncio.run(self._fill(plan, kind, meter))
+                read, population = self.run_loop(self._fill(plan, kind, meter))
                 manifest = plan.finish(
                     read=read,
                     hidden_links=meter.hidden_links,
