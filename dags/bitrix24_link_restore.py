@@ -70,7 +70,7 @@ with DAG(
         "owners": Param(
             [],
             type="array",
-            items={"type": "integer", "minimum": 1, "maximum": 10**15},
+            items={"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
             title="Owners",
             description="Ids of the only leads or deals to bring back; empty for all.",
             section="Which owners",

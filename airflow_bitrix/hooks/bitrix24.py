@@ -25,6 +25,7 @@ from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
 from airflow_bitrix.compat import connection_form
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import Owner, OwnerKind
+from airflow_bitrix.core.raw_calls import check_raw_call
 from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
@@ -167,13 +168,15 @@ class Bitrix24Hook(HttpHook):
         session = self.get_conn()
         send = requests_transport(session, settings.webhook.portal, settings.timeout)
         manners = Manners(self._allowance, self.retries, patience=self.patience, clock=self.clock)
-        return Portal(send, manners, settings.in_flight)
+        return Portal(send, manners, settings.in_flight, check=check_raw_call)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its ``result``.
 
         :param method: For example ``crm.lead.contact.items.get``.
         :param params: Its parameters, JSON-serialisable.
+        :raises InvalidInput: A call about contact links that the portal would read as another one, see
+            :func:`~airflow_bitrix.core.raw_calls.check_raw_call`; nothing was sent.
         :raises Rejected: The portal refused; Airflow does not retry it. Likewise ``AuthFailed``.
         :raises RetryLater: The portal is busy or unreachable, and repeats did not help; or it lets the
             method rest for longer than is waited for, and then ``until`` tells until when.
@@ -187,7 +190,8 @@ class Bitrix24Hook(HttpHook):
 
         :param calls: ``(method, params)`` pairs.
         :return: Outcomes with ``ok``, ``result`` and ``error``; a failed command does not hide the others.
-        :raises InvalidInput: Parameters that a batch cannot express, before anything is sent.
+        :raises InvalidInput: Parameters that a batch cannot express, or a call about contact links as in
+            :meth:`call`, before anything is sent.
         """
         with final_failures():
             return self.portal.batch(calls)
