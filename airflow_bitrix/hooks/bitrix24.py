@@ -9,9 +9,10 @@ from typing import Any
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
-from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.allowance import Allowance
+from airflow_bitrix.client.deadlines import deadline_in, keep_deadlines
 from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
@@ -50,7 +51,8 @@ class Bitrix24Hook(HttpHook):
 
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
     :param method: HTTP method of :meth:`run`, for the stock operators; calls of ours always post.
-    :param http: Further arguments of ``HttpHook``. ``auth_type`` has no meaning here.
+    :param http: Further arguments of ``HttpHook``. ``auth_type`` has no meaning here. Where an ``adapter`` of
+        your own waits for a piece of an answer, the deadline of the connection is looked at only behind it.
     """
 
     conn_name_attr = "bitrix24_conn_id"
@@ -78,7 +80,7 @@ class Bitrix24Hook(HttpHook):
             for adapter in session.adapters.values():
                 if isinstance(adapter, HTTPAdapter):
                     # As many connections are kept as requests may be under way, in place of ten.
-                    adapter.init_poolmanager(DEFAULT_POOLSIZE, self.settings.in_flight)
+                    keep_deadlines(adapter, self.settings.in_flight, self.settings.proxy)
         return session
 
     @cached_property
@@ -128,15 +130,16 @@ class Bitrix24Hook(HttpHook):
             prepped_request.url, session.proxies, session.stream, session.verify, session.cert
         )
         lost: Lost | None = None
-        try:
-            response = session.send(
-                prepped_request,
-                timeout=timeout,
-                allow_redirects=extra_options.get("allow_redirects", False),
-                **options,
-            )
-        except requests.RequestException as error:
-            lost = lost_by_requests(error, timeout)
+        with deadline_in(self.settings.deadline) as until:
+            try:
+                response = session.send(
+                    prepped_request,
+                    timeout=timeout,
+                    allow_redirects=extra_options.get("allow_redirects", False),
+                    **options,
+                )
+            except requests.RequestException as error:
+                lost = lost_by_requests(error, timeout, until)
         if lost:
             self._raise_for(prepped_request, read(lost))
         if extra_options.get("check_response", True):
@@ -166,7 +169,7 @@ class Bitrix24Hook(HttpHook):
         """The client of the connection's portal, with one session for all its calls."""
         settings = self.settings
         session = self.get_conn()
-        send = requests_transport(session, settings.webhook.portal, settings.timeout)
+        send = requests_transport(session, settings.webhook.portal, settings.timeout, settings.deadline)
         manners = Manners(self._allowance, self.retries, patience=self.patience, clock=self.clock)
         return Portal(send, manners, settings.in_flight, check=check_raw_call)
 

@@ -93,7 +93,7 @@ class Bitrix24AsyncHook(BaseHook):
                     proxy=settings.proxy or None,
                 )
 
-            send = aiohttp_transport(post, settings.timeout)
+            send = aiohttp_transport(post, settings.timeout, settings.deadline)
             meter = meter or Meter()
             manners = Manners(
                 allowance_of(settings),
