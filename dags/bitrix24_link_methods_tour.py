@@ -102,6 +102,7 @@ with DAG(
         "owner": "bitrix24",
         "retries": 3,
         "retry_delay": timedelta(seconds=20),
+        "execution_timeout": timedelta(minutes=30),
         "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
     },
     tags=["bitrix24", "tour", "leads", "deals"],

@@ -110,6 +110,7 @@ with DAG(
         Bitrix24PlanLinkRestoreOperator(
             task_id="plan",
             task_display_name="Make the plan",
+            execution_timeout=timedelta(hours=4),
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
             journal="{{ params.journal }}",
             snapshot="{{ params.snapshot }}",
