@@ -44,6 +44,8 @@ class Switches:
     """Operating time in seconds that one method may use in ten minutes."""
     operating_seconds: Mapping[str, float] = field(default_factory=dict)
     """Pretended runtime of one call, by method."""
+    refusal_tells_reset: bool = False
+    """A refusal for operating time tells in its own ``time`` when the method may be called again."""
     count_refused: bool = False
     """Requests refused with 503 fill the bucket, too."""
     not_found_code: str = ""
@@ -147,6 +149,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
         lambda value: isinstance(value, dict) and all(_is_number(one) for one in value.values()),
         "an object of seconds by method",
     ),
+    "refusal_tells_reset": _FLAG,
     "count_refused": _FLAG,
     "not_found_code": _one_of("", "NOT_FOUND"),
     "refuse_contacts_read": (_is_list_of(int), "a list of contact ids"),
