@@ -143,6 +143,11 @@ _CONN_FIELDS: dict[str, Any] = {
         "description": "For a connection, and for each piece of an answer. Default 65.",
         "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 600},
     },
+    "deadline": {
+        "label": "Deadline in seconds",
+        "description": "For a whole request, up to the last byte of its answer. Default 180.",
+        "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 3600},
+    },
     "verify": {
         "label": "CA bundle",
         "description": "Path of a CA bundle on the workers, for a self-hosted portal with a certificate of "

@@ -103,10 +103,14 @@ with DAG(
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
                 task_display_name="Make the plan",
+                execution_timeout=timedelta(hours=4),
                 **GUARDS,
                 **migration,
             )
             last = carry_out(plan, **BY_PARAMS)
             last >> Bitrix24ReconcileContactLinksOperator(
-                task_id="compare", task_display_name="Compare what is left", **migration
+                task_id="compare",
+                task_display_name="Compare what is left",
+                execution_timeout=timedelta(hours=4),
+                **migration,
             )

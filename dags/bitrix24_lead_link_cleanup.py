@@ -74,6 +74,7 @@ with DAG(
     plan = Bitrix24PlanLinkCleanupOperator(
         task_id="plan",
         task_display_name="Make the plan",
+        execution_timeout=timedelta(hours=4),
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="lead",
         rules="{{ params.rules }}",

@@ -104,16 +104,21 @@ with DAG(
         plan = Bitrix24PlanLinkMigrationOperator(
             task_id="plan",
             task_display_name="Make the plan",
+            execution_timeout=timedelta(hours=4),
             migration="lead_to_deal",
             **GUARDS,
             **common,
         )
         last = carry_out(plan, **BY_PARAMS)
         last >> Bitrix24ReconcileContactLinksOperator(
-            task_id="compare", task_display_name="Compare what is left", migration="lead_to_deal", **common
+            task_id="compare",
+            task_display_name="Compare what is left",
+            execution_timeout=timedelta(hours=4),
+            migration="lead_to_deal",
+            **common,
         )
 
-    @task.short_circuit(task_display_name="Go on to the leads?")
+    @task.short_circuit(task_display_name="Go on to the leads?", execution_timeout=timedelta(minutes=5))
     def is_move(params: dict[str, Any] | None = None) -> bool:
         """End the run here where leads keep their contacts."""
         return bool((params or {})["mode"] == "move")
@@ -122,6 +127,7 @@ with DAG(
         release = Bitrix24PlanLinkMigrationOperator(
             task_id="plan",
             task_display_name="Make the plan",
+            execution_timeout=timedelta(hours=4),
             migration="release_moved_leads",
             save="{{ params.save }}",
             **GUARDS,

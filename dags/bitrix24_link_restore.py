@@ -70,7 +70,7 @@ with DAG(
         "owners": Param(
             [],
             type="array",
-            items={"type": "integer", "minimum": 1, "maximum": 10**15},
+            items={"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
             title="Owners",
             description="Ids of the only leads or deals to bring back; empty for all.",
             section="Which owners",
@@ -110,6 +110,7 @@ with DAG(
         Bitrix24PlanLinkRestoreOperator(
             task_id="plan",
             task_display_name="Make the plan",
+            execution_timeout=timedelta(hours=4),
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
             journal="{{ params.journal }}",
             snapshot="{{ params.snapshot }}",

@@ -82,6 +82,7 @@ with DAG(
         Bitrix24ExportContactLinksOperator(
             task_id=f"{kind}s",
             task_display_name=f"Look at the {kind}s",
+            execution_timeout=timedelta(hours=6),
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
             kind=kind,
             detail="{{ params.detail }}",

@@ -192,7 +192,7 @@ with DAG(
     },
 ) as dag:
 
-    @task.short_circuit(task_display_name="Are they wanted?")
+    @task.short_circuit(task_display_name="Are they wanted?", execution_timeout=timedelta(minutes=5))
     def is_wanted(kind: str, params: dict[str, Any] | None = None) -> bool:
         """Leave a kind out."""
         return kind in (params or {})["kinds"]
@@ -216,6 +216,7 @@ with DAG(
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
                 task_display_name="Make the plan",
+                execution_timeout=timedelta(hours=4),
                 is_dry_run="{{ params.dry_run }}",
                 **GUARDS,
                 **migration,
@@ -223,5 +224,8 @@ with DAG(
             is_wanted(kind) >> plan
             last = carry_out(plan, **BY_PARAMS)
             last >> Bitrix24ReconcileContactLinksOperator(
-                task_id="compare", task_display_name="Compare what is left", **migration
+                task_id="compare",
+                task_display_name="Compare what is left",
+                execution_timeout=timedelta(hours=4),
+                **migration,
             )

@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.references import has_reference
 
 MOST_VALUES = 900
 """Values in one command; PHP drops what goes beyond its ``max_input_vars``, 1,000 by default."""
@@ -36,14 +37,11 @@ def command_of(call: Call) -> str:
     return f"{call.method}?{'&'.join(pairs)}" if pairs else call.method
 
 
-_REFERENCES = ("$result[", "$next[", "$total[", "$time[", "$error[")
-
-
 def _quoted(call: Call, text: str) -> str:
     # The portal would put another command's result in the place of a reference.
     if text.isascii() and text.isalnum():
         return text  # most names and many values: nothing to quote
-    if "$" in text and any(reference in text for reference in _REFERENCES):
+    if has_reference(text):
         raise InvalidInput(f"params of {call}", text, "text without references to other commands")
     return quote_plus(text)
 

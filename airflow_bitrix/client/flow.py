@@ -154,7 +154,9 @@ class Manners:
         :param guess: Whether the account shall rest also where the portal has not told until when.
         """
         now = self.clock.now()
-        self.operating.budgets = self.operating.budgets.refused(account, now, guess=guess)
+        self.operating.budgets = self.operating.budgets.refused(
+            account, now, told=fault.reset_at, guess=guess
+        )
         return replace(fault, rest=self.rest(account))
 
     def pause(self, repeat: int, fault: Fault) -> float:

@@ -256,14 +256,17 @@ class Budgets:
             accounts[account] = Budget(used, reset_at, known.refused_until)
         return Budgets({**self.accounts, **accounts}) if accounts else self
 
-    def refused(self, account: Account, now: float, *, guess: bool = False) -> Budgets:
+    def refused(self, account: Account, now: float, *, told: object = None, guess: bool = False) -> Budgets:
         """Note that the portal refused a call for its operating time.
 
         :param now: Unix time.
+        :param told: What the refusal itself tells of the reset, unix time; believed before earlier answers.
         :param guess: Whether to let the account rest also where the portal has not told until when.
         """
         known = self.accounts.get(account, _UNKNOWN)
-        until = known.reset_at if known.reset_at + _CLOCKS > now else now + UNTOLD_REST if guess else 0.0
+        resets = (min(_number(told) or 0.0, now + LONGEST_REST), known.reset_at)
+        ahead = next((reset for reset in resets if reset + _CLOCKS > now), None)
+        until = ahead or (now + UNTOLD_REST if guess else 0.0)
         if until <= known.refused_until:
             return self
         return Budgets({**self.accounts, account: replace(known, refused_until=until)})

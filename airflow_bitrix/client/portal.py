@@ -42,18 +42,27 @@ Outcomes = list[CommandOutcome]
 Given = Call | tuple[str, Mapping[str, Any]]
 """A call, as it is or as ``(method, params)``."""
 Calls = Iterable[Given] | AsyncIterable[Given]
+Check = Callable[[str, Mapping[str, Any]], object]
+"""Refuses a call, given as method and parameters, by raising ``InvalidInput``."""
 
 
-def call_of(one: Given) -> Call:
+def unchecked(method: str, params: Mapping[str, Any]) -> None:
+    """Refuse no call."""
+
+
+def call_of(one: Given, check: Check) -> Call:
     """Read a call given as :class:`~airflow_bitrix.client.wire.Call` or as ``(method, params)``.
 
-    :raises InvalidInput: It is neither.
+    Every call that comes from outside is read here.
+
+    :raises InvalidInput: It is neither, or ``check`` refuses it.
     """
-    if isinstance(one, Call):
-        return one
-    if not isinstance(one, (tuple, list_of)) or len(one) not in (1, 2):
-        raise InvalidInput("calls", one, "(method, params) pairs")
-    return Call(*one)
+    if not isinstance(one, Call):
+        if not isinstance(one, (tuple, list_of)) or len(one) not in (1, 2):
+            raise InvalidInput("calls", one, "(method, params) pairs")
+        one = Call(*one)
+    check(one.method, one.params)
+    return one
 
 
 def _check_calls(calls: object) -> None:
@@ -62,22 +71,20 @@ def _check_calls(calls: object) -> None:
         raise InvalidInput("calls", calls, "a list of (method, params) pairs")
 
 
-def _written(call: Given) -> Written:
-    found = call_of(call)
+def _written(call: Given, check: Check) -> Written:
+    found = call_of(call, check)
     return found, command_of(found)
 
 
-def _all_written(calls: Iterable[Given]) -> list[Written]:
+def _all_written(calls: Iterable[Given], check: Check) -> list[Written]:
     # All commands are written before any is sent: one that cannot be said shall stop them all.
     _check_calls(calls)
-    return [_written(call) for call in calls]
+    return [_written(call, check) for call in calls]
 
 
-async def _written_later(
-    calls: AsyncIterable[Given],
-) -> AsyncGenerator[Written, None]:
+async def _written_later(calls: AsyncIterable[Given], check: Check) -> AsyncGenerator[Written, None]:
     async for call in calls:
-        yield _written(call)
+        yield _written(call, check)
 
 
 async def together(work: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
@@ -98,6 +105,7 @@ class Portal:
     :param send: Posts one request; several threads may do so at once.
     :param manners: Pacing, repeats and counts.
     :param in_flight: Requests of a list under way at once; a portal answers slower than it admits.
+    :param check: Looks at every call that is given, before anything is sent.
     """
 
     def __init__(
@@ -106,9 +114,11 @@ class Portal:
         manners: Manners,
         in_flight: int = 5,
         clock: Callable[[], float] = time.monotonic,
+        check: Check = unchecked,
     ) -> None:
         self._post = send
         self._clock = clock
+        self._check = check
         self.manners = manners
         self.in_flight = in_flight
         self.size = MOST_COMMANDS
@@ -130,9 +140,11 @@ class Portal:
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its result.
 
+        :raises InvalidInput: ``check`` refuses the call; nothing was sent.
         :raises Bitrix24Error: See :mod:`airflow_bitrix.core.errors` for what each kind asks of the caller.
         """
-        return self._drive(call_flow(Call(method, params or {}), self.manners)).result
+        call = call_of((method, params or {}), self._check)
+        return self._drive(call_flow(call, self.manners)).result
 
     def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls in batches of 50, and give one outcome for each, in the same order.
@@ -150,7 +162,7 @@ class Portal:
         ended: Bitrix24Error | None = None
         rests: Bitrix24Error | None = None
         taken = False
-        left = _all_written(calls)
+        left = _all_written(calls, self._check)
         while left:
             some, commands = zip(*left[: self.size], strict=True)
             left = left[len(some) :]
@@ -184,6 +196,7 @@ class Portal:
         :param params: ``filter``, ``select``, ``order`` and the like; not ``start``.
         :raises InvalidInput: A field of the filter or the order that the portal would silently drop.
         """
+        call_of((method, params or {}), self._check)
         listing = Listing(method, params or {})
         if listing.fields_call:
             listing.check_filter(self.call(listing.fields_call.method))
@@ -203,6 +216,7 @@ class AsyncPortal:
     :param send: Posts one request.
     :param manners: Pacing, repeats and counts.
     :param in_flight: Requests under way at once; a portal answers slower than it admits.
+    :param check: Looks at every call that is given, before anything is sent; not at flows.
     """
 
     def __init__(
@@ -211,9 +225,11 @@ class AsyncPortal:
         manners: Manners,
         in_flight: int = 5,
         clock: Callable[[], float] = time.monotonic,
+        check: Check = unchecked,
     ) -> None:
         self._post = send
         self._clock = clock
+        self._check = check
         self.manners = manners
         self.in_flight = in_flight
         self.size = MOST_COMMANDS
@@ -228,7 +244,8 @@ class AsyncPortal:
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its result; see :meth:`Portal.call`."""
-        return (await self.run(call_flow(Call(method, params or {}), self.manners))).result
+        call = call_of((method, params or {}), self._check)
+        return (await self.run(call_flow(call, self.manners))).result
 
     async def run(self, flow: Flow[T]) -> T:
         """Run a flow to its result."""
@@ -240,7 +257,7 @@ class AsyncPortal:
 
     async def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""
-        run = Stream(self, _all_written(calls))
+        run = Stream(self, _all_written(calls, self._check))
         outcomes = [outcome async for outcome in run.outcomes()]
         if error := run.nothing_but_an_error:
             raise error
@@ -261,12 +278,15 @@ class AsyncPortal:
         """
         _check_calls(calls)
         written = (
-            _written_later(calls) if isinstance(calls, AsyncIterable) else (_written(call) for call in calls)
+            _written_later(calls, self._check)
+            if isinstance(calls, AsyncIterable)
+            else (_written(call, self._check) for call in calls)
         )
         return Stream(self, written).outcomes()
 
     async def list(self, method: str, params: Mapping[str, Any] | None = None) -> AsyncGenerator[Any, None]:
         """Give every row of a list method, several batches in flight; see :meth:`Portal.list`."""
+        call_of((method, params or {}), self._check)
         listing = Listing(method, params or {})
         if listing.fields_call:
             listing.check_filter(await self.call(listing.fields_call.method))

@@ -18,6 +18,7 @@ import urllib3
 from requests.auth import AuthBase
 
 from airflow_bitrix.client.auth import Webhook
+from airflow_bitrix.client.deadlines import Deadline, deadline_in
 from airflow_bitrix.client.flow import AsyncTransport, Transport
 from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.wire import Lost, Reply, Request
@@ -26,6 +27,14 @@ from airflow_bitrix.core.redaction import redact
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 _PROXY = "the proxy cannot be reached or refuses"
 _CUT = "the connection was closed before an answer came"
+
+DEADLINE = 180.0
+"""Seconds in which a request has to be over. The cloud works on one for 60 at most, and it has a long way."""
+
+MOST_BYTES = 256 * 2**20
+"""The largest answer. The 2,500 rows of a full batch are a few million bytes; a row may hold long texts."""
+
+_PIECE = 2**16
 
 
 class WebhookAuth(AuthBase):
@@ -50,33 +59,52 @@ class WebhookAuth(AuthBase):
         return f"WebhookAuth({self._webhook.portal!r})"
 
 
-def requests_transport(session: requests.Session, portal: str, timeout: float) -> Transport:
+def requests_transport(
+    session: requests.Session,
+    portal: str,
+    timeout: float,
+    deadline: float = DEADLINE,
+    most_bytes: int = MOST_BYTES,
+) -> Transport:
     """Post through a ``requests`` session whose ``auth`` is a :class:`WebhookAuth`.
 
     :param timeout: Seconds to wait for a connection, and again for each piece of the answer.
+    :param deadline: Seconds in which a request has to be over; they hold to the letter where the session's
+        adapters keep deadlines, see :func:`~airflow_bitrix.client.deadlines.keep_deadlines`.
+    :param most_bytes: The largest answer that is read.
     """
     guard_http_logs()
 
     def send(request: Request) -> Reply | Lost:
-        try:
-            response = session.post(
-                f"{portal}/{request.method}",
-                data=request.body,
-                headers=JSON_HEADERS,
-                timeout=timeout,
-                allow_redirects=False,
-                # Said here again: for a session alone, the environment's CA bundle and proxies would win.
-                verify=session.verify,
-                proxies=dict(session.proxies),
-            )
-        except requests.RequestException as error:
-            return lost_by_requests(error, timeout)
-        return Reply(response.status_code, response.content, response.headers.get("Location", ""))
+        with deadline_in(deadline) as until:
+            try:
+                response = session.post(
+                    f"{portal}/{request.method}",
+                    data=request.body,
+                    headers=JSON_HEADERS,
+                    timeout=timeout,
+                    stream=True,
+                    allow_redirects=False,
+                    # Said here again: for a session alone, the environment's CA bundle and proxies would win.
+                    verify=session.verify,
+                    proxies=dict(session.proxies),
+                )
+                with response:
+                    body = bytearray()
+                    for piece in response.iter_content(_PIECE):
+                        body += piece
+                        if len(body) > most_bytes:
+                            return _too_large(most_bytes)
+                        if until.left <= 0:
+                            return _late(deadline)
+            except requests.RequestException as error:
+                return lost_by_requests(error, timeout, until)
+        return Reply(response.status_code, bytes(body), response.headers.get("Location", ""))
 
     return send
 
 
-def lost_by_requests(error: requests.RequestException, timeout: float) -> Lost:
+def lost_by_requests(error: requests.RequestException, timeout: float, until: Deadline) -> Lost:
     """Say what a ``requests`` exception means, without its text where that names the address."""
     reason = error.args[0] if error.args else None
     if isinstance(reason, urllib3.exceptions.MaxRetryError):
@@ -84,9 +112,12 @@ def lost_by_requests(error: requests.RequestException, timeout: float) -> Lost:
     if isinstance(error, requests.exceptions.SSLError):
         return Lost(sent=False, reason=_tls(reason), final=True)
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        return Lost(sent=False, reason=f"no connection within {timeout:g} s")
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return Lost(sent=True, reason=f"no answer within {timeout:g} s")
+        return Lost(sent=False, reason=f"no connection within {min(timeout, until.seconds):g} s")
+    if isinstance(error, requests.exceptions.ReadTimeout) or isinstance(
+        reason, urllib3.exceptions.ReadTimeoutError
+    ):
+        late = until.left <= 0
+        return _late(until.seconds) if late else Lost(sent=True, reason=f"no answer within {timeout:g} s")
     if isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)):
         return Lost(sent=False, reason=_no_connection(reason))
     if isinstance(error, requests.exceptions.ProxyError):
@@ -94,24 +125,46 @@ def lost_by_requests(error: requests.RequestException, timeout: float) -> Lost:
     return Lost(sent=True, reason=_CUT)
 
 
+def _late(deadline: float) -> Lost:
+    return Lost(sent=True, reason=f"no whole answer within {deadline:g} s")
+
+
+def _too_large(most_bytes: int) -> Lost:
+    return Lost(sent=True, reason=f"the answer is larger than {most_bytes:,} bytes")
+
+
 Post = Callable[[str, bytes], Awaitable[aiohttp.ClientResponse]]
 
 
-def aiohttp_transport(post: Post, timeout: float) -> AsyncTransport:
+def aiohttp_transport(
+    post: Post, timeout: float, deadline: float = DEADLINE, most_bytes: int = MOST_BYTES
+) -> AsyncTransport:
     """Post through ``aiohttp``.
 
     :param post: Posts a body to a method and gives the response; it knows the address.
     :param timeout: Seconds that ``post`` grants a request, for the text of the error.
+    :param deadline: Seconds in which a request has to be over.
+    :param most_bytes: The largest answer that is read.
     """
     guard_http_logs()
 
     async def send(request: Request) -> Reply | Lost:
+        until = asyncio.timeout(deadline)
         try:
-            response = await post(request.method, request.body)
-            async with response:
-                return Reply(response.status, await response.read(), response.headers.get("Location", ""))
+            # Its own timeouts begin anew with each piece, and none ends the wait for a chunk without a size.
+            async with until:
+                response = await post(request.method, request.body)
+                try:
+                    body = bytearray()
+                    async for piece in response.content.iter_any():
+                        body += piece
+                        if len(body) > most_bytes:
+                            return _too_large(most_bytes)
+                finally:
+                    response.close()  # where all of it has come, the connection is kept all the same
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            return _lost_by_aiohttp(error, timeout)
+            return _late(deadline) if until.expired() else _lost_by_aiohttp(error, timeout)
+        return Reply(response.status, bytes(body), response.headers.get("Location", ""))
 
     return send
 

@@ -139,11 +139,13 @@ class Fault:
     """Why a call gave no result, and the portal's own words.
 
     :param rest: For how long a resting method is not to be called.
+    :param reset_at: What the error itself told of when that ends, unix time; not looked at yet.
     """
 
     kind: FaultKind
     answer: PortalAnswer
     rest: Rest | None = None
+    reset_at: Any = None
 
 
 _BY_CODE: Mapping[str, FaultKind] = {
@@ -242,8 +244,10 @@ def read(reply: Reply | Lost) -> Answer | Fault:
 
 def fault_of(body: object, status: int = 0) -> Fault:
     """Read an error body, of a whole answer or of one command of a batch."""
-    code, text = "", ""
+    code, text, reset_at = "", "", None
     if isinstance(body, dict):
+        time = body.get("time")
+        reset_at = time.get("operating_reset_at") if isinstance(time, dict) else None
         code, text = body.get("error", ""), body.get("error_description", "")
         if isinstance(code, dict):  # the shape of REST 3.0
             code, text = code.get("code", ""), code.get("message", "")
@@ -251,7 +255,7 @@ def fault_of(body: object, status: int = 0) -> Fault:
         text = str(body)
     answer = PortalAnswer(_words(code), _words(text), status)
     kind = _BY_CODE.get(answer.code.upper()) or _BY_STATUS.get(status, FaultKind.REJECTED)
-    return Fault(kind, answer)
+    return Fault(kind, answer, reset_at=reset_at)
 
 
 def _words(value: object) -> str:

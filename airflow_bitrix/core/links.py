@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.numbers import TOO_LARGE, whole_number
+from airflow_bitrix.core.numbers import LARGEST, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,20 +29,23 @@ def owner_kind(value: object, argument: str = "kind") -> OwnerKind:
     raise InvalidInput(argument, value, " or ".join(repr(kind) for kind in OWNER_KINDS))
 
 
+ACCEPTED_ID = f"a whole number from 1 to {LARGEST}"
+
+
 def positive_id(argument: str, value: object) -> int:
     """Give ``value`` back as a record id.
 
     Rendered templates hold text, so digits are as good as a number; the portal reads anything else as 0.
 
-    :raises InvalidInput: It is not a whole number above 0.
+    :raises InvalidInput: It is not a whole number from 1 to 2,147,483,647.
     """
     number: int | None = None
     if isinstance(value, int) and not isinstance(value, bool):
         number = value
     elif isinstance(value, str):
         number = whole_number(value)
-    if number is None or not 0 < number < TOO_LARGE:
-        raise InvalidInput(argument, value, "a whole number above 0")
+    if number is None or not 0 < number <= LARGEST:
+        raise InvalidInput(argument, value, ACCEPTED_ID)
     return number
 
 

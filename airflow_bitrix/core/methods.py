@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind, positive_id
-from airflow_bitrix.core.numbers import whole_number
+from airflow_bitrix.core.numbers import LARGEST, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,7 +79,7 @@ def add(
 def delete(owner_id: object, contact_id: object) -> dict[str, Any]:
     """Payload of ``crm.*.contact.delete``.
 
-    :raises InvalidInput: An id that is not a whole number above 0.
+    :raises InvalidInput: An id that is not a whole number from 1 to 2,147,483,647.
     """
     return {
         "id": positive_id("owner_id", owner_id),
@@ -161,8 +161,8 @@ def _sort(argument: str, value: object) -> int:
     number = (
         whole_number(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
     )
-    if number is None:
-        raise InvalidInput(argument, value, "a whole number, 0 or above")
+    if number is None or number > LARGEST:
+        raise InvalidInput(argument, value, f"a whole number from 0 to {LARGEST}")
     return number
 
 

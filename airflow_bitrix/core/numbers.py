@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 _MOST_DIGITS = 18
-TOO_LARGE = 10**_MOST_DIGITS
-"""The portal reads a number that does not fit into 64 bits as something else."""
+
+LARGEST = 2**31 - 1
+"""The largest number that an id or a sort of the portal can be: its columns hold 32 bits."""
 
 
 def whole_number(text: str) -> int | None:

@@ -9,9 +9,10 @@ from typing import Any
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
-from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.allowance import Allowance
+from airflow_bitrix.client.deadlines import deadline_in, keep_deadlines
 from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
@@ -26,6 +27,7 @@ from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
 from airflow_bitrix.compat import connection_form
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import Owner, OwnerKind
+from airflow_bitrix.core.raw_calls import check_raw_call
 from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
@@ -50,7 +52,8 @@ class Bitrix24Hook(HttpHook):
 
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
     :param method: HTTP method of :meth:`run`, for the stock operators; calls of ours always post.
-    :param http: Further arguments of ``HttpHook``. ``auth_type`` has no meaning here.
+    :param http: Further arguments of ``HttpHook``. ``auth_type`` has no meaning here. Where an ``adapter`` of
+        your own waits for a piece of an answer, the deadline of the connection is looked at only behind it.
     """
 
     conn_name_attr = "bitrix24_conn_id"
@@ -79,7 +82,7 @@ class Bitrix24Hook(HttpHook):
             for adapter in session.adapters.values():
                 if isinstance(adapter, HTTPAdapter):
                     # As many connections are kept as requests may be under way, in place of ten.
-                    adapter.init_poolmanager(DEFAULT_POOLSIZE, self.settings.in_flight)
+                    keep_deadlines(adapter, self.settings.in_flight, self.settings.proxy)
         return session
 
     @cached_property
@@ -129,15 +132,16 @@ class Bitrix24Hook(HttpHook):
             prepped_request.url, session.proxies, session.stream, session.verify, session.cert
         )
         lost: Lost | None = None
-        try:
-            response = session.send(
-                prepped_request,
-                timeout=timeout,
-                allow_redirects=extra_options.get("allow_redirects", False),
-                **options,
-            )
-        except requests.RequestException as error:
-            lost = lost_by_requests(error, timeout)
+        with deadline_in(self.settings.deadline) as until:
+            try:
+                response = session.send(
+                    prepped_request,
+                    timeout=timeout,
+                    allow_redirects=extra_options.get("allow_redirects", False),
+                    **options,
+                )
+            except requests.RequestException as error:
+                lost = lost_by_requests(error, timeout, until)
         if lost:
             self._raise_for(prepped_request, read(lost))
         if extra_options.get("check_response", True):
@@ -167,17 +171,19 @@ class Bitrix24Hook(HttpHook):
         """The client of the connection's portal, with one session for all its calls."""
         settings = self.settings
         session = self.get_conn()
-        send = requests_transport(session, settings.webhook.portal, settings.timeout)
+        send = requests_transport(session, settings.webhook.portal, settings.timeout, settings.deadline)
         manners = Manners(
             self._allowance, self.retries, patience=self.patience, clock=self.clock, stop=self.stop
         )
-        return Portal(send, manners, settings.in_flight)
+        return Portal(send, manners, settings.in_flight, check=check_raw_call)
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its ``result``.
 
         :param method: For example ``crm.lead.contact.items.get``.
         :param params: Its parameters, JSON-serialisable.
+        :raises InvalidInput: A call about contact links that the portal would read as another one, see
+            :func:`~airflow_bitrix.core.raw_calls.check_raw_call`; nothing was sent.
         :raises Rejected: The portal refused; Airflow does not retry it. Likewise ``AuthFailed``.
         :raises RetryLater: The portal is busy or unreachable, and repeats did not help; or it lets the
             method rest for longer than is waited for, and then ``until`` tells until when.
@@ -191,7 +197,8 @@ class Bitrix24Hook(HttpHook):
 
         :param calls: ``(method, params)`` pairs.
         :return: Outcomes with ``ok``, ``result`` and ``error``; a failed command does not hide the others.
-        :raises InvalidInput: Parameters that a batch cannot express, before anything is sent.
+        :raises InvalidInput: Parameters that a batch cannot express, or a call about contact links as in
+            :meth:`call`, before anything is sent.
         """
         with final_failures():
             return self.portal.batch(calls)

@@ -29,6 +29,7 @@ from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.links import OWNER_KINDS, Owner, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.raw_calls import check_raw_call
 from airflow_bitrix.crm.contacts import owners_params, scan_contacts
 from airflow_bitrix.crm.scan import Detail, check_filter, scan
 from airflow_bitrix.engine.apply import Journal, apply_changes
@@ -94,7 +95,7 @@ class Bitrix24AsyncHook(BaseHook):
                     proxy=settings.proxy or None,
                 )
 
-            send = aiohttp_transport(post, settings.timeout)
+            send = aiohttp_transport(post, settings.timeout, settings.deadline)
             meter = meter or Meter()
             manners = Manners(
                 allowance_of(settings),
@@ -107,7 +108,7 @@ class Bitrix24AsyncHook(BaseHook):
             )
             heart = asyncio.ensure_future(_beat(meter))
             try:
-                yield AsyncPortal(send, manners, settings.in_flight)
+                yield AsyncPortal(send, manners, settings.in_flight, check=check_raw_call)
             finally:
                 heart.cancel()
                 await asyncio.gather(heart, return_exceptions=True)
@@ -139,7 +140,8 @@ class Bitrix24AsyncHook(BaseHook):
 
         :param calls: ``(method, params)`` pairs, in a list or made by a generator, async or not. It may make
             calls from outcomes that it was given before.
-        :raises InvalidInput: Parameters that a batch cannot express. Like any error of the generator it comes
+        :raises InvalidInput: Parameters that a batch cannot express, or a call about contact links that the
+            portal would read as another one. Like any error of the generator it comes
             after the outcomes of the calls before it.
         """
         with final_failures():

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from airflow_bitrix.client.auth import Webhook, webhook
 from airflow_bitrix.client.pacing import PLANS, Bucket
+from airflow_bitrix.client.transport import DEADLINE
 from airflow_bitrix.core.errors import InvalidInput
 
 DEFAULT_TIMEOUT = 65.0
@@ -17,7 +18,7 @@ DEFAULT_TIMEOUT = 65.0
 
 DEFAULT_IN_FLIGHT = 5
 
-EXTRAS = ("plan", "requests_per_second", "burst", "in_flight", "timeout", "verify", "proxy")
+EXTRAS = ("plan", "requests_per_second", "burst", "in_flight", "timeout", "deadline", "verify", "proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Settings:
     :param bucket: The portal's request bucket, ``None`` for a portal without one.
     :param in_flight: Requests under way at once.
     :param timeout: Seconds to wait for a connection, and for each piece of an answer.
+    :param deadline: Seconds in which a request has to be over.
     :param verify: ``True``, or the path of a CA bundle.
     :param proxy: Address of a proxy, empty for none.
     """
@@ -36,6 +38,7 @@ class Settings:
     bucket: Bucket | None
     in_flight: int = DEFAULT_IN_FLIGHT
     timeout: float = DEFAULT_TIMEOUT
+    deadline: float = DEADLINE
     verify: bool | str = True
     proxy: str = ""
 
@@ -56,6 +59,7 @@ def read_settings(
         bucket=_bucket(given),
         in_flight=int(_number(given, "in_flight", DEFAULT_IN_FLIGHT, least=1, most=20, whole=True)),
         timeout=_number(given, "timeout", DEFAULT_TIMEOUT, least=1, most=600),
+        deadline=_number(given, "deadline", DEADLINE, least=0.1, most=3600),
         verify=_verify(given.get("verify", True)),
         proxy=_proxy(given.get("proxy", "")),
     )

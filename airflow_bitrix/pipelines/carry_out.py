@@ -17,6 +17,13 @@ from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 PART_NAME = "part {{ task.part | join(', ') }}"
 """How the UI calls the mapped tasks of an apply."""
 
+TIMEOUTS = {"canary": timedelta(hours=2), "apply": timedelta(hours=12), "check": timedelta(hours=4)}
+"""How long each task may be at work at a time; a deferral ends that, and what comes after it counts anew.
+
+An apply of 100,000 changes takes an hour at the standard plan's pace where it is alone, and tasks of one plan
+share that pace. What ran out goes on where it was, with the task's next try.
+"""
+
 
 def carry_out(
     plan: LinkPlanMaker,
@@ -57,6 +64,8 @@ def carry_out(
     :param quiet_hours: A time of day in which nothing is written, such as ``08:00-18:00``. (templated)
     :param timezone: The time zone of the quiet hours. (templated)
     :param arguments: What canary, apply and check take as well, such as ``pool`` or ``artifacts_path``.
+        ``execution_timeout`` stands in place of the ``TIMEOUTS`` of these three; that of the DAG's
+        ``default_args`` does not. The approval has ``response_timeout``.
     """
     common = {"bitrix24_conn_id": plan.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
     quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
@@ -77,7 +86,11 @@ def carry_out(
         notifiers=notifiers,
     )
     first = Bitrix24CanaryLinkPlanOperator(
-        task_id="canary", task_display_name="Try the first ones", plan=approve.output, first=canary, **writing
+        task_id="canary",
+        task_display_name="Try the first ones",
+        plan=approve.output,
+        first=canary,
+        **_within("canary", writing),
     )
     apply = Bitrix24ApplyLinkPlanOperator.partial(
         task_id="apply",
@@ -86,7 +99,7 @@ def carry_out(
         plan=approve.output,
         max_failed=None,  # the check judges them all together
         max_failure_share=max_failure_share,
-        **writing,
+        **_within("apply", writing),
     ).expand(part=first.output)
     check = Bitrix24CheckLinkPlanOperator(
         task_id="check",
@@ -96,7 +109,11 @@ def carry_out(
         # A part that failed is what the check is for, but where nothing succeeded at all there was no plan or
         # no approval: then the check, and with it the run, fails for that reason.
         trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
-        **common,
+        **_within("check", common),
     )
     apply >> check
     return check
+
+
+def _within(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"execution_timeout": TIMEOUTS[task], **arguments}

@@ -14,6 +14,7 @@ from starlette.routing import Route
 from airflow_bitrix.sandbox import control, pages, php
 from airflow_bitrix.sandbox.errors import FatalError, RestError
 from airflow_bitrix.sandbox.request import read_params
+from airflow_bitrix.sandbox.unending import unending
 from airflow_bitrix.sandbox.wrong_answers import TWICE
 
 if TYPE_CHECKING:
@@ -100,12 +101,15 @@ async def _rest(request: Request) -> Response:
         return _error_page(HTTPStatus.INTERNAL_SERVER_ERROR)
     if portal.strikes("drop_after"):
         return CutConnection()
-    if portal.strikes("slow"):
-        await _pause(request, portal.faults.slow_seconds)
+    answer: Response = PhpJson(reply.body, reply.status)
     if wrong:
         status, told = portal.said(reply, method, params, wrong)
-        return Response(told, status, media_type="application/json")
-    return PhpJson(reply.body, reply.status)
+        answer = Response(told, status, media_type="application/json")
+    if (endless := unending(portal, answer, request.app.state.stopping)) is not None:
+        return endless
+    if portal.strikes("slow"):
+        await _pause(request, portal.faults.slow_seconds)
+    return answer
 
 
 async def _rest_without_webhook(request: Request) -> Response:

@@ -8,13 +8,16 @@ from typing import Any
 class RestError(Exception):
     """An answer of the form ``{"error": code, "error_description": text}``."""
 
-    def __init__(self, code: str, description: str, status: int = 400) -> None:
+    def __init__(
+        self, code: str, description: str, status: int = 400, *, time: dict[str, Any] | None = None
+    ) -> None:
         super().__init__(description)
-        self.code, self.description, self.status = code, description, status
+        self.code, self.description, self.status, self.time = code, description, status, time
 
     def body(self) -> dict[str, Any]:
         """The JSON object that the caller receives."""
-        return {"error": self.code, "error_description": self.description}
+        time = {"time": self.time} if self.time else {}
+        return {"error": self.code, "error_description": self.description, **time}
 
 
 def access_denied() -> RestError:

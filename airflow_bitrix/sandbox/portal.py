@@ -251,9 +251,12 @@ class Portal:
     def _check_operating(self, budget: Budget) -> None:
         if self.bucket.plan is None:
             return
-        if self.operating.used(budget, self.clock.time()) > self.switches.operating_limit:
+        now = self.clock.time()
+        if self.operating.used(budget, now) > self.switches.operating_limit:
             text = "Method is blocked due to operation time limit."
-            raise RestError("OPERATION_TIME_LIMIT", text, 429)
+            reset = {"operating_reset_at": self.operating.reset_at(budget, now)}
+            time = reset if self.switches.refusal_tells_reset else None
+            raise RestError("OPERATION_TIME_LIMIT", text, 429, time=time)
 
     def _run_batch(self, params: Any) -> Reply:
         started, at = self.clock.monotonic(), self.clock.time()

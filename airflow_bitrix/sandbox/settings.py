@@ -44,6 +44,8 @@ class Switches:
     """Operating time in seconds that one method may use in ten minutes."""
     operating_seconds: Mapping[str, float] = field(default_factory=dict)
     """Pretended runtime of one call, by method."""
+    refusal_tells_reset: bool = False
+    """A refusal for operating time tells in its own ``time`` when the method may be called again."""
     count_refused: bool = False
     """Requests refused with 503 fill the bucket, too."""
     not_found_code: str = ""
@@ -86,6 +88,15 @@ class Faults:
     slow: float = 0.0
     """The answer waits for ``slow_seconds`` after the work."""
     slow_seconds: float = 1.0
+    silent: float = 0.0
+    """The work is done, and no answer comes; the connection stays open."""
+    drip: float = 0.0
+    """The work is done, and the answer comes byte by byte, one every ``drip_seconds``."""
+    drip_seconds: float = 1.0
+    endless: float = 0.0
+    """The work is done, and the body of the answer never ends."""
+    bad_chunk: float = 0.0
+    """The work is done, and behind the headers of the answer stands a chunk whose size is no number."""
     late: float = 0.0
     """Seconds by which requests arrive late, on average: some much more, most hardly at all."""
     wrong_answers: Mapping[str, float] = field(default_factory=dict)
@@ -138,6 +149,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
         lambda value: isinstance(value, dict) and all(_is_number(one) for one in value.values()),
         "an object of seconds by method",
     ),
+    "refusal_tells_reset": _FLAG,
     "count_refused": _FLAG,
     "not_found_code": _one_of("", "NOT_FOUND"),
     "refuse_contacts_read": (_is_list_of(int), "a list of contact ids"),
@@ -158,6 +170,11 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "fatal_owners": (_is_list_of(int), "a list of ids of leads or deals"),
     "slow": _SHARE,
     "slow_seconds": _SECONDS,
+    "silent": _SHARE,
+    "drip": _SHARE,
+    "drip_seconds": _SECONDS,
+    "endless": _SHARE,
+    "bad_chunk": _SHARE,
     "late": _SECONDS,
     "wrong_answers": (_is_share_of(KINDS), f"an object of shares by kind: {', '.join(KINDS)}"),
     "redirect": (lambda value: value is None or isinstance(value, str), "null or an address"),

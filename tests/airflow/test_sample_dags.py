@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -118,3 +119,15 @@ def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, D
     told = {name: BY_PARAMS[name] for name in ("canary", "max_failed", "max_failure_share")}
     assert len(asking) == 9
     assert [task.applied_by for task in asking] == [told] * len(asking)
+
+
+def test_every_task_has_an_end_but_for_those_that_wait_for_a_person(dags: dict[str, DAG]) -> None:
+    """An approval has a time of its own for the answer, which Airflow would take this for."""
+    ends = {
+        (dag.dag_id, task.task_id): task.execution_timeout
+        for dag in dags.values()
+        for task in dag.tasks
+        if not isinstance(task, Bitrix24ApproveLinkPlanOperator)
+    }
+    assert [task for task, end in ends.items() if end is None] == []
+    assert {end for (_, task), end in ends.items() if task.endswith("apply")} == {timedelta(hours=12)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -113,6 +114,28 @@ def test_a_refused_method_rests_until_the_reset_that_is_known_whatever_its_limit
     assert budgets.rest([SAVE], NOW + 51, 420) is None
     late = budgets.told([(SAVE, time(100, NOW + 50))], NOW)
     assert late.rest([SAVE], NOW, 420) == Rest(NOW + 51, 51)
+
+
+@pytest.mark.parametrize("known", [None, 50, 500])
+def test_the_reset_that_a_refusal_itself_tells_is_believed(known: int | None) -> None:
+    budgets = (told(100, NOW + known) if known else Budgets()).refused(SAVE, NOW, told=NOW + 90)
+    rest = budgets.rest([SAVE], NOW, 420)
+    assert rest is not None
+    assert rest.until == NOW + 91
+
+
+@pytest.mark.parametrize("nonsense", [None, "soon", True, -1, [], {}, nan, inf, NOW - 5, 0])
+def test_a_reset_that_cannot_be_one_tells_nothing(nonsense: Any) -> None:
+    rest = told(100, NOW + 50).refused(SAVE, NOW, told=nonsense).rest([SAVE], NOW, 420)
+    assert rest is not None
+    assert rest.until == NOW + 51
+    assert Budgets().refused(SAVE, NOW, told=nonsense).rest([SAVE], NOW, 420) is None
+
+
+def test_a_reset_that_lies_further_ahead_than_the_portal_counts_is_cut() -> None:
+    rest = Budgets().refused(SAVE, NOW, told=NOW + 10**6).rest([SAVE], NOW, 420)
+    assert rest is not None
+    assert rest.seconds == 601
 
 
 @pytest.mark.parametrize("known", [Budgets(), told(500, NOW - 10)], ids=["nothing", "a reset that is over"])

@@ -124,6 +124,21 @@ def test_a_method_at_its_limit_is_not_called_before_its_reset(tell: Telling, man
     assert tell(call_flow(SAVE, manners), [yes()]).waits == []
 
 
+def test_the_reset_that_a_refusal_tells_is_waited_for(tell: Telling, manners: Manners) -> None:
+    refusal = {**BLOCKED, "time": {"operating_reset_at": NOW + 20}}
+    story = tell(call_flow(SAVE, manners), [Reply(429, json.dumps(refusal).encode()), yes()])
+    assert story.waits == [21]
+    assert story.result.result is True
+
+
+def test_so_is_that_of_a_command_of_a_batch(tell: Telling, manners: Manners) -> None:
+    refusal = {**BLOCKED, "time": {"operating_reset_at": NOW + 20}}
+    replies = [batched({}, {"c0": refusal}, {}), batched({"c0": True}, {}, {})]
+    story = tell(batch_flow([SAVE], manners), replies)
+    assert [outcome.result for outcome in story.result] == [True]
+    assert sum(story.waits) == 21
+
+
 def test_other_methods_go_on_meanwhile(tell: Telling, manners: Manners) -> None:
     tell(call_flow(SAVE, manners), [yes(500, NOW + 500)])
     assert tell(call_flow(GET, manners), [yes()]).waits == []

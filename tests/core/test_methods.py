@@ -98,7 +98,7 @@ def says(error: InvalidInput, argument: str, value: object, accepted: str) -> bo
 def test_no_method_takes_an_owner_id_that_the_portal_would_read_as_0(verb: str, owner_id: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         OF_AN_OWNER[verb](owner_id)
-    assert says(caught.value, "owner_id", owner_id, "a whole number above 0")
+    assert says(caught.value, "owner_id", owner_id, "a whole number from 1 to 2147483647")
 
 
 @pytest.mark.parametrize("contact_id", BAD_IDS, ids=repr)
@@ -108,17 +108,17 @@ def test_no_link_goes_to_a_contact_that_cannot_be(
 ) -> None:
     with pytest.raises(InvalidInput) as caught:
         build(5, contact_id)
-    assert says(caught.value, "contact_id", contact_id, "a whole number above 0")
+    assert says(caught.value, "contact_id", contact_id, "a whole number from 1 to 2147483647")
 
 
-@pytest.mark.parametrize("sort", ["", "first", "-10", -10, 1.5, "1.5", True, [], math.inf], ids=repr)
+@pytest.mark.parametrize("sort", ["", "first", "-10", -10, 1.5, "1.5", True, [], math.inf, 2**31], ids=repr)
 def test_a_sort_that_the_portal_would_store_as_something_else_is_refused(sort: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         methods.add(5, 7, sort=sort)
-    assert says(caught.value, "sort", sort, "a whole number, 0 or above")
+    assert says(caught.value, "sort", sort, "a whole number from 0 to 2147483647")
     with pytest.raises(InvalidInput) as caught:
         methods.items_set(5, [{"CONTACT_ID": 7, "SORT": sort}])
-    assert says(caught.value, "items[0].SORT", sort, "a whole number, 0 or above")
+    assert says(caught.value, "items[0].SORT", sort, "a whole number from 0 to 2147483647")
 
 
 @pytest.mark.parametrize("flag", ["y", "n", "", "yes", "true", "True", "1", 1, 0, 1.0, [], ["Y"]], ids=repr)

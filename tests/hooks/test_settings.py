@@ -23,7 +23,8 @@ def test_the_plain_fields_make_a_webhook_of_the_standard_plan() -> None:
     settings = read_settings(**GOOD)
     assert settings.webhook.url("profile") == "https://acme.bitrix24.com/rest/1/abc123/profile"
     assert settings.bucket == Bucket(rate=2, burst=49, gap=0.1)
-    assert (settings.timeout, settings.in_flight, settings.verify, settings.proxy) == (65, 5, True, "")
+    assert (settings.timeout, settings.deadline, settings.in_flight) == (65, 180, 5)
+    assert (settings.verify, settings.proxy) == (True, "")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +98,8 @@ def test_the_plan_and_overrides_make_the_bucket(extra: dict[str, Any], bucket: B
         ({"extra": {"in_flight": 2.5}}, "extra.in_flight", "2.5", "whole number from 1 to 20"),
         ({"extra": {"timeout": -1}}, "extra.timeout", "-1", "from 1 to 600"),
         ({"extra": {"timeout": float("nan")}}, "extra.timeout", "nan", "from 1 to 600"),
+        ({"extra": {"deadline": 0}}, "extra.deadline", "0", "from 0.1 to 3600"),
+        ({"extra": {"deadline": "soon"}}, "extra.deadline", "'soon'", "from 0.1 to 3600"),
         ({"extra": {"verify": False}}, "extra.verify", "False", "CA bundle"),
         ({"extra": {"verify": "/no/such/file.pem"}}, "extra.verify", "'/no/such/file.pem'", "CA bundle"),
         ({"extra": {"proxy": "proxy:3128"}}, "extra.proxy", "'***'", "http://proxy.example.com"),

@@ -128,20 +128,24 @@ def test_each_verb_does_on_the_portal_what_it_says(kind: str, portal: Any) -> No
     assert list(run("fields")) == ["SORT", "IS_PRIMARY", "CONTACT_ID"]
 
 
-@pytest.mark.parametrize("owner_id", ["", "0", 0, -1, "-1", "abc", None, True, 1.0, [1]])
+@pytest.mark.parametrize(
+    "owner_id", ["", "0", 0, -1, "-1", "abc", None, True, 1.0, [1], 2**31, "2147483648", 10**18]
+)
 @pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.verb != "fields"])
 def test_an_owner_id_that_is_none_is_refused_before_anything_is_sent(
     method: str, owner_id: Any, portal: Any
 ) -> None:
     arguments = {**ARGUMENTS[METHODS[method].verb], "owner_id": owner_id}
-    with pytest.raises(InvalidInput, match=r"^owner_id: .* accepted: a whole number above 0$") as refused:
+    with pytest.raises(
+        InvalidInput, match=r"^owner_id: .* accepted: a whole number from 1 to 2147483647$"
+    ) as refused:
         make(method, **arguments).execute({})
     assert isinstance(refused.value, AirflowFailException)
     assert portal.stats()["admitted"] == 0
 
 
 @pytest.mark.parametrize(
-    "items", [[], (), "1,2", {"CONTACT_ID": 1}, [[1]], [{"contactId": 1}], [1, 1], [0], [2**63], [5, 10**30]]
+    "items", [[], (), "1,2", {"CONTACT_ID": 1}, [[1]], [{"contactId": 1}], [1, 1], [0], [2**31], [5, 10**30]]
 )
 @pytest.mark.parametrize("kind", ["lead", "deal"])
 def test_items_that_would_wipe_all_links_are_refused_before_anything_is_sent(

@@ -106,6 +106,39 @@ def test_a_slow_answer_comes_after_the_work(sandbox: Sandbox, client: Client) ->
     assert _leads(sandbox) == 62
 
 
+@pytest.mark.parametrize("fault", ["silent", "drip"])
+def test_the_work_is_done_where_no_answer_comes_in_time(sandbox: Sandbox, client: Client, fault: str) -> None:
+    sandbox.set_faults(**{fault: 1.0}, drip_seconds=60)
+    with pytest.raises(requests.ReadTimeout):
+        client.session.post(client.url + "crm.lead.add", json={"fields": {}}, timeout=0.5)
+    assert _leads(sandbox) == 61
+    assert sandbox.stats()["faults"] == {fault: 1}
+
+
+def test_an_answer_that_drips_is_the_whole_answer_in_the_end(sandbox: Sandbox, client: Client) -> None:
+    plain = client.call("crm.lead.get", {"id": 1}).result
+    sandbox.set_faults(drip=1.0, drip_seconds=0)
+    answer = client.session.post(client.url + "crm.lead.get", json={"id": 1}, timeout=30)
+    assert (answer.status_code, answer.json()["result"]) == (200, plain)
+
+
+def test_a_body_without_an_end(sandbox: Sandbox, client: Client) -> None:
+    sandbox.set_faults(endless=1.0)
+    with client.session.post(
+        client.url + "crm.lead.add", json={"fields": {}}, timeout=30, stream=True
+    ) as answer:
+        pieces = answer.iter_content(1024)
+        assert {next(pieces).strip() for _ in range(5)} == {b""}
+    assert _leads(sandbox) == 61
+
+
+def test_a_chunk_whose_size_is_no_number(sandbox: Sandbox, client: Client) -> None:
+    sandbox.set_faults(bad_chunk=1.0)
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        client.session.post(client.url + "crm.lead.add", json={"fields": {}}, timeout=30)
+    assert _leads(sandbox) == 61
+
+
 def test_requests_that_are_late_come_so_late_on_average_and_some_much_later(
     sandbox: Sandbox, client: Client
 ) -> None:

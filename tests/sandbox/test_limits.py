@@ -144,6 +144,18 @@ def test_a_method_over_its_operating_time_is_blocked_until_minutes_drop_out(limi
     assert answer.json()["time"]["operating_reset_at"] == NOON + 660
 
 
+def test_a_refusal_may_tell_the_reset_itself(limited: Limited) -> None:
+    limited.sandbox.set_switches(
+        operating_limit=0.5, operating_seconds={"crm.lead.get": 1}, refusal_tells_reset=True
+    )
+    limited.post("crm.lead.get", id=1)
+    answer = limited.post("crm.lead.get", id=1)
+    assert (answer.status_code, answer.json()) == (
+        429,
+        BLOCKED | {"time": {"operating_reset_at": NOON + 600}},
+    )
+
+
 def test_short_calls_are_not_counted(limited: Limited) -> None:
     limited.sandbox.set_switches(operating_seconds={"crm.lead.get": 0.1})
     for _ in range(5):

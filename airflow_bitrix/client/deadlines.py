@@ -1,0 +1,136 @@
+"""An end for every request of ``requests``, which by itself bounds each wait, and never the whole.
+
+Its timeout begins anew with each byte that comes. Here the connection, the handshake, and each piece of the
+answer, headers and body, are waited for only as long as is left of the whole.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
+from requests.utils import prepend_scheme_if_needed
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When a request has to be over.
+
+    :param seconds: How long it may take altogether.
+    :param at: When that is, by the monotonic clock.
+    """
+
+    seconds: float
+    at: float
+
+    @property
+    def left(self) -> float:
+        """Seconds until then, 0 or less when it is past."""
+        return self.at - time.monotonic()
+
+
+_NONE = Deadline(inf, inf)
+_now: ContextVar[Deadline] = ContextVar("deadline", default=_NONE)
+
+
+@contextmanager
+def deadline_in(seconds: float) -> Iterator[Deadline]:
+    """Let what is received in this block, through sessions that keep deadlines, end within ``seconds``."""
+    deadline = Deadline(seconds, time.monotonic() + seconds)
+    token = _now.set(deadline)
+    try:
+        yield deadline
+    finally:
+        _now.reset(token)
+
+
+def keep_deadlines(adapter: HTTPAdapter, in_flight: int, proxy: str) -> None:
+    """Make the connections of a session's adapter keep to :func:`deadline_in`.
+
+    :param in_flight: Connections that it keeps open.
+    :param proxy: The proxy that it will be told of, empty for none.
+    """
+    adapter.init_poolmanager(DEFAULT_POOLSIZE, in_flight)
+    managers = [adapter.poolmanager]
+    if proxy:
+        named = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
+        managers.append(adapter.proxy_manager_for(named))  # it is made once, and kept by this name
+    for manager in managers:
+        manager.pool_classes_by_scheme = _POOLS
+
+
+def _within(timeout: Any) -> Any:
+    """Give a timeout that does not reach beyond the deadline."""
+    left = _now.get().left
+    if left == inf:
+        return timeout
+    return max(min(left, timeout) if isinstance(timeout, (int, float)) else left, _SHORTEST)
+
+
+_SHORTEST = 0.001
+"""Seconds; a timeout of 0 would be none, but another way of reading."""
+
+
+class _Pieces(io.RawIOBase):
+    """What a socket receives, each piece within the time that is left."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self._timeout = sock, sock.gettimeout()
+        self._raw: Any = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        if _now.get().left <= 0:
+            raise TimeoutError
+        self._sock.settimeout(_within(self._timeout))
+        received: int | None = self._raw.readinto(buffer)
+        return received
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Pieces(sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        self.timeout = _within(self.timeout)
+        sock = super()._new_conn()
+        sock.settimeout(_within(sock.gettimeout()))  # a handshake may follow
+        return sock
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOLS = {"http": _Pool, "https": _TlsPool}
