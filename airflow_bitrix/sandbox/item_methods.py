@@ -151,7 +151,7 @@ def _list(call: Call) -> Answer:
 
 
 def _existing(call: Call, kind: Kind) -> Row:
-    row = call.state.row(kind, php.to_numeric_id(call.param("id")))
+    row = call.state.row(kind, php.to_int(call.param("id")))
     if row is None:
         raise RestError("NOT_FOUND", "Element not found")
     if not call.may_use(kind, row["ID"]):

@@ -10,6 +10,8 @@ from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError, access_denied
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_bitrix.sandbox.schema import Kind
 
 # The portal checks contact rights in items.set against its row arrays, and PHP casts a non-empty array to 1.
@@ -54,9 +56,11 @@ def _check_exists(call: Call, kind: Kind, owner_id: int) -> None:
         raise _not_found(call)
 
 
-def _contact(fields: Any) -> int:
-    contact_id = php.to_numeric_id(php.item(fields, "CONTACT_ID"))
-    if contact_id <= 0:
+def _contact(fields: Mapping[str, Any]) -> int:
+    sent = fields.get("CONTACT_ID", 0)
+    contact_id = php.to_int(sent)
+    # The portal compares first and casts then: "+5abc" is 5, and not above 0.
+    if php.compare(sent, 0) <= 0 or contact_id <= 0:
         raise _plain("The parameter 'fields' is not valid.")
     return contact_id
 
@@ -69,7 +73,7 @@ def check_contact(call: Call, contact_id: int) -> None:
 
 def _add(kind: Kind, call: Call) -> Answer:
     owner_id = _quoted_owner(call)
-    fields = _array(call, "fields", "'fields'")
+    fields = links.internalized(_array(call, "fields", "'fields'"))
     _check_rights(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     contact_id = _contact(fields)
@@ -83,7 +87,7 @@ def _add(kind: Kind, call: Call) -> Answer:
 
 def _delete(kind: Kind, call: Call) -> Answer:
     owner_id = _quoted_owner(call)
-    fields = _array(call, "fields", "'item'")
+    fields = links.internalized(_array(call, "fields", "'item'"))
     _check_rights(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     contact_id = _contact(fields)

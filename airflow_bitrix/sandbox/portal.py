@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_bitrix.sandbox import batch, php
-from airflow_bitrix.sandbox.calls import Answer, Call, Method
+from airflow_bitrix.sandbox import batch
+from airflow_bitrix.sandbox.calls import Answer, Call, Method, record_id
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.errors import FatalError, RestError
 from airflow_bitrix.sandbox.limits import PLANS, Bucket, Budget, OperatingTime
@@ -54,7 +54,7 @@ class Write(NamedTuple):
 def _owner(method: str, params: Any) -> tuple[Kind | None, int]:
     """The lead or deal that a method writes; without a kind where it writes neither."""
     kind = _OWNER_KINDS.get(method.split(".")[1])
-    owner_id = php.to_int(php.item(params, "id") or php.item(params, "ID"))
+    owner_id = record_id(params)
     return (kind, owner_id) if kind and owner_id else (None, 0)
 
 
