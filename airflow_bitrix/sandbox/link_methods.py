@@ -42,8 +42,13 @@ def _array(call: Call, name: str, shown_as: str) -> Any:
     return found
 
 
-def _check_rights(call: Call, kind: Kind, owner_id: int) -> None:
-    if not call.may_use(kind, owner_id):
+def _check_read(call: Call, kind: Kind, owner_id: int) -> None:
+    if not call.may_read(kind, owner_id):
+        raise access_denied()
+
+
+def _check_update(call: Call, kind: Kind, owner_id: int) -> None:
+    if not call.may_update(kind, owner_id):
         raise access_denied()
 
 
@@ -67,14 +72,14 @@ def _contact(fields: Mapping[str, Any]) -> int:
 
 def check_contact(call: Call, contact_id: int) -> None:
     """Refuse a contact that the caller may not read."""
-    if not call.may_use("contact", contact_id):
+    if not call.may_read("contact", contact_id):
         raise _plain(f"[Contact #{contact_id}] You have no permission to read this contact")
 
 
 def _add(kind: Kind, call: Call) -> Answer:
     owner_id = _quoted_owner(call)
     fields = links.internalized(_array(call, "fields", "'fields'"))
-    _check_rights(call, kind, owner_id)
+    _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     contact_id = _contact(fields)
     check_contact(call, contact_id)
@@ -88,7 +93,7 @@ def _add(kind: Kind, call: Call) -> Answer:
 def _delete(kind: Kind, call: Call) -> Answer:
     owner_id = _quoted_owner(call)
     fields = links.internalized(_array(call, "fields", "'item'"))
-    _check_rights(call, kind, owner_id)
+    _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     contact_id = _contact(fields)
     check_contact(call, contact_id)
@@ -101,7 +106,7 @@ def _delete(kind: Kind, call: Call) -> Answer:
 
 def _items_get(kind: Kind, call: Call) -> Answer:
     owner_id = _owner(call)
-    _check_rights(call, kind, owner_id)
+    _check_read(call, kind, owner_id)
     if call.switches.missing_owner_items_get == "not_found":
         _check_exists(call, kind, owner_id)
     return Answer(links.as_rows(call.state.links(kind, owner_id)))
@@ -110,7 +115,7 @@ def _items_get(kind: Kind, call: Call) -> Answer:
 def _items_set(kind: Kind, call: Call) -> Answer:
     owner_id = _owner(call)
     items = _array(call, "items", "items")
-    _check_rights(call, kind, owner_id)
+    _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     before = call.state.links(kind, owner_id)
     after = links.replaced(before, items)
@@ -122,7 +127,7 @@ def _items_set(kind: Kind, call: Call) -> Answer:
 
 def _items_delete(kind: Kind, call: Call) -> Answer:
     owner_id = _owner(call)
-    _check_rights(call, kind, owner_id)
+    _check_update(call, kind, owner_id)
     if call.switches.missing_owner_items_get == "not_found":
         _check_exists(call, kind, owner_id)
     if call.state.row(kind, owner_id) is not None:

@@ -67,7 +67,7 @@ def _find_by_comm(call: Call) -> Answer:
             record_id
             for record_id, row in call.state.tables[kind].rows.items()
             if any(normal_comm(type_name, value) in wanted for value, _ in row.get(type_name) or ())
-            and call.may_use(kind, record_id)
+            and call.may_read(kind, record_id)
         ][:room]
         room -= len(hits)
         if hits:
