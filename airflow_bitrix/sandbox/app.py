@@ -90,7 +90,7 @@ async def _rest(request: Request) -> Response:
     )
     user, code, method = (request.path_params[name] for name in ("user", "code", "method"))
     try:
-        reply = portal.answer(user, code, method.rstrip("/").removesuffix(".json"), params)
+        reply = portal.answer(user, code, method.strip("/").removesuffix(".json"), params)
     except FatalError:
         return _error_page(HTTPStatus.INTERNAL_SERVER_ERROR)
     if portal.strikes("drop_after"):

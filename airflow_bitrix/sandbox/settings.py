@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_bitrix.sandbox.errors import REFUSALS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -24,6 +26,11 @@ class Switches:
 
     auth_status: str = "docs"
     """HTTP statuses of authorisation errors: as documented (403) or as in the portal's source (401)."""
+    refusal: str = ""
+    """Why the portal takes no request at all, empty where it does: the webhook is ``revoked`` or blocked for
+    ``overload``, there is ``no_subscription`` for REST, the ``portal_deleted``, or ``no_user`` to let in."""
+    refusal_after: int = 0
+    """How many requests are still taken before ``refusal`` begins, counted from when this was set."""
     missing_owner_items_get: str = "empty"
     """What items.get and items.delete do for an owner that does not exist: nothing, or ``Not found.``"""
     batch_billing: str = "inner"
@@ -112,6 +119,8 @@ _COUNT: tuple[Check, str] = (lambda value: type(value) is int and value > 0, "a 
 
 _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "auth_status": _one_of("docs", "source"),
+    "refusal": _one_of("", *REFUSALS),
+    "refusal_after": (lambda value: type(value) is int and value >= 0, "a whole number, 0 or more"),
     "missing_owner_items_get": _one_of("empty", "not_found"),
     "batch_billing": _one_of("inner", "envelope"),
     "flag_at_once": _FLAG,
