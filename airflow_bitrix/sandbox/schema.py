@@ -17,7 +17,9 @@ FieldType = Literal["integer", "string", "char", "datetime", "double", "crm_stat
 KINDS: Final[tuple[Kind, ...]] = ("lead", "deal", "contact")
 ENTITY_TYPES: Final[dict[int, Kind]] = {1: "lead", 2: "deal", 3: "contact"}
 SERVER_ZONE: Final = timezone(timedelta(hours=3))
-MULTIFIELDS: Final = ("PHONE", "EMAIL")
+COMMUNICATIONS: Final = ("PHONE", "EMAIL")
+"""The fields by which two records are found to be one person."""
+MULTIFIELDS: Final = (*COMMUNICATIONS, "WEB", "IM")
 
 SEMANTICS: Final[dict[str, str]] = {
     "CONVERTED": "S",
@@ -47,8 +49,8 @@ DEAL_STAGES: Final[dict[str, tuple[str, str]]] = {
 }
 """Stages as a portal begins with them: name and colour by id."""
 
-PIPELINE: Final = 3
-"""The second pipeline of deals; a seed puts none into it. Its stages are such as ``C3:NEW``."""
+PIPELINES: Final[dict[int, str]] = {0: "General", 3: "Wholesale", 5: "Service contracts"}
+"""The pipelines of deals. Stages of all but the first have their pipeline before the id: ``C3:NEW``."""
 
 
 def semantic_of(stage: str) -> str:
@@ -151,6 +153,8 @@ _PERSON = (
     Field("POST", "post", "string"),
     Field("PHONE", "phone", "crm_multifield", default=()),
     Field("EMAIL", "email", "crm_multifield", default=()),
+    Field("WEB", "web", "crm_multifield", default=()),
+    Field("IM", "im", "crm_multifield", default=()),
 )
 _MONEY = (
     Field("OPPORTUNITY", "opportunity", "double", default=0.0),
