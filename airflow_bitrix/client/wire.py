@@ -153,8 +153,6 @@ _BY_CODE: Mapping[str, FaultKind] = {
     "OPERATION_TIME_LIMIT": FaultKind.RESTING,
     "INTERNAL_SERVER_ERROR": FaultKind.BROKEN,
     "ERROR_UNEXPECTED_ANSWER": FaultKind.BROKEN,
-    "OVERLOAD_LIMIT": FaultKind.REJECTED,
-    "PORTAL_DELETED": FaultKind.REJECTED,
     "ACCESS_DENIED": FaultKind.REJECTED,
     "ERROR_METHOD_NOT_FOUND": FaultKind.REJECTED,
     "APPLICATION_NOT_FOUND": FaultKind.AUTH,
@@ -165,10 +163,16 @@ _BY_CODE: Mapping[str, FaultKind] = {
     "INVALID_REQUEST": FaultKind.AUTH,
     "INVALID_TOKEN": FaultKind.AUTH,
     "NO_AUTH_FOUND": FaultKind.AUTH,
+    "OVERLOAD_LIMIT": FaultKind.AUTH,
+    "PORTAL_DELETED": FaultKind.AUTH,
     "USER_ACCESS_ERROR": FaultKind.AUTH,
     "WRONG_AUTH_TYPE": FaultKind.AUTH,
     "WRONG_LICENSE": FaultKind.AUTH,
 }
+
+# The same code says that one record may not be touched, and that the portal has no subscription for REST.
+_NO_SUBSCRIPTION = re.compile(r"\bREST is available only\b", re.IGNORECASE)
+_UNAUTHORIZED = 401
 
 _BY_STATUS: Mapping[int, FaultKind] = {
     401: FaultKind.AUTH,
@@ -255,6 +259,10 @@ def fault_of(body: object, status: int = 0) -> Fault:
         text = str(body)
     answer = PortalAnswer(_words(code), _words(text), status)
     kind = _BY_CODE.get(answer.code.upper()) or _BY_STATUS.get(status, FaultKind.REJECTED)
+    if answer.code.upper() == "ACCESS_DENIED" and (
+        status == _UNAUTHORIZED or _NO_SUBSCRIPTION.search(answer.text)
+    ):
+        kind = FaultKind.AUTH
     return Fault(kind, answer, reset_at=reset_at)
 
 
@@ -271,9 +279,8 @@ def error_of(call: Call, fault: Fault, *, repeatable: bool | None = None) -> Bit
     repeatable = may_repeat(call) if repeatable is None else repeatable
     details: dict[str, Any] = {"answer": fault.answer, "method": call.method, "owner": call.owner}
     if fault.kind is FaultKind.AUTH:
-        if fault.answer.code.upper() == "INSUFFICIENT_SCOPE":
-            return AuthFailed(f"{call}: the webhook lacks the scope for it: {fault.answer}", **details)
-        return AuthFailed(f"{call}: the portal does not accept the webhook: {fault.answer}", **details)
+        said = _NOT_ACCEPTED.get(fault.answer.code.upper(), "the portal does not accept the webhook")
+        return AuthFailed(f"{call}: {said}: {fault.answer}", **details)
     if fault.kind is FaultKind.ELSEWHERE:
         return Rejected(f"{call}: {fault.answer}", **details)
     if fault.kind is FaultKind.REJECTED:
@@ -296,6 +303,14 @@ def resting(rest: Rest) -> Fault:
     """Give the fault of a call that was not made because its method rests."""
     return Fault(FaultKind.RESTING, _USED_UP, rest)
 
+
+_NOT_ACCEPTED = {
+    "ACCESS_DENIED": "the portal has no subscription for REST",
+    "AUTHORIZATION_ERROR": "the portal does not let the webhook's user in",
+    "INSUFFICIENT_SCOPE": "the webhook lacks the scope for it",
+    "OVERLOAD_LIMIT": "the portal's operator has blocked the webhook",
+    "PORTAL_DELETED": "the portal is closed",
+}
 
 _BUSY = {
     FaultKind.THROTTLED: "the portal admits no more requests",

@@ -117,7 +117,11 @@ class InvalidInput(Rejected, ValueError):
 
 
 class AuthFailed(Bitrix24Error):
-    """The portal does not accept the webhook, or the webhook lacks the scope."""
+    """The portal does not accept the webhook.
+
+    It was revoked or blocked, lacks the scope, its user may not enter, or the portal is closed or has no
+    subscription for REST. No other call would be accepted either, but for one of another scope.
+    """
 
 
 class OutcomeUnknown(Bitrix24Error):

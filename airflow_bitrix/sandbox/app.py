@@ -91,7 +91,7 @@ async def _rest(request: Request) -> Response:
         portal.switches.max_input_vars,
     )
     user, code, method = (request.path_params[name] for name in ("user", "code", "method"))
-    method = method.rstrip("/").removesuffix(".json").lower()
+    method = method.strip("/").removesuffix(".json").lower()
     wrong = portal.wrong_answers()
     try:
         reply = portal.answer(user, code, method, params)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 MAX_COMMANDS = 50
 NOT_IN_A_BATCH = frozenset({"batch", "download", "upload"})
 
-# The reference swallows everything up to the next space, whatever stands behind its last bracket.
-_REFERENCE = re.compile(r"\$(result|error|total|next|time)(\S*)")
+# The reference swallows everything up to the next space, whatever stands before and behind its brackets.
+_REFERENCE = re.compile(r"\$(result|next|total|time|error)(\S*)", re.IGNORECASE)
 _STEP = re.compile(r"\[([^\]]+)\]")
 
 
@@ -59,7 +59,8 @@ def _substitute_text(text: str, maps: Maps) -> Any:
         path = _STEP.findall(reference[2])
         if not path:
             continue
-        found = _walk(getattr(maps, reference[1]), path)
+        # Found in any case, and looked up as it is written: a word in capitals is nothing.
+        found = _walk(getattr(maps, reference[1], None), path)
         if reference[0] == text:
             return found
         if isinstance(found, (str, int, float)) and not isinstance(found, bool):
@@ -68,14 +69,10 @@ def _substitute_text(text: str, maps: Maps) -> Any:
 
 
 def substitute(value: Any, maps: Maps) -> Any:
-    """Replace references to earlier outcomes in values and keys."""
-    if not isinstance(value, dict):
-        return _substitute_text(value, maps) if isinstance(value, str) else value
-    replaced: dict[str, Any] = {}
-    for key, below in value.items():
-        new_key = _substitute_text(key, maps)
-        replaced[key if php.is_array(new_key) else str(new_key)] = substitute(below, maps)
-    return replaced
+    """Replace references to earlier outcomes in values. Keys hold none: a query is split at brackets."""
+    if isinstance(value, dict):
+        return {key: substitute(below, maps) for key, below in value.items()}
+    return _substitute_text(value, maps) if isinstance(value, str) else value
 
 
 def run(params: Any, run_command: Run, max_input_vars: int) -> Maps:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bitrix.sandbox.links import STEP
 from airflow_bitrix.sandbox.other_methods import normal_comm
-from airflow_bitrix.sandbox.schema import MULTIFIELDS, format_datetime
+from airflow_bitrix.sandbox.schema import COMMUNICATIONS, format_datetime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -150,7 +150,9 @@ class Ends:
         if contact_id not in self._ways:
             row = self._contacts[contact_id]
             self._ways[contact_id] = {
-                (name, normal_comm(name, value)) for name in MULTIFIELDS for value, _ in row.get(name) or ()
+                (name, normal_comm(name, value))
+                for name in COMMUNICATIONS
+                for value, _ in row.get(name) or ()
             }
         return self._ways[contact_id]
 

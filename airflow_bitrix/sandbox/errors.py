@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class RestError(Exception):
@@ -23,6 +26,16 @@ class RestError(Exception):
 def access_denied() -> RestError:
     """The refusal for want of rights on an owner."""
     return RestError("ACCESS_DENIED", "Access denied!", 403)
+
+
+REFUSALS: Final[Mapping[str, tuple[str, str, int, int]]] = {
+    "revoked": ("INVALID_CREDENTIALS", "Invalid request credentials", 403, 401),
+    "overload": ("OVERLOAD_LIMIT", "REST API is blocked due to overload.", 503, 401),
+    "no_subscription": ("ACCESS_DENIED", "REST is available only by subscription.", 403, 401),
+    "portal_deleted": ("PORTAL_DELETED", "Portal was deleted", 500, 403),
+    "no_user": ("authorization_error", "Unable to authorize user", 401, 401),
+}
+"""Why a portal takes no request at all: code, text, and the status as documented and as in the source."""
 
 
 class FatalError(Exception):

@@ -19,8 +19,7 @@ Test = Callable[[Row], bool]
 
 MAX_ID = 2**62
 _PREFIX = re.compile(r"(!><|!=%|!%=|><|>=|<=|!=|!%|!@|=%|%=|=|!|>|<|@|%)?(.*)\Z", re.DOTALL)
-_LIST_OPERATIONS = {"", "=", "!", "!=", "@", "!@", "><", "!><"}
-_RANGE_SIZE = 2
+_LIST_OPERATIONS = {"", "=", "!", "!=", "@", "!@"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +57,15 @@ def split_key(key: str) -> tuple[str, str]:
     return (found[1] or "", found[2]) if found else ("", key)
 
 
-def takes(operation: str, value: object) -> bool:
-    """Whether ``crm.item.list`` takes the value for the operation: lists only where one is asked for."""
-    if operation in {"><", "!><"}:
-        return php.is_array(value) and len(php.values(value)) == _RANGE_SIZE
-    return not php.is_array(value) or operation in _LIST_OPERATIONS
+def takes_a_list(operation: str) -> bool:
+    """Whether the older lists read several values of the operation; of others they make one."""
+    return operation in _LIST_OPERATIONS
 
 
 def narrow_by_id(selection: Selection, operation: str, value: object) -> Selection:
     """Add a condition on the id. Bounds and sets spare a walk over all records."""
     if operation in {"", "=", "@"}:
         return selection.among(frozenset(php.to_int(one) for one in php.values(value)))
-    if operation == "><":
-        low, high = sorted(php.to_int(one) for one in php.values(value)[:_RANGE_SIZE])
-        return replace(selection, low=max(selection.low, low), high=min(selection.high, high))
-    if operation == "!><":
-        low, high = sorted(php.to_int(one) for one in php.values(value)[:_RANGE_SIZE])
-        return selection.with_test(lambda row: not low <= row["ID"] <= high)
     number = php.to_int(value)
     if operation in {">", ">="}:
         return replace(selection, low=max(selection.low, number + (operation == ">")))
@@ -106,9 +97,6 @@ def _positive(field: Field, operation: str, value: object) -> Callable[[Any], bo
     if operation in {"", "=", "@"}:
         wanted = {_normal(field, one) for one in php.values(value)}
         return lambda kept: kept in wanted
-    if operation == "><":
-        low, high = (_normal(field, one) for one in php.values(value)[:_RANGE_SIZE])
-        return lambda kept: kept is not None and low <= kept <= high
     if operation == "%":
         part = str(_normal(field, value))
         return lambda kept: part in str(kept)

@@ -10,6 +10,8 @@ from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError, access_denied
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_bitrix.sandbox.schema import Kind
 
 # The portal checks contact rights in items.set against its row arrays, and PHP casts a non-empty array to 1.
@@ -40,8 +42,13 @@ def _array(call: Call, name: str, shown_as: str) -> Any:
     return found
 
 
-def _check_rights(call: Call, kind: Kind, owner_id: int) -> None:
-    if not call.may_use(kind, owner_id):
+def _check_read(call: Call, kind: Kind, owner_id: int) -> None:
+    if not call.may_read(kind, owner_id):
+        raise access_denied()
+
+
+def _check_update(call: Call, kind: Kind, owner_id: int) -> None:
+    if not call.may_update(kind, owner_id):
         raise access_denied()
 
 
@@ -54,23 +61,25 @@ def _check_exists(call: Call, kind: Kind, owner_id: int) -> None:
         raise _not_found(call)
 
 
-def _contact(fields: Any) -> int:
-    contact_id = php.to_numeric_id(php.item(fields, "CONTACT_ID"))
-    if contact_id <= 0:
+def _contact(fields: Mapping[str, Any]) -> int:
+    sent = fields.get("CONTACT_ID", 0)
+    contact_id = php.to_int(sent)
+    # The portal compares first and casts then: "+5abc" is 5, and not above 0.
+    if php.compare(sent, 0) <= 0 or contact_id <= 0:
         raise _plain("The parameter 'fields' is not valid.")
     return contact_id
 
 
 def check_contact(call: Call, contact_id: int) -> None:
     """Refuse a contact that the caller may not read."""
-    if not call.may_use("contact", contact_id):
+    if not call.may_read("contact", contact_id):
         raise _plain(f"[Contact #{contact_id}] You have no permission to read this contact")
 
 
 def _add(kind: Kind, call: Call) -> Answer:
     owner_id = _quoted_owner(call)
-    fields = _array(call, "fields", "'fields'")
-    _check_rights(call, kind, owner_id)
+    fields = links.internalized(_array(call, "fields", "'fields'"))
+    _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     contact_id = _contact(fields)
     check_contact(call, contact_id)
@@ -83,8 +92,8 @@ def _add(kind: Kind, call: Call) -> Answer:
 
 def _delete(kind: Kind, call: Call) -> Answer:
     owner_id = _quoted_owner(call)
-    fields = _array(call, "fields", "'item'")
-    _check_rights(call, kind, owner_id)
+    fields = links.internalized(_array(call, "fields", "'item'"))
+    _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     contact_id = _contact(fields)
     check_contact(call, contact_id)
@@ -97,7 +106,7 @@ def _delete(kind: Kind, call: Call) -> Answer:
 
 def _items_get(kind: Kind, call: Call) -> Answer:
     owner_id = _owner(call)
-    _check_rights(call, kind, owner_id)
+    _check_read(call, kind, owner_id)
     if call.switches.missing_owner_items_get == "not_found":
         _check_exists(call, kind, owner_id)
     return Answer(links.as_rows(call.state.links(kind, owner_id)))
@@ -106,7 +115,7 @@ def _items_get(kind: Kind, call: Call) -> Answer:
 def _items_set(kind: Kind, call: Call) -> Answer:
     owner_id = _owner(call)
     items = _array(call, "items", "items")
-    _check_rights(call, kind, owner_id)
+    _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     before = call.state.links(kind, owner_id)
     after = links.replaced(before, items)
@@ -118,7 +127,7 @@ def _items_set(kind: Kind, call: Call) -> Answer:
 
 def _items_delete(kind: Kind, call: Call) -> Answer:
     owner_id = _owner(call)
-    _check_rights(call, kind, owner_id)
+    _check_update(call, kind, owner_id)
     if call.switches.missing_owner_items_get == "not_found":
         _check_exists(call, kind, owner_id)
     if call.state.row(kind, owner_id) is not None:

@@ -5,9 +5,12 @@ The rules, traps included, are those of the portal's own binding code: see the c
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_bitrix.sandbox import php
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 STEP = 10
 
@@ -34,25 +37,60 @@ def scalar(links: LinkSet) -> int | None:
     return min((link.contact_id for link in links if link.primary), default=None)
 
 
-def added(before: LinkSet, contact_id: int, fields: Any) -> LinkSet:
+def internalized(row: Any) -> dict[str, Any]:
+    """What the portal keeps of a row that was sent: three names, and of these no arrays and no nulls."""
+    sent = dict(php.items(row))
+    kept: dict[str, Any] = {}
+    for name, cast in (("CONTACT_ID", php.to_int), ("SORT", php.to_int), ("IS_PRIMARY", php.to_text)):
+        if name in sent:
+            value = sent[name]
+            kept[name] = cast(value) if value is None or php.is_array(value) else value
+    return kept
+
+
+def _written(before: LinkSet, wanted: Sequence[Link]) -> LinkSet:
+    """The set after the portal wrote what it takes for the difference between two lists of rows.
+
+    Of rows that are new the last of a contact counts, of those that are there the first whose sort differs.
+    """
+    stored = {link.contact_id: link for link in before}
+    last = {row.contact_id: row for row in wanted}
+    written = {contact_id: row for contact_id, row in last.items() if contact_id not in stored}
+    for row in wanted:
+        if row.contact_id not in written and row.sort != stored[row.contact_id].sort:
+            written[row.contact_id] = row
+    # With several primary rows the portal knows of the last one only.
+    was = next((link.contact_id for link in reversed(before) if link.primary), 0)
+    now = next((row.contact_id for row in reversed(wanted) if row.primary), 0)
+    if was != now:
+        if now and now not in written:
+            written[now] = last[now]._replace(primary=True)
+        if was in last:
+            written[was] = last[was]._replace(primary=False)
+    return tuple(sorted(written.get(contact_id) or stored[contact_id] for contact_id in last))
+
+
+def added(before: LinkSet, contact_id: int, fields: Mapping[str, Any]) -> LinkSet:
     """The set after ``add`` of a contact that is not in it."""
-    sent_sort, sent_primary = php.item(fields, "SORT"), php.item(fields, "IS_PRIMARY")
+    claim = fields.get("IS_PRIMARY")
     highest = max((link.sort for link in before), default=0)
-    sort = max(highest, 0) + STEP if sent_sort is None else php.to_int(sent_sort)
-    takes_over = sent_primary == "Y" or not any(link.primary for link in before)
-    # "y" is not seen as a claim, so nobody steps back, but the row is stored with an upper-case "Y".
-    primary = takes_over or (isinstance(sent_primary, str) and sent_primary.upper() == "Y")
-    kept = (link._replace(primary=False) for link in before) if takes_over else before
-    return tuple(sorted((*kept, Link(sort, contact_id, primary))))
+    new = Link(php.to_int(fields.get("SORT", max(highest, 0) + STEP)), contact_id)
+    if claim != "Y" and any(link.primary for link in before):
+        # "y" is not seen as a claim, so nobody steps back, but the row is stored with an upper-case "Y".
+        return tuple(sorted((*before, new._replace(primary=str(claim).upper() == "Y"))))
+    # The portal looks for the new row by the id as it was sent: "5abc" is linked as 5, but not found as 5.
+    is_found = php.compare(fields["CONTACT_ID"], contact_id) == 0
+    return _written(
+        before, (*(link._replace(primary=False) for link in before), new._replace(primary=is_found))
+    )
 
 
 def removed(before: LinkSet, contact_id: int) -> LinkSet:
     """The set after ``delete`` of a contact that is in it: the first that is left inherits the primary."""
-    rest = tuple(link for link in before if link.contact_id != contact_id)
-    gone = find(before, contact_id)
-    if rest and gone and gone.primary and not any(link.primary for link in rest):
-        return (rest[0]._replace(primary=True), *rest[1:])
-    return rest
+    rest = [link for link in before if link.contact_id != contact_id]
+    if any(link.primary for link in before if link.contact_id == contact_id):
+        rest = [link._replace(primary=place == 0) for place, link in enumerate(rest)]
+    return _written(before, rest)
 
 
 def replaced(before: LinkSet, items: Any) -> LinkSet:
@@ -61,24 +99,14 @@ def replaced(before: LinkSet, items: Any) -> LinkSet:
     claims: list[bool] = []
     for index in range(len(php.values(items))):
         # The portal counts upwards from 0: after a gap in the keys the last rows are never looked at.
-        row = php.item(items, str(index))
-        contact_id = php.to_numeric_id(php.item(row, "CONTACT_ID")) if php.is_array(row) else 0
-        if contact_id > 0:
-            sort = php.to_int(php.item(row, "SORT"))
-            rows.append(Link(sort if sort > 0 else (index + 1) * STEP, contact_id))
-            claims.append(php.item(row, "IS_PRIMARY") == "Y")
-    if not rows:
-        return ()
+        row = internalized(php.item(items, str(index)))
+        if (contact_id := php.to_int(row.get("CONTACT_ID"))) > 0:
+            # It compares before it casts: "abc" and 0.5 are above 0, and stored as 0.
+            is_above = php.compare(row.get("SORT", 0), 0) > 0
+            rows.append(Link(php.to_int(row["SORT"]) if is_above else (index + 1) * STEP, contact_id))
+            claims.append(row.get("IS_PRIMARY") == "Y")
     winner = claims.index(True) if True in claims else 0
-    after: dict[int, Link] = {}
-    for position, row in enumerate(rows):
-        # A contact that comes twice is written with its last row, which may have lost the primary.
-        after[row.contact_id] = row._replace(primary=position == winner)
-    for contact_id, row in after.items():
-        old = find(before, contact_id)
-        if old and (old.sort, old.primary) == (row.sort, row.primary):
-            after[contact_id] = old
-    return tuple(sorted(after.values()))
+    return _written(before, [row._replace(primary=place == winner) for place, row in enumerate(rows)])
 
 
 def from_ids(before: LinkSet, contact_ids: list[int]) -> LinkSet:

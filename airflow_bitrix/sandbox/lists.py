@@ -84,5 +84,7 @@ def read(
     offset -= offset % PAGE
     if begins_again and offset >= len(ids):
         offset = 0
-    following = offset + PAGE if offset + PAGE < len(ids) else None
-    return Page(list(dict.fromkeys(ids[offset : offset + PAGE])), len(ids), following)
+    shown = list(dict.fromkeys(ids[offset : offset + PAGE]))
+    # Where doubles were taken out, the next page begins within this one.
+    following = offset + len(shown)
+    return Page(shown, len(ids), following if following < len(ids) else None)

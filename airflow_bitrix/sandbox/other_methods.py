@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_bitrix.sandbox import item_methods, link_methods, php, record_methods, status_methods
+from airflow_bitrix.sandbox import (
+    item_methods,
+    link_methods,
+    php,
+    record_methods,
+    status_methods,
+    user_methods,
+)
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
-from airflow_bitrix.sandbox.schema import MULTIFIELDS, Kind
+from airflow_bitrix.sandbox.schema import COMMUNICATIONS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +57,7 @@ def _method_get(call: Call) -> Answer:
 
 def _find_by_comm(call: Call) -> Answer:
     type_name = str(call.param("type") or "").upper()
-    if type_name not in MULTIFIELDS:
+    if type_name not in COMMUNICATIONS:
         raise RestError("", "Communication type is not defined or invalid.")
     sent = php.values(call.param("values") or [])
     if not sent:
@@ -67,7 +74,7 @@ def _find_by_comm(call: Call) -> Answer:
             record_id
             for record_id, row in call.state.tables[kind].rows.items()
             if any(normal_comm(type_name, value) in wanted for value, _ in row.get(type_name) or ())
-            and call.may_use(kind, record_id)
+            and call.may_read(kind, record_id)
         ][:room]
         room -= len(hits)
         if hits:
@@ -80,6 +87,7 @@ METHODS: Mapping[str, Method] = {
     **record_methods.methods(),
     **item_methods.methods(),
     **status_methods.methods(),
+    **user_methods.methods(),
     "crm.duplicate.findbycomm": Method(_find_by_comm),
     "profile": Method(_profile, scope=""),
     "scope": Method(_scope, scope=""),

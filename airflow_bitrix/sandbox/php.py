@@ -8,6 +8,7 @@ without complaint.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 MAX_INPUT_VARS = 1000
 
 _INTEGER_KEY = re.compile(r"(?:0|-?[1-9]\d{0,17})\Z")
-_LEADING_NUMBER = re.compile(r"[ \t\n\r\v\f]*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)")
+_LEADING_NUMBER = re.compile(r"[ \t\n\r\v\f]*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _NUMERIC = re.compile(_LEADING_NUMBER.pattern + r"[ \t\n\r\v\f]*\Z")
+_MAX_INT = 2**63 - 1
+_MAX_DEPTH = 512
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPES = re.compile(r"\\.|[/<>&']")
 _ESCAPED = {
@@ -37,22 +41,65 @@ def is_array(value: object) -> bool:
     return isinstance(value, (list, dict))
 
 
+def _number(text: str) -> int | float:
+    """The number of a numeric text: beyond 64 bits it is a float."""
+    if not set(text) & set(".eE") and -_MAX_INT <= (whole := int(text)) <= _MAX_INT:
+        return whole
+    return float(text)
+
+
 def to_int(value: object) -> int:
-    """Cast like ``(int)``: the leading number of a string, 1 for an array that is not empty."""
-    if isinstance(value, (list, dict)):
+    """Cast like ``(int)``: the leading number of a string, 1 for an array that is not empty.
+
+    Beyond 64 bits a float is wrapped around, and a text stands at the bound.
+    """
+    if is_array(value):
         return 1 if value else 0
-    if isinstance(value, (bool, int, float)):
-        return int(value) if value == value and abs(value) < 2**63 else 0  # noqa: PLR0124 - NaN casts to 0
-    if isinstance(value, str) and (found := _LEADING_NUMBER.match(value)):
-        return to_int(float(found[1])) if set(found[1]) & set(".eE") else int(found[1])
-    return 0
+    if isinstance(value, float):
+        return (int(value) + 2**63) % 2**64 - 2**63 if math.isfinite(value) else 0
+    if isinstance(value, int):
+        return int(value)
+    found = _LEADING_NUMBER.match(value) if isinstance(value, str) else None
+    number = _number(found[1]) if found else 0
+    return int(max(-_MAX_INT - 1, min(_MAX_INT, number)))
 
 
-def to_numeric_id(value: object) -> int:
-    """The id in a request value, 0 where ``is_numeric`` would refuse it."""
+def to_float(value: object) -> float:
+    """Cast like ``(float)``, but for what JSON cannot hold: that is 0."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else 0.0
+    found = _LEADING_NUMBER.match(value) if isinstance(value, str) else None
+    number = float(found[1]) if found else float(to_int(value))
+    return number if math.isfinite(number) else 0.0
+
+
+def is_numeric(value: object) -> bool:
+    """Whether ``is_numeric`` takes the value."""
     if isinstance(value, str):
-        return to_int(value) if _NUMERIC.match(value) else 0
-    return 0 if is_array(value) else to_int(value)
+        return _NUMERIC.match(value) is not None
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def compare(value: object, number: int) -> int:
+    """``$value <=> $number`` of a scalar: a text that is no number is compared as text, a flag as a flag."""
+    left: Any = value
+    right: Any = number
+    if isinstance(value, bool):
+        right = bool(number)
+    elif isinstance(value, str) and (found := _NUMERIC.match(value)):
+        left = _number(found[1])
+    elif isinstance(value, str):
+        left, right = value.encode("utf-8", "replace"), str(number).encode()
+    if isinstance(left, float):
+        right = float(right)
+    return int(left > right) - int(left < right)
+
+
+def to_text(value: object) -> str:
+    """Cast like ``(string)``."""
+    if value is None or value is False:
+        return ""
+    return "1" if value is True else "Array" if is_array(value) else str(value)
 
 
 def is_truthy(value: object) -> bool:
@@ -95,12 +142,35 @@ def dumps(value: object) -> bytes:
     return _ESCAPES.sub(lambda found: _ESCAPED.get(found[0], found[0]), text).encode("utf-8", "replace")
 
 
+def _whole(text: str) -> int | float:
+    """A whole number in JSON: beyond 64 bits PHP makes it a float."""
+    return whole if -_MAX_INT <= (whole := int(text)) <= _MAX_INT else float(text)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"JSON knows no {constant}")
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether arrays lie in each other deeper than the portal reads them."""
+    level = [value]
+    for _ in range(_MAX_DEPTH + 1):
+        level = [below for array in level for _, below in items(array)]
+    return bool(level)
+
+
 def loads(body: bytes) -> Any:
-    """Decode a JSON body, None where it is no JSON: the portal goes on without it."""
+    """Decode a JSON body, None where it is none to PHP: the portal goes on without it.
+
+    A byte order mark, ``NaN`` and half of a surrogate pair are none to PHP.
+    """
     try:
-        return json.loads(body)
+        value = json.loads(body.decode(), parse_int=_whole, parse_constant=_refuse)
+        if _SURROGATE.search(body):
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return None if body.count(b"[") + body.count(b"{") > _MAX_DEPTH and _is_deep(value) else value
 
 
 def _decode(text: str) -> str:

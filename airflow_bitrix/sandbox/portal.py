@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_bitrix.sandbox import batch, php, wrong_answers
-from airflow_bitrix.sandbox.calls import Answer, Call, Method
+from airflow_bitrix.sandbox import batch, wrong_answers
+from airflow_bitrix.sandbox.calls import Answer, Call, Method, record_id
 from airflow_bitrix.sandbox.clock import Clock
-from airflow_bitrix.sandbox.errors import FatalError, RestError
+from airflow_bitrix.sandbox.errors import REFUSALS, FatalError, RestError
 from airflow_bitrix.sandbox.limits import PLANS, Bucket, Budget, OperatingTime
 from airflow_bitrix.sandbox.other_methods import METHODS
 from airflow_bitrix.sandbox.schema import format_datetime
@@ -54,7 +54,7 @@ class Write(NamedTuple):
 def _owner(method: str, params: Any) -> tuple[Kind | None, int]:
     """The lead or deal that a method writes; without a kind where it writes neither."""
     kind = _OWNER_KINDS.get(method.split(".")[1])
-    owner_id = php.to_int(php.item(params, "id") or php.item(params, "ID"))
+    owner_id = record_id(params)
     return (kind, owner_id) if kind and owner_id else (None, 0)
 
 
@@ -82,6 +82,7 @@ class Portal:
         with self.lock:
             self.state = state
             self.switches = Switches()
+            self._taken = 0
             self.faults = Faults()
             self.stats = Stats()
             self.writes: deque[Write] = deque(maxlen=MOST_WRITES)
@@ -100,6 +101,8 @@ class Portal:
         """Turn the named switches and leave the others."""
         with self.lock:
             self.switches = changed(self.switches, given)
+            if {"refusal", "refusal_after"} & given.keys():
+                self._taken = 0
             self.state.flag_at_once = self.switches.flag_at_once
             return self.switches
 
@@ -173,6 +176,7 @@ class Portal:
             method = method.lower()
             self.stats.methods[method] += 1
             try:
+                self._refuse()
                 if user != str(self.user) or code != self.code:
                     raise self._auth_error("INVALID_CREDENTIALS", "Invalid request credentials")
                 if method == "batch":
@@ -186,6 +190,15 @@ class Portal:
             body = {"result": outcome.result, "next": outcome.next, "total": outcome.total, "time": time}
             present = {name: value for name, value in body.items() if name == "result" or value is not None}
             return Reply(200, present)
+
+    def _refuse(self) -> None:
+        if not self.switches.refusal:
+            return
+        self._taken += 1
+        if self._taken > self.switches.refusal_after:
+            code, text, documented, in_source = REFUSALS[self.switches.refusal]
+            status = in_source if self.switches.auth_status == "source" else documented
+            raise RestError(code, text, status)
 
     def _auth_error(self, code: str, description: str) -> RestError:
         return RestError(code, description, 401 if self.switches.auth_status == "source" else 403)

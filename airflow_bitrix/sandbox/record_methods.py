@@ -51,7 +51,7 @@ def _selection(kind: Kind, conditions: Any) -> Selection:
             continue
         if name == "CONTACT_ID" and operation == "%":
             operation = "="
-        if not filters.takes(operation, value):
+        if php.is_array(value) and not filters.takes_a_list(operation):
             value = php.to_int(value)  # noqa: PLW2901 - PHP casts an array here, and 1 is what comes out
         if name == "ID":
             selection = filters.narrow_by_id(selection, operation, value)
@@ -75,7 +75,7 @@ def _list(kind: Kind, call: Call) -> Answer:
         _selection(kind, call.param("filter", "FILTER")),
         order=_order(kind, call.param("order", "ORDER")),
         start=call.param("start", "START"),
-        readable=lambda record_id: call.may_use(kind, record_id),
+        readable=lambda record_id: call.may_read(kind, record_id),
         begins_again=True,
     )
     select = call.param("select", "SELECT")
@@ -85,16 +85,19 @@ def _list(kind: Kind, call: Call) -> Answer:
     return Answer(shown, total=page.total or 0, next=page.next)
 
 
-def _existing(kind: Kind, call: Call) -> Row:
+def _denied() -> RestError:
+    return RestError("", "Access denied.")
+
+
+def _existing(kind: Kind, call: Call, *, to_update: bool = False) -> Row:
     if call.record_id <= 0:
         raise RestError("", "ID is not defined or invalid.")
     row = call.state.row(kind, call.record_id)
-    if call.switches.limited_user and not call.may_use(kind, call.record_id):
-        raise RestError("", "Access denied.")
-    if row is None:
+    if row is None and not call.switches.limited_user:
         raise RestError("", "Not found")
-    if not call.may_use(kind, call.record_id):
-        raise RestError("", "Access denied.")
+    may = call.may_update if to_update else call.may_read
+    if row is None or not may(kind, call.record_id):
+        raise _denied()
     return row
 
 
@@ -110,18 +113,21 @@ def _fields_of(call: Call) -> dict[str, Any]:
 
 
 def _add(kind: Kind, call: Call) -> Answer:
-    return Answer(call.state.add(kind, _fields_of(call), call.user))
+    fields = _fields_of(call)
+    if not call.may_add:
+        raise _denied()
+    return Answer(call.state.add(kind, fields, call.user))
 
 
 def _update(kind: Kind, call: Call) -> Answer:
     fields = _fields_of(call)
-    row = _existing(kind, call)
+    row = _existing(kind, call, to_update=True)
     call.state.update(kind, row["ID"], fields, call.user)
     return Answer(result=True)
 
 
 def _delete(kind: Kind, call: Call) -> Answer:
-    call.state.delete(kind, _existing(kind, call)["ID"])
+    call.state.delete(kind, _existing(kind, call, to_update=True)["ID"])
     return Answer(result=True)
 
 

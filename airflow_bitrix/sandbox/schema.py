@@ -17,7 +17,9 @@ FieldType = Literal["integer", "string", "char", "datetime", "double", "crm_stat
 KINDS: Final[tuple[Kind, ...]] = ("lead", "deal", "contact")
 ENTITY_TYPES: Final[dict[int, Kind]] = {1: "lead", 2: "deal", 3: "contact"}
 SERVER_ZONE: Final = timezone(timedelta(hours=3))
-MULTIFIELDS: Final = ("PHONE", "EMAIL")
+COMMUNICATIONS: Final = ("PHONE", "EMAIL")
+"""The fields by which two records are found to be one person."""
+MULTIFIELDS: Final = (*COMMUNICATIONS, "WEB", "IM")
 
 SEMANTICS: Final[dict[str, str]] = {
     "CONVERTED": "S",
@@ -47,8 +49,8 @@ DEAL_STAGES: Final[dict[str, tuple[str, str]]] = {
 }
 """Stages as a portal begins with them: name and colour by id."""
 
-PIPELINE: Final = 3
-"""The second pipeline of deals; a seed puts none into it. Its stages are such as ``C3:NEW``."""
+PIPELINES: Final[dict[int, str]] = {0: "General", 3: "Wholesale", 5: "Service contracts"}
+"""The pipelines of deals. Stages of all but the first have their pipeline before the id: ``C3:NEW``."""
 
 
 def semantic_of(stage: str) -> str:
@@ -71,14 +73,14 @@ class Field:
         if self.type == "integer":
             return php.to_int(value)
         if self.type == "double":
-            return float(php.to_int(value)) if not isinstance(value, (str, int, float)) else _to_float(value)
+            return php.to_float(value)
         if self.type == "char":
             return "Y" if value in ("Y", "y", "true", True) else "N"
         if self.type == "datetime":
             return parse_datetime(value)
         if self.type == "crm_multifield":
             return multifield(value)
-        return None if value is None else _to_text(value)
+        return None if value is None else php.to_text(value)
 
     def legacy(self, value: Any) -> Any:
         """The value as ``crm.lead.get`` and its kin give it: nearly everything is a string."""
@@ -101,19 +103,6 @@ class Field:
         if self.type == "double":
             return int(value) if value == int(value or 0) else value
         return value
-
-
-def _to_text(value: object) -> str:
-    if isinstance(value, bool):
-        return "1" if value else ""
-    return "Array" if php.is_array(value) else str(value)
-
-
-def _to_float(value: str | float) -> float:
-    try:
-        return float(value)
-    except ValueError:
-        return float(php.to_int(value))
 
 
 def format_datetime(moment: int) -> str:
@@ -146,7 +135,7 @@ def _parse_dotted(text: str) -> datetime:
 def multifield(value: object) -> tuple[tuple[str, str], ...]:
     """Phones or e-mails as pairs of value and type, from ``[{"VALUE": …, "VALUE_TYPE": …}]``."""
     return tuple(
-        (_to_text(text), _to_text(php.item(row, "VALUE_TYPE") or "WORK"))
+        (php.to_text(text), php.to_text(php.item(row, "VALUE_TYPE") or "WORK"))
         for row in php.values(value)
         if php.is_array(row) and (text := php.item(row, "VALUE"))
     )
@@ -164,6 +153,8 @@ _PERSON = (
     Field("POST", "post", "string"),
     Field("PHONE", "phone", "crm_multifield", default=()),
     Field("EMAIL", "email", "crm_multifield", default=()),
+    Field("WEB", "web", "crm_multifield", default=()),
+    Field("IM", "im", "crm_multifield", default=()),
 )
 _MONEY = (
     Field("OPPORTUNITY", "opportunity", "double", default=0.0),

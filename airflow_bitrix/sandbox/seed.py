@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox.links import STEP, Link, LinkSet
 from airflow_bitrix.sandbox.names import FIRST, LAST, POSTS, SOURCES, SUBJECTS
-from airflow_bitrix.sandbox.schema import Kind, semantic_of
+from airflow_bitrix.sandbox.schema import PIPELINES, Kind, semantic_of
 from airflow_bitrix.sandbox.state import Row, State, flag_repeat_deals
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ DEAL_CASES: Final[Mapping[str, float]] = {
 }
 _OPEN_LEAD = ("NEW", "NEW", "IN_PROCESS", "IN_PROCESS", "PROCESSED", "JUNK")
 _DEAL_STAGES = ("NEW", "PREPARATION", "EXECUTING", "FINAL_INVOICE", "WON", "WON", "LOSE")
+_OTHER_WAYS = 0.15
+_OTHER_PIPELINES = 0.15
 _LINK_COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 4, 5)
 
 
@@ -142,6 +144,29 @@ class _Seeder:
             row["CONTACT_ID"] = others[0] if others else None
         self.state.place_links(kind, row["ID"], links)
 
+    def add_users(self) -> None:
+        """The portal's users; the last one has left."""
+        rng = random.Random(f"{self.seed} user")
+        for number in range(1, USERS + 1):
+            first, last = rng.choice(FIRST), rng.choice(LAST)
+            self.state.users[number] = {
+                "ID": number,
+                "ACTIVE": "N" if number == USERS else "Y",
+                "NAME": first,
+                "LAST_NAME": last,
+                "EMAIL": f"{first}.{last}@portal.example".lower(),
+                "WORK_POSITION": rng.choice(POSTS),
+            }
+
+    def add_sites_and_messengers(self) -> None:
+        """A web site or a messenger for some contacts: a generator of its own leaves the rest as it is."""
+        rng = random.Random(f"{self.seed} web")
+        for number, row in self.state.tables["contact"].rows.items():
+            if rng.random() < _OTHER_WAYS:
+                row["WEB"] = ((f"https://contact-{number}.example", rng.choice(("WORK", "HOME", "OTHER"))),)
+            if rng.random() < _OTHER_WAYS:
+                row["IM"] = ((f"contact{number}", rng.choice(("TELEGRAM", "SKYPE", "OTHER"))),)
+
     # Leads
 
     def add_leads(self, count: int) -> None:
@@ -222,6 +247,15 @@ class _Seeder:
             self._bring("lead", row, rng)
         self._flag_deals()
 
+    def spread_deals(self) -> None:
+        """Some deals in the other pipelines, in the stages that they have: by a generator of its own, too."""
+        rng = random.Random(f"{self.seed} pipeline")
+        others = [category for category in PIPELINES if category]
+        for row in self.state.tables["deal"].rows.values():
+            if rng.random() < _OTHER_PIPELINES:
+                row["CATEGORY_ID"] = rng.choice(others)
+                row["STAGE_ID"] = f"C{row['CATEGORY_ID']}:{row['STAGE_ID']}"
+
     def _bring(self, kind: Kind, row: Row, rng: random.Random) -> None:
         links = self.state.links(kind, row["ID"])
         linked = {link.contact_id for link in links}
@@ -255,12 +289,15 @@ def seeded(*, leads: int, deals: int, contacts: int, seed: int, clock: Clock, or
     """
     state = State(clock)
     seeder = _Seeder(state, seed, contacts)
+    seeder.add_users()
     seeder.add_contacts()
+    seeder.add_sites_and_messengers()
     if leads or deals:
         state.tables["contact"].next_id = seeder.gone.stop
     seeder.add_leads(leads)
     seeder.add_deals(deals)
     seeder.add_company_contacts()
+    seeder.spread_deals()
     if originator:
         for table in state.tables.values():
             for row_id, row in table.rows.items():

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_bitrix.sandbox.errors import REFUSALS
 from airflow_bitrix.sandbox.wrong_answers import KINDS
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ class Switches:
 
     auth_status: str = "docs"
     """HTTP statuses of authorisation errors: as documented (403) or as in the portal's source (401)."""
+    refusal: str = ""
+    """Why the portal takes no request at all, empty where it does: the webhook is ``revoked`` or blocked for
+    ``overload``, there is ``no_subscription`` for REST, the ``portal_deleted``, or ``no_user`` to let in."""
+    refusal_after: int = 0
+    """How many requests are still taken before ``refusal`` begins, counted from when this was set."""
     missing_owner_items_get: str = "empty"
     """What items.get and items.delete do for an owner that does not exist: nothing, or ``Not found.``"""
     batch_billing: str = "inner"
@@ -38,6 +44,8 @@ class Switches:
     """crm.item.list leaves ``contactIds`` out."""
     limited_user: bool = False
     """The webhook's user is no administrator and sees only the records assigned to them."""
+    user_updates: str = "all"
+    """Which of the records that they may read the webhook's user may change: all, their own, or none."""
     scope: tuple[str, ...] = ("crm", "user")
     """What the webhook may use."""
     operating_limit: float = 480.0
@@ -137,12 +145,15 @@ _COUNT: tuple[Check, str] = (lambda value: type(value) is int and value > 0, "a 
 
 _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "auth_status": _one_of("docs", "source"),
+    "refusal": _one_of("", *REFUSALS),
+    "refusal_after": (lambda value: type(value) is int and value >= 0, "a whole number, 0 or more"),
     "missing_owner_items_get": _one_of("empty", "not_found"),
     "batch_billing": _one_of("inner", "envelope"),
     "flag_at_once": _FLAG,
     "time_as_int": _FLAG,
     "hide_contact_ids": _FLAG,
     "limited_user": _FLAG,
+    "user_updates": _one_of("all", "own", "none"),
     "scope": _WORDS,
     "operating_limit": _SECONDS,
     "operating_seconds": (

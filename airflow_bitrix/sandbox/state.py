@@ -55,6 +55,7 @@ class State:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.flag_at_once = False
+        self.users: dict[int, Row] = {}
         self.tables: dict[Kind, Table] = {kind: Table() for kind in KINDS}
         self._links: dict[Kind, dict[int, LinkSet]] = {"lead": {}, "deal": {}}
         self._owners: dict[Kind, dict[int, set[int]]] = {"lead": defaultdict(set), "deal": defaultdict(set)}

@@ -1,7 +1,8 @@
-"""The directories of stages: ``crm.status.list``.
+"""The directories of stages and the pipelines of deals: ``crm.status.list`` and ``crm.category.list``.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html. The method knows neither
-``select`` nor pages: it gives whole rows, and all of them.
+``select`` nor pages: it gives whole rows, and all of them. So does the other one:
+https://apidocs.bitrix24.com/api-reference/crm/universal/category/crm-category-list.html.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox import items, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
-from airflow_bitrix.sandbox.schema import DEAL_STAGES, LEAD_STAGES, PIPELINE, semantic_of
+from airflow_bitrix.sandbox.schema import DEAL_STAGES, ENTITY_TYPES, LEAD_STAGES, PIPELINES, semantic_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,11 +36,8 @@ _FIELDS: Final = (
 
 def _rows() -> Iterator[dict[str, Any]]:
     number = 1
-    for directory, category, stages in (
-        ("STATUS", None, LEAD_STAGES),
-        ("DEAL_STAGE", None, DEAL_STAGES),
-        (f"DEAL_STAGE_{PIPELINE}", PIPELINE, DEAL_STAGES),
-    ):
+    deals = ((f"DEAL_STAGE_{one}" if one else "DEAL_STAGE", one, DEAL_STAGES) for one in PIPELINES)
+    for directory, category, stages in (("STATUS", 0, LEAD_STAGES), *deals):
         for place, (bare, (name, color)) in enumerate(stages.items(), 1):
             stage = f"C{category}:{bare}" if category else bare
             is_system = bare in _SYSTEM
@@ -86,6 +84,28 @@ def _list(call: Call) -> Answer:
     return Answer(rows, total=len(rows))
 
 
+def _categories(call: Call) -> Answer:
+    kind = items.kind_of(call)
+    wanted = items.array_or(call, "filter", {}, or_null=False)
+    if kind == "lead":
+        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", f"The entity type {kind.capitalize()} is not supported")
+    number = next(number for number, name in ENTITY_TYPES.items() if name == kind)
+    rows = [
+        {
+            "id": category,
+            "name": name,
+            "sort": 100 * place,
+            "entityTypeId": number,
+            "isDefault": "N" if category else "Y",
+            **({"originId": "", "originatorId": ""} if category else {}),
+        }
+        for place, (category, name) in enumerate(PIPELINES.items(), 1)
+        # Contacts have the first one alone. None has a code, so a condition on it finds none.
+        if (kind == "deal" or not category) and php.item(wanted, "code") is None
+    ]
+    return Answer({"categories": rows}, total=len(rows))
+
+
 def methods() -> dict[str, Method]:
     """The methods of directories by name."""
-    return {"crm.status.list": Method(_list)}
+    return {"crm.status.list": Method(_list), "crm.category.list": Method(_categories)}

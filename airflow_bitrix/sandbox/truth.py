@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox.ends import Ends
 from airflow_bitrix.sandbox.other_methods import normal_comm
-from airflow_bitrix.sandbox.schema import MULTIFIELDS
+from airflow_bitrix.sandbox.schema import COMMUNICATIONS
 
 if TYPE_CHECKING:
     from airflow_bitrix.sandbox.links import LinkSet
@@ -20,7 +20,7 @@ def _persons(state: State) -> dict[int, int]:
     """For every contact that shares a phone or e-mail, the smallest id that it shares one with."""
     holders: dict[tuple[str, str], list[int]] = defaultdict(list)
     for contact_id, row in state.tables["contact"].rows.items():
-        for name in MULTIFIELDS:
+        for name in COMMUNICATIONS:
             for value in {normal_comm(name, value) for value, _ in row.get(name) or ()}:
                 holders[name, value].append(contact_id)
     persons: dict[int, int] = {}

@@ -72,5 +72,5 @@ def test_contacts_of_ids_come_in_full_and_those_that_are_gone_do_not(
 
 
 def test_an_unknown_filter_field_is_the_portal_s_to_refuse(sandbox: Any, connect_async: Any) -> None:
-    with pytest.raises(Rejected, match="stagId"):
+    with pytest.raises(Rejected, match="STAG_ID"):
         gather(connect_async, sandbox, lambda portal: scan_contacts(portal, {"stagId": 1}, detail="full"))

@@ -174,7 +174,7 @@ def test_a_filter_field_that_there_is_not_is_refused_and_names_what_there_is(
 
 def test_the_portal_s_own_refusal_of_a_filter_reaches_the_caller(make_sandbox: Any, scanned: Any) -> None:
     sandbox = make_sandbox(leads=5, contacts=5)
-    with pytest.raises(Rejected, match=r"INVALID_ARG_VALUE.*stagId"):
+    with pytest.raises(Rejected, match=r"INVALID_ARG_VALUE.*STAG_ID"):
         scanned(sandbox, "lead", {"stagId": "NEW"})
 
 

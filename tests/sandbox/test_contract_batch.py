@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
+from airflow_bitrix.sandbox.links import Link
+
 if TYPE_CHECKING:
     from airflow_bitrix.sandbox.server import Sandbox
     from tests.sandbox.conftest import Client, Contacts
@@ -278,3 +280,43 @@ def test_a_path_that_ends_early_gives_an_array_and_a_list_starts_again(portal: C
     from_the_start = portal.call("crm.lead.list", {"order": {"ID": "ASC"}, "start": -1, "select": ["ID"]})
     assert maps["result"]["b"] == from_the_start.result
     assert maps["result_error"]["c"]["error"] == "INVALID_ARG_VALUE"
+
+
+@pytest.mark.parametrize(
+    ("reference", "owner"),
+    [
+        ("$result[a][0][SORT]", 30),
+        ("$results[a][0][SORT]", 30),
+        ("$resultX[a][0][SORT]", 30),
+        ("$result[a]", 1),
+        ("$resultX[a]", 1),
+        ("$result[nothing]", 1),
+        ("$result[a][9][SORT]", 1),
+    ],
+)
+def test_a_loose_reference_is_one_and_an_array_means_record_1(
+    sandbox: Sandbox, client: Client, reference: str, owner: int
+) -> None:
+    for lead in (1, 30):
+        sandbox.state.write_links("lead", lead, (Link(30, lead, primary=True),))
+    maps = client.batch(
+        {"a": "crm.lead.contact.items.get?id=30", "b": f"crm.lead.contact.items.delete?id={reference}"}
+    )
+    assert maps["result"]["b"] is True
+    assert [lead for lead in (1, 30) if not sandbox.state.links("lead", lead)] == [owner]
+
+
+def test_a_reference_in_capitals_is_nothing_and_one_in_a_key_is_none(client: Client) -> None:
+    maps = client.batch(
+        {
+            "a": "crm.lead.contact.items.get?id=1",
+            "b": "crm.lead.contact.items.get?id=$RESULT[a]",
+            "c": "crm.lead.contact.add?id=1&fields[$result[a]]=7",
+            "d": "crm.lead.contact.items.get?$result[a]=7",
+        }
+    )
+    assert {key: one["error_description"] for key, one in maps["result_error"].items()} == {
+        "b": "The parameter ownerEntityID is invalid or not defined.",
+        "c": "The parameter 'fields' is not valid.",
+        "d": "The parameter ownerEntityID is invalid or not defined.",
+    }

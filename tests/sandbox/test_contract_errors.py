@@ -216,3 +216,84 @@ def test_a_missing_scope_is_refused(sandbox: Sandbox, client: Client, auth_statu
     in_batch = client.batch({"c0": "crm.lead.contact.items.get?id=1", "c1": "profile"})
     assert in_batch["result_error"] == {"c0": {"error": "insufficient_scope", "error_description": ""}}
     assert list(in_batch["result"]) == ["c1"]
+
+
+REFUSALS: list[tuple[str, str, str, int, int]] = [
+    ("revoked", "INVALID_CREDENTIALS", "Invalid request credentials", 403, 401),
+    ("overload", "OVERLOAD_LIMIT", "REST API is blocked due to overload.", 503, 401),
+    ("no_subscription", "ACCESS_DENIED", "REST is available only by subscription.", 403, 401),
+    ("portal_deleted", "PORTAL_DELETED", "Portal was deleted", 500, 403),
+    ("no_user", "authorization_error", "Unable to authorize user", 401, 401),
+]
+
+
+@pytest.mark.parametrize(("why", "code", "text", "documented", "in_source"), REFUSALS, ids=str)
+def test_a_portal_may_take_no_request_at_all(  # noqa: PLR0917 - fixtures and a table
+    sandbox: Sandbox, client: Client, why: str, code: str, text: str, documented: int, in_source: int
+) -> None:
+    sandbox.set_switches(refusal=why)
+    assert client.call("profile").error == (documented, code, text)
+    assert client.call("batch", {"cmd": {"a": "profile"}}).error == (documented, code, text)
+    sandbox.set_switches(auth_status="source")
+    assert client.call("profile").error == (in_source, code, text)
+    sandbox.reset_switches()
+    assert client.call("profile").status == 200
+
+
+def test_a_webhook_may_be_revoked_after_some_requests(sandbox: Sandbox, client: Client) -> None:
+    client.call("profile")
+    sandbox.set_switches(refusal="revoked", refusal_after=2)
+    assert [client.call("profile").status for _ in range(4)] == [200, 200, 403, 403]
+    sandbox.set_switches(refusal_after=1)
+    assert [client.call("profile").status for _ in range(3)] == [200, 403, 403]
+
+
+# A role that reads and does not write
+
+
+def _writes(kind: str, record_id: int) -> list[tuple[str, dict[str, Any]]]:
+    number = {"lead": 1, "deal": 2}[kind]
+    item = {"entityTypeId": number, "id": record_id, "fields": {"title": "x"}}
+    return [
+        *[
+            (f"crm.{kind}.contact.{verb}", {"id": record_id, "fields": {"CONTACT_ID": 7}})
+            for verb in ("add", "delete")
+        ],
+        (f"crm.{kind}.contact.items.set", {"id": record_id, "items": [{"CONTACT_ID": 7}]}),
+        (f"crm.{kind}.contact.items.delete", {"id": record_id}),
+        (f"crm.{kind}.update", {"id": record_id, "fields": {"TITLE": "x"}}),
+        (f"crm.{kind}.delete", {"id": record_id}),
+        ("crm.item.update", item),
+        ("crm.item.delete", item),
+    ]
+
+
+@pytest.mark.parametrize("updates", ["own", "none"])
+def test_who_may_read_and_not_update_sees_everything_and_changes_nothing(
+    sandbox: Sandbox, client: Client, kind: Any, updates: str
+) -> None:
+    foreign = next(one for one, row in sandbox.state.tables[kind].rows.items() if row["ASSIGNED_BY_ID"] != 1)
+    before = (sandbox.links(kind), dict(sandbox.state.tables[kind].rows[foreign]))
+    sandbox.set_switches(user_updates=updates)
+    for method, params in _writes(kind, foreign):
+        reply = client.call(method, params)
+        assert reply.body["error_description"].rstrip("!.") == "Access denied", method
+        if ".contact." in method:
+            assert reply.error == (403, "ACCESS_DENIED", "Access denied!")
+    assert (sandbox.links(kind), sandbox.state.tables[kind].rows[foreign]) == before
+    assert client.call(f"crm.{kind}.contact.items.get", {"id": foreign}).status == 200
+    assert client.call(f"crm.{kind}.get", {"id": foreign}).status == 200
+    assert client.call(f"crm.{kind}.list").body["total"] == len(sandbox.state.tables[kind].ids)
+
+
+def test_own_records_may_be_changed_where_the_role_says_so_and_none_be_made_where_it_says_none(
+    sandbox: Sandbox, client: Client
+) -> None:
+    sandbox.set_switches(user_updates="own")
+    lead = client.call("crm.lead.add", {"fields": {}}).result
+    for method, params in _writes("lead", lead)[:-3]:
+        assert client.call(method, params).status == 200, method
+    sandbox.set_switches(user_updates="none")
+    assert client.call("crm.lead.add", {"fields": {}}).error == (400, "", "Access denied.")
+    refused = client.call("crm.item.add", {"entityTypeId": 1, "fields": {}})
+    assert refused.error == (400, "ACCESS_DENIED", "Access denied.")

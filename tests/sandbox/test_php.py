@@ -57,6 +57,13 @@ def test_parse_str(query: str, expected: Any) -> None:
         ({}, 0),
         ([0], 1),
         ({"a": 1}, 1),
+        ("8e1x", 80),
+        ("\u0665", 0),
+        ("\u00a05", 0),
+        ("9" * 30, 2**63 - 1),
+        ("-1e30", -(2**63)),
+        (1e30, 5076964154930102272),
+        (float("inf"), 0),
     ],
 )
 def test_to_int(value: Any, number: int) -> None:
@@ -64,10 +71,31 @@ def test_to_int(value: Any, number: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "number"), [("5", 5), ("5 ", 5), ("5abc", 0), ([5], 0), (5, 5), ("1.5", 1)]
+    ("value", "number", "expected"),
+    [
+        ("5", 5, 0),
+        ("5.0", 5, 0),
+        ("5abc", 5, 1),
+        ("abc", 0, 1),
+        ("", 0, -1),
+        (".9", 0, 1),
+        (" x", 0, -1),
+        (True, 5, 0),
+        (False, 5, -1),
+        (0.5, 0, 1),
+        ("9" * 30, 2**63 - 1, 1),
+    ],
 )
-def test_to_numeric_id(value: Any, number: int) -> None:
-    assert php.to_numeric_id(value) == number
+def test_compare(value: Any, number: int, expected: int) -> None:
+    assert php.compare(value, number) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("1.5", 1.5), ("5abc", 5.0), ("inf", 0.0), ("1e999", 0.0), (float("inf"), 0.0), (True, 1.0), ([5], 1.0)],
+)
+def test_to_float(value: Any, number: float) -> None:
+    assert php.to_float(value) == number
 
 
 @pytest.mark.parametrize(

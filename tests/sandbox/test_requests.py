@@ -119,5 +119,9 @@ def test_a_slash_behind_the_method_does_no_harm(client: Client) -> None:
     assert client.call("profile/").status == 200
 
 
+def test_a_double_slash_before_the_method_does_no_harm(client: Client) -> None:
+    assert client.call("/profile.json").status == 200
+
+
 def test_no_method_is_an_unknown_method(client: Client) -> None:
     assert client.call("").error[:2] == (404, "ERROR_METHOD_NOT_FOUND")

@@ -60,6 +60,41 @@ def test_several_directories_at_once_are_refused(portal: Client) -> None:
 # What only a sandbox has
 
 
+def test_the_pipelines_of_deals(client: Client) -> None:
+    body = client.call("crm.category.list", {"entityTypeId": 2}).body
+    rows = body["result"]["categories"]
+    assert body["total"] == len(rows) == 3
+    assert [(row["id"], row["entityTypeId"], row["isDefault"]) for row in rows] == [
+        (0, 2, "Y"),
+        (3, 2, "N"),
+        (5, 2, "N"),
+    ]
+    assert [row["sort"] for row in rows] == sorted(row["sort"] for row in rows)
+    assert all(row["name"] for row in rows)
+    none = client.call("crm.category.list", {"entityTypeId": 2, "filter": {"code": "x"}}).result
+    assert none == {"categories": []}
+    assert client.call("crm.category.list", {"entityTypeId": 1}).error[:2] == (
+        400,
+        "ENTITY_TYPE_NOT_SUPPORTED",
+    )
+    of_contacts = client.call("crm.category.list", {"entityTypeId": 3}).result["categories"]
+    assert [(row["id"], row["isDefault"]) for row in of_contacts] == [(0, "Y")]
+    assert client.call("crm.category.list", {"entityTypeId": 99}).error[:2] == (400, "NOT_FOUND")
+    assert client.call("crm.category.list").error[:2] == (400, "100")
+
+
+def test_deals_of_a_pipeline_are_found_by_it(sandbox: Sandbox, client: Client) -> None:
+    for category in (3, 5):
+        params = {"entityTypeId": 2, "select": ["id", "stageId"], "filter": {"categoryId": category}}
+        items = client.call("crm.item.list", params).result["items"]
+        rows = sandbox.state.tables["deal"].rows
+        assert [item["id"] for item in items] == [
+            one for one, row in rows.items() if row.get("CATEGORY_ID") == category
+        ]
+        assert items
+        assert all(item["stageId"].startswith(f"C{category}:") for item in items)
+
+
 def test_another_pipeline_has_a_directory_of_its_own_with_prefixed_stages(client: Client) -> None:
     main = stages(client, "DEAL_STAGE")
     assert stages(client, "DEAL_STAGE_3") == [f"C3:{stage}" for stage in main]
@@ -68,9 +103,12 @@ def test_another_pipeline_has_a_directory_of_its_own_with_prefixed_stages(client
 
 
 def test_every_seeded_stage_is_in_its_directory(sandbox: Sandbox, client: Client) -> None:
-    for kind, field, directory in (("lead", "STATUS_ID", "STATUS"), ("deal", "STAGE_ID", "DEAL_STAGE")):
-        rows = sandbox.state.tables[kind].rows.values()  # type: ignore[index]
-        assert {row[field] for row in rows} <= set(stages(client, directory))
+    leads, deals = (sandbox.state.tables[kind].rows.values() for kind in ("lead", "deal"))
+    assert {row["STATUS_ID"] for row in leads} <= set(stages(client, "STATUS"))
+    for category in (0, 3, 5):
+        seeded = {row["STAGE_ID"] for row in deals if row.get("CATEGORY_ID", 0) == category}
+        assert seeded
+        assert seeded <= set(stages(client, f"DEAL_STAGE_{category}" if category else "DEAL_STAGE"))
 
 
 def test_conditions_and_order_are_those_of_the_older_lists(client: Client) -> None:
@@ -79,7 +117,7 @@ def test_conditions_and_order_are_those_of_the_older_lists(client: Client) -> No
     rows = client.call("crm.status.list", {"filter": lost, "order": {"STATUS_ID": "ASC"}}).result
     assert [row["STATUS_ID"] for row in rows] == ["APOLOGY", "LOSE"]
     everything = client.call("crm.status.list").body
-    assert everything["total"] == len({row["ID"] for row in everything["result"]}) == 5 + 8 + 8
+    assert everything["total"] == len({row["ID"] for row in everything["result"]}) == 5 + 3 * 8
 
 
 def test_a_stage_of_another_pipeline_closes_a_deal_like_that_of_the_first(client: Client) -> None:

@@ -1,0 +1,131 @@
+"""What the universal methods ``crm.item.*`` have in common: arguments, names, and how a record is shown."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, ENTITY_TYPES, KINDS, MULTIFIELDS, Field, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_bitrix.sandbox.calls import Call
+    from airflow_bitrix.sandbox.state import Row
+
+CONTACT_IDS: Final = "contactIds"
+LINKS: Final = "CONTACT_IDS"
+
+_MISFIT = "100"
+_WORDS = re.compile(r"[A-Za-z_]+|ufCrm[0-9]{1,4}(?:_[0-9_]+|[A-Za-z_]+)")
+_BREAKS = (
+    re.compile(r"([0-9]+)([A-Za-z])"),
+    re.compile(r"([A-Za-z])([0-9])"),
+    re.compile(r"([^_])([A-Z])", re.DOTALL),
+)
+
+
+# Arguments: a parameter that does not fit its declared type is refused before the method begins.
+
+
+def _misfit(name: str, value: object, type_name: str) -> RestError:
+    text = f"Invalid value {{{php.to_text(value)}}} to match with parameter {{{name}}}."
+    return RestError(_MISFIT, f"{text} Should be value of type {type_name}.")
+
+
+def _sent(call: Call, name: str) -> Any:
+    sent = dict(php.items(call.params))
+    if name not in sent:
+        raise RestError(_MISFIT, f"Could not find value for parameter {{{name}}}")
+    return sent[name]
+
+
+def number(call: Call, name: str) -> int:
+    """A parameter that has to be there, and a number or its text."""
+    value = _sent(call, name)
+    if not php.is_numeric(value):
+        raise _misfit(name, value, "int")
+    return php.to_int(value)
+
+
+def array(call: Call, name: str) -> Any:
+    """A parameter that has to be there, and an array."""
+    value = _sent(call, name)
+    if not php.is_array(value):
+        raise _misfit(name, value, "array")
+    return value
+
+
+def array_or(call: Call, name: str, default: Any, *, or_null: bool = True) -> Any:
+    """A parameter that may be left out, and null where it says so, but is nothing else than an array."""
+    value = php.item(call.params, name)
+    if value is None and (or_null or name not in dict(php.items(call.params))):
+        return default
+    return array(call, name)
+
+
+def kind_of(call: Call) -> Kind:
+    """The kind of record that ``entityTypeId`` names."""
+    kind = ENTITY_TYPES.get(number(call, "entityTypeId"))
+    if kind is None:
+        raise RestError("NOT_FOUND", "Smart Process not found")
+    return kind
+
+
+# Names: camelCase outside, upper case inside
+
+
+def _upper(name: str) -> str:
+    if not _WORDS.fullmatch(name) and name[:2].lower() == "uf":
+        lead = next(lead for lead in ("ufCrm_", "ufCrm", "uf") if name.lower().startswith(lead.lower()))
+        return {"ufCrm_": "UF_CRM_", "ufCrm": "UF_CRM", "uf": "UF_"}[lead] + name[len(lead) :]
+    for between in _BREAKS:
+        name = between.sub(r"\1_\2", name)
+    return name.lower().upper()
+
+
+FIELDS_BY_UPPER: Final[Mapping[Kind, Mapping[str, Field]]] = {
+    kind: {_upper(name): field for name, field in BY_ITEM_NAME[kind].items()} for kind in KINDS
+}
+
+
+@lru_cache(maxsize=4096)
+def upper(kind: Kind, name: str) -> str:
+    """The upper-case name that the portal makes of a key, its prefix included.
+
+    Only without a prefix a name that is upper-case already stays so: ``STAGE_ID``, and not ``>STAGE_ID``.
+    """
+    return name if name in FIELDS_BY_UPPER[kind] or name == LINKS else _upper(name)
+
+
+def is_known(kind: Kind, name: str) -> bool:
+    """Whether records of a kind have a field of this upper-case name."""
+    return name in FIELDS_BY_UPPER[kind] or (name == LINKS and kind != "contact")
+
+
+# Records
+
+
+def _multifields(row: Row) -> list[dict[str, Any]]:
+    pairs = [(name, pair) for name in MULTIFIELDS for pair in row.get(name) or ()]
+    return [
+        {"id": row["ID"] * 10 + index, "typeId": name, "valueType": value_type, "value": value}
+        for index, (name, (value, value_type)) in enumerate(pairs, 1)
+    ]
+
+
+def shown(call: Call, kind: Kind, row: Row, names: set[str] | None) -> dict[str, Any]:
+    """A record by camelCase names: all of it, or the fields with these upper-case names."""
+    found: dict[str, Any] = {}
+    for name, field in FIELDS_BY_UPPER[kind].items():
+        if names is None or name in names:
+            found[field.item_name] = field.item(call.state.value(kind, row, field.name))
+    if kind != "contact" and (names is None or LINKS in names):
+        found[CONTACT_IDS] = [link.contact_id for link in call.state.links(kind, row["ID"])]
+    if names is None:
+        found["entityTypeId"] = next(number for number, name in ENTITY_TYPES.items() if name == kind)
+        found["fm"] = _multifields(row)
+    return found

@@ -1,0 +1,75 @@
+"""Applying on a portal that stops taking requests in the middle, or that refuses some of the owners."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from airflow_bitrix.core.errors import AuthFailed
+from airflow_bitrix.engine.apply import apply_changes
+from tests.engine.conftest import Applied, Planned
+from tests.engine.notes import Notes
+
+WORDS = {
+    "revoked": "INVALID_CREDENTIALS",
+    "overload": "OVERLOAD_LIMIT",
+    "no_subscription": "REST is available only by subscription",
+    "portal_deleted": "PORTAL_DELETED",
+    "no_user": "authorization_error",
+}
+
+
+@pytest.mark.parametrize("why", WORDS)
+def test_a_run_that_meets_the_end_of_its_webhook_ends_and_the_next_one_goes_on(
+    why: str, make_sandbox: Any, planned: Planned, applied: Applied, connect_async: Any
+) -> None:
+    sandbox = make_sandbox(leads=600, contacts=200, plan="self_hosted")
+    changes = planned(sandbox)
+    before = sandbox.links("lead")
+    sandbox.reset_stats()
+    # One look, then three writes of sixteen changes or so.
+    sandbox.set_switches(refusal=why, refusal_after=4)
+    notes = Notes()
+
+    async def apply() -> None:
+        async with connect_async(sandbox.webhook_url, in_flight=1) as portal:
+            await apply_changes(portal, "lead", changes, notes)
+
+    with pytest.raises(AuthFailed, match=WORDS[why]):
+        asyncio.run(apply())
+    after = sandbox.links("lead")
+    changed = {int(lead) for lead, row in after.items() if row != before[lead]}
+    assert len(changed) > 30
+    # What was changed is applied in the journal, and what was begun beside it is known to have been begun.
+    assert set(notes.by_name()) == {"applied"}
+    assert {lead for lead in notes.outcomes if before[str(lead)]["links"]} <= changed <= set(notes.begun)
+    assert changed == set(notes.outcomes)
+    assert sandbox.stats()["admitted"] == 5
+
+    sandbox.reset_switches()
+    left = [change for change in changes if change.owner.id not in notes.outcomes]
+    again = applied(sandbox, left, written_before=frozenset(notes.begun) - set(notes.outcomes))
+    assert set(again.by_name()) == {"applied"}
+    assert len(again.outcomes) + len(notes.outcomes) == len(changes)
+
+
+def test_an_owner_that_may_not_be_changed_is_that_owner_s_failure(
+    make_sandbox: Any, planned: Planned, applied: Applied
+) -> None:
+    """A role may read all and change only what is its own."""
+    sandbox = make_sandbox(leads=300, contacts=200, plan="self_hosted")
+    changes = planned(sandbox)
+    before = sandbox.links("lead")
+    rows = sandbox.state.tables["lead"].rows
+    own = {change.owner.id for change in changes if rows[change.owner.id]["ASSIGNED_BY_ID"] == 1}
+    assert 5 < len(own) < len(changes) - 5
+    sandbox.set_switches(user_updates="own")
+    notes = applied(sandbox, changes)
+    assert set(notes.by_name()["applied"]) == own
+    assert set(notes.by_name()) == {"applied", "failed"}
+    after = sandbox.links("lead")
+    for lead in notes.by_name()["failed"]:
+        assert "Access denied" in notes.outcomes[lead].reason
+        assert after[str(lead)] == before[str(lead)]
