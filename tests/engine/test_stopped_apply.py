@@ -28,7 +28,7 @@ def test_a_write_that_waits_for_the_bucket_does_not_leave_any_more(
         stop.tell()
         now[0] += seconds
 
-    # It admits a look, what reads the first links, and two writes; the three others of five lanes wait.
+    # It admits a look, a read of exact links and two writes; the three others of five lanes wait.
     allowance = MemoryAllowance(Bucket(rate=2, burst=4), clock=lambda: now[0])
     manners = Manners(allowance, clock=Clock(sleep_async=told), stop=stop)
 

@@ -74,7 +74,7 @@ def journal(folder: Path) -> tuple[set[int], dict[int, str]]:
     outcomes: dict[int, str] = {}
     for path in (folder / "journal").glob("part-*.jsonl"):
         for line in map(json.loads, path.read_text().splitlines()):
-            begun |= set(line.get("writing", ()))
+            begun |= {row[0] for row in line.get("writing", ())}
             if "owner" in line:
                 assert line["owner"] not in outcomes
                 outcomes[line["owner"]] = line["outcome"]
