@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 
 from airflow_bitrix.client.batch import CommandOutcome, is_rest
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import page_of, rows_told
 from airflow_bitrix.client.wire import Call, FaultKind
 from airflow_bitrix.core import methods
-from airflow_bitrix.core.errors import AuthFailed, RetryLater
-from airflow_bitrix.core.links import Owner, OwnerKind
-from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.crm.scan import look_calls, read_links, states_of
+from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, RetryLater
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.owner_states import OwnerState, state_of
+from airflow_bitrix.crm.scan import look_calls, read_links, state_reader
 
 TIMES = 4
 """How often a look is made before its owners count as failed."""
@@ -67,25 +68,22 @@ class OwnerReads:
         """
         calls = [Call(methods.name(self._kind, "items.get"), methods.items_get(one)) for one in owner_ids]
         left = dict(zip(owner_ids, calls, strict=True))
-        fault = "no answer"
+        said: dict[int, str] = {}
         for _ in range(TIMES):
             if not left or seen.later:
                 break
-            for owner_id, outcome in zip(
-                tuple(left), await self._ask(seen, list(left.values())), strict=False
-            ):
-                if outcome.ok:
-                    state = seen.states[owner_id]
-                    links = methods.links_of(state.owner, outcome.result).with_scalar(state.links.shown_id)
-                    seen.states[owner_id] = replace(state, links=links)
+            outcomes = await self._ask(seen, list(left.values()))
+            for owner_id, outcome in zip(tuple(left), outcomes, strict=False):
+                _refuse_auth(outcome)
+                links = _links_in(seen.states[owner_id], outcome)
+                if isinstance(links, str):
+                    said[owner_id] = links
+                else:
+                    seen.states[owner_id] = replace(seen.states[owner_id], links=links)
                     del left[owner_id]
-                elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
-                    raise outcome.error or AuthFailed(str(outcome.fault.answer))
-                elif outcome.fault:
-                    fault = str(outcome.fault.answer)
         for owner_id in left:
             del seen.states[owner_id]
-            seen.unseen[owner_id] = f"its links could not be read: {fault}"
+            seen.unseen[owner_id] = f"its links could not be read: {said.get(owner_id, _NO_ANSWER)}"
         return seen
 
     async def _complete(self, seen: Seen, looks: Sequence[CommandOutcome]) -> Seen:
@@ -96,8 +94,7 @@ class OwnerReads:
             again = await self._ask(seen, [outcome.call for outcome in failed])
             failed = await self._take(seen, again)
         for outcome in failed:
-            said = f"it could not be looked at: {outcome.fault.answer if outcome.fault else 'no answer'}"
-            seen.unseen |= dict.fromkeys(outcome.call.params["filter"]["@id"], said)
+            await self._take_apart(seen, outcome)
         return seen
 
     async def _ask(self, seen: Seen, calls: Sequence[Call]) -> Sequence[CommandOutcome]:
@@ -111,14 +108,70 @@ class OwnerReads:
 
     async def _take(self, seen: Seen, looks: Sequence[CommandOutcome]) -> list[CommandOutcome]:
         """Take the states that looks told, and give the looks that failed."""
+        failed: list[CommandOutcome] = []
         for outcome in looks:
-            if outcome.ok:
-                states = list(states_of(self._kind, outcome.result))
-                if not all(state.links_known for state in states):
-                    found = await read_links(self._portal, states, full=False)
-                    states = found.states
-                    seen.unseen |= {owner.id: str(error) for owner, error in found.refused.items()}
-                seen.states |= {state.owner.id: state for state in states}
-            elif outcome.fault and outcome.fault.kind is FaultKind.AUTH:
-                raise outcome.error or AuthFailed(str(outcome.fault.answer))
-        return [outcome for outcome in looks if not outcome.ok]
+            _refuse_auth(outcome)
+            try:
+                states = page_of(outcome.call, outcome.answered, state_reader(self._kind))
+            except Bitrix24Error:
+                failed.append(outcome)
+            else:
+                await self._note(seen, states)
+        return failed
+
+    async def _take_apart(self, seen: Seen, look: CommandOutcome) -> None:
+        """Take from a look that failed each time the owners that it tells; the others count as not seen."""
+        states, unseen = _told_by(self._kind, look)
+        seen.unseen |= {owner_id: f"it could not be looked at: {why}" for owner_id, why in unseen.items()}
+        await self._note(seen, states)
+
+    async def _note(self, seen: Seen, states: list[OwnerState]) -> None:
+        if not all(state.links_known for state in states):
+            found = await read_links(self._portal, states, full=False)
+            states = found.states
+            seen.unseen |= {owner.id: str(error) for owner, error in found.refused.items()}
+        seen.states |= {state.owner.id: state for state in states}
+
+
+_NO_ANSWER = "no answer"
+
+
+def _refuse_auth(outcome: CommandOutcome) -> None:
+    """Raise what ends everything: the portal does not accept the webhook."""
+    if outcome.fault and outcome.fault.kind is FaultKind.AUTH:
+        raise outcome.error or AuthFailed(str(outcome.fault.answer))
+
+
+def _links_in(state: OwnerState, outcome: CommandOutcome) -> LinkSet | str:
+    """Give the links that ``items.get`` told of an owner, or why they cannot be known."""
+    if not outcome.ok:
+        return str(outcome.fault.answer) if outcome.fault else _NO_ANSWER
+    try:
+        return methods.links_of(state.owner, outcome.result).with_scalar(state.links.shown_id)
+    except Bitrix24Error as error:
+        return str(error)
+
+
+def _told_by(kind: OwnerKind, look: CommandOutcome) -> tuple[list[OwnerState], dict[int, str]]:
+    """Give the states that a look tells which cannot be right as a whole, and why others are not known."""
+    asked: list[int] = look.call.params["filter"]["@id"]
+    if look.answer is None:
+        return [], dict.fromkeys(asked, str(look.fault.answer) if look.fault else _NO_ANSWER)
+    why = ""
+    try:
+        page_of(look.call, look.answer, dict)
+    except Bitrix24Error as error:
+        why = str(error)
+    states: dict[int, OwnerState] = {}
+    unread: dict[int, str] = {}
+    for number, row in rows_told(look.call, look.answer):
+        try:
+            state = state_of(kind, row)
+        except Bitrix24Error as error:
+            unread[number] = str(error)
+        else:
+            if states.setdefault(number, state) != state:
+                unread[number] = why
+    there = [state for number, state in states.items() if number in asked and number not in unread]
+    unseen = {one: unread.get(one, why) for one in asked if one not in states or one in unread}
+    return there, {one: said for one, said in unseen.items() if said}

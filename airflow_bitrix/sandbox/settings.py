@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_bitrix.sandbox import wrong_rows
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -78,6 +80,8 @@ class Faults:
     )
     only_methods: tuple[str, ...] | None = None
     """The methods that ``command`` may hit; None for all."""
+    wrong_rows: Mapping[str, float] = field(default_factory=dict)
+    """Pages of lists with wrong rows: a share of pages, by kind. Kinds: {wrong_rows}."""
     fatal_owners: tuple[int, ...] = ()
     """Leads and deals whose write kills the script, as a faulty handler of their events does: the answer is
     an HTML page with the status 500, and what a batch did before it stays done."""
@@ -139,6 +143,13 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
         'an object of "error" and "error_description"',
     ),
     "only_methods": (lambda value: value is None or _is_list_of(str)(value), "null or a list of methods"),
+    "wrong_rows": (
+        lambda value: (
+            isinstance(value, dict)
+            and all(name in wrong_rows.ALL and _SHARE[0](share) for name, share in value.items())
+        ),
+        "an object of shares from 0 to 1, by " + ", ".join(wrong_rows.ALL),
+    ),
     "fatal_owners": (_is_list_of(int), "a list of ids of leads or deals"),
     "slow": _SHARE,
     "slow_seconds": _SECONDS,
@@ -174,7 +185,8 @@ def meanings(kind: type[Switches | Faults]) -> dict[str, str]:
         is_told = isinstance(next_line, ast.Expr) and isinstance(next_line.value, ast.Constant)
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and is_told:
             text = ast.get_docstring(ast.Module([next_line], []))
-            found[line.target.id] = " ".join((text or "").replace("``", "").split())
+            told = " ".join((text or "").replace("``", "").split())
+            found[line.target.id] = told.replace("{wrong_rows}", ", ".join(wrong_rows.ALL))
     return found
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bitrix.client.id_ranges import Ranges
-from airflow_bitrix.client.listing import PAGE
+from airflow_bitrix.client.row_pages import PAGE
 
 
 @given(st.sets(st.integers(1, 4000), max_size=600), st.floats(0.001, 1), st.integers(1, 50))

@@ -18,8 +18,8 @@ from urllib.parse import unquote_plus
 import pytest
 
 from airflow_bitrix.client.flow import Manners
-from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.table_sweep import Table, sweep
 from airflow_bitrix.client.wire import Call, Reply, Request
 from airflow_bitrix.core.errors import Rejected

@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 from airflow_bitrix.client.allowance import Unlimited
 from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.list_sweep import ListSweep
-from airflow_bitrix.client.listing import PAGE, Listing
+from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Portal
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.wire import Answer, Call, Reply, Request, read, request_of
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bitrix.client.listing import PAGE, Listing
+from airflow_bitrix.client.listing import Listing
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from tests.client.listings import all_rows
