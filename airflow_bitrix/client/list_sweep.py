@@ -39,10 +39,16 @@ class ListSweep(Sweep[Any]):
         listing = self._listing
         left, rows = listing.end_rows(answers[0])
         tail = [listing.position(row) for row in rows]
-        check_ends(listing.method, left + len(self._first_page), self._first_page, tail)
+        total, read_to = len(self._first_page) + left, self._first_page[-1]
+        check_ends(listing.method, total, self._first_page, tail)
+        # Where as many rows are left as the first page let expect, it was the first one. Where the largest
+        # ids come first, those before it are taken for new ones.
+        begins = listing.whole[0] if listing.grows else self._first_page[0]
+        if total == listing.total:
+            begins = read_to + 1
         return Ends(
             total=listing.total,
-            head=(listing.whole[0], self._first_page[-1]),
+            head=(begins, read_to),
             first=frozenset(self._first_page),
             given=len(self._first_page),
             pages=[],

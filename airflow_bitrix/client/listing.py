@@ -269,6 +269,11 @@ class Listing:
         return True
 
     @property
+    def grows(self) -> bool:
+        """Whether rows that are added come last."""
+        return self._way != "DESC"
+
+    @property
     def left(self) -> tuple[int, int]:
         """First and last position of what is not read yet; the last may be far behind the last row."""
         high = self._low + FURTHEST if self._high is None else self._high

@@ -86,8 +86,11 @@ def contact_of_list(row: Mapping[str, Any]) -> Contact:
 
     Follows https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-list.html.
 
-    :raises Bitrix24Error: An id, or the phones or e-mails, cannot be read.
+    :raises Bitrix24Error: The portal left a field out, or an id, the phones or the e-mails cannot be read.
     """
+    for name in _WORTH:
+        if name not in row:
+            raise _unread("crm.contact.list", f"left {name!r} out of a contact")
     phones = tuple(dict.fromkeys(filter(None, map(normal_phone, _values(row, "PHONE")))))
     emails = tuple(dict.fromkeys(filter(None, map(normal_email, _values(row, "EMAIL")))))
     names = (str(row.get(part) or "") for part in ("NAME", "LAST_NAME"))

@@ -27,10 +27,13 @@ def test_an_email_is_compared_in_lower_case() -> None:
 
 def test_doubles_within_one_contact_count_once() -> None:
     phones = [{"VALUE": "+49 30 1234 5678"}, {"VALUE": "0049 30 12345678"}, {"VALUE": ""}]
-    contact = contact_of_list({"ID": "7", "NAME": "Ann", "COMPANY_ID": "0", "PHONE": phones, "EMAIL": None})
+    names = dict.fromkeys(("SECOND_NAME", "LAST_NAME", "POST", "COMMENTS")) | {"NAME": "Ann"}
+    contact = contact_of_list({"ID": "7", **names, "COMPANY_ID": "0", "PHONE": phones, "EMAIL": None})
     assert (contact.id, contact.phones, contact.emails, contact.filled) == (7, ("493012345678",), (), 2)
 
 
 def test_a_row_without_the_company_says_nothing() -> None:
     with pytest.raises(Bitrix24Error, match="'companyId'"):
         contact_of_item({"id": 1})
+    with pytest.raises(Bitrix24Error, match=r"^crm\.contact\.list: the portal left 'NAME' out of a contact$"):
+        contact_of_list({"ID": "7", "COMPANY_ID": "0"})
