@@ -100,7 +100,7 @@ KINDS: Mapping[str, Change] = {
     "contact_ids_text": _set(lambda held: ",".join(map(str, held)), *_LINKS, every=True),
     "contact_ids_strings": _set(lambda held: list(map(str, held)), *_LINKS, every=True),
     "contact_ids_dict": _set(lambda held: {str(at): one for at, one in enumerate(held)}, *_LINKS, every=True),
-    "contact_ids_nulls": _set(lambda held: [None for _ in held], *_LINKS),
+    "contact_ids_nulls": _set(lambda held: [None for _ in held], *_LINKS, every=True),
     "contact_id_words": _set(lambda _: "nobody", "contactId", "CONTACT_ID"),
     "stage_dict": _set(lambda held: {"id": held}, *_STAGES),
     "flag_words": _set(lambda _: "maybe", "isReturnCustomer"),
