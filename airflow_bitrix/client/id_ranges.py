@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
-from airflow_bitrix.client.listing import PAGE
+from airflow_bitrix.client.row_pages import PAGE
 
 Range = tuple[int, int]
 """First and last id."""
@@ -38,6 +38,27 @@ class Ranges:
         """Leave out what lies behind an id: where ids end was not known before, or it is read already."""
         self._end = min(self._end, last)
 
+    def begin_at(self, first: int) -> None:
+        """Leave out what lies before an id and was not asked for yet."""
+        self._next = max(self._next, first)
+
+    def expect(self, density: float) -> None:
+        """Take another density for what is left."""
+        self._density = density
+
+    def put_back(self, piece: Range) -> None:
+        """Let a piece be read once more."""
+        self._out.discard(piece)
+        if piece[0] <= self._end:
+            heapq.heappush(self._over, (piece[0], min(piece[1], self._end)))
+
+    def reopen(self, piece: Range) -> None:
+        """Let a range be read where all is read already, and where it lies behind the end."""
+        self._end = max(self._end, piece[1])
+        self._next = self._end + 1
+        if piece[0] <= piece[1]:
+            heapq.heappush(self._over, piece)
+
     @property
     def lowest(self) -> float:
         """The lowest id that is not read yet; infinity where all are."""
@@ -45,12 +66,6 @@ class Ranges:
         if self._next <= self._end:
             waiting.append(self._next)
         return min(waiting, default=math.inf)
-
-    @property
-    def expected(self) -> int:
-        """Rows that are expected in what is not read yet, as the density seen so far has it."""
-        ids = sum(last - first + 1 for first, last in (*self._over, *self._out))
-        return round(self._density * (ids + max(self._end - self._next + 1, 0)))
 
     def take(self, most: int = MOST_COMMANDS, *, ahead: bool = True) -> list[Range]:
         """Give the pieces of the next request, ``most`` at most.

@@ -7,8 +7,9 @@ from typing import Any
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
 from airflow_bitrix.client.id_ranges import Ranges
-from airflow_bitrix.client.id_sweep import Ask, Sweep, density_of
-from airflow_bitrix.client.listing import PAGE, Listing
+from airflow_bitrix.client.id_sweep import Ends, Sweep, check_ends, density_of
+from airflow_bitrix.client.listing import Listing
+from airflow_bitrix.client.wire import Answer, Call
 
 MOST_READY = 2 * MOST_COMMANDS
 """Pages that may wait for a slower one before them: rows of a list may hold every field that there is."""
@@ -20,37 +21,37 @@ class ListSweep(Sweep[Any]):
     Nobody has told yet where its ids end. So the first request asks for the last page too, and reads on
     from the first one, with pieces as wide as that lets expect.
 
-    :param listing: A list that has been read up to some page.
+    :param listing: A list of which one page has been read.
     :param page: The rows of that page.
     """
 
     def __init__(self, listing: Listing, page: Sequence[Any]) -> None:
-        ranges = Ranges(listing.left, density_of([listing.position(row) for row in page]))
-        super().__init__(listing, ranges, most_ready=MOST_READY)
+        self._first_page = [listing.position(row) for row in page]
+        super().__init__(listing, Ranges(listing.left, density_of(self._first_page)), most_ready=MOST_READY)
         self._listing = listing
-        self._list_ranges = ranges
-        self._end: Ask | None = None
-        self._ends = False
 
-    def next(self, size: int) -> Ask | None:
-        """Give the next request; see :meth:`Sweep.next`."""
-        if self._ends:
-            return super().next(size)
-        if self._end:
-            return None
-        pieces = self._list_ranges.take(size - 1) if size > 1 else []
-        calls = [self._listing.end_call(), *map(self._listing.range_call, pieces)]
-        self._end = Ask(pieces, calls)
-        return self._end
+    def end_calls(self) -> list[Call]:
+        """Give the call for the last page."""
+        return [self._listing.end_call()]
 
-    def take(self, ask: Ask, results: Sequence[Any]) -> None:
-        """Take what a request found; see :meth:`Sweep.take`."""
-        if ask is self._end:
-            last, *results = results
-            self._ends = True
-            rows = self._listing.end_rows(last)
-            first = self._listing.position(rows[0]) if rows else self._listing.left[0]
-            whole = len(rows) < PAGE  # then the last page holds all that is left
-            self._list_ranges.end_at(self._listing.left[0] - 1 if whole else first - 1)
-            self._keep(first, rows)
-        super().take(ask, results)
+    def read_ends(self, answers: Sequence[Answer]) -> Ends[Any]:
+        """Read its answer; see :meth:`Sweep.read_ends`."""
+        listing = self._listing
+        left, rows = listing.end_rows(answers[0])
+        tail = [listing.position(row) for row in rows]
+        total, read_to = len(self._first_page) + left, self._first_page[-1]
+        check_ends(listing.method, total, self._first_page, tail)
+        # Where as many rows are left as the first page let expect, it was the first one. Where the largest
+        # ids come first, those before it are taken for new ones.
+        begins = listing.whole[0] if listing.grows else self._first_page[0]
+        if total == listing.total:
+            begins = read_to + 1
+        return Ends(
+            total=listing.total,
+            head=(begins, read_to),
+            first=frozenset(self._first_page),
+            given=len(self._first_page),
+            pages=[],
+            tail=(tail[0] if tail else listing.left[0], listing.left[1]),
+            last=rows,
+        )

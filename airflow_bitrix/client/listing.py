@@ -3,6 +3,10 @@
 Follows https://apidocs.bitrix24.com/settings/performance/huge-data.html. An offset skips or repeats rows as
 soon as somebody adds or deletes one; an id does not. So ``next`` is left to methods whose rows have no id to
 go by, and to callers who want another order than that of the ids.
+
+The portal tells with the first page how many rows there are, and what comes is checked against that; see
+:mod:`~airflow_bitrix.client.row_pages`. Where a filter joins links, it counts an owner once for each of them,
+and nothing can be checked.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast, get_args
 
 from airflow_bitrix.client.commands import command_of
+from airflow_bitrix.client.exclusions import Conditions
 from airflow_bitrix.client.filters import (
     bare_field,
     both,
@@ -22,14 +27,22 @@ from airflow_bitrix.client.filters import (
     joins_links,
 )
 from airflow_bitrix.client.id_methods import Direction, IdMethod, fields_method, id_method
+from airflow_bitrix.client.row_pages import (
+    FURTHEST,
+    PAGE,
+    Asked,
+    OddAnswer,
+    Tries,
+    check_count,
+    list_in,
+    odd,
+    offset_in,
+    total_of,
+)
 from airflow_bitrix.client.wire import Answer, Call
-from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
-
-PAGE = 50
-"""Rows on a full page."""
+from airflow_bitrix.core.errors import InvalidInput
 
 _OURS = ("filter", "select", "order")
-_FURTHEST = 2**40  # behind any id, and exact where ids are divided
 
 
 class Listing:
@@ -66,6 +79,18 @@ class Listing:
             self._take_bounds(self._ids)
         self._start = 0
         self._short_pages = joins_links(self.filter)
+        is_crm = self._ids is not None and (self._ids.groups or self._ids.drops)
+        conditions = Conditions(self.filter if is_crm else {})  # others compare in ways of their own
+        sign = -1 if self._way == "DESC" else 1
+        self._asked = Asked(method, self._ids.row if self._ids else "", conditions, sign)
+        self._tries = Tries()
+        self.whole = self.left
+        """First and last position of all that there is to read."""
+        self.total = 0
+        """Rows that the portal counted with the first page."""
+        self._left: int | None = None  # of them, or of those counted since; None where they are to be counted
+        self._given = self._last_read = 0
+        self._recounts = False
 
     def _shaped(self, name: str, shape: type | tuple[type, ...], default: Any) -> Any:
         value = self._params.pop(name, None)
@@ -139,34 +164,92 @@ class Listing:
     def call(self) -> Call:
         """Give the call for the next page."""
         if self._ids and self._way:
-            return self._by_id(self._ids, self._bounds(self._ids), self._way)
+            if self._recounts:
+                return self.range_call((self.whole[0], self._last_read))
+            counted = self._left is None and not self._short_pages
+            return self._by_id(self._ids, self._bounds(self._ids), self._way, start=0 if counted else -1)
         ours = {"filter": self.filter, "order": self._order, "select": self._select}
         given = {name: value for name, value in ours.items() if value}
         return Call(self.method, {**self._params, **given, "start": self._start})
 
     def take(self, answer: Answer) -> list[Any]:
-        """Take the answer of :meth:`call`: give its rows and note where to go on."""
-        rows = self._rows(answer.result)
-        if not self._way:
-            return self._turned(rows, answer)
-        self._check(rows, self.left)
-        if rows and self._way == "ASC":
-            self._low = self.position(rows[-1]) + 1
-        elif rows:
-            self._high = -self.position(rows[-1]) - 1
-        last = not rows if self._short_pages else len(rows) < PAGE
-        self.done = last or self.left[0] > self.left[1]
+        """Take the answer of :meth:`call`: give its rows and note where to go on.
+
+        No rows are given, and the list is not done, where the same page is to be asked for again.
+
+        :raises OddAnswer: The page cannot be right, and was asked for as often as may be.
+        """
+        try:
+            rows = self._by_ids(answer) if self._way else self._turned(answer)
+        except OddAnswer as error:
+            self._left = None
+            self._tries.again("the page", error)
+            return []
+        self._tries.settled("the page")
         return rows
 
-    def _turned(self, rows: list[Any], answer: Answer) -> list[Any]:
-        behind = self._ids is not None and 0 < (answer.total or 0) <= self._start
-        if self._start and (behind or 0 < (answer.next or 0) <= self._start):
+    def _by_ids(self, answer: Answer) -> list[Any]:
+        if self._recounts:
+            return self._recounted(answer)
+        rows = self._asked.rows(answer.result)
+        self._asked.check(rows, self.left)
+        if self._short_pages:
+            self.done = not rows
+        elif self._left is None:
+            left = total_of(self.method, answer)
+            check_count(self.method, rows, left)
+            self._left, self.done = left, left <= PAGE
+            self.total = self.total if self._given else left
+        else:
+            check_count(self.method, rows, max(self._left, len(rows)))
+            self.done = len(rows) < PAGE
+        self._move_on(rows)
+        return rows
+
+    def _move_on(self, rows: list[Any]) -> None:
+        self._given += len(rows)
+        if self._left is not None:
+            self._left -= len(rows)
+        if rows:
+            self._last_read = self.position(rows[-1])
+            if self._way == "ASC":
+                self._low = self._last_read + 1
+            else:
+                self._high = -self._last_read - 1
+        self.done = self.done or self.left[0] > self.left[1]
+        if self.done and not self._short_pages and self._given != self.total:
+            # Rows came and went meanwhile, or a page was full of others than those that came next.
+            self._recounts, self.done = True, False
+
+    def _recounted(self, answer: Answer) -> list[Any]:
+        """Compare what was given with what the portal counts there now."""
+        total = total_of(self.method, answer)
+        if total > self._given:
+            raise odd(self.method, f"{self._given} rows came where the portal counts {total}")
+        self.done = True
+        return []
+
+    def _turned(self, answer: Answer) -> list[Any]:
+        rows, following = list_in(self.method, answer.result), offset_in(self.method, answer)
+        is_known = self._ids is not None and not self._short_pages
+        total = total_of(self.method, answer) if is_known else None
+        behind = total is not None and total <= self._start
+        if self._start and (behind or (following is not None and following <= self._start)):
             # Rows were deleted meanwhile: behind the last one the portal gives the first page again.
             self.done = True
             return []
-        self.done = answer.next is None
-        self._start = answer.next or 0
+        if total is not None:
+            self._check_turned(rows, total, total if following is None else following)
+        self.done = following is None or following <= self._start
+        self._start = following or 0
         return rows
+
+    def _check_turned(self, rows: list[Any], total: int, following: int) -> None:
+        """Refuse a page by offset that lacks rows, or holds some twice or others than the filter asks for."""
+        if len(rows) != following - self._start or following > total:
+            what = f"{len(rows)} rows came from the {self._start + 1}th on, where the portal counts {total}"
+            raise odd(self.method, what)
+        self._asked.check_turned(rows)
 
     # -- by ranges of ids ----------------------------------------------------------------------------------
 
@@ -186,77 +269,61 @@ class Listing:
         return True
 
     @property
+    def grows(self) -> bool:
+        """Whether rows that are added come last."""
+        return self._way != "DESC"
+
+    @property
     def left(self) -> tuple[int, int]:
         """First and last position of what is not read yet; the last may be far behind the last row."""
-        high = self._low + _FURTHEST if self._high is None else self._high
+        high = self._low + FURTHEST if self._high is None else self._high
         return (-high, -self._low) if self._way == "DESC" else (self._low, high)
 
     def range_call(self, piece: tuple[int, int]) -> Call:
-        """Give the call for the first page of a range of positions."""
+        """Give the call for the first page of a range of positions, and for the number of rows in it."""
         if not self._ids or not self._way:
             raise TypeError("rows of this list are not read by id")
         low, high = sorted(abs(end) for end in piece)
         bounds = {f">={self._ids.field}": low, f"<={self._ids.field}": high}
         return self._by_id(self._ids, bounds, self._way)
 
-    def range_rows(self, result: Any, piece: tuple[int, int]) -> list[Any]:
-        """Read the result of :meth:`range_call`."""
-        return self._check(self._rows(result), piece)
+    def range_rows(self, answer: Answer, piece: tuple[int, int]) -> list[Any]:
+        """Read the answer of :meth:`range_call`.
+
+        :raises OddAnswer: It cannot be right.
+        """
+        return self._asked.page(answer, piece)
 
     def end_call(self) -> Call:
-        """Give the call for the last page of what is left."""
+        """Give the call for the last page of what is left, and for the number of rows that are left."""
         if not self._ids or not self._way:
             raise TypeError("rows of this list are not read by id")
         return self._by_id(self._ids, self._bounds(self._ids), "DESC" if self._way == "ASC" else "ASC")
 
-    def end_rows(self, result: Any) -> list[Any]:
-        """Read the result of :meth:`end_call`, in the order of all rows."""
-        return self._check(self._rows(result)[::-1], self.left)
+    def end_rows(self, answer: Answer) -> tuple[int, list[Any]]:
+        """Read the answer of :meth:`end_call`: the number of rows, and the page in the order of all rows.
+
+        :raises OddAnswer: It cannot be right.
+        """
+        rows, left = self._asked.rows(answer.result)[::-1], total_of(self.method, answer)
+        check_count(self.method, rows, left)
+        self._asked.check(rows, self.left)
+        return left, rows
 
     def position(self, row: Any) -> int:
         """Give where a row stands in the order of rows."""
-        if self._ids is None:
-            raise TypeError("rows of this list are not read by id")
-        number = int(row[self._ids.row])
-        return -number if self._way == "DESC" else number
+        return self._asked.position(row)
 
     def _bounds(self, ids: IdMethod) -> dict[str, int]:
         bounds = {f">{ids.field}": self._low - 1}
         return bounds if self._high is None else {**bounds, f"<{ids.field}": self._high + 1}
 
-    def _by_id(self, ids: IdMethod, bounds: Mapping[str, int], way: Direction) -> Call:
-        params = {**self._params, "filter": both(self.filter, bounds), **ids.order(way), "start": -1}
+    def _by_id(self, ids: IdMethod, bounds: Mapping[str, int], way: Direction, start: int = 0) -> Call:
+        params = {**self._params, "filter": both(self.filter, bounds), **ids.order(way), "start": start}
         if self._select:
             there = any(ids.is_id(name) or name == "*" for name in self._select)
             params["select"] = self._select if there else [ids.field, *self._select]
         return Call(self.method, params)
-
-    def _rows(self, result: Any) -> list[Any]:
-        rows = result
-        if isinstance(rows, Mapping):
-            # crm.item.list keeps its rows under "items", others under a name of their own
-            lists = [value for value in rows.values() if isinstance(value, list)]
-            rows = rows.get("items") if "items" in rows else lists[0] if len(lists) == 1 else None
-        try:
-            for row in rows or () if self._way else ():
-                self.position(row)
-        except (KeyError, TypeError, ValueError):
-            rows = None
-        if not isinstance(rows, list):
-            raise Bitrix24Error(f"{self.method}: the portal answered no list of rows", method=self.method)
-        return rows
-
-    def _check(self, rows: list[Any], span: tuple[int, int]) -> list[Any]:
-        """Refuse rows that were not asked for: a portal that reads no bounds would be asked for ever."""
-        positions = [self.position(row) for row in rows]
-        if positions and (
-            positions[0] < span[0] or positions[-1] > span[1] or positions != sorted(positions)
-        ):
-            text = (
-                f"{self.method}: the portal gave rows that were not asked for, up to id {abs(positions[-1])}"
-            )
-            raise Bitrix24Error(text, method=self.method)
-        return rows
 
 
 def _direction(value: object) -> Direction | None:

@@ -33,14 +33,22 @@ class CommandOutcome:
         return None if self.fault is None else error_of(self.call, self.fault)
 
     @property
-    def result(self) -> Any:
-        """The command's result.
+    def answered(self) -> Answer:
+        """The command's answer: its result, and what stands beside it.
 
         :raises Bitrix24Error: The command failed.
         """
         if self.answer is None:
             raise self.error or Bitrix24Error(f"{self.call}: no answer")
-        return self.answer.result
+        return self.answer
+
+    @property
+    def result(self) -> Any:
+        """The command's result.
+
+        :raises Bitrix24Error: The command failed.
+        """
+        return self.answered.result
 
 
 def is_rest(error: Bitrix24Error) -> bool:

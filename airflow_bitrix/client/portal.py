@@ -204,7 +204,7 @@ class Portal:
             call = listing.call()
             rows = listing.take(self._drive(call_flow(call, self.manners)))
             yield from rows
-            if not listing.done and listing.in_ranges:
+            if rows and not listing.done and listing.in_ranges:
                 for page in swept_in_threads(self, ListSweep(listing, rows)):
                     yield from page
                 return
@@ -294,7 +294,7 @@ class AsyncPortal:
             rows = listing.take(await self.run(call_flow(listing.call(), self.manners)))
             for row in rows:
                 yield row
-            if not listing.done and listing.in_ranges:
+            if rows and not listing.done and listing.in_ranges:
                 async with aclosing(swept(self, ListSweep(listing, rows))) as pages:
                     async for page in pages:
                         for row in page:

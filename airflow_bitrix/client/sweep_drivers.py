@@ -8,12 +8,13 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from airflow_bitrix.client.batch import batch_flow
 from airflow_bitrix.client.flow import Flow, Manners, Transport, drive
 from airflow_bitrix.client.id_sweep import Ask, Row, Sweep
 from airflow_bitrix.client.stream import Lanes, Sender
+from airflow_bitrix.client.wire import Answer
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -42,7 +43,7 @@ async def swept(portal: Lanes, sweep: Sweep[Row]) -> AsyncGenerator[list[Row], N
 
 async def _answer(portal: Lanes, sweep: Sweep[Row], ask: Ask) -> None:
     flow = batch_flow(ask.calls, portal.manners)
-    sweep.take(ask, [outcome.result for outcome in await portal.run(flow)])
+    sweep.take(ask, [outcome.answered for outcome in await portal.run(flow)])
 
 
 class Threads(Sender, Protocol):
@@ -69,13 +70,13 @@ def swept_in_threads(portal: Threads, sweep: Sweep[Row]) -> Iterator[list[Row]]:
     def is_over() -> bool:
         return ended or not threading.main_thread().is_alive()
 
-    def answer(ask: Ask) -> list[Any]:
+    def answer(ask: Ask) -> list[Answer]:
         flow = batch_flow(ask.calls, portal.manners)
         outcomes = portal.turns.drive(flow, portal.send, portal.manners, is_over)
-        return [outcome.result for outcome in outcomes]
+        return [outcome.answered for outcome in outcomes]
 
     pool = ThreadPoolExecutor(portal.in_flight, thread_name_prefix="bitrix24-list")
-    running: dict[Future[list[Any]], Ask] = {}
+    running: dict[Future[list[Answer]], Ask] = {}
     try:
         while not sweep.done:
             if os.getpid() != process:

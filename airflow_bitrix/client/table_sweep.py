@@ -2,56 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, Literal
 
-from airflow_bitrix.client.batch import MOST_COMMANDS, batch_flow
+from airflow_bitrix.client.exclusions import Conditions
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.id_ranges import Range, Ranges
-from airflow_bitrix.client.id_sweep import Row, Sweep, density_of
-from airflow_bitrix.client.listing import PAGE
+from airflow_bitrix.client.id_sweep import Ends, Row, Sweep, check_ends, density_of
+from airflow_bitrix.client.row_pages import FURTHEST, PAGE, Asked, check_count, total_of
 from airflow_bitrix.client.stream import Lanes
 from airflow_bitrix.client.sweep_drivers import swept
-from airflow_bitrix.client.wire import Call
+from airflow_bitrix.client.wire import Answer, Call
 
 Order = Literal["ASC", "DESC"]
 
 
 Expect = Callable[[int], object]
-"""Takes how many rows there are in all, as far as can be told yet."""
+"""Takes how many rows there are in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[Row]):
     """A list method, and how its rows are read.
 
-    :param call: Gives the call for a page, of a filter and the order of ids.
-    :param rows: Reads the result of such a call.
-    :param id_of: Gives the id of a row.
+    :param call: Gives the call for a page and for the number of all rows, of a filter and the order of ids.
+    :param id_field: Where a row keeps its id.
+    :param read: Reads a row.
+    :param id_of: Gives the id of what was read.
     """
 
     call: Callable[[Mapping[str, Any], Order], Call]
-    rows: Callable[[Any], list[Row]]
+    id_field: str
+    read: Callable[[Mapping[str, Any]], Row]
     id_of: Callable[[Row], int]
 
 
-@dataclass(frozen=True, slots=True)
 class _Filtered(Generic[Row]):
     """The rows of a table that a filter matches."""
 
-    table: Table[Row]
-    wanted: Mapping[str, Any]
+    def __init__(self, table: Table[Row], wanted: Mapping[str, Any]) -> None:
+        self._table, self._wanted = table, wanted
+        self._asked = Asked(table.call(wanted, "ASC").method, table.id_field, Conditions(wanted))
+        self.position = table.id_of
+
+    @property
+    def method(self) -> str:
+        return self._asked.method
 
     def range_call(self, piece: Range) -> Call:
-        return self.table.call(both(self.wanted, {">=id": piece[0], "<=id": piece[1]}), "ASC")
+        return self._table.call(both(self._wanted, {">=id": piece[0], "<=id": piece[1]}), "ASC")
 
-    def range_rows(self, result: Any, _piece: Range) -> list[Row]:
-        return self.table.rows(result)
+    def range_rows(self, answer: Answer, piece: Range) -> list[Row]:
+        return self._asked.read_page(answer, piece, self._table.read)
 
-    def position(self, row: Row) -> int:
-        return self.table.id_of(row)
+    def head_call(self) -> Call:
+        call = self._table.call(self._wanted, "ASC")
+        return Call(
+            call.method, {**call.params, "start": -1}
+        )  # the other end's page tells the number of rows
+
+    def tail_call(self) -> Call:
+        return self._table.call(self._wanted, "DESC")
+
+    def end_rows(self, answer: Answer, total: int, order: Order) -> list[Row]:
+        rows = self._asked.rows(answer.result)
+        check_count(self.method, rows, total)
+        return self._asked.read(rows if order == "ASC" else rows[::-1], (1, FURTHEST), self._table.read)
+
+
+class TableSweep(Sweep[Row]):
+    """All rows of a table that a filter matches.
+
+    The first request reads both ends of the id range and, on the chance that ids are dense from 1 on, the
+    first 2,400 ids.
+
+    :param wanted: The filter.
+    :param ordered: Whether rows come in order of id; else as they arrive.
+    :param expect: Told how many rows there are in all.
+    """
+
+    def __init__(
+        self, table: Table[Row], wanted: Mapping[str, Any], *, ordered: bool, expect: Expect | None = None
+    ) -> None:
+        self._rows = _Filtered(table, wanted)
+        self._between = Ranges((PAGE + 1, FURTHEST), 1.0)
+        super().__init__(self._rows, self._between, ordered=ordered)
+        self._expect = expect
+
+    def end_calls(self) -> list[Call]:
+        """Give the calls for the last page and the first."""
+        return [self._rows.tail_call(), self._rows.head_call()]
+
+    def read_ends(self, answers: Sequence[Answer]) -> Ends[Row]:
+        """Read their answers; see :meth:`Sweep.read_ends`."""
+        rows = self._rows
+        total = total_of(rows.method, answers[0])
+        tail = rows.end_rows(answers[0], total, "DESC")
+        head = rows.end_rows(answers[1], total, "ASC")
+        first, last = ([rows.position(row) for row in page] for page in (head, tail))
+        check_ends(rows.method, total, first, last)
+        if self._expect:
+            self._expect(total)
+        behind = last[0] if total >= PAGE else 1  # a last page that is not full holds all there is
+        page = [row for row in head if rows.position(row) < behind]
+        head_end = rows.position(page[-1]) if page else behind - 1
+        self._between.begin_at(head_end + 1)
+        return Ends(
+            total=total,
+            head=(1, head_end),
+            first=frozenset(map(rows.position, page)),
+            given=0,
+            pages=[page],
+            tail=(behind, FURTHEST),
+            last=tail,
+            density=max(map(density_of, (first, last))) if total else None,
+        )
 
 
 async def sweep(
@@ -62,59 +129,14 @@ async def sweep(
     ordered: bool,
     expect: Expect | None = None,
 ) -> AsyncGenerator[Row, None]:
-    """Give every row that a filter matches, each once.
-
-    The first request reads both ends of the id range and, on the chance that ids are dense from 1 on, the
-    first 2,400 ids; the further ones go through what lies between, several in flight.
+    """Give every row that a filter matches, each once; several requests are in flight.
 
     :param wanted: The filter.
     :param ordered: Whether rows come in order of id; else as they arrive.
-    :param expect: Told, with each answer, how many rows there are in all as far as their density tells.
+    :param expect: Told how many rows there are in all.
+    :raises OddAnswer: The portal gave pages that cannot be right, and gave them again.
     """
-    pieces = [(PAGE * n + 1, PAGE * (n + 1)) for n in range(1, MOST_COMMANDS - 1)]
-    source = _Filtered(table, wanted)
-    calls = [table.call(wanted, "DESC"), table.call(wanted, "ASC")]
-    calls += [source.range_call(piece) for piece in pieces]
-    pages = [table.rows(outcome.result) for outcome in await portal.run(batch_flow(calls, portal.manners))]
-
-    tail, head, *middle = pages
-    tail.reverse()
-    whole = len(tail) < PAGE  # then the last page holds everything there is
-    end = 0 if whole else table.id_of(tail[0]) - 1
-    done_to = min(table.id_of(head[-1]), end) if head else 0
-    first = [row for row in head if table.id_of(row) <= end]
-    first += [row for page in middle for row in page if done_to < table.id_of(row) <= end]
-    told = _Told(expect or _unasked, len(first) + len(tail))
-    if whole:
-        told.add(0, 0)
-    for row in first:
-        yield row
-    if not whole:
-        # head and the pieces may overlap: what lies behind both is still to be read
-        start = max(done_to, pieces[-1][1]) + 1
-        density = max(density_of([table.id_of(row) for row in page]) for page in (tail, head) if page)
-        ranges = Ranges((start, end), density)
-        told.add(0, ranges.expected)
-        rest = Sweep(source, ranges, ordered=ordered, told=told.add)
-        async with aclosing(swept(portal, rest)) as found:
-            async for page in found:
-                for row in page:
-                    yield row
-    for row in tail:
-        yield row
-
-
-def _unasked(_total: int) -> None:
-    """Nobody wants to know."""
-
-
-class _Told:
-    """Rows found so far, and who is told of the total that they let expect."""
-
-    def __init__(self, expect: Expect, found: int) -> None:
-        self._expect = expect
-        self._found = found
-
-    def add(self, rows: int, left: int) -> None:
-        self._found += rows
-        self._expect(self._found + left)
+    async with aclosing(swept(portal, TableSweep(table, wanted, ordered=ordered, expect=expect))) as pages:
+        async for page in pages:
+            for row in page:
+                yield row

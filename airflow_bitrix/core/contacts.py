@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.numbers import told_id
 
 ITEM_SELECT = ("id", "companyId", "createdTime", "originatorId", "originId")
 """Fields of ``crm.item.list`` that a scan of contacts asks for."""
@@ -69,12 +70,10 @@ def contact_of_item(row: Mapping[str, Any], also: Sequence[str] = ()) -> Contact
     """
     for name in ("id", "companyId", *also):
         if name not in row:
-            raise Bitrix24Error(
-                f"crm.item.list: the portal left {name!r} out of a contact", method="crm.item.list"
-            )
+            raise _unread("crm.item.list", f"left {name!r} out of a contact")
     return Contact(
-        id=int(row["id"]),
-        company_id=int(row["companyId"] or 0),
+        id=_id_of("crm.item.list", row, "id"),
+        company_id=_company_of("crm.item.list", row, "companyId"),
         created=str(row.get("createdTime") or ""),
         originator_id=str(row.get("originatorId") or ""),
         origin_id=str(row.get("originId") or ""),
@@ -86,14 +85,19 @@ def contact_of_list(row: Mapping[str, Any]) -> Contact:
     """Read one row of ``crm.contact.list``.
 
     Follows https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-list.html.
+
+    :raises Bitrix24Error: The portal left a field out, or an id, the phones or the e-mails cannot be read.
     """
-    phones = tuple(dict.fromkeys(filter(None, map(normal_phone, _values(row.get("PHONE"))))))
-    emails = tuple(dict.fromkeys(filter(None, map(normal_email, _values(row.get("EMAIL"))))))
+    for name in _WORTH:
+        if name not in row:
+            raise _unread("crm.contact.list", f"left {name!r} out of a contact")
+    phones = tuple(dict.fromkeys(filter(None, map(normal_phone, _values(row, "PHONE")))))
+    emails = tuple(dict.fromkeys(filter(None, map(normal_email, _values(row, "EMAIL")))))
     names = (str(row.get(part) or "") for part in ("NAME", "LAST_NAME"))
     worth = sum(row.get(name) not in (None, "", "0", 0) for name in _WORTH)
     return Contact(
-        id=int(row["ID"]),
-        company_id=int(row.get("COMPANY_ID") or 0),
+        id=_id_of("crm.contact.list", row, "ID"),
+        company_id=_company_of("crm.contact.list", row, "COMPANY_ID"),
         created=str(row.get("DATE_CREATE") or ""),
         originator_id=str(row.get("ORIGINATOR_ID") or ""),
         origin_id=str(row.get("ORIGIN_ID") or ""),
@@ -104,8 +108,31 @@ def contact_of_list(row: Mapping[str, Any]) -> Contact:
     )
 
 
-def _values(rows: Any) -> list[str]:
-    return [str(row.get("VALUE") or "") for row in rows or () if isinstance(row, Mapping)]
+def _id_of(method: str, row: Mapping[str, Any], name: str) -> int:
+    if not (number := told_id(row.get(name))):
+        raise _unread(method, "answered a contact without an id")
+    return number
+
+
+def _company_of(method: str, row: Mapping[str, Any], name: str) -> int:
+    number = told_id(row.get(name))
+    if number is None:
+        raise _unread(method, f"answered a {name!r} of contact {row.get('id', row.get('ID'))} that is no id")
+    return number
+
+
+def _values(row: Mapping[str, Any], name: str) -> list[str]:
+    """Give phones or e-mails; where a contact has none, the portal leaves them out."""
+    values = row.get(name) or []
+    if not isinstance(values, list) or not all(isinstance(one, Mapping) for one in values):
+        raise _unread(
+            "crm.contact.list", f"answered {name!r} of contact {row.get('ID')} in no form that it has"
+        )
+    return [str(one.get("VALUE") or "") for one in values]
+
+
+def _unread(method: str, what: str) -> Bitrix24Error:
+    return Bitrix24Error(f"{method}: the portal {what}", method=method)
 
 
 _SHORTEST_PHONE = 5

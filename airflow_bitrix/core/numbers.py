@@ -24,3 +24,15 @@ def as_whole(value: object) -> int | None:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def told_id(value: object) -> int | None:
+    """Give an id as the portal tells it: a number or its digits; 0 where it tells that there is none.
+
+    ``None`` for anything else.
+    """
+    if value is None or value is False or value == "":
+        return 0
+    if isinstance(value, str):
+        return whole_number(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

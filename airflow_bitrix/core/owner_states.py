@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.numbers import told_id
 
 SELECT = ("id", "contactId", "contactIds", "companyId", "stageId", "stageSemanticId", "isReturnCustomer")
 """Fields that a scan asks for; asking for all of them would load products and observers of every row."""
@@ -60,25 +61,63 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any], also: Sequence[str] = ()) 
 
     Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
 
-    A portal that leaves ``contactIds`` out gives a state whose links are not known.
+    Where the portal leaves ``contactIds`` out, or tells no list of ids there, the links of the state are not
+    known.
 
     :param also: Further fields that were asked for.
-    :raises Bitrix24Error: The portal left out another field, so nothing may be concluded.
+    :raises Bitrix24Error: The portal left another field out, or it cannot be read: nothing may be concluded.
     """
     for name in (*_NEEDED, *also):
         if name not in row:
-            raise Bitrix24Error(
-                f"crm.item.list: the portal left {name!r} out of a {kind}; links cannot be read from it",
-                method="crm.item.list",
-            )
-    owner = Owner(kind, int(row["id"]))
-    contact_ids = dict.fromkeys(int(contact_id) for contact_id in row.get("contactIds") or ())
+            raise _unread(kind, f"left {name!r} out of a {kind}")
+    if not (number := told_id(row["id"])):
+        raise _unread(kind, f"answered a {kind} without an id")
+    owner = Owner(kind, number)
+    contact_ids = _contact_ids(row.get("contactIds"))
     return OwnerState(
-        links=LinkSet.of_ids(owner, contact_ids, int(row.get("contactId") or 0) or None),
-        is_repeat=row.get("isReturnCustomer") in ("Y", True),
-        company_id=int(row.get("companyId") or 0),
-        stage_id=str(row["stageId"] or ""),
-        semantic=str(row.get("stageSemanticId") or ""),
-        links_known="contactIds" in row,
+        links=LinkSet.of_ids(
+            owner, dict.fromkeys(contact_ids or ()), _id_in(row, "contactId", owner) or None
+        ),
+        is_repeat=_one_of(row, "isReturnCustomer", owner, _FLAGS) in ("Y", True),
+        company_id=_id_in(row, "companyId", owner),
+        stage_id=str(_text_in(row, "stageId", owner) or ""),
+        semantic=str(_text_in(row, "stageSemanticId", owner) or ""),
+        links_known=contact_ids is not None,
         fields={name: row[name] for name in also},
     )
+
+
+_FLAGS = ("Y", "N", "", True, False, None)
+
+
+def _contact_ids(value: object) -> list[int] | None:
+    if not isinstance(value, list):
+        return None
+    ids = [told_id(one) for one in value]
+    return [one for one in ids if one] if all(ids) else None
+
+
+def _id_in(row: Mapping[str, Any], name: str, owner: Owner) -> int:
+    number = told_id(row.get(name))
+    if number is None:
+        raise _unread(owner.kind, f"answered a {name!r} of {owner} that is no id")
+    return number
+
+
+def _text_in(row: Mapping[str, Any], name: str, owner: Owner) -> str | int | None:
+    value = row.get(name)
+    if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
+        raise _unread(owner.kind, f"answered a {name!r} of {owner} that is no text")
+    return value
+
+
+def _one_of(row: Mapping[str, Any], name: str, owner: Owner, values: Sequence[object]) -> object:
+    value: object = row[name]
+    if isinstance(value, (list, dict)) or value not in values:
+        raise _unread(owner.kind, f"answered a {name!r} of {owner} that is neither Y nor N")
+    return value
+
+
+def _unread(kind: OwnerKind, what: str) -> Bitrix24Error:
+    text = f"crm.item.list: the portal {what}; links of {kind}s cannot be read from it"
+    return Bitrix24Error(text, method="crm.item.list")

@@ -13,13 +13,14 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import PAGE, id_in
 from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
 from airflow_bitrix.core.errors import Rejected
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, owner_kind, positive_id
+from airflow_bitrix.crm.pages import pages
 from airflow_bitrix.crm.scan import Detail, check_scan, item_list
 
 
@@ -49,11 +50,7 @@ async def scan_contacts(
     def call(wanted: Mapping[str, Any], order: Order) -> Call:
         return item_list("contact", select, wanted, order)
 
-    table = Table(
-        call,
-        lambda result: [contact_of_item(row, also) for row in result["items"]],
-        lambda contact: contact.id,
-    )
+    table = Table(call, "id", lambda row: contact_of_item(row, also), lambda contact: contact.id)
     async with aclosing(sweep(portal, table, dict(wanted or {}), ordered=ordered, expect=expect)) as found:
         if detail == "ids":
             async for contact in found:
@@ -68,10 +65,10 @@ async def read_contacts(portal: AsyncPortal, ids: Iterable[int]) -> AsyncGenerat
     """Give the contacts with these ids in full, 2,500 a request; those that are gone are left out."""
     numbers = list(ids)
     calls = (_by_ids(numbers[at : at + PAGE]) for at in range(0, len(numbers), PAGE))
-    async with aclosing(portal.stream(calls)) as outcomes:
-        async for outcome in outcomes:
-            for row in outcome.result:
-                yield contact_of_list(row)
+    async with aclosing(pages(portal, calls, contact_of_list)) as found:
+        async for contacts in found:
+            for contact in contacts:
+                yield contact
 
 
 async def missing_contacts(portal: AsyncPortal, ids: Iterable[int]) -> set[int]:
@@ -82,9 +79,9 @@ async def missing_contacts(portal: AsyncPortal, ids: Iterable[int]) -> set[int]:
         item_list("contact", ["id"], {"@id": numbers[at : at + PAGE]}, "ASC")
         for at in range(0, len(numbers), PAGE)
     )
-    async with aclosing(portal.stream(calls)) as outcomes:
-        async for outcome in outcomes:
-            missing.difference_update(int(row["id"]) for row in outcome.result["items"])
+    async with aclosing(pages(portal, calls, _id_of)) as found:
+        async for ids_there in found:
+            missing.difference_update(ids_there)
     return missing
 
 
@@ -147,15 +144,19 @@ async def _in_full(portal: AsyncPortal, found: AsyncIterator[Contact]) -> AsyncG
         if waiting:
             yield _by_ids(waiting)
 
-    async with aclosing(portal.stream(calls())) as outcomes:
-        async for outcome in outcomes:
-            for row in outcome.result:
-                yield contact_of_list(row)
+    async with aclosing(pages(portal, calls(), contact_of_list)) as known:
+        async for contacts in known:
+            for contact in contacts:
+                yield contact
 
 
 def _by_ids(ids: Sequence[int]) -> Call:
     wanted = {"@ID": list(ids)}
     return Call(
         "crm.contact.list",
-        {"filter": wanted, "select": list(LIST_SELECT), "order": {"ID": "ASC"}, "start": -1},
+        {"filter": wanted, "select": list(LIST_SELECT), "order": {"ID": "ASC"}, "start": 0},
     )
+
+
+def _id_of(row: Mapping[str, Any]) -> int:
+    return id_in("crm.item.list", "id", row)

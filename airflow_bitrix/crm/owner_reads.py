@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, is_rest
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import page_of, rows_told
 from airflow_bitrix.client.wire import Call, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
-from airflow_bitrix.core.owner_states import OwnerState
+from airflow_bitrix.core.owner_states import OwnerState, state_of
 from airflow_bitrix.core.plan import shown_contacts
-from airflow_bitrix.crm.scan import look_calls, read_links, states_of
+from airflow_bitrix.crm.scan import look_calls, read_links, state_reader
 
 TIMES = 4
 """How often a look is made before its owners count as failed."""
@@ -61,7 +62,7 @@ class OwnerReads:
     def told(self, look: CommandOutcome) -> dict[int, OwnerState]:
         """Give what one look showed, by id; nothing where it failed, or shows no links."""
         try:
-            states = list(states_of(self._kind, look.result))
+            states = page_of(look.call, look.answered, state_reader(self._kind))
         except Bitrix24Error:
             return {}
         return {state.owner.id: state for state in states if state.links_known}
@@ -126,10 +127,8 @@ class OwnerReads:
             again = await self._ask(seen, [outcome.call for outcome in failed])
             failed = await self._take(seen, again)
         for outcome in failed:
-            if _is_exact_read(outcome):
-                continue
-            said = f"it could not be looked at: {outcome.fault.answer if outcome.fault else 'no answer'}"
-            seen.unseen |= dict.fromkeys(outcome.call.params["filter"]["@id"], said)
+            if not _is_exact_read(outcome):
+                await self._take_apart(seen, outcome)
         return seen
 
     async def _ask(self, seen: Seen, calls: Sequence[Call]) -> Sequence[CommandOutcome]:
@@ -147,24 +146,33 @@ class OwnerReads:
         for outcome in outcomes:
             if outcome.fault and outcome.fault.kind is FaultKind.AUTH:
                 raise outcome.error or AuthFailed(str(outcome.fault.answer))
-            if not outcome.ok:
-                failed.append(outcome)
-            elif _is_exact_read(outcome):
+            if _is_exact_read(outcome):
                 owner = Owner(self._kind, _owner_of(outcome))
                 if links := links_told(owner, outcome):
                     seen.exact[owner.id] = links
-            else:
-                try:
-                    states = list(states_of(self._kind, outcome.result))
-                except Bitrix24Error:
+                elif not outcome.ok:
                     failed.append(outcome)
-                    continue
-                if not all(state.links_known for state in states):
-                    found = await read_links(self._portal, states, full=False)
-                    states = found.states
-                    seen.unseen |= {owner.id: str(error) for owner, error in found.refused.items()}
-                seen.states |= {state.owner.id: state for state in states}
+                continue
+            try:
+                states = page_of(outcome.call, outcome.answered, state_reader(self._kind))
+            except Bitrix24Error:
+                failed.append(outcome)
+            else:
+                await self._note(seen, states)
         return failed
+
+    async def _take_apart(self, seen: Seen, look: CommandOutcome) -> None:
+        """Take from a look that failed each time the owners that it tells; the others count as not seen."""
+        states, unseen = _told_by(self._kind, look)
+        seen.unseen |= {owner_id: f"it could not be looked at: {why}" for owner_id, why in unseen.items()}
+        await self._note(seen, states)
+
+    async def _note(self, seen: Seen, states: list[OwnerState]) -> None:
+        if not all(state.links_known for state in states):
+            found = await read_links(self._portal, states, full=False)
+            states = found.states
+            seen.unseen |= {owner.id: str(error) for owner, error in found.refused.items()}
+        seen.states |= {state.owner.id: state for state in states}
 
 
 def links_told(owner: Owner, outcome: CommandOutcome) -> LinkSet | None:
@@ -181,3 +189,28 @@ def _is_exact_read(outcome: CommandOutcome) -> bool:
 
 def _owner_of(outcome: CommandOutcome) -> int:
     return int(outcome.call.params.get("id", 0))
+
+
+def _told_by(kind: OwnerKind, look: CommandOutcome) -> tuple[list[OwnerState], dict[int, str]]:
+    """Give the states that a look tells which cannot be right as a whole, and why others are not known."""
+    asked: list[int] = look.call.params["filter"]["@id"]
+    if look.answer is None:
+        return [], dict.fromkeys(asked, str(look.fault.answer) if look.fault else "no answer")
+    why = ""
+    try:
+        page_of(look.call, look.answer, dict)
+    except Bitrix24Error as error:
+        why = str(error)
+    states: dict[int, OwnerState] = {}
+    unread: dict[int, str] = {}
+    for number, row in rows_told(look.call, look.answer):
+        try:
+            state = state_of(kind, row)
+        except Bitrix24Error as error:
+            unread[number] = str(error)
+        else:
+            if states.setdefault(number, state) != state:
+                unread[number] = why
+    there = [state for number, state in states.items() if number in asked and number not in unread]
+    unseen = {one: unread.get(one, why) for one in asked if one not in states or one in unread}
+    return there, {one: said for one, said in unseen.items() if said}

@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 from airflow_bitrix.client.batch import MOST_COMMANDS
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.flow import call_flow
-from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import PAGE, OddAnswer, Tries, total_of
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OwnerKind
 from airflow_bitrix.core.owner_states import SELECT, OwnerState
-from airflow_bitrix.crm.scan import ask_links, item_list, scan, states_of
+from airflow_bitrix.crm.pages import pages
+from airflow_bitrix.crm.scan import ask_links, item_list, look_calls, scan, state_reader
 
 T = TypeVar("T")
 
@@ -50,15 +51,12 @@ async def look_up(
     :param full: Whether sort and role are wanted too, which takes one command more for each with contacts.
     """
     numbers = sorted(set(ids))
-    select = [*SELECT, *(name for name in also if name not in SELECT)]
-    calls = [
-        item_list(kind, select, {"@id": numbers[at : at + PAGE]}, "ASC")
-        for at in range(0, len(numbers), PAGE)
-    ]
     states: list[OwnerState] = []
-    async with aclosing(portal.stream(calls)) as outcomes:
-        async for outcome in outcomes:
-            states += states_of(kind, outcome.result, also)
+    async with aclosing(
+        pages(portal, look_calls(kind, numbers, also=also), state_reader(kind, also))
+    ) as found:
+        async for page in found:
+            states += page
     return {state.owner.id: state for state in await ask_links(portal, states, full=full)}
 
 
@@ -91,8 +89,13 @@ async def owners_linked_to(
 async def count_owners(portal: AsyncPortal, kind: OwnerKind, wanted: Mapping[str, Any]) -> int:
     """Give the number of owners that a filter matches."""
     params = {"entityTypeId": ENTITY_TYPE_IDS[kind], "select": ["id"], "filter": dict(wanted), "start": 0}
-    answer = await portal.run(call_flow(Call("crm.item.list", params), portal.manners))
-    return int(answer.total or 0)
+    tries = Tries()
+    while True:
+        answer = await portal.run(call_flow(Call("crm.item.list", params), portal.manners))
+        try:
+            return total_of("crm.item.list", answer)
+        except OddAnswer as error:
+            tries.again("the number", error)
 
 
 async def _among_all(
@@ -117,9 +120,9 @@ async def _by_contact(
             for contact_id, last in after.items()
         )
         further: dict[int, int] = {}
-        async with aclosing(portal.stream(calls)) as outcomes:
+        async with aclosing(pages(portal, calls, state_reader(kind))) as found:
             for contact_id in after:
-                page = list(states_of(kind, (await anext(outcomes)).result))
+                page = await anext(found)
                 if len(page) == PAGE:
                     further[contact_id] = page[-1].owner.id
                 new = [state for state in page if state.owner.id not in given]

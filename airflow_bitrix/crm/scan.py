@@ -13,9 +13,10 @@ from typing import Any, Literal, cast, get_args
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
 from airflow_bitrix.client.commands import MOST_VALUES, command_of
+from airflow_bitrix.client.exclusions import Conditions
 from airflow_bitrix.client.filters import bare_field, both, check_keys, joins_links
-from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
@@ -29,6 +30,7 @@ from airflow_bitrix.core.links import (
     OwnerKind,
 )
 from airflow_bitrix.core.owner_states import SELECT, OwnerState, state_of
+from airflow_bitrix.crm.pages import Read, pages
 
 log = logging.getLogger(__name__)
 
@@ -65,22 +67,16 @@ async def scan_ids(
     :param also: Further fields, camelCase names.
     :raises Rejected: The portal does not accept the filter.
     """
-    async with aclosing(portal.stream(look_calls(kind, ids, wanted=wanted, also=also))) as outcomes:
-        async for outcome in outcomes:
-            states = list(states_of(kind, outcome.result, also))
+    calls = look_calls(kind, ids, wanted=wanted, also=also)
+    async with aclosing(pages(portal, calls, state_reader(kind, also))) as found:
+        async for states in found:
             for state in await ask_links(portal, states, full=False):
                 yield state
 
 
-def states_of(kind: OwnerKind, result: Any, also: Sequence[str] = ()) -> Iterable[OwnerState]:
-    """Read the result of one call of this module.
-
-    :raises Bitrix24Error: It is no list of owners.
-    """
-    rows = result.get("items") if isinstance(result, Mapping) else None
-    if not isinstance(rows, list):
-        raise Bitrix24Error("crm.item.list: the portal answered no list of items", method="crm.item.list")
-    return (state_of(kind, row, also) for row in rows)
+def state_reader(kind: OwnerKind, also: Sequence[str] = ()) -> Read[OwnerState]:
+    """Give what reads the rows of the calls of this module."""
+    return lambda row: state_of(kind, row, also)
 
 
 def check_scan(wanted: object, detail: object, also: object) -> None:
@@ -120,8 +116,11 @@ async def check_filter(portal: AsyncPortal, kind: EntityKind, wanted: Mapping[st
         raise InvalidInput("filter", dict(wanted), _VALUES) from None
     names = list(_filter_fields(wanted))
     if names:
-        fields = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})
-        known = set(fields["fields"])
+        answer = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})
+        known = answer.get("fields") if isinstance(answer, Mapping) else None
+        if not isinstance(known, Mapping):
+            text = "crm.item.fields: the portal answered no fields"
+            raise Bitrix24Error(text, method="crm.item.fields")
         for name in names:
             if name not in known:
                 raise InvalidInput("filter", name, f"fields of a {kind}: " + ", ".join(sorted(known)))
@@ -229,8 +228,8 @@ async def ask_links(portal: AsyncPortal, states: Sequence[OwnerState], *, full: 
 async def read_links(portal: AsyncPortal, states: Sequence[OwnerState], *, full: bool) -> LinksRead:
     """Read links as :func:`ask_links` does, and give the refused beside the others.
 
-    Where ``items.get`` refuses, or tells no links of an owner that had a contact, the owner is looked at
-    again: what the portal answers for one that was deleted is no state that it ever had.
+    Where ``items.get`` refuses, tells what are no links, or none of an owner that had a contact, the owner is
+    looked at and asked for again: what the portal answers for one that was deleted is no state that it had.
 
     :raises Bitrix24Error: The portal takes no more requests, or not this webhook.
     """
@@ -242,7 +241,7 @@ async def read_links(portal: AsyncPortal, states: Sequence[OwnerState], *, full:
     got = await _items_get(portal, asked)
     doubtful = [owner for owner, state in asked.items() if _is_doubtful(state, got[owner])]
     there = await _look_again(portal, doubtful)
-    got |= await _items_get(portal, [owner for owner in there if not isinstance(got[owner], Bitrix24Error)])
+    got |= await _items_get(portal, [owner for owner in there if not isinstance(got[owner], Rejected)])
     read: list[OwnerState] = []
     refused: dict[Owner, Bitrix24Error] = {}
     for state in states:
@@ -300,10 +299,12 @@ async def _look_again(portal: AsyncPortal, owners: Sequence[Owner]) -> dict[Owne
     ids: dict[OwnerKind, list[int]] = {}
     for owner in owners:
         ids.setdefault(owner.kind, []).append(owner.id)
-    calls = [(kind, call) for kind, some in ids.items() for call in look_calls(kind, some)]
-    outcomes = await portal.batch(call for _, call in calls)
-    found = zip((kind for kind, _ in calls), outcomes, strict=True)
-    return {state.owner: state for kind, outcome in found for state in states_of(kind, outcome.result)}
+    there: dict[Owner, OwnerState] = {}
+    for kind, some in ids.items():
+        async with aclosing(pages(portal, look_calls(kind, some), state_reader(kind))) as found:
+            async for states in found:
+                there |= {state.owner: state for state in states}
+    return there
 
 
 def _refuse(refused: Mapping[Owner, Bitrix24Error]) -> None:
@@ -322,7 +323,7 @@ def _owners(kind: OwnerKind, also: Sequence[str]) -> Table[OwnerState]:
     def call(wanted: Mapping[str, Any], order: Order) -> Call:
         return _list_call(kind, wanted, also=also, order=order)
 
-    return Table(call, lambda result: list(states_of(kind, result, also)), lambda state: state.owner.id)
+    return Table(call, "id", state_reader(kind, also), lambda state: state.owner.id)
 
 
 def _list_call(
@@ -332,8 +333,12 @@ def _list_call(
 
 
 def item_list(kind: EntityKind, select: Sequence[str], wanted: Mapping[str, Any], order: Order) -> Call:
-    """Give the call for one page of ``crm.item.list``, in order of id and without offsets."""
-    params: dict[str, Any] = {"entityTypeId": ENTITY_TYPE_IDS[kind], "select": list(select)}
+    """Give the call for one page of ``crm.item.list``, in order of id, and for the number of rows.
+
+    What the filter speaks of is asked for too: a row that it excludes is none that was asked for.
+    """
+    fields = dict.fromkeys([*select, *Conditions(wanted).fields])
+    params: dict[str, Any] = {"entityTypeId": ENTITY_TYPE_IDS[kind], "select": list(fields)}
     if wanted:
         params["filter"] = wanted
-    return Call("crm.item.list", {**params, "order": {"id": order}, "start": -1})
+    return Call("crm.item.list", {**params, "order": {"id": order}, "start": 0})

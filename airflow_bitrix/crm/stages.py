@@ -7,10 +7,11 @@ any text for a stage, and finds nothing for one that is none.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import aclosing
 
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import OwnerKind
 
 _OF_PIPELINE = re.compile(r"C(\d{1,18}):", re.IGNORECASE)
@@ -23,13 +24,20 @@ async def stages_beside(portal: AsyncPortal, kind: OwnerKind, stages: Iterable[s
     directory takes a request. One of a pipeline that is not there is empty.
 
     :raises Rejected: The portal does not tell.
+    :raises Bitrix24Error: It tells what are no stages.
     """
     found: dict[str, str] = {}
     for directory in dict.fromkeys(_directory(kind, stage) for stage in stages):
         rows = portal.list("crm.status.list", {"filter": {"ENTITY_ID": directory}})
         async with aclosing(rows) as told:
             async for row in told:
-                found[str(row["STATUS_ID"])] = str(row["NAME"])
+                name, stage = (
+                    row.get(key) if isinstance(row, Mapping) else None for key in ("NAME", "STATUS_ID")
+                )
+                if not isinstance(name, str) or not isinstance(stage, str):
+                    text = "crm.status.list: the portal answered a row that is no stage"
+                    raise Bitrix24Error(text, method="crm.status.list")
+                found[stage] = name
     return found
 
 

@@ -11,13 +11,14 @@ from contextlib import aclosing
 from typing import Any
 
 from airflow_bitrix.client.filters import both
-from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind, OwnerKind
 from airflow_bitrix.core.matching import Key, Matching
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.crm.contacts import Absent, absent_contacts, missing_contacts
+from airflow_bitrix.crm.pages import pages
 from airflow_bitrix.crm.scan import item_list
 
 KEYS = PAGE - 10
@@ -61,9 +62,9 @@ async def records_with(
             for condition, last in conditions
         ]
         further = []
-        async with aclosing(portal.stream(calls)) as outcomes:
+        async with aclosing(pages(portal, calls, dict)) as known:
             for condition, _ in conditions:
-                rows = (await anext(outcomes)).result["items"]
+                rows = await anext(known)
                 for row in rows:
                     # The portal's database finds texts that are merely alike, too: a key of their own.
                     for key in matching.keys_of(row):
@@ -143,7 +144,7 @@ class Matcher:
             for at in range(0, len(numbers), PAGE)
         )
         origins: dict[int, Mapping[str, Any]] = {}
-        async with aclosing(self._source.stream(calls)) as outcomes:
-            async for outcome in outcomes:
-                origins |= {int(row["id"]): row for row in outcome.result["items"]}
+        async with aclosing(pages(self._source, calls, dict)) as known:
+            async for rows in known:
+                origins |= {int(row["id"]): row for row in rows}
         return origins

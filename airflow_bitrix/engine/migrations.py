@@ -10,14 +10,15 @@ from contextlib import aclosing
 from typing import Any
 
 from airflow_bitrix.client.filters import both
-from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Aim, Left, Step, joined, released, remapped
 from airflow_bitrix.core.owner_states import SELECT, OwnerState
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.owners import CHUNK, in_chunks, look_up, owners_linked_to
-from airflow_bitrix.crm.scan import ask_links, item_list, scan, states_of
+from airflow_bitrix.crm.pages import pages
+from airflow_bitrix.crm.scan import ask_links, item_list, scan, state_reader
 
 LEAD_GONE = "lead is gone"
 CONTACT_GONE = "contact is gone"
@@ -196,9 +197,9 @@ async def _deals_of(portal: AsyncPortal, lead_ids: Sequence[int]) -> list[OwnerS
             for some, last in after.items()
         ]
         further: dict[tuple[int, ...], int] = {}
-        async with aclosing(portal.stream(calls)) as outcomes:
+        async with aclosing(pages(portal, calls, state_reader("deal", ("leadId",)))) as known:
             for some in after:
-                page = list(states_of("deal", (await anext(outcomes)).result, ("leadId",)))
+                page = await anext(known)
                 found += page
                 if len(page) == PAGE:
                     further[some] = page[-1].owner.id

@@ -18,7 +18,7 @@ from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import RULE, Image, judge_restore, linked_anew, needs_exact
 from airflow_bitrix.crm.contacts import missing_contacts
-from airflow_bitrix.crm.scan import ask_links, look_calls, states_of
+from airflow_bitrix.crm.scan import ask_links, scan_ids
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
@@ -208,9 +208,7 @@ async def _states(portal: AsyncPortal, images: Sequence[Image]) -> dict[int, Own
     """Look at owners: 50 a command, and one command more for each whose sorts are needed."""
     kind = images[0].links.owner.kind
     by_id = {image.links.owner.id: image for image in images}
-    looks = await portal.batch(look_calls(kind, list(by_id)))
-    states = [state for look in looks for state in states_of(kind, look.result)]
-    states = await ask_links(portal, states, full=False)
+    states = [state async for state in scan_ids(portal, kind, list(by_id))]
     inexact = [state for state in states if needs_exact(by_id[state.owner.id], state)]
     exact = await ask_links(portal, inexact, full=True)
     return {state.owner.id: state for state in (*states, *exact)}

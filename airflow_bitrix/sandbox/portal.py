@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_bitrix.sandbox import batch, wrong_answers
+from airflow_bitrix.sandbox import batch, wrong_answers, wrong_rows
 from airflow_bitrix.sandbox.calls import Answer, Call, Method, record_id
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.errors import REFUSALS, FatalError, RestError
@@ -220,7 +220,9 @@ class Portal:
             if method.writes:
                 self._maybe_die(name, params)
             self.stats.writes += method.writes
-            outcome: Answer | RestError = method.run(Call(self.state, self.switches, self.user, params))
+            outcome: Answer | RestError = self._as_told(
+                name, method.run(Call(self.state, self.switches, self.user, params))
+            )
             if method.writes:
                 self._note_write(name, params)
         except RestError as error:
@@ -229,6 +231,15 @@ class Portal:
         if billed and self.bucket.plan is not None:
             self.operating.bill(budget, seconds, self.clock.time())
         return outcome, self._time(at, seconds, budget)
+
+    def _as_told(self, name: str, answer: Answer) -> Answer:
+        """The answer of a method as the caller gets it: a page of a list may be a wrong one."""
+        if wrong_rows.is_list(name):
+            for kind, share in self.faults.wrong_rows.items():
+                if share > 0 and self._random.random() < share:
+                    self.stats.faults[f"wrong_rows.{kind}"] += 1
+                    answer = wrong_rows.changed(kind, answer, self._random)
+        return answer
 
     def _maybe_die(self, name: str, params: Any) -> None:
         if _owner(name, params)[1] in self.faults.fatal_owners:

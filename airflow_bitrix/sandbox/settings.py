@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow_bitrix.sandbox import wrong_answers, wrong_rows
 from airflow_bitrix.sandbox.errors import REFUSALS
-from airflow_bitrix.sandbox.wrong_answers import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -90,6 +90,8 @@ class Faults:
     )
     only_methods: tuple[str, ...] | None = None
     """The methods that ``command`` may hit; None for all."""
+    wrong_rows: Mapping[str, float] = field(default_factory=dict)
+    """Pages of lists with wrong rows: the share of pages, by kind. Kinds: {kinds}."""
     fatal_owners: tuple[int, ...] = ()
     """Leads and deals whose write kills the script, as a faulty handler of their events does: the answer is
     an HTML page with the status 500, and what a batch did before it stays done."""
@@ -108,12 +110,15 @@ class Faults:
     late: float = 0.0
     """Seconds by which requests arrive late, on average: some much more, most hardly at all."""
     wrong_answers: Mapping[str, float] = field(default_factory=dict)
-    """The work is done, and what is said of it is wrong, in ways that have names: the share of each."""
+    """The work is done, and what is said of it is wrong: the share of requests, by kind. Kinds: {kinds}."""
     redirect: str | None = None
     """Every request is answered with a 302 to this address, as after a portal was renamed."""
 
 
-FAULTS_BY_KIND: Mapping[str, Collection[str]] = {"wrong_answers": KINDS}
+FAULTS_BY_KIND: Mapping[str, Collection[str]] = {
+    "wrong_answers": wrong_answers.KINDS,
+    "wrong_rows": wrong_rows.ALL,
+}
 """Faults whose kinds have names, and those."""
 
 
@@ -125,12 +130,12 @@ def _is_list_of(kind: type) -> Check:
     return lambda value: isinstance(value, (list, tuple)) and all(type(one) is kind for one in value)
 
 
-def _is_share_of(kinds: Collection[str]) -> Check:
-    return lambda value: (
-        isinstance(value, dict)
-        and value.keys() <= set(kinds)
-        and all(_is_number(one) and one <= 1 for one in value.values())
-    )
+def _shares(kinds: Collection[str]) -> tuple[Check, str]:
+    def check(value: Any) -> bool:
+        named = isinstance(value, dict) and value.keys() <= set(kinds)
+        return named and all(_is_number(one) and one <= 1 for one in value.values())
+
+    return check, f"an object of shares from 0 to 1, by {', '.join(kinds)}"
 
 
 def _one_of(*accepted: str) -> tuple[Check, str]:
@@ -187,7 +192,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "endless": _SHARE,
     "bad_chunk": _SHARE,
     "late": _SECONDS,
-    "wrong_answers": (_is_share_of(KINDS), f"an object of shares by kind: {', '.join(KINDS)}"),
+    **{name: _shares(kinds) for name, kinds in FAULTS_BY_KIND.items()},
     "redirect": (lambda value: value is None or isinstance(value, str), "null or an address"),
 }
 
@@ -219,7 +224,8 @@ def meanings(kind: type[Switches | Faults]) -> dict[str, str]:
         is_told = isinstance(next_line, ast.Expr) and isinstance(next_line.value, ast.Constant)
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name) and is_told:
             text = ast.get_docstring(ast.Module([next_line], []))
-            found[line.target.id] = " ".join((text or "").replace("``", "").split())
+            told = " ".join((text or "").replace("``", "").split())
+            found[line.target.id] = told.replace("{kinds}", ", ".join(FAULTS_BY_KIND.get(line.target.id, ())))
     return found
 
 

@@ -24,9 +24,10 @@ from hypothesis import strategies as st
 from airflow_bitrix.client.allowance import Unlimited
 from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.list_sweep import ListSweep
-from airflow_bitrix.client.listing import PAGE, Listing
+from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Portal
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.wire import Answer, Call, Reply, Request, read, request_of
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error
 
@@ -44,13 +45,15 @@ class Users:
         self.requests += 1
         body = json.loads(request.body)
         if request.method != "batch":
-            return self._reply({"result": self._page(body["filter"], body["order"])})
+            page, total = self._page(body["filter"], body["order"])
+            return self._reply({"result": page, "total": total})
         pages: dict[str, Any] = {}
+        totals: dict[str, int] = {}
         for key, command in body["cmd"].items():
             text = unquote_plus(command)
             wanted = {sign: int(bound) for sign, bound in re.findall(r"filter\[([<>=]+ID)\]=(\d+)", text)}
-            pages[key] = self._page(wanted, "DESC" if "order=DESC" in text else "ASC")
-        return self._reply({"result": {"result": pages, "result_error": []}})
+            pages[key], totals[key] = self._page(wanted, "DESC" if "order=DESC" in text else "ASC")
+        return self._reply({"result": {"result": pages, "result_total": totals, "result_error": []}})
 
     async def later(self, request: Request) -> Reply:
         self.started += 1
@@ -61,12 +64,12 @@ class Users:
         finally:
             self.running -= 1
 
-    def _page(self, wanted: dict[str, int], order: str) -> list[Any]:
+    def _page(self, wanted: dict[str, int], order: str) -> tuple[list[Any], int]:
         low = max(wanted.get(">ID", 0) + 1, wanted.get(">=ID", 0))
         high = min(wanted.get("<ID", 2**60) - 1, wanted.get("<=ID", 2**60))
         found = self.ids[bisect_left(self.ids, low) : bisect_right(self.ids, high)]
         page = found[:PAGE] if order == "ASC" else found[-PAGE:][::-1]
-        return [{"ID": str(one), "NAME": f"user {one} " * 20} for one in page]
+        return [{"ID": str(one), "NAME": f"user {one} " * 20} for one in page], len(found)
 
     @staticmethod
     def _reply(body: Any) -> Reply:
@@ -109,7 +112,7 @@ def test_however_many_commands_a_batch_holds_and_however_answers_overtake_each_o
         while len(out) < 4 and (ask := sweep.next(luck.choice([1, 2, 3, 50]))):
             out.append(ask)
         ask = out.pop(luck.randrange(len(out)))
-        sweep.take(ask, [read_answer(users, call).result for call in ask.calls])
+        sweep.take(ask, [read_answer(users, call) for call in ask.calls])
         for some in sweep.pages():
             given_rows += some
     assert ids(given_rows) == sorted(there)
@@ -142,10 +145,12 @@ def test_100_000_rows_take_at_most_a_fifth_more_than_the_fewest_requests(manners
 
 def test_a_portal_that_reads_no_bounds_is_found_out(manners: Manners) -> None:
     class Deaf(Users):
-        def _page(self, wanted: dict[str, int], order: str) -> list[Any]:
-            return super()._page({}, order) if wanted else []
+        def _page(self, _wanted: dict[str, int], order: str) -> tuple[list[Any], int]:
+            return super()._page({}, order)
 
-    with pytest.raises(Bitrix24Error, match=r"^user\.get: the portal gave rows that were not asked for"):
+    with pytest.raises(
+        Bitrix24Error, match=r"^user\.get: the portal counts 150 rows, more than there are ids from 1 to 100"
+    ):
         list(Portal(Deaf(range(1, 101)), manners).list("user.get"))
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bitrix.client.listing import PAGE, Listing
+from airflow_bitrix.client.listing import Listing
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from tests.client.listings import all_rows
@@ -30,7 +31,7 @@ def test_the_largest_id_may_come_first(ids: set[int]) -> None:
         assert call.params["order"] == {"ID": "DESC"}
         wanted = call.params["filter"]
         left = [n for n in ids if wanted[">ID"] < n < wanted.get("<ID", 10**6)]
-        return Answer([{"ID": str(n)} for n in sorted(left, reverse=True)[:PAGE]])
+        return Answer([{"ID": str(n)} for n in sorted(left, reverse=True)[:PAGE]], total=len(left))
 
     rows = all_rows(Listing(LEADS, {"order": {"ID": "desc"}}), answer)
     assert [int(row["ID"]) for row in rows] == sorted(ids, reverse=True)
@@ -124,15 +125,23 @@ def test_a_range_keeps_the_filter_and_stands_between_two_ids(
 def test_rows_outside_of_a_range_are_an_error() -> None:
     """A portal that reads no bounds would give every row again and again."""
     listing = Listing("user.get", {})
-    assert listing.range_rows([{"ID": "51"}, {"ID": "60"}], (51, 100)) == [{"ID": "51"}, {"ID": "60"}]
-    for ids in ([50], [101], [60, 51], [51, 60, 101]):
+
+    def answer(ids: list[int]) -> Answer:
+        return Answer([{"ID": str(one)} for one in ids], total=len(ids))
+
+    assert listing.range_rows(answer([51, 60]), (51, 100)) == [{"ID": "51"}, {"ID": "60"}]
+    for ids in ([50], [101], [51, 60, 101]):
         with pytest.raises(Bitrix24Error, match=r"^user\.get: the portal gave rows that were not asked for"):
-            listing.range_rows([{"ID": str(one)} for one in ids], (51, 100))
+            listing.range_rows(answer(ids), (51, 100))
+    with pytest.raises(Bitrix24Error, match=r"^user\.get: the portal gave rows out of order, such as id 51$"):
+        listing.range_rows(answer([60, 51]), (51, 100))
+    with pytest.raises(Bitrix24Error, match=r"^user\.get: the portal gave rows twice, such as id 60$"):
+        listing.range_rows(answer([60, 60]), (51, 100))
 
 
 def test_tasks_have_their_id_in_small_letters() -> None:
     listing = Listing("tasks.task.list", {"select": ["TITLE"]})
     assert listing.call().params["select"] == ["ID", "TITLE"]
     rows = [{"id": str(n), "title": "x"} for n in range(1, 51)]
-    assert listing.take(Answer({"tasks": rows})) == rows
+    assert listing.take(Answer({"tasks": rows}, total=60)) == rows
     assert listing.call().params["filter"] == {">ID": 50}

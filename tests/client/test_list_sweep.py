@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from airflow_bitrix.client.listing import PAGE
 from airflow_bitrix.client.portal import Portal
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.sandbox.server import Sandbox
 

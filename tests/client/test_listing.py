@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bitrix.client.listing import PAGE, Listing
+from airflow_bitrix.client.listing import Listing
+from airflow_bitrix.client.row_pages import PAGE, TIMES
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from tests.client.listings import all_rows
@@ -19,14 +20,15 @@ ITEMS = "crm.item.list"
 
 
 def by_id(ids: Iterable[int], *, key: str, under_items: bool) -> Callable[[Call], Answer]:
-    """A portal that pages as ``start: -1`` does: rows after the given id, 50 at most, no total."""
+    """A portal that gives rows after an id, 50 at most; with ``start: -1`` it does not count them."""
 
     def answer(call: Call) -> Answer:
-        assert call.params["start"] == -1
         assert call.params["order"] == {key: "ASC"}
         after = call.params["filter"][f">{key}"]
-        rows = [{key: row_id} for row_id in sorted(ids) if row_id > after][:PAGE]
-        return Answer({"items": rows} if under_items else rows)
+        assert call.params["start"] == (-1 if after else 0)
+        left = [{key: row_id} for row_id in sorted(ids) if row_id > after]
+        rows = left[:PAGE]
+        return Answer({"items": rows} if under_items else rows, total=None if after else len(left))
 
     return answer
 
@@ -41,21 +43,21 @@ def test_every_row_comes_exactly_once_and_in_order(ids: set[int], legacy: bool) 
 
 def test_ids_that_come_as_text_are_gone_by_as_numbers() -> None:
     listing = Listing(LEADS, {})
-    listing.take(Answer([{"ID": str(number)} for number in range(51, 101)]))
+    listing.take(Answer([{"ID": str(number)} for number in range(51, 101)], total=60))
     assert listing.call().params["filter"] == {">ID": 100}
 
 
 @pytest.mark.parametrize(
     ("method", "params", "expected"),
     [
-        (LEADS, {}, {"filter": {">ID": 0}, "order": {"ID": "ASC"}, "start": -1}),
+        (LEADS, {}, {"filter": {">ID": 0}, "order": {"ID": "ASC"}, "start": 0}),
         (
             "CRM.Deal.List",
             {"filter": {"STAGE_ID": "NEW"}, "select": ["TITLE"]},
             {
                 "filter": {"STAGE_ID": "NEW", ">ID": 0},
                 "order": {"ID": "ASC"},
-                "start": -1,
+                "start": 0,
                 "select": ["ID", "TITLE"],
             },
         ),
@@ -66,15 +68,15 @@ def test_ids_that_come_as_text_are_gone_by_as_numbers() -> None:
                 "entityTypeId": 1,
                 "filter": {">id": 0},
                 "order": {"id": "ASC"},
-                "start": -1,
+                "start": 0,
                 "select": ["id", "contactIds"],
             },
         ),
-        (LEADS, {"filter": {">ID": 7}}, {"filter": {">ID": 7}, "order": {"ID": "ASC"}, "start": -1}),
+        (LEADS, {"filter": {">ID": 7}}, {"filter": {">ID": 7}, "order": {"ID": "ASC"}, "start": 0}),
         (
             LEADS,
             {"filter": {">=ID": 7, "<ID": 9}},
-            {"filter": {">ID": 6, "<ID": 9}, "order": {"ID": "ASC"}, "start": -1},
+            {"filter": {">ID": 6, "<ID": 9}, "order": {"ID": "ASC"}, "start": 0},
         ),
         (
             ITEMS,
@@ -83,7 +85,7 @@ def test_ids_that_come_as_text_are_gone_by_as_numbers() -> None:
                 "entityTypeId": 1,
                 "filter": {"@id": [7, 8], ">id": 5, "<id": 80},
                 "order": {"id": "ASC"},
-                "start": -1,
+                "start": 0,
             },
         ),
         (
@@ -93,7 +95,7 @@ def test_ids_that_come_as_text_are_gone_by_as_numbers() -> None:
                 "entityTypeId": 1,
                 "filter": {">id": 0, "0": {"logic": "OR", ">id": 90, "stageId": "NEW"}},
                 "order": {"id": "ASC"},
-                "start": -1,
+                "start": 0,
             },
         ),
         (
@@ -105,14 +107,14 @@ def test_ids_that_come_as_text_are_gone_by_as_numbers() -> None:
                 "select": ["ID", "NAME"],
                 "sort": "ID",
                 "order": "ASC",
-                "start": -1,
+                "start": 0,
             },
         ),
         ("user.get", {"select": ["NAME"], "ACTIVE": True}, {"ACTIVE": True, "start": 0, "select": ["NAME"]}),
         (
             "crm.activity.list",
             {"filter": {"OWNER_ID": 5}},
-            {"filter": {"OWNER_ID": 5, ">ID": 0}, "order": {"ID": "ASC"}, "start": -1},
+            {"filter": {"OWNER_ID": 5, ">ID": 0}, "order": {"ID": "ASC"}, "start": 0},
         ),
         (
             "crm.activity.list",
@@ -151,7 +153,7 @@ def test_the_callers_parameters_are_left_as_they_were() -> None:
     params = {"filter": {">ID": 7, "STATUS_ID": "NEW"}, "select": ["TITLE"]}
     listing = Listing(LEADS, params)
     listing.call()
-    listing.take(Answer([{"ID": 8}]))
+    listing.take(Answer([{"ID": 8}], total=1))
     assert params == {"filter": {">ID": 7, "STATUS_ID": "NEW"}, "select": ["TITLE"]}
 
 
@@ -198,7 +200,7 @@ SHAPES: list[tuple[str, str, Any, list[Any]]] = [
 )
 def test_rows_are_found_in_whatever_the_method_answers(method: str, result: Any, rows: list[Any]) -> None:
     listing = Listing(method, {})
-    assert listing.take(Answer(result)) == rows
+    assert listing.take(Answer(result, total=len(rows))) == rows
     assert listing.done
 
 
@@ -220,8 +222,13 @@ def test_rows_are_found_in_whatever_the_method_answers(method: str, result: Any,
     ids=repr,
 )
 def test_an_answer_without_rows_to_go_on_from_is_an_error_that_names_the_method(result: Any) -> None:
+    listing = Listing(ITEMS, {"entityTypeId": 1})
+    for _ in range(TIMES - 1):
+        asked = listing.call()
+        assert (listing.take(Answer(result)), listing.done) == ([], False)
+        assert listing.call() == asked
     with pytest.raises(Bitrix24Error, match=r"^crm\.item\.list"):
-        Listing(ITEMS, {"entityTypeId": 1}).take(Answer(result))
+        listing.take(Answer(result))
 
 
 @pytest.mark.parametrize("key", ["start", "START", "Start"])
@@ -254,7 +261,7 @@ def test_a_filter_is_a_map_and_a_select_is_a_list(name: str, value: Any) -> None
 @pytest.mark.parametrize("wanted", [{"contactIds": 7}, {"=contactIds": "7"}, {"@contactIds": 7}], ids=repr)
 def test_a_short_page_is_the_last_where_one_contact_is_asked_for(wanted: dict[str, Any]) -> None:
     listing = Listing(ITEMS, {"entityTypeId": 1, "filter": wanted})
-    listing.take(Answer({"items": [{"id": 1}]}))
+    listing.take(Answer({"items": [{"id": 1, "contactIds": [7]}]}, total=1))
     assert listing.done
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import LinkSet, Owner
@@ -100,3 +102,34 @@ def test_links_that_the_portal_left_out_are_not_taken_for_none() -> None:
     row = {key: value for key, value in ROW.items() if key != "contactIds"}
     assert not state_of("lead", row).links_known
     assert state_of("lead", {**row, "contactIds": []}).links_known
+
+
+TOLD = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from(["7", "Y"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*SELECT, "leadId"]), TOLD), st.sampled_from([{}, ROW]))
+def test_whatever_a_row_holds_it_is_a_state_or_one_clear_error(told: Any, whole: Any) -> None:
+    try:
+        state = state_of("lead", {**whole, **told}, ("leadId",))
+    except Bitrix24Error as error:
+        said = str(error)
+    else:
+        ids = (state.owner.id, *state.links.contact_ids)
+        said = "" if all(type(one) is int and one > 0 for one in ids) else repr(ids)
+    assert not said or said.startswith("crm.item.list: the portal ")
+
+
+@pytest.mark.parametrize("told", [None, "1,2", {"0": 1}, [None], ["x"], [0], [True], 7, True], ids=repr)
+def test_contact_ids_that_are_no_list_of_ids_are_not_known(told: Any) -> None:
+    assert not state_of("lead", {**ROW, "contactIds": told}).links_known
+    assert state_of("lead", {**ROW, "contactIds": ["3", 4]}).links.contact_ids == (3, 4)
+    assert state_of("lead", {**ROW, "contactIds": []}).links_known

@@ -21,7 +21,6 @@ from tests.engine.notes import Notes
 from tests.engine.test_lost_writes import Waits
 
 LEADS = 60
-OF_LISTS = {"command_null", "command_list", "command_map", "command_text", "command_number"}
 Rows = list[list[Any]]
 
 
@@ -91,7 +90,7 @@ async def carried_out(sandbox: Sandbox, connect: Any, changes: list[Change]) -> 
     raise AssertionError("it never ends")
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - OF_LISTS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_what_was_there_is_kept_whatever_is_said_of_a_write(
     kind: str, portal_of_leads: Sandbox, connect_async: Any
 ) -> None:

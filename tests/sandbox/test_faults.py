@@ -210,6 +210,12 @@ def test_switches_by_request(sandbox: Sandbox, client: Client) -> None:
         ("faults", {"html_status": 99}, "html_status takes an HTTP status"),
         ("faults", {"only_methods": "x"}, "only_methods takes null or a list"),
         ("faults", {"fatal_owners": ["5"]}, "fatal_owners takes a list of ids"),
+        (
+            "faults",
+            {"wrong_rows": {"short": 1}},
+            "wrong_rows takes an object of shares from 0 to 1, by short_",
+        ),
+        ("faults", {"wrong_rows": {"no_rows": 2}}, "wrong_rows takes an object of shares from 0 to 1"),
         ("faults", [], "a JSON object"),
         ("switches", {"plan": "x"}, "'plan' among the switches"),
         ("switches", {"auth_status": "x"}, 'auth_status takes "docs" or "source", not'),

@@ -1,0 +1,275 @@
+"""What can be known of a page of rows: how many there are, in which order, and that they were asked for.
+
+A portal that is overloaded, or a proxy before it, gives pages that lack rows, or that are those of another
+question, and calls them right. So each page of a list by ids comes with the number of rows that its filter
+matches, counted by the same command. What does not fit is asked for again, and then an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from airflow_bitrix.client.exclusions import Conditions
+from airflow_bitrix.client.id_methods import id_method
+from airflow_bitrix.client.wire import Answer, Call
+from airflow_bitrix.core.errors import Bitrix24Error, RetryLater
+from airflow_bitrix.core.numbers import whole_number
+
+T = TypeVar("T")
+
+PAGE = 50
+"""Rows on a full page."""
+
+FURTHEST = 2**40
+"""A place behind any id, and exact where ids are divided."""
+
+TIMES = 4
+"""How often a page is asked for before what is wrong with it is told."""
+
+
+class OddAnswer(RetryLater):
+    """A page that cannot be right. It is asked for again before anybody hears of it."""
+
+
+def odd(method: str, what: str) -> OddAnswer:
+    """Give the error that says what is wrong with a page."""
+    return OddAnswer(f"{method}: {what}", method=method)
+
+
+def list_in(method: str, result: Any) -> list[Any]:
+    """Give the list of rows in a result, wherever the method keeps it.
+
+    :raises OddAnswer: There is none.
+    """
+    rows = result
+    if isinstance(rows, Mapping):
+        # crm.item.list keeps its rows under "items", others under a name of their own
+        lists = [value for value in rows.values() if isinstance(value, list)]
+        rows = rows.get("items") if "items" in rows else lists[0] if len(lists) == 1 else None
+    if not isinstance(rows, list):
+        raise odd(method, "the portal answered no list of rows")
+    return rows
+
+
+def id_in(method: str, field: str, row: Any) -> int:
+    """Give the id of a row: a number above 0, or its digits.
+
+    :raises OddAnswer: The row has none.
+    """
+    value = row.get(field) if isinstance(row, Mapping) else None
+    number = whole_number(value) if isinstance(value, str) else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise odd(method, f"the portal answered a row without an id in {field!r}")
+    return number
+
+
+def total_of(method: str, answer: Answer) -> int:
+    """Give the number of rows that a filter matches.
+
+    :raises OddAnswer: The portal does not tell it.
+    """
+    value: object = answer.total
+    number = whole_number(value) if isinstance(value, str) else value
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise odd(method, "the portal does not tell how many rows there are ('total')")
+    return number
+
+
+def offset_in(method: str, answer: Answer) -> int | None:
+    """Give where the next page begins, ``None`` where there is none.
+
+    :raises OddAnswer: The portal tells it in another way than by a number.
+    """
+    value: object = answer.next
+    number = whole_number(value) if isinstance(value, str) else value
+    if value is None or (isinstance(number, int) and not isinstance(number, bool)):
+        return cast("int | None", number)
+    raise odd(method, "the portal does not tell where the next page begins ('next')")
+
+
+def check_count(method: str, rows: Sequence[Any], total: int) -> None:
+    """Refuse a page that holds fewer rows than there are, or more.
+
+    :param total: Rows from the first of this page on.
+    :raises OddAnswer: It names both numbers.
+    """
+    if len(rows) != min(PAGE, total):
+        page = f", {PAGE} to a page" if total > PAGE else ""
+        raise odd(method, f"{len(rows)} rows came where the portal counts {total}{page}")
+
+
+def check_places(method: str, positions: Sequence[int], span: tuple[int, int]) -> None:
+    """Refuse rows that were not asked for, that come twice, or that stand in another order.
+
+    A portal that reads no bounds of ids would be asked for ever.
+
+    :param positions: Ids, below zero where the largest come first.
+    :param span: First and last position that was asked for.
+    :raises OddAnswer: It names an id.
+    """
+    before = span[0] - 1
+    for position in positions:
+        if not span[0] <= position <= span[1]:
+            raise odd(method, f"the portal gave rows that were not asked for, such as id {abs(position)}")
+        if position <= before:
+            how = "twice" if position == before else "out of order"
+            raise odd(method, f"the portal gave rows {how}, such as id {abs(position)}")
+        before = position
+
+
+def check_matches(method: str, field: str, rows: Iterable[Mapping[str, Any]], conditions: Conditions) -> None:
+    """Refuse rows that the filter excludes, as far as they tell themselves.
+
+    :raises OddAnswer: It names the condition and a row.
+    """
+    for row in rows:
+        if key := conditions.broken_by(row):
+            raise odd(
+                method,
+                f"the portal gave rows that the filter excludes by {key!r}, such as id {row.get(field)}",
+            )
+
+
+def read_rows(
+    method: str, read: Callable[[Mapping[str, Any]], T], rows: Iterable[Mapping[str, Any]]
+) -> list[T]:
+    """Read rows one by one.
+
+    :raises OddAnswer: One cannot be read; in the words of ``read``.
+    """
+    try:
+        return [read(row) for row in rows]
+    except Bitrix24Error as error:
+        raise OddAnswer(str(error), method=method) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question for rows by their ids, and what its answers are checked against.
+
+    :param method: The list method.
+    :param field: Where a row keeps its id.
+    :param conditions: Those of the filter, as far as a row may be asked about them.
+    :param sign: 1 where ids grow from row to row, -1 where the largest come first.
+    """
+
+    method: str
+    field: str
+    conditions: Conditions
+    sign: int = 1
+
+    def rows(self, result: Any) -> list[Any]:
+        """Give the rows of a result, each with an id.
+
+        :raises OddAnswer: There are none, or one has no id.
+        """
+        rows = list_in(self.method, result)
+        for row in rows:
+            id_in(self.method, self.field, row)
+        return rows
+
+    def position(self, row: Any) -> int:
+        """Give where a row stands."""
+        return self.sign * id_in(self.method, self.field, row)
+
+    def check(self, rows: Sequence[Any], span: tuple[int, int]) -> None:
+        """Refuse rows that do not lie in a span, in order, or that the filter excludes.
+
+        :raises OddAnswer: It says which.
+        """
+        check_places(self.method, [self.position(row) for row in rows], span)
+        check_matches(self.method, self.field, rows, self.conditions)
+
+    def read(
+        self, rows: Sequence[Any], span: tuple[int, int], read: Callable[[Mapping[str, Any]], T]
+    ) -> list[T]:
+        """Check rows and read them one by one.
+
+        :raises OddAnswer: One is wrong, or cannot be read; then in the words of ``read``.
+        """
+        self.check(rows, span)
+        return read_rows(self.method, read, rows)
+
+    def check_turned(self, rows: Sequence[Any]) -> None:
+        """Refuse rows of a page by offset: some may come without an id, where none was asked for.
+
+        :raises OddAnswer: One is none, comes twice, or is excluded by the filter.
+        """
+        if not all(isinstance(row, Mapping) for row in rows):
+            raise odd(self.method, "the portal answered a row that is none")
+        ids = [str(row[self.field]) for row in rows if self.field in row]
+        if len(set(ids)) < len(ids):
+            raise odd(self.method, "the portal gave rows twice")
+        check_matches(self.method, self.field, rows, self.conditions)
+
+    def page(self, answer: Answer, span: tuple[int, int]) -> list[Any]:
+        """Give the rows on the first page of a span, which tells how many there are in it.
+
+        :raises OddAnswer: Something is wrong with it.
+        """
+        rows = self.rows(answer.result)
+        check_count(self.method, rows, total_of(self.method, answer))
+        self.check(rows, span)
+        return rows
+
+    def read_page(
+        self, answer: Answer, span: tuple[int, int], read: Callable[[Mapping[str, Any]], T]
+    ) -> list[T]:
+        """Read such a page row by row; ``read`` may raise for a row that it cannot read.
+
+        :raises OddAnswer: Something is wrong with the page, or with a row.
+        """
+        return read_rows(self.method, read, self.page(answer, span))
+
+
+def page_of(call: Call, answer: Answer, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
+    """Read the answer of a call for a page in order of ids, and for the number of rows.
+
+    :param call: A call of a method that can be listed by id, without references to other calls.
+    :raises OddAnswer: Something is wrong with the page, or with a row.
+    """
+    return _asked(call).read_page(answer, (1, FURTHEST), read)
+
+
+def rows_told(call: Call, answer: Answer) -> list[tuple[int, Mapping[str, Any]]]:
+    """Give the rows of such an answer that have an id, by their ids, whatever else is wrong with it."""
+    asked = _asked(call)
+    try:
+        rows = list_in(asked.method, answer.result)
+    except OddAnswer:
+        return []
+    told: list[tuple[int, Mapping[str, Any]]] = []
+    for row in rows:
+        with suppress(OddAnswer):
+            told.append((asked.position(row), row))
+    return told
+
+
+def _asked(call: Call) -> Asked:
+    ids = id_method(call.method)
+    if ids is None:
+        raise TypeError(f"{call.method} is not listed by id")
+    return Asked(call.method, ids.row, Conditions(call.params.get("filter", {})))
+
+
+class Tries:
+    """How often each question was asked so far."""
+
+    def __init__(self) -> None:
+        self._tries: dict[Any, int] = {}
+
+    def again(self, question: Any, error: OddAnswer) -> None:
+        """Note that a question was answered oddly.
+
+        :raises OddAnswer: It is not to be asked again.
+        """
+        self._tries[question] = self._tries.get(question, 0) + 1
+        if self._tries[question] >= TIMES:
+            raise error
+
+    def settled(self, question: Any) -> None:
+        """Note that a question was answered."""
+        self._tries.pop(question, None)
