@@ -167,15 +167,17 @@ def _open(pipe: IO[str] | None) -> IO[str]:
 
 
 def shuffled(sandbox: Sandbox, rng: random.Random) -> None:
-    """Give the leads' links sorts that nobody could guess."""
+    """Give the leads' links sorts that nobody could guess, and nothing that a portal cannot be brought back to."""
+    there = sandbox.state.tables["contact"].rows
     with sandbox.portal.lock:
-        for lead in sandbox.state.tables["lead"].rows:
-            links = sandbox.state.links("lead", lead)
-            sorts = sorted(rng.sample(range(1, 999), k=len(links)))
-            placed = tuple(
-                Link(sort, link.contact_id, link.primary) for sort, link in zip(sorts, links, strict=True)
-            )
-            sandbox.state.place_links("lead", lead, placed)
+        for lead, row in sandbox.state.tables["lead"].rows.items():
+            contacts = [
+                link.contact_id for link in sandbox.state.links("lead", lead) if link.contact_id in there
+            ]
+            sorts = sorted(rng.sample(range(1, 999), k=len(contacts)))
+            placed = [Link(sort, one, sort == sorts[0]) for sort, one in zip(sorts, contacts, strict=True)]
+            sandbox.state.place_links("lead", lead, tuple(placed))
+            row["CONTACT_ID"] = contacts[0] if contacts else None
 
 
 Rows = dict[int, list[tuple[int, int, bool]]]
@@ -283,8 +285,15 @@ def carry_out(works: Worker, seed: int, sandbox: Sandbox, rng: random.Random, fa
 
 
 def named(folder: Path) -> set[int]:
-    """Give the leads that what people are shown names: left out, failed, drifted."""
+    """Give the leads that what people are shown names: left out, failed, drifted, or not restored wholly.
+
+    The portal cannot be brought back to all that it can hold, and the plan of the way back says to what not.
+    """
     found: set[int] = set()
+    for path in (folder / "back" / "plan").glob("part-*.jsonl"):
+        for line in map(json.loads, path.read_text().splitlines()):
+            if "; " in line["reasons"][0]:
+                found.add(line["owner"])
     for path in (*folder.rglob("failed.csv"), *folder.rglob("left_out.csv")):
         with path.open(newline="") as rows:
             for row in csv.DictReader(rows):
