@@ -362,7 +362,8 @@ class Bitrix24DealContactFieldsOperator(_ContactFields):
 class Bitrix24MethodOperator(Bitrix24Operator):
     """Call any REST method of the portal: ``profile``, ``crm.lead.get`` and so on.
 
-    Returns the method's ``result`` as it is.
+    Returns the method's ``result`` as it is. A call about contact links that the portal would read as another
+    one is refused, as by the hook.
 
     :param api_method: Name of the method. (templated)
     :param api_params: Its parameters. (templated)

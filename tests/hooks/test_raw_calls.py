@@ -18,7 +18,7 @@ from airflow_bitrix.operators.contact_links import Bitrix24MethodOperator
 from airflow_bitrix.sandbox.server import Sandbox
 from tests.core.raw_calls import ALONE, BAD, GOOD
 
-STEP = 23
+STEP = 41
 """One call of so many is made each way, every way others: a hook reads its connection for each."""
 
 
