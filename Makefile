@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo dist test quick browser test-ui test-floors test-matrix lint check bench bench-report ui fmt
+.PHONY: help env demo dist test quick browser test-ui test-floors test-matrix lint check bench bench-report ui fmt chaos
 .PHONY: constraints sets clean
 
 VENV := .venv
@@ -108,6 +108,9 @@ check: lint ## all that CI checks: lint, then all tests but the matrix
 
 bench: env $(BENCH)/.installed ## measure speed beside other clients, in ten minutes; QUICK=1: in one and a half
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+chaos: env ## plan, apply, kill and restore on portals that answer wrongly, 200 of them; SEEDS=20: so many
+	@$(BIN)/python -m scripts.chaos --seeds $(or $(SEEDS),200)
 
 bench-report: env browser ## measure the report tab with 100,000 outcomes, in a browser; takes a minute
 	@$(BIN)/python -m benchmarks.report_tab

@@ -37,8 +37,8 @@ from scripts.killing import Writes
 
 Verdict = Literal["right", "named", "wrong", "hung"]
 
-CHANCE = 0.03
-"""Share of requests that are answered wrongly, all kinds together."""
+CHANCES = (0.02, 0.05, 0.2)
+"""Shares of requests that are answered wrongly, all kinds together."""
 
 TRIES = 30
 """Tries that Airflow would grant a task; without faults the last ones."""
@@ -167,7 +167,7 @@ def _open(pipe: IO[str] | None) -> IO[str]:
 
 
 def shuffled(sandbox: Sandbox, rng: random.Random) -> None:
-    """Give the leads' links sorts that nobody could guess, and nothing that a portal cannot be brought back to."""
+    """Give links sorts that nobody could guess, and nothing that the portal cannot be brought back to."""
     there = sandbox.state.tables["contact"].rows
     with sandbox.portal.lock:
         for lead, row in sandbox.state.tables["lead"].rows.items():
@@ -217,7 +217,7 @@ class Found:
     said: str = ""
 
 
-def run_seed(seed: int, *, leads: int, chance: float = CHANCE) -> Found:
+def run_seed(seed: int, *, leads: int) -> Found:
     """Plan, apply, check and restore on a portal that answers wrongly, and judge the end."""
     rng = random.Random(seed)
     with (
@@ -228,7 +228,7 @@ def run_seed(seed: int, *, leads: int, chance: float = CHANCE) -> Found:
         shuffled(sandbox, rng)
         before = rows_of(sandbox)
         kinds = [(name, kind) for name, kinds in FAULTS_BY_KIND.items() for kind in kinds]
-        drawn = rng.sample(kinds, k=rng.choice((1, 3, len(kinds))))
+        drawn, chance = rng.sample(kinds, k=rng.choice((1, 3, len(kinds)))), rng.choice(CHANCES)
         faults: dict[str, Any] = {"seed": seed}
         for name, kind in drawn:
             faults.setdefault(name, {})[kind] = chance / len(drawn)

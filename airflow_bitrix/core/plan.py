@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -192,8 +192,8 @@ Command = tuple[str, dict[str, Any]]
 def attainable(before: LinkSet, wanted: LinkSet) -> LinkSet:
     """Give the link set nearest to the wanted one that a single ``items.set`` can turn *before* into.
 
-    The portal makes exactly one link primary, gives sorts of its own in place of 0 and below, and looks at
-    the owner's scalar contact only when a link changes. Order and primary always stay as wanted.
+    The portal makes one link primary, gives sorts of its own in place of 0 and below, and looks at the
+    owner's scalar contact only when a link changes. Order and primary always stay as wanted.
     """
     if not wanted.links:
         return LinkSet(wanted.owner)
@@ -211,12 +211,23 @@ def attainable(before: LinkSet, wanted: LinkSet) -> LinkSet:
     ]
     if keeps_sorts:
         links.sort(key=lambda link: link.sort or 0)
+    if _keeps_flags(before, links, first):
+        links = [replace(link, sort=(link.sort or 0) + STEP) for link in links]
     after = LinkSet(wanted.owner, tuple(links))
     if before.scalar_id is not None and _set(before, after).scalar_id is not None:
         # Only a change of a link makes the portal look at the scalar: the last one moves back a step.
         last = links[-1]
         links[-1] = replace(last, sort=(last.sort or 0) + STEP)
     return LinkSet(wanted.owner, tuple(links))
+
+
+def _keeps_flags(before: LinkSet, links: Sequence[ContactLink], primary: int) -> bool:
+    """Whether the portal would leave flags where several were primary: it knows of the last one only.
+
+    Of the others it takes the flag with a change of their sort alone.
+    """
+    stored = {link.contact_id: link.sort for link in [link for link in before.links if link.is_primary][:-1]}
+    return any(stored.get(link.contact_id) == link.sort and link.contact_id != primary for link in links)
 
 
 def write_commands(change: Change) -> list[Command]:
@@ -227,7 +238,8 @@ def write_commands(change: Change) -> list[Command]:
     if not after.links:
         return [(methods.name(owner.kind, "items.delete"), methods.items_delete(owner.id))]
     gone = [link.contact_id for link in before.links if link.contact_id not in after.contact_ids]
-    if len(gone) == 1 and _without(before, gone[0]).agrees_with(after):
+    flags = sum(link.is_primary for link in before.links)
+    if len(gone) == 1 and flags <= 1 and _without(before, gone[0]).agrees_with(after):
         return [(methods.name(owner.kind, "delete"), methods.delete(owner.id, gone[0]))]
     new = [link for link in after.links if link.contact_id not in before.contact_ids]
     if len(new) == 1 and (added := _added(before, new[0])) and added.agrees_with(after):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airflow_bitrix.client.allowance import FileAllowance, MemoryAllowance, shared_allowance
-from airflow_bitrix.client.pacing import SPARES
+from airflow_bitrix.client.pacing import LONGEST
 from tests.client.allowances import BUCKET, NOON, admitted
 
 
@@ -51,13 +51,15 @@ def test_whatever_the_file_holds_the_allowance_is_between_none_and_the_burst(
 
 
 @pytest.mark.parametrize("content", [row[1] for row in NUMBERS], ids=[row[0] for row in NUMBERS])
-def test_whatever_the_file_holds_nobody_waits_longer_than_after_a_refusal(content: bytes, path: Path) -> None:
+def test_whatever_the_file_holds_nobody_waits_longer_than_the_fullest_bucket_needs(
+    content: bytes, path: Path
+) -> None:
     path.write_bytes(content)
     now = [NOON]
     allowance = FileAllowance(BUCKET, path, clock=lambda: now[0])
     allowance.tell_full()
     wait = allowance.ask()
-    assert 0 < wait <= (1 + SPARES[-1]) / BUCKET.rate + 1e-9
+    assert 0 < wait <= LONGEST
     now[0] += wait
     assert allowance.ask() < 1e-6
 

@@ -251,7 +251,7 @@ def test_a_thread_that_sleeps_learns_that_nobody_wants_its_rows() -> None:
         asleep.set()
         time.sleep(0.01)
 
-    manners = Manners(Unlimited(), Retries(times=5, first=3600, longest=3600), clock=Clock(sleep=sleep))
+    manners = Manners(Unlimited(), Retries(times=1000, first=3600, longest=3600), clock=Clock(sleep=sleep))
     rows = Portal(send, manners).list("user.get")
     assert len(list(islice(rows, READ))) == READ
     assert asleep.wait(20)
@@ -267,7 +267,7 @@ def test_a_list_may_be_closed_in_a_thread_of_its_own(manners: Manners) -> None:
 
     def send(request: Request) -> Reply:
         if not is_early(users, request):
-            forgotten.wait(60)
+            forgotten.wait(600)
             if first.acquire(blocking=False):
                 rows.close()  # type: ignore[attr-defined]
                 closed.set()
