@@ -19,7 +19,7 @@ import pytest
 
 from airflow_bitrix.client.flow import Manners
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.row_pages import PAGE
+from airflow_bitrix.client.row_pages import PAGE, OddAnswer
 from airflow_bitrix.client.table_sweep import Table, sweep
 from airflow_bitrix.client.wire import Call, Reply, Request
 from airflow_bitrix.core.errors import Rejected
@@ -149,3 +149,50 @@ def test_a_range_that_the_portal_refuses_ends_the_sweep_with_its_words(
         assert str(within(30, lambda: [run()])[0]) == "ids.list: the portal refused: no"
         gc.collect()
     assert caplog.text == ""
+
+
+class Elsewhere(Ids):
+    """A portal whose first or last page is full of rows that lie further in."""
+
+    def __init__(self, ids: Sequence[int], order: str) -> None:
+        super().__init__(ids)
+        self.order = order
+
+    def _page(self, command: str) -> tuple[list[dict[str, int]], int]:
+        if ">=id" in command or f"order={self.order}" not in command:
+            return super()._page(command)
+        rows = self.ids[-2 * PAGE : -PAGE][::-1] if self.order == "DESC" else self.ids[PAGE : 2 * PAGE]
+        return [{"id": number} for number in rows], len(self.ids)
+
+
+@pytest.mark.parametrize("count", [150, 3000, 9000])
+@pytest.mark.parametrize("order", ["ASC", "DESC"])
+def test_a_full_page_that_is_not_the_first_or_the_last_is_found_out_by_the_number_of_rows(
+    order: str, count: int, sparse: list[int], manners: Manners
+) -> None:
+    portal = Elsewhere(sparse[:count], order)
+    assert sorted(swept(portal, manners, ordered=False)) == sparse[:count]
+    requests, whole = portal.requests, Ids(sparse[:count])
+    swept(whole, manners, ordered=False)
+    assert requests <= whole.requests + 8
+    if order == "DESC" or count <= 3 * PAGE:  # nothing was given yet when it was found out
+        assert swept(portal, manners, ordered=True) == sparse[:count]
+    else:
+        said = (
+            rf"^ids\.list: of {count} rows that the portal counts, some came behind others that follow them$"
+        )
+        with pytest.raises(OddAnswer, match=said):
+            swept(portal, manners, ordered=True)
+
+
+def test_a_page_that_lacks_rows_is_asked_for_again_and_no_other(sparse: list[int], manners: Manners) -> None:
+    class Short(Ids):
+        def _page(self, command: str) -> tuple[list[dict[str, int]], int]:
+            rows, total = super()._page(command)
+            pages.append(command)
+            return rows[: -1 if luck.random() < 0.05 else None], total
+
+    luck, pages = random.Random(3), list[str]()
+    assert swept(Short(sparse[:20_000]), manners, ordered=True) == sparse[:20_000]
+    again = [page for page in set(pages) if pages.count(page) > 1]
+    assert 0 < len(pages) - len(set(pages)) < 0.1 * len(set(pages)) + len(again)
