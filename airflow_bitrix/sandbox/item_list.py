@@ -10,7 +10,7 @@ from airflow_bitrix.sandbox import filters, items, lists, php
 from airflow_bitrix.sandbox.calls import Answer, Call
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.filters import Row, Selection
-from airflow_bitrix.sandbox.items import FIELDS_BY_UPPER, LINKS
+from airflow_bitrix.sandbox.items import FIELDS_BY_UPPER, LINKS, Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +29,10 @@ def _invalid(where: str, problem: str) -> RestError:
 # Filters
 
 
-def _named(kind: Kind, conditions: Any) -> dict[str, Any]:
+def _named(names: Names, conditions: Any) -> dict[str, Any]:
     """The conditions by upper-case names, at any depth; dots in a name are taken out."""
     return {
-        items.upper(kind, key).replace(".", ""): _named(kind, value) if php.is_array(value) else value
+        names.upper(key).replace(".", ""): _named(names, value) if php.is_array(value) else value
         for key, value in php.items(conditions)
     }
 
@@ -107,16 +107,18 @@ def _condition(call: Call, kind: Kind, base: Selection, key: str, value: Any, *,
 # Order and pages
 
 
-def _order(kind: Kind, wanted: Any) -> list[tuple[Field, bool]]:
+def _order(kind: Kind, names: Names, wanted: Any) -> list[tuple[Field, bool]]:
+    # Two spellings of one name are one name, with the last direction.
+    named = {names.upper(key): direction for key, direction in php.items(wanted)}
     order = []
-    for key, sent in php.items(wanted):
-        name = items.upper(kind, key)
+    for name, sent in named.items():
         direction = sent.upper() if isinstance(sent, str) else sent
         if not items.is_known(kind, name):
             raise _invalid("order", f"field '{name}' is not allowed in order")
         if direction not in _DIRECTIONS:
             problem = f"But got '{php.to_text(direction)}' for field '{name}'"
             raise _invalid("order", f"allowed sort directions are ASC, DESC. {problem}")
+        # An order by the list of contacts passes the checks; no column holds it.
         if name != LINKS:
             order.append((FIELDS_BY_UPPER[kind][name], direction == "DESC"))
     return order
@@ -127,19 +129,20 @@ def item_list(call: Call) -> Answer:
     kind = items.kind_of(call)
     select = [php.to_text(name) for name in php.values(items.array_or(call, "select", ["*"], or_null=False))]
     order, conditions = items.array_or(call, "order", {}), items.array_or(call, "filter", {})
-    named = _named(kind, conditions)
+    names = Names(kind)
+    shown = {names.upper(name).replace(".", "") for name in select} | {"ID"}
+    named = _named(names, conditions)
     _check(kind, named)
     page = lists.read(
         call.state,
         kind,
         _selection(call, kind, named),
-        order=_order(kind, order),
+        order=_order(kind, names, order),
         start=call.param("start"),
         readable=lambda record_id: call.may_read(kind, record_id),
     )
-    names = {items.upper(kind, name).replace(".", "") for name in select} | {"ID"}
     rows = call.state.tables[kind].rows
-    wanted = None if not select or "*" in select else names
+    wanted = None if not select or "*" in select else shown
     found = [items.shown(call, kind, rows[record_id], wanted) for record_id in page.ids]
     if call.switches.hide_contact_ids:
         for item in found:

@@ -8,7 +8,7 @@ from airflow_bitrix.sandbox import items, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.item_list import item_list
-from airflow_bitrix.sandbox.items import CONTACT_IDS, FIELDS_BY_UPPER, LINKS
+from airflow_bitrix.sandbox.items import CONTACT_IDS, FIELDS_BY_UPPER, LINKS, Names
 from airflow_bitrix.sandbox.link_methods import check_contact, describe
 from airflow_bitrix.sandbox.schema import BY_NAME, FIELDS, MULTIFIELDS, Kind
 
@@ -51,8 +51,9 @@ def _multifields(sent: Any) -> dict[str, Any]:
 def _written(call: Call, kind: Kind, sent: Any) -> dict[str, Any]:
     """The fields of a request by the names that the records have; others are dropped without a word."""
     written: dict[str, Any] = _multifields(php.item(sent, "fm"))
+    names = Names(kind)
     for key, value in php.items(sent):
-        name = items.upper(kind, key)
+        name = names.upper(key)
         if name == LINKS and kind != "contact":
             written[LINKS] = value if php.is_array(value) else [value] if value else []
         elif field := FIELDS_BY_UPPER[kind].get(name):

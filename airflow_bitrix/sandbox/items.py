@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_bitrix.sandbox import php
@@ -92,13 +91,23 @@ FIELDS_BY_UPPER: Final[Mapping[Kind, Mapping[str, Field]]] = {
 }
 
 
-@lru_cache(maxsize=4096)
-def upper(kind: Kind, name: str) -> str:
-    """The upper-case name that the portal makes of a key, its prefix included.
+class Names:
+    """Makes upper-case names of the keys of one request, their prefixes included.
 
-    Only without a prefix a name that is upper-case already stays so: ``STAGE_ID``, and not ``>STAGE_ID``.
+    A name that is upper-case already stays so where it is that of a field, as ``STAGE_ID``, or where the
+    request had the other spelling before: ``>STAGE_ID`` behind ``>stageId``, ``LOGIC`` behind ``logic``.
     """
-    return name if name in FIELDS_BY_UPPER[kind] or name == LINKS else _upper(name)
+
+    def __init__(self, kind: Kind) -> None:
+        self._known = {*FIELDS_BY_UPPER[kind], LINKS}
+
+    def upper(self, name: str) -> str:
+        """The upper-case name of a key."""
+        if name in self._known:
+            return name
+        made = _upper(name)
+        self._known.add(made)
+        return made
 
 
 def is_known(kind: Kind, name: str) -> bool:

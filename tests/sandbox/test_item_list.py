@@ -40,6 +40,7 @@ def _is_not_allowed(name: str) -> str:
         ({"-1": {"id": 1}}, _has_invalid_value("-1")),
         ({"1e1": {"id": 1}}, _is_not_allowed("1_E_1")),
         ({"phone": "1"}, _is_not_allowed("PHONE")),
+        ({"LOGIC": "OR"}, _is_not_allowed("L_OG_IC")),
         # With a prefix an upper-case name is taken apart.
         ({">ID": 5}, _is_not_allowed(">_ID")),
         ({"=STAGE_ID": "NEW"}, _is_not_allowed("=_ST_AG_E_I_D")),
@@ -64,6 +65,8 @@ def test_conditions_that_are_refused(client: Client, conditions: Any, text: str)
         ({"logic": "XOR", "0": {"id": 3}, "1": {"id": 4}}, []),
         ({"logic": ["OR"], "id": 3}, [3]),
         ({"><id": 5, "id": 3}, [3]),
+        ({">id": 1, "0": {">ID": 2, "<id": 4}}, [3]),
+        ({"logic": "AND", "0": {"LOGIC": "OR", "id": 3, "@id": [4]}}, [3, 4]),
         ({"id": [[3]]}, [1]),
         ({"id": None}, []),
         (None, list(range(1, 51))),
@@ -131,7 +134,9 @@ def test_orders_that_are_refused(client: Client, order: Any, problem: str) -> No
 
 
 @pytest.mark.parametrize(
-    "order", [{"ID": "desc"}, {"id": "Desc"}, {"STAGE_SEMANTIC_ID": "asc", "ID": "desc"}], ids=str
+    "order",
+    [{"ID": "desc"}, {"id": "Desc"}, {"ID": "up", "id": "desc"}, {"STAGE_SEMANTIC_ID": "asc", "ID": "desc"}],
+    ids=str,
 )
 def test_orders_that_are_taken(client: Client, order: Any) -> None:
     found = _ids(client, order=order, filter={"stageSemanticId": "P"})
