@@ -217,8 +217,11 @@ class Found:
     said: str = ""
 
 
-def run_seed(seed: int, *, leads: int) -> Found:
-    """Plan, apply, check and restore on a portal that answers wrongly, and judge the end."""
+def run_seed(seed: int, *, leads: int, chance: float = 0.0) -> Found:
+    """Plan, apply, check and restore on a portal that answers wrongly, and judge the end.
+
+    :param chance: Share of requests that are answered wrongly; 0 for one of :data:`CHANCES`.
+    """
     rng = random.Random(seed)
     with (
         tempfile.TemporaryDirectory(prefix="chaos") as place,
@@ -228,7 +231,8 @@ def run_seed(seed: int, *, leads: int) -> Found:
         shuffled(sandbox, rng)
         before = rows_of(sandbox)
         kinds = [(name, kind) for name, kinds in FAULTS_BY_KIND.items() for kind in kinds]
-        drawn, chance = rng.sample(kinds, k=rng.choice((1, 3, len(kinds)))), rng.choice(CHANCES)
+        drawn = rng.sample(kinds, k=rng.choice((1, 3, len(kinds))))
+        chance = chance or rng.choice(CHANCES)
         faults: dict[str, Any] = {"seed": seed}
         for name, kind in drawn:
             faults.setdefault(name, {})[kind] = chance / len(drawn)
