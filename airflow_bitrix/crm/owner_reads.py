@@ -89,6 +89,7 @@ class OwnerReads:
         """
         left = [one for one in owner_ids if one in seen.states]
         faults: dict[int, str] = {}
+        rests: dict[int, RetryLater] = {}
         for repeat in range(TIMES):
             if not left or seen.later:
                 break
@@ -98,7 +99,13 @@ class OwnerReads:
                 outcomes = await self._ask(seen, calls)
                 await self._take(seen, outcomes)
                 faults |= {_owner_of(one): str(one.fault.answer) for one in outcomes if one.fault}
+                for one in outcomes:
+                    error = one.error
+                    if one.fault and one.fault.kind is FaultKind.RESTING and isinstance(error, RetryLater):
+                        rests[_owner_of(one)] = error
             left = [one for one in left if not self._note_exact(seen, one)]
+        # Whom the portal puts off is read later: the owner is not at fault.
+        seen.later = seen.later or next((rests[one] for one in left if one in rests), None)
         for owner_id in left:
             state, exact = seen.states.pop(owner_id), seen.exact.get(owner_id)
             said = faults.get(owner_id, "items.get answered no list of contact links")

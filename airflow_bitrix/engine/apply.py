@@ -65,6 +65,9 @@ class Journal(Protocol):
     def writing(self, befores: Sequence[LinkSet]) -> None:
         """Note what owners hold that are about to be written, before the request leaves."""
 
+    def owing(self, owner_ids: Sequence[int]) -> None:
+        """Note that the portal told that it did not save these owners."""
+
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
 
@@ -84,6 +87,7 @@ async def apply_changes(
     journal: Journal,
     *,
     written_before: Mapping[int, LinkSet] = _NOTHING,
+    owed_before: Container[int] = (),
     settled_before: Mapping[int, ChangeOutcome] | None = None,
     settled_lately: Container[int] = (),
     dry_run: bool = False,
@@ -97,6 +101,7 @@ async def apply_changes(
     :param changes: What to do; each owner at most once.
     :param journal: Takes the outcomes.
     :param written_before: What owners held, by id, whose write was begun by an earlier run that did not end.
+    :param owed_before: Ids of those among them that the portal is known not to have saved.
     :param settled_before: Outcomes of owners that an earlier run left as the plan wants them. They are looked
         at; where they are still so, their outcome is noted again. They are never written again.
     :param settled_lately: Ids of those among them whose outcome is noted again without a look.
@@ -120,8 +125,13 @@ async def apply_changes(
                 tell(1)
             else:
                 before = written_before.get(owner_id)
-                written = before is not None
-                yield ChangeTask(change, written=written, before=before, settled=settled.get(owner_id))
+                yield ChangeTask(
+                    change,
+                    written=before is not None,
+                    before=before,
+                    owes_save=before is not None and owner_id in owed_before,
+                    settled=settled.get(owner_id),
+                )
 
     tasks = to_look_at()
     while stretch := list(islice(tasks, STRETCH)):
@@ -293,9 +303,11 @@ class _Run:
         for task in tasks:
             owner_id = task.change.owner.id
             if not task.settled and (now := seen.states.get(owner_id)):
+                doubtful = False
                 if exact := seen.exact.get(owner_id):
                     task.known = exact.with_scalar(now.links.shown_id)
-                refined = task.refined(now, exactly=exactly)
+                    doubtful = not task.known.agrees_with(now.links)
+                refined = task.refined(now, exactly=exactly or doubtful)
                 seen.states[owner_id] = refined or now
                 if refined is None:
                     unsure.append(task)
@@ -361,13 +373,17 @@ class _Run:
         reads = [] if self._portal.manners.rest(self._reads) else self._looks.exact_calls(_ids(upcoming))
         looks = self._looks.calls([*_ids(group), *_ids(upcoming)])
         calls = [*look, *(call for part in parts for call in part), *reads, *looks]
-        outcomes = iter(await self._portal.run_batch(calls, repeat=False))
+        told = await self._portal.run_batch(calls, repeat=False)
+        answered, outcomes = any(one.ok for one in told), iter(told)
         there: dict[int, OwnerState] = {}
         for one in islice(outcomes, len(look)):
             there |= self._looks.told(one)
         for task, part in zip(group, parts, strict=True):
             state = there.get(task.change.owner.id)
-            task.learn(list(islice(outcomes, len(part))), state.links if state else None)
+            links = state.links if state else None
+            task.learn(list(islice(outcomes, len(part))), links, answered=answered)
+        if owing := [task.change.owner.id for task in group if task.owes_save]:
+            self._journal.owing(owing)
         if repeat := max(task.repeat for task in group):
             manners = self._portal.manners
             await wait_async(manners.retries.delay(repeat, manners.luck()), manners)

@@ -29,12 +29,13 @@ LOSSES = 3
 """How many requests without an answer are no tries: with them, a write is sent as often as any other call."""
 
 WAITS = 20
-"""How often the portal may put off a change before that counts as a try."""
+"""How often the portal may not take a change before that counts as a try."""
 
 MOST_LINKS = MOST_VALUES // 3 - 1
 """Links that one batched ``items.set`` can hold: each takes three values."""
 
 
+_NO = Fault(FaultKind.REJECTED, PortalAnswer(text="the portal answered the save with no"))
 _NEITHER = Fault(FaultKind.BROKEN, PortalAnswer(text="the answer to the write says neither yes nor no"))
 
 
@@ -56,6 +57,7 @@ class ChangeTask:
     :param unsaved: Whether its links are right and only the save is missing.
     :param put_off: Whether the portal put it off for its operating time.
     :param remark: What is to be said of it though it was done.
+    :param own_work: Whether what was there right before the last write was left by an earlier one of its own.
     :param known: The links as ``items.get`` told them last, with the scalar contact seen beside them. Nothing
         is written without.
     :param read_back: The links right after the write.
@@ -68,6 +70,7 @@ class ChangeTask:
     tries: int = 0
     losses: int = 0
     waits: int = 0
+    own_work: bool = False
     before: LinkSet | None = None
     reason: str = ""
     owes_save: bool = False
@@ -140,8 +143,8 @@ class ChangeTask:
         """Begin a write, and give what is there before it: the journal keeps that before the write leaves."""
         known = self.known or self.change.before
         # What an earlier write of the same change left is not what was there before it.
-        own_work = self.written and (self.unsaved or self.change.after.agrees_with(known))
-        if self.before is None or not own_work:
+        self.own_work = self.written and (self.unsaved or self.change.after.agrees_with(known))
+        if self.before is None or not self.own_work:
             self.before = known
         self.written = True
         return self.before
@@ -151,15 +154,18 @@ class ChangeTask:
         found, difference = standing(self.change, now)
         return ("unsaved", "") if found == "done" and self.owes_save else (found, difference)
 
-    def learn(self, said: Sequence[CommandOutcome], there: LinkSet | None) -> None:
+    def learn(self, said: Sequence[CommandOutcome], there: LinkSet | None, *, answered: bool) -> None:
         """Take from the commands' outcomes what was done and why something failed.
 
+        :param answered: Whether the request was answered: what a command failed with is the portal's word.
         :param there: The links that a look in the same request showed before the write; ``None`` where it did
             not come off.
         """
         self.known = self.read_back = None
         writes = len(said) - self.change.wants_exact
         said = [*map(_yes_or_no, said[:writes]), *said[writes:]]
+        if self.change.save:
+            said[writes - 1] = _made(said[writes - 1])
         faults = [outcome.fault for outcome in said if outcome.fault]
         kinds = {fault.kind for fault in faults}
         self.put_off = FaultKind.RESTING in kinds and kinds <= REPEATABLE
@@ -169,13 +175,14 @@ class ChangeTask:
             self.reason = str(faults[0].answer)
             return  # the portal did not take the request, as it says
         self.tries += not self.put_off
-        lost = len(faults) == len(said) and kinds <= REPEATABLE
+        lost = not answered and kinds <= REPEATABLE
         self.losses += lost and not self.put_off
         if self.change.save:
             save = said[writes - 1]
             # A save that ends a repeat lead shows in the lead. Of one that was lost nothing is known: it may
             # have started the portal's automation, and is not made again.
-            self.owes_save = not (save.ok or lost or _is_untold(save) or self.change.ends_repeat)
+            unknown = not answered or _is_untold(save)
+            self.owes_save = not (save.ok or unknown or self.change.ends_repeat)
         if there is not None:
             self._compare(there)
         if self.change.wants_exact:
@@ -195,7 +202,9 @@ class ChangeTask:
             return
         shown = shown_contacts(there)
         self.remark = f"somebody changed it after it was looked at; overwritten: contacts {shown}"
-        if there.links:  # none at all may be a poor answer, and what was seen a moment ago is worth more
+        # None at all may be a poor answer, and what was seen a moment ago is worth more. Nor does what
+        # follows a write of its own take the place of what was there before that one.
+        if there.links and not self.own_work:
             self.before = there
 
     @property
@@ -203,6 +212,13 @@ class ChangeTask:
         """Whether the links were as wanted right after the write."""
         after = self.change.after
         return self.read_back is not None and after.agrees_with(self.read_back.with_scalar(after.shown_id))
+
+
+def _made(save: CommandOutcome) -> CommandOutcome:
+    """Take a save that was answered with no for refused: of links a no says that there was nothing to do."""
+    if save.answer is None or save.answer.result:
+        return save
+    return CommandOutcome(save.call, fault=_NO)
 
 
 def _is_untold(outcome: CommandOutcome) -> bool:

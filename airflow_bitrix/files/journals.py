@@ -39,12 +39,14 @@ class Ledger:
 
     :param last: The last outcome of each owner, by id.
     :param writing: What owners held whose write was begun, by id.
+    :param owed: Ids of owners that the last request that was to save them is known not to have saved.
     :param settled: The outcome of owners that were once as the plan wants them, by id, whatever came later.
     :param noted: When the last outcome of each owner was noted, by id, unix time; older journals do not tell.
     """
 
     last: dict[int, ChangeOutcome] = field(default_factory=dict)
     writing: dict[int, LinkSet] = field(default_factory=dict)
+    owed: set[int] = field(default_factory=set)
     settled: dict[int, ChangeOutcome] = field(default_factory=dict)
     noted: dict[int, float] = field(default_factory=dict)
 
@@ -102,6 +104,11 @@ class JournalPart:
     def writing(self, befores: Sequence[LinkSet]) -> None:
         """Note what owners hold that are about to be written, before the request leaves."""
         self._write([{"writing": [_as_row(links) for links in befores]}])
+        self._safe()
+
+    def owing(self, owner_ids: Sequence[int]) -> None:
+        """Note that the portal told that it did not save these owners: the next try makes up for it."""
+        self._write([{"owing": list(owner_ids)}])
         self._safe()
 
     def note(self, outcome: ChangeOutcome) -> None:
@@ -256,8 +263,11 @@ def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
     for line in journal_lines(path):
         if "writing" in line:
             for owner_id, (rows, *scalar) in befores_told(line).items():
+                ledger.owed.discard(owner_id)
                 if links := links_kept(Owner(kind, owner_id), rows, *scalar):
                     ledger.writing[owner_id] = links
+        elif "owing" in line:
+            ledger.owed.update(line["owing"])
         elif "owner" in line:
             (ledger.take_dry if is_dry else ledger.take)(outcome_of(kind, line))
             ledger.noted[line["owner"]] = line.get("at", 0)

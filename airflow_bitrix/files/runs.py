@@ -53,6 +53,8 @@ class RunJournal:
         """Settled owners that need no look: another run ended midway, and settled them not long ago."""
         self.begun: dict[int, LinkSet] = {}
         """What owners held, by id, whose write was begun and never came to an end."""
+        self.owed: set[int] = set()
+        """Ids of those among them that the portal is known not to have saved."""
         self._standing: set[int] = set()
         self._numbers = range(len(manifest.parts)) if numbers is None else numbers
         paths = {number: journal / part_name(number) for number in self._numbers}
@@ -66,6 +68,7 @@ class RunJournal:
             ledger = read_ledger(path, manifest.kind)
             is_open |= len(ledger.last) < manifest.parts[number]["changes"]
             self.settled |= ledger.settled
+            self.owed |= ledger.owed
             self.begun |= {
                 owner_id: links
                 for owner_id, links in ledger.writing.items()
@@ -92,6 +95,12 @@ class RunJournal:
             by_part.setdefault(self._part_of[before.owner.id], []).append(before)
         for number, some in by_part.items():
             self._parts[number].writing(some)
+
+    def owing(self, owner_ids: Sequence[int]) -> None:
+        """Note that the portal told that it did not save these owners."""
+        for number, part in self._parts.items():
+            if some := [one for one in owner_ids if self._part_of[one] == number]:
+                part.owing(some)
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""

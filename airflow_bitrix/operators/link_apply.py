@@ -279,6 +279,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                         changes,
                         run,
                         written_before=run.begun,
+                        owed_before=run.owed,
                         settled_before=run.settled,
                         settled_lately=run.settled_lately,
                         dry_run=task.orders.dry_run,

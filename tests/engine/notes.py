@@ -14,10 +14,14 @@ class Notes:
 
     def __init__(self) -> None:
         self.begun: list[LinkSet] = []
+        self.owed: set[int] = set()
         self.outcomes: dict[int, ChangeOutcome] = {}
 
     def writing(self, befores: Sequence[LinkSet]) -> None:
         self.begun += befores
+
+    def owing(self, owner_ids: Sequence[int]) -> None:
+        self.owed |= set(owner_ids)
 
     def note(self, outcome: ChangeOutcome) -> None:
         assert outcome.owner.id not in self.outcomes

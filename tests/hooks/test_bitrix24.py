@@ -299,7 +299,10 @@ def test_the_async_hook_applies_changes(sandbox: Any) -> None:
         def __init__(self) -> None:
             self.outcomes: list[ChangeOutcome] = []
 
-        def writing(self, changes: Any) -> None:
+        def writing(self, befores: Any) -> None:
+            """Nothing to keep."""
+
+        def owing(self, owner_ids: Any) -> None:
             """Nothing to keep."""
 
         def note(self, outcome: ChangeOutcome) -> None:
