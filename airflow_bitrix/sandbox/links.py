@@ -74,7 +74,7 @@ def added(before: LinkSet, contact_id: int, fields: Mapping[str, Any]) -> LinkSe
     """The set after ``add`` of a contact that is not in it."""
     claim = fields.get("IS_PRIMARY")
     highest = max((link.sort for link in before), default=0)
-    new = Link(php.to_int(fields.get("SORT", max(highest, 0) + STEP)), contact_id)
+    new = Link(php.to_int(fields.get("SORT", php.number(max(highest, 0) + STEP))), contact_id)
     if claim != "Y" and any(link.primary for link in before):
         # "y" is not seen as a claim, so nobody steps back, but the row is stored with an upper-case "Y".
         return tuple(sorted((*before, new._replace(primary=str(claim).upper() == "Y"))))

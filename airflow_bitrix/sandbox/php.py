@@ -41,11 +41,14 @@ def is_array(value: object) -> bool:
     return isinstance(value, (list, dict))
 
 
+def number(whole: int) -> int | float:
+    """A whole number as PHP holds it: beyond 64 bits it is a float."""
+    return whole if -_MAX_INT <= whole <= _MAX_INT else float(whole)
+
+
 def _number(text: str) -> int | float:
-    """The number of a numeric text: beyond 64 bits it is a float."""
-    if not set(text) & set(".eE") and -_MAX_INT <= (whole := int(text)) <= _MAX_INT:
-        return whole
-    return float(text)
+    """The number of a numeric text."""
+    return float(text) if set(text) & set(".eE") else number(int(text))
 
 
 def to_int(value: object) -> int:
@@ -60,8 +63,8 @@ def to_int(value: object) -> int:
     if isinstance(value, int):
         return int(value)
     found = _LEADING_NUMBER.match(value) if isinstance(value, str) else None
-    number = _number(found[1]) if found else 0
-    return int(max(-_MAX_INT - 1, min(_MAX_INT, number)))
+    meant = _number(found[1]) if found else 0
+    return int(max(-_MAX_INT - 1, min(_MAX_INT, meant)))
 
 
 def to_float(value: object) -> float:
@@ -69,8 +72,8 @@ def to_float(value: object) -> float:
     if isinstance(value, float):
         return value if math.isfinite(value) else 0.0
     found = _LEADING_NUMBER.match(value) if isinstance(value, str) else None
-    number = float(found[1]) if found else float(to_int(value))
-    return number if math.isfinite(number) else 0.0
+    meant = float(found[1]) if found else float(to_int(value))
+    return meant if math.isfinite(meant) else 0.0
 
 
 def is_numeric(value: object) -> bool:
@@ -80,16 +83,16 @@ def is_numeric(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def compare(value: object, number: int) -> int:
-    """``$value <=> $number`` of a scalar: a text that is no number is compared as text, a flag as a flag."""
+def compare(value: object, other: int) -> int:
+    """``$value <=> $other`` of a scalar: a text that is no number is compared as text, a flag as a flag."""
     left: Any = value
-    right: Any = number
+    right: Any = other
     if isinstance(value, bool):
-        right = bool(number)
+        right = bool(other)
     elif isinstance(value, str) and (found := _NUMERIC.match(value)):
         left = _number(found[1])
     elif isinstance(value, str):
-        left, right = value.encode("utf-8", "replace"), str(number).encode()
+        left, right = value.encode("utf-8", "replace"), str(other).encode()
     if isinstance(left, float):
         right = float(right)
     return int(left > right) - int(left < right)
@@ -142,11 +145,6 @@ def dumps(value: object) -> bytes:
     return _ESCAPES.sub(lambda found: _ESCAPED.get(found[0], found[0]), text).encode("utf-8", "replace")
 
 
-def _whole(text: str) -> int | float:
-    """A whole number in JSON: beyond 64 bits PHP makes it a float."""
-    return whole if -_MAX_INT <= (whole := int(text)) <= _MAX_INT else float(text)
-
-
 def _refuse(constant: str) -> None:
     raise ValueError(f"JSON knows no {constant}")
 
@@ -165,7 +163,7 @@ def loads(body: bytes) -> Any:
     A byte order mark, ``NaN`` and half of a surrogate pair are none to PHP.
     """
     try:
-        value = json.loads(body.decode(), parse_int=_whole, parse_constant=_refuse)
+        value = json.loads(body.decode(), parse_int=_number, parse_constant=_refuse)
         if _SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):

@@ -140,6 +140,13 @@ def test_set_compares_a_sort_before_it_casts(
     assert _set(client, lead, {"CONTACT_ID": 7, "SORT": sort}) == [(7, stored, "Y")]
 
 
+def test_a_sort_behind_the_largest_one_wraps_around(sandbox: Sandbox, client: Client) -> None:
+    lead = sandbox.state.add("lead", {})
+    _set(client, lead, {"CONTACT_ID": 7, "SORT": "9" * 30})
+    client.call("crm.lead.contact.add", {"id": lead, "fields": {"CONTACT_ID": 8}})
+    assert client.links("lead", lead) == [(8, -(2**63), "N"), (7, 2**63 - 1, "Y")]
+
+
 @pytest.mark.parametrize("sort", [None, "abc", [], False], ids=repr)
 def test_add_stores_an_odd_sort_as_nought(sandbox: Sandbox, client: Client, sort: Any) -> None:
     lead = sandbox.state.add("lead", {})
