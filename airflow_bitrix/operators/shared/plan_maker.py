@@ -21,7 +21,8 @@ from airflow_bitrix.crm.owners import count_owners
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
-from airflow_bitrix.operators.shared.parameters import is_nothing, optional_count, optional_share, quiet_hours
+from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.report.approval import plan_markdown
 
@@ -71,6 +72,7 @@ class LinkPlanMaker(LinkPlanOperator):
         self.max_share = max_share
         self.portals = portals
         self.quiet = quiet
+        check_constants(self, ("max_changes max_share portals", self._guards))
 
     @abstractmethod
     def plan_kind(self) -> OwnerKind:
@@ -142,7 +144,7 @@ class LinkPlanMaker(LinkPlanOperator):
         """Fill the plan; give the numbers of owners read and, where a guard goes by it, of all owners."""
         async with self.hook.portal(meter) as portal:
             # A plan may read only those that it changes, of which any share would be all.
-            population = None if is_nothing(self.max_share) else await count_owners(portal, kind, {})
+            population = None if is_open(self.max_share) else await count_owners(portal, kind, {})
             progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             await self.fill(plan, portal, progress)
             progress.say()
