@@ -221,7 +221,7 @@ def test_a_filter_comes_to_values_of_the_right_kind_or_to_one_error_that_names_i
                 assert one in (("Y", "N") if key.endswith("closed") else (0, 1))
             else:
                 assert type(one) in (str, int)
-    again = {key: False if value == "" else value for key, value in sent.items()}
+    again = {key: False if wanted[key] is False else value for key, value in sent.items()}
     assert checked_values(again, KNOWN) == sent
 
 
