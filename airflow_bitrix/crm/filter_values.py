@@ -157,9 +157,8 @@ _MOMENT = re.compile(rf"{_DAY}([T ]{_TIME})?")
 
 
 def _moment(value: Any) -> str | None:
-    if isinstance(value, date):  # a datetime is one too
-        return value.isoformat()
-    text = value.strip() if isinstance(value, str) else ""
+    given = value.isoformat() if isinstance(value, date) else value  # a datetime is a date
+    text = given.strip() if isinstance(given, str) else ""
     try:
         # A portal makes March 2 of February 30, and reads 01/02 as Americans do.
         return text if _MOMENT.fullmatch(text) and datetime.fromisoformat(text) else None

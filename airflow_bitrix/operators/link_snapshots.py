@@ -127,6 +127,8 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             meter = Meter()
             about = self.run_loop(self._export(kind, folder, meter))
             self.log.info("Snapshot: %s", folder)
+            if not about["owners"]:
+                self.log.warning("No %s is in the snapshot: none matches the filter, or there is none", kind)
             self.log.info("%s, %s", counted(about["owners"], kind), counted(about["links"], "contact link"))
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), **told, "requests": meter.requests}

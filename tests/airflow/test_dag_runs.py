@@ -123,7 +123,7 @@ def test_a_large_plan_is_applied_by_a_task_for_each_part(run: Any, make_sandbox:
     ("limits", "ends", "written"),
     [
         ({"canary": 10}, {"canary": "failed", "apply": "upstream_failed"}, 10),
-        ({"max_failure_share": 0.1}, {"canary": "success", "apply": "failed"}, 200),
+        ({"max_failure_share": 10}, {"canary": "success", "apply": "failed"}, 200),
     ],
     ids=["canary", "share of failures"],
 )
@@ -185,7 +185,7 @@ def test_an_answer_that_only_applying_goes_by_is_refused_by_the_plan(
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:
     sandbox = make_sandbox(leads=500, contacts=100, plan="self_hosted")
-    conf = {"dry_run": False, "approval": "always", "max_share": 0.01}
+    conf = {"dry_run": False, "approval": "always", "max_share": 1}
     done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
     behind = dict.fromkeys(["canary", "apply", "check"], "upstream_failed")
     assert states == {"plan": "success", "approve": "failed", **behind}

@@ -49,9 +49,9 @@ def optional_count(argument: str, value: object) -> int | None:
 
 
 def share(argument: str, value: object, or_else: str = "") -> float:
-    """Read a share: a number from 0 to below 1, or per cent as text, ``20%``.
+    """Read a share: a number from 0 to below 1, or percent as text, ``20%``.
 
-    1 as a number is refused: meant as per cent, it would be no limit at all.
+    1 as a number is refused: meant as percent, it would be no limit at all.
 
     :param or_else: What is accepted besides, in words.
     :raises InvalidInput: It is no share.

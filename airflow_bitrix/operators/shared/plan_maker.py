@@ -25,6 +25,7 @@ from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.report.approval import plan_markdown
+from airflow_bitrix.report.texts import no_match
 
 SUMMARY = "summary.md"
 
@@ -42,8 +43,8 @@ class LinkPlanMaker(LinkPlanOperator):
     :param max_changes: The most changes allowed; a plan with more is written, but apply refuses it. ``None``
         for no limit. (templated)
     :param max_share: The largest share of the owners of the plan's kind on the portal that may be changed,
-        from 0 to 1, however few of them the plan reads; ``None`` for no limit. It takes a request to count
-        them. (templated)
+        ``"20%"`` or 0.2, however few of them the plan reads; ``None`` for no limit. 1 is refused: it might be
+        meant as percent. It takes a request to count them. (templated)
     :param portals: Addresses of the only portals that may be changed; empty for any. (templated)
     :param quiet: The ``quiet_hours`` and ``timezone`` that the applies of the plan will go by. The plan has
         no use for them but to refuse them before anything is sent, as later somebody would have approved
@@ -151,8 +152,8 @@ class LinkPlanMaker(LinkPlanOperator):
         return progress.done, population
 
     def _tell(self, folder: Path, manifest: Manifest) -> None:
-        if not manifest.counts["read"]:
-            self.log.warning("No %s matches what the plan is to be about", manifest.kind)
+        if none := no_match(manifest):
+            self.log.warning("The plan is empty: %s", none)
         to_change = counted(manifest.changes, manifest.kind) if manifest.changes else "Nothing"
         self.log.info("%s to change", to_change)
         by_rule = manifest.counts["by_rule"]
