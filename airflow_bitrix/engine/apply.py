@@ -42,6 +42,7 @@ from airflow_bitrix.core import methods
 from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import (
+    MOST_LINKS,
     Change,
     ChangeOutcome,
     OutcomeName,
@@ -50,7 +51,7 @@ from airflow_bitrix.core.plan import (
     standing,
 )
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
-from airflow_bitrix.engine.change_tasks import MOST_LINKS, ChangeTask
+from airflow_bitrix.engine.change_tasks import ChangeTask
 from airflow_bitrix.engine.preconditions import lost_preconditions
 
 STRETCH = 2500

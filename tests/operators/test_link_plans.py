@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
 from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator, Bitrix24PlanLinkCleanupOperator
+from airflow_bitrix.operators.shared.plan_maker import parts_of
 from tests.operators import releases
 from tests.operators.releases import apply, plan
 
@@ -110,6 +111,25 @@ def test_a_plan_with_more_changes_than_allowed_is_made_but_not_applied(sandbox: 
     with pytest.raises(PlanRefused, match=rf"it has {made['changes']} changes, and max_changes allows 5"):
         apply(tmp_path, made)
     assert sandbox.stats()["admitted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("longest", "parts", "groups"),
+    [
+        ("1024", 3, [[0], [1], [2]]),
+        ("3", 3, [[0], [1], [2]]),
+        ("2", 3, [[0, 1], [2]]),
+        ("1", 3, [[0, 1, 2]]),
+        ("0", 2, [[0, 1]]),
+        ("2", 0, []),
+        ("100000", 1500, [[at, at + 1] for at in range(0, 1500, 2)]),
+    ],
+)
+def test_parts_are_spread_over_as_many_tasks_as_airflow_maps(
+    longest: str, parts: int, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", longest)
+    assert parts_of(cast("Any", SimpleNamespace(parts=[{}] * parts))) == groups
 
 
 def test_a_whole_number_may_be_written_as_a_fraction(sandbox: Any, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from airflow.sdk import Context
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.compat import conf
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.wording import counted
@@ -30,7 +31,7 @@ from airflow_bitrix.report.texts import no_match
 SUMMARY = "summary.md"
 
 MOST_TASKS = 1000
-"""Mapped tasks that an apply may be spread over; Airflow allows 1,024 by default."""
+"""Mapped tasks that an apply may be spread over, where ``[core] max_map_length`` allows as many."""
 
 
 class LinkPlanMaker(LinkPlanOperator):
@@ -112,7 +113,7 @@ class LinkPlanMaker(LinkPlanOperator):
             portal = self.settings.webhook.portal
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
-            with PlanWriter(folder, left_out_on=self.left_out_on()) as plan:
+            with PlanWriter(folder, left_out_on=self.left_out_on(), portal=portal) as plan:
                 read, population = self.run_loop(self._fill(plan, kind, meter))
                 manifest = plan.finish(
                     read=read,
@@ -167,7 +168,12 @@ class LinkPlanMaker(LinkPlanOperator):
 
 
 def parts_of(manifest: Manifest) -> list[list[int]]:
-    """Give the numbers of a plan's parts, in as many groups as an apply may be spread over."""
+    """Give the numbers of a plan's parts, in as many groups as an apply may be spread over.
+
+    Where there are more parts than tasks, each task gets several: Airflow refuses a longer list when it
+    comes, and then somebody has approved already.
+    """
+    tasks = max(min(MOST_TASKS, conf.getint("core", "max_map_length", fallback=MOST_TASKS)), 1)
     numbers = range(len(manifest.parts))
-    size = -(-len(numbers) // MOST_TASKS) or 1
+    size = -(-len(numbers) // tasks) or 1
     return [list(numbers[at : at + size]) for at in range(0, len(numbers), size)]
