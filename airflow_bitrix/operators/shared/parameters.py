@@ -128,15 +128,10 @@ def hours(argument: str, value: object) -> timedelta | None:
     """
     if is_open(value):
         return None
-    number = 0.0
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except ValueError:
-            number = 0.0
-    if not 0 < number <= _MOST_HOURS:
+    number = _decimal(value)
+    if number is None or not 0 < number <= _MOST_HOURS or not (found := timedelta(hours=number)):
         raise InvalidInput(argument, value, "a number of hours above 0, or None for no limit")
-    return timedelta(hours=number)
+    return found
 
 
 _MOST_HOURS = 24 * 366 * 10
