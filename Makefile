@@ -54,9 +54,9 @@ dist: env ## build the wheel and the sdist into dist/
 	@rm -rf dist
 	@$(BIN)/python -m hatchling build --directory dist
 
-SIDE_BY_SIDE := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --numprocesses 4 --no-loadscope-reorder
 
-# Three processes for two cores, as many tests wait; the tests of one file stay together, since they share what
+# Four processes for two cores, as many tests wait; the tests of one file stay together, since they share what
 # is costly to start, and the files that take longest come first.
 test: env ## run the tests, but for those in a browser and those that install
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)

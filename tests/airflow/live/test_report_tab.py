@@ -10,7 +10,7 @@ import pytest
 import requests
 
 if TYPE_CHECKING:
-    from tests.airflow.conftest import Live, Run
+    from tests.airflow.live.conftest import Live, Run
 
 DAG_ID = "bitrix24_deal_link_cleanup"  # nobody else in this session changes deals
 
