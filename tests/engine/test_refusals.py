@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 
 from airflow_bitrix.core.errors import AuthFailed
-from airflow_bitrix.engine.apply import apply_changes
 from tests.engine.conftest import Applied, Planned
 from tests.engine.notes import Notes
 
@@ -23,7 +21,7 @@ WORDS = {
 
 @pytest.mark.parametrize("why", WORDS)
 def test_a_run_that_meets_the_end_of_its_webhook_ends_and_the_next_one_goes_on(
-    why: str, make_sandbox: Any, planned: Planned, applied: Applied, connect_async: Any
+    why: str, make_sandbox: Any, planned: Planned, applied: Applied
 ) -> None:
     sandbox = make_sandbox(leads=600, contacts=200, plan="self_hosted")
     changes = planned(sandbox)
@@ -33,12 +31,8 @@ def test_a_run_that_meets_the_end_of_its_webhook_ends_and_the_next_one_goes_on(
     sandbox.set_switches(refusal=why, refusal_after=5)
     notes = Notes()
 
-    async def apply() -> None:
-        async with connect_async(sandbox.webhook_url, in_flight=1) as portal:
-            await apply_changes(portal, "lead", changes, notes)
-
     with pytest.raises(AuthFailed, match=WORDS[why]):
-        asyncio.run(apply())
+        applied(sandbox, changes, notes=notes, in_flight=1)
     after = sandbox.links("lead")
     changed = {int(lead) for lead, row in after.items() if row != before[lead]}
     assert len(changed) > 30
