@@ -87,6 +87,8 @@ class ApplyRun:
         self._gate = gate
         self._queue: deque[ChangeTask] = deque()
         self._held: list[ChangeTask] = []
+        self._rested = 0.0
+        """Seconds waited for methods to be called again since any change got its outcome."""
         self._ended: Exception | None = None
 
     async def stretch(self, tasks: Sequence[ChangeTask], *, dry_run: bool) -> None:
@@ -200,13 +202,17 @@ class ApplyRun:
     async def _rest(self) -> None:
         """Where changes were held back, wait for the first of their methods, and look at them again.
 
+        A portal that puts a method off for a little while, again and again, is waited for no longer than one
+        that lets it rest for long.
+
         :raises RetryLater: None of them can be written soon enough.
         """
         held, self._held = self._held, []
         rests = [(rest, task) for task in held if (rest := self._rest_of(task))]
         if rests and len(rests) == len(held):
             rest, task = min(rests, key=lambda one: one[0].until)
-            if rest.seconds > self._portal.manners.patience.max_wait:
+            self._rested += rest.seconds
+            if self._rested > self._portal.manners.patience.max_wait:
                 raise error_of(Call(self._resting(task)), resting(rest))
             await wait_async(rest.seconds, self._portal.manners)
         for at in range(0, len(held), STRETCH):
@@ -289,14 +295,12 @@ class ApplyRun:
 
     def _settle(self, task: ChangeTask, settled: ChangeOutcome, stands: Standing, now: OwnerState) -> None:
         """Account for what an earlier run settled: it is never written again by the same plan."""
-        if stands == "done":
-            self._journal.note(settled)
-        else:
+        if stands != "done":
             said = (
                 f"{settled.outcome} before, and changed since: contacts are now {shown_contacts(now.links)}"
             )
-            self._journal.note(ChangeOutcome(task.change.owner, "drift", said, settled.before))
-        self._progress(1)
+            settled = ChangeOutcome(task.change.owner, "drift", said, settled.before)
+        self._tell(settled)
 
     async def _write(self, group: Sequence[ChangeTask], upcoming: Sequence[ChangeTask]) -> Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
@@ -363,7 +367,11 @@ class ApplyRun:
         return seen
 
     def _note(self, task: ChangeTask, outcome: OutcomeName, reason: str = "") -> None:
-        self._journal.note(ChangeOutcome(task.change.owner, outcome, reason, task.before))
+        self._tell(ChangeOutcome(task.change.owner, outcome, reason, task.before))
+
+    def _tell(self, outcome: ChangeOutcome) -> None:
+        self._journal.note(outcome)
+        self._rested = 0.0
         self._progress(1)
 
 
