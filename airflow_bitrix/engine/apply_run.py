@@ -34,6 +34,7 @@ from airflow_bitrix.client.portal import AsyncPortal, together
 from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.client.wire import Call, error_of, resting
 from airflow_bitrix.core import methods
+from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import ChangeOutcome, OutcomeName, Standing, shown_contacts, standing
@@ -133,14 +134,20 @@ class ApplyRun:
             task.lost = gone.get(task.change.owner.id, "")
 
     async def _lane(self, group: list[ChangeTask]) -> None:
+        """Write until there is nothing left to write, or the run ends.
+
+        An error ends it, too: the other lanes account for what is under way.
+        """
+        try:
+            await self._write_on(group)
+        except (Bitrix24Error, ToldToStopError) as error:
+            self._ended = self._ended or error
+
+    async def _write_on(self, group: list[ChangeTask]) -> None:
         """Write one group after the other, each request looking at the owners of the next."""
         while (group := self._free(group)) and self._may_go_on():
             upcoming = self._next_group(group)
-            try:
-                seen = await self._write(group, upcoming)
-            except ToldToStopError as error:
-                self._ended = self._ended or error  # the other lanes account for what is under way
-                return
+            seen = await self._write(group, upcoming)
             group = await self._sort_out(upcoming, seen, exactly=True)
             while not group and self._queue and not self._ended:  # none of the upcoming needs a write
                 upcoming = self._next_group()
