@@ -11,7 +11,7 @@ and nothing can be checked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 from airflow_bitrix.client.commands import command_of
@@ -35,6 +35,7 @@ from airflow_bitrix.client.row_pages import (
     Tries,
     check_count,
     count_in,
+    fields_in,
     list_in,
     odd,
     offset_in,
@@ -146,13 +147,14 @@ class Listing:
             return None
         return Call(fields_method(self.method))
 
-    def check_filter(self, known: Iterable[str]) -> None:
+    def check_filter(self, told: object) -> None:
         """Refuse a filter or an order with a field that the portal would drop.
 
-        :param known: Names of the fields of the record.
+        :param told: The result of :attr:`fields_call`.
         :raises InvalidInput: Names the first such field.
+        :raises OddAnswer: The portal told no fields.
         """
-        names = set(known)
+        names = set(fields_in(fields_method(self.method), told))
         for where, key in self._named():
             if bare_field(key) not in names:
                 raise InvalidInput(where, key, "fields of " + self.method + ": " + ", ".join(sorted(names)))

@@ -54,6 +54,17 @@ def list_in(method: str, result: Any) -> list[Any]:
     return rows
 
 
+def fields_in(method: str, result: Any) -> Mapping[str, Any]:
+    """Give the fields that a method such as ``crm.lead.fields`` tells, by name; for items they lie deeper.
+
+    :raises OddAnswer: There are none.
+    """
+    fields = result.get("fields") if method == "crm.item.fields" and isinstance(result, Mapping) else result
+    if not isinstance(fields, Mapping):
+        raise odd(method, "the portal answered no fields")
+    return fields
+
+
 def id_in(method: str, field: str, row: Any) -> int:
     """Give the id of a row: a number above 0, or its digits.
 
