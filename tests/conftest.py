@@ -56,6 +56,7 @@ from airflow_bitrix.sandbox.state import State  # noqa: E402
 
 # A busy machine draws slowly; that says nothing about what is drawn.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("tests"), max_examples=20_000)
 settings.load_profile("tests")
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
