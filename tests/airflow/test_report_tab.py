@@ -133,7 +133,7 @@ def test_two_dags_that_clean_up_the_same_leads_wait_for_people_and_for_each_othe
     assert f"These are: {second} (at approve)." in page(OWN, third)
     airflow.call("PATCH", f"/api/v2/dags/{OWN}/dagRuns/{third}", json={"state": "failed"})
 
-    together.set_faults(slow=1.0, slow_seconds=3)
+    together.set_faults(slow=1.0, slow_seconds=6)  # until another run has come to wait
     airflow.answer(CLEANUP, first, "approve", "Approve")
     airflow.wait_for_task(CLEANUP, first, "apply", "running")
     airflow.answer(OWN, second, "approve", "Approve")  # later than any execution_timeout
