@@ -18,6 +18,7 @@ from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.files.writers import Wait
 
 MOST_ROWS = 500
 """Rows of what failed, drifted or was overwritten that a page holds at most; the files hold all of them."""
@@ -50,6 +51,7 @@ class Summary:
     :param planned: How many changes were to get an outcome.
     :param is_checked: Whether a check has looked at all of them since.
     :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
+    :param wait: Which other run its apply waits for; ``None`` where it does not.
     """
 
     manifest: Manifest
@@ -67,6 +69,7 @@ class Summary:
     biggest: Sequence[Row] = ()
     approval: Approval | None = None
     is_checked: bool = False
+    wait: Wait | None = None
 
     @property
     def title(self) -> str:

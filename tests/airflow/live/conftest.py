@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,6 +74,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     with Processes(clean_environment()) as processes:
         sandbox = LocalSandbox(processes, leads=600, deals=300, contacts=500).start()
         home = tmp_path_factory.mktemp("airflow") / "home"
-        airflow = LocalAirflow(processes, home=home, dags=ROOT / "dags", schedules=False).start()
+        for folder in (ROOT / "dags", Path(__file__).parent / "dags"):
+            shutil.copytree(folder, home.parent / "dags", dirs_exist_ok=True)
+        airflow = LocalAirflow(processes, home=home, dags=home.parent / "dags", schedules=False).start()
         airflow.create_connection("bitrix24_default", **sandbox.connection())
         yield Live(airflow, sandbox, sandbox.owners("lead"), sandbox.owners("deal"))
