@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -74,6 +75,21 @@ def test_an_apply_waits_for_another_run_holding_no_worker_slot_and_then_writes(
     done = applier(made).execute_again(context(), moment, **again)
     assert done["counts"]["applied"] == 5
     assert read_wait(tmp_path, made["hash"]) is None
+
+
+def test_two_runs_on_the_same_owners_write_each_of_them_once(sandbox: Any, tmp_path: Path) -> None:
+    """Each of them would look before the other has written."""
+    plans = [make(sandbox, tmp_path / name, 5) for name in ("one", "two")]
+    sandbox.set_faults(slow=1.0, slow_seconds=0.2)
+    with ThreadPoolExecutor(2) as both:
+        runs = [both.submit(applier(plan).execute, context(plan["plan"])) for plan in plans]
+    sandbox.clear_faults()
+    ends = [type(run.exception()) for run in runs]
+    assert sandbox.stats()["writes"] == 5
+    assert sorted(ends, key=str) == [type(None), TaskDeferred]
+    waited = plans[ends.index(TaskDeferred)]
+    assert applier(waited).execute(context(waited["plan"]))["counts"]["already"] == 5
+    assert sandbox.stats()["writes"] == 5
 
 
 def test_waiting_has_an_end(sandbox: Any, made: Any, tmp_path: Path) -> None:
