@@ -5,8 +5,8 @@ soon as somebody adds or deletes one; an id does not. So ``next`` is left to met
 go by, and to callers who want another order than that of the ids.
 
 The portal tells with the first page how many rows there are, and what comes is checked against that; see
-:mod:`~airflow_bitrix.client.row_pages`. Where a filter joins links, it counts an owner once for each of them,
-and nothing can be checked.
+:mod:`~airflow_bitrix.client.row_pages`. Where a filter joins links, it counts an owner once for each of them:
+then it can only be told that rows are left where none came.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from airflow_bitrix.client.row_pages import (
     OddAnswer,
     Tries,
     check_count,
+    check_joined,
     count_in,
     fields_in,
     list_in,
@@ -170,7 +171,7 @@ class Listing:
         if self._ids and self._way:
             if self._recounts:
                 return self.range_call((self.whole[0], self._last_read))
-            counted = self._left is None and not self._short_pages
+            counted = self._left is None or self._short_pages
             return self._by_id(self._ids, self._bounds(self._ids), self._way, start=0 if counted else -1)
         ours = {"filter": self.filter, "order": self._order, "select": self._select}
         given = {name: value for name, value in ours.items() if value}
@@ -198,6 +199,7 @@ class Listing:
         rows = self._asked.rows(answer.result)
         self._asked.check(rows, self.left)
         if self._short_pages:
+            check_joined(self.method, rows, total_of(self.method, answer))
             self.done = not rows
         elif self._left is None:
             left = total_of(self.method, answer)

@@ -121,6 +121,16 @@ def check_count(method: str, rows: Sequence[Any], total: int) -> None:
         raise odd(method, f"{len(rows)} rows came where the portal counts {total}{page}")
 
 
+def check_joined(method: str, rows: Sequence[Any], total: int) -> None:
+    """Refuse a page that cannot be right where the portal may count a row several times.
+
+    :param total: How often it counts rows, from the first of this page on.
+    :raises OddAnswer: None came though there are some, or more than it counts.
+    """
+    if not min(total, 1) <= len(rows) <= min(total, PAGE):
+        raise odd(method, f"{len(rows)} rows came where the portal counts {total}")
+
+
 def check_places(method: str, positions: Sequence[int], span: tuple[int, int]) -> None:
     """Refuse rows that were not asked for, that come twice, or that stand in another order.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,22 @@ def in_words_of_the_form(error: Bitrix24Error) -> str:
     if isinstance(error, (AuthFailed, RetryLater)):
         said = said.removeprefix(f"{error.method}: ")
     return said[:1].upper() + said[1:]
+
+
+def who_is_connected(portal: str, profile: object, scope: object) -> tuple[bool, str]:
+    """Say who a webhook's user is, or what is wrong with it.
+
+    :param profile: The result of ``profile``.
+    :param scope: The result of ``scope``.
+    """
+    scope = scope or []
+    if not isinstance(profile, Mapping) or not isinstance(scope, list):
+        return False, f"{portal} does not say who the webhook's user is and what it may use, as a portal does"
+    if "crm" not in scope:
+        return False, f"The webhook lacks the scope crm; it has: {', '.join(map(str, scope)) or 'none'}"
+    name = " ".join(str(profile.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()
+    role = "administrator" if profile.get("ADMIN") else "no administrator"
+    return True, f"Connected to {portal} as {name or 'a user'} ({role})"
 
 
 def allowance_of(settings: Settings) -> Allowance:

@@ -126,7 +126,7 @@ def test_a_field_to_order_by_that_the_portal_would_ignore_is_refused_by_name() -
     with pytest.raises(
         InvalidInput, match=r"^order: 'TITEL' is not accepted; accepted: fields of crm\.lead\.list: ID, "
     ):
-        listing.check_filter(["TITLE", "ID"])
+        listing.check_filter({"TITLE": {}, "ID": {}})
 
 
 @pytest.mark.parametrize(

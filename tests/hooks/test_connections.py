@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.http.operators.http import HttpOperator
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import (
@@ -22,7 +24,9 @@ from airflow_bitrix.core.errors import (
     RetryLater,
 )
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook, pacing_folder
+from airflow_bitrix.hooks.connection import who_is_connected
 from airflow_bitrix.hooks.failures import final_failures
+from tests.answers import VALUES, rows
 
 
 def test_a_connection_that_airflow_does_not_have_fails_at_once_by_its_id() -> None:
@@ -75,6 +79,19 @@ def test_connection_test_says_who_is_connected(sandbox: Any) -> None:
     assert said.startswith(f"Connected to http://127.0.0.1:{sandbox.port} as ")
     assert "administrator" in said
     assert sandbox.code not in said
+
+
+@pytest.mark.drawn
+@given(rows({"NAME": "A", "LAST_NAME": "B", "ADMIN": True}), st.lists(VALUES, max_size=2) | VALUES)
+def test_whatever_is_answered_the_connection_test_says_something(profile: Any, scope: Any) -> None:
+    works, said = who_is_connected("https://acme.bitrix24.com", profile, scope)
+    known = (
+        "Connected to https://acme.bitrix24.com as ",
+        "The webhook lacks",
+        "https://acme.bitrix24.com does not say",
+    )
+    assert said.startswith(known)
+    assert works == said.startswith("Connected")
 
 
 @pytest.mark.parametrize(
