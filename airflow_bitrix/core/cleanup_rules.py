@@ -348,6 +348,7 @@ class FixPrimary(Rule):
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _MOST_NAMED = 10
 _MOST_TOLD = 20
+"""Contacts that the portal names at most for one phone."""
 
 
 def _moment(text: object) -> datetime | None:

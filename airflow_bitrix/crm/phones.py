@@ -36,9 +36,6 @@ _ZONES = {
 
 FIND = "crm.duplicate.findbycomm"
 
-MOST_FOUND = 20
-"""Contacts that the portal names at most for one number."""
-
 
 def phone_reader(region: str) -> Callable[[str], str]:
     """Give what brings a phone into one form, whoever wrote it.
@@ -101,7 +98,7 @@ def spellings(phone: str) -> list[str]:
 
 
 async def holders(portal: AsyncPortal, phones: Sequence[str]) -> dict[str, int]:
-    """Say how many contacts hold each phone, 50 phones a request; 20 where there are more.
+    """Say how many contacts hold each phone, 50 phones a request; 20 where more do.
 
     :param phones: What :func:`phone_reader` gave.
     :raises Bitrix24Error: The portal refused, or its answer names no contacts.

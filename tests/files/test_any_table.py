@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 from hypothesis import given
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.numbers import LARGEST
 from airflow_bitrix.files.id_cells import NoIdError, id_in_cell
-from airflow_bitrix.files.maps import read_map
+from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.owner_lists import read_owner_ids
 
 T = TypeVar("T")
@@ -155,3 +155,35 @@ def test_a_cell_is_the_id_that_it_shows_or_none(cell: object) -> None:
         assert re.fullmatch(
             "|it has decimals|larger than any id|its digits (are in groups|were shortened)", said
         )
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 9)
+    | st.floats(-1, 9)
+    | st.sampled_from(["5", "6.0", "x", ""]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["old", "new", "5"]), inner),
+    max_leaves=8,
+)
+
+
+@given(
+    st.lists(JSON, max_size=3) | st.dictionaries(st.sampled_from(["5", "6.0", "x"]) | st.integers(1, 9), JSON)
+)
+def test_what_a_task_gives_is_a_pair_a_row_or_refused(given_map: Any) -> None:
+    said, rows = "", []
+    try:
+        rows = [row[1:] for row in map_rows(given_map, "owner_map")]
+    except InvalidInput as error:
+        said = str(error)
+    if said:
+        assert re.match(
+            r"owner_map: .*(entry|row) .* is not accepted; accepted: rows of an old and a new id", said
+        )
+        return
+    assert len(rows) == len(given_map)
+    told = given_map.items() if isinstance(given_map, dict) else given_map
+    for (old, new), one in zip(rows, told, strict=True):
+        cells = (one["old"], one["new"]) if isinstance(one, dict) else one
+        assert (old, new) == tuple(int(float(cell)) for cell in cells)
