@@ -25,6 +25,7 @@ from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import Facts, LeftOut, Rule, is_ready, judge
 from airflow_bitrix.crm.contacts import absent_contacts, read_contacts
+from airflow_bitrix.crm.phones import holders, phone_reader
 from airflow_bitrix.crm.scan import ask_links, scan, scan_ids
 from airflow_bitrix.crm.users import is_administrator
 
@@ -37,6 +38,7 @@ MOST_REMEMBERED = 20_000
 GONE = None
 """What is known of a contact that is gone; of one that cannot be read the portal's words, else nothing."""
 
+K = TypeVar("K", int, str)
 T = TypeVar("T")
 
 
@@ -129,6 +131,9 @@ class Questions:
         self._contacts = _Memory(self._read)
         self._absent = _Memory(self._look)
         self._links = _Memory(self._count)
+        self._holders = _Memory(self._hold)
+        regions = [rule.phone_region for rule in rules if rule.phone_region is not None]
+        self._phone = phone_reader(regions[0]) if regions else None
 
     async def facts(self, states: Sequence[OwnerState]) -> Facts:
         """Give what the rules have to know of some owners' contacts.
@@ -147,12 +152,14 @@ class Questions:
             unread={one: said for one, said in absent.items() if said},
             contacts={one: contact for one, contact in read.items() if contact},
         )
+        shared = (one for state in states for rule in self._rules for one in rule.phones(state, facts))
+        facts = replace(facts, holders=await self._holders.of(shared))
         counted = (one for state in states for rule in self._rules for one in rule.counts(state, facts))
         return replace(facts, links_of=await self._links.of(counted))
 
     async def _read(self, ids: Sequence[int]) -> Mapping[int, Contact | None]:
         found: dict[int, Contact | None] = dict.fromkeys(ids)
-        async with aclosing(read_contacts(self._portal, ids)) as contacts:
+        async with aclosing(read_contacts(self._portal, ids, self._phone)) as contacts:
             async for contact in contacts:
                 found[contact.id] = contact
         return found
@@ -163,6 +170,9 @@ class Questions:
 
     async def _count(self, ids: Sequence[int]) -> Mapping[int, int]:
         return await count_links(self._portal, ids)
+
+    async def _hold(self, phones: Sequence[str]) -> Mapping[str, int]:
+        return await holders(self._portal, phones)
 
 
 async def count_links(portal: AsyncPortal, contact_ids: Sequence[int]) -> dict[int, int]:
@@ -192,17 +202,17 @@ def _owners_of(contact_id: int, kind: OwnerKind) -> Call:
     )
 
 
-class _Memory(Generic[T]):
-    """Answers by contact; the oldest are forgotten.
+class _Memory(Generic[K, T]):
+    """Answers by contact or phone; the oldest are forgotten.
 
-    :param ask: Gives the answers for contacts that are not known.
+    :param ask: Gives the answers for those that are not known.
     """
 
-    def __init__(self, ask: Callable[[Sequence[int]], Awaitable[Mapping[int, T]]]) -> None:
-        self._ask = ask
-        self._known: dict[int, T] = {}
+    def __init__(self, ask: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]]) -> None:
+        self._ask: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]] = ask
+        self._known: dict[K, T] = {}
 
-    async def of(self, ids: Iterable[int]) -> dict[int, T]:
+    async def of(self, ids: Iterable[K]) -> dict[K, T]:
         wanted = dict.fromkeys(ids)
         new = sorted(one for one in wanted if one not in self._known)
         found = await self._ask(new) if new else {}

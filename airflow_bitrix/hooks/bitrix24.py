@@ -32,6 +32,7 @@ from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
+    ReadsConnections,
     allowance_of,
     connection_settings,
     in_words_of_the_form,
@@ -46,7 +47,7 @@ __all__ = ["DEFAULT_CONN_ID", "Bitrix24AsyncHook", "Bitrix24Hook", "pacing_folde
 
 
 @connection_form
-class Bitrix24Hook(HttpHook):
+class Bitrix24Hook(ReadsConnections, HttpHook):
     """Call REST methods of a Bitrix24 portal, at the pace that the portal admits.
 
     The stock operators of the HTTP provider work with a ``bitrix24`` connection too, except deferred.
@@ -160,7 +161,7 @@ class Bitrix24Hook(HttpHook):
     def _raise_for(self, request: requests.PreparedRequest, found: object) -> None:
         if isinstance(found, Fault):
             # Without an endpoint the last part of the path is the webhook's code.
-            path = request.path_url.split("?")[0].removeprefix(self.settings.webhook.base_path)
+            path = request.path_url.split("?")[0].removeprefix(self.settings.webhook.path)
             method = path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".json")
             with final_failures():
                 raise error_of(Call(method or "rest"), found)

@@ -2,27 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.pacing import Patience
 from airflow_bitrix.compat import AirflowNotFoundException, conf
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
+from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
 
-if TYPE_CHECKING:
-    from airflow.sdk import BaseHook
-
 DEFAULT_CONN_ID = "bitrix24_default"
+
+
+class ReadsConnections(BaseHook):
+    """What both hooks do to find a connection."""
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """Give a connection of Airflow, also one in an environment variable whose user id is a number.
+
+        Airflow calls such a connection not defined: it makes an address of it, for its cache, and that fails.
+        """
+        try:
+            return super().get_connection(conn_id)
+        except AirflowNotFoundException:
+            if connection := _with_numbers(conn_id):
+                return connection
+            raise
+
+
+def _with_numbers(conn_id: str) -> Connection | None:
+    """Give the connection in an environment variable, as JSON, whose user or code is a number."""
+    try:
+        given = json.loads(os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", ""))
+        told = {name: given.get(name) for name in ("login", "password")}
+        texts = {
+            name: str(as_whole(value))
+            for name, value in told.items()
+            if not isinstance(value, str) and as_whole(value) is not None
+        }
+        connection = Connection.from_json(json.dumps({**given, **texts}), conn_id) if texts else None
+    except (ValueError, TypeError, AttributeError):  # what Airflow cannot read, this cannot either
+        return None
+    if connection and connection.password:
+        mask_secret(connection.password)
+    return connection
 
 
 def pacing_folder() -> Path:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.core.cleanup_rules import MergeSamePerson
 from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
+from airflow_bitrix.crm.phones import portal_region
 from airflow_bitrix.crm.scan import check_filter
 from airflow_bitrix.crm.stages import stages_beside
 from airflow_bitrix.engine.rule_facts import judge_all
@@ -162,6 +165,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         kind, rules, now = self.plan_kind(), self._rules(), datetime.now(UTC)
         if self.stages:
             await self._check_stages(portal, kind)
+        rules = await self._with_region(portal, rules)
         if isinstance(self.filter, Mapping) and self.filter:
             await check_filter(portal, kind, self.filter)
         only = self._owners(kind)
@@ -180,6 +184,26 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         for owner_id in left:
             said = "not there, or not among the owners that the rules and filters look at"
             plan.leave_out(Owner(kind, owner_id), "in the file only", said)
+
+    async def _with_region(self, portal: AsyncPortal, rules: dict[str, Rule]) -> dict[str, Rule]:
+        """Give the rules with the portal's own country, where they read phones by it."""
+        rule = rules.get(MergeSamePerson.name)
+        if not isinstance(rule, MergeSamePerson) or rule.phone_region is None:
+            return rules
+        if not rule.region:
+            try:
+                rule = replace(rule, region=await portal_region(portal))
+            except Rejected as error:
+                self.log.warning("The portal does not tell its country: %s", error)
+        if rule.region:
+            self.log.info("Phones without a country code are read as those of %s", rule.region)
+        else:
+            self.log.warning(
+                "Phones without a country code are compared by their digits: neither the portal nor "
+                "rule_options[%r]['region'] says whose they are",
+                rule.name,
+            )
+        return {**rules, rule.name: rule}
 
     async def _check_stages(self, portal: AsyncPortal, kind: OwnerKind) -> None:
         """Refuse a stage that is none: nothing would be found, and the run be called a success."""

@@ -17,6 +17,31 @@ if TYPE_CHECKING:
     Check = Callable[[Any], bool]
 
 
+ADDRESS_ZONES = (
+    *(
+        "ru",
+        "ua",
+        "ur",
+        "by",
+        "kz",
+        "en",
+        "eu",
+        "de",
+        "la",
+        "br",
+        "fr",
+        "it",
+        "pl",
+        "tr",
+        "cn",
+        "sc",
+        "tc",
+        "ja",
+    ),
+    *("vn", "id", "ms", "th", "in", "hi", "uk", "co", "mx"),
+)
+
+
 class SettingError(ValueError):
     """A switch or fault that does not exist, or a value that it does not take."""
 
@@ -62,6 +87,8 @@ class Switches:
     """The error code beside ``Not found.``: empty as in the source, or NOT_FOUND as documented for leads."""
     refuse_contacts_read: tuple[int, ...] = ()
     """Contacts that the user may not read, whoever the user is."""
+    address_zone: str = "eu"
+    """Whose addresses the CRM is set to: ``ru``, ``de``, or ``eu``, ``en`` and others of no country."""
     missing_methods: tuple[str, ...] = ()
     """Methods that this portal does not have, by their names in lower case."""
     max_input_vars: int = 1000
@@ -172,6 +199,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "count_refused": _FLAG,
     "not_found_code": _one_of("", "NOT_FOUND"),
     "refuse_contacts_read": (_is_list_of(int), "a list of contact ids"),
+    "address_zone": _one_of(*ADDRESS_ZONES),
     "missing_methods": _WORDS,
     "max_input_vars": _COUNT,
     "seed": (lambda value: type(value) is int, "a whole number"),

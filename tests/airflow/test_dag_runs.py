@@ -240,7 +240,7 @@ def ends_of(owners: Any) -> dict[str, Any]:
                 "unlink_closed",
             ],
             "together",
-            {"closed_days": 0},
+            {"closed_days": 0, "phone_region": "ru"},
         ),
     ],
     ids=["as the form begins", "all rules"],

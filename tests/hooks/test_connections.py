@@ -236,8 +236,28 @@ def test_a_busy_portal_lets_airflow_retry(sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["", None, "/"])
-def test_without_an_endpoint_no_error_holds_the_code(endpoint: str | None, sandbox: Any) -> None:
+def test_without_an_endpoint_no_error_holds_the_code(
+    endpoint: str | None, sandbox: Any, connection: Any
+) -> None:
     """The last part of the path is the webhook's code then, and no method."""
-    with pytest.raises(Bitrix24Error) as caught:
-        Bitrix24Hook().run(endpoint)
-    assert sandbox.code not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+    in_folder = sandbox.webhook_url.replace("/rest/", "/b24/rest/")
+    for address in (sandbox.webhook_url, in_folder):
+        connection(address, extra={"plan": "self_hosted"})
+        with pytest.raises(Bitrix24Error) as caught:
+            Bitrix24Hook().run(endpoint)
+        assert sandbox.code not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+
+
+def test_a_user_may_be_a_number_in_the_connection_s_json(sandbox: Any, connection: Any) -> None:
+    host, _, path = sandbox.webhook_url.partition("/rest/")
+    user, code = path.strip("/").split("/")
+    for login in (int(user), float(user)):
+        connection(code, host=host, login=login, extra={"plan": "self_hosted"})
+        assert Bitrix24Hook().call("profile")["ID"] == user
+        assert asyncio.run(Bitrix24AsyncHook().call("profile"))["ID"] == user
+    connection(12345, host=host, login=int(user))
+    with pytest.raises(AuthFailed, match="INVALID_CREDENTIALS"):
+        Bitrix24Hook().call("profile")
+    connection(code, host=host, login=[user])
+    with pytest.raises(InvalidInput, match="bitrix24_conn_id: 'bitrix24_default' is not accepted"):
+        Bitrix24Hook().call("profile")
