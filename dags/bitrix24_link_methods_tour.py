@@ -24,6 +24,7 @@ from airflow_bitrix.operators.contact_links import (
     Bitrix24LeadContactItemsGetOperator,
     Bitrix24LeadContactItemsSetOperator,
 )
+from airflow_bitrix.pipelines.trigger_forms import between
 
 DOC = """
 ### A tour of the twelve link methods
@@ -110,22 +111,19 @@ with DAG(
     params={
         "lead_id": Param(
             type="integer",
-            minimum=1,
-            maximum=2**31 - 1,
+            **between(1, 2**31 - 1),
             title="Lead",
             description="Id of a lead that nobody works on.",
         ),
         "deal_id": Param(
             type="integer",
-            minimum=1,
-            maximum=2**31 - 1,
+            **between(1, 2**31 - 1),
             title="Deal",
             description="Id of a deal that nobody works on.",
         ),
         "contact_id": Param(
             type="integer",
-            minimum=1,
-            maximum=2**31 - 1,
+            **between(1, 2**31 - 1),
             title="Contact",
             description="Id of a contact that is linked to neither of them.",
         ),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.sdk import DAG, Param
 
 from airflow_bitrix.operators.link_plans import Bitrix24ExportContactLinksOperator
+from airflow_bitrix.pipelines.trigger_forms import between
 
 DOC = """
 ### What changed in contact links
@@ -63,8 +64,7 @@ with DAG(
         "keep": Param(
             30,
             type="integer",
-            minimum=1,
-            maximum=10_000,
+            **between(1, 10_000),
             title="Snapshots to keep",
             description="Older ones are deleted; their reports stay.",
         ),

@@ -11,6 +11,9 @@ from airflow_bitrix.core.numbers import whole_number
 
 _PREFIX = re.compile(r"^(?:!=%|!%=|!><|><|!=|!%|!@|>=|<=|=%|%=|=|!|>|<|@|%)")
 
+FILTER = "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
+"""What a filter is, for who gave something else."""
+
 
 def bare_field(key: str) -> str:
     """Give the field that a filter key speaks of: ``>=ID`` is about ``ID``."""
@@ -27,6 +30,16 @@ def check_keys(wanted: Mapping[Any, Any]) -> None:
             raise InvalidInput("filter", wanted, "field names as keys")
         if isinstance(value, Mapping):
             check_keys(value)
+
+
+def is_logic(key: str) -> bool:
+    """Whether a key of a filter says how its conditions are joined."""
+    return key.lower() == "logic"
+
+
+def is_group(key: str, value: object) -> bool:
+    """Whether a key of a filter holds further conditions."""
+    return key.isdigit() and isinstance(value, Mapping)
 
 
 def joins_links(wanted: Mapping[Any, Any]) -> bool:
@@ -58,7 +71,7 @@ def both(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     Where ``one`` has an OR at its top, or speaks of the same keys, it becomes a group of its own: else it
     would set the other conditions aside.
     """
-    if any(str(key).lower() == "logic" or key in other for key in one):
+    if any(is_logic(str(key)) or key in other for key in one):
         return {**other, "0": dict(one) if has_logic(one) else {"logic": "AND", **one}}
     return {**one, **other}
 
@@ -78,7 +91,7 @@ def id_bound(key: str, value: object) -> int:
 
 def has_logic(wanted: Mapping[str, Any]) -> bool:
     """Whether the conditions at the top of a filter are joined in a way of their own."""
-    return any(str(key).lower() == "logic" for key in wanted)
+    return any(is_logic(str(key)) for key in wanted)
 
 
 def has_groups(wanted: Mapping[str, Any]) -> bool:

@@ -20,6 +20,9 @@ Standing = Literal["open", "unsaved", "done", "drift"]
 STEP = 10
 """What the portal leaves between two sorts that it gives itself."""
 
+MOST_LINKS = 299
+"""Links that one ``items.set`` of an apply holds: PHP drops what goes beyond its thousand values."""
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -249,6 +252,19 @@ def write_commands(change: Change) -> list[Command]:
     with_sort = all(link.sort for link in after.links)
     rows = [_row(link, with_sort=with_sort) for link in after.links]
     return [(methods.name(owner.kind, "items.set"), methods.items_set(owner.id, rows))]
+
+
+def unwritable(change: Change) -> str:
+    """Say why no apply can write a change; nothing where one can."""
+    links = len(change.after.links)
+    if links <= MOST_LINKS or not replaces(change):
+        return ""
+    return f"{links} contacts are to be linked, and a request that replaces them holds {MOST_LINKS} at most"
+
+
+def replaces(change: Change) -> bool:
+    """Whether a change is written by ``items.set``, which replaces all links."""
+    return any(method.endswith(".items.set") for method, _ in write_commands(change))
 
 
 def save_command(change: Change) -> Command:

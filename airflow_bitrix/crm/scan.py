@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, cast, get_args
 
 from airflow_bitrix.client.batch import MOST_COMMANDS
-from airflow_bitrix.client.commands import MOST_VALUES, command_of
 from airflow_bitrix.client.exclusions import Conditions
-from airflow_bitrix.client.filters import bare_field, both, check_keys, joins_links
+from airflow_bitrix.client.filters import FILTER, both
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.row_pages import PAGE, fields_in
+from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
@@ -85,50 +84,11 @@ def check_scan(wanted: object, detail: object, also: object) -> None:
     :raises InvalidInput: Names the argument.
     """
     if wanted is not None and not isinstance(wanted, Mapping):
-        raise InvalidInput("filter", wanted, _FILTER)
+        raise InvalidInput("filter", wanted, FILTER)
     if detail not in get_args(Detail):
         raise InvalidInput("detail", detail, "'ids' or 'full'")
     if isinstance(also, str) or not all(isinstance(name, str) for name in cast("Iterable[object]", also)):
         raise InvalidInput("also", also, "a list of field names")
-
-
-_VALUES = (
-    f"a value for each field: text, a number, True, False, or a list of them that is not empty; at most "
-    f"{MOST_VALUES} in all, and no references to other commands"
-)
-_FILTER = "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
-
-
-async def check_filter(portal: AsyncPortal, kind: EntityKind, wanted: Mapping[str, Any]) -> None:
-    """Refuse a filter that names a field the portal does not have, or that no request can express.
-
-    :raises InvalidInput: Names the filter, or the field and those that there are.
-    """
-    if not isinstance(wanted, Mapping):
-        raise InvalidInput("filter", wanted, _FILTER)
-    check_keys(wanted)
-    if joins_links(wanted):
-        # A scan takes a short page for the last of its range.
-        raise InvalidInput("filter", dict(wanted), "one condition with contactIds, on one contact id")
-    try:
-        command_of(Call("crm.item.list", {"filter": wanted} if wanted else {}))
-    except InvalidInput:
-        raise InvalidInput("filter", dict(wanted), _VALUES) from None
-    names = list(_filter_fields(wanted))
-    if names:
-        answer = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})
-        known = fields_in("crm.item.fields", answer)
-        for name in names:
-            if name not in known:
-                raise InvalidInput("filter", name, f"fields of a {kind}: " + ", ".join(sorted(known)))
-
-
-def _filter_fields(wanted: Mapping[str, Any]) -> Iterable[str]:
-    for key, value in wanted.items():
-        if isinstance(value, Mapping) and str(key).isdigit():
-            yield from _filter_fields(value)
-        elif str(key).lower() != "logic":
-            yield bare_field(str(key))
 
 
 async def scan(

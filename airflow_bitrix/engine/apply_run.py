@@ -37,9 +37,16 @@ from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import ChangeOutcome, OutcomeName, Standing, shown_contacts, standing
+from airflow_bitrix.core.plan import (
+    MOST_LINKS,
+    ChangeOutcome,
+    OutcomeName,
+    Standing,
+    shown_contacts,
+    standing,
+)
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
-from airflow_bitrix.engine.change_tasks import MOST_LINKS, ChangeTask
+from airflow_bitrix.engine.change_tasks import ChangeTask
 from airflow_bitrix.engine.preconditions import lost_preconditions
 
 STRETCH = 2500

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from airflow_bitrix.client.batch import MOST_COMMANDS, MOST_VALUES, CommandOutcome
+from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome
 from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, Fault, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import PortalAnswer
@@ -15,6 +15,7 @@ from airflow_bitrix.core.plan import (
     Change,
     ChangeOutcome,
     Standing,
+    replaces,
     save_command,
     shown_contacts,
     standing,
@@ -30,9 +31,6 @@ LOSSES = 3
 
 WAITS = 20
 """How often the portal may not take a change before that counts as a try."""
-
-MOST_LINKS = MOST_VALUES // 3 - 1
-"""Links that one batched ``items.set`` can hold: each takes three values."""
 
 
 _NO = Fault(FaultKind.REJECTED, PortalAnswer(text="the portal answered the save with no"))
@@ -102,7 +100,7 @@ class ChangeTask:
     @property
     def replaces(self) -> bool:
         """Whether it is written by ``items.set``."""
-        return any(method.endswith(".items.set") for method, _ in write_commands(self.change))
+        return replaces(self.change)
 
     @property
     def is_spent(self) -> bool:

@@ -22,7 +22,7 @@ import msgspec
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
-from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.plan import Change, unwritable
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
@@ -130,12 +130,13 @@ class PlanWriter:
     :param folder: Where the plan goes. A plan that lies there already is replaced; one that was applied is
         moved aside with its journal, to ``earlier-<hash>`` beside it.
     :param left_out_on: Address of the portal that those are on who are left out; empty for no addresses.
+    :param portal: Address of the portal that the changes are for; empty for no addresses.
     :raises RetryLater: The plan that lies there is being applied now.
     """
 
-    def __init__(self, folder: Path, *, left_out_on: str = "") -> None:
+    def __init__(self, folder: Path, *, left_out_on: str = "", portal: str = "") -> None:
         self._folder = folder
-        self._left_out_on = left_out_on
+        self._left_out_on, self._portal = left_out_on, portal
         self._parts: list[dict[str, Any]] = []
         self._open: IO[str] | None = None
         self._digest = hashlib.sha256()
@@ -161,10 +162,13 @@ class PlanWriter:
         self._reasons.close()
 
     def add(self, change: Change) -> None:
-        """Write one change."""
+        """Write one change; one that no apply could write is left out, and says why."""
         if change.owner.id in self._owners:
             raise PlanRefused(f"two changes for {change.owner} in one plan", owner=str(change.owner))
         self._owners.add(change.owner.id)
+        if why_not := unwritable(change):
+            self._leave(change.owner, "too many contacts", why_not, self._portal)
+            return
         self._by_rule.update(change.rules)
         self._emptied += change.empties and not change.may_empty
         if self._open is None or self._parts[-1]["changes"] == PART_CHANGES:
@@ -179,8 +183,11 @@ class PlanWriter:
 
     def leave_out(self, owner: Owner, why: str, reason: str) -> None:
         """Note an owner that a rule is about but does not touch."""
+        self._leave(owner, why, reason, self._left_out_on)
+
+    def _leave(self, owner: Owner, why: str, reason: str, portal: str) -> None:
         self._left_out[why] += 1
-        address = owner_address(self._left_out_on, owner) if self._left_out_on else ""
+        address = owner_address(portal, owner) if portal else ""
         self._rows.writerow([owner.kind, owner.id, why, as_cell(reason), address])
 
     def finish(self, *, read: int, hidden_links: int = 0, **about: Any) -> Manifest:

@@ -6,7 +6,6 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 from typing import Any
 
 import aiohttp
@@ -30,7 +29,8 @@ from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.raw_calls import check_raw_call
 from airflow_bitrix.crm.contacts import owners_params, scan_contacts
-from airflow_bitrix.crm.scan import Detail, check_filter, scan
+from airflow_bitrix.crm.filter_checks import checked_filter
+from airflow_bitrix.crm.scan import Detail, scan
 from airflow_bitrix.engine.apply import Journal, apply_changes
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
@@ -171,17 +171,18 @@ class Bitrix24AsyncHook(ReadsConnections):
         :param detail: ``ids``, or ``full`` for sort and role too.
         :param ordered: Whether owners come in order of id.
         :param also: Further fields, camelCase names; they come in ``state.fields``.
-        :raises InvalidInput: The filter names a field that there is not, or another kind: contacts are given
-            by :meth:`scan_contacts`.
+        :raises InvalidInput: The filter names a field that there is not, or a value that it cannot have; or
+            another kind: contacts are given by :meth:`scan_contacts`.
         :raises Rejected: The portal refuses to tell the links of some; all others have been given then.
         """
         options: dict[str, Any] = {"detail": detail, "ordered": ordered, "also": also}
         with final_failures():
-            async with self.portal() as portal, aclosing(scan(portal, kind, wanted, **options)) as states:
+            async with self.portal() as portal:
                 if wanted and kind in OWNER_KINDS:
-                    await check_filter(portal, kind, wanted)
-                async for state in states:
-                    yield state
+                    wanted = await checked_filter(portal, kind, wanted)
+                async with aclosing(scan(portal, kind, wanted, **options)) as states:
+                    async for state in states:
+                        yield state
 
     async def scan_contacts(
         self, wanted: Mapping[str, Any] | None = None, *, detail: Detail = "ids", ordered: bool = False
@@ -191,15 +192,16 @@ class Bitrix24AsyncHook(ReadsConnections):
         :param wanted: The filter, camelCase names; ``None`` for all.
         :param detail: ``ids`` for company and origin; ``full`` for name, phones and e-mails too.
         :param ordered: Whether contacts come in order of id.
-        :raises InvalidInput: The filter names a field that there is not.
+        :raises InvalidInput: The filter names a field that there is not, or a value that it cannot have.
         """
-        found = partial(scan_contacts, wanted=wanted, detail=detail, ordered=ordered)
+        options: dict[str, Any] = {"detail": detail, "ordered": ordered}
         with final_failures():
-            async with self.portal() as portal, aclosing(found(portal)) as contacts:
+            async with self.portal() as portal:
                 if wanted:
-                    await check_filter(portal, "contact", wanted)
-                async for contact in contacts:
-                    yield contact
+                    wanted = await checked_filter(portal, "contact", wanted)
+                async with aclosing(scan_contacts(portal, wanted, **options)) as contacts:
+                    async for contact in contacts:
+                        yield contact
 
     async def apply(
         self, kind: OwnerKind, changes: Iterable[Change], journal: Journal, *, dry_run: bool = False

@@ -78,8 +78,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     :param first: Only the first so many changes; ``None`` for all. (templated)
     :param canary: So many changes are written first, the others only where none of these failed. (templated)
     :param max_failed: Changes that may fail before the task fails; ``None`` for any number. (templated)
-    :param max_failure_share: The largest share of changes that may fail, from 0 to 1: beyond it the apply
-        stops where it is. ``None`` for any. (templated)
+    :param max_failure_share: The largest share of changes that may fail, such as ``"20%"`` or 0.2: beyond
+        it the apply stops where it is. ``None`` for any. (templated)
     :param quiet_hours: A time of day in which nothing is written, such as ``08:00-18:00``: the task stops
         between two requests and is deferred until it ends. (templated)
     :param timezone: The time zone of the quiet hours. (templated)

@@ -12,20 +12,24 @@ from airflow.sdk import Context, XComArg
 
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
 from airflow_bitrix.operators.shared.artifacts import as_folder, is_in_tab, tab_folder
+from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import (
     count,
     hours,
     optional_count,
     optional_share,
+    quiet_hours,
     switch,
 )
 from airflow_bitrix.report.approval import headline, plan_markdown
+from airflow_bitrix.report.texts import no_match, per_cent, shown_limit
 
 MODES = ("always", "over_limit", "never")
 
@@ -55,9 +59,10 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     :param is_dry_run: A dry run is never asked about, and may break a guard. (templated)
     :param valid_for: How long an approval may be used: a ``timedelta``, or hours; ``None`` for ever.
         Apply refuses a plan whose approval has expired. (templated)
-    :param applied_by: The ``canary``, ``max_failed`` and ``max_failure_share`` that the tasks behind will go
-        by, which may be reckoned from the plan. They are refused here, before anybody is asked and anything
-        is written, where they cannot be right. ``carry_out`` tells them. (templated)
+    :param applied_by: The ``canary``, ``max_failed``, ``max_failure_share``, ``quiet_hours`` and ``timezone``
+        that the tasks behind will go by, which may be reckoned from the plan. They are shown. Where they
+        cannot be right they are refused here, before anybody is asked and anything is written.
+        ``carry_out`` tells them. (templated)
     :param response_timeout: How long an answer is awaited, a ``timedelta``; by default so many hours as
         ``[bitrix24] approval_deadline`` says (72). Then the task fails, and nothing is written.
     :param execution_timeout: How long the task may be at work, before it waits and after; the waiting does
@@ -112,6 +117,13 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         self.is_dry_run = is_dry_run
         self.valid_for = valid_for
         self.applied_by = applied_by
+        check_constants(
+            self,
+            ("mode", self._mode),
+            ("over", lambda: count("over", self.over)),
+            ("valid_for", self._period),
+            ("applied_by", self._check_orders),
+        )
 
     @says_why
     def execute(self, context: Context) -> dict[str, Any]:
@@ -120,14 +132,14 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             self._period()
             self._check_orders()
             folder, manifest = self._checked()
-            reason = self._needs_nobody(manifest.changes)
+            reason = self._needs_nobody(manifest.changes, no_match(manifest))
             now = datetime.now(UTC)
             if reason is None:
                 self.response_timeout = self.response_timeout or _deadline()
                 end = now + self.response_timeout
                 self.subject = headline(manifest)
-                told = self._meaning(end)
-                self.body = f"{_link(context, folder)}{told}\n\n{plan_markdown(folder, manifest)}"
+                page = plan_markdown(folder, manifest, self._limits())
+                self.body = f"{_link(context, folder)}{self._meaning(end)}\n\n{page}"
         if reason is not None:
             self.log.info("Nobody is asked: %s", reason)
             self._note(manifest.hash, "not asked", now, reason=reason)
@@ -182,6 +194,19 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         count("canary", given.get("canary", 0))
         optional_count("max_failed", given.get("max_failed"))
         optional_share("max_failure_share", given.get("max_failure_share"))
+        _quiet(given)
+
+    def _limits(self) -> list[tuple[str, str]]:
+        """Give the limits that the tasks behind will go by, as they stand; none where they are not told."""
+        if not (given := self.applied_by):
+            return []
+        share = optional_share("max_failure_share", given.get("max_failure_share"))
+        return [
+            ("Try the first ones", f"{count('canary', given.get('canary', 0)):,}"),
+            ("Most failures allowed", shown_limit(optional_count("max_failed", given.get("max_failed")))),
+            ("Stop at a share of failures", "no limit" if share is None else per_cent(share)),
+            ("Quiet hours", str(_quiet(given) or "none")),
+        ]
 
     def _asked(self) -> str:
         """Give the names of those who may answer; nothing where all may who see it."""
@@ -201,15 +226,22 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             + (f"it counts as **{self.defaults[0]}**." if self.defaults else "nothing is written.")
         )
 
-    def _needs_nobody(self, changes: int) -> str | None:
-        """Say why nobody has to be asked about so many changes, ``None`` where somebody has to."""
+    def _mode(self) -> str:
         if self.mode not in MODES:
             raise InvalidInput("mode", self.mode, ", ".join(MODES))
+        return self.mode
+
+    def _needs_nobody(self, changes: int, none: str = "") -> str | None:
+        """Say why nobody has to be asked about so many changes, ``None`` where somebody has to.
+
+        :param none: That the plan is about nothing that there is, in words.
+        """
+        self._mode()
         over = count("over", self.over)
         if switch("is_dry_run", self.is_dry_run):
-            return "a dry run writes nothing"
+            return f"a dry run writes nothing; {none}" if none else "a dry run writes nothing"
         if not changes:
-            return "the plan is empty"
+            return f"the plan is empty: {none}" if none else "the plan is empty"
         if self.mode == "never":
             return "approval is switched off"
         if self.mode == "over_limit" and changes <= over:
@@ -277,7 +309,7 @@ def _deadline() -> timedelta:
 
     :raises InvalidInput: The configuration says what is no number of hours above 0.
     """
-    given = conf.get("bitrix24", "approval_deadline", fallback=None)
+    given = conf.get("bitrix24", "approval_deadline", fallback=None) or None  # an empty setting is none
     return hours("[bitrix24] approval_deadline", given, "a number of hours above 0") or DEADLINE
 
 
@@ -288,6 +320,10 @@ def _link(context: Context, plan: Path) -> str:
         return ""
     report = report_address(ti.dag_id, ti.run_id, plan.parent.name)
     return f"[All changes, in the report of this run]({report})\n\n"
+
+
+def _quiet(given: Mapping[str, Any]) -> QuietHours | None:
+    return quiet_hours(given.get("quiet_hours"), given.get("timezone", "UTC"))
 
 
 def _name(event: Mapping[str, Any]) -> str:

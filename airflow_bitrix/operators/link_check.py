@@ -60,7 +60,8 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
     :param plan: What the plan operator or the approval returned. (templated)
     :param is_dry_run: Whether the apply only looked. (templated)
     :param max_failed: Changes that may fail before this task fails; ``None`` for any number. (templated)
-    :param max_failure_share: The share of changes that may fail, from 0 to 1; ``None`` for any. (templated)
+    :param max_failure_share: The share of changes that may fail, such as ``"20%"`` or 0.2; ``None`` for any.
+        (templated)
     :raises AirflowFailException: More changes failed than are allowed, or some have no outcome. A retry would
         find the same: clear the apply to try those again.
     """

@@ -15,14 +15,20 @@ from airflow_bitrix.core.cleanup_rules import MergeSamePerson
 from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
+from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.phones import portal_region
-from airflow_bitrix.crm.scan import check_filter
-from airflow_bitrix.crm.stages import stages_beside
 from airflow_bitrix.engine.rule_facts import judge_all
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.operators.shared.artifacts import given_folder
-from airflow_bitrix.operators.shared.parameters import count, is_nothing, optional_day, time_zone
+from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.parameters import (
+    is_nothing,
+    is_open,
+    optional_count,
+    optional_day,
+    time_zone,
+)
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 
 MOST_DAYS = 36_500
@@ -97,6 +103,15 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         self.timezone = timezone
         self.filter = filter
         self.owners_file = owners_file
+        check_constants(
+            self,
+            ("kind", self.plan_kind),
+            ("kind rules rule_options", self._rules),
+            ("stages", self._stages),
+            ("older_than_days", self._days),
+            ("created_from created_to timezone", self._created),
+            ("filter", self._own_filter),
+        )
 
     def plan_kind(self) -> OwnerKind:
         """Give the kind of owners that the plan is about."""
@@ -105,7 +120,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     def plan_rules(self) -> tuple[str, ...]:
         """Give the names of the rules, and check all that the plan goes by."""
         rules = self._rules()
-        self._filter(rules, datetime.now(UTC))
+        self._filter(rules, datetime.now(UTC), self._own_filter())
         self._owners(self.plan_kind())
         return tuple(rules)
 
@@ -113,32 +128,41 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         options = None if is_nothing(self.rule_options) else self.rule_options
         return rules_for(self.plan_kind(), self.rules, options)
 
-    def _filter(self, rules: Mapping[str, Rule], now: datetime) -> dict[str, Any]:
+    def _own_filter(self) -> Mapping[str, Any]:
+        own: Any = {} if is_open(self.filter) else self.filter
+        check_form(own)
+        return own  # type: ignore[no-any-return]
+
+    def _filter(self, rules: Mapping[str, Rule], now: datetime, own: Mapping[str, Any]) -> dict[str, Any]:
         wanted: dict[str, Any] = {}
         if len(rules) == 1:  # several rules look for different owners, so all have to be read
             wanted |= next(iter(rules.values())).filter(now)
-        if isinstance(self.stages, str) or not all(isinstance(stage, str) for stage in self.stages or ()):
-            raise InvalidInput("stages", self.stages, "a list of stage ids, such as ['NEW']")
-        if self.stages:
-            wanted["@stageId"] = list(self.stages)
-        given = 0 if is_nothing(self.older_than_days) else self.older_than_days
-        if days := count("older_than_days", given):
-            if days > MOST_DAYS:
-                raise InvalidInput("older_than_days", days, f"at most {MOST_DAYS}")
+        if stages := self._stages():
+            wanted["@stageId"] = stages
+        if days := self._days():
             until = (now - timedelta(days=days)).isoformat(timespec="seconds")
             # A rule may look at the same date; both write it in one form and time zone.
             wanted["<=createdTime"] = min(until, wanted.get("<=createdTime", until))
         wanted |= self._created()
-        own = {} if is_nothing(self.filter) else self.filter
-        if not isinstance(own, Mapping):
-            raise InvalidInput(
-                "filter", own, "a dict of crm.item.list field to value, such as {'stageId': 'NEW'}"
-            )
         if twice := sorted(wanted.keys() & own.keys()):
             raise InvalidInput(
                 "filter", twice[0], "fields that no other parameter or rule filters by already"
             )
         return both(own, wanted)
+
+    def _stages(self) -> list[str]:
+        given: Any = () if self.stages is None else self.stages
+        if not isinstance(given, (list, tuple)) or not all(
+            isinstance(one, str) and one.strip() for one in given
+        ):
+            raise InvalidInput("stages", given, "a list of stage ids, such as ['NEW']; [] for all")
+        return list(given)
+
+    def _days(self) -> int:
+        days = optional_count("older_than_days", self.older_than_days) or 0
+        if days > MOST_DAYS:
+            raise InvalidInput("older_than_days", days, f"at most {MOST_DAYS}")
+        return days
 
     def _created(self) -> dict[str, str]:
         """Give the conditions that the two days come to; the later one ends with its midnight."""
@@ -163,16 +187,12 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Scan the owners and ask the rules about each."""
         kind, rules, now = self.plan_kind(), self._rules(), datetime.now(UTC)
-        if self.stages:
-            await self._check_stages(portal, kind)
+        own = await checked_filter(portal, kind, self._own_filter(), stages=self._stages())
         rules = await self._with_region(portal, rules)
-        if isinstance(self.filter, Mapping) and self.filter:
-            await check_filter(portal, kind, self.filter)
         only = self._owners(kind)
         left = dict.fromkeys(only or ())
-        found = judge_all(
-            portal, kind, self._filter(rules, now), rules, now, only=only, expect=progress.expect
-        )
+        wanted = self._filter(rules, now, own)
+        found = judge_all(portal, kind, wanted, rules, now, only=only, expect=progress.expect)
         async with aclosing(found) as judged:
             async for one in judged:
                 left.pop(one.state.owner.id, None)
@@ -204,19 +224,6 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                 rule.name,
             )
         return {**rules, rule.name: rule}
-
-    async def _check_stages(self, portal: AsyncPortal, kind: OwnerKind) -> None:
-        """Refuse a stage that is none: nothing would be found, and the run be called a success."""
-        try:
-            known = await stages_beside(portal, kind, self.stages)
-        except Rejected as error:
-            self.log.warning("Whether there are such stages cannot be told: %s", error)
-            return
-        ids = {stage.casefold() for stage in known}  # the portal's filters do not tell cases apart
-        if unknown := [stage for stage in self.stages if stage.casefold() not in ids]:
-            there = ", ".join(f"{stage} ({name})" for stage, name in known.items())
-            nothing = f"stages of the portal, and no pipeline of {kind}s has such"
-            raise InvalidInput("stages", ", ".join(unknown), there or nothing)
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
         if self.owners_file in (None, ""):  # "None" is what a template made of nothing: no file, and refused

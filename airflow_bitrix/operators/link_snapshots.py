@@ -15,7 +15,8 @@ from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.crm.scan import Detail, check_filter, scan
+from airflow_bitrix.crm.filter_checks import check_form, checked_filter
+from airflow_bitrix.crm.scan import Detail, scan
 from airflow_bitrix.files.snapshot_changes import (
     CHANGED,
     ChangedFile,
@@ -32,7 +33,8 @@ from airflow_bitrix.files.snapshots import (
 )
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, lasting_file, task_folder
-from airflow_bitrix.operators.shared.parameters import is_nothing, optional_count
+from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, optional_count
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.report.changes import Changes, as_page, figures, gather, nothing_to_compare
 
@@ -102,6 +104,13 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         self.ordered = ordered
         self.compare_with = compare_with
         self.keep = keep
+        check_constants(
+            self,
+            ("kind", lambda: owner_kind(self.kind)),
+            ("detail", self._detail),
+            ("filter", self._wanted),
+            ("compare_with keep", self._keep),
+        )
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Scan, write the snapshot, and compare it."""
@@ -110,14 +119,16 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         self.begin(context)
         with final_failures():
             kind = owner_kind(self.kind)
-            if self.detail not in ("ids", "full"):
-                raise InvalidInput("detail", self.detail, "'ids' or 'full'")
+            self._detail()
+            self._wanted()
             keep, earlier, history = self._keep(), self._earlier(kind), self._history(context, kind)
             base = self.own_folder or task_folder(context)
             folder = free_folder(base)
             meter = Meter()
             about = self.run_loop(self._export(kind, folder, meter))
             self.log.info("Snapshot: %s", folder)
+            if not about["owners"]:
+                self.log.warning("No %s is in the snapshot: none matches the filter, or there is none", kind)
             self.log.info("%s, %s", counted(about["owners"], kind), counted(about["links"], "contact link"))
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), **told, "requests": meter.requests}
@@ -218,14 +229,20 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         self.log_place("Report", base / CHANGES)
 
     def _wanted(self) -> Mapping[str, Any]:
-        return cast("Mapping[str, Any]", self.filter if self.filter is not None else {})
+        wanted = cast("Mapping[str, Any]", {} if is_open(self.filter) else self.filter)
+        check_form(wanted)
+        return wanted
+
+    def _detail(self) -> Detail:
+        if self.detail not in ("ids", "full"):
+            raise InvalidInput("detail", self.detail, "'ids' or 'full'")
+        return cast("Detail", self.detail)
 
     async def _export(self, kind: OwnerKind, folder: Path, meter: Meter) -> dict[str, Any]:
         async with self.hook.portal(meter) as portal:
-            wanted = self._wanted()
-            await check_filter(portal, kind, wanted)
+            wanted = await checked_filter(portal, kind, self._wanted())
             progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
-            detail = cast("Detail", self.detail)
+            detail = self._detail()
             with SnapshotWriter(folder) as snapshot:
                 found = scan(
                     portal,
@@ -244,7 +261,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     detail=detail,
                     hidden_links=meter.hidden_links,
-                    wanted=wanted,
+                    wanted=self._wanted(),
                 )
         progress.say()
         return about

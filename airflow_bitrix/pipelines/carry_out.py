@@ -68,8 +68,8 @@ def carry_out(
     :param notifiers: Told that an answer is awaited.
     :param canary: So many changes are applied before all others; 0 for none. (templated)
     :param max_failed: Changes that may fail before the check fails; ``None`` for any number. (templated)
-    :param max_failure_share: The largest share of changes that may fail, from 0 to 1: an apply stops beyond
-        it, and the check fails. ``None`` for any. (templated)
+    :param max_failure_share: The largest share of changes that may fail, such as ``"20%"`` or 0.2: an apply
+        stops beyond it, and the check fails. ``None`` for any. (templated)
     :param quiet_hours: A time of day in which nothing is written, such as ``08:00-18:00``. (templated)
     :param timezone: The time zone of the quiet hours. (templated)
     :param wait_for_turn: Hours, or a ``timedelta``, for which canary and apply wait while another run writes
@@ -99,7 +99,7 @@ def carry_out(
         mode=approval,
         over=approve_over,
         valid_for=valid_for,
-        applied_by={"canary": canary, **policy},
+        applied_by={"canary": canary, **policy, **quiet},
         assigned_users=assigned_users,
         response_timeout=response_timeout,
         notifiers=notifiers,

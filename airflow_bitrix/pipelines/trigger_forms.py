@@ -11,6 +11,12 @@ from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.rules import RULES
 
+
+def _percent(name: str) -> str:
+    """Give the template of a share: the form asks for percent, and ``20%`` has one meaning."""
+    return f"{{{{ params.{name} ~ '%' if params.{name} is not none else none }}}}"
+
+
 BY_PARAMS: dict[str, Any] = {
     "is_dry_run": "{{ params.dry_run }}",
     "approval": "{{ params.approval }}",
@@ -18,7 +24,7 @@ BY_PARAMS: dict[str, Any] = {
     "valid_for": "{{ params.approval_hours }}",
     "canary": "{{ params.canary }}",
     "max_failed": "{{ params.max_failed }}",
-    "max_failure_share": "{{ params.max_failure_share }}",
+    "max_failure_share": _percent("max_failure_share"),
     "quiet_hours": "{{ params.quiet_hours or '' }}",
     "timezone": "{{ params.timezone }}",
 }
@@ -26,7 +32,7 @@ BY_PARAMS: dict[str, Any] = {
 
 GUARDS: dict[str, Any] = {
     "max_changes": "{{ params.max_changes }}",
-    "max_share": "{{ params.max_share }}",
+    "max_share": _percent("max_share"),
 }
 """What the answers of the form say to the operator that makes the plan."""
 
@@ -92,6 +98,17 @@ WITHIN: dict[str, Any] = {
 
 Airflow cannot hand numbers of more than 64 bits to a task, and the task then dies without a line in its log.
 """
+
+
+def between(least: float, most: float) -> dict[str, Any]:
+    """Give the bounds of a number that a form asks for.
+
+    A browser puts a number that lies outside ``minimum`` and ``maximum`` onto the nearer of them as soon as
+    the field is left: -5 days become 0. Where they stand in ``allOf`` it leaves the number alone, and Airflow
+    refuses it by what was typed.
+    """
+    return {"allOf": [{"minimum": least, "maximum": most}]}
+
 
 MOST_CHANGES = 10_000_000
 """The most that a form takes for a number of changes."""
@@ -168,8 +185,7 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
         "older_than_days": Param(
             0,
             type="integer",
-            minimum=0,
-            maximum=36_500,
+            **between(0, 36_500),
             title="Older than (days)",
             description=f"Only {kind}s created at least so many days ago; 0 for all.",
             section=section,
@@ -198,8 +214,7 @@ def rule_option_params() -> dict[str, Param]:
         "closed_days": Param(
             90,
             type="integer",
-            minimum=0,
-            maximum=36_500,
+            **between(0, 36_500),
             title="Unlink closed: after so many days",
             description="Only those that were not saved for so many days.",
             section="How rules work",
@@ -207,8 +222,7 @@ def rule_option_params() -> dict[str, Param]:
         "keep_company_contacts": Param(
             1,
             type="integer",
-            minimum=0,
-            maximum=1000,
+            **between(0, 1000),
             title="Trim company contacts: keep so many",
             description="Beside the primary contact, in the order of the links.",
             section="How rules work",
@@ -271,8 +285,7 @@ def _plan_params() -> dict[str, Param]:
         "max_changes": Param(
             1000,
             type="integer",
-            minimum=0,
-            maximum=MOST_CHANGES,
+            **between(0, MOST_CHANGES),
             title="Most changes allowed",
             description="A plan with more changes is written and shown, but not applied.",
             section="Limits",
@@ -280,28 +293,25 @@ def _plan_params() -> dict[str, Param]:
         "max_share": Param(
             None,
             type=["null", "number"],
-            minimum=0,
-            maximum=1,
-            title="Largest share changed",
-            description="Of all leads or deals there are, from 0 to 1: 0.2 is a fifth. Empty for no limit.",
+            **between(0, 100),
+            title="Largest share changed (percent)",
+            description="Of all leads or deals there are: 20 is a fifth of them. Empty for no limit.",
             section="Limits",
         ),
         "max_failed": Param(
             0,
             type="integer",
-            minimum=0,
-            maximum=MOST_CHANGES,
+            **between(0, MOST_CHANGES),
             title="Most failures allowed",
             description="With more failed changes the run fails in the end; failed.csv names them.",
             section="Limits",
         ),
         "max_failure_share": Param(
-            0.2,
+            20,
             type=["null", "number"],
-            minimum=0,
-            maximum=1,
-            title="Stop at a share of failures",
-            description="Applying stops when a larger share of what was tried has failed. Empty to go on.",
+            **between(0, 100),
+            title="Stop at a share of failures (percent)",
+            description="Applying stops when more percent of what was tried have failed. Empty to go on.",
             section="Limits",
         ),
         "approval": Param(
@@ -320,8 +330,7 @@ def _plan_params() -> dict[str, Param]:
         "approve_over": Param(
             100,
             type="integer",
-            minimum=0,
-            maximum=MOST_CHANGES,
+            **between(0, MOST_CHANGES),
             title="Changes that need no approval",
             description="Counts only where Approval is to ask about plans with more changes than this.",
             section="Approval",
@@ -330,7 +339,7 @@ def _plan_params() -> dict[str, Param]:
             24,
             type="number",
             exclusiveMinimum=0,
-            maximum=8760,
+            **between(0, 8760),
             title="Hours that an approval counts",
             description="What has not begun by then is not applied; clear “Ask for approval” to ask again.",
             section="Approval",
@@ -338,8 +347,7 @@ def _plan_params() -> dict[str, Param]:
         "canary": Param(
             10,
             type="integer",
-            minimum=0,
-            maximum=10_000,
+            **between(0, 10_000),
             title="Try the first ones",
             description="So many changes are applied first; if one fails, the rest is not begun. 0 for none.",
             section="How it is applied",

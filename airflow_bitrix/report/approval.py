@@ -12,7 +12,7 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
-from airflow_bitrix.report.texts import limits_of, rule_titles
+from airflow_bitrix.report.texts import limits_of, no_match, rule_titles
 
 SHOWN = 10
 """Changes in each of the two tables."""
@@ -83,22 +83,23 @@ def _sample_places(plan_hash: str, number: int) -> Iterator[int]:
             yield first + int.from_bytes(seed[:8]) % (end - first)
 
 
-def plan_markdown(folder: Path, manifest: Manifest) -> str:
+def plan_markdown(folder: Path, manifest: Manifest, limits: Sequence[tuple[str, str]] = ()) -> str:
     """Give the page of a plan, from its files.
 
+    :param limits: Limits beside its guards, by what the trigger forms call them.
     :raises PlanRefused: A part of the plan is missing or was edited.
     """
     check_parts(folder, manifest)
     changes = (
         change for part in range(len(manifest.parts)) for change in read_changes(folder, manifest, part)
     )
-    return as_markdown(manifest, digest(manifest, changes))
+    return as_markdown(manifest, digest(manifest, changes), limits)
 
 
-def as_markdown(manifest: Manifest, found: Digest) -> str:
+def as_markdown(manifest: Manifest, found: Digest, limits: Sequence[tuple[str, str]] = ()) -> str:
     """Give the page of a plan. Texts of the portal are escaped; the page stays below :data:`MOST_BYTES`."""
     for shown in range(SHOWN, -1, -1):
-        page = "\n".join(_lines(manifest, found, shown))
+        page = "\n".join(_lines(manifest, found, shown, limits))
         if len(page.encode()) <= MOST_BYTES:
             return page
     return page.encode()[:MOST_BYTES].decode(errors="ignore")
@@ -110,16 +111,20 @@ def headline(manifest: Manifest) -> str:
     return f"Change the contacts of {_owners(manifest, manifest.changes)} on {portal}?"
 
 
-def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
+def _lines(manifest: Manifest, found: Digest, shown: int, limits: Sequence[tuple[str, str]]) -> Iterator[str]:
     read = manifest.counts.get("read", 0)
     yield (
         f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
         f"[{cell(manifest.portal, 100)}]({manifest.portal}) at {cell(shown_timestamp(manifest.created), 40)}."
     )
+    if none := no_match(manifest):
+        yield from ("", f"**The plan is empty:** {none}.")
     if broken := manifest.broken_guards:
         yield from ("", "**A real run would be refused:**", *(f"- {cell(guard, 300)}" for guard in broken))
     if manifest.changes:
         yield from ("", *(f"- {line}" for line in _effects(manifest, found)))
+    told = (f"{name}: **{cell(limit, 100)}**" for name, limit in [*limits_of(manifest), *limits])
+    yield from ("", f"Limits as they stand: {'; '.join(told)}.")
     titles = dict(rule_titles(manifest))
     by_rule = [(titles.get(name, name), count) for name, count in manifest.counts["by_rule"].items()]
     yield from _counts("rule", manifest, by_rule)
@@ -131,7 +136,7 @@ def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
         yield from _table("All changes", manifest, found.samples[:shown])
     if manifest.changes:
         yield from ("", "\\* the primary contact")
-    yield from ("", f"Limits that were set: {cell(limits_of(manifest), 200)}. Plan `{manifest.hash[:12]}`.")
+    yield from ("", f"Plan `{manifest.hash[:12]}`.")
 
 
 def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:

@@ -9,7 +9,7 @@ from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.writers import Wait
 from airflow_bitrix.report.summary import Summary
-from airflow_bitrix.report.texts import ASK_AGAIN, approval_line, has_expired, hidden_links_line
+from airflow_bitrix.report.texts import ASK_AGAIN, approval_line, has_expired, hidden_links_line, no_match
 
 UNDER_WAY = frozenset({"queued", "running"})
 """States of a DAG run that is not over."""
@@ -115,6 +115,8 @@ def _way_out(broken: str) -> str:
 
 
 def _empty(summary: Summary) -> Notice:
+    if none := no_match(summary.manifest):
+        return Notice("odd", "The plan is empty:", f"{none}. Look at them again if some were expected.")
     left, read = sum(summary.left_out.values()), int(summary.manifest.counts.get("read", 0))
     text = "nothing had to be changed."
     if left:

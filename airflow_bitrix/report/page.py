@@ -206,7 +206,7 @@ def _page(
             "rules": _rules(summary),
             "widest": max(manifest.changes, 1),
             "address": owner_address(manifest.portal, Owner(manifest.kind, 0)).removesuffix("0/"),
-            "limits": limits_of(manifest),
+            "limits": "; ".join(f"{name}: {limit}" for name, limit in limits_of(manifest)),
         }
     return rendered("report.html.j2", **about)
 

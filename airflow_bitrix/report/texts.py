@@ -60,17 +60,37 @@ def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
     return [(name, _TITLES.get(name, name)) for name in manifest.rules]
 
 
-def limits_of(manifest: Manifest) -> str:
-    """Give the guards of a plan in words; ``none`` where it has none."""
-    guards, told = manifest.guards, []
-    if guards.max_changes is not None:
-        told.append(f"at most {guards.max_changes:,} changes")
-    if guards.max_share is not None:
-        which = "read" if guards.population is None else "on the portal"
-        told.append(f"at most {guards.max_share:.1%} of the {manifest.kind}s {which}")
-    if guards.portals:
-        told.append(f"only {', '.join(guards.portals)}")
-    return "; ".join(told) or "none"
+def limits_of(manifest: Manifest) -> list[tuple[str, str]]:
+    """Give each guard of a plan as it stands, by what the trigger forms call it."""
+    guards = manifest.guards
+    which = "read" if guards.population is None else "on the portal"
+    share = (
+        "no limit"
+        if guards.max_share is None
+        else f"{per_cent(guards.max_share)} of the {manifest.kind}s {which}"
+    )
+    return [
+        ("Most changes allowed", shown_limit(guards.max_changes)),
+        ("Largest share changed", share),
+        ("Portals", ", ".join(guards.portals) or "any"),
+    ]
+
+
+def shown_limit(limit: int | None) -> str:
+    """Give a limit on a number, or say that there is none."""
+    return "no limit" if limit is None else f"{limit:,}"
+
+
+def per_cent(share: float) -> str:
+    """Give a share as people write it: ``20%``, ``0.5%``."""
+    return f"{share * 100:.6g}%"
+
+
+def no_match(manifest: Manifest) -> str:
+    """Say that nothing was found that the plan is about; nothing where something was."""
+    if manifest.counts.get("read", 0):
+        return ""
+    return f"no {manifest.kind} matches what the plan is about: its rules, filter, stages, days or list"
 
 
 def approval_line(approval: Approval) -> str:
@@ -101,6 +121,8 @@ def as_markdown(summary: Summary) -> str:
         lines += ["", *_table(("left out because", f"{kind}s"), list(summary.left_out.items()))]
     read = summary.manifest.counts.get("read", 0)
     lines += ["", f"{read:,} {kind}s read, {summary.manifest.changes:,} changes planned."]
+    if none := no_match(summary.manifest):
+        lines += [f"{none[0].upper()}{none[1:]}."]
     requests = f"{effort.requests:,} request{'s' * (effort.requests != 1)}"
     lines += [f"{requests} in {effort.seconds:.1f} s, {effort.refused:,} refused by the portal."]
     if summary.approval:
@@ -136,7 +158,8 @@ def as_line(summary: Summary) -> str:
     counted = {**summary.counts, "open": summary.open}
     told = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count)
     kind = f"{summary.manifest.kind}{'s' * (summary.planned != 1)}"
-    return f"Outcomes of {summary.planned:,} {kind}: {told or 'nothing to change'}"
+    nothing = no_match(summary.manifest) or "nothing to change"
+    return f"Outcomes of {summary.planned:,} {kind}: {told or nothing}"
 
 
 def hidden_links_line(summary: Summary) -> str:

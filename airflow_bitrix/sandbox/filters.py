@@ -75,15 +75,16 @@ def narrow_by_id(selection: Selection, operation: str, value: object) -> Selecti
     return selection.with_test(lambda row: row["ID"] not in excluded)
 
 
+_TRUTHS = {"1": "Y", "true": "Y", "True": "Y", "0": "N", "false": "N", "False": "N"}
+
+
 def _normal(field: Field, value: object) -> Any:
-    if field.type == "integer":
+    if field.is_number:
         return php.to_int(value)
     if field.type == "double":
         return field.clean(value)
     if field.type == "datetime":
         return parse_datetime(value)
-    if field.type == "char" and isinstance(value, bool):
-        return "y" if value else "n"
     return "" if value is None or value is False else str(value).lower()
 
 
@@ -116,6 +117,8 @@ def _positive(field: Field, operation: str, value: object) -> Callable[[Any], bo
 def field_test(field: Field, operation: str, value: object) -> Test:
     """The test of one condition on a field that is not the id."""
     negative = operation.startswith("!")
+    if field.type == "char" and not php.is_array(value):
+        value = _TRUTHS.get(str(value), value)
     check = _positive(field, operation[1:] if negative else operation, value)
 
     def kept_values(row: Row) -> list[Any]:
@@ -123,7 +126,7 @@ def field_test(field: Field, operation: str, value: object) -> Test:
         kept = field.default if kept is None else kept
         if field.type == "crm_multifield":
             return [text.lower() for text, _ in kept]
-        if kept is None and field.type == "integer":
+        if kept is None and field.is_number:
             return [0]
         return [_normal(field, kept) if isinstance(kept, str) or kept is None else kept]
 

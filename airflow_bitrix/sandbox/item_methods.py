@@ -10,7 +10,7 @@ from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.item_list import item_list
 from airflow_bitrix.sandbox.items import CONTACT_IDS, FIELDS_BY_UPPER, LINKS, Names
 from airflow_bitrix.sandbox.link_methods import check_contact, describe
-from airflow_bitrix.sandbox.schema import BY_NAME, FIELDS, MULTIFIELDS, Kind
+from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, MULTIFIELDS, Field, Kind
 
 if TYPE_CHECKING:
     from airflow_bitrix.sandbox.state import Row
@@ -117,16 +117,16 @@ def _batch_import(call: Call) -> Answer:
     return Answer({"items": php.as_json_array(outcomes)})
 
 
+def _described(field: Field) -> dict[str, Any]:
+    told = field.told or ("boolean" if field.type == "char" else field.type)
+    title = field.name.replace("_", " ").capitalize()
+    about = {**field.about, "isDynamic": field.is_custom, "upperName": field.name}
+    return describe(told, title, read_only=field.read_only) | about
+
+
 def _fields(call: Call) -> Answer:
     kind = items.kind_of(call)
-    shown = {
-        field.item_name: describe(
-            field.type, field.name.replace("_", " ").capitalize(), read_only=field.read_only
-        )
-        | {"upperName": field.name}
-        for field in FIELDS[kind]
-        if BY_NAME[kind][field.name].type != "crm_multifield"
-    }
+    shown = {field.item_name: _described(field) for field in BY_ITEM_NAME[kind].values()}
     if kind != "contact":
         shown[CONTACT_IDS] = describe("crm_contact", "Contacts") | {"isMultiple": True, "upperName": LINKS}
     return Answer({"fields": shown})

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final, Literal
 
 from airflow_bitrix.sandbox import php
 
 Kind = Literal["lead", "deal", "contact"]
-FieldType = Literal["integer", "string", "char", "datetime", "double", "crm_status", "crm_multifield"]
+FieldType = Literal[
+    "integer", "string", "char", "boolean", "datetime", "double", "crm_status", "crm_multifield"
+]
 
 KINDS: Final[tuple[Kind, ...]] = ("lead", "deal", "contact")
 ENTITY_TYPES: Final[dict[int, Kind]] = {1: "lead", 2: "deal", 3: "contact"}
@@ -60,13 +63,30 @@ def semantic_of(stage: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field: its two names, its type and whether a caller may write it."""
+    """One field: its two names, its type and whether a caller may write it.
+
+    A ``char`` holds Y or N; a ``boolean``, as custom fields are, 1 or 0.
+    """
 
     name: str
     item_name: str
     type: FieldType
     read_only: bool = False
     default: Any = None
+    told: str = ""
+    """What ``crm.item.fields`` calls its type, where that says more."""
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What ``crm.item.fields`` tells besides: the directory of its values, or the values."""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it holds a whole number."""
+        return self.type in ("integer", "boolean")
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether an administrator added it."""
+        return self.name.startswith("UF_")
 
     def clean(self, value: object) -> Any:
         """Turn what a caller sent into what is kept."""
@@ -74,8 +94,9 @@ class Field:
             return php.to_int(value)
         if self.type == "double":
             return php.to_float(value)
-        if self.type == "char":
-            return "Y" if value in ("Y", "y", "true", True) else "N"
+        if self.type in ("char", "boolean"):
+            is_yes = value in ("Y", "y", "true", True)
+            return "NY"[is_yes] if self.type == "char" else int(is_yes or value == "1")
         if self.type == "datetime":
             return parse_datetime(value)
         if self.type == "crm_multifield":
@@ -88,7 +109,7 @@ class Field:
             return "" if value is None else format_datetime(value)
         if value is None:
             return None
-        if self.type == "integer":
+        if self.is_number:
             return str(value)
         if self.type == "double":
             return f"{value:.2f}"
@@ -102,6 +123,8 @@ class Field:
             return None if value is None else format_datetime(value)
         if self.type == "double":
             return int(value) if value == int(value or 0) else value
+        if self.type == "boolean":
+            return "NY"[value or 0]
         return value
 
 
@@ -141,9 +164,12 @@ def multifield(value: object) -> tuple[tuple[str, str], ...]:
     )
 
 
+COLORS: Final = ({"ID": "44", "VALUE": "Red"}, {"ID": "45", "VALUE": "Green"})
+"""The items of a custom field that is a list."""
+
 _LINKED = (
-    Field("COMPANY_ID", "companyId", "integer"),
-    Field("CONTACT_ID", "contactId", "integer"),
+    Field("COMPANY_ID", "companyId", "integer", told="crm_company"),
+    Field("CONTACT_ID", "contactId", "integer", told="crm_contact"),
     Field("IS_RETURN_CUSTOMER", "isReturnCustomer", "char", read_only=True, default="N"),
 )
 _PERSON = (
@@ -158,23 +184,25 @@ _PERSON = (
 )
 _MONEY = (
     Field("OPPORTUNITY", "opportunity", "double", default=0.0),
-    Field("CURRENCY_ID", "currencyId", "string", default="EUR"),
+    Field("CURRENCY_ID", "currencyId", "string", default="EUR", told="crm_currency"),
 )
 _COMMON = (
-    Field("SOURCE_ID", "sourceId", "crm_status"),
-    Field("SOURCE_DESCRIPTION", "sourceDescription", "string"),
-    Field("COMMENTS", "comments", "string"),
+    Field("SOURCE_ID", "sourceId", "crm_status", about={"statusType": "SOURCE"}),
+    Field("SOURCE_DESCRIPTION", "sourceDescription", "string", told="text"),
+    Field("COMMENTS", "comments", "string", told="text"),
     Field("OPENED", "opened", "char", default="Y"),
-    Field("ASSIGNED_BY_ID", "assignedById", "integer", default=1),
-    Field("CREATED_BY_ID", "createdBy", "integer", read_only=True, default=1),
-    Field("MODIFY_BY_ID", "updatedBy", "integer", read_only=True, default=1),
+    Field("ASSIGNED_BY_ID", "assignedById", "integer", default=1, told="user"),
+    Field("CREATED_BY_ID", "createdBy", "integer", read_only=True, default=1, told="user"),
+    Field("MODIFY_BY_ID", "updatedBy", "integer", read_only=True, default=1, told="user"),
     Field("DATE_CREATE", "createdTime", "datetime", read_only=True),
     Field("DATE_MODIFY", "updatedTime", "datetime", read_only=True),
     Field("ORIGINATOR_ID", "originatorId", "string"),
     Field("ORIGIN_ID", "originId", "string"),
     Field("UF_CRM_SOURCE_ID", "ufCrmSourceId", "string"),
+    Field("UF_CRM_VIP", "ufCrmVip", "boolean"),
+    Field("UF_CRM_COLOR", "ufCrmColor", "integer", told="enumeration", about={"items": COLORS}),
 )
-"""The last one is a custom field, as a portal's administrator adds them."""
+"""The last ones are custom fields, as a portal's administrator adds them."""
 
 FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
     "lead": (
@@ -183,32 +211,32 @@ FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
         *_PERSON,
         Field("COMPANY_TITLE", "companyTitle", "string"),
         *_LINKED,
-        Field("STATUS_ID", "stageId", "crm_status", default="NEW"),
+        Field("STATUS_ID", "stageId", "crm_status", default="NEW", about={"statusType": "STATUS"}),
         Field("STATUS_SEMANTIC_ID", "stageSemanticId", "string", read_only=True, default="P"),
-        Field("STATUS_DESCRIPTION", "statusDescription", "string"),
+        Field("STATUS_DESCRIPTION", "statusDescription", "string", told="text"),
         *_MONEY,
         *_COMMON,
     ),
     "deal": (
         Field("ID", "id", "integer", read_only=True),
         Field("TITLE", "title", "string"),
-        Field("TYPE_ID", "typeId", "crm_status", default="SALE"),
-        Field("CATEGORY_ID", "categoryId", "integer", default=0),
+        Field("TYPE_ID", "typeId", "crm_status", default="SALE", about={"statusType": "DEAL_TYPE"}),
+        Field("CATEGORY_ID", "categoryId", "integer", default=0, told="crm_category"),
         *_LINKED,
         Field("IS_REPEATED_APPROACH", "isRepeatedApproach", "char", read_only=True, default="N"),
-        Field("STAGE_ID", "stageId", "crm_status", default="NEW"),
+        Field("STAGE_ID", "stageId", "crm_status", default="NEW", about={"statusType": "DEAL_STAGE"}),
         Field("STAGE_SEMANTIC_ID", "stageSemanticId", "string", read_only=True, default="P"),
         Field("CLOSED", "closed", "char", default="N"),
-        Field("LEAD_ID", "leadId", "integer"),
+        Field("LEAD_ID", "leadId", "integer", told="crm_lead"),
         *_MONEY,
         *_COMMON,
     ),
     "contact": (
         Field("ID", "id", "integer", read_only=True),
         *_PERSON,
-        Field("TYPE_ID", "typeId", "crm_status", default="CLIENT"),
-        Field("COMPANY_ID", "companyId", "integer"),
-        Field("LEAD_ID", "leadId", "integer"),
+        Field("TYPE_ID", "typeId", "crm_status", default="CLIENT", about={"statusType": "CONTACT_TYPE"}),
+        Field("COMPANY_ID", "companyId", "integer", told="crm_company"),
+        Field("LEAD_ID", "leadId", "integer", told="crm_lead"),
         Field("EXPORT", "export", "char", default="Y"),
         *_COMMON,
     ),

@@ -1,4 +1,4 @@
-"""The directories of stages and the pipelines of deals: ``crm.status.list`` and ``crm.category.list``.
+"""The directories of stages and other lists, and the pipelines of deals: ``crm.status.list`` and its kin.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html. The method knows neither
 ``select`` nor pages: it gives whole rows, and all of them. So does the other one:
@@ -7,16 +7,18 @@ https://apidocs.bitrix24.com/api-reference/crm/universal/category/crm-category-l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_bitrix.sandbox import items, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.names import SOURCES
 from airflow_bitrix.sandbox.schema import DEAL_STAGES, ENTITY_TYPES, LEAD_STAGES, PIPELINES, semantic_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 _WORDS: Final = {"S": "success", "F": "failure", "P": "process"}
 _SYSTEM: Final = ("NEW", "CONVERTED", "JUNK", "WON", "LOSE")
@@ -32,6 +34,14 @@ _FIELDS: Final = (
     "CATEGORY_ID",
     "SEMANTICS",
 )
+
+
+_LISTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "SOURCE": {**{one: one.capitalize() for one in SOURCES}, "PARTNER": "Existing client", "OTHER": "Other"},
+    "DEAL_TYPE": {"SALE": "Sales", "SERVICES": "Services", "GOODS": "Goods"},
+    "CONTACT_TYPE": {"CLIENT": "Clients", "SUPPLIER": "Suppliers", "PARTNER": "Partners"},
+}
+"""Directories that are no stages: name by id."""
 
 
 def _rows() -> Iterator[dict[str, Any]]:
@@ -57,6 +67,21 @@ def _rows() -> Iterator[dict[str, Any]]:
                     "SEMANTICS": "apology" if bare == "APOLOGY" else _WORDS[semantic],
                     "COLOR": color,
                 },
+            }
+            number += 2
+    for directory, entries in _LISTS.items():
+        for place, (one, name) in enumerate(entries.items(), 1):
+            yield {
+                "ID": str(number),
+                "ENTITY_ID": directory,
+                "STATUS_ID": one,
+                "NAME": name,
+                "NAME_INIT": name,
+                "SORT": str(place * 10),
+                "SYSTEM": "Y",
+                "CATEGORY_ID": None,
+                "COLOR": None,
+                "SEMANTICS": None,
             }
             number += 2
 

@@ -101,15 +101,21 @@ def test_under_faults_the_run_ends_with_every_change_accounted_for(
 LOCKED = {"error": "ERROR_CORE", "error_description": "Locked by a colleague"}
 
 
-def test_a_large_plan_is_applied_by_a_task_for_each_part(run: Any, make_sandbox: Any) -> None:
-    """The canary's changes come first, every change is written once, and one report tells all of it."""
+def test_a_large_plan_is_applied_by_as_many_tasks_as_airflow_maps(
+    run: Any, make_sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The canary's changes come first, every change is written once, and one report tells all of it.
+
+    A longer list Airflow refuses when it comes, behind the canary, when somebody has approved already.
+    """
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "2")  # for the three parts
     sandbox = make_sandbox(leads=7000, contacts=500, plan="self_hosted")
     released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
     assert 2000 < len(released) <= 3000
     before = sandbox.links("lead")
     conf = {**REAL, "canary": 25, "max_changes": len(released)}
     done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
-    tasks = ["plan", "approve", "canary", "apply", "apply[1]", "apply[2]", "check"]
+    tasks = ["plan", "approve", "canary", "apply", "apply[1]", "check"]
     assert states == dict.fromkeys(tasks, "success")
     after = sandbox.links("lead")
     assert sorted(int(lead) for lead in before if before[lead] != after[lead]) == released
@@ -123,7 +129,7 @@ def test_a_large_plan_is_applied_by_a_task_for_each_part(run: Any, make_sandbox:
     ("limits", "ends", "written"),
     [
         ({"canary": 10}, {"canary": "failed", "apply": "upstream_failed"}, 10),
-        ({"max_failure_share": 0.1}, {"canary": "success", "apply": "failed"}, 200),
+        ({"max_failure_share": 10}, {"canary": "success", "apply": "failed"}, 200),
     ],
     ids=["canary", "share of failures"],
 )
@@ -185,7 +191,7 @@ def test_an_answer_that_only_applying_goes_by_is_refused_by_the_plan(
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:
     sandbox = make_sandbox(leads=500, contacts=100, plan="self_hosted")
-    conf = {"dry_run": False, "approval": "always", "max_share": 0.01}
+    conf = {"dry_run": False, "approval": "always", "max_share": 1}
     done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
     behind = dict.fromkeys(["canary", "apply", "check"], "upstream_failed")
     assert states == {"plan": "success", "approve": "failed", **behind}

@@ -13,7 +13,7 @@ import json, os
 
 from airflow.sdk import DAG, TaskGroup
 
-from airflow_bitrix.pipelines.trigger_forms import plan_params
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, plan_params
 from airflow_bitrix.pipelines.carry_out import carry_out
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.sandbox.server import Sandbox
@@ -32,7 +32,7 @@ with DAG("pair", schedule=None, params=plan_params()) as dag:
                 approve_over="{{ params.approve_over }}",
                 canary="{{ params.canary }}",
                 max_failed="{{ params.max_failed }}",
-                max_failure_share="{{ params.max_failure_share }}",
+                max_failure_share=BY_PARAMS["max_failure_share"],
                 quiet_hours="{{ params.quiet_hours or '' }}",
                 timezone="{{ params.timezone }}",
             )

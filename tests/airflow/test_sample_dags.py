@@ -48,7 +48,8 @@ def open_ended(schema: Any, where: str) -> list[str]:
     kinds = schema.get("type", ())
     if {"integer", "number"} & {*([kinds] if isinstance(kinds, str) else kinds)}:
         ends = {"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"}
-        found += [where] * (not all(end & schema.keys() for end in ends))
+        told = {name for one in (schema, *schema.get("allOf", ())) for name in one}
+        found += [where] * (not all(end & told for end in ends))
     return found
 
 
@@ -116,7 +117,8 @@ def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, D
         for task in dag.tasks
         if isinstance(task, Bitrix24ApproveLinkPlanOperator)
     ]
-    told = {name: BY_PARAMS[name] for name in ("canary", "max_failed", "max_failure_share")}
+    followed = ("canary", "max_failed", "max_failure_share", "quiet_hours", "timezone")
+    told = {name: BY_PARAMS[name] for name in followed}
     assert len(asking) == 9
     assert [task.applied_by for task in asking] == [told] * len(asking)
 

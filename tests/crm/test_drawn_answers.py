@@ -28,10 +28,10 @@ from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.matching import Matching
 from airflow_bitrix.crm.contacts import absent_contacts, read_contacts
+from airflow_bitrix.crm.filter_checks import checked_filter
 from airflow_bitrix.crm.owner_reads import OwnerReads, links_told
 from airflow_bitrix.crm.owners import look_up
-from airflow_bitrix.crm.scan import check_filter, scan
-from airflow_bitrix.crm.stages import stages_beside
+from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.crm.users import is_administrator
 from airflow_bitrix.engine.matching import check_match_field, records_with
 from airflow_bitrix.engine.rule_facts import count_links
@@ -45,7 +45,9 @@ LEAD = {
 }  # fmt: skip
 LINK = {"CONTACT_ID": 3, "SORT": 10, "ROLE_ID": 0, "IS_PRIMARY": "Y"}
 CONTACT = {**dict.fromkeys(LIST_SELECT), "ID": "3"}
-STAGE = {"NAME": "New", "STATUS_ID": "NEW"}
+STAGE = {"ENTITY_ID": "DEAL_STAGE", "NAME": "New", "STATUS_ID": "NEW"}
+FIELDS = {"fields": {"title": {"type": "string"}, "stageId": {"type": "crm_status", "statusType": "STATUS"}}}
+PIPELINES = {"categories": [{"id": 0, "name": "Sales"}]}
 
 Work = Callable[[AsyncPortal], Awaitable[Any]]
 
@@ -117,7 +119,8 @@ def come_of(work: Work, portal: Drawn) -> Any:
 
 KNOWN = {
     "batch", "profile", "crm.item.list", "crm.item.fields", "crm.contact.list", "crm.contact.get",
-    "crm.status.list", "crm.lead.contact.items.get", "filter", "match_field", "the",
+    "crm.status.list", "crm.category.list", "crm.lead.contact.items.get", "stages", "filter", "match_field",
+    "the",
 }  # fmt: skip
 
 
@@ -131,8 +134,11 @@ async def _contacts(portal: AsyncPortal) -> list[Any]:
 
 READERS: Mapping[str, tuple[Work, st.SearchStrategy[Any]]] = {
     "the user": (is_administrator, rows({"ID": "1", "ADMIN": True, "NAME": "A"})),
-    "stages": (lambda portal: stages_beside(portal, "lead", ["NEW"]), pages(STAGE)),
-    "fields": (lambda portal: check_filter(portal, "lead", {"title": "x"}), rows({"fields": {"title": {}}})),
+    "stages": (
+        lambda portal: checked_filter(portal, "deal", {"stageId": "NEW"}, stages=["NEW"]),
+        pages(STAGE) | st.just(FIELDS) | st.just(PIPELINES),
+    ),
+    "fields": (lambda portal: checked_filter(portal, "lead", {"title": "x"}), rows(FIELDS)),
     "match field": (
         lambda portal: check_match_field(portal, Matching("field", match_field="x"), ["lead"]),
         rows({"fields": {"x": {}}}),

@@ -13,7 +13,8 @@ import pytest
 
 from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.crm.scan import check_filter, scan
+from airflow_bitrix.crm.filter_checks import checked_filter
+from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.sandbox.server import Sandbox
 
 
@@ -157,7 +158,7 @@ def test_a_filter_field_that_there_is_not_is_refused_and_names_what_there_is(
 
     async def check(wanted: Any) -> None:
         async with connect_async(sandbox.webhook_url) as portal:
-            await check_filter(portal, "lead", wanted)
+            await checked_filter(portal, "lead", wanted)
 
     asyncio.run(check({"stageId": "NEW", ">=createdTime": "2026-01-01", "0": {"logic": "OR", "!id": 3}}))
     with pytest.raises(InvalidInput, match=r"filter: 'stagId' is not accepted; accepted: .*stageId"):
@@ -270,7 +271,7 @@ def test_a_filter_that_joins_several_contacts_is_refused(
 
     async def check(wanted: Any) -> None:
         async with connect_async(sandbox.webhook_url) as portal:
-            await check_filter(portal, "lead", wanted)
+            await checked_filter(portal, "lead", wanted)
 
     for one in ({"contactIds": 1}, {"@contactIds": "1"}, {"0": {"=contactIds": 1, "stageId": ["NEW"]}}):
         asyncio.run(check(one))

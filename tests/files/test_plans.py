@@ -14,7 +14,7 @@ import pytest
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.plan import MOST_LINKS, Change
 from airflow_bitrix.files import FORMAT
 from airflow_bitrix.files.plans import (
     MANIFEST,
@@ -150,6 +150,27 @@ def test_owners_that_are_left_out_are_listed_with_their_reasons_and_counted(tmp_
             ["lead", "5", "held by a company", reason, f"{page}/5/"],
             ["lead", "6", "converted", "already converted", f"{page}/6/"],
             ["lead", "7", "converted", "already converted", f"{page}/7/"],
+        ]
+
+
+def test_an_owner_that_no_apply_could_write_is_left_out_and_the_plan_says_why(tmp_path: Path) -> None:
+    """It would be approved, and then fail each time: a batched ``items.set`` does not hold as many links."""
+    with PlanWriter(tmp_path, portal="https://acme.bitrix24.com") as plan:
+        for number, contacts in ((1, MOST_LINKS), (2, MOST_LINKS + 1), (3, 500)):
+            owner = Owner("lead", number)
+            before = LinkSet.of_ids(owner, range(1, contacts + 1), 1)
+            plan.add(Change(before, LinkSet.of_ids(owner, range(2, contacts + 2), 2), ("why",), ("order",)))
+        cleared = LinkSet.of_ids(Owner("lead", 4), range(1, 1000), 1)
+        plan.add(Change(cleared, LinkSet(cleared.owner), ("why",), ("clear",), may_empty=True))
+        manifest = plan.finish(read=4, **ABOUT)
+    assert [one.owner.id for one in read_all(tmp_path)] == [1, 4]
+    assert manifest.counts["left_out"] == {"too many contacts": 2}
+    with (tmp_path / "left_out.csv").open(newline="", encoding="utf-8") as file:
+        why = "contacts are to be linked, and a request that replaces them holds 299 at most"
+        page = "https://acme.bitrix24.com/crm/lead/details"
+        assert list(csv.reader(file))[1:] == [
+            ["lead", "2", "too many contacts", f"300 {why}", f"{page}/2/"],
+            ["lead", "3", "too many contacts", f"500 {why}", f"{page}/3/"],
         ]
 
 

@@ -14,6 +14,7 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from tests.operators.rendered import rendered
 
 if TYPE_CHECKING:
     from tests.operators.conftest import Portals
@@ -27,9 +28,8 @@ def sandbox(make_sandbox: Any, portals: Portals) -> Any:
 
 
 def plan(folder: Path, **arguments: Any) -> Any:
-    return Bitrix24PlanLinkMigrationOperator(task_id="plan", artifacts_path=str(folder), **arguments).execute(
-        {}
-    )
+    fields = {"task_id": "plan", "artifacts_path": str(folder), **arguments}
+    return rendered(Bitrix24PlanLinkMigrationOperator, **fields).execute({})
 
 
 def apply(made: Any, **arguments: Any) -> Any:
@@ -38,9 +38,8 @@ def apply(made: Any, **arguments: Any) -> Any:
 
 
 def reconcile(folder: Path, **arguments: Any) -> Any:
-    return Bitrix24ReconcileContactLinksOperator(
-        task_id="compare", artifacts_path=str(folder), **arguments
-    ).execute({})
+    fields = {"task_id": "compare", "artifacts_path": str(folder), **arguments}
+    return rendered(Bitrix24ReconcileContactLinksOperator, **fields).execute({})
 
 
 def table(path: Path | str) -> list[dict[str, str]]:

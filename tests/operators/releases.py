@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator, Bitrix24PlanLinkCleanupOperator
+from tests.operators.rendered import rendered
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def plan(folder: Path, **arguments: Any) -> Any:
     fields = {"rules": ["release_repeat_leads"], "artifacts_path": str(folder), **arguments}
-    return Bitrix24PlanLinkCleanupOperator(task_id="plan", **fields).execute({})
+    return rendered(Bitrix24PlanLinkCleanupOperator, task_id="plan", **fields).execute({})
 
 
 def apply(folder: Path, made: Any, **arguments: Any) -> Any:

@@ -20,6 +20,7 @@ from airflow_bitrix.files.plans import read_changes, read_manifest
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.seed import NOW
+from tests.operators.rendered import rendered
 
 KINDS = ("lead", "deal")
 SEVERAL = [name for name, rule in RULES.items() if rule.kinds == set(KINDS)]
@@ -83,7 +84,7 @@ def check(sandbox: Any, tmp_path: Path, carry_out: CarryOut) -> Check:
 
 def plan(folder: Path, kind: str, rules: list[str], **arguments: Any) -> tuple[Any, list[Change]]:
     fields = {"rules": rules, "kind": kind, "artifacts_path": str(folder), **arguments}
-    made = Bitrix24PlanLinkCleanupOperator(task_id="plan", **fields).execute({})
+    made = rendered(Bitrix24PlanLinkCleanupOperator, task_id="plan", **fields).execute({})
     return made, list(changes_of(folder / "plan"))
 
 

@@ -21,6 +21,7 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24CanaryLinkPlanOperator,
     Bitrix24PlanLinkCleanupOperator,
 )
+from tests.operators.rendered import rendered
 
 
 @pytest.fixture
@@ -314,8 +315,9 @@ def test_a_plan_made_again_has_not_been_approved(made: Any, tmp_path: Path) -> N
 def test_a_parameter_that_cannot_be_right_is_refused_by_name(
     arguments: dict[str, Any], argument: str, made: Any
 ) -> None:
+    given = {"plan": made, "is_dry_run": False, **arguments}
     with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: ") as refused:
-        approval(made, **arguments).execute({})
+        rendered(Bitrix24ApproveLinkPlanOperator, task_id="approve", **given).execute({})
     assert isinstance(refused.value, AirflowFailException)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, PlanRefused
 from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator, Bitrix24PlanLinkCleanupOperator
+from airflow_bitrix.operators.shared.plan_maker import parts_of
 from tests.operators import releases
 from tests.operators.releases import apply, plan
 
@@ -112,6 +113,25 @@ def test_a_plan_with_more_changes_than_allowed_is_made_but_not_applied(sandbox: 
     assert sandbox.stats()["admitted"] == 0
 
 
+@pytest.mark.parametrize(
+    ("longest", "parts", "groups"),
+    [
+        ("1024", 3, [[0], [1], [2]]),
+        ("3", 3, [[0], [1], [2]]),
+        ("2", 3, [[0, 1], [2]]),
+        ("1", 3, [[0, 1, 2]]),
+        ("0", 2, [[0, 1]]),
+        ("2", 0, []),
+        ("100000", 1500, [[at, at + 1] for at in range(0, 1500, 2)]),
+    ],
+)
+def test_parts_are_spread_over_as_many_tasks_as_airflow_maps(
+    longest: str, parts: int, groups: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", longest)
+    assert parts_of(cast("Any", SimpleNamespace(parts=[{}] * parts))) == groups
+
+
 def test_a_whole_number_may_be_written_as_a_fraction(sandbox: Any, tmp_path: Path) -> None:
     """To a form, and to JSON, 1000 and 1000.0 are one number; a template makes a text of either."""
     by_age = {"rules": ["unlink_closed"], "rule_options": {"unlink_closed": {"days": 90.0}}}
@@ -132,6 +152,19 @@ def test_a_whole_number_may_be_written_as_a_fraction(sandbox: Any, tmp_path: Pat
         ({"kind": "deal"}, "rules"),
         ({"stages": "NEW"}, "stages"),
         ({"stages": [1]}, "stages"),
+        ({"stages": ""}, "stages"),
+        ({"stages": ["NEW", ""]}, "stages"),
+        ({"older_than_days": ""}, "older_than_days"),
+        ({"created_from": ""}, "created_from"),
+        ({"max_changes": ""}, "max_changes"),
+        ({"max_share": ""}, "max_share"),
+        ({"max_share": 20}, "max_share"),
+        ({"max_share": 1}, "max_share"),
+        ({"max_share": "150%"}, "max_share"),
+        ({"filter": ""}, "filter"),
+        ({"filter": {"categoryId": ""}}, "filter"),
+        ({"filter": {"logic": "XOR", "stageId": "NEW"}}, "filter"),
+        ({"filter": {"><id": 5}}, "filter"),
         ({"older_than_days": -1}, "older_than_days"),
         ({"older_than_days": "soon"}, "older_than_days"),
         ({"created_from": "soon"}, "created_from"),
@@ -201,35 +234,34 @@ def test_a_stage_that_the_portal_does_not_have_is_refused_by_name(
     with pytest.raises(InvalidInput, match=f"^{said}") as refused:
         plan(tmp_path, kind=kind, rules=["fix_primary"], stages=stages)
     assert isinstance(refused.value, AirflowFailException)
-    assert sandbox.stats()["methods"] == {"crm.status.list": 1}
+    assert sandbox.stats()["methods"] == {"batch": 1}
 
 
-@pytest.mark.parametrize(
-    ("kind", "stages", "requests"),
-    [
-        ("lead", (), 0),
-        ("lead", ["NEW", "in_process"], 1),
-        ("deal", ["NEW", "WON"], 1),
-        ("deal", ["NEW", "C3:NEW", "C3:WON"], 2),
-    ],
-)
-def test_stages_are_asked_for_where_some_are_given_a_request_for_each_pipeline(  # noqa: PLR0917 - a table
-    kind: str, stages: Any, requests: int, make_sandbox: Any, portals: Any, tmp_path: Path
+def test_what_a_portal_knows_is_asked_for_where_stages_or_a_filter_are_given_in_one_request(
+    make_sandbox: Any, portals: Any, tmp_path: Path
 ) -> None:
     sandbox = make_sandbox(leads=500, deals=300, contacts=300, plan="self_hosted")
     portals.connect(bitrix24_default=sandbox)
-    assert plan(tmp_path, kind=kind, rules=["fix_primary"], stages=stages)["read"] > 0
-    assert sandbox.stats()["methods"].get("crm.status.list", 0) == requests
+
+    def asked(**arguments: Any) -> int:
+        sandbox.reset_stats()
+        assert plan(tmp_path, kind="deal", rules=["fix_primary"], **arguments)["read"] > 0
+        return int(sandbox.stats()["admitted"])
+
+    every = asked()
+    assert asked(stages=["NEW", "c3:new", "C3:WON"]) <= every + 1
+    assert (
+        asked(stages=["NEW", "C3:NEW"], filter={"0": {"categoryId": [0, 3]}, ">opportunity": 0}) <= every + 1
+    )
 
 
 def test_where_the_portal_does_not_tell_its_stages_the_plan_is_made_all_the_same(
-    sandbox: Any, tmp_path: Path, capsys: Any
+    sandbox: Any, tmp_path: Path, caplog: Any
 ) -> None:
     sandbox.set_switches(missing_methods=["crm.status.list"])
     assert plan(tmp_path, stages=["NEW", "NOPE"])["changes"] > 0
-    log = capsys.readouterr().out
-    assert "Whether there are such stages cannot be told" in log
-    assert "Method not found!" in log
+    assert "Whether there are such stages cannot be told" in caplog.text
+    assert "Method not found!" in caplog.text
 
 
 @pytest.mark.parametrize(

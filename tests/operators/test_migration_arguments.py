@@ -9,8 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
-from tests.operators import migrations
+from tests.operators import migrations, releases
 from tests.operators.migrations import plan, reconcile
 
 sandbox = migrations.sandbox
@@ -78,9 +77,6 @@ def test_a_filter_with_nothing_to_compare_with_is_refused_by_its_name(
     with pytest.raises(InvalidInput, match=r"^filter: .* accepted: a value for each field") as refused:
         plan(tmp_path, migration="lead_to_deal", filter=wanted)
     assert isinstance(refused.value, AirflowFailException)
-    clean = Bitrix24PlanLinkCleanupOperator(
-        task_id="plan", rules=["fix_primary"], filter=wanted, artifacts_path=str(tmp_path)
-    )
     with pytest.raises(InvalidInput, match=r"^filter: "):
-        clean.execute({})
+        releases.plan(tmp_path, rules=["fix_primary"], filter=wanted)
     assert sandbox.stats()["admitted"] == 0

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ParamValidationError
-from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.definitions.param import Param, ParamsDict
+from jinja2 import Environment
+from jinja2.nativetypes import NativeEnvironment
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.rules import rules_for
 from airflow_bitrix.operators.link_cleanup import Bitrix24PlanLinkCleanupOperator
-from airflow_bitrix.operators.shared.parameters import time_zone
+from airflow_bitrix.operators.shared.parameters import optional_share, time_zone
 from airflow_bitrix.pipelines.carry_out import carry_out
 from airflow_bitrix.pipelines.trigger_forms import (
     BY_PARAMS,
+    GUARDS,
     OWNERS,
     RULE_OPTIONS,
     owner_params,
@@ -62,7 +65,9 @@ def test_a_dag_may_have_defaults_of_its_own() -> None:
     [
         ("dry_run", "no"),
         ("approval", "sometimes"),
-        ("max_share", 1.5),
+        ("max_share", 150),
+        ("max_share", -5),
+        ("max_failure_share", 100.5),
         ("max_failure_share", -0.1),
         ("canary", -1),
         ("canary", 10**30),
@@ -86,6 +91,7 @@ def test_an_answer_that_cannot_be_right_is_refused_by_the_form(name: str, value:
         ("quiet_hours", "08:00-18:30"),
         ("max_share", None),
         ("max_share", 0.25),
+        ("max_share", 100),
         ("timezone", "America/Argentina/Ushuaia"),
     ],
 )
@@ -93,6 +99,33 @@ def test_an_answer_may_be_left_open_or_be_given(name: str, value: Any) -> None:
     params = ParamsDict(plan_params())
     params[name] = value
     assert params[name] == value
+
+
+def test_a_number_out_of_bounds_is_refused_by_what_was_typed_and_not_moved_by_the_browser() -> None:
+    """The UI moves a number onto its ``minimum`` or ``maximum`` when its field is left: -5 days become 0."""
+    params = {**plan_params(), **owner_params("lead"), **rule_option_params()}
+    numbers = {name: one for name, one in params.items() if {"integer", "number"} & {*_types(one)}}
+    assert {"max_share", "closed_days", "older_than_days", "max_changes"} <= numbers.keys()
+    for name, param in numbers.items():
+        assert not {"minimum", "maximum"} & param.schema.keys()
+        (bounds,) = param.schema["allOf"]
+        for typed in (bounds["minimum"] - 5, bounds["maximum"] + 1):
+            with pytest.raises(ParamValidationError, match=rf"{name}: {typed} is (less|greater) than"):
+                ParamsDict({name: param})[name] = typed
+
+
+def _types(param: Param) -> list[str]:
+    told = param.schema["type"]
+    return [told] if isinstance(told, str) else told
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_shares_are_asked_for_in_percent_and_have_no_other_meaning(native: bool) -> None:  # noqa: FBT001
+    template = (NativeEnvironment() if native else Environment(autoescape=False)).from_string  # noqa: S701
+    for text in (GUARDS["max_share"], BY_PARAMS["max_failure_share"]):
+        for typed, meant in ((20, 0.2), (0.5, 0.005), (1, 0.01), (100, 1), (0, 0), (None, None)):
+            told = template(text).render(params={"max_share": typed, "max_failure_share": typed})
+            assert optional_share("max_share", told) == (None if meant is None else pytest.approx(meant))
 
 
 def test_time_zones_that_the_form_proposes_are_there() -> None:

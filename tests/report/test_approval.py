@@ -155,7 +155,18 @@ def test_broken_guards_stand_above_all_else(tmp_path: Path) -> None:
         r"- it changes 66.7% of the 3 owners read, and max\_share allows 50.0%",
         "- it is for https://acme.bitrix24.com, and portals allows https://other.bitrix24.com",
     ]
-    assert "at most 1 changes; at most 50.0% of the leads read; only https://other.bitrix24.com" in text
+    assert (
+        "Limits as they stand: Most changes allowed: **1**; "
+        "Largest share changed: **50% of the leads read**; Portals: **https://other.bitrix24.com**."
+    ) in text
+
+
+def test_each_limit_is_shown_as_it_stands_those_that_are_switched_off_too(tmp_path: Path) -> None:
+    text = plan_markdown(tmp_path, written(tmp_path, [clears(1)]), [("Quiet hours", "none")])
+    assert (
+        "Limits as they stand: Most changes allowed: **no limit**; Largest share changed: **no limit**; "
+        "Portals: **any**; Quiet hours: **none**."
+    ) in text
 
 
 def test_a_change_of_sorts_alone_shows_them(tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ import pytest
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.plan import OUTCOMES
+from airflow_bitrix.report.approval import Digest
+from airflow_bitrix.report.approval import as_markdown as approval_markdown
 from airflow_bitrix.report.notices import notices
 from airflow_bitrix.report.summary import Summary
-from airflow_bitrix.report.texts import outcome_lines, rule_titles
+from airflow_bitrix.report.texts import as_line, outcome_lines, rule_titles
+from airflow_bitrix.report.texts import as_markdown as report_markdown
 from tests.report.summaries import ALL, EVIL, FOLDER, PORTAL, Page, as_html, outcome, summary
 
 OWN_SCRIPTS = 2
@@ -147,15 +150,15 @@ def test_a_plan_that_may_not_run_says_what_the_form_calls_the_limit(guards: Guar
 @pytest.mark.parametrize(
     ("guards", "told"),
     [
-        (Guards(), "none"),
-        (Guards(max_changes=5000), "at most 5,000 changes"),
-        (Guards(max_share=0.25), "at most 25.0% of the leads read"),
-        (Guards(max_share=0.25, population=9000), "at most 25.0% of the leads on the portal"),
-        (Guards(max_changes=7, portals=(PORTAL,)), f"at most 7 changes; only {PORTAL}"),
+        (Guards(), "Most changes allowed: no limit; Largest share changed: no limit; Portals: any"),
+        (Guards(max_changes=5000), "Most changes allowed: 5,000; Largest share changed: no limit; "),
+        (Guards(max_share=0.25), "Largest share changed: 25% of the leads read; "),
+        (Guards(max_share=0.0001, population=9000), "changed: 0.01% of the leads on the portal; "),
+        (Guards(max_changes=7, portals=(PORTAL,)), f"Portals: {PORTAL}"),
     ],
 )
-def test_the_limits_of_a_plan_stand_at_its_end(guards: Guards, told: str) -> None:
-    assert f"Limits that were set: {told}. Plan" in Page(as_html(summary(ALL, guards=guards))).text
+def test_each_limit_of_a_plan_stands_at_the_end_as_it_is(guards: Guards, told: str) -> None:
+    assert told in Page(as_html(summary(ALL, guards=guards))).text
 
 
 def test_a_task_that_is_tried_again_is_named() -> None:
@@ -180,9 +183,21 @@ def test_the_page_of_an_empty_plan_says_that_nothing_had_to_be_changed() -> None
     assert "held by a company 3" in text
     for absent in ("Not finished.", "What became of the changes", "Search id", "requests to apply"):
         assert absent not in text
-    counts = {"read": 0, "changes": 0, "emptied": 0, "by_rule": {}, "left_out": {}}
+    counts = {"read": 5, "changes": 0, "emptied": 0, "by_rule": {}, "left_out": {}}
     text = Page(as_html(summary([], planned=0, counts=counts))).text
     assert "The plan is empty: nothing had to be changed." in text
+
+
+def test_a_plan_whose_filter_matches_nothing_says_so_in_every_form_and_not_that_all_is_well() -> None:
+    counts = {"read": 0, "changes": 0, "emptied": 0, "by_rule": {}, "left_out": {}}
+    made = summary([], planned=0, counts=counts, kind="deal")
+    said = "no deal matches what the plan is about: its rules, filter, stages, days or list"
+    page = Page(as_html(made)).text
+    assert f"The plan is empty: {said}." in page
+    assert "nothing had to be changed" not in page
+    assert as_line(made) == f"Outcomes of 0 deals: {said}"
+    assert f"N{said[1:]}." in report_markdown(made)
+    assert f"**The plan is empty:** {said}." in approval_markdown(made.manifest, Digest())
 
 
 def test_the_page_of_an_apply_that_never_began_does_not_call_its_plan_empty() -> None:

@@ -102,14 +102,17 @@ def test_one_of_several_is_chosen_by_a_readable_name(page: Page, stage: Stage) -
     expect(form.field("Approval")).to_contain_text("Do not ask")
 
 
-def test_the_form_does_not_let_a_wrong_number_or_no_rule_pass(page: Page, stage: Stage) -> None:
-    """A number below the least becomes the least; without a rule there is nothing to trigger."""
+def test_the_form_does_not_let_a_wrong_number_or_no_rule_pass(page: Page, stage: Stage, watch: Watch) -> None:
+    """A number below the least stays as it was typed, and is refused; without a rule there is no run."""
+    watch.expect("400 .*/dagRuns$")
     form = trigger_form(page, stage.dag(CLEAN_UP))
     form.open("Limits")
     most = form.input("Most changes allowed")
     most.fill("-5")
     most.blur()
-    expect(most).to_have_value("0")
+    expect(most).to_have_value("-5")
+    form.button("Trigger").click()
+    expect(form.dialog.get_by_text("Invalid input for param max_changes: -5 is less than")).to_be_visible()
     most.fill("")
     most.blur()
     expect(form.field("Most changes allowed")).to_contain_text("This field is required")

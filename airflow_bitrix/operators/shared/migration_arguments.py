@@ -26,7 +26,8 @@ from airflow_bitrix.core.migrations import (
     single,
 )
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.crm.scan import Detail, check_filter
+from airflow_bitrix.crm.filter_checks import check_form, checked_filter
+from airflow_bitrix.crm.scan import Detail
 from airflow_bitrix.engine import migrations
 from airflow_bitrix.engine.matching import check_match_field
 from airflow_bitrix.engine.migrations import Read
@@ -36,12 +37,13 @@ from airflow_bitrix.files.parked_owners import Pairing
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.migration_checks import (
     check_deals_are_seen,
     check_new_contacts,
     check_source_is_seen,
 )
-from airflow_bitrix.operators.shared.parameters import is_nothing, switch
+from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 
 MapGiven = str | Mapping[Any, Any] | Sequence[Any] | XComArg | None
@@ -160,6 +162,12 @@ class MigrationArguments(LinkPlanOperator):
         self.match_field = match_field
         self.extra = extra
         self.detail = detail
+        check_constants(
+            self,
+            ("migration", self.migration_name),
+            ("migration kind", self.owners_kind),
+            ("extra detail filter", self._check_words),
+        )
 
     def migration_name(self) -> MigrationName:
         """Give the migration.
@@ -204,18 +212,18 @@ class MigrationArguments(LinkPlanOperator):
         for argument, value in given.items():
             if value and not is_nothing(value) and argument not in _OWN[name]:
                 raise InvalidInput(argument, value, f"nothing with {name}")
-        if self.extra not in EXTRAS:
-            raise InvalidInput("extra", self.extra, " or ".join(map(repr, EXTRAS)))
-        if self.detail not in ("ids", "full"):
-            raise InvalidInput("detail", self.detail, "'ids' or 'full'")
-        if self._filter and not isinstance(self._filter, Mapping):
-            raise InvalidInput(
-                "filter", self.filter, "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
-            )
+        self._check_words()
         if name == "contact_map":
             self.log.info("%s to replace", counted(len(self._contacts), "contact"))
         if name == "portal_to_portal":
             self._check_portals()
+
+    def _check_words(self) -> None:
+        if self.extra not in EXTRAS:
+            raise InvalidInput("extra", self.extra, " or ".join(map(repr, EXTRAS)))
+        if self.detail not in ("ids", "full"):
+            raise InvalidInput("detail", self.detail, "'ids' or 'full'")
+        check_form(self._filter)
 
     def _check_portals(self) -> None:
         if not isinstance(self.source_conn_id, str) or is_nothing(self.source_conn_id):
@@ -230,7 +238,7 @@ class MigrationArguments(LinkPlanOperator):
 
     @property
     def _filter(self) -> Mapping[str, Any]:
-        return cast("Mapping[str, Any]", {} if is_nothing(self.filter) else self.filter)
+        return cast("Mapping[str, Any]", {} if is_open(self.filter) else self.filter)
 
     @cached_property
     def _contacts(self) -> dict[int, int]:
@@ -330,7 +338,8 @@ class MigrationArguments(LinkPlanOperator):
         if name == "portal_to_portal":
             found = self._transferred(portal, read, parked)
         else:
-            await check_filter(portal, "deal" if name == "release_moved_leads" else kind, wanted)
+            about: OwnerKind = "deal" if name == "release_moved_leads" else kind
+            wanted = await checked_filter(portal, about, wanted)
             if name == "contact_map":
                 await check_new_contacts(portal, self._contacts.values())
                 found = migrations.contact_map(portal, kind, self._contacts, wanted, read)
@@ -352,7 +361,7 @@ class MigrationArguments(LinkPlanOperator):
         async with self._source_hook.portal(target.manners.meter) as source:
             if self.extra == "remove":
                 await check_source_is_seen(source, str(self.source_conn_id))
-            await check_filter(source, kind, self._filter)
+            wanted = await checked_filter(source, kind, self._filter)
             await check_match_field(target, self._matching, (kind, "contact"))
             transfer = Transfer(
                 source,
@@ -362,7 +371,7 @@ class MigrationArguments(LinkPlanOperator):
                 extra=cast("Extra", self.extra),
                 detail=cast("Detail", self.detail),
             )
-            async with aclosing(transfer.steps(self._filter, parked, read)) as steps:
+            async with aclosing(transfer.steps(wanted, parked, read)) as steps:
                 async for step in steps:
                     yield step
 

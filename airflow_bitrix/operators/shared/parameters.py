@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -23,47 +24,64 @@ def switch(argument: str, value: object) -> bool:
     raise InvalidInput(argument, value, "True or False")
 
 
-def count(argument: str, value: object) -> int:
+LEFT_OPEN = ", or None for no limit"
+"""What is accepted beside a number, where a limit may be left open."""
+
+
+def count(argument: str, value: object, or_else: str = "") -> int:
     """Read a count.
 
+    :param or_else: What is accepted besides, in words.
     :raises InvalidInput: It is no whole number, 0 or above.
     """
     number = as_whole(value)
     if number is None or number < 0:
-        raise InvalidInput(argument, value, "a whole number, 0 or above")
+        raise InvalidInput(argument, value, f"a whole number, 0 or above{or_else}")
     return number
 
 
 def optional_count(argument: str, value: object) -> int | None:
     """Read a count that may be left open.
 
-    :raises InvalidInput: It is neither nothing nor a whole number, 0 or above.
+    :raises InvalidInput: It is neither ``None`` nor a whole number, 0 or above.
     """
-    return None if is_nothing(value) else count(argument, value)
+    return None if is_open(value) else count(argument, value, LEFT_OPEN)
 
 
-def share(argument: str, value: object) -> float:
-    """Read a share.
+def share(argument: str, value: object, or_else: str = "") -> float:
+    """Read a share: a number from 0 to below 1, or percent as text, ``20%``.
 
-    :raises InvalidInput: It is no number from 0 to 1.
+    1 as a number is refused: meant as percent, it would be no limit at all.
+
+    :param or_else: What is accepted besides, in words.
+    :raises InvalidInput: It is no share.
     """
-    number: float | None = None
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            number = float(value)
-        except ValueError:
-            number = None
-    if number is None or not 0 <= number <= 1:
-        raise InvalidInput(argument, value, "a number from 0 to 1")
+    text = value.strip() if isinstance(value, str) else ""
+    is_percent = text.endswith("%")
+    number = _decimal(text.removesuffix("%")) if text else _decimal(value)
+    if number is not None and is_percent:
+        number /= 100
+    if number is None or not 0 <= number <= 1 or (number == 1 and not is_percent):
+        accepted = f"a share as text such as '20%', from 0% to 100%, or a number from 0 to below 1{or_else}"
+        raise InvalidInput(argument, value, accepted)
     return number
+
+
+_DECIMAL = re.compile(r"\s*[0-9]{1,12}(\.[0-9]{1,12})?\s*")
+
+
+def _decimal(value: object) -> float | None:
+    if isinstance(value, str):
+        return float(value) if _DECIMAL.fullmatch(value) else None
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
 def optional_share(argument: str, value: object) -> float | None:
     """Read a share that may be left open.
 
-    :raises InvalidInput: It is neither nothing nor a number from 0 to 1.
+    :raises InvalidInput: It is neither ``None`` nor a share.
     """
-    return None if is_nothing(value) else share(argument, value)
+    return None if is_open(value) else share(argument, value, LEFT_OPEN)
 
 
 def time_zone(argument: str, value: object) -> ZoneInfo:
@@ -88,9 +106,9 @@ def quiet_hours(value: object, zone: object) -> QuietHours | None:
 def optional_day(argument: str, value: object) -> date | None:
     """Read a day that may be left open.
 
-    :raises InvalidInput: It is neither nothing nor a day.
+    :raises InvalidInput: It is neither ``None`` nor a day.
     """
-    if is_nothing(value):
+    if is_open(value):
         return None
     day: date | None = value if isinstance(value, date) and not isinstance(value, datetime) else None
     with suppress(ValueError):
@@ -110,9 +128,9 @@ def hours(
 ) -> timedelta | None:
     """Read a number of hours, or a ``timedelta``, that may be left open.
 
-    :raises InvalidInput: It is neither nothing nor above 0, ten years at most.
+    :raises InvalidInput: It is neither ``None`` nor above 0, ten years at most.
     """
-    if is_nothing(value):
+    if is_open(value):
         return None
     found = _hours(value)
     if not found:
@@ -134,14 +152,19 @@ def wait(argument: str, value: object) -> timedelta:
 def _hours(value: object) -> timedelta | None:
     if isinstance(value, timedelta):
         return value if timedelta(0) <= value <= timedelta(hours=_MOST_HOURS) else None
-    number = -1.0
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        with suppress(ValueError, OverflowError):
-            number = float(value)
-    return timedelta(hours=number) if 0 <= number <= _MOST_HOURS else None
+    number = _decimal(value)
+    return None if number is None or not 0 <= number <= _MOST_HOURS else timedelta(hours=number)
 
 
 _MOST_HOURS = 24 * 366 * 10
+
+
+def is_open(value: object) -> bool:
+    """Whether a limit was left open: ``None``, as a template renders it too.
+
+    An empty text is no such thing: a template that gives nothing shall not switch a limit off.
+    """
+    return value is None or value == "None"
 
 
 def is_nothing(value: object) -> bool:

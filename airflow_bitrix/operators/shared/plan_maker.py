@@ -14,6 +14,7 @@ from airflow.sdk import Context
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.compat import conf
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.wording import counted
@@ -21,14 +22,16 @@ from airflow_bitrix.crm.owners import count_owners
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
-from airflow_bitrix.operators.shared.parameters import is_nothing, optional_count, optional_share, quiet_hours
+from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.report.approval import plan_markdown
+from airflow_bitrix.report.texts import no_match
 
 SUMMARY = "summary.md"
 
 MOST_TASKS = 1000
-"""Mapped tasks that an apply may be spread over; Airflow allows 1,024 by default."""
+"""Mapped tasks that an apply may be spread over, where ``[core] max_map_length`` allows as many."""
 
 
 class LinkPlanMaker(LinkPlanOperator):
@@ -41,8 +44,8 @@ class LinkPlanMaker(LinkPlanOperator):
     :param max_changes: The most changes allowed; a plan with more is written, but apply refuses it. ``None``
         for no limit. (templated)
     :param max_share: The largest share of the owners of the plan's kind on the portal that may be changed,
-        from 0 to 1, however few of them the plan reads; ``None`` for no limit. It takes a request to count
-        them. (templated)
+        ``"20%"`` or 0.2, however few of them the plan reads; ``None`` for no limit. 1 is refused: it might be
+        meant as percent. It takes a request to count them. (templated)
     :param portals: Addresses of the only portals that may be changed; empty for any. (templated)
     :param quiet: The ``quiet_hours`` and ``timezone`` that the applies of the plan will go by. The plan has
         no use for them but to refuse them before anything is sent, as later somebody would have approved
@@ -71,6 +74,7 @@ class LinkPlanMaker(LinkPlanOperator):
         self.max_share = max_share
         self.portals = portals
         self.quiet = quiet
+        check_constants(self, ("max_changes max_share portals", self._guards))
 
     @abstractmethod
     def plan_kind(self) -> OwnerKind:
@@ -109,7 +113,7 @@ class LinkPlanMaker(LinkPlanOperator):
             portal = self.settings.webhook.portal
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
-            with PlanWriter(folder, left_out_on=self.left_out_on()) as plan:
+            with PlanWriter(folder, left_out_on=self.left_out_on(), portal=portal) as plan:
                 read, population = self.run_loop(self._fill(plan, kind, meter))
                 manifest = plan.finish(
                     read=read,
@@ -142,15 +146,15 @@ class LinkPlanMaker(LinkPlanOperator):
         """Fill the plan; give the numbers of owners read and, where a guard goes by it, of all owners."""
         async with self.hook.portal(meter) as portal:
             # A plan may read only those that it changes, of which any share would be all.
-            population = None if is_nothing(self.max_share) else await count_owners(portal, kind, {})
+            population = None if is_open(self.max_share) else await count_owners(portal, kind, {})
             progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             await self.fill(plan, portal, progress)
             progress.say()
         return progress.done, population
 
     def _tell(self, folder: Path, manifest: Manifest) -> None:
-        if not manifest.counts["read"]:
-            self.log.warning("No %s matches what the plan is to be about", manifest.kind)
+        if none := no_match(manifest):
+            self.log.warning("The plan is empty: %s", none)
         to_change = counted(manifest.changes, manifest.kind) if manifest.changes else "Nothing"
         self.log.info("%s to change", to_change)
         by_rule = manifest.counts["by_rule"]
@@ -164,7 +168,12 @@ class LinkPlanMaker(LinkPlanOperator):
 
 
 def parts_of(manifest: Manifest) -> list[list[int]]:
-    """Give the numbers of a plan's parts, in as many groups as an apply may be spread over."""
+    """Give the numbers of a plan's parts, in as many groups as an apply may be spread over.
+
+    Where there are more parts than tasks, each task gets several: Airflow refuses a longer list when it
+    comes, and then somebody has approved already.
+    """
+    tasks = max(min(MOST_TASKS, conf.getint("core", "max_map_length", fallback=MOST_TASKS)), 1)
     numbers = range(len(manifest.parts))
-    size = -(-len(numbers) // MOST_TASKS) or 1
+    size = -(-len(numbers) // tasks) or 1
     return [list(numbers[at : at + size]) for at in range(0, len(numbers), size)]
