@@ -29,7 +29,7 @@ from airflow_bitrix.files.journals import (
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_manifest
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders, summary_of
+from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders, note_restore, summary_of
 from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.operators.shared.parameters import (
     count,
@@ -237,6 +237,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
 
         # A folder that takes no report shall show it before anything is written to the portal.
         before, stopped = report(), ""
+        if not task.orders.dry_run:
+            note_restore(task.plan, task.manifest, self.run_name)
         try:
             self.run_loop(self._apply(task, journal, progress, meter))
         except _StoppedError as error:

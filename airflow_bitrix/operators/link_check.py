@@ -30,7 +30,9 @@ from airflow_bitrix.files.journals import (
     write_failed,
 )
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
+from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.shared.apply_parts import note_restore
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
@@ -190,7 +192,10 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             dry_run=dry_run,
             finished=finished,
             approval=read_approval(plan.parent, manifest.hash),
+            taken_back=read_taken_back(folder, manifest.hash),
         )
+        if not dry_run:
+            note_restore(plan, manifest, self.run_name, summary.counts)
         write_failed(folder / FAILED, outcomes(), manifest.portal)
         (folder / REPORT).write_text(as_html(summary, folder=str(folder)), encoding="utf-8")
         write_check(folder, Check(manifest.hash, finished, effort))

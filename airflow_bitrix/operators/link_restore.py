@@ -16,16 +16,18 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.restores import RULE, Image, judge_restore, linked_anew, needs_exact
+from airflow_bitrix.core.restores import RULE, Image, Origin, judge_restore, linked_anew, needs_exact
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.scan import ask_links, scan_ids
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
-from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder
 from airflow_bitrix.operators.shared.parameters import is_nothing, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
+from airflow_bitrix.report.texts import origin_line, taken_back_line
 
 STRETCH = 2500
 """Owners that are looked at in one go: what one request tells."""
@@ -44,6 +46,11 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     What a portal cannot be brought back to is said in the change's reasons: it always makes one contact the
     primary, gives sorts of its own in place of 0, and takes no roles. Contacts that no longer exist are not
     linked again, though an administrator's webhook could: the others keep their order.
+
+    What an earlier restore of the same apply left is no stranger's change: such an owner is brought nearer,
+    or named with that restore and with what the portal cannot be brought back to. An apply of the plan leaves
+    a note beside the run that it takes back, whose report tells of it then. A run that wrote nothing, as a
+    dry run or a rejected plan, is refused.
 
     A plan made again in the same folder moves the run before it aside, to ``earlier-<hash>``. The newest run
     is taken back then; the log and ``earlier`` in what is returned name the folders of those before it. Each
@@ -110,11 +117,20 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Make the plan, and name the runs that it does not take back."""
+        with final_failures():
+            source = self._source()
+            self.log.info("%s", origin_line(source.origin))
+            for note in source.taken_back:
+                self.log.warning("%s", taken_back_line(note))
         told = super().work(context, deferrals=deferrals)
-        earlier = [str(run) for run in self._source().earlier]
+        earlier = [str(run) for run in source.earlier]
         for run in earlier:
             self.log.warning("Not taken back by this plan, as it is an earlier run: %s", run)
         return {**told, "earlier": earlier}
+
+    def plan_origin(self) -> Origin:
+        """Give the run, or the snapshot, that the plan goes back to."""
+        return self._source().origin
 
     def plan_kind(self) -> OwnerKind:
         """Give the kind of owners that the journal or snapshot is about."""
@@ -146,7 +162,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
         plan = told if is_nothing(self.plan) else self.plan
         place = None if is_nothing(plan) else _folder("plan", plan)
-        source = JournalSource.of(_folder("journal", self.journal), place)
+        source = JournalSource.of(_folder("journal", self.journal), place, place=as_folder)
         if self.own_folder and self.own_folder / "plan" == source.plan:
             another = "another folder: the plan that is taken back lies in this one"
             raise InvalidInput("artifacts_path", self.artifacts_path, another)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -42,6 +43,9 @@ __all__ = ["Bitrix24ExportContactLinksOperator"]
 CHANGES = "changes.html"
 
 PREVIOUS = "previous"
+
+OFFERED = 7
+"""Earlier snapshots that a report offers to bring links back to."""
 
 
 class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
@@ -129,7 +133,8 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             page = as_page(changes, requests=meter.requests)
             (base / CHANGES).write_text(page, encoding="utf-8")
             since = changes.old.created if changes.old else ""
-            write_snapshot_changes(base, SnapshotChanges(since, changes.remark))
+            before = tuple(_before(new, changes.old, history))
+            write_snapshot_changes(base, SnapshotChanges(since, changes.remark, before))
             deleted = 0
             if history is not None:
                 history.add(new)
@@ -248,3 +253,19 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                 )
         progress.say()
         return about
+
+
+def _before(
+    new: Snapshot, old: Snapshot | None, history: SnapshotHistory | None
+) -> Iterator[tuple[str, str]]:
+    """Give when earlier snapshots were made, and where they lie: that compared with, then those before it."""
+    if old is None:
+        return
+    yield old.created, str(old.folder)
+    folders = [folder for folder, _ in history.newest_first()] if history else []
+    before = folders[folders.index(str(old.folder)) + 1 :] if history else []
+    for folder in before[: OFFERED - 1]:
+        with suppress(PlanRefused):
+            found = read_snapshot(as_folder(folder))
+            if not why_not_comparable(found, kind=new.kind, portal=new.portal, wanted=new.filter):
+                yield found.created, folder

@@ -12,7 +12,7 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
-from airflow_bitrix.report.texts import limits_of, rule_titles
+from airflow_bitrix.report.texts import limits_of, origin_line, rule_titles
 
 SHOWN = 10
 """Changes in each of the two tables."""
@@ -116,6 +116,8 @@ def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
         f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
         f"[{cell(manifest.portal, 100)}]({manifest.portal}) at {cell(shown_timestamp(manifest.created), 40)}."
     )
+    if manifest.origin:
+        yield from ("", f"{cell(origin_line(manifest.origin), 400)}.")
     if broken := manifest.broken_guards:
         yield from ("", "**A real run would be refused:**", *(f"- {cell(guard, 300)}" for guard in broken))
     if manifest.changes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.report.summary import Summary
-from airflow_bitrix.report.texts import approval_line, hidden_links_line
+from airflow_bitrix.report.texts import approval_line, hidden_links_line, origin_line, taken_back_line
 
 UNDER_WAY = frozenset({"queued", "running"})
 """States of a DAG run that is not over."""
@@ -77,9 +77,13 @@ def without_plan(run: str) -> Notice:
 
 
 def _about(summary: Summary) -> Iterator[Notice]:
-    """Say what kind of plan it is."""
+    """Say what kind of plan it is, and whether it was taken back."""
+    for note in summary.taken_back:
+        yield Notice("odd", "", taken_back_line(note))
     if summary.is_restore:
+        origin = summary.manifest.origin
         text = "It puts links back that stood in an earlier journal or snapshot."
+        text = f"{origin_line(origin)}." if origin else text
         if summary.manifest.kind == "lead":
             text += " The repeat flag of a lead follows when the lead is saved."
         yield Notice("plain", "A restore.", text)

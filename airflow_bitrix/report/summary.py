@@ -18,6 +18,7 @@ from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.files.taken_back import TakenBack
 
 MOST_ROWS = 500
 """Rows of what failed, drifted or was overwritten that a page holds at most; the files hold all of them."""
@@ -50,6 +51,7 @@ class Summary:
     :param planned: How many changes were to get an outcome.
     :param is_checked: Whether a check has looked at all of them since.
     :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
+    :param taken_back: Which restores have taken it back since.
     """
 
     manifest: Manifest
@@ -67,6 +69,7 @@ class Summary:
     biggest: Sequence[Row] = ()
     approval: Approval | None = None
     is_checked: bool = False
+    taken_back: Sequence[TakenBack] = ()
 
     @property
     def title(self) -> str:
@@ -111,6 +114,7 @@ def summarise(
     finished: str,
     planned: int | None = None,
     approval: Approval | None = None,
+    taken_back: Sequence[TakenBack] = (),
 ) -> Summary:
     """Gather a summary; only as many rows are kept as the page shows.
 
@@ -164,6 +168,7 @@ def summarise(
         by_rule=dict(sorted(by_rule.items())),
         biggest=[row for *_, row in sorted(biggest, key=lambda one: one[:2], reverse=True)],
         approval=approval,
+        taken_back=taken_back,
     )
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_bitrix.files.plans import read_manifest
+from airflow_bitrix.files.taken_back import read_taken_back
 from tests.airflow.sample_dags import CLEANUP, REAL, RESTORE, SNAPSHOT, folder_of, outcomes
 
 
@@ -56,6 +61,15 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
     assert set(states.values()) == {"success"}
     assert (outcomes(folder_of(done)), sandbox.stats()["writes"]) == ({}, 0)
+    with (folder_of(done) / "plan" / "left_out.csv").open(newline="") as rows:
+        whys = Counter(row["why"] for row in csv.DictReader(rows))
+    assert "changed since" not in whys
+    assert whys["brought back already, as far as can be"] > 10
+    (note,) = read_taken_back(Path(journal), read_manifest(Path(journal) / "plan").hash)
+    assert re.fullmatch(r"run \S+ of bitrix24_link_restore", note.by)
+    assert note.counts["applied"] == len(emptied - gone) + sum(
+        bool(as_rows(after[str(lead)])) for lead in emptied & gone
+    )
 
 
 def has_no_such_contact(sandbox: Any, lead: int) -> bool:

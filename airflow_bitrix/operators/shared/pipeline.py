@@ -33,6 +33,9 @@ class LinkPlanOperator(Bitrix24BaseOperator):
     tab_folder: Path | None = None
     """Folder that the report tab of the DAG run reads."""
 
+    run_name = ""
+    """The DAG run, as people read it; empty outside of one."""
+
     def __init__(
         self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, artifacts_path: str = "", **kwargs: Any
     ) -> None:
@@ -72,7 +75,9 @@ class LinkPlanOperator(Bitrix24BaseOperator):
         """Keep what the work goes by, whatever it is about."""
         self.tell_progress = progress_teller(context)
         if run_id := context.get("run_id"):
-            self.tab_folder = tab_folder(context["dag"].dag_id, run_id)
+            dag_id = context["dag"].dag_id
+            self.tab_folder = tab_folder(dag_id, run_id)
+            self.run_name = f"run {run_id} of {dag_id}"
 
     def log_place(self, what: str, path: Path) -> None:
         """Log where a file or folder lies, and where people see what is in it."""

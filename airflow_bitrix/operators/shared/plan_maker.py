@@ -16,6 +16,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owners import count_owners
 from airflow_bitrix.files.plans import Manifest, PlanWriter
@@ -86,6 +87,10 @@ class LinkPlanMaker(LinkPlanOperator):
         :raises InvalidInput: A parameter that cannot be right; nothing was sent.
         """
 
+    def plan_origin(self) -> Origin | None:
+        """Give what a restore goes by; ``None`` for any other plan."""
+        return None
+
     def left_out_on(self) -> str:
         """Give the address of the portal that those are on who are left out."""
         return self.settings.webhook.portal
@@ -119,6 +124,8 @@ class LinkPlanMaker(LinkPlanOperator):
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     rules=rules,
                     guards=replace(guards, population=population),
+                    run=self.run_name,
+                    origin=self.plan_origin(),
                 )
             (folder / SUMMARY).write_text(plan_markdown(folder, manifest), encoding="utf-8")
         self._tell(folder, manifest)
