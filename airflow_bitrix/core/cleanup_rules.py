@@ -111,9 +111,9 @@ class RemoveDangling(Rule):
     believe_any_user: bool = switch(default=False)
 
     @property
-    def believes_absence(self) -> bool:
-        """Whether a user who does not see all contacts would do damage."""
-        return not self.believe_any_user
+    def needs_whole_view(self) -> str:
+        """A user who does not see all contacts would do damage."""
+        return "" if self.believe_any_user else "takes contacts that the webhook's user does not see for gone"
 
     def seeks(self, state: OwnerState) -> Iterable[int]:
         """All linked contacts."""
@@ -144,6 +144,8 @@ class MergeSamePerson(Rule):
     :param survivor: Which one stays: the one with ``most_links`` to leads and deals, the ``oldest``, or the
         ``most_complete``. Where that leaves several, the oldest.
     :param match: By what persons are told: ``phone_or_email``, ``phone`` or ``email``.
+    :param believe_any_user: With ``most_links``: whether to go by the leads and deals that a user sees who
+        is no administrator.
     """
 
     name = "merge_same_person"
@@ -151,6 +153,14 @@ class MergeSamePerson(Rule):
 
     survivor: str = choice("most_links", "oldest", "most_complete")
     match: str = choice("phone_or_email", "phone", "email")
+    believe_any_user: bool = switch(default=False)
+
+    @property
+    def needs_whole_view(self) -> str:
+        """Of a contact that hangs on what is not seen, too few links would be counted."""
+        if self.survivor != "most_links" or self.believe_any_user:
+            return ""
+        return "keeps the contact with most links, and counts none that the webhook's user does not see"
 
     def reads(self, state: OwnerState) -> Iterable[int]:
         """All contacts of an owner that has several."""

@@ -50,6 +50,7 @@ class Manifest:
     :param parts: Name, number of changes and SHA-256 of each part.
     :param run: The DAG run that made it, as people read it; empty where it is not known.
     :param origin: What a restore goes by; ``None`` for any other plan.
+    :param partial: Why it may be about a part of the portal only, a sentence for each portal.
     """
 
     kind: OwnerKind
@@ -61,6 +62,7 @@ class Manifest:
     parts: tuple[Mapping[str, Any], ...] = ()
     run: str = ""
     origin: Origin | None = None
+    partial: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Give the manifest without its hash."""
@@ -75,6 +77,7 @@ class Manifest:
             "parts": [dict(part) for part in self.parts],
             **({"run": self.run} if self.run else {}),
             **({"origin": asdict(self.origin)} if self.origin else {}),
+            **({"partial": list(self.partial)} if self.partial else {}),
         }
 
     @property
@@ -131,6 +134,7 @@ class _Told(msgspec.Struct):
     parts: list[_Part]
     run: str = ""
     origin: Origin | None = None
+    partial: tuple[str, ...] = ()
 
 
 class PlanWriter:
@@ -267,6 +271,7 @@ def read_manifest(folder: Path) -> Manifest:
             parts=tuple(body["parts"]),
             run=told.run,
             origin=told.origin,
+            partial=told.partial,
         )
         names = [part["name"] for part in manifest.parts]
         is_whole: bool = manifest.hash == body["hash"] and names == [

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.core.errors import InvalidInput, Rejected
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
 from airflow_bitrix.crm.scan import check_filter
@@ -32,8 +32,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     holds each change with its links before and after and its reasons; ``left_out.csv`` beside it names the
     owners that a rule is about but does not touch, and why.
 
-    ``remove_dangling`` refuses the webhook of a user who is no administrator: a contact that the user may not
-    read can look like one that is gone.
+    ``remove_dangling``, and ``merge_same_person`` where it goes by most links, refuse the webhook of a user
+    who is no administrator: a contact that the user may not read can look like one that is gone.
 
     :param rules: Names of rules. They are asked in the order of :data:`airflow_bitrix.core.rules.RULES`,
         whatever their order here. One alone reads only the owners that it may concern. (templated)
@@ -164,6 +164,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             await self._check_stages(portal, kind)
         if isinstance(self.filter, Mapping) and self.filter:
             await check_filter(portal, kind, self.filter)
+        await self.look_who_sees(portal)
+        self._check_view(rules)
         only = self._owners(kind)
         left = dict.fromkeys(only or ())
         found = judge_all(
@@ -180,6 +182,15 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         for owner_id in left:
             said = "not there, or not among the owners that the rules and filters look at"
             plan.leave_out(Owner(kind, owner_id), "in the file only", said)
+
+    def _check_view(self, rules: Mapping[str, Rule]) -> None:
+        """Refuse rules that would do damage with the webhook of somebody who may not see all."""
+        for name, rule in rules.items():
+            if self.seen_partially and rule.needs_whole_view:
+                raise PlanRefused(
+                    f"{name} {rule.needs_whole_view}, and {self.seen_partially[0]}; use an administrator's "
+                    f"webhook, or say rule_options={{'{name}': {{'believe_any_user': True}}}}"
+                )
 
     async def _check_stages(self, portal: AsyncPortal, kind: OwnerKind) -> None:
         """Refuse a stage that is none: nothing would be found, and the run be called a success."""

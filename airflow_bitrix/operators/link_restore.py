@@ -70,6 +70,8 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     :param overwrite: Also take away what somebody changed since the apply. (templated)
     :param link_missing: Also link contacts that no longer exist, or that the webhook's user may not read:
         for links that hung on no contact before, too. (templated)
+    :param believe_any_user: Whether to believe a user who is no administrator, and take contacts that it does
+        not see for gone. Else owners that had such contacts are left out. (templated)
     :param save: Save each owner after its links, so that the repeat flag follows. By default the flag stays
         as it is until somebody saves the lead. A save starts the portal's automation. A lead that has
         contacts again becomes a repeat lead by it: the portal hides its own name, phones and e-mails, and may
@@ -88,6 +90,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         "owners_file",
         "overwrite",
         "link_missing",
+        "believe_any_user",
         "save",
     )
     ui_color = "#f7e6d3"
@@ -102,6 +105,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         owners_file: str | None = None,
         overwrite: bool | str = False,
         link_missing: bool | str = False,
+        believe_any_user: bool | str = False,
         save: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -113,6 +117,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         self.owners_file = owners_file
         self.overwrite = overwrite
         self.link_missing = link_missing
+        self.believe_any_user = believe_any_user
         self.save = save
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
@@ -142,7 +147,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         portal = self.settings.webhook.portal
         if source.portal != portal:
             raise PlanRefused(f"the {source.name} is of {source.portal}, the connection leads to {portal}")
-        for argument in ("overwrite", "link_missing", "save"):
+        for argument in ("overwrite", "link_missing", "believe_any_user", "save"):
             switch(argument, getattr(self, argument))
         self._only(source.kind)
         source.check()
@@ -183,6 +188,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         """Look at the owners as they are, and plan what brings them back."""
         source = self._source()
         only = self._only(source.kind)
+        await self.look_who_sees(portal)
         wanted = (image for image in source.images() if only is None or image.links.owner.id in only)
         named: set[int] = set()
         while stretch := list(islice(wanted, STRETCH)):
@@ -204,6 +210,11 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         }
         may_dangle = switch("link_missing", self.link_missing)
         missing = set() if may_dangle else await missing_contacts(portal, new)
+        unseen = (
+            missing
+            if self.seen_partially and not switch("believe_any_user", self.believe_any_user)
+            else set()
+        )
         overwrite, save = switch("overwrite", self.overwrite), switch("save", self.save)
         for image in images:
             owner = image.links.owner
@@ -213,11 +224,19 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
                     owner, "no longer there", f"{owner} is gone, or the webhook's user may not read it"
                 )
                 continue
+            if hidden := sorted(linked_anew(image, now) & unseen):
+                plan.leave_out(owner, "contacts not seen", _hidden(hidden))
+                continue
             verdict = judge_restore(image, now, missing=missing, overwrite=overwrite, save=save)
             if isinstance(verdict, Change):
                 plan.add(replace(verdict, may_dangle=may_dangle))
             else:
                 plan.leave_out(owner, verdict.why, verdict.reason)
+
+
+def _hidden(contact_ids: Sequence[int]) -> str:
+    contacts = f"contact{'s' * (len(contact_ids) != 1)} {', '.join(map(str, contact_ids))}"
+    return f"{contacts} may be gone, or not be seen by the webhook's user; believe_any_user=True says gone"
 
 
 async def _states(portal: AsyncPortal, images: Sequence[Image]) -> dict[int, OwnerState]:

@@ -17,6 +17,7 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.scan import Detail, check_filter, scan
+from airflow_bitrix.files.partial_views import write_partial
 from airflow_bitrix.files.snapshot_changes import (
     CHANGED,
     ChangedFile,
@@ -53,10 +54,12 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
 
     The portal tells nobody when links change, so two snapshots are the only way to see it.
 
-    Returns ``{"snapshot": folder, "owners": n, "links": n, "sha256": …, "requests": n, "hidden_links": n}``.
-    The folder holds ``links.jsonl``, a line an owner, and ``manifest.json``. ``hidden_links`` counts owners
-    whose links were read by ``items.get``, because the portal leaves them out of its lists. A whole snapshot
-    is never written over: where one lies already, the next one gets a folder with a number.
+    Returns ``{"snapshot": folder, "owners": n, "links": n, "sha256": …, "requests": n, "hidden_links": n,
+    "partial": […]}``. The folder holds ``links.jsonl``, a line an owner, and ``manifest.json``.
+    ``hidden_links`` counts owners whose links were read by ``items.get``, because the portal leaves them out
+    of its lists. A whole snapshot is never written over: where one lies already, the next one gets a folder
+    with a number. ``partial`` says why it may be about a part of the portal only, as where the webhook's user
+    is no administrator: such a snapshot is marked, and compared with those of the same user alone.
 
     With ``compare_with`` it returns ``{"compared_with": folder or None, "remark": text,
     "changed_owners": n, "changes": {what: n}, "changed_csv": path, "report": path, "deleted": n}`` too; see
@@ -75,7 +78,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         whole and compared. What they reported stays. ``None`` keeps all; with ``"previous"`` only.
         (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
-    :raises PlanRefused: The snapshot to compare with is damaged, or of another portal, kind or filter.
+    :raises PlanRefused: The snapshot to compare with is damaged, or of another portal, kind, filter or view.
     """
 
     template_fields: Sequence[str] = (
@@ -120,12 +123,13 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             base = self.own_folder or task_folder(context)
             folder = free_folder(base)
             meter = Meter()
-            about = self.run_loop(self._export(kind, folder, meter))
+            about = self.run_loop(self._export(kind, folder, earlier, meter))
+            write_partial(base, self.seen_partially)
             self.log.info("Snapshot: %s", folder)
             self.log.info("%s, %s", counted(about["owners"], kind), counted(about["links"], "contact link"))
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), **told, "requests": meter.requests}
-            result["hidden_links"] = meter.hidden_links
+            result |= {"hidden_links": meter.hidden_links, "partial": list(self.seen_partially)}
             if is_nothing(self.compare_with):
                 return result
             new = read_snapshot(folder)
@@ -166,10 +170,13 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             return None
         earlier = read_snapshot(given_folder("compare_with", self.compare_with))
         earlier.check()
-        portal = self.settings.webhook.portal
-        if difference := why_not_comparable(earlier, kind=kind, portal=portal, wanted=self._wanted()):
-            raise PlanRefused(f"the snapshot in {earlier.folder} cannot be compared: {difference}")
+        self._check_comparable(earlier, kind)
         return earlier
+
+    def _check_comparable(self, earlier: Snapshot, kind: OwnerKind, view: str | None = None) -> None:
+        portal, wanted = self.settings.webhook.portal, self._wanted()
+        if why_not := why_not_comparable(earlier, kind=kind, portal=portal, wanted=wanted, view=view):
+            raise PlanRefused(f"the snapshot in {earlier.folder} cannot be compared: {why_not}")
 
     def _history(self, context: Context, kind: OwnerKind) -> SnapshotHistory | None:
         if self.compare_with != PREVIOUS:
@@ -198,7 +205,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             except PlanRefused as error:
                 reason = str(error)
             else:
-                why_not = why_not_comparable(found, kind=new.kind, portal=new.portal, wanted=new.filter)
+                why_not = _why_not(found, new)
                 if not why_not:
                     break
                 reason, found = f"the snapshot in {folder} cannot be compared: {why_not}", None
@@ -225,10 +232,15 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
     def _wanted(self) -> Mapping[str, Any]:
         return cast("Mapping[str, Any]", self.filter if self.filter is not None else {})
 
-    async def _export(self, kind: OwnerKind, folder: Path, meter: Meter) -> dict[str, Any]:
+    async def _export(
+        self, kind: OwnerKind, folder: Path, earlier: Snapshot | None, meter: Meter
+    ) -> dict[str, Any]:
         async with self.hook.portal(meter) as portal:
             wanted = self._wanted()
             await check_filter(portal, kind, wanted)
+            view = await self.look_who_sees(portal)
+            if earlier:
+                self._check_comparable(earlier, kind, view.name)
             progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             detail = cast("Detail", self.detail)
             with SnapshotWriter(folder) as snapshot:
@@ -250,9 +262,15 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                     detail=detail,
                     hidden_links=meter.hidden_links,
                     wanted=wanted,
+                    view=view.name,
+                    partial=view.partial,
                 )
         progress.say()
         return about
+
+
+def _why_not(old: Snapshot, new: Snapshot) -> str:
+    return why_not_comparable(old, kind=new.kind, portal=new.portal, wanted=new.filter, view=new.view)
 
 
 def _before(
@@ -267,5 +285,5 @@ def _before(
     for folder in before[: OFFERED - 1]:
         with suppress(PlanRefused):
             found = read_snapshot(as_folder(folder))
-            if not why_not_comparable(found, kind=new.kind, portal=new.portal, wanted=new.filter):
+            if not _why_not(found, new):
                 yield found.created, folder

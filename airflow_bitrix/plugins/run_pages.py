@@ -12,6 +12,7 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
+from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.plans import MANIFEST, Manifest
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.files.snapshots import ABOUT, read_snapshot
@@ -19,7 +20,7 @@ from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.plugins.run_states import RunState
 from airflow_bitrix.report.indexed import summary_of
-from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, retried, without_plan
+from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, retried, seen_partially, without_plan
 from airflow_bitrix.report.page import Download, Offer, Tab, as_tab, bring_back, take_back
 
 _HOLDS = {
@@ -75,6 +76,7 @@ def run_page(
     if task not in planned:
         found = found_in(folder)
         heading = found.title if found else task
+        first = [*seen_partially(read_partial(folder)), *first]
         offers = () if live else _offers(folder, found.total if found else 0)
         downloads = _downloads(folder, task)
         return as_tab(None, Tab(heading, first, live, names, task, "", downloads, found, offers))

@@ -12,7 +12,7 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
-from airflow_bitrix.report.texts import limits_of, origin_line, rule_titles
+from airflow_bitrix.report.texts import limits_of, origin_line, partial_line, rule_titles
 
 SHOWN = 10
 """Changes in each of the two tables."""
@@ -111,6 +111,8 @@ def headline(manifest: Manifest) -> str:
 
 
 def _lines(manifest: Manifest, found: Digest, shown: int) -> Iterator[str]:
+    for why in manifest.partial:
+        yield from (f"**{cell(partial_line(why), 500)}**", "")
     read = manifest.counts.get("read", 0)
     yield (
         f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "

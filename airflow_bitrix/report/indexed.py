@@ -46,6 +46,7 @@ def summary_of(index: OutcomeIndex) -> Summary:
         approval=read_approval(folder, manifest.hash),
         is_checked=check is not None,
         taken_back=read_taken_back(folder, manifest.hash),
+        checked_partially=check.partial if check else (),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from airflow_bitrix.core.timestamps import shown_timestamp
@@ -42,7 +42,7 @@ def notices(
     :param retrying: Tasks that have failed, and that Airflow is to try again.
     :param again: Since when the run goes on again with a plan that is older, ISO 8601.
     """
-    told = [*_about(summary), *retried(retrying)]
+    told = [*seen_partially(summary.partial), *_about(summary), *retried(retrying)]
     if again:  # whether the plan is to be made again too, or only what follows it, cannot be told from here
         text = "The plan is older, and so are its outcomes, but for those that have come since."
         told.append(Notice("odd", f"Run again since {shown_timestamp(again)}.", text))
@@ -50,6 +50,14 @@ def notices(
     if summary.hidden_links:
         told.append(Notice("odd", "", hidden_links_line(summary)))
     return told
+
+
+def seen_partially(partial: Iterable[str]) -> Iterator[Notice]:
+    """Say that what was seen may be a part of the portal only.
+
+    :param partial: Why, a sentence for each portal.
+    """
+    return (Notice("odd", "Partial view:", f"{why}.") for why in partial)
 
 
 def retried(tasks: Sequence[str]) -> Iterator[Notice]:

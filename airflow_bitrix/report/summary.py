@@ -52,6 +52,7 @@ class Summary:
     :param is_checked: Whether a check has looked at all of them since.
     :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
     :param taken_back: Which restores have taken it back since.
+    :param checked_partially: Why the check may not have seen all, a sentence for each portal.
     """
 
     manifest: Manifest
@@ -70,6 +71,12 @@ class Summary:
     approval: Approval | None = None
     is_checked: bool = False
     taken_back: Sequence[TakenBack] = ()
+    checked_partially: Sequence[str] = ()
+
+    @property
+    def partial(self) -> Sequence[str]:
+        """Why plan or check may have seen a part of the portal only; each sentence once."""
+        return tuple(dict.fromkeys((*self.manifest.partial, *self.checked_partially)))
 
     @property
     def title(self) -> str:
@@ -115,6 +122,7 @@ def summarise(
     planned: int | None = None,
     approval: Approval | None = None,
     taken_back: Sequence[TakenBack] = (),
+    checked_partially: Sequence[str] = (),
 ) -> Summary:
     """Gather a summary; only as many rows are kept as the page shows.
 
@@ -169,6 +177,7 @@ def summarise(
         biggest=[row for *_, row in sorted(biggest, key=lambda one: one[:2], reverse=True)],
         approval=approval,
         taken_back=taken_back,
+        checked_partially=checked_partially,
     )
 
 
@@ -233,6 +242,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "left_out": dict(summary.left_out),
         "requests": effort.requests,
         "refused": effort.refused,
+        "partial": list(summary.partial),
         "hidden_links": summary.hidden_links,
         "seconds": round(effort.seconds, 1),
     }

@@ -72,6 +72,14 @@ def approval_line(approval: Approval) -> str:
     }[approval.answer]
 
 
+def partial_line(why: str) -> str:
+    """Say that what was seen may be a part of the portal only.
+
+    :param why: Why, as the operators tell it.
+    """
+    return f"Partial view: {why}."
+
+
 def origin_line(origin: Origin) -> str:
     """Say what a restore goes back to."""
     made = shown_timestamp(origin.created)
@@ -97,6 +105,7 @@ def as_markdown(summary: Summary) -> str:
     """Give the summary for a log or a mail: a table of outcomes, what was left out, what it cost."""
     kind, effort = summary.manifest.kind, summary.effort
     lines = [f"### {summary.title}", ""]
+    lines += [line for why in summary.partial for line in (partial_line(why), "")]
     if summary.manifest.origin:
         lines += [f"{origin_line(summary.manifest.origin)}.", ""]
     lines += [line for note in summary.taken_back for line in (taken_back_line(note), "")]

@@ -10,6 +10,9 @@ from fastapi.testclient import TestClient
 
 from airflow_bitrix.core.differences import Difference
 from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.files.apply_costs import ApplyCost
+from airflow_bitrix.files.checks import Check, write_check
+from airflow_bitrix.files.partial_views import write_partial
 from airflow_bitrix.files.snapshot_changes import (
     CHANGED,
     ChangedFile,
@@ -58,6 +61,25 @@ def test_what_changed_is_brought_back_to_a_snapshot_from_before_it(
     ]
     assert page.index("the first is the last one before the changes above") < page.index(str(new))
     assert page.index("It holds the changes above") < page.index(str(new))
+
+
+def test_a_partial_view_is_told_first(reader: TestClient, make_run: MakeRun) -> None:
+    """Of a plan, and of what a task has found without one."""
+    said = "the webhook's user is no <administrator>"
+    folder = make_run(MINE, RUN)
+    manifest = applied_plan(folder / "plan")
+    write_check(folder / "plan", Check(manifest.hash, "2999-01-01T00:00:00+00:00", ApplyCost(), (said,)))
+    (folder / "compare").mkdir()
+    (folder / "compare" / "reconcile.csv").write_text("difference,kind\n")
+    write_partial(folder / "compare", [said])
+    shown = "<b>Partial view:</b> the webhook&#39;s user is no &lt;administrator&gt;."
+    for task, next_thing in (("plan", "What became of the changes"), ("compare", "<h2>Differences</h2>")):
+        page = reader.get(at(f"?task={task}")).text
+        assert page.index(shown) < page.index(next_thing)
+    write_partial(folder / "compare", [])
+    assert "Partial view" not in reader.get(at("?task=compare")).text
+    sealed(folder / "plan", partial=["only leads of user 7 are seen"])
+    assert "<b>Partial view:</b> only leads of user 7 are seen." in reader.get(at("?task=plan")).text
 
 
 def snapshot(folder: Path, created: str) -> Path:

@@ -36,8 +36,10 @@ class LinkPlanMaker(LinkPlanOperator):
     """Makes a plan and changes nothing. A subclass says what the plan is about and fills it.
 
     Returns ``{"plan": folder, "hash": …, "summary": path, "changes": n, "read": n, "hidden_links": n,
-    "emptied": n, "by_rule": {rule: n}, "left_out": {why: n}, "parts": […]}``. ``summary`` is the plan in
-    short, in Markdown; ``parts`` is what an apply may be mapped over.
+    "emptied": n, "by_rule": {rule: n}, "left_out": {why: n}, "partial": […], "parts": […]}``. ``summary`` is
+    the plan in short, in Markdown; ``parts`` is what an apply may be mapped over. ``partial`` says why the
+    plan may be about a part of the portal only, as where the webhook's user is no administrator: a sentence
+    for each portal, none where all was seen.
 
     :param max_changes: The most changes allowed; a plan with more is written, but apply refuses it. ``None``
         for no limit. (templated)
@@ -97,7 +99,10 @@ class LinkPlanMaker(LinkPlanOperator):
 
     @abstractmethod
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
-        """Write the changes, and the owners that are left out; count each owner read in ``progress``."""
+        """Write the changes, and the owners that are left out; count each owner read in ``progress``.
+
+        Once what can be refused without the portal is refused, it asks who sees the portal.
+        """
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Make the plan."""
@@ -126,6 +131,7 @@ class LinkPlanMaker(LinkPlanOperator):
                     guards=replace(guards, population=population),
                     run=self.run_name,
                     origin=self.plan_origin(),
+                    partial=self.seen_partially,
                 )
             (folder / SUMMARY).write_text(plan_markdown(folder, manifest), encoding="utf-8")
         self._tell(folder, manifest)
@@ -135,6 +141,7 @@ class LinkPlanMaker(LinkPlanOperator):
             "hash": manifest.hash,
             "summary": str(folder / SUMMARY),
             **{name: manifest.counts[name] for name in told},
+            "partial": list(manifest.partial),
             "parts": parts_of(manifest),
         }
 
