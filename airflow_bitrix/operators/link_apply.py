@@ -245,6 +245,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             stopped = str(error)
         finally:
             summary = report()
+            if not task.orders.dry_run and task.parts is None and task.orders.first is None:
+                note_restore(task.plan, task.manifest, self.run_name, summary.counts)
             self.got_on = _applied(summary) > _applied(before)
             self._tell(task, summary)
         if stopped:

@@ -20,7 +20,7 @@ def as_rows(owner: Any) -> list[tuple[int, int, bool]]:
 
 
 def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
-    run: Any, make_sandbox: Any
+    run: Any, make_sandbox: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sandbox = make_sandbox(leads=600, deals=50, contacts=300, plan="self_hosted")
     gone = {lead for lead in map(int, sandbox.links("lead")) if has_no_such_contact(sandbox, lead)}
@@ -36,6 +36,10 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     assert set(states.values()) == {"success"}
     assert sandbox.stats()["writes"] == 0
     assert set(outcomes(folder_of(dry)).values()) == {"skipped"}
+    _, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=str(folder_of(dry)))
+    assert states["plan"] == "failed"
+    said = f"there is nothing to take back: the run in {folder_of(dry)} was a dry run and wrote nothing; "
+    assert said in "".join(capfd.readouterr())
 
     sandbox.reset_stats()
     done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
@@ -109,6 +113,13 @@ def test_two_nights_tell_exactly_what_changed_between_them(run: Any, make_sandbo
         (pair, "primary"),
     ]
     assert not (folder.parent / "deals" / "snapshot").exists()
+
+    sandbox.set_switches(limited_user=True)
+    night, states = run(SNAPSHOT, sandbox, {"plan": "self_hosted"}, detail="full")
+    assert set(states.values()) == {"success"}
+    page = (folder_of(night).parent / "deals" / "changes.html").read_text()
+    assert page.index("<b>Partial view:</b>") < page.index("Nothing to compare with.")
+    assert "cannot be compared: the view was whole, and is that of user 1 now" in page
     assert sandbox.stats()["writes"] == 0
 
 

@@ -104,9 +104,15 @@ def test_a_restore_goes_on_where_the_run_that_it_takes_back_takes_no_note(tmp_pa
     done = clean_up(tmp_path)
     made = restore(tmp_path, journal=done)
     manifest = read_manifest(Path(made["plan"]))
-    (tmp_path / NOTES.replace("*", manifest.hash[:12])).mkdir()
+    note = tmp_path / NOTES.replace("*", manifest.hash[:12])
+    note.mkdir()
     assert apply(tmp_path / "restore", made)["counts"]["applied"] == made["changes"] > 0
-    assert read_taken_back(tmp_path, manifest.origin.plan if manifest.origin else "") == []
+    cleaned = read_manifest(tmp_path / "plan").hash
+    assert read_taken_back(tmp_path, cleaned) == []
+    note.rmdir()
+    apply(tmp_path / "restore", made)  # alone, with no check behind it
+    (told,) = read_taken_back(tmp_path, cleaned)
+    assert (told.by, told.counts["applied"]) == ("", made["changes"])
 
 
 def test_a_run_that_wrote_nothing_is_told_as_that(sandbox: Any, tmp_path: Path) -> None:
