@@ -98,6 +98,13 @@ with DAG(
             description="Also link contacts that no longer exist.",
             section="How",
         ),
+        "believe_any_user": Param(
+            default=False,
+            type="boolean",
+            title="Take unseen contacts for gone",
+            description="Where the webhook's user is no administrator. Else such owners are left alone.",
+            section="How",
+        ),
         "save": Param(
             default=False,
             type="boolean",
@@ -120,6 +127,7 @@ with DAG(
             owners_file="{{ params.owners_file }}",
             overwrite="{{ params.overwrite }}",
             link_missing="{{ params.link_missing }}",
+            believe_any_user="{{ params.believe_any_user }}",
             save="{{ params.save }}",
             **GUARDS,
         ),

@@ -236,7 +236,8 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
 
 def _hidden(contact_ids: Sequence[int]) -> str:
     contacts = f"contact{'s' * (len(contact_ids) != 1)} {', '.join(map(str, contact_ids))}"
-    return f"{contacts} may be gone, or not be seen by the webhook's user; believe_any_user=True says gone"
+    unless = "believe_any_user=True (in the trigger form: Take unseen contacts for gone) says gone"
+    return f"{contacts} may be gone, or not be seen by the webhook's user; {unless}"
 
 
 async def _states(portal: AsyncPortal, images: Sequence[Image]) -> dict[int, OwnerState]:

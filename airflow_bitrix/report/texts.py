@@ -85,8 +85,7 @@ def origin_line(origin: Origin) -> str:
     made = shown_timestamp(origin.created)
     if origin.what == "snapshot":
         return f"Brings links back to the snapshot of {made}: {origin.folder}"
-    named = f", {origin.run}" if origin.run else ""
-    return f"Takes back what was planned {made}{named}: {origin.folder}"
+    return f"Takes back {origin.run or 'the run'}, planned {made}: {origin.folder}"
 
 
 def taken_back_line(note: TakenBack) -> str:

@@ -189,7 +189,8 @@ def test_a_contact_that_is_not_seen_is_not_taken_for_gone_by_a_restore(sandbox: 
     with (Path(made["plan"]) / "left_out.csv").open(newline="") as rows:
         (row,) = csv.DictReader(rows)
     assert row["reason"] == (
-        "contact 3 may be gone, or not be seen by the webhook's user; believe_any_user=True says gone"
+        "contact 3 may be gone, or not be seen by the webhook's user; believe_any_user=True (in the trigger "
+        "form: Take unseen contacts for gone) says gone"
     )
     made = restore(tmp_path, snapshot=taken, believe_any_user="True")
     assert changes_of(made)[lead].after.contact_ids == (1,)
