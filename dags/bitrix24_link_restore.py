@@ -50,7 +50,6 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "restore", "leads", "deals"],

@@ -16,7 +16,7 @@ from airflow_bitrix.client.commands import MOST_VALUES, command_of
 from airflow_bitrix.client.exclusions import Conditions
 from airflow_bitrix.client.filters import bare_field, both, check_keys, joins_links
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.row_pages import PAGE
+from airflow_bitrix.client.row_pages import PAGE, fields_in
 from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
@@ -117,10 +117,7 @@ async def check_filter(portal: AsyncPortal, kind: EntityKind, wanted: Mapping[st
     names = list(_filter_fields(wanted))
     if names:
         answer = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})
-        known = answer.get("fields") if isinstance(answer, Mapping) else None
-        if not isinstance(known, Mapping):
-            text = "crm.item.fields: the portal answered no fields"
-            raise Bitrix24Error(text, method="crm.item.fields")
+        known = fields_in("crm.item.fields", answer)
         for name in names:
             if name not in known:
                 raise InvalidInput("filter", name, f"fields of a {kind}: " + ", ".join(sorted(known)))

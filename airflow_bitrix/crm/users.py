@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import Rejected
+from airflow_bitrix.core.numbers import whole_number
 
 WHOLE = "whole"
 
@@ -39,11 +40,13 @@ async def view_of(portal: AsyncPortal, whose: str = "the webhook's user") -> Vie
     is_told = isinstance(profile, Mapping) and isinstance(profile.get("ADMIN"), (int, type(None)))
     if not is_told:
         text = f"whether {whose} may see all of the portal cannot be told ({why})"
-        return View("that of a user who is not known", f"{text}: {_UNSEEN}")
+        return View(_NOT_KNOWN, f"{text}: {_UNSEEN}")
     if profile["ADMIN"]:
         return View()
     text = f"{whose} is no administrator, and may see a part of the portal only"
-    return View(f"that of user {profile.get('ID')}", f"{text}: {_UNSEEN}")
+    user = whole_number(str(profile.get("ID")))
+    return View(_NOT_KNOWN if user is None else f"that of user {user}", f"{text}: {_UNSEEN}")
 
 
+_NOT_KNOWN = "that of a user who is not known"
 _UNSEEN = "what is not seen is not looked at, and not counted"

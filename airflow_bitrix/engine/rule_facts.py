@@ -15,10 +15,10 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import total_of
 from airflow_bitrix.client.table_sweep import Expect
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
-from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OWNER_KINDS, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
@@ -159,13 +159,8 @@ async def count_links(portal: AsyncPortal, contact_ids: Sequence[int]) -> dict[i
     async with aclosing(portal.stream(calls)) as outcomes:
         at = iter(asked)
         async for outcome in outcomes:
-            contact_id, kind = next(at)
-            if outcome.answer is None or outcome.answer.total is None:
-                raise outcome.error or Bitrix24Error(
-                    f"crm.item.list: the portal does not tell how many {kind}s contact {contact_id} has",
-                    method="crm.item.list",
-                )
-            counts[contact_id] += int(outcome.answer.total)
+            contact_id, _ = next(at)
+            counts[contact_id] += total_of("crm.item.list", outcome.answered)
     return counts
 
 

@@ -233,8 +233,11 @@ class Bitrix24Hook(HttpHook):
             profile, scope = self.call("profile"), self.call("scope")
         except Bitrix24Error as error:
             return False, in_words_of_the_form(error)
-        if "crm" not in (scope or ()):
-            return False, f"The webhook lacks the scope crm; it has: {', '.join(scope or ()) or 'none'}"
+        scope = scope or []
+        if not isinstance(profile, Mapping) or not isinstance(scope, list):
+            return False, "What answers does not say who the webhook's user is, as a portal does."
+        if "crm" not in scope:
+            return False, f"The webhook lacks the scope crm; it has: {', '.join(map(str, scope)) or 'none'}"
         name = " ".join(str(profile.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()
         role = "administrator" if profile.get("ADMIN") else "no administrator"
         return True, f"Connected to {self.settings.webhook.portal} as {name or 'a user'} ({role})"

@@ -32,14 +32,14 @@ from airflow_bitrix.files.journals import (
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import note_restore
+from airflow_bitrix.operators.shared.apply_parts import expired, note_restore
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, summarise
-from airflow_bitrix.report.texts import as_line, as_markdown
+from airflow_bitrix.report.texts import ASK_AGAIN, as_line, as_markdown
 
 REPORT, FAILED = "report.html", "failed.csv"
 
@@ -114,6 +114,9 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             raise AirflowFailException(f"{broken}; see {folder / FAILED}")
         if not summary.complete:
             without = f"{summary.open} of {manifest.changes} changes have no outcome"
+            given = self.plan if isinstance(self.plan, Mapping) else {}
+            if expired(given.get("approval", {}), folder, manifest.hash):
+                raise AirflowFailException(f"{without}: the approval has expired; {ASK_AGAIN}")
             raise AirflowFailException(f"{without}: clear the tasks that apply the plan, and they go on")
         return {
             "report": str(folder / REPORT),

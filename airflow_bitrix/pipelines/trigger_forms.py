@@ -243,7 +243,7 @@ def _plan_params() -> dict[str, Param]:
             default=True,
             type="boolean",
             title="Dry run",
-            description="Only plan and report; write nothing to the portal, and ask nobody.",
+            description="Only plan and report; write nothing, ask nobody. Real runs write one at a time.",
         ),
         "max_changes": Param(
             1000,
@@ -309,7 +309,7 @@ def _plan_params() -> dict[str, Param]:
             exclusiveMinimum=0,
             maximum=8760,
             title="Hours that an approval counts",
-            description="What has not begun by then is not applied; the plan can be approved again.",
+            description="What has not begun by then is not applied; clear “Ask for approval” to ask again.",
             section="Approval",
         ),
         "canary": Param(

@@ -20,7 +20,15 @@ from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.plugins.run_states import RunState
 from airflow_bitrix.report.indexed import summary_of
-from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, retried, seen_partially, without_plan
+from airflow_bitrix.report.notices import (
+    UNDER_WAY,
+    Notice,
+    notices,
+    queued,
+    retried,
+    seen_partially,
+    without_plan,
+)
 from airflow_bitrix.report.page import Download, Offer, Tab, as_tab, bring_back, take_back
 
 _HOLDS = {
@@ -64,6 +72,7 @@ def run_page(
     if refused and not folders:
         raise refused[0]
     unread = [Notice("odd", "A task is not shown:", f"{why}.") for why in refused]
+    unread += queued(stands.ahead)
     first = [*unread, *retried(stands.retrying)]
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
     names = [*planned, *(name for name in folders if name not in planned)]
@@ -96,7 +105,7 @@ def _plan_page(
 ) -> str:
     """Give the page of a plan and what became of it.
 
-    :param unread: Which tasks cannot be shown.
+    :param unread: Which tasks cannot be shown, and what the run is queued behind.
     :param names: Names of the tasks that have files.
     """
     live, folder, summary = stands.state in UNDER_WAY, index.plan.parent, summary_of(index)

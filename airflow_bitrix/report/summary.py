@@ -19,6 +19,7 @@ from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.files.taken_back import TakenBack
+from airflow_bitrix.files.writers import Wait
 
 MOST_ROWS = 500
 """Rows of what failed, drifted or was overwritten that a page holds at most; the files hold all of them."""
@@ -53,6 +54,7 @@ class Summary:
     :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
     :param taken_back: Which restores have taken it back since.
     :param checked_partially: Why the check may not have seen all, a sentence for each portal.
+    :param wait: Which other run its apply waits for; ``None`` where it does not.
     """
 
     manifest: Manifest
@@ -72,6 +74,7 @@ class Summary:
     is_checked: bool = False
     taken_back: Sequence[TakenBack] = ()
     checked_partially: Sequence[str] = ()
+    wait: Wait | None = None
 
     @property
     def partial(self) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
@@ -23,12 +24,27 @@ _MEANING = {
 }
 
 
+ASK_AGAIN = (
+    "clear “Ask for approval” with all that follows it, and somebody can approve the plan again; "
+    "clearing a task that applies it does not help"
+)
+"""What to do where an approval has expired."""
+
+
 def outcome_lines(summary: Summary) -> list[tuple[str, int, str]]:
     """Give each outcome with its count and what it means."""
     lines: list[tuple[str, int, str]] = [(name, summary.counts[name], _MEANING[name]) for name in OUTCOMES]
     if summary.open:
-        lines.append(("open", summary.open, "the apply ended before its turn; run it again"))
+        is_late = has_expired(summary)
+        means = "the approval has expired" if is_late else "the apply ended before its turn; run it again"
+        lines.append(("open", summary.open, means))
     return lines
+
+
+def has_expired(summary: Summary) -> bool:
+    """Whether the approval of a plan counts no more, and no change has an outcome."""
+    is_untouched = summary.open == summary.planned > 0
+    return is_untouched and bool(summary.approval and summary.approval.is_over(datetime.now(UTC)))
 
 
 _TITLES = {
@@ -62,9 +78,10 @@ def limits_of(manifest: Manifest) -> str:
 def approval_line(approval: Approval) -> str:
     """Say how the question stands whether a plan may be applied."""
     at = shown_timestamp(approval.at)
-    until = f", to be used until {shown_timestamp(approval.until)}" if approval.until else ""
+    end = shown_timestamp(approval.until)
+    until = f", to be used until {end}" if approval.until else ""
     return {
-        "waiting": f"Waits for an approval since {at}",
+        "waiting": f"Waits for an approval since {at}" + (f", until {end}" if approval.until else ""),
         "approved": f"Approved by {approval.by}, {at}{until}",
         "rejected": f"Rejected by {approval.by}, {at}",
         "unanswered": f"Nobody answered until {at}",

@@ -56,6 +56,8 @@ class Switches:
     """Pretended runtime of one call, by method."""
     refusal_tells_reset: bool = False
     """A refusal for operating time tells in its own ``time`` when the method may be called again."""
+    rest_seconds: float = 0.0
+    """In how many seconds that is, as such a refusal tells, whatever is true; 0: it tells what is true."""
     count_refused: bool = False
     """Requests refused with 503 fill the bucket, too."""
     not_found_code: str = ""
@@ -169,6 +171,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
         "an object of seconds by method",
     ),
     "refusal_tells_reset": _FLAG,
+    "rest_seconds": _SECONDS,
     "count_refused": _FLAG,
     "not_found_code": _one_of("", "NOT_FOUND"),
     "refuse_contacts_read": (_is_list_of(int), "a list of contact ids"),

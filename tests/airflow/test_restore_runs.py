@@ -70,7 +70,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     assert "changed since" not in whys
     assert whys["brought back already, as far as can be"] > 10
     (note,) = read_taken_back(Path(journal), read_manifest(Path(journal) / "plan").hash)
-    assert re.fullmatch(r"run \S+ of bitrix24_link_restore", note.by)
+    assert re.fullmatch(r"run \S+ of the DAG bitrix24_link_restore", note.by)
     assert note.counts["applied"] == len(emptied - gone) + sum(
         bool(as_rows(after[str(lead)])) for lead in emptied & gone
     )

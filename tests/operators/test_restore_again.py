@@ -66,18 +66,19 @@ def test_a_second_restore_knows_what_the_first_one_did_and_both_runs_tell_so(
     first = restored(tmp_path / "first", "one", cleaned)
     assert first["changes"] == dry["changes"]
     assert (
-        "Takes back run one of cleans, planned " in (tmp_path / "first" / "plan" / "summary.md").read_text()
+        "Takes back run one of the DAG cleans, planned "
+        in (tmp_path / "first" / "plan" / "summary.md").read_text()
     )
     page = (tmp_path / "first" / "report.html").read_text()
-    assert re.search(rf"Takes back run one of cleans, planned .* UTC: {cleaned}\.", page)
+    assert re.search(rf"Takes back run one of the DAG cleans, planned .* UTC: {cleaned}\.", page)
     (note,) = read_taken_back(cleaned, made["hash"])
-    assert (note.by, note.counts["applied"]) == ("run one of restores", first["changes"])
+    assert (note.by, note.counts["applied"]) == ("run one of the DAG restores", first["changes"])
 
     stranger = int(next(iter(left_for_a_stranger(sandbox, made))))
     sandbox.state.write_links("lead", stranger, (Link(10, 299, primary=True),))
     capsys.readouterr()
     second = restored(tmp_path / "second", "two", cleaned)
-    assert "Taken back by run one of restores" in capsys.readouterr().out
+    assert "Taken back by run one of the DAG restores" in capsys.readouterr().out
     assert second["changes"] == 0
     rows = left_out_of(second)
     whys = Counter(row["why"] for row in rows)
@@ -87,13 +88,13 @@ def test_a_second_restore_knows_what_the_first_one_did_and_both_runs_tell_so(
     assert sum(whys.values()) == wiped
     for row in rows:
         if row["why"] == "brought back already, as far as can be":
-            assert "(run one of restores); " in row["reason"]
+            assert "(run one of the DAG restores); " in row["reason"]
             assert re.search("no longer exists|primary was |its CONTACT_ID was ", row["reason"])
-    assert [one.by for one in read_taken_back(cleaned, made["hash"])] == ["run one of restores"]
+    assert [one.by for one in read_taken_back(cleaned, made["hash"])] == ["run one of the DAG restores"]
 
     again = Bitrix24CheckLinkPlanOperator(task_id="check", plan=made, is_dry_run=False, max_failed=None)
     again.execute(context("cleans", "one"))
-    assert "Taken back by run one of restores" in (cleaned / "report.html").read_text()
+    assert "Taken back by run one of the DAG restores" in (cleaned / "report.html").read_text()
 
 
 def left_for_a_stranger(sandbox: Any, made: Any) -> list[str]:

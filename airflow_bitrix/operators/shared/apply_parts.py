@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.files.approvals import read_approval
-from airflow_bitrix.files.journals import final_outcomes, read_effort
+from airflow_bitrix.files.journals import final_outcomes, has_begun, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back, write_taken_back
 from airflow_bitrix.operators.shared.artifacts import as_folder
@@ -28,6 +29,7 @@ class Orders:
 
     :param first: Only so many changes; ``None`` for all.
     :param canary: So many changes come first, and none of them may fail.
+    :param wait: How long another run that writes is waited for; nothing for not at all.
     """
 
     dry_run: bool
@@ -35,6 +37,7 @@ class Orders:
     canary: int
     policy: RowPolicy
     quiet: QuietHours | None
+    wait: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +113,14 @@ def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, i
         write_taken_back(as_folder(origin.folder), note)
     except Exception as error:  # noqa: BLE001 (whatever a storage raises)
         log.warning("The report of the run that is taken back will not tell so: %s", error)
+
+
+def expired(approval: Mapping[str, Any], folder: Path, plan_hash: str) -> str:
+    """Say when an approval expired, ISO 8601; nothing while it counts. What has begun may go on.
+
+    :param approval: As the approval task passes it on.
+    :param folder: Where the journal goes.
+    """
+    until = str(approval.get("valid_until") or "")
+    is_over = bool(until) and datetime.now(UTC) >= datetime.fromisoformat(until)
+    return until if is_over and not has_begun(folder, plan_hash) else ""

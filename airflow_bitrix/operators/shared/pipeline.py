@@ -83,7 +83,7 @@ class LinkPlanOperator(Bitrix24BaseOperator):
         if run_id := context.get("run_id"):
             dag_id = context["dag"].dag_id
             self.tab_folder = tab_folder(dag_id, run_id)
-            self.run_name = f"run {run_id} of {dag_id}"
+            self.run_name = f"run {run_id} of the DAG {dag_id}"
 
     async def look_who_sees(self, portal: AsyncPortal, whose: str = "the webhook's user") -> View:
         """Ask who the webhook's user is, and say ahead of all else where that one may not see all."""
