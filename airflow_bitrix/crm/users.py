@@ -41,7 +41,7 @@ async def view_of(portal: AsyncPortal, whose: str = "the webhook's user") -> Vie
     if not is_told:
         text = f"whether {whose} may see all of the portal cannot be told ({why})"
         return View(_NOT_KNOWN, f"{text}: {_UNSEEN}")
-    if profile["ADMIN"]:
+    if profile.get("ADMIN"):
         return View()
     text = f"{whose} is no administrator, and may see a part of the portal only"
     user = whole_number(str(profile.get("ID")))
