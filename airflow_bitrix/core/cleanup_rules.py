@@ -121,9 +121,9 @@ class RemoveDangling(Rule):
     believe_any_user: bool = switch(default=False)
 
     @property
-    def believes_absence(self) -> bool:
-        """Whether a user who does not see all contacts would do damage."""
-        return not self.believe_any_user
+    def needs_whole_view(self) -> str:
+        """A user who does not see all contacts would do damage."""
+        return "" if self.believe_any_user else "takes contacts that the webhook's user does not see for gone"
 
     def seeks(self, state: OwnerState) -> Iterable[int]:
         """All linked contacts."""
@@ -160,6 +160,8 @@ class MergeSamePerson(Rule):
     :param region: The country whose phones are written without their country code, two letters; empty for
         the one that the portal's settings tell.
     :param shared_by: How many contacts of the portal may hold a phone by which they are one person.
+    :param believe_any_user: With ``most_links``: whether to go by the leads and deals that a user sees who
+        is no administrator.
     """
 
     name = "merge_same_person"
@@ -169,11 +171,19 @@ class MergeSamePerson(Rule):
     match: str = choice("phone_or_email", "phone", "email")
     region: str = country()
     shared_by: int = whole(3, least=2, most=19)
+    believe_any_user: bool = switch(default=False)
 
     @property
     def phone_region(self) -> str | None:
         """The country, unless e-mails alone count."""
         return None if self.match == "email" else self.region
+
+    @property
+    def needs_whole_view(self) -> str:
+        """Of a contact that hangs on what is not seen, too few links would be counted."""
+        if self.survivor != "most_links" or self.believe_any_user:
+            return ""
+        return "keeps the contact with most links, and counts none that the webhook's user does not see"
 
     def reads(self, state: OwnerState) -> Iterable[int]:
         """All contacts of an owner that has several."""

@@ -122,9 +122,9 @@ class Rule(ABC):
         return ()
 
     @property
-    def believes_absence(self) -> bool:
-        """Whether it takes a contact that the webhook's user does not see for one that is gone."""
-        return False
+    def needs_whole_view(self) -> str:
+        """What it makes of what the webhook's user does not see, where that does damage; else empty."""
+        return ""
 
     @property
     def phone_region(self) -> str | None:

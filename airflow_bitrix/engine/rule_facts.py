@@ -19,7 +19,6 @@ from airflow_bitrix.client.row_pages import total_of
 from airflow_bitrix.client.table_sweep import Expect
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
-from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OWNER_KINDS, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
@@ -27,7 +26,6 @@ from airflow_bitrix.core.rules import Facts, LeftOut, Rule, is_ready, judge
 from airflow_bitrix.crm.contacts import absent_contacts, read_contacts
 from airflow_bitrix.crm.phones import holders, phone_reader
 from airflow_bitrix.crm.scan import ask_links, scan, scan_ids
-from airflow_bitrix.crm.users import is_administrator
 
 CHUNK = 2500
 """Owners that are judged at a time."""
@@ -73,11 +71,8 @@ async def judge_all(
     :param now: When the plan is made, with a time zone.
     :param only: Only the owners with these ids; ``None`` for all.
     :param expect: Told now and then how many owners there are in all, as far as can be told yet.
-    :raises PlanRefused: A rule takes contacts that cannot be seen for gone, and the webhook's user is no
-        administrator.
     :raises Rejected: The portal does not accept the filter.
     """
-    await check_user(portal, rules)
     also = tuple(dict.fromkeys(name for rule in rules.values() for name in rule.also))
     wants_exact = any(rule.wants_exact for rule in rules.values())
     ask = Questions(portal, list(rules.values()), now)
@@ -102,20 +97,6 @@ def _is_unclear(judged: Judged, *, wants_exact: bool) -> bool:
     if judged.change:
         return not is_ready(judged.change)
     return wants_exact and not judged.state.links.is_exact
-
-
-async def check_user(portal: AsyncPortal, rules: Mapping[str, Rule]) -> None:
-    """Refuse rules that would do damage with the webhook of somebody who does not see all contacts.
-
-    :raises PlanRefused: The user is no administrator.
-    """
-    names = [name for name, rule in rules.items() if rule.believes_absence]
-    if names and not await is_administrator(portal):
-        raise PlanRefused(
-            f"{names[0]} takes contacts that the webhook's user does not see for gone, and the user is no "
-            f"administrator; use an administrator's webhook, or say "
-            f"rule_options={{'{names[0]}': {{'believe_any_user': True}}}}"
-        )
 
 
 class Questions:

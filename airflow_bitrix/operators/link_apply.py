@@ -30,7 +30,13 @@ from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_ma
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.writers import Occupied
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders, expired, summary_of
+from airflow_bitrix.operators.shared.apply_parts import (
+    ApplyTask,
+    Orders,
+    expired,
+    note_restore,
+    summary_of,
+)
 from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.operators.shared.parameters import (
     count,
@@ -277,12 +283,16 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
 
         # A folder that takes no report shall show it before anything is written to the portal.
         before, stopped = report(), ""
+        if not task.orders.dry_run:
+            note_restore(task.plan, task.manifest, self.run_name)
         try:
             self.run_loop(self._apply(task, journal, progress, meter))
         except _StoppedError as error:
             stopped = str(error)
         finally:
             summary = report()
+            if not task.orders.dry_run and task.parts is None and task.orders.first is None:
+                note_restore(task.plan, task.manifest, self.run_name, summary.counts)
             self.got_on = _applied(summary) > _applied(before)
             self._tell(task, summary)
         if stopped:

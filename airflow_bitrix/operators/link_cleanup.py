@@ -12,7 +12,7 @@ from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.cleanup_rules import MergeSamePerson
-from airflow_bitrix.core.errors import InvalidInput, Rejected
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
@@ -41,8 +41,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     holds each change with its links before and after and its reasons; ``left_out.csv`` beside it names the
     owners that a rule is about but does not touch, and why.
 
-    ``remove_dangling`` refuses the webhook of a user who is no administrator: a contact that the user may not
-    read can look like one that is gone.
+    ``remove_dangling``, and ``merge_same_person`` where it goes by most links, refuse the webhook of a user
+    who is no administrator: a contact that the user may not read can look like one that is gone.
 
     :param rules: Names of rules. They are asked in the order of :data:`airflow_bitrix.core.rules.RULES`,
         whatever their order here. One alone reads only the owners that it may concern. (templated)
@@ -188,6 +188,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         """Scan the owners and ask the rules about each."""
         kind, rules, now = self.plan_kind(), self._rules(), datetime.now(UTC)
         own = await checked_filter(portal, kind, self._own_filter(), stages=self._stages())
+        await self.look_who_sees(portal)
+        self._check_view(rules)
         rules = await self._with_region(portal, rules)
         only = self._owners(kind)
         left = dict.fromkeys(only or ())
@@ -224,6 +226,15 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                 rule.name,
             )
         return {**rules, rule.name: rule}
+
+    def _check_view(self, rules: Mapping[str, Rule]) -> None:
+        """Refuse rules that would do damage with the webhook of somebody who may not see all."""
+        for name, rule in rules.items():
+            if self.seen_partially and rule.needs_whole_view:
+                raise PlanRefused(
+                    f"{name} {rule.needs_whole_view}, and {self.seen_partially[0]}; use an administrator's "
+                    f"webhook, or say rule_options={{'{name}': {{'believe_any_user': True}}}}"
+                )
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
         if self.owners_file in (None, ""):  # "None" is what a template made of nothing: no file, and refused

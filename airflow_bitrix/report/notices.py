@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.writers import Wait
 from airflow_bitrix.report.summary import Summary
-from airflow_bitrix.report.texts import ASK_AGAIN, approval_line, has_expired, hidden_links_line, no_match
+from airflow_bitrix.report.texts import (
+    ASK_AGAIN,
+    approval_line,
+    has_expired,
+    hidden_links_line,
+    no_match,
+    origin_line,
+    taken_back_line,
+)
 
 UNDER_WAY = frozenset({"queued", "running"})
 """States of a DAG run that is not over."""
@@ -44,7 +52,7 @@ def notices(
     :param retrying: Tasks that have failed, and that Airflow is to try again.
     :param again: Since when the run goes on again with a plan that is older, ISO 8601.
     """
-    told = [*_about(summary), *retried(retrying)]
+    told = [*seen_partially(summary.partial), *_about(summary), *retried(retrying)]
     if again:  # whether the plan is to be made again too, or only what follows it, cannot be told from here
         text = "The plan is older, and so are its outcomes, but for those that have come since."
         told.append(Notice("odd", f"Run again since {shown_timestamp(again)}.", text))
@@ -52,6 +60,14 @@ def notices(
     if summary.hidden_links:
         told.append(Notice("odd", "", hidden_links_line(summary)))
     return told
+
+
+def seen_partially(partial: Iterable[str]) -> Iterator[Notice]:
+    """Say that what was seen may be a part of the portal only.
+
+    :param partial: Why, a sentence for each portal.
+    """
+    return (Notice("odd", "Partial view:", f"{why}.") for why in partial)
 
 
 def retried(tasks: Sequence[str]) -> Iterator[Notice]:
@@ -92,9 +108,13 @@ def without_plan(run: str) -> Notice:
 
 
 def _about(summary: Summary) -> Iterator[Notice]:
-    """Say what kind of plan it is."""
+    """Say what kind of plan it is, and whether it was taken back."""
+    for note in summary.taken_back:
+        yield Notice("odd", "", taken_back_line(note))
     if summary.is_restore:
+        origin = summary.manifest.origin
         text = "It puts links back that stood in an earlier journal or snapshot."
+        text = f"{origin_line(origin)}." if origin else text
         if summary.manifest.kind == "lead":
             text += " The repeat flag of a lead follows when the lead is saved."
         yield Notice("plain", "A restore.", text)

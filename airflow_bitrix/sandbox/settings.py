@@ -69,6 +69,8 @@ class Switches:
     """crm.item.list leaves ``contactIds`` out."""
     limited_user: bool = False
     """The webhook's user is no administrator and sees only the records assigned to them."""
+    counts_hidden: bool = False
+    """crm.item.list counts records that the webhook's user may not see in its ``total``, too."""
     user_updates: str = "all"
     """Which of the records that they may read the webhook's user may change: all, their own, or none."""
     scope: tuple[str, ...] = ("crm", "user")
@@ -187,6 +189,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "time_as_int": _FLAG,
     "hide_contact_ids": _FLAG,
     "limited_user": _FLAG,
+    "counts_hidden": _FLAG,
     "user_updates": _one_of("all", "own", "none"),
     "scope": _WORDS,
     "operating_limit": _SECONDS,

@@ -32,7 +32,7 @@ from airflow_bitrix.crm.filter_checks import checked_filter
 from airflow_bitrix.crm.owner_reads import OwnerReads, links_told
 from airflow_bitrix.crm.owners import look_up
 from airflow_bitrix.crm.scan import scan
-from airflow_bitrix.crm.users import is_administrator
+from airflow_bitrix.crm.users import view_of
 from airflow_bitrix.engine.matching import check_match_field, records_with
 from airflow_bitrix.engine.rule_facts import count_links
 from tests.answers import SCALARS, VALUES, pages, rows
@@ -133,7 +133,7 @@ async def _contacts(portal: AsyncPortal) -> list[Any]:
 
 
 READERS: Mapping[str, tuple[Work, st.SearchStrategy[Any]]] = {
-    "the user": (is_administrator, rows({"ID": "1", "ADMIN": True, "NAME": "A"})),
+    "the user": (view_of, rows({"ID": "1", "ADMIN": True, "NAME": "A"})),
     "stages": (
         lambda portal: checked_filter(portal, "deal", {"stageId": "NEW"}, stages=["NEW"]),
         pages(STAGE) | st.just(FIELDS) | st.just(PIPELINES),

@@ -214,11 +214,12 @@ def test_an_owner_whose_contacts_are_all_gone_is_left_without(
 FEW = {
     "release_repeat_leads": 1,
     "unlink_closed": 1,
-    "remove_dangling": 5,
+    "remove_dangling": 4,
     "merge_same_person": 8,
     "trim_company_contacts": 3,
     "fix_primary": 20,
 }
+"""Requests beside the one that asks who sees the portal."""
 
 
 @pytest.mark.parametrize("name", FEW)
@@ -231,7 +232,7 @@ def test_a_plan_for_2000_leads_takes_few_requests(
     made, _ = plan(tmp_path, "lead", [name])
     assert made["changes"] >= 30
     stats = sandbox.stats()
-    assert stats["admitted"] <= FEW[name]
+    assert stats["admitted"] <= 1 + FEW[name]
     several = {
         one for lead in sandbox.links("lead").values() if len(lead["links"]) > 1 for one, *_ in lead["links"]
     }

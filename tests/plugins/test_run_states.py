@@ -248,20 +248,6 @@ def test_a_run_that_is_not_over_or_wrote_nothing_cannot(
     assert "Take this run back" not in reader.get(at()).text
 
 
-def test_links_can_be_brought_back_to_a_snapshot(reader: TestClient, make_run: MakeRun) -> None:
-    """To whole ones only: what a scan had begun to write is none."""
-    folder = make_run(MINE, RUN) / "leads"
-    for name in ("snapshot", "snapshot-2", "begun"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "links.jsonl").touch()
-    for name in ("snapshot", "snapshot-2"):
-        (folder / name / "manifest.json").touch()
-    page = reader.get(at("?task=leads")).text
-    assert page.count("Bring links back to this snapshot") == 2
-    assert f'value="{folder}/snapshot"' in page
-    assert f'value="{folder}/snapshot-2"' in page
-
-
 def test_a_run_under_way_tells_how_far_it_is_and_follows(reader: TestClient, make_run: MakeRun) -> None:
     folder = make_run(MINE, RUN, "running") / "plan"
     manifest = applied_plan(folder)

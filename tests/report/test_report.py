@@ -96,6 +96,7 @@ def test_the_figures_for_xcom_are_small_and_plain() -> None:
         "left_out": {"converted": 1200, "held by a company": 3},
         "requests": 1234,
         "refused": 5,
+        "partial": [],
         "hidden_links": 0,
         "seconds": 65.4,
     }
