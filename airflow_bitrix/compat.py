@@ -105,8 +105,7 @@ _ASKS_ITS_OWN_PARAMS = _is("apache-airflow-core", "3.2") and _is("apache-airflow
 class ApprovalOperator(hitl.ApprovalOperator):
     """Airflow's operator that asks a person, with an end to the waiting.
 
-    :param response_timeout: How long an answer is waited for; ``None`` for as long as ``execution_timeout``
-        says, as Airflow has it, or else as long as it takes.
+    :param response_timeout: How long an answer is waited for; ``None`` for as long as it takes.
     """
 
     def __init__(self, *, response_timeout: timedelta | None = None, **kwargs: Any) -> None:
@@ -114,7 +113,7 @@ class ApprovalOperator(hitl.ApprovalOperator):
             kwargs["response_timeout"] = response_timeout
         super().__init__(**kwargs)
         if not _TAKES_RESPONSE_TIMEOUT:
-            self.response_timeout = response_timeout or self.execution_timeout
+            self.response_timeout = response_timeout
         if not _ASKS_ITS_OWN_PARAMS:
             # Who approves would be asked the DAG's trigger form once more, which the page of 3.1.8 fails to
             # show, and 3.1.3 would refuse the answer.

@@ -79,6 +79,16 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/var/lib/airflow/bitrix24-pacing",
                         "default": "",
                     },
+                    "approval_deadline": {
+                        "description": (
+                            "Hours in which a person has to answer whether a plan may be applied, where the "
+                            "approval task has no response_timeout. Then it fails, and nothing is written."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": "24",
+                        "default": "72",
+                    },
                     "operating_limit": {
                         "description": (
                             "Seconds of operating time in ten minutes at which a method is let rest. The "

@@ -45,6 +45,10 @@ ones, or a new contact that does not exist fails the plan, which names it, and n
 The methods that write links start **no automation**, change no *modified* date and leave no trace in the
 timeline. An owner that somebody changed since the plan was made is left alone and reported as *drift*.
 
+An answer is awaited for 72 hours (`[bitrix24] approval_deadline`). Of the runs that write leads, or
+deals, of a portal, this DAG's or another's, one does at a time: the others wait for it, for up to twelve
+hours. A dry run waits for nobody.
+
 The tab *Bitrix24 report* of a run shows what became of each change, with all files to download. They lie
 under `[bitrix24] artifacts_path`.
 """
@@ -59,7 +63,6 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "contacts", "leads", "deals"],

@@ -36,6 +36,9 @@ that are chosen in the form, and keeps what was there so that it can be taken ba
 
 Deals that a rule is about but must not touch are left out, and the report says why. A deal that somebody
 changed since the plan was made is left alone and reported as *drift*. An approval may be used for a day.
+An answer is awaited for 72 hours (`[bitrix24] approval_deadline`). Of the runs that write deals of a
+portal, this DAG's or another's, one does at a time: the others wait for it, for up to twelve hours. A dry
+run waits for nobody.
 
 **Trigger it by hand first**: *Dry run* is on unless you turn it off, and the tab *Bitrix24 report* of the run
 shows what a real run would do. Scheduled runs are dry runs too, until you change the default of `dry_run` in
@@ -57,7 +60,6 @@ with DAG(
     schedule="@weekly",
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "clean-up", "deals"],

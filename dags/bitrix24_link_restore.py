@@ -28,7 +28,9 @@ Give **one** of *Journal* and *Snapshot*. The tab *Bitrix24 report* of the run t
 the address of that run's page does as well, where one of its tasks alone was applied. What is as it was is
 left alone; so is what somebody changed since the run, unless you turn *Overwrite* on. A snapshot does not
 know who changed what: every owner in it that differs now is brought back, so name the owners, or look at the
-dry run first. `left_out.csv`, to download in the tab, names all that is left alone, and why.
+dry run first. The snapshot of the night that found an unwanted change holds that change already: the tab
+of its run offers those from before it. `left_out.csv`, to download in the tab, names all that is left alone,
+and why.
 
 **Trigger it with *Dry run* first**, as it is unless you turn it off: the tab *Bitrix24 report* of the run
 shows what a real run would do.
@@ -48,7 +50,6 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "restore", "leads", "deals"],
@@ -65,7 +66,7 @@ with DAG(
             None,
             type=["null", "string"],
             title="Snapshot",
-            description="Or the folder of a snapshot, as the Bitrix24 report tab of its run shows it.",
+            description="Or the folder of a snapshot from before the change, as the report tab offers it.",
         ),
         "owners": Param(
             [],
@@ -96,6 +97,13 @@ with DAG(
             description="Also link contacts that no longer exist.",
             section="How",
         ),
+        "believe_any_user": Param(
+            default=False,
+            type="boolean",
+            title="Take unseen contacts for gone",
+            description="Where the webhook's user is no administrator. Else such owners are left alone.",
+            section="How",
+        ),
         "save": Param(
             default=False,
             type="boolean",
@@ -118,6 +126,7 @@ with DAG(
             owners_file="{{ params.owners_file }}",
             overwrite="{{ params.overwrite }}",
             link_missing="{{ params.link_missing }}",
+            believe_any_user="{{ params.believe_any_user }}",
             save="{{ params.save }}",
             **GUARDS,
         ),

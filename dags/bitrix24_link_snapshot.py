@@ -29,6 +29,9 @@ artifacts_path`:
 | `changed.csv` | each difference: before, after, the owner's page |
 | `changes.html` | the figures, and the first 500 differences |
 
+What should not have changed is brought back by `bitrix24_link_restore`, with a snapshot from before it: the
+tab offers those that are kept, with their dates. The run's own holds the change already.
+
 The first run has nothing to compare with, and says so. A night that fails loses nothing: the next one
 compares with the last night that did not. Unpausing the DAG, which a first trigger does, starts the run of
 last night at once. With *What a snapshot knows* `full` a snapshot knows sorts and roles too, and

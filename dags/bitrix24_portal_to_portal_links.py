@@ -61,6 +61,10 @@ them: `plan/parked.jsonl` says who would be parked.
 The methods that write links start **no automation**, change no *modified* date and leave no trace in the
 timeline. Each portal is asked at its own pace.
 
+An answer is awaited for 72 hours (`[bitrix24] approval_deadline`). Of the runs that write leads, or
+deals, of a portal, this DAG's or another's, one does at a time: the others wait for it, for up to twelve
+hours. A dry run waits for nobody.
+
 The tab *Bitrix24 report* of a run shows what became of each change, with all files to download. They lie
 under `[bitrix24] artifacts_path`; parked owners in the folder `parked` beside those of
 the runs, in a file such as `parked-deal.old.bitrix24.com.new.bitrix24.com.1f0c7a2e.jsonl`.
@@ -77,7 +81,6 @@ with DAG(
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
     catchup=False,
-    max_active_runs=1,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
     tags=["bitrix24", "migration", "leads", "deals"],

@@ -15,25 +15,21 @@ import argparse
 import csv
 import json
 import math
-import os
 import random
-import select
-import signal
 import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
 from airflow_bitrix.sandbox.settings import FAULTS_BY_KIND
-from scripts.killing import Writes
+from scripts.killing import FOR_GOOD, HungError, Worker, working
 
 Verdict = Literal["right", "named", "wrong", "hung"]
 
@@ -43,127 +39,37 @@ CHANCES = (0.02, 0.05, 0.2)
 TRIES = 30
 """Tries that Airflow would grant a task; without faults the last ones."""
 
-LONGEST = 300.0
-"""Seconds after which a task hangs."""
-
-WORKER = """
-import json, os, sys, traceback
-from airflow_bitrix.client.pacing import Retries
-from airflow_bitrix.compat import AirflowFailException
-from airflow_bitrix.operators import link_plans
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        log = os.open(os.environ["CHAOS_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.dup2(log, 1), os.dup2(log, 2)
-        end = 1
-        try:
-            task = json.loads(line)
-            operator = getattr(link_plans, task["operator"])(task_id=task["task_id"], **task["arguments"])
-            operator.hook.retries = Retries(times=6, first=0.01, longest=0.05)
-            told = operator.execute({})
-            with open(task["told"], "w") as file:
-                json.dump(told, file)
-            end = 0
-        except AirflowFailException:
-            traceback.print_exc()
-            end = 2
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(end)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-class HungError(Exception):
-    """A task came to no end."""
-
 
 class FailedError(Exception):
     """A task failed for good, as Airflow would show it in red."""
 
 
 @dataclass
-class Worker:
-    """Runs tasks in processes of their own, each forked from one that has imported everything."""
+class Tries:
+    """Runs tasks as often as Airflow would, and kills some tries.
+
+    :param rng: Says after which write.
+    """
 
     sandbox: Sandbox
-    folder: Path
+    worker: Worker
     rng: random.Random
-    process: subprocess.Popen[str]
-    writes: Writes = field(default_factory=Writes)
-
-    def said(self, seconds: float = LONGEST) -> str:
-        """Read a line, within some seconds."""
-        output = _open(self.process.stdout)
-        if not select.select([output], [], [], seconds)[0]:
-            raise HungError
-        return output.readline().strip()
 
     def run(self, task_id: str, operator: str, *, kills: int = 0, **arguments: Any) -> Any:
-        """Run a task as often as Airflow would, and give what it returned.
+        """Give what a task returned.
 
-        :param kills: How often it is killed after a write.
+        :param kills: Tries that are killed after a write.
         """
-        told = self.folder / f"{task_id}.json"
-        task = {"task_id": task_id, "operator": operator, "told": str(told), "arguments": arguments}
         for attempt in range(TRIES):
             if attempt > TRIES // 2:
                 self.sandbox.clear_faults()
-            self.writes.after = len(self.writes) + self.rng.randrange(1, 200) if attempt < kills else math.inf
-            given = _open(self.process.stdin)
-            given.write(json.dumps(task) + "\n")
-            given.flush()
-            child = int(self.said())
-            self.writes.victim = child
-            try:
-                end = int(self.said(LONGEST))
-            except HungError:
-                os.kill(child, signal.SIGKILL)
-                raise
-            self.writes.victim = 0
+            after = len(self.worker.writes) + self.rng.randrange(1, 200) if attempt < kills else math.inf
+            end = self.worker.run(task_id, operator, dies_after=after, **arguments)
             if end == 0:
-                return json.loads(told.read_text())
-            if end == 2:  # noqa: PLR2004
+                return self.worker.result(task_id)
+            if end == FOR_GOOD:
                 raise FailedError(task_id)
         raise FailedError(f"{task_id}, {TRIES} times")
-
-
-@contextmanager
-def worker(sandbox: Sandbox, folder: Path, rng: random.Random) -> Iterator[Worker]:
-    """Start a worker whose default connection leads to a sandbox."""
-    connection = {"conn_type": "bitrix24", "password": sandbox.webhook_url}
-    extra = {"plan": "self_hosted", "timeout": 10}
-    environment = {
-        **os.environ,
-        "AIRFLOW_CONN_BITRIX24_DEFAULT": json.dumps({**connection, "extra": extra}),
-        "CHAOS_LOG": str(folder / "log.txt"),
-    }
-    with subprocess.Popen(
-        [sys.executable, "-c", WORKER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as process:
-        found = Worker(sandbox, folder, rng, process)
-        try:
-            if found.said() != "ready":
-                raise HungError
-            with sandbox.portal.lock:
-                sandbox.portal.writes = found.writes
-            yield found
-        finally:
-            _open(process.stdin).close()
-
-
-def _open(pipe: IO[str] | None) -> IO[str]:
-    if pipe is None:
-        raise HungError
-    return pipe
 
 
 def shuffled(sandbox: Sandbox, rng: random.Random) -> None:
@@ -236,11 +142,11 @@ def run_seed(seed: int, *, leads: int, chance: float = 0.0) -> Found:
         faults: dict[str, Any] = {"seed": seed}
         for name, kind in drawn:
             faults.setdefault(name, {})[kind] = chance / len(drawn)
-        with worker(sandbox, folder, rng) as works:
+        with working(sandbox, folder) as worker:
             sandbox.set_faults(**faults)
             red, hung = "", False
             try:
-                carry_out(works, seed, sandbox, rng, faults)
+                carry_out(Tries(sandbox, worker, rng), folder, seed, faults)
             except FailedError as error:
                 red = f"{error} failed"
             except HungError:
@@ -272,20 +178,21 @@ def bare(log: str) -> list[str]:
     return [line for line in log.splitlines() if line.startswith(BARE)]
 
 
-def carry_out(works: Worker, seed: int, sandbox: Sandbox, rng: random.Random, faults: dict[str, Any]) -> None:
+def carry_out(tries: Tries, folder: Path, seed: int, faults: dict[str, Any]) -> None:
     """Plan, apply, check, plan the way back, apply that."""
+    sandbox, rng = tries.sandbox, tries.rng
     arguments = plan_arguments(seed, sandbox, rng)
-    run, back = works.folder / "run", works.folder / "back"
+    run, back = folder / "run", folder / "back"
     apply = "Bitrix24ApplyLinkPlanOperator"
-    plan = works.run("plan", arguments.pop("operator"), artifacts_path=str(run), **arguments)
-    works.run("apply", apply, plan=plan, is_dry_run=False, kills=rng.choice((0, 1, 3)))
+    plan = tries.run("plan", arguments.pop("operator"), artifacts_path=str(run), **arguments)
+    tries.run("apply", apply, plan=plan, is_dry_run=False, kills=rng.choice((0, 1, 3)))
     sandbox.set_faults(**faults)
-    works.run("check", "Bitrix24CheckLinkPlanOperator", plan=plan)
+    tries.run("check", "Bitrix24CheckLinkPlanOperator", plan=plan)
     restore = "Bitrix24PlanLinkRestoreOperator"
-    way_back = works.run("restore", restore, artifacts_path=str(back), journal=str(run))
+    way_back = tries.run("restore", restore, artifacts_path=str(back), journal=str(run))
     sandbox.set_faults(**faults)
-    works.run("apply_back", apply, plan=way_back, is_dry_run=False, kills=rng.choice((0, 1, 3)))
-    works.run("check_back", "Bitrix24CheckLinkPlanOperator", plan=way_back)
+    tries.run("apply_back", apply, plan=way_back, is_dry_run=False, kills=rng.choice((0, 1, 3)))
+    tries.run("check_back", "Bitrix24CheckLinkPlanOperator", plan=way_back)
 
 
 def named(folder: Path) -> set[int]:

@@ -24,7 +24,7 @@ from scripts.screen import Screen
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-SIDE_BY_SIDE = ("--numprocesses", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+SIDE_BY_SIDE = ("--numprocesses", "4", "--no-loadscope-reorder")
 """As ``make test`` runs them."""
 
 MADE = ROOT / "build" / "matrix"

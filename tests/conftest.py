@@ -35,6 +35,7 @@ import aiohttp  # noqa: E402
 import pytest  # noqa: E402
 import requests  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
+from xdist.scheduler import LoadFileScheduling  # noqa: E402
 
 from airflow_bitrix.client.allowance import Unlimited  # noqa: E402
 from airflow_bitrix.client.auth import webhook  # noqa: E402
@@ -55,6 +56,7 @@ from airflow_bitrix.sandbox.state import State  # noqa: E402
 
 # A busy machine draws slowly; that says nothing about what is drawn.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("tests"), max_examples=20_000)
 settings.load_profile("tests")
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
@@ -65,6 +67,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     named = urlsplit(os.environ.get("BITRIX24_TEST_WEBHOOK", "")).hostname
     for item in items:
         item.add_marker(pytest.mark.allow_hosts([*LOOPBACK, *([named] if named else [])]))
+
+
+def room_of(nodeid: str) -> str:
+    """Give what keeps tests in one process: their file, or the folder in which they share an Airflow."""
+    file = Path(nodeid.partition("::")[0])
+    return str(file.parent if file.parent.name == "live" else file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Let the processes of ``make test`` take one room after the other."""
+    rooms = LoadFileScheduling(config, log)
+    rooms._split_scope = room_of
+    return rooms
 
 
 @pytest.fixture(autouse=True)

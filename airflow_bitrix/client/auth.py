@@ -11,11 +11,21 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.numbers import whole_number
+from airflow_bitrix.core.numbers import as_whole, whole_number
 
 _CODE = re.compile(r"[A-Za-z0-9_-]+")
-_WEBHOOK_PATH = re.compile(r"/rest/(?P<user>[^/]+)/(?P<code>[^/]+)(?:/[^/]*)?/?")
-_WEBHOOK_IN_HOST = re.compile(r"[/\\]rest[/\\]+[^/\\]+[/\\]+[^/\\]")
+_WEBHOOK_PATH = re.compile(
+    r"(?P<folder>(/[\w~-]+)*)/+rest/+(api/+)?(?P<user>[^/]+)/+(?P<code>[^/]+)(/+[\w.-]+)?/*",
+    re.ASCII | re.IGNORECASE,
+)
+"""The folder that a portal lies in, the webhook, and perhaps a method."""
+_WEBHOOK_IN_HOST = re.compile(r"[/\\]rest[/\\]+[^/\\]+[/\\]+[^/\\]", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9a-f.]*:[0-9a-f.:]*")
+_IN_THE_CLOUD = re.compile(r".+\.bitrix24\.[a-z.]+")
+_AROUND = "\"'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e<>(),;\u200b\u200e\u200f\u2060\ufeff"
+"""What mails, chats and shells leave around an address, beside spaces."""
+_AT_THE_ENDS = re.compile(rf"^[\s{_AROUND}]+|[\s{_AROUND}]+$")
+_USUAL_PORTS = {"https": 443, "http": 80}
 _ACCEPTED_HOST = (
     "a portal address such as 'acme.bitrix24.com' or 'https://acme.bitrix24.com', without a path; "
     "plain http only for a loopback address"
@@ -43,54 +53,94 @@ class Webhook:
 
     @property
     def base_path(self) -> str:
-        """The secret path in front of a method's name: ``/rest/1/abc/``."""
+        """The secret path in front of a method's name, behind the portal's address: ``/rest/1/abc/``."""
         return f"/rest/{self.user_id}/{self.code}/"
+
+    @property
+    def path(self) -> str:
+        """The secret path behind the portal's name, with the folder that the portal lies in."""
+        return urlsplit(self.url("")).path
 
     def url(self, method: str) -> str:
         """Give the address of a method. It holds the secret: for the HTTP library only."""
         return f"{self.portal}{self.base_path}{method}"
 
 
-def webhook(*, host: str | None, login: str | None, password: str | None, port: int | None = None) -> Webhook:
+def webhook(
+    *, host: str | None, login: object = None, password: object = None, port: int | None = None
+) -> Webhook:
     """Make a webhook of the fields of a connection.
 
     :param host: The portal's address.
-    :param login: Id of the webhook's user.
-    :param password: The webhook's code, or its whole address; then host and login may be empty.
+    :param login: Id of the webhook's user; in JSON it may be a number.
+    :param password: The webhook's code, or its whole address as it was copied: with a method behind it, a
+        query, a port, a folder of a self-hosted portal, spaces or quotes around it, or without a scheme; then
+        host and login may be empty.
     :param port: A port, where it does not stand in ``host``.
     :raises InvalidInput: A field that cannot be right. The message never shows the password.
     """
-    host, login, password = ((text or "").strip() for text in (host, login, password))
+    host, user, secret = _text("host", host), _text("login", login), _text("password", password)
     if _WEBHOOK_IN_HOST.search(host):
         shown = _shown_host(host)
         problem = f"{shown!r} is a webhook's address, which is a secret"
         raise InvalidInput("host", shown, _INSTEAD, problem=problem)
-    if not password:
+    if not secret:
         raise InvalidInput("password", "", _ACCEPTED_CODE)
-    if "/" in password:
-        return _pasted(host, login, password, port)
-    if not _CODE.fullmatch(password):
-        raise InvalidInput("password", "***", _ACCEPTED_CODE)
-    return Webhook(portal_address(host, port), _user("login", login), password)
+    if not _is_whole(secret):
+        raise _wrong_code("there is a space or a line break in it")
+    if "/" in secret or "\\" in secret:
+        return _pasted(host, user, secret, port)
+    if not _CODE.fullmatch(secret):
+        raise _wrong_code("a code has letters, digits, - and _ alone")
+    return Webhook(portal_address(host, port), _user("login", user), secret)
+
+
+def _text(argument: str, given: object) -> str:
+    """Give a field without what was copied along with it."""
+    if given is None:
+        return ""
+    if argument != "host" and not isinstance(given, str):
+        number = as_whole(given)  # JSON may hold a number in place of its digits
+        given = number if number is None else str(number)
+    if not isinstance(given, str):
+        raise InvalidInput(argument, "***", "a text")
+    return _AT_THE_ENDS.sub("", given)
+
+
+def _is_whole(text: str) -> bool:
+    """Whether nothing parts it; urllib would join what a line break parts."""
+    return all(sign.isprintable() and not sign.isspace() for sign in text)
+
+
+def _wrong_code(problem: str) -> InvalidInput:
+    return InvalidInput("password", "***", _ACCEPTED_CODE, problem=f"'***' is not accepted, {problem}")
 
 
 def _pasted(host: str, login: str, password: str, port: int | None) -> Webhook:
+    has_scheme = "://" in password
     try:
-        parts = urlsplit(password)
+        parts = urlsplit(password if has_scheme else f"https://{password}")
+        name = parts.hostname or ""
     except ValueError:
-        parts = urlsplit("")
+        raise _wrong_code("it is no address") from None
     path = _WEBHOOK_PATH.fullmatch(parts.path)
-    if not parts.scheme or not path or not _CODE.fullmatch(path["code"]) or parts.query or parts.fragment:
-        raise InvalidInput("password", "***", _ACCEPTED_CODE)
-    pasted = Webhook(
-        portal_address(f"{parts.scheme}://{parts.netloc}", None),
-        _user("password", path["user"]),
-        path["code"],
-    )
-    if host and portal_address(host, port) != pasted.portal:
+    if "\\" in password or not path or not (has_scheme or "." in name):
+        raise _wrong_code("it has no portal, /rest/, user id and code, with at most a method behind them")
+    if not _CODE.fullmatch(path["code"]):
+        raise _wrong_code("a code has letters, digits, - and _ alone")
+    folder = path["folder"]
+    if "rest" in folder.lower().split("/"):
+        raise _wrong_code("it has two webhooks in it")
+    if folder and _IN_THE_CLOUD.fullmatch(name):
+        raise _wrong_code("at this portal nothing stands before /rest/")
+    address = portal_address(f"{parts.scheme}://{parts.netloc}", None)
+    pasted = Webhook(address + folder, _user("password", path["user"]), path["code"])
+    if host and portal_address(host, port) != address:
         raise InvalidInput(
-            "host", _shown_host(host), f"the portal of the pasted webhook, {pasted.portal!r}, or nothing"
+            "host", _shown_host(host), f"the portal of the pasted webhook, {address!r}, or nothing"
         )
+    if port not in (None, 0, _USUAL_PORTS["https"]) and port != _port(address):
+        raise InvalidInput("port", port, f"{_port(address)}, that of the pasted webhook, or nothing")
     if login and login != pasted.user_id:
         raise InvalidInput(
             "login", _shown_user(login), f"the user of the pasted webhook, {pasted.user_id!r}, or nothing"
@@ -125,13 +175,15 @@ def _shown_host(host: str) -> str:
 def portal_address(host: str, port: int | None = None) -> str:
     """Give the address of a portal as ``https://name`` or ``https://name:port``.
 
+    A name in letters of another script is given as the network knows it: ``xn--e1afmkfd.xn--p1ai``.
+
     :raises InvalidInput: A path, a login or a query in it, no name, or plain http to another machine.
     """
     try:
         parts = urlsplit(host if "://" in host else f"https://{host}")
-        name, own_port = parts.hostname, parts.port
+        name, own_port = _ascii_name(parts.hostname or "").removesuffix("."), parts.port
     except ValueError:
-        name = None
+        name = ""
     if (
         not name
         or parts.scheme not in ("http", "https")
@@ -140,7 +192,8 @@ def portal_address(host: str, port: int | None = None) -> str:
         or parts.fragment
         or parts.username
         or parts.password
-        or not re.fullmatch(r"[A-Za-z0-9._:-]+", name)
+        or not _NAME.fullmatch(name)
+        or not _is_whole(host)
         or (own_port and port and own_port != port)
     ):
         raise InvalidInput("host", _shown_host(host), _ACCEPTED_HOST)
@@ -149,8 +202,25 @@ def portal_address(host: str, port: int | None = None) -> str:
     bare = f"[{name}]" if ":" in name else name
     number = own_port or port
     # The port that goes without saying: a portal has one address, and one allowance.
-    said = number and number != {"https": 443, "http": 80}[parts.scheme]
+    said = number and number != _USUAL_PORTS[parts.scheme]
     return f"{parts.scheme}://{bare}" + (f":{number}" if said else "")
+
+
+def _port(address: str) -> int:
+    parts = urlsplit(address)
+    return parts.port or _USUAL_PORTS[parts.scheme]
+
+
+def _ascii_name(name: str) -> str:
+    """Give a host's name as the network knows it.
+
+    :raises ValueError: It cannot be one.
+    """
+    if name.isascii():
+        return name
+    import idna  # noqa: PLC0415 (few names need it)
+
+    return idna.encode(name, uts46=True).decode()
 
 
 def is_loopback(name: str) -> bool:

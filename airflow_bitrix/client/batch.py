@@ -87,10 +87,12 @@ class _Batch:
         self._waiting = list(range(len(calls)))
         self._size = _Size(len(calls))
         self._told = False
+        self._rested = 0.0
+        """Seconds waited for methods to be called again since anything was done."""
 
     def run(self) -> Flow[list[CommandOutcome]]:
         while self._waiting:
-            held = (yield from _held_back(self._calls, self._waiting, self._manners)) if self._repeat else {}
+            held = (yield from self._held_back()) if self._repeat else {}
             for index, rest in held.items():
                 self._outcomes[index] = CommandOutcome(self._calls[index], fault=resting(rest))
             free = [index for index in self._waiting if index not in held]
@@ -113,6 +115,27 @@ class _Batch:
             if count := max((self._tries[index] for index in again), default=0):
                 yield Wait(self._manners.retries.delay(count, self._manners.luck()))
         return [self._outcomes[index] for index in range(len(self._calls))]
+
+    def _held_back(self) -> Flow[Mapping[int, Rest]]:
+        """Give the calls whose method rests. Where that is all of them, wait first, if it is not for long.
+
+        A portal that puts a method off for a little while, again and again, is waited for no longer.
+        """
+        while True:
+            methods = {self._calls[index].method for index in self._waiting}
+            rests = {method: rest for method in methods if (rest := self._manners.rest(account_of(method)))}
+            held = {
+                index: rests[self._calls[index].method]
+                for index in self._waiting
+                if self._calls[index].method in rests
+            }
+            if len(held) < len(self._waiting):
+                return held
+            first = min(rest.seconds for rest in rests.values())
+            self._rested += first
+            if self._rested > self._manners.patience.max_wait:
+                return held
+            yield Wait(first)
 
     def _send(self, sent: Sequence[int]) -> Flow[Answer | None]:
         """Send some commands; ``None`` where they are to be sent again, fewer at a time.
@@ -155,6 +178,8 @@ class _Batch:
         got = _learned(got, self._manners, last)
         self._outcomes |= got
         again = [index for index, outcome in got.items() if index not in last and _passing(outcome)]
+        if len(again) < len(sent):
+            self._rested = 0.0
         if again:
             self._manners.meter.repeats += 1
         for index in again:
@@ -201,22 +226,6 @@ _BY_CHANCE = 2
 def account_of(method: str) -> Account:
     """Give the account that a command of a batch is booked on."""
     return Account(method.lower(), batched=True)
-
-
-def _held_back(calls: Sequence[Call], waiting: Sequence[int], manners: Manners) -> Flow[Mapping[int, Rest]]:
-    """Give the calls whose method rests. Where that is all of them, wait first, if it is not for long."""
-    waited = 0.0
-    while True:
-        methods = {calls[index].method for index in waiting}
-        rests = {method: rest for method in methods if (rest := manners.rest(account_of(method)))}
-        if not rests:
-            return {}
-        held = {index: rests[calls[index].method] for index in waiting if calls[index].method in rests}
-        first = min(rest.seconds for rest in rests.values())
-        waited += first
-        if len(held) < len(waiting) or waited > manners.patience.max_wait:
-            return held
-        yield Wait(first)
 
 
 def _learned(

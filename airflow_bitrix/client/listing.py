@@ -5,13 +5,13 @@ soon as somebody adds or deletes one; an id does not. So ``next`` is left to met
 go by, and to callers who want another order than that of the ids.
 
 The portal tells with the first page how many rows there are, and what comes is checked against that; see
-:mod:`~airflow_bitrix.client.row_pages`. Where a filter joins links, it counts an owner once for each of them,
-and nothing can be checked.
+:mod:`~airflow_bitrix.client.row_pages`. Where a filter joins links, it counts an owner once for each of them:
+then it can only be told that rows are left where none came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast, get_args
 
 from airflow_bitrix.client.commands import command_of
@@ -34,6 +34,9 @@ from airflow_bitrix.client.row_pages import (
     OddAnswer,
     Tries,
     check_count,
+    check_joined,
+    count_in,
+    fields_in,
     list_in,
     odd,
     offset_in,
@@ -78,6 +81,7 @@ class Listing:
         if self._ids and self._way:
             self._take_bounds(self._ids)
         self._start = 0
+        self._page_before: list[Any] | None = None
         self._short_pages = joins_links(self.filter)
         is_crm = self._ids is not None and (self._ids.groups or self._ids.drops)
         conditions = Conditions(self.filter if is_crm else {})  # others compare in ways of their own
@@ -144,13 +148,14 @@ class Listing:
             return None
         return Call(fields_method(self.method))
 
-    def check_filter(self, known: Iterable[str]) -> None:
+    def check_filter(self, told: object) -> None:
         """Refuse a filter or an order with a field that the portal would drop.
 
-        :param known: Names of the fields of the record.
+        :param told: The result of :attr:`fields_call`.
         :raises InvalidInput: Names the first such field.
+        :raises OddAnswer: The portal told no fields.
         """
-        names = set(known)
+        names = set(fields_in(fields_method(self.method), told))
         for where, key in self._named():
             if bare_field(key) not in names:
                 raise InvalidInput(where, key, "fields of " + self.method + ": " + ", ".join(sorted(names)))
@@ -166,7 +171,7 @@ class Listing:
         if self._ids and self._way:
             if self._recounts:
                 return self.range_call((self.whole[0], self._last_read))
-            counted = self._left is None and not self._short_pages
+            counted = self._left is None or self._short_pages
             return self._by_id(self._ids, self._bounds(self._ids), self._way, start=0 if counted else -1)
         ours = {"filter": self.filter, "order": self._order, "select": self._select}
         given = {name: value for name, value in ours.items() if value}
@@ -194,6 +199,7 @@ class Listing:
         rows = self._asked.rows(answer.result)
         self._asked.check(rows, self.left)
         if self._short_pages:
+            check_joined(self.method, rows, total_of(self.method, answer))
             self.done = not rows
         elif self._left is None:
             left = total_of(self.method, answer)
@@ -232,17 +238,26 @@ class Listing:
     def _turned(self, answer: Answer) -> list[Any]:
         rows, following = list_in(self.method, answer.result), offset_in(self.method, answer)
         is_known = self._ids is not None and not self._short_pages
-        total = total_of(self.method, answer) if is_known else None
-        behind = total is not None and total <= self._start
-        if self._start and (behind or (following is not None and following <= self._start)):
+        total = total_of(self.method, answer) if is_known else count_in(answer)
+        if self._start and total is not None and total <= self._start:
             # Rows were deleted meanwhile: behind the last one the portal gives the first page again.
             self.done = True
             return []
-        if total is not None:
+        self._check_following(rows, total, following)
+        if is_known and total is not None:
             self._check_turned(rows, total, total if following is None else following)
-        self.done = following is None or following <= self._start
+        self.done = following is None
         self._start = following or 0
+        self._page_before = rows
         return rows
+
+    def _check_following(self, rows: list[Any], total: int | None, following: int | None) -> None:
+        """Refuse a page behind which the list would begin again, or go on for ever."""
+        if following is not None and following < self._start + max(len(rows), 1):
+            pages = f"a page of {len(rows)} rows begins at row {self._start + 1}"
+            raise odd(self.method, f"{pages}, and the next one at row {following + 1} ('next')")
+        if total is None and rows == self._page_before:
+            raise odd(self.method, f"the portal gives the page before again, from row {self._start + 1} on")
 
     def _check_turned(self, rows: list[Any], total: int, following: int) -> None:
         """Refuse a page by offset that lacks rows, or holds some twice or others than the filter asks for."""

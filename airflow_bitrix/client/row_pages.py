@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from airflow_bitrix.client.exclusions import Conditions
 from airflow_bitrix.client.id_methods import id_method
@@ -54,6 +54,17 @@ def list_in(method: str, result: Any) -> list[Any]:
     return rows
 
 
+def fields_in(method: str, result: Any) -> Mapping[str, Any]:
+    """Give the fields that a method such as ``crm.lead.fields`` tells, by name; for items they lie deeper.
+
+    :raises OddAnswer: There are none.
+    """
+    fields = result.get("fields") if method == "crm.item.fields" and isinstance(result, Mapping) else result
+    if not isinstance(fields, Mapping):
+        raise odd(method, "the portal answered no fields")
+    return fields
+
+
 def id_in(method: str, field: str, row: Any) -> int:
     """Give the id of a row: a number above 0, or its digits.
 
@@ -71,11 +82,16 @@ def total_of(method: str, answer: Answer) -> int:
 
     :raises OddAnswer: The portal does not tell it.
     """
-    value: object = answer.total
-    number = whole_number(value) if isinstance(value, str) else value
-    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+    number = _told(answer.total)
+    if number is None or number < 0:
         raise odd(method, "the portal does not tell how many rows there are ('total')")
     return number
+
+
+def count_in(answer: Answer) -> int | None:
+    """Give the number of rows as far as a method of which nothing is known tells it; 0 may tell nothing."""
+    number = _told(answer.total)
+    return number if number and number > 0 else None
 
 
 def offset_in(method: str, answer: Answer) -> int | None:
@@ -83,11 +99,15 @@ def offset_in(method: str, answer: Answer) -> int | None:
 
     :raises OddAnswer: The portal tells it in another way than by a number.
     """
-    value: object = answer.next
+    number = _told(answer.next)
+    if number is None and answer.next is not None:
+        raise odd(method, "the portal does not tell where the next page begins ('next')")
+    return number
+
+
+def _told(value: object) -> int | None:
     number = whole_number(value) if isinstance(value, str) else value
-    if value is None or (isinstance(number, int) and not isinstance(number, bool)):
-        return cast("int | None", number)
-    raise odd(method, "the portal does not tell where the next page begins ('next')")
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def check_count(method: str, rows: Sequence[Any], total: int) -> None:
@@ -99,6 +119,16 @@ def check_count(method: str, rows: Sequence[Any], total: int) -> None:
     if len(rows) != min(PAGE, total):
         page = f", {PAGE} to a page" if total > PAGE else ""
         raise odd(method, f"{len(rows)} rows came where the portal counts {total}{page}")
+
+
+def check_joined(method: str, rows: Sequence[Any], total: int) -> None:
+    """Refuse a page that cannot be right where the portal may count a row several times.
+
+    :param total: How often it counts rows, from the first of this page on.
+    :raises OddAnswer: None came though there are some, or more than it counts.
+    """
+    if not min(total, 1) <= len(rows) <= min(total, PAGE):
+        raise odd(method, f"{len(rows)} rows came where the portal counts {total}")
 
 
 def check_places(method: str, positions: Sequence[int], span: tuple[int, int]) -> None:

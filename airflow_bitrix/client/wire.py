@@ -189,7 +189,7 @@ _FIRST_REDIRECT_STATUS = 300
 
 # Methods that may be sent again when it is not known whether they were carried out: all link methods,
 # whatever reads, and whatever writes a state instead of making a record.
-_REPEATABLE_ENDINGS = (".get", ".list", ".fields", ".update", ".set", ".findbycomm")
+_REPEATABLE_ENDINGS = (".get", ".list", ".fields", ".update", ".set", ".findbycomm", ".getzoneid")
 _REPEATABLE = frozenset({"profile", "scope"})
 _DELETES_WHAT_IT_GIVES = "event.offline.get"
 

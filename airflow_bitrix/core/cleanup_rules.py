@@ -10,7 +10,17 @@ from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.link_edits import primary_of, with_primary, without
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.rule_judgement import Facts, LeftOut, Rule, Verdict, Wish, choice, switch, whole
+from airflow_bitrix.core.rule_judgement import (
+    Facts,
+    LeftOut,
+    Rule,
+    Verdict,
+    Wish,
+    choice,
+    country,
+    switch,
+    whole,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +121,9 @@ class RemoveDangling(Rule):
     believe_any_user: bool = switch(default=False)
 
     @property
-    def believes_absence(self) -> bool:
-        """Whether a user who does not see all contacts would do damage."""
-        return not self.believe_any_user
+    def needs_whole_view(self) -> str:
+        """A user who does not see all contacts would do damage."""
+        return "" if self.believe_any_user else "takes contacts that the webhook's user does not see for gone"
 
     def seeks(self, state: OwnerState) -> Iterable[int]:
         """All linked contacts."""
@@ -141,9 +151,17 @@ class MergeSamePerson(Rule):
 
     The one that stays keeps its place; it becomes primary where one of the others was.
 
+    Phones are compared by their numbering plans, extensions included. What more than a few contacts hold is
+    the number of a switchboard, and says nothing of who they are.
+
     :param survivor: Which one stays: the one with ``most_links`` to leads and deals, the ``oldest``, or the
         ``most_complete``. Where that leaves several, the oldest.
     :param match: By what persons are told: ``phone_or_email``, ``phone`` or ``email``.
+    :param region: The country whose phones are written without their country code, two letters; empty for
+        the one that the portal's settings tell.
+    :param shared_by: How many contacts of the portal may hold a phone by which they are one person.
+    :param believe_any_user: With ``most_links``: whether to go by the leads and deals that a user sees who
+        is no administrator.
     """
 
     name = "merge_same_person"
@@ -151,10 +169,29 @@ class MergeSamePerson(Rule):
 
     survivor: str = choice("most_links", "oldest", "most_complete")
     match: str = choice("phone_or_email", "phone", "email")
+    region: str = country()
+    shared_by: int = whole(3, least=2, most=19)
+    believe_any_user: bool = switch(default=False)
+
+    @property
+    def phone_region(self) -> str | None:
+        """The country, unless e-mails alone count."""
+        return None if self.match == "email" else self.region
+
+    @property
+    def needs_whole_view(self) -> str:
+        """Of a contact that hangs on what is not seen, too few links would be counted."""
+        if self.survivor != "most_links" or self.believe_any_user:
+            return ""
+        return "keeps the contact with most links, and counts none that the webhook's user does not see"
 
     def reads(self, state: OwnerState) -> Iterable[int]:
         """All contacts of an owner that has several."""
         return state.links.contact_ids if len(state.links.links) > 1 else ()
+
+    def phones(self, state: OwnerState, facts: Facts) -> Iterable[str]:
+        """Phones that several contacts of an owner share."""
+        return list(self._shared(state, facts))
 
     def counts(self, state: OwnerState, facts: Facts) -> Iterable[int]:
         """Contacts that are one person, where their links decide."""
@@ -165,21 +202,51 @@ class MergeSamePerson(Rule):
     def judge(self, state: OwnerState, facts: Facts) -> Verdict:
         """Want each person once."""
         after, reasons = state.links, []
-        for group in self._persons(state, facts):
+        persons = self._persons(state, facts)
+        for group in persons:
             stays = min(group, key=lambda one: self._rank(facts.contacts[one], facts))
             others = [one for one in group if one != stays]
             after = without(after, others, heir=stays)
             verb = "is" if len(others) == 1 else "are"
             reasons.append(f"{_named(others)} {verb} the same person as {stays} by {_BY[self.match]}")
-        return Wish(after, f"{self.name}: {', '.join(reasons)}") if reasons else None
+        told = [
+            f"{_named(ids)} share a phone that {_many(count)} contacts hold: not used"
+            for ids, count in self._switchboards(state, facts).values()
+            if not any({*ids} <= {*group} for group in persons)
+        ]
+        if reasons:
+            return Wish(after, f"{self.name}: {', '.join([*reasons, *told])}")
+        return LeftOut("phone of many", "; ".join(told)) if told else None
+
+    def _known(self, state: OwnerState, facts: Facts) -> list[Contact]:
+        return [facts.contacts[one] for one in state.links.contact_ids if one in facts.contacts]
+
+    def _shared(self, state: OwnerState, facts: Facts) -> dict[str, list[int]]:
+        """Give the phones that several linked contacts hold, with these contacts."""
+        if self.match == "email":
+            return {}
+        held: dict[str, list[int]] = {}
+        for contact in self._known(state, facts):
+            for phone in contact.phones:
+                held.setdefault(phone, []).append(contact.id)
+        return {phone: ids for phone, ids in held.items() if len(ids) > 1}
+
+    def _switchboards(self, state: OwnerState, facts: Facts) -> dict[str, tuple[list[int], int]]:
+        """Give the phones that say nothing of a person, with their linked contacts and how many hold them."""
+        counts = {
+            phone: (ids, max(len(ids), facts.holders.get(phone, 0)))
+            for phone, ids in self._shared(state, facts).items()
+        }
+        return {phone: told for phone, told in counts.items() if told[1] > self.shared_by}
 
     def _persons(self, state: OwnerState, facts: Facts) -> list[list[int]]:
         """Give the groups of linked contacts that are one person, each in the order of the links."""
-        known = [facts.contacts[one] for one in state.links.contact_ids if one in facts.contacts]
+        known = self._known(state, facts)
+        of_many = self._switchboards(state, facts)
         person = {contact.id: contact.id for contact in known}
         holders: dict[tuple[str, str], int] = {}
         for contact in known:
-            for key in self._keys(contact):
+            for key in self._keys(contact, of_many):
                 one, other = person[contact.id], person[holders.setdefault(key, contact.id)]
                 if one != other:
                     person |= {member: other for member, named in person.items() if named == one}
@@ -188,8 +255,10 @@ class MergeSamePerson(Rule):
             groups.setdefault(named, []).append(member)
         return [group for group in groups.values() if len(group) > 1]
 
-    def _keys(self, contact: Contact) -> list[tuple[str, str]]:
-        phones = [("phone", phone) for phone in contact.phones if self.match != "email"]
+    def _keys(self, contact: Contact, of_many: Collection[str]) -> list[tuple[str, str]]:
+        phones = [
+            ("phone", phone) for phone in contact.phones if self.match != "email" and phone not in of_many
+        ]
         return phones + [("email", email) for email in contact.emails if self.match != "phone"]
 
     def _rank(self, contact: Contact, facts: Facts) -> tuple[float, datetime, int]:
@@ -288,6 +357,8 @@ class FixPrimary(Rule):
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _MOST_NAMED = 10
+_MOST_TOLD = 20
+"""Contacts that the portal names at most for one phone."""
 
 
 def _moment(text: object) -> datetime | None:
@@ -297,6 +368,11 @@ def _moment(text: object) -> datetime | None:
     except ValueError:
         return None
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+def _many(number: int) -> str:
+    """Give a number of contacts as far as the portal tells it."""
+    return str(number) if number < _MOST_TOLD else f"{_MOST_TOLD} or more"
 
 
 def _contacts(number: int) -> str:

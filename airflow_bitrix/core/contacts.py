@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,17 +81,19 @@ def contact_of_item(row: Mapping[str, Any], also: Sequence[str] = ()) -> Contact
     )
 
 
-def contact_of_list(row: Mapping[str, Any]) -> Contact:
+def contact_of_list(row: Mapping[str, Any], phone: Callable[[str], str] | None = None) -> Contact:
     """Read one row of ``crm.contact.list``.
 
     Follows https://apidocs.bitrix24.com/api-reference/crm/contacts/crm-contact-list.html.
 
+    :param phone: Brings a phone into the form in which it is compared, empty where it is none; by default
+        :func:`normal_phone`.
     :raises Bitrix24Error: The portal left a field out, or an id, the phones or the e-mails cannot be read.
     """
     for name in _WORTH:
         if name not in row:
             raise _unread("crm.contact.list", f"left {name!r} out of a contact")
-    phones = tuple(dict.fromkeys(filter(None, map(normal_phone, _values(row, "PHONE")))))
+    phones = tuple(dict.fromkeys(filter(None, map(phone or normal_phone, _values(row, "PHONE")))))
     emails = tuple(dict.fromkeys(filter(None, map(normal_email, _values(row, "EMAIL")))))
     names = (str(row.get(part) or "") for part in ("NAME", "LAST_NAME"))
     worth = sum(row.get(name) not in (None, "", "0", 0) for name in _WORTH)

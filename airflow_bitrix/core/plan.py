@@ -214,7 +214,7 @@ def attainable(before: LinkSet, wanted: LinkSet) -> LinkSet:
     ]
     if keeps_sorts:
         links.sort(key=lambda link: link.sort or 0)
-    if _keeps_flags(before, links, first):
+    while _keeps_flags(before, links, first):
         links = [replace(link, sort=(link.sort or 0) + STEP) for link in links]
     after = LinkSet(wanted.owner, tuple(links))
     if before.scalar_id is not None and _set(before, after).scalar_id is not None:
@@ -292,14 +292,13 @@ def _without(before: LinkSet, contact_id: int) -> LinkSet:
 
 def _added(before: LinkSet, link: ContactLink) -> LinkSet | None:
     # What the portal makes of an add that does not claim the primary: it gets it where there was none. A sort
-    # of 0 cannot be told from one that is not known.
-    if link.sort is not None and link.sort <= 0:
+    # of 0 cannot be told from one that is not known, nor can a place among sorts that are not.
+    if link.sort is not None and (link.sort <= 0 or not before.is_exact):
         return None
-    is_first = before.primary_id is None
-    rest = before.links
-    links = sorted((*rest, replace(link, is_primary=is_first)), key=lambda one: one.sort or 0)
-    in_order = before.is_exact and link.sort is not None
-    return LinkSet(before.owner, tuple(links if in_order else (*rest, replace(link, is_primary=is_first))))
+    links = [*before.links, replace(link, is_primary=before.primary_id is None)]
+    if link.sort is not None:
+        links.sort(key=lambda one: one.sort or 0)
+    return LinkSet(before.owner, tuple(links))
 
 
 def _set(before: LinkSet, after: LinkSet) -> LinkSet:

@@ -72,8 +72,8 @@ def check_raw_call(method: str, params: Mapping[str, Any]) -> None:
     ``CONTACT_IDS`` of an ``update`` may be ``[]``, which says that no contact is wanted; ``null``, ``""``,
     ``0`` and ``false`` stand for nothing there. Calls of other methods are left alone.
 
-    A command of a raw ``batch`` that writes contact links is refused whatever it holds: ``batch()`` of the
-    hook takes calls, and these are looked at.
+    A command of a raw ``batch`` that writes contact links is refused whatever it holds, and so is a batch in
+    a batch: ``batch()`` of the hook takes calls, and these are looked at.
 
     :param method: The REST method; the portal reads its name in small letters.
     :param params: Its parameters.
@@ -177,22 +177,35 @@ def _check_ids(where: str, value: object) -> None:
 
 
 def _check_batch(params: Mapping[str, Any]) -> None:
-    for name in ("cmd", "CMD"):
-        commands = params.get(name)
-        for command in commands.values() if isinstance(commands, Mapping) else commands or ():
-            if isinstance(command, str) and _writes_contacts(command):
-                shown = re.split(r"[?#]", command)[0]
+    for name, commands in params.items():
+        if _parts(name)[0] != "cmd":  # which the portal reads in any case
+            continue
+        for command in _commands(commands):
+            path = re.split(r"[?#]", command)[0]
+            method = _method_of(path)
+            if method == "batch":  # portals refuse it by its name, and some of them in small letters only
+                raise InvalidInput(f"{name} of batch", path, "commands other than batches")
+            if _writes_contacts(method, command):
                 accepted = "calls of this method through batch() of the hook, which looks at them"
-                accepted = "calls of this method through batch() of the hook, which looks at them"
-                raise InvalidInput(f"{name} of batch", shown, accepted)
+                raise InvalidInput(f"{name} of batch", path, accepted)
 
 
-def _writes_contacts(command: str) -> bool:
-    path, _, query = command.partition("?")
-    method = _plain(path.partition("#")[0].strip(" /"))
+def _commands(given: object) -> list[str]:
+    if isinstance(given, Mapping):
+        given = list(given.values())
+    found = given if isinstance(given, (list, tuple)) else [given]
+    return [command for command in found if isinstance(command, str)]
+
+
+def _method_of(path: str) -> str:
+    """Give the name of a command's method: what stands before a colon is a scheme to the portal."""
+    return _plain(path.rpartition(":")[2].strip(" /"))
+
+
+def _writes_contacts(method: str, command: str) -> bool:
     if found := _LINK_METHOD.fullmatch(method):
         return found[3] != "items.get"
-    told = unquote_plus(query)
+    told = unquote_plus(command.partition("?")[2])
     return method in _UPDATES and ("contact" in told.lower() or has_reference(told))
 
 

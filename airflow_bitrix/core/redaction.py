@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 
 _SLASH = r"(?:[\\/]|%2[fF])+"
-_WEBHOOK = re.compile(rf"({_SLASH}rest{_SLASH}(?:api{_SLASH})?\d+{_SLASH})(?:(?!%2[fF])[^/\s?#\"'<>\\)])+")
+_WEBHOOK = re.compile(
+    rf"({_SLASH}(?i:rest{_SLASH}(?:api{_SLASH})?)\d+{_SLASH})(?:(?!%2[fF])[^/\s?#\"'<>\\)])+"
+)
 
 
 def redact(text: str) -> str:

@@ -14,6 +14,36 @@ RULE = "restore"
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What a restore goes by.
+
+    :param what: ``journal`` or ``snapshot``.
+    :param folder: Folder of the run that is taken back, which holds its journal, or of the snapshot.
+    :param created: When the run's plan or the snapshot was made, ISO 8601.
+    :param run: The DAG run that made the plan, as people read it; empty where it is not known.
+    :param plan: Hash of the plan that is taken back; empty with a snapshot.
+    """
+
+    what: str
+    folder: str
+    created: str
+    run: str = ""
+    plan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BroughtBack:
+    """What an earlier restore made of an owner, from the same image.
+
+    :param links: The links as it was to leave them.
+    :param by: Which restore it was, as a person reads it.
+    """
+
+    links: LinkSet
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """What an owner's links were at an earlier time.
 
@@ -21,12 +51,14 @@ class Image:
     :param left: The links as an apply left them; ``None`` where nobody knows, as with a snapshot.
     :param source: Where the image is from, as a person reads it.
     :param unreadable: What is wrong with it, where the links cannot be read; they say nothing then.
+    :param brought: What earlier restores of the same apply made of it, the oldest first.
     """
 
     links: LinkSet
     left: LinkSet | None = None
     source: str = "the snapshot"
     unreadable: str = ""
+    brought: tuple[BroughtBack, ...] = ()
 
 
 def needs_exact(image: Image, now: OwnerState) -> bool:
@@ -45,7 +77,8 @@ def judge_restore(
     """Say what brings an owner's links back to an image, or why nothing does.
 
     A contact that no longer exists is not linked again: the others keep their order, and where the primary
-    one is missing the first of them takes its place.
+    one is missing the first of them takes its place. What an earlier restore of the same apply left is no
+    stranger's change.
 
     :param now: The owner with exact links, unless :func:`needs_exact` says otherwise.
     :param missing: Contacts that do not exist, or that the webhook's user may not read.
@@ -57,23 +90,39 @@ def judge_restore(
         return LeftOut("what was there cannot be read", f"contacts are {seen}; {image.unreadable}")
     if image.links.agrees_with(now.links):
         return LeftOut("as it was already", f"contacts are {seen}, as in {image.source}")
-    if image.left is not None and not image.left.agrees_with(now.links) and not overwrite:
-        left = shown_contacts(image.left)
-        return LeftOut("changed since", f"contacts are now {seen}, the apply was to leave {left}")
     lost = sorted(linked_anew(image, now) & set(missing))
     wanted = _without(image.links, lost)
     dropped = f"contact {', '.join(map(str, lost))} no longer exists" if lost else ""
+    after = attainable(now.links, wanted)
+    ours = next((one for one in reversed(image.brought) if one.links.agrees_with(now.links)), None)
+    if after.agrees_with(now.links) and (wanted.links or not lost):
+        # Whoever left it so: what is there is all that can be.
+        why = "; ".join([dropped] * bool(dropped) + _shortcomings(wanted, after))
+        why = why or "the portal cannot hold what was there"
+        return _nearest(ours, f"{why}: was {shown_contacts(image.links)}, is {seen}")
+    if image.left is not None and not (image.left.agrees_with(now.links) or ours or overwrite):
+        return LeftOut("changed since", _strange(image, image.left, seen))
     if lost and not wanted.links:
         return LeftOut("contacts no longer exist", f"{dropped}, and there was no other")
-    after = attainable(now.links, wanted)
-    if after.agrees_with(now.links):
-        why = dropped or "the portal cannot hold what was there"
-        return LeftOut("cannot be brought nearer", f"{why}: was {shown_contacts(image.links)}, is {seen}")
     notes = [f"restore: as in {image.source}"]
     if dropped:
         notes.append(f"{dropped} and is left out")
     notes += _shortcomings(wanted, after)
     return Change(now.links, after, ("; ".join(notes),), (RULE,), save=save, may_empty=not image.links.links)
+
+
+def _nearest(ours: BroughtBack | None, told: str) -> LeftOut:
+    """Say that an owner is as near to its image as can be, and whose doing that is."""
+    if ours:
+        return LeftOut("brought back already, as far as can be", f"by {ours.by}; {told}")
+    return LeftOut("cannot be brought nearer", told)
+
+
+def _strange(image: Image, left: LinkSet, seen: str) -> str:
+    """Say that somebody else changed an owner: what there is now, no run that is known here has left."""
+    known = [f"the apply was to leave {shown_contacts(left)}"]
+    known += [f"{one.by} {shown_contacts(one.links)}" for one in image.brought]
+    return f"by somebody else: contacts are now {seen}, {', '.join(known)}"
 
 
 def _without(links: LinkSet, lost: Collection[int]) -> LinkSet:

@@ -14,6 +14,7 @@ from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.core.owner_states import OwnerState
+from airflow_bitrix.core.phone_regions import REGIONS
 from airflow_bitrix.core.plan import Change, attainable
 
 
@@ -63,6 +64,7 @@ class Facts:
     :param unread: Linked contacts that the webhook's user may not read, with the portal's own words.
     :param contacts: Linked contacts in full, by id.
     :param links_of: On how many leads and deals a contact hangs, by its id.
+    :param holders: How many contacts hold a phone, by the phone in the form in which contacts have it.
     """
 
     now: datetime = _LONG_AGO
@@ -70,6 +72,7 @@ class Facts:
     unread: Mapping[int, str] = field(default_factory=dict)
     contacts: Mapping[int, Contact] = field(default_factory=dict)
     links_of: Mapping[int, int] = field(default_factory=dict)
+    holders: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +122,17 @@ class Rule(ABC):
         return ()
 
     @property
-    def believes_absence(self) -> bool:
-        """Whether it takes a contact that the webhook's user does not see for one that is gone."""
-        return False
+    def needs_whole_view(self) -> str:
+        """What it makes of what the webhook's user does not see, where that does damage; else empty."""
+        return ""
+
+    @property
+    def phone_region(self) -> str | None:
+        """The country by whose plan it reads phones without a country code, ``None`` where it reads none.
+
+        Empty for the portal's own.
+        """
+        return None
 
     def filter(self, now: datetime) -> Mapping[str, str]:
         """Give the narrowest ``crm.item.list`` filter that finds all owners it may concern."""
@@ -136,6 +147,11 @@ class Rule(ABC):
     def reads(self, state: OwnerState) -> Iterable[int]:
         """Give the contacts that it wants to know in full."""
         del state
+        return ()
+
+    def phones(self, state: OwnerState, facts: Facts) -> Iterable[str]:
+        """Give the phones of which it wants to know how many contacts hold them."""
+        del state, facts
         return ()
 
     def counts(self, state: OwnerState, facts: Facts) -> Iterable[int]:
@@ -162,16 +178,29 @@ def choice(*accepted: str) -> Any:
     return field(default=accepted[0], metadata={"read": read})
 
 
-def whole(default: int, *, most: int) -> Any:
-    """Give an option that is a whole number, 0 or above."""
+def whole(default: int, *, most: int, least: int = 0) -> Any:
+    """Give an option that is a whole number."""
 
     def read(where: str, value: object) -> int:
         number = as_whole(value)
-        if number is None or not 0 <= number <= most:
-            raise InvalidInput(where, value, f"a whole number from 0 to {most}")
+        if number is None or not least <= number <= most:
+            raise InvalidInput(where, value, f"a whole number from {least} to {most}")
         return number
 
     return field(default=default, metadata={"read": read})
+
+
+def country() -> Any:
+    """Give an option that is a country by whose plan phones are read; empty for the portal's own."""
+
+    def read(where: str, value: object) -> str:
+        code = value.strip().upper() if isinstance(value, str) else None
+        if code is None or (code and code not in REGIONS):
+            accepted = "the two letters of a country, such as 'RU' or 'DE', or nothing for the portal's own"
+            raise InvalidInput(where, value, accepted)
+        return code
+
+    return field(default="", metadata={"read": read})
 
 
 def switch(*, default: bool) -> Any:

@@ -8,9 +8,10 @@ for ids and the other for what belongs to them.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airflow_bitrix.client.portal import AsyncPortal
@@ -61,11 +62,17 @@ async def scan_contacts(
                 yield contact
 
 
-async def read_contacts(portal: AsyncPortal, ids: Iterable[int]) -> AsyncGenerator[Contact, None]:
-    """Give the contacts with these ids in full, 2,500 a request; those that are gone are left out."""
+async def read_contacts(
+    portal: AsyncPortal, ids: Iterable[int], phone: Callable[[str], str] | None = None
+) -> AsyncGenerator[Contact, None]:
+    """Give the contacts with these ids in full, 2,500 a request; those that are gone are left out.
+
+    :param phone: What brings phones into one form, see
+        :func:`~airflow_bitrix.core.contacts.contact_of_list`.
+    """
     numbers = list(ids)
     calls = (_by_ids(numbers[at : at + PAGE]) for at in range(0, len(numbers), PAGE))
-    async with aclosing(pages(portal, calls, contact_of_list)) as found:
+    async with aclosing(pages(portal, calls, partial(contact_of_list, phone=phone))) as found:
         async for contacts in found:
             for contact in contacts:
                 yield contact

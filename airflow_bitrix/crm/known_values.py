@@ -15,6 +15,7 @@ from typing import Any
 
 from airflow_bitrix.client.outcomes import CommandOutcome
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import fields_in
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import Bitrix24Error, Rejected
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind
@@ -70,8 +71,8 @@ async def known_values(portal: AsyncPortal, kind: EntityKind) -> KnownValues:
     if kind != "lead":  # leads have no pipelines
         calls.append(Call("crm.category.list", of_kind))
     told = await portal.run_batch(calls)
-    fields = _below("fields", told[0].result, Mapping)
-    if fields is None or not all(isinstance(about, Mapping) for about in fields.values()):
+    fields = fields_in("crm.item.fields", told[0].result)
+    if not all(isinstance(about, Mapping) for about in fields.values()):
         raise _odd("crm.item.fields", "no fields")
     directories = _refusal(told[1]) or _directories(told[1].result)
     pipelines = (_refusal(told[2]) or _pipelines(told[2].result)) if len(told) > 2 else {}  # noqa: PLR2004
@@ -80,11 +81,6 @@ async def known_values(portal: AsyncPortal, kind: EntityKind) -> KnownValues:
 
 def _refusal(outcome: CommandOutcome) -> Rejected | None:
     return outcome.error if isinstance(outcome.error, Rejected) else None
-
-
-def _below(name: str, answer: object, shape: type) -> Any:
-    found = answer.get(name) if isinstance(answer, Mapping) else None
-    return found if isinstance(found, shape) else None
 
 
 def _directories(answer: object) -> Mapping[str, Mapping[str, str]]:
@@ -99,7 +95,8 @@ def _directories(answer: object) -> Mapping[str, Mapping[str, str]]:
 
 def _pipelines(answer: object) -> Mapping[int, str]:
     found: dict[int, str] = {}
-    for row in _rows("crm.category.list", _below("categories", answer, list)):
+    rows = answer.get("categories") if isinstance(answer, Mapping) else None
+    for row in _rows("crm.category.list", rows):
         number, name = told_id(row.get("id")), row.get("name")
         if number is None or not isinstance(name, str):
             raise _odd("crm.category.list", "a row that is no pipeline")

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.row_pages import PAGE
+from airflow_bitrix.client.row_pages import PAGE, fields_in
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind, OwnerKind
 from airflow_bitrix.core.matching import Key, Matching
@@ -35,8 +35,9 @@ async def check_match_field(portal: AsyncPortal, matching: Matching, kinds: Iter
     if matching.by == "field":
         for kind in kinds:
             answer = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})
-            if matching.match_field not in answer["fields"]:
-                there = ", ".join(sorted(answer["fields"]))
+            known = fields_in("crm.item.fields", answer)
+            if matching.match_field not in known:
+                there = ", ".join(sorted(known))
                 raise InvalidInput("match_field", matching.match_field, f"fields of a {kind}: {there}")
 
 

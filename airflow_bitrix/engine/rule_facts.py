@@ -15,17 +15,17 @@ from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import total_of
 from airflow_bitrix.client.table_sweep import Expect
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
-from airflow_bitrix.core.errors import Bitrix24Error, PlanRefused
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OWNER_KINDS, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import Facts, LeftOut, Rule, is_ready, judge
 from airflow_bitrix.crm.contacts import absent_contacts, read_contacts
+from airflow_bitrix.crm.phones import holders, phone_reader
 from airflow_bitrix.crm.scan import ask_links, scan, scan_ids
-from airflow_bitrix.crm.users import is_administrator
 
 CHUNK = 2500
 """Owners that are judged at a time."""
@@ -36,6 +36,7 @@ MOST_REMEMBERED = 20_000
 GONE = None
 """What is known of a contact that is gone; of one that cannot be read the portal's words, else nothing."""
 
+K = TypeVar("K", int, str)
 T = TypeVar("T")
 
 
@@ -70,11 +71,8 @@ async def judge_all(
     :param now: When the plan is made, with a time zone.
     :param only: Only the owners with these ids; ``None`` for all.
     :param expect: Told now and then how many owners there are in all, as far as can be told yet.
-    :raises PlanRefused: A rule takes contacts that cannot be seen for gone, and the webhook's user is no
-        administrator.
     :raises Rejected: The portal does not accept the filter.
     """
-    await check_user(portal, rules)
     also = tuple(dict.fromkeys(name for rule in rules.values() for name in rule.also))
     wants_exact = any(rule.wants_exact for rule in rules.values())
     ask = Questions(portal, list(rules.values()), now)
@@ -101,20 +99,6 @@ def _is_unclear(judged: Judged, *, wants_exact: bool) -> bool:
     return wants_exact and not judged.state.links.is_exact
 
 
-async def check_user(portal: AsyncPortal, rules: Mapping[str, Rule]) -> None:
-    """Refuse rules that would do damage with the webhook of somebody who does not see all contacts.
-
-    :raises PlanRefused: The user is no administrator.
-    """
-    names = [name for name, rule in rules.items() if rule.believes_absence]
-    if names and not await is_administrator(portal):
-        raise PlanRefused(
-            f"{names[0]} takes contacts that the webhook's user does not see for gone, and the user is no "
-            f"administrator; use an administrator's webhook, or say "
-            f"rule_options={{'{names[0]}': {{'believe_any_user': True}}}}"
-        )
-
-
 class Questions:
     """Asks the portal what rules have to know, and remembers what it was told of contacts.
 
@@ -128,6 +112,9 @@ class Questions:
         self._contacts = _Memory(self._read)
         self._absent = _Memory(self._look)
         self._links = _Memory(self._count)
+        self._holders = _Memory(self._hold)
+        regions = [rule.phone_region for rule in rules if rule.phone_region is not None]
+        self._phone = phone_reader(regions[0]) if regions else None
 
     async def facts(self, states: Sequence[OwnerState]) -> Facts:
         """Give what the rules have to know of some owners' contacts.
@@ -146,12 +133,14 @@ class Questions:
             unread={one: said for one, said in absent.items() if said},
             contacts={one: contact for one, contact in read.items() if contact},
         )
+        shared = (one for state in states for rule in self._rules for one in rule.phones(state, facts))
+        facts = replace(facts, holders=await self._holders.of(shared))
         counted = (one for state in states for rule in self._rules for one in rule.counts(state, facts))
         return replace(facts, links_of=await self._links.of(counted))
 
     async def _read(self, ids: Sequence[int]) -> Mapping[int, Contact | None]:
         found: dict[int, Contact | None] = dict.fromkeys(ids)
-        async with aclosing(read_contacts(self._portal, ids)) as contacts:
+        async with aclosing(read_contacts(self._portal, ids, self._phone)) as contacts:
             async for contact in contacts:
                 found[contact.id] = contact
         return found
@@ -162,6 +151,9 @@ class Questions:
 
     async def _count(self, ids: Sequence[int]) -> Mapping[int, int]:
         return await count_links(self._portal, ids)
+
+    async def _hold(self, phones: Sequence[str]) -> Mapping[str, int]:
+        return await holders(self._portal, phones)
 
 
 async def count_links(portal: AsyncPortal, contact_ids: Sequence[int]) -> dict[int, int]:
@@ -177,13 +169,8 @@ async def count_links(portal: AsyncPortal, contact_ids: Sequence[int]) -> dict[i
     async with aclosing(portal.stream(calls)) as outcomes:
         at = iter(asked)
         async for outcome in outcomes:
-            contact_id, kind = next(at)
-            if outcome.answer is None or outcome.answer.total is None:
-                raise outcome.error or Bitrix24Error(
-                    f"crm.item.list: the portal does not tell how many {kind}s contact {contact_id} has",
-                    method="crm.item.list",
-                )
-            counts[contact_id] += int(outcome.answer.total)
+            contact_id, _ = next(at)
+            counts[contact_id] += total_of("crm.item.list", outcome.answered)
     return counts
 
 
@@ -196,17 +183,17 @@ def _owners_of(contact_id: int, kind: OwnerKind) -> Call:
     )
 
 
-class _Memory(Generic[T]):
-    """Answers by contact; the oldest are forgotten.
+class _Memory(Generic[K, T]):
+    """Answers by contact or phone; the oldest are forgotten.
 
-    :param ask: Gives the answers for contacts that are not known.
+    :param ask: Gives the answers for those that are not known.
     """
 
-    def __init__(self, ask: Callable[[Sequence[int]], Awaitable[Mapping[int, T]]]) -> None:
-        self._ask = ask
-        self._known: dict[int, T] = {}
+    def __init__(self, ask: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]]) -> None:
+        self._ask: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]] = ask
+        self._known: dict[K, T] = {}
 
-    async def of(self, ids: Iterable[int]) -> dict[int, T]:
+    async def of(self, ids: Iterable[K]) -> dict[K, T]:
         wanted = dict.fromkeys(ids)
         new = sorted(one for one in wanted if one not in self._known)
         found = await self._ask(new) if new else {}

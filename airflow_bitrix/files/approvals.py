@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,8 +20,8 @@ class Approval:
     :param plan: Hash of the plan.
     :param answer: ``waiting`` until somebody answers; ``unanswered`` where nobody did in time.
     :param at: When that came to be, ISO 8601.
-    :param by: Who answered; empty where nobody did.
-    :param until: How long an approval may be used, ISO 8601; empty for ever.
+    :param by: Who answered; while it waits, who may, and then empty for all who see it.
+    :param until: How long an approval may be used, or an answer is awaited, ISO 8601; empty for ever.
     :param reason: Why nobody was asked.
     """
 
@@ -30,6 +31,15 @@ class Approval:
     by: str = ""
     until: str = ""
     reason: str = ""
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it was approved, and that counts no more."""
+        try:
+            return (
+                self.answer == "approved" and bool(self.until) and now >= datetime.fromisoformat(self.until)
+            )
+        except (ValueError, TypeError):  # damaged: then nobody can tell
+            return False
 
 
 def write_approval(folder: Path, approval: Approval) -> None:

@@ -20,11 +20,13 @@ class Check:
     :param plan: Hash of the plan.
     :param finished: When it ended, ISO 8601.
     :param effort: What it cost.
+    :param partial: Why it may not have seen all, a sentence for each portal.
     """
 
     plan: str
     finished: str
     effort: ApplyCost
+    partial: tuple[str, ...] = ()
 
 
 def write_check(folder: Path, check: Check) -> None:
@@ -39,7 +41,8 @@ def read_check(folder: Path, plan_hash: str, noted: float) -> Check | None:
     """
     try:
         told: Any = json.loads((folder / CHECK).read_text(encoding="utf-8"))
-        check = Check(told["plan"], told["finished"], ApplyCost(**told["effort"]))
+        plan, finished, effort = told["plan"], told["finished"], ApplyCost(**told["effort"])
+        check = Check(plan, finished, effort, tuple(map(str, told.get("partial", ()))))
         ended = datetime.fromisoformat(check.finished).timestamp()
     except (OSError, ValueError, TypeError, KeyError):  # half written, or another version's
         return None

@@ -14,6 +14,7 @@ from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held, one_at_a_time
+from airflow_bitrix.files.taken_back import NOTES
 
 TAKEN = "taken"
 """A file in a plan that an apply has begun with: its journal may lie anywhere."""
@@ -41,7 +42,9 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
         aside = _unfinished(run / f"earlier-{plan_hash[:12] or 'unknown'}", manifest.name)
         was_applied = may_have_written(journal) if journal else (plan / TAKEN).exists()
         reports = (
-            [path for name in _REPORTS if (path := run / name).exists()] if journal == run / "journal" else []
+            [path for name in (*_REPORTS, NOTES) for path in run.glob(name)]
+            if journal == run / "journal"
+            else []
         )
         if not was_applied and not aside.exists():
             for path in reports:  # of a dry run: nothing takes it back, and the next plan has its own

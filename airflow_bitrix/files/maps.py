@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, NamedTuple
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import positive_id
 from airflow_bitrix.core.migrations import MapRow
-from airflow_bitrix.files.named_files import check_is_file, shown
+from airflow_bitrix.files.id_cells import NoIdError, id_in_cell
+from airflow_bitrix.files.named_files import shown
+from airflow_bitrix.files.tables import Lines, NoFirstRowError, NoTableError, Start, opened, rows_of, start_of
 
 MOST_NAMED = 5
 """Bad rows that an error names; the others it counts."""
 
 ACCEPTED = (
-    "rows of an old and a new id, whole numbers above 0: CSV with the columns old and new, or JSON Lines "
-    'such as {"old": 5, "new": 6}'
+    "rows of an old and a new id, whole numbers above 0: CSV with two columns, or with columns named "
+    'old and new, or JSON Lines such as {"old": 5, "new": 6}'
 )
 
 _THINGS = frozenset({"id", "ids", "contact", "lead", "deal", "owner"})
 """Words that may stand beside old or new in the name of a column: ``old_id``, ``New contact id``."""
 
-Pair = tuple[str, Any, Any]
-"""Where a row stands, and its cells as they were given."""
+
+class Pair(NamedTuple):
+    """A row as it was given.
+
+    :param place: Where it stands.
+    :param old: The cell of the old id.
+    :param new: The cell of the new one.
+    :param problem: Why it is none, whatever its cells.
+    """
+
+    place: str
+    old: Any = None
+    new: Any = None
+    problem: str = ""
+
+    def row(self) -> MapRow:
+        """Give the row with its ids.
+
+        :raises NoIdError: A cell of it is none.
+        """
+        if self.problem:
+            raise NoIdError(self.problem)
+        return self.place, id_in_cell(self.old), id_in_cell(self.new)
 
 
 def map_rows(given: Mapping[Any, Any] | Iterable[Any], argument: str) -> Iterator[MapRow]:
@@ -37,7 +58,7 @@ def map_rows(given: Mapping[Any, Any] | Iterable[Any], argument: str) -> Iterato
     :raises InvalidInput: Names the bad rows, when all have been read.
     """
     if isinstance(given, Mapping):
-        pairs: Iterator[Pair] = ((f"entry {old!r}", old, new) for old, new in given.items())
+        pairs: Iterator[Pair] = (Pair(f"entry {old!r}", old, new) for old, new in given.items())
     else:
         pairs = (_pair(f"row {number}", row) for number, row in enumerate(given, start=1))
     return _checked(pairs, argument)
@@ -46,12 +67,12 @@ def map_rows(given: Mapping[Any, Any] | Iterable[Any], argument: str) -> Iterato
 def read_map(path: Path, argument: str) -> Iterator[MapRow]:
     """Read a map from a file, a row at a time.
 
-    A file whose first character is ``{`` is JSON Lines, each ``{"old": …, "new": …}``; with ``[`` it is one
-    list of such, or of pairs, and is read at once. Any other is CSV as a spreadsheet writes it: with commas,
-    semicolons or tabs, with or without a byte order mark. A first line with a column *old* and a column *new*
-    is its header and says which columns are meant, whatever their order; ``old_id``, ``Old contact`` and the
-    like will do. Any other first line is a row, and rows begin with the old id and the new one. Empty lines
-    do not count.
+    A file whose first sign is ``{`` is JSON Lines, each ``{"old": …, "new": …}``; with ``[`` it is one list
+    of such, or of pairs, and is read at once. Any other is CSV as a spreadsheet saves it: with commas,
+    semicolons or tabs, in the encodings of :func:`~airflow_bitrix.files.tables.opened`. A first row with a
+    column *old* and a column *new* is its header and says which columns are meant, whatever their order;
+    ``old_id``, ``Old contact`` and the like will do. Any other first row is one of ids, and then rows hold
+    the old id, the new one, and nothing else. Empty rows do not count.
 
     A file that begins with anything else is none of these, and nothing of it is shown: it may be any file
     that the worker can read.
@@ -61,84 +82,78 @@ def read_map(path: Path, argument: str) -> Iterator[MapRow]:
         these with their lines.
     """
     try:
-        check_is_file(path)
-        with path.open("rb") as file:
-            start = file.read(4)
-        # What a spreadsheet calls Unicode text is UTF-16.
-        encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-        is_empty = True
-        with path.open("r", encoding=encoding, errors="replace", newline="") as lines:
+        with opened(path) as lines:
+            is_empty = True
             for row in _checked(_rows(lines), argument):
                 is_empty = False
                 yield row
     except OSError:  # also a name that is none: somebody pasted the rows themselves
         raise InvalidInput(argument, str(path), "a file that is there and that the worker may read") from None
-    except _NoMapError as error:
+    except NoFirstRowError as error:
         accepted = f"a file of {ACCEPTED}: its {error} is neither that nor a header"
         raise InvalidInput(argument, str(path), accepted) from None
+    except NoTableError as error:
+        raise InvalidInput(argument, str(path), f"a file of {ACCEPTED}: {error}") from None
     if is_empty:
         raise InvalidInput(argument, str(path), f"a file with rows, and this one has no rows: {ACCEPTED}")
 
 
-class _NoMapError(Exception):
-    """A file does not begin as a map does; the message is the place that does not."""
-
-
-def _rows(lines: IO[str]) -> Iterator[Pair]:
-    numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
-    number, first = next(numbered, (0, ""))
-    if first.lower().startswith("sep="):  # what Excel reads, and others write for it
-        mark = first.rstrip("\r\n")[4:5] or ","
-        number, first = next(numbered, (0, ""))
-    else:
-        mark = max(",;\t", key=first.count)
-    if not number:
+def _rows(lines: Lines) -> Iterator[Pair]:
+    start = start_of(lines)
+    if not start.line:
         return
-    lines_left = chain([(number, first)], numbered)
-    if first.lstrip().startswith("{"):
-        yield from _begun((f"line {at}", _json(line)) for at, line in lines_left)
-        return
-    if first.lstrip().startswith("["):
-        rows = _json(first + lines.read())
+    if start.line.lstrip().startswith("{"):
+        yield from _begun(_json_lines(lines, start))
+    elif start.line.lstrip().startswith("["):
+        rows = _json(start.line + lines.rest())
         rows = rows if isinstance(rows, list) else [rows]
         yield from _begun((f"row {at}", row) for at, row in enumerate(rows, start=1))
-        return
-    header = _header(_cells(first, mark))
-    if header:
-        next(lines_left)
-    old, new = header or (0, 1)
-    table = ((f"line {at}", _cells(line, mark)) for at, line in lines_left)
-    found = (
-        (place, [cells[at] if at < len(cells) else None for at in (old, new)])
-        for place, cells in table
-        if any(cell.strip() for cell in cells)
-    )
-    if header:
-        yield from (_pair(place, row) for place, row in found)
     else:
-        yield from _begun(found)
+        yield from _table(lines, start)
+
+
+def _json_lines(lines: Lines, start: Start) -> Iterator[tuple[str, Any]]:
+    yield f"line {start.number}", _json(start.line)
+    for line in lines:
+        lines.end_row()
+        if line.strip():
+            yield f"line {lines.number}", _json(line)
+
+
+def _table(lines: Lines, start: Start) -> Iterator[Pair]:
+    rows = rows_of(lines, start, lambda cells: bool(_header(cells)) or _are_ids(cells))
+    number, first = next(rows)
+    header = _header(first)
+    old, new = header or (0, 1)
+    width = len(first) if header else len(("old", "new"))
+    for at, cells in rows if header else chain([(number, first)], rows):
+        problem = "more cells than columns" if any(cells[width:]) else ""
+        found = [cells[column] if column < len(cells) else None for column in (old, new)]
+        yield Pair(f"line {at}", found[0], found[1], problem)
 
 
 def _begun(rows: Iterable[tuple[str, Any]]) -> Iterator[Pair]:
     """Give rows that no header is above: the first one tells whether they are those of a map at all.
 
-    :raises _NoMapError: They are not.
+    :raises NoFirstRowError: They are not.
     """
     is_map = False
     for place, row in rows:
         pair = _pair(place, row)
         if not is_map:
-            is_map = {"old", "new"} <= row.keys() if isinstance(row, Mapping) else _are_ids(pair[1:])
+            is_map = {"old", "new"} <= row.keys() if isinstance(row, Mapping) else _are_ids(pair[1:3])
         if not is_map:
-            raise _NoMapError(place)
+            raise NoFirstRowError(place)
         yield pair
 
 
-def _are_ids(cells: Iterable[Any]) -> bool:
+def _are_ids(cells: Sequence[Any]) -> bool:
+    """Whether cells are an old id, a new one, and nothing else."""
     try:
-        return all(positive_id("cell", cell) for cell in cells)
-    except InvalidInput:
+        ids = [id_in_cell(cell) for cell in cells[:2]]
+    except NoIdError:
         return False
+    return len(ids) == len(("old", "new")) and not any(cells[2:])
 
 
 def _header(cells: Sequence[str]) -> tuple[int, int] | None:
@@ -151,38 +166,38 @@ def _header(cells: Sequence[str]) -> tuple[int, int] | None:
     return (old[0], new[0]) if len(old) == len(new) == 1 else None
 
 
-def _cells(line: str, mark: str) -> list[str]:
-    try:
-        return next(csv.reader([line.rstrip("\r\n")], delimiter=mark), [])
-    except csv.Error:  # a cell longer than any is
-        return [line]
-
-
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unequivocal)
     except (ValueError, RecursionError):
         return None
 
 
+def _unequivocal(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
+    """Give an object; ``None`` where a name comes twice, of which JSON would keep the last."""
+    given = dict(pairs)
+    return given if len(given) == len(pairs) else None
+
+
 def _pair(place: str, row: Any) -> Pair:
     if isinstance(row, Mapping):
-        return place, row.get("old"), row.get("new")
+        return Pair(place, row.get("old"), row.get("new"))
     if isinstance(row, Sequence) and not isinstance(row, str) and len(row) == len(("old", "new")):
-        return place, row[0], row[1]
-    return place, None, None
+        return Pair(place, row[0], row[1])
+    return Pair(place)
 
 
 def _checked(pairs: Iterable[Pair], argument: str) -> Iterator[MapRow]:
     bad: list[str] = []
     count = 0
-    for place, old, new in pairs:
+    for pair in pairs:
         try:
-            row = place, positive_id(argument, old), positive_id(argument, new)
-        except InvalidInput:
+            row = pair.row()
+        except NoIdError as error:
             count += 1
             if count <= MOST_NAMED:
-                bad.append(f"{place}: {shown(old)},{shown(new)}")
+                reason = f" ({error})" if str(error) else ""
+                bad.append(f"{pair.place}: {shown(pair.old)},{shown(pair.new)}{reason}")
             continue
         yield row
     if count:

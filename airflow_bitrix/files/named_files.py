@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _LONGEST = 16
-_SIGNS = " .-"
+_SIGNS = " .,-"
 
 NOT_SHOWN = "(not shown)"
 

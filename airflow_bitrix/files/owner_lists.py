@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import OwnerKind, positive_id
-from airflow_bitrix.core.numbers import whole_number
-from airflow_bitrix.files.named_files import NOT_SHOWN, check_is_file, shown
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.files.id_cells import NoIdError, id_in_cell
+from airflow_bitrix.files.named_files import NOT_SHOWN, shown
+from airflow_bitrix.files.tables import NoFirstRowError, NoTableError, opened, rows_of, start_of
 
 ID_COLUMN, KIND_COLUMN = "owner_id", "owner"
 
@@ -24,9 +22,10 @@ _MOST_NAMED = 5
 def read_owner_ids(path: Path, kind: OwnerKind) -> list[int]:
     """Read the ids of owners, each once, in the order of the file.
 
-    Either a CSV file with a column ``owner_id`` and perhaps ``owner`` (``lead`` or ``deal``), parted by
-    commas, semicolons or tabs; or one id a line, without a heading. A byte order mark, a line ``sep=;`` and
-    empty lines do no harm: spreadsheets write them.
+    Either a CSV file with one column ``owner_id`` and perhaps one ``owner`` (``lead`` or ``deal``), parted by
+    commas, semicolons or tabs; or one id a line, without a heading. What a spreadsheet makes of either when
+    it saves it is read as well: see :func:`~airflow_bitrix.files.tables.opened` and
+    :func:`~airflow_bitrix.files.id_cells.id_in_cell`.
 
     A file that begins with anything else is none of these, and nothing of it is shown: it may be any file
     that the worker can read.
@@ -37,67 +36,71 @@ def read_owner_ids(path: Path, kind: OwnerKind) -> list[int]:
     """
     ids: dict[int, None] = {}
     bad: list[str] = []
-    for number, given, of_kind in _readable(path):
-        if of_kind not in ("", kind):
-            what = "" if shown(of_kind) == NOT_SHOWN else f"a {of_kind}, "
-            bad.append(f"line {number}: {what}not a {kind}")
-            continue
-        try:
-            ids[positive_id(ID_COLUMN, given)] = None
-        except InvalidInput:
-            what = "it" if shown(given) == NOT_SHOWN else repr(given)
-            bad.append(f"line {number}: {what} is no id")
-    if bad:
-        more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
-        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({'; '.join(bad[:_MOST_NAMED])}{more})")
+    count = 0
+    try:
+        for number, names, cells in _rows(path):
+            try:
+                ids[_owner_id(names, cells, kind)] = None
+            except NoIdError as error:
+                count += 1
+                if count <= _MOST_NAMED:
+                    bad.append(f"line {number}: {error}")
+    except OSError:
+        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (it cannot be read)") from None
+    except NoFirstRowError as error:
+        said = f"its {error} is neither that heading nor an id"
+        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({said})") from None
+    except NoTableError as error:
+        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({error})") from None
+    if count:
+        more = f" and {count - _MOST_NAMED:,} more" if count > _MOST_NAMED else ""
+        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({'; '.join(bad)}{more})")
     return list(ids)
 
 
-def _readable(path: Path) -> Iterator[tuple[int, str, str]]:
-    try:
-        yield from _rows(path)
-    except csv.Error:
-        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (it is no CSV file)") from None
-
-
-def _rows(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Give number, id and kind of each line that is not empty."""
-    text = _text(path)
-    head = next((line for line in text.splitlines() if line.strip() and not _is_hint(line)), "")
-    delimiter = max(";\t,", key=head.count)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    names: list[str] | None = None
-    begins = 1
-    for cells in lines:
-        number, begins = begins, lines.line_num + 1  # a cell may hold several lines
-        row = [cell.strip() for cell in cells]
-        if not any(row) or (number == 1 and _is_hint(cells[0])):
-            continue
-        if names is None:
-            names = [cell.lower() for cell in row]
-            if ID_COLUMN in names:
-                continue
-            if len(row) > 1:
-                raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (it has no such column)")
+def _rows(path: Path) -> Iterator[tuple[int, list[str], list[str]]]:
+    """Give line, headings and cells of each row that is not empty; where there is no heading, that of ids."""
+    with opened(path) as lines:
+        start = start_of(lines)
+        if not start.line:
+            return
+        rows = rows_of(lines, start, lambda cells: _is_heading(cells) or _is_id(cells))
+        number, first = next(rows)
+        if _is_heading(first):
+            names = [cell.lower() for cell in first]
+        else:
             names = [ID_COLUMN]
-            if whole_number(row[0]) is None:
-                neither = f"line {number} is neither that heading nor an id"
-                raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({neither})")
-        named = dict(zip(names, row, strict=False))
-        yield number, named.get(ID_COLUMN, ""), named.get(KIND_COLUMN, "").lower()
+            yield number, names, first
+        for at, cells in rows:
+            yield at, names, cells
 
 
-def _text(path: Path) -> str:
+def _is_heading(cells: Sequence[str]) -> bool:
+    names = [cell.lower() for cell in cells]
+    return names.count(ID_COLUMN) == 1 and names.count(KIND_COLUMN) <= 1
+
+
+def _is_id(cells: Sequence[str]) -> bool:
     try:
-        check_is_file(path)
-        content = path.read_bytes()
-    except OSError:
-        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (it cannot be read)") from None
-    # Only ids and headings matter, and these are ASCII whatever a spreadsheet saves its texts in.
-    is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return content.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
+        return bool(id_in_cell(cells[0])) and not any(cells[1:])
+    except NoIdError:
+        return False
 
 
-def _is_hint(line: str) -> bool:
-    """Whether it is the line by which a spreadsheet is told what parts the cells."""
-    return line.lower().startswith("sep=")
+def _owner_id(names: Sequence[str], cells: Sequence[str], kind: OwnerKind) -> int:
+    """Give the id in a row.
+
+    :raises NoIdError: There is none, the row is about another kind, or has more cells than headings.
+    """
+    if any(cells[len(names) :]):
+        raise NoIdError("more cells than columns")
+    row = dict(zip(names, cells, strict=False))
+    of_kind, given = row.get(KIND_COLUMN, "").lower(), row.get(ID_COLUMN, "")
+    if of_kind not in ("", kind):
+        what = "" if shown(of_kind) == NOT_SHOWN else f"a {of_kind}, "
+        raise NoIdError(f"{what}not a {kind}")
+    try:
+        return id_in_cell(given)
+    except NoIdError as error:
+        what = "it" if shown(given) == NOT_SHOWN else repr(given)
+        raise NoIdError(f"{what} is no id" + (f", {error}" if str(error) else "")) from None

@@ -6,13 +6,14 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.locks import one_at_a_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +111,20 @@ def write_parked(path: Path, pairing: Pairing, parked: Iterable[ParkedOwner]) ->
             os.fsync(file.fileno())
     if place is not path:
         place.replace(path)
+
+
+def add_parked(
+    path: Path, pairing: Pairing, parked: Mapping[int, ParkedOwner], *, instead_of: Collection[int]
+) -> None:
+    """Put parked owners into the file in place of those that a run took up; those that others parked stay.
+
+    :param parked: What the run has parked, by id.
+    :param instead_of: Ids of what was parked when it began.
+    :raises PlanRefused: The file is damaged, or of another pairing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with one_at_a_time(path.parent):
+        others = {
+            number: one for number, one in read_parked(path, pairing).items() if number not in instead_of
+        }
+        write_parked(path, pairing, {**others, **parked}.values())

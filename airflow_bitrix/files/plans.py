@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -23,6 +23,7 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
 from airflow_bitrix.core.plan import Change, unwritable
+from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
@@ -47,6 +48,9 @@ class Manifest:
         an owner ``emptied`` though no rule says so, changes ``by_rule``, and owners ``left_out`` by reason.
     :param guards: Limits it must keep to.
     :param parts: Name, number of changes and SHA-256 of each part.
+    :param run: The DAG run that made it, as people read it; empty where it is not known.
+    :param origin: What a restore goes by; ``None`` for any other plan.
+    :param partial: Why it may be about a part of the portal only, a sentence for each portal.
     """
 
     kind: OwnerKind
@@ -56,6 +60,9 @@ class Manifest:
     counts: Mapping[str, Any]
     guards: Guards
     parts: tuple[Mapping[str, Any], ...] = ()
+    run: str = ""
+    origin: Origin | None = None
+    partial: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Give the manifest without its hash."""
@@ -68,6 +75,9 @@ class Manifest:
             "counts": dict(self.counts),
             "guards": self.guards.as_json(),
             "parts": [dict(part) for part in self.parts],
+            **({"run": self.run} if self.run else {}),
+            **({"origin": asdict(self.origin)} if self.origin else {}),
+            **({"partial": list(self.partial)} if self.partial else {}),
         }
 
     @property
@@ -122,6 +132,9 @@ class _Told(msgspec.Struct):
     counts: _Counts
     guards: _Guards
     parts: list[_Part]
+    run: str = ""
+    origin: Origin | None = None
+    partial: tuple[str, ...] = ()
 
 
 class PlanWriter:
@@ -254,7 +267,7 @@ def read_manifest(folder: Path) -> Manifest:
     if given != FORMAT:
         raise PlanRefused(f"the plan in {folder} has format {given!r}, this version reads {FORMAT}")
     try:
-        msgspec.convert(body, _Told)
+        told = msgspec.convert(body, _Told)
         manifest = Manifest(
             kind=owner_kind(body["kind"]),
             portal=body["portal"],
@@ -263,6 +276,9 @@ def read_manifest(folder: Path) -> Manifest:
             counts=body["counts"],
             guards=Guards.from_json(body["guards"]),
             parts=tuple(body["parts"]),
+            run=told.run,
+            origin=told.origin,
+            partial=told.partial,
         )
         names = [part["name"] for part in manifest.parts]
         is_whole: bool = manifest.hash == body["hash"] and names == [

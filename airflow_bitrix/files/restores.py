@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
-from airflow_bitrix.core.restores import Image, with_known_scalar
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.restores import BroughtBack, Image, Origin, with_known_scalar
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.earlier_runs import earlier_journals, journal_parts
+from airflow_bitrix.files.approvals import read_approval
+from airflow_bitrix.files.earlier_runs import TAKEN, earlier_journals, journal_parts, may_have_written
 from airflow_bitrix.files.journals import befores_told, journal_lines, links_kept
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
+from airflow_bitrix.files.taken_back import TakenBack, read_taken_back
 
 RIGHT_FOLDER = "the tab Bitrix24 report of the run to take back shows its folder, under “Take this run back”"
 """Where people find what a restore wants."""
@@ -51,6 +54,16 @@ class SnapshotSource:
         """Runs before it: a snapshot is no run."""
         return []
 
+    @property
+    def taken_back(self) -> list[TakenBack]:
+        """Restores before this one: nobody counts those from a snapshot."""
+        return []
+
+    @property
+    def origin(self) -> Origin:
+        """What a plan tells of it."""
+        return Origin(self.name, str(self.snapshot.folder), self.snapshot.created)
+
     def check(self) -> None:
         """Compare its lines with their digest."""
         self.snapshot.check()
@@ -72,30 +85,42 @@ class JournalSource:
     :param plan: Folder of the plan that was applied.
     :param manifest: What the plan says of itself.
     :param journal: Folder of the journal.
+    :param place: Gives the folder that a text names.
     """
 
     plan: Path
     manifest: Manifest
     journal: Path
+    place: Callable[[str], Path] = Path
     name: ClassVar[str] = "journal"
 
     @classmethod
-    def of(cls, folder: Path, plan: Path | None = None) -> JournalSource:
+    def of(
+        cls, folder: Path, plan: Path | None = None, *, place: Callable[[str], Path] = Path
+    ) -> JournalSource:
         """Find journal and plan.
 
         :param folder: The folder of a run, with ``plan`` and ``journal`` in it, or the journal itself.
         :param plan: Folder of the plan, where it does not lie beside the journal.
-        :raises PlanRefused: One of them is missing.
+        :param place: Gives the folder that a text names.
+        :raises PlanRefused: One of them is missing, or nothing was written.
         """
         journal = folder / "journal" if (folder / "journal").is_dir() else folder
-        if not journal_parts(journal):
+        parts = journal_parts(journal)
+        why_not = "" if parts else _not_applied(folder)
+        if parts and _is_dry(journal):
+            why_not = f"the run in {journal.parent} was a dry run and wrote nothing"
+        if why_not or not parts:
             runs = ", ".join(map(str, _earlier(folder) or _earlier(folder.parent)))
             told = (
                 f"those of earlier runs are kept, take them back one by one: {runs}" if runs else RIGHT_FOLDER
             )
-            raise PlanRefused(f"there is no journal in {folder}; {told}")
+            problem = (
+                f"there is nothing to take back: {why_not}" if why_not else f"there is no journal in {folder}"
+            )
+            raise PlanRefused(f"{problem}; {told}")
         plan = plan or journal.parent / "plan"
-        return cls(plan, read_manifest(plan), journal)
+        return cls(plan, read_manifest(plan), journal, place)
 
     @property
     def kind(self) -> OwnerKind:
@@ -112,6 +137,17 @@ class JournalSource:
         """Runs before this one in its folder, the newest first; each is a source of its own."""
         return [path for path in _earlier(self.journal.parent) if path != self.journal]
 
+    @property
+    def taken_back(self) -> list[TakenBack]:
+        """Restores that have taken it back before, the oldest first."""
+        return read_taken_back(self.journal.parent, self.manifest.hash)
+
+    @property
+    def origin(self) -> Origin:
+        """What a plan tells of it."""
+        made = self.manifest
+        return Origin(self.name, str(self.journal.parent), made.created, made.run, made.hash)
+
     def check(self) -> None:
         """Compare the plan with its digests, and read every line of the journal.
 
@@ -126,16 +162,18 @@ class JournalSource:
     def images(self) -> Iterator[Image]:
         """Give the image of every owner that was written, part by part."""
         source = f"the journal of the plan of {shown_timestamp(self.manifest.created)}"
+        restores = [_Restored(note, _changes_of(note, self.place)) for note in self.taken_back]
         for number, part in enumerate(self.manifest.parts):
             found, begun, odd = self._read(self.journal / part["name"])
             for change in read_changes(self.plan, self.manifest, number):
                 owner_id = change.owner.id
+                brought = tuple(made for one in restores if (made := one.made_of(owner_id)))
                 if owner_id in odd:
                     yield Image(change.before, source=source, unreadable=odd[owner_id])
                 elif owner_id in found:
                     links = with_known_scalar(found[owner_id], change.before)
                     told = f"{source}, which broke off" if owner_id in begun else source
-                    yield Image(links, left=change.after, source=told)
+                    yield Image(links, left=change.after, source=told, brought=brought)
 
     def _read(self, path: Path) -> tuple[Mapping[int, LinkSet], set[int], Mapping[int, str]]:
         """Give what was there before the write of each owner that a journal part tells of.
@@ -173,6 +211,67 @@ class JournalSource:
 
 Source = SnapshotSource | JournalSource
 """Where images of earlier links come from."""
+
+
+class _Restored:
+    """What a restore made of owners that pass by, in the order in which its own plan has them.
+
+    :param changes: The changes of its plan, which follow the order of the plan that it took back.
+    """
+
+    def __init__(self, note: TakenBack, changes: Iterator[Change]) -> None:
+        self._by = note.name
+        self._changes = changes
+        self._next = next(changes, None)
+
+    def made_of(self, owner_id: int) -> BroughtBack | None:
+        """Give what it made of the next owner; ``None`` where it was not about that one."""
+        found = self._next
+        if found is None or found.owner.id != owner_id:
+            return None
+        self._next = next(self._changes, None)
+        return BroughtBack(found.after, self._by)
+
+
+def _changes_of(note: TakenBack, place: Callable[[str], Path]) -> Iterator[Change]:
+    """Give the changes of a restore, as far as its plan is still there and the one that was applied."""
+    try:
+        plan = place(note.folder)
+        manifest = read_manifest(plan)
+        if manifest.hash == note.restore:
+            for number in range(len(manifest.parts)):
+                yield from read_changes(plan, manifest, number)
+    except (OSError, ValueError, ImportError, PlanRefused):  # gone, or on a storage that is not known here
+        return
+
+
+def _is_dry(journal: Path) -> bool:
+    """Whether a journal tells of dry runs alone; what is no journal is none of them."""
+    firsts = [next(journal_lines(path), {}) for path in journal_parts(journal)]
+    return all("journal" in first for first in firsts) and not may_have_written(journal)
+
+
+def _not_applied(folder: Path) -> str:
+    """Say why a run that has no journal wrote nothing; nothing where that is not certain.
+
+    :param folder: The folder of the run, or that of its journal.
+    """
+    run = folder if (folder / "plan").exists() else folder.parent
+    try:
+        manifest = read_manifest(run / "plan")
+    except PlanRefused:
+        return ""
+    what = f"the plan in {run}"
+    approval = read_approval(run, manifest.hash)
+    if approval and approval.answer == "rejected":
+        return (
+            f"{what} was rejected by {approval.by}, {shown_timestamp(approval.at)}, and nothing was written"
+        )
+    if approval and approval.answer == "unanswered":
+        return f"nobody approved {what} until {shown_timestamp(approval.at)}, and nothing was written"
+    if not manifest.changes:
+        return f"{what} is empty, and nothing was written"
+    return "" if (run / "plan" / TAKEN).exists() else f"{what} was not applied, and nothing was written"
 
 
 def _earlier(run: Path) -> list[Path]:

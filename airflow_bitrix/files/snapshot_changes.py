@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
+import msgspec
+
 from airflow_bitrix.core.differences import Difference
 from airflow_bitrix.core.links import LinkSet, owner_address
 
@@ -20,10 +22,13 @@ class SnapshotChanges:
 
     :param since: When the earlier snapshot was made, ISO 8601; empty where there was none to compare with.
     :param remark: Why there was none, or which were passed over.
+    :param earlier: When earlier snapshots were made, ISO 8601, and their folders: first the one that it was
+        compared with, then those before that one, the newest first.
     """
 
     since: str
     remark: str = ""
+    earlier: tuple[tuple[str, str], ...] = ()
 
 
 def write_snapshot_changes(folder: Path, compared: SnapshotChanges) -> None:
@@ -34,8 +39,8 @@ def write_snapshot_changes(folder: Path, compared: SnapshotChanges) -> None:
 def read_snapshot_changes(folder: Path) -> SnapshotChanges | None:
     """Read it; ``None`` where nothing was compared."""
     try:
-        return SnapshotChanges(**json.loads((folder / COMPARED).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):  # TypeError: another version wrote it
+        return msgspec.json.decode((folder / COMPARED).read_bytes(), type=SnapshotChanges)
+    except (OSError, msgspec.DecodeError):  # half written, or another version's
         return None
 
 

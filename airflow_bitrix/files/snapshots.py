@@ -13,6 +13,9 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind
 from airflow_bitrix.files import FORMAT
 
+WHOLE = "whole"
+"""The view of an administrator; older snapshots are taken for whole."""
+
 LINKS = "links.jsonl"
 ABOUT = "manifest.json"
 
@@ -63,11 +66,15 @@ class SnapshotWriter:
         detail: str,
         hidden_links: int = 0,
         wanted: Mapping[str, Any] | None = None,
+        view: str = WHOLE,
+        partial: str = "",
     ) -> dict[str, Any]:
         """Write the manifest, which makes the files a snapshot, and give it.
 
         :param hidden_links: Owners whose links the portal left out of its lists; they were read one by one.
         :param wanted: The filter that the owners match, a ``crm.item.list`` filter.
+        :param view: Whose view of the portal it is; that of an administrator is ``whole``.
+        :param partial: Why it may be about a part of the portal only; empty where it is not.
         """
         self._file.close()
         about = {
@@ -80,6 +87,8 @@ class SnapshotWriter:
             "owners": self.owners,
             "links": self.links,
             "hidden_links": hidden_links,
+            "view": view,
+            "partial": partial,
             "sha256": self._digest.hexdigest(),
         }
         (self._folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
@@ -98,6 +107,8 @@ class Snapshot:
     :param owners: How many owners it holds.
     :param sha256: Digest of its lines.
     :param filter: The ``crm.item.list`` filter that its owners matched.
+    :param view: Whose view of the portal it is; that of an administrator is ``whole``.
+    :param partial: Why it may be about a part of the portal only; empty where it is not.
     """
 
     folder: Path
@@ -108,6 +119,8 @@ class Snapshot:
     owners: int
     sha256: str
     filter: Mapping[str, Any] = field(default_factory=dict)
+    view: str = WHOLE
+    partial: str = ""
 
     def link_sets(self) -> Iterator[LinkSet]:
         """Give the link sets, one after the other; memory does not grow with their number.
@@ -177,20 +190,28 @@ def read_snapshot(folder: Path) -> Snapshot:
             owners=int(body["owners"]),
             sha256=str(body["sha256"]),
             filter=dict(body.get("filter") or {}),
+            view=str(body.get("view") or WHOLE),
+            partial=str(body.get("partial") or ""),
         )
     except (KeyError, TypeError, ValueError, InvalidInput):
         raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
 
 
-def why_not_comparable(old: Snapshot, *, kind: OwnerKind, portal: str, wanted: Mapping[str, Any]) -> str:
+def why_not_comparable(
+    old: Snapshot, *, kind: OwnerKind, portal: str, wanted: Mapping[str, Any], view: str | None = None
+) -> str:
     """Say why a snapshot cannot be compared with a later one; empty where it can.
 
-    Snapshots of different detail can: then what both know is compared.
+    Snapshots of different detail can: then what both know is compared. Those of users who see different parts
+    cannot: what one of them does not see is not gone.
+
+    :param view: Whose view the later one is; ``None`` where that is not known yet.
     """
     for what, was, now in (
         ("portal", old.portal, portal),
         ("kind", old.kind, kind),
         ("filter", dict(old.filter), json.loads(json.dumps(dict(wanted)))),
+        ("view", old.view, old.view if view is None else view),
     ):
         if was != now:
             return f"the {what} was {was or 'none'}, and is {now or 'none'} now"

@@ -32,11 +32,13 @@ from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
+    ReadsConnections,
     allowance_of,
     connection_settings,
     in_words_of_the_form,
     pacing_folder,
     patience,
+    who_is_connected,
 )
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings
@@ -45,7 +47,7 @@ __all__ = ["DEFAULT_CONN_ID", "Bitrix24AsyncHook", "Bitrix24Hook", "pacing_folde
 
 
 @connection_form
-class Bitrix24Hook(HttpHook):
+class Bitrix24Hook(ReadsConnections, HttpHook):
     """Call REST methods of a Bitrix24 portal, at the pace that the portal admits.
 
     The stock operators of the HTTP provider work with a ``bitrix24`` connection too, except deferred.
@@ -159,7 +161,7 @@ class Bitrix24Hook(HttpHook):
     def _raise_for(self, request: requests.PreparedRequest, found: object) -> None:
         if isinstance(found, Fault):
             # Without an endpoint the last part of the path is the webhook's code.
-            path = request.path_url.split("?")[0].removeprefix(self.settings.webhook.base_path)
+            path = request.path_url.split("?")[0].removeprefix(self.settings.webhook.path)
             method = path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".json")
             with final_failures():
                 raise error_of(Call(method or "rest"), found)
@@ -233,8 +235,4 @@ class Bitrix24Hook(HttpHook):
             profile, scope = self.call("profile"), self.call("scope")
         except Bitrix24Error as error:
             return False, in_words_of_the_form(error)
-        if "crm" not in (scope or ()):
-            return False, f"The webhook lacks the scope crm; it has: {', '.join(scope or ()) or 'none'}"
-        name = " ".join(str(profile.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()
-        role = "administrator" if profile.get("ADMIN") else "no administrator"
-        return True, f"Connected to {self.settings.webhook.portal} as {name or 'a user'} ({role})"
+        return who_is_connected(self.settings.webhook.portal, profile, scope)

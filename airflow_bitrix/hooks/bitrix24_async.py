@@ -9,7 +9,6 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import aiohttp
-from airflow.sdk import BaseHook
 from asgiref.sync import sync_to_async
 
 from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
@@ -35,6 +34,7 @@ from airflow_bitrix.crm.scan import Detail, scan
 from airflow_bitrix.engine.apply import Journal, apply_changes
 from airflow_bitrix.hooks.connection import (
     DEFAULT_CONN_ID,
+    ReadsConnections,
     allowance_of,
     connection_settings,
     patience,
@@ -43,7 +43,7 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings
 
 
-class Bitrix24AsyncHook(BaseHook):
+class Bitrix24AsyncHook(ReadsConnections):
     """Call REST methods of a Bitrix24 portal from an event loop, several requests in flight.
 
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.

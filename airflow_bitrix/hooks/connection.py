@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.pacing import Patience
 from airflow_bitrix.compat import AirflowNotFoundException, conf
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
+from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
 
-if TYPE_CHECKING:
-    from airflow.sdk import BaseHook
-
 DEFAULT_CONN_ID = "bitrix24_default"
+
+
+class ReadsConnections(BaseHook):
+    """What both hooks do to find a connection."""
+
+    @classmethod
+    def get_connection(cls, conn_id: str) -> Connection:
+        """Give a connection of Airflow, also one in an environment variable whose user id is a number.
+
+        Airflow calls such a connection not defined: it makes an address of it, for its cache, and that fails.
+        """
+        try:
+            return super().get_connection(conn_id)
+        except AirflowNotFoundException:
+            if connection := _with_numbers(conn_id):
+                return connection
+            raise
+
+
+def _with_numbers(conn_id: str) -> Connection | None:
+    """Give the connection in an environment variable, as JSON, whose user or code is a number."""
+    try:
+        given = json.loads(os.environ.get(f"AIRFLOW_CONN_{conn_id.upper()}", ""))
+        told = {name: given.get(name) for name in ("login", "password")}
+        texts = {
+            name: str(as_whole(value))
+            for name, value in told.items()
+            if not isinstance(value, str) and as_whole(value) is not None
+        }
+        connection = Connection.from_json(json.dumps({**given, **texts}), conn_id) if texts else None
+    except (ValueError, TypeError, AttributeError):  # what Airflow cannot read, this cannot either
+        return None
+    if connection and connection.password:
+        mask_secret(connection.password)
+    return connection
 
 
 def pacing_folder() -> Path:
@@ -77,6 +113,22 @@ def in_words_of_the_form(error: Bitrix24Error) -> str:
     if isinstance(error, (AuthFailed, RetryLater)):
         said = said.removeprefix(f"{error.method}: ")
     return said[:1].upper() + said[1:]
+
+
+def who_is_connected(portal: str, profile: object, scope: object) -> tuple[bool, str]:
+    """Say who a webhook's user is, or what is wrong with it.
+
+    :param profile: The result of ``profile``.
+    :param scope: The result of ``scope``.
+    """
+    scope = scope or []
+    if not isinstance(profile, Mapping) or not isinstance(scope, list):
+        return False, f"{portal} does not say who the webhook's user is and what it may use, as a portal does"
+    if "crm" not in scope:
+        return False, f"The webhook lacks the scope crm; it has: {', '.join(map(str, scope)) or 'none'}"
+    name = " ".join(str(profile.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()
+    role = "administrator" if profile.get("ADMIN") else "no administrator"
+    return True, f"Connected to {portal} as {name or 'a user'} ({role})"
 
 
 def allowance_of(settings: Settings) -> Allowance:

@@ -44,7 +44,7 @@ class Settings:
 
 
 def read_settings(
-    *, host: str | None, login: str | None, password: str | None, port: int | None, extra: Mapping[str, Any]
+    *, host: str | None, login: object, password: object, port: int | None, extra: Mapping[str, Any]
 ) -> Settings:
     """Check a connection's fields and give what they say.
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
+from airflow_bitrix.client.row_pages import fields_in
 from airflow_bitrix.client.wire import METHOD_NAME
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
@@ -187,6 +188,7 @@ class _ContactItemsGet(_OfOwner):
         return methods.items_get(self.owner_id)
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        methods.links_of(Owner(self._kind, parameters["id"]), result)
         return f"{self._owner(parameters)}: {_contacts(result)}"
 
 
@@ -228,7 +230,7 @@ class _ContactFields(_LinkOperator):
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
         del parameters
-        return f"the fields of a link are {', '.join(result or ())}"
+        return f"the fields of a link are {', '.join(fields_in(self.api_method, result))}"
 
 
 _MOST_SHOWN = 20

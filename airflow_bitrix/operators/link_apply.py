@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
-from datetime import UTC, datetime
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,20 @@ from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.journals import (
     final_outcomes,
-    has_begun,
     journal_folder,
     write_failed,
 )
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_manifest
 from airflow_bitrix.files.runs import RunJournal
+from airflow_bitrix.files.writers import Occupied
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders, summary_of
+from airflow_bitrix.operators.shared.apply_parts import (
+    ApplyTask,
+    Orders,
+    expired,
+    note_restore,
+    summary_of,
+)
 from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.operators.shared.parameters import (
     count,
@@ -37,12 +44,14 @@ from airflow_bitrix.operators.shared.parameters import (
     optional_share,
     quiet_hours,
     switch,
+    wait,
 )
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
+from airflow_bitrix.operators.shared.turns import Patience, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
-from airflow_bitrix.report.texts import as_line, as_markdown
+from airflow_bitrix.report.texts import ASK_AGAIN, as_line, as_markdown
 
 GRACE = 3.0
 """Seconds in which an apply that is told to stop awaits what is under way: Airflow kills it after five."""
@@ -80,8 +89,11 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     :param quiet_hours: A time of day in which nothing is written, such as ``08:00-18:00``: the task stops
         between two requests and is deferred until it ends. (templated)
     :param timezone: The time zone of the quiet hours. (templated)
-    :raises PlanRefused: The plan was edited, belongs to another portal, breaks a guard, or its approval has
-        expired; nothing was written, and Airflow does not retry.
+    :param wait_for_turn: Hours, or a ``timedelta``, for which the task waits while another run writes owners
+        of the same kind on the portal: one run at a time does. 0 to be refused at once. It is deferred
+        meanwhile; a dry run does not wait. (templated)
+    :raises PlanRefused: The plan was edited, belongs to another portal, breaks a guard, its approval has
+        expired, or another run still writes; nothing was written, and Airflow does not retry.
     :raises AirflowException: More changes failed than are allowed; a retry tries those again.
     """
 
@@ -97,10 +109,13 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         "max_failure_share",
         "quiet_hours",
         "timezone",
+        "wait_for_turn",
     )
     ui_color = "#d9f2dd"
 
     grace = GRACE
+
+    waits_since: float | None = None
 
     logs_report = True
     """Whether the log shows the whole report, where the apply is not one of several that a check sums up."""
@@ -118,6 +133,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         max_failure_share: float | str | None = None,
         quiet_hours: str = "",
         timezone: str = "UTC",
+        wait_for_turn: timedelta | float | str = 12,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -131,6 +147,17 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         self.max_failure_share = max_failure_share
         self.quiet_hours = quiet_hours
         self.timezone = timezone
+        self.wait_for_turn = wait_for_turn
+
+    def execute_again(
+        self, context: Context, event: Any = None, deferrals: int = 1, waits_since: float | None = None
+    ) -> Any:
+        """Do the work again after a rest, or look again whether another run has ended.
+
+        :param waits_since: Since when that run is waited for, unix time.
+        """
+        self.waits_since = waits_since
+        return super().execute_again(context, event, deferrals)
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Check the plan, apply it, and write the report, also where the apply ends early."""
@@ -139,7 +166,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             task = self._read()
             if deferrals > (0 if task.orders.dry_run else FRUITLESS):
                 self._wait_here()  # looking begins anew each time, and comes before the first write
-            with plan_lock(task.plan, task.manifest, task.parts):
+            with self.in_turn(context, task, deferrals), plan_lock(task.plan, task.manifest, task.parts):
                 summary = self._run(task)
         paths = {"report": str(task.folder / REPORT), "failed_csv": str(task.folder / FAILED)}
         if broken := task.orders.policy.broken_by(failed=summary.counts["failed"], of=task.changes):
@@ -149,6 +176,26 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         told = paths if task.parts is None else {"parts": list(task.parts)}
         where = {"plan": str(task.plan), "journal": str(task.folder / "journal")}
         return {**told, **where, **as_json(summary)}
+
+    @contextmanager
+    def in_turn(self, context: Context, task: ApplyTask, deferrals: int) -> Iterator[None]:
+        """Let no other run write meanwhile; where one does, wait for it.
+
+        :raises TaskDeferred: It is waited for, holding no worker slot.
+        :raises RetryLater: Likewise, by Airflow's retries where the task is not deferrable.
+        :raises PlanRefused: It was waited for long enough, or is not to be.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(turn(task, writer_of(context, task)))
+            except Occupied as other:
+                now = time.time()
+                patience = Patience(task.orders.wait, self.waits_since or now)
+                again, said = told_to_wait(task, other, patience, now), str(other)
+                if not self.deferrable:
+                    raise
+                self._defer(again, said, deferrals, waits_since=patience.since)
+            yield
 
     def orders(self) -> Orders:
         """Read the parameters, but for the plan.
@@ -165,6 +212,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             canary=count("canary", self.canary),
             policy=policy,
             quiet=quiet_hours(self.quiet_hours, self.timezone),
+            wait=wait("wait_for_turn", self.wait_for_turn),
         )
 
     def _read(self) -> ApplyTask:
@@ -206,10 +254,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             return
         if approval.get("is_dry_run"):
             raise PlanRefused("the plan passed as a dry run and nobody was asked: it may not be applied")
-        until = approval.get("valid_until")
-        is_over = bool(until) and datetime.now(UTC) >= datetime.fromisoformat(until)
-        if is_over and not has_begun(folder, manifest.hash):
-            raise PlanRefused(f"the approval of the plan in {folder} expired at {until}: approve it again")
+        if until := expired(approval, folder, manifest.hash):
+            raise PlanRefused(f"the approval of the plan in {folder} expired at {until}: {ASK_AGAIN}")
 
     def _parts(self, manifest: Manifest) -> list[int] | None:
         if self.part is None:
@@ -237,12 +283,16 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
 
         # A folder that takes no report shall show it before anything is written to the portal.
         before, stopped = report(), ""
+        if not task.orders.dry_run:
+            note_restore(task.plan, task.manifest, self.run_name)
         try:
             self.run_loop(self._apply(task, journal, progress, meter))
         except _StoppedError as error:
             stopped = str(error)
         finally:
             summary = report()
+            if not task.orders.dry_run and task.parts is None and task.orders.first is None:
+                note_restore(task.plan, task.manifest, self.run_name, summary.counts)
             self.got_on = _applied(summary) > _applied(before)
             self._tell(task, summary)
         if stopped:

@@ -10,9 +10,10 @@ from typing import Any
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.sdk import Context, XComArg
 
-from airflow_bitrix.compat import AirflowFailException, ApprovalOperator
+from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.quiet_hours import QuietHours
+from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures, says_why
@@ -34,6 +35,9 @@ MODES = ("always", "over_limit", "never")
 
 SHOWN = "shown"
 """XCom key of the hash of the plan that the question is about."""
+
+DEADLINE = timedelta(hours=72)
+"""How long an answer is awaited where neither the task nor the configuration says otherwise."""
 
 
 class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
@@ -59,9 +63,14 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         that the tasks behind will go by, which may be reckoned from the plan. They are shown. Where they
         cannot be right they are refused here, before anybody is asked and anything is written.
         ``carry_out`` tells them. (templated)
-    :param kwargs: What Airflow's ``ApprovalOperator`` takes: ``assigned_users``, ``response_timeout``,
-        ``notifiers``, ``fail_on_reject`` and so on. It is asked about once: where nobody answers in time, or
-        a rejection is to fail the task, Airflow does not retry.
+    :param response_timeout: How long an answer is awaited, a ``timedelta``; by default so many hours as
+        ``[bitrix24] approval_deadline`` says (72). Then the task fails, and nothing is written.
+    :param execution_timeout: How long the task may be at work, before it waits and after; the waiting does
+        not count.
+    :param kwargs: What Airflow's ``ApprovalOperator`` takes: ``assigned_users``, ``notifiers``,
+        ``fail_on_reject`` and so on. It is asked about once: where nobody answers in time, or a rejection is
+        to fail the task, Airflow does not retry.
+    :raises InvalidInput: A period of time that is none.
     :raises PlanRefused: The plan was edited, replaced, or breaks a guard: nobody is asked, or what was
         answered counts for nothing.
     """
@@ -86,10 +95,22 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         is_dry_run: bool | str = True,
         valid_for: timedelta | float | str | None = 24,
         applied_by: Mapping[str, Any] | None = None,
+        response_timeout: timedelta | None = None,
+        execution_timeout: timedelta | None = None,
         **kwargs: Any,
     ) -> None:
-        # What is shown is known only when the plan is made.
-        super().__init__(subject="", body="", **kwargs)
+        for argument, given in (
+            ("response_timeout", response_timeout),
+            ("execution_timeout", execution_timeout),
+        ):
+            if given is not None and not (isinstance(given, timedelta) and given > timedelta(0)):
+                raise InvalidInput(argument, given, "a timedelta above 0, or None")
+        # What is shown is known only when the plan is made. Where Airflow's operator is given an
+        # execution_timeout, be it from a DAG's default_args, it takes that for the deadline of the answer.
+        super().__init__(
+            subject="", body="", response_timeout=response_timeout, execution_timeout=None, **kwargs
+        )
+        self.execution_timeout = execution_timeout
         self.plan = plan
         self.mode = mode
         self.over = over
@@ -112,19 +133,23 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             self._check_orders()
             folder, manifest = self._checked()
             reason = self._needs_nobody(manifest.changes, no_match(manifest))
+            now = datetime.now(UTC)
             if reason is None:
+                self.response_timeout = self.response_timeout or _deadline()
+                end = now + self.response_timeout
                 self.subject = headline(manifest)
                 page = plan_markdown(folder, manifest, self._limits())
-                self.body = f"{_link(context, folder)}{self._meaning()}\n\n{page}"
+                self.body = f"{_link(context, folder)}{self._meaning(end)}\n\n{page}"
         if reason is not None:
             self.log.info("Nobody is asked: %s", reason)
-            now = datetime.now(UTC)
             self._note(manifest.hash, "not asked", now, reason=reason)
             return self._passed(by="", at=now, valid_until=None)
         # The plan may be made again while the question waits, and its task then hands over another one.
         context["ti"].xcom_push(key=SHOWN, value=manifest.hash)
-        self._note(manifest.hash, "waiting", datetime.now(UTC))
-        self.log.info("%s Answer under Required actions.", self.subject)
+        self._note(manifest.hash, "waiting", now, by=self._asked(), until=end)
+        self.log.info(
+            "%s Answer under Required actions until %s.", self.subject, shown_timestamp(end.isoformat())
+        )
         super().execute(context)  # raises: the task waits
         raise AirflowFailException("Airflow went on without an answer")
 
@@ -135,7 +160,9 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         shown = str(ti.xcom_pull(key=SHOWN, map_indexes=ti.map_index))
         if event.get("error_type") == "timeout":
             self._note(shown, "unanswered", datetime.now(UTC))
-            raise AirflowFailException("nobody answered in time; nothing was written")
+            raise AirflowFailException(
+                "nobody answered in time; nothing was written. Clear this task, and it asks again"
+            )
         by = _name(event)
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
             self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
@@ -181,13 +208,22 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             ("Quiet hours", str(_quiet(given) or "none")),
         ]
 
-    def _meaning(self) -> str:
-        """Say what the two answers do."""
+    def _asked(self) -> str:
+        """Give the names of those who may answer; nothing where all may who see it."""
+        return ", ".join(str(user.get("name") or user.get("id")) for user in self.assigned_users or ())
+
+    def _meaning(self, end: datetime) -> str:
+        """Say what the two answers do, and what becomes of it without one.
+
+        :param end: Until when an answer is awaited.
+        """
         period = self._period()
         hours = "" if period is None else f" for {period.total_seconds() / 3600:g} hours"
         return (
             f"**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. "
-            "What was written can be taken back: the report says how."
+            "What was written can be taken back: the report says how. "
+            f"Without an answer until {shown_timestamp(end.isoformat())} "
+            + (f"it counts as **{self.defaults[0]}**." if self.defaults else "nothing is written.")
         )
 
     def _mode(self) -> str:
@@ -258,8 +294,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             self.log.warning("The report will not tell how the question stands: %s", error)
 
     def _period(self) -> timedelta | None:
-        given = self.valid_for
-        return given if isinstance(given, timedelta) else hours("valid_for", given)
+        return hours("valid_for", self.valid_for)
 
     def _passed(self, *, by: str, at: datetime, valid_until: datetime | None) -> dict[str, Any]:
         until = None if valid_until is None else valid_until.isoformat()
@@ -267,6 +302,15 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         if switch("is_dry_run", self.is_dry_run):
             approval["is_dry_run"] = True  # nobody was asked, and apply refuses to write by it
         return {**self._given(), "approval": approval}
+
+
+def _deadline() -> timedelta:
+    """Give how long an answer is awaited where the task does not say so.
+
+    :raises InvalidInput: The configuration says what is no number of hours above 0.
+    """
+    given = conf.get("bitrix24", "approval_deadline", fallback=None) or None  # an empty setting is none
+    return hours("[bitrix24] approval_deadline", given, "a number of hours above 0") or DEADLINE
 
 
 def _link(context: Context, plan: Path) -> str:

@@ -48,9 +48,12 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
             parts = list(self.plan["parts"])
             first = count("first", self.first)
             # Where nothing is tried, the applies behind go by the same words all the same.
-            why_not = _why_not(first, parts, is_dry_run=self.orders().dry_run)
-        if why_not:
+            is_dry_run = self.orders().dry_run
+        if why_not := _why_not(first, parts, is_dry_run=is_dry_run):
             self.log.info("Nothing is tried first: %s", why_not)
+            if parts and not is_dry_run:
+                with final_failures(), self.in_turn(context, self._read(), deferrals):
+                    pass
         else:
             tried = super().work(context, deferrals=deferrals)
             context["ti"].xcom_push(key="canary", value=tried)

@@ -30,14 +30,16 @@ from airflow_bitrix.files.journals import (
     write_failed,
 )
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
+from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.shared.apply_parts import expired, note_restore
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, summarise
-from airflow_bitrix.report.texts import as_line, as_markdown
+from airflow_bitrix.report.texts import ASK_AGAIN, as_line, as_markdown
 
 REPORT, FAILED = "report.html", "failed.csv"
 
@@ -113,6 +115,9 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             raise AirflowFailException(f"{broken}; see {folder / FAILED}")
         if not summary.complete:
             without = f"{summary.open} of {manifest.changes} changes have no outcome"
+            given = self.plan if isinstance(self.plan, Mapping) else {}
+            if expired(given.get("approval", {}), folder, manifest.hash):
+                raise AirflowFailException(f"{without}: the approval has expired; {ASK_AGAIN}")
             raise AirflowFailException(f"{without}: clear the tasks that apply the plan, and they go on")
         return {
             "report": str(folder / REPORT),
@@ -152,6 +157,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         left = _left(plan, manifest, journal)
         if first := list(islice(left, AT_ONCE)):
             async with self.hook.portal(meter) as portal:
+                await self.look_who_sees(portal)
                 looks = OwnerReads(portal, manifest.kind)
                 while first:
                     seen = await looks.look([change.owner.id for change in first])
@@ -191,10 +197,14 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             dry_run=dry_run,
             finished=finished,
             approval=read_approval(plan.parent, manifest.hash),
+            taken_back=read_taken_back(folder, manifest.hash),
+            checked_partially=self.seen_partially,
         )
+        if not dry_run:
+            note_restore(plan, manifest, self.run_name, summary.counts)
         write_failed(folder / FAILED, outcomes(), manifest.portal)
         (folder / REPORT).write_text(as_html(summary, folder=str(folder)), encoding="utf-8")
-        write_check(folder, Check(manifest.hash, finished, effort))
+        write_check(folder, Check(manifest.hash, finished, effort, self.seen_partially))
         self.log.info("%s", as_line(summary))
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.cleanup_rules import MergeSamePerson
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
+from airflow_bitrix.crm.phones import portal_region
 from airflow_bitrix.engine.rule_facts import judge_all
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
@@ -38,8 +41,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     holds each change with its links before and after and its reasons; ``left_out.csv`` beside it names the
     owners that a rule is about but does not touch, and why.
 
-    ``remove_dangling`` refuses the webhook of a user who is no administrator: a contact that the user may not
-    read can look like one that is gone.
+    ``remove_dangling``, and ``merge_same_person`` where it goes by most links, refuse the webhook of a user
+    who is no administrator: a contact that the user may not read can look like one that is gone.
 
     :param rules: Names of rules. They are asked in the order of :data:`airflow_bitrix.core.rules.RULES`,
         whatever their order here. One alone reads only the owners that it may concern. (templated)
@@ -186,6 +189,9 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         """Scan the owners and ask the rules about each."""
         kind, rules, now = self.plan_kind(), self._rules(), datetime.now(UTC)
         own = await checked_filter(portal, kind, self._own_filter(), stages=self._stages())
+        await self.look_who_sees(portal)
+        self._check_view(rules)
+        rules = await self._with_region(portal, rules)
         only = self._owners(kind)
         left = dict.fromkeys(only or ())
         wanted = self._filter(rules, now, own)
@@ -201,6 +207,35 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         for owner_id in left:
             said = "not there, or not among the owners that the rules and filters look at"
             plan.leave_out(Owner(kind, owner_id), "in the file only", said)
+
+    async def _with_region(self, portal: AsyncPortal, rules: dict[str, Rule]) -> dict[str, Rule]:
+        """Give the rules with the portal's own country, where they read phones by it."""
+        rule = rules.get(MergeSamePerson.name)
+        if not isinstance(rule, MergeSamePerson) or rule.phone_region is None:
+            return rules
+        if not rule.region:
+            try:
+                rule = replace(rule, region=await portal_region(portal))
+            except Rejected as error:
+                self.log.warning("The portal does not tell its country: %s", error)
+        if rule.region:
+            self.log.info("Phones without a country code are read as those of %s", rule.region)
+        else:
+            self.log.warning(
+                "Phones without a country code are compared by their digits: neither the portal nor "
+                "rule_options[%r]['region'] says whose they are",
+                rule.name,
+            )
+        return {**rules, rule.name: rule}
+
+    def _check_view(self, rules: Mapping[str, Rule]) -> None:
+        """Refuse rules that would do damage with the webhook of somebody who may not see all."""
+        for name, rule in rules.items():
+            if self.seen_partially and rule.needs_whole_view:
+                raise PlanRefused(
+                    f"{name} {rule.needs_whole_view}, and {self.seen_partially[0]}; use an administrator's "
+                    f"webhook, or say rule_options={{'{name}': {{'believe_any_user': True}}}}"
+                )
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
         return (

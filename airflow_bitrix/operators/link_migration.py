@@ -14,7 +14,13 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.files.parked_owners import ParkedOwner, parked_file, read_parked, write_parked
+from airflow_bitrix.files.parked_owners import (
+    ParkedOwner,
+    add_parked,
+    parked_file,
+    read_parked,
+    write_parked,
+)
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, task_folder
@@ -100,7 +106,8 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
             said = "Dry run: %s would be parked: %s"
         else:
             path = lasting
-            write_parked(path, pairing, self._parked.values())
+            with final_failures():
+                add_parked(path, pairing, self._parked, instead_of=self._were_parked)
             said = "%s parked: %s"
         if self._parked:
             self.log.info(said, counted(len(self._parked), pairing.kind), path)

@@ -14,6 +14,7 @@ from airflow_bitrix.compat import AirflowFailException
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.core.wording import counted
+from airflow_bitrix.files.partial_views import write_partial
 from airflow_bitrix.files.reconciliations import ReconciliationWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
@@ -33,7 +34,9 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
     ``left out``. With ``extra="keep"``, links that only the target has are no difference.
 
     Returns ``{"reconcile_csv": path, "read": n, "compared": n, "differences": n, "by_difference": {what: n},
-    "requests": n}``. ``compared`` counts owners that the migration is about and that could be compared.
+    "requests": n, "partial": […]}``. ``compared`` counts owners that the migration is about and that could be
+    compared. ``partial`` says why a part of a portal only may have been seen, as where the webhook's user is
+    no administrator: a sentence for each portal, none where all was seen.
 
     :param max_differences: Differences above which the task fails, when the file is written; ``None``: never.
         (templated)
@@ -59,9 +62,11 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
             self.check_arguments()
             folder = self.own_folder or task_folder(context)
             told = self.run_loop(self._compare(kind, folder / RECONCILE))
+            write_partial(folder, self.seen_partially)
         for what, number in told["by_difference"].items():
             self.log.info("%s %s", f"{number:,}", what)
         found = counted(told["differences"], "difference") if told["differences"] else "No differences"
+        found += " in what was seen" * bool(self.seen_partially)
         self.log_place(found, folder / RECONCILE)
         if most is not None and told["differences"] > most:
             limit = f"{found} (max_differences is {most})"
@@ -86,4 +91,5 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
             "differences": file.counts.total(),
             "by_difference": dict(sorted(file.counts.items())),
             "requests": meter.requests,
+            "partial": list(self.seen_partially),
         }

@@ -16,16 +16,18 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.restores import RULE, Image, judge_restore, linked_anew, needs_exact
+from airflow_bitrix.core.restores import RULE, Image, Origin, judge_restore, linked_anew, needs_exact
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.scan import ask_links, scan_ids
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
-from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder
 from airflow_bitrix.operators.shared.parameters import is_nothing, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
+from airflow_bitrix.report.texts import origin_line, taken_back_line
 
 STRETCH = 2500
 """Owners that are looked at in one go: what one request tells."""
@@ -45,6 +47,11 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     primary, gives sorts of its own in place of 0, and takes no roles. Contacts that no longer exist are not
     linked again, though an administrator's webhook could: the others keep their order.
 
+    What an earlier restore of the same apply left is no stranger's change: such an owner is brought nearer,
+    or named with that restore and with what the portal cannot be brought back to. An apply of the plan leaves
+    a note beside the run that it takes back, whose report tells of it then. A run that wrote nothing, as a
+    dry run or a rejected plan, is refused.
+
     A plan made again in the same folder moves the run before it aside, to ``earlier-<hash>``. The newest run
     is taken back then; the log and ``earlier`` in what is returned name the folders of those before it. Each
     is taken back by a restore of its own, the newest first.
@@ -63,6 +70,8 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     :param overwrite: Also take away what somebody changed since the apply. (templated)
     :param link_missing: Also link contacts that no longer exist, or that the webhook's user may not read:
         for links that hung on no contact before, too. (templated)
+    :param believe_any_user: Whether to believe a user who is no administrator, and take contacts that it does
+        not see for gone. Else owners that had such contacts are left out. (templated)
     :param save: Save each owner after its links, so that the repeat flag follows. By default the flag stays
         as it is until somebody saves the lead. A save starts the portal's automation. A lead that has
         contacts again becomes a repeat lead by it: the portal hides its own name, phones and e-mails, and may
@@ -81,6 +90,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         "owners_file",
         "overwrite",
         "link_missing",
+        "believe_any_user",
         "save",
     )
     ui_color = "#f7e6d3"
@@ -95,6 +105,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         owners_file: str | None = None,
         overwrite: bool | str = False,
         link_missing: bool | str = False,
+        believe_any_user: bool | str = False,
         save: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -106,15 +117,25 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         self.owners_file = owners_file
         self.overwrite = overwrite
         self.link_missing = link_missing
+        self.believe_any_user = believe_any_user
         self.save = save
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Make the plan, and name the runs that it does not take back."""
+        with final_failures():
+            source = self._source()
+            self.log.info("%s", origin_line(source.origin))
+            for note in source.taken_back:
+                self.log.warning("%s", taken_back_line(note))
         told = super().work(context, deferrals=deferrals)
-        earlier = [str(run) for run in self._source().earlier]
+        earlier = [str(run) for run in source.earlier]
         for run in earlier:
             self.log.warning("Not taken back by this plan, as it is an earlier run: %s", run)
         return {**told, "earlier": earlier}
+
+    def plan_origin(self) -> Origin:
+        """Give the run, or the snapshot, that the plan goes back to."""
+        return self._source().origin
 
     def plan_kind(self) -> OwnerKind:
         """Give the kind of owners that the journal or snapshot is about."""
@@ -126,7 +147,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         portal = self.settings.webhook.portal
         if source.portal != portal:
             raise PlanRefused(f"the {source.name} is of {source.portal}, the connection leads to {portal}")
-        for argument in ("overwrite", "link_missing", "save"):
+        for argument in ("overwrite", "link_missing", "believe_any_user", "save"):
             switch(argument, getattr(self, argument))
         self._only(source.kind)
         source.check()
@@ -146,7 +167,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
         plan = told if is_nothing(self.plan) else self.plan
         place = None if is_nothing(plan) else _folder("plan", plan)
-        source = JournalSource.of(_folder("journal", self.journal), place)
+        source = JournalSource.of(_folder("journal", self.journal), place, place=as_folder)
         if self.own_folder and self.own_folder / "plan" == source.plan:
             another = "another folder: the plan that is taken back lies in this one"
             raise InvalidInput("artifacts_path", self.artifacts_path, another)
@@ -167,6 +188,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         """Look at the owners as they are, and plan what brings them back."""
         source = self._source()
         only = self._only(source.kind)
+        await self.look_who_sees(portal)
         wanted = (image for image in source.images() if only is None or image.links.owner.id in only)
         named: set[int] = set()
         while stretch := list(islice(wanted, STRETCH)):
@@ -188,6 +210,11 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         }
         may_dangle = switch("link_missing", self.link_missing)
         missing = set() if may_dangle else await missing_contacts(portal, new)
+        unseen = (
+            missing
+            if self.seen_partially and not switch("believe_any_user", self.believe_any_user)
+            else set()
+        )
         overwrite, save = switch("overwrite", self.overwrite), switch("save", self.save)
         for image in images:
             owner = image.links.owner
@@ -197,11 +224,20 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
                     owner, "no longer there", f"{owner} is gone, or the webhook's user may not read it"
                 )
                 continue
+            if hidden := sorted(linked_anew(image, now) & unseen):
+                plan.leave_out(owner, "contacts not seen", _hidden(hidden))
+                continue
             verdict = judge_restore(image, now, missing=missing, overwrite=overwrite, save=save)
             if isinstance(verdict, Change):
                 plan.add(replace(verdict, may_dangle=may_dangle))
             else:
                 plan.leave_out(owner, verdict.why, verdict.reason)
+
+
+def _hidden(contact_ids: Sequence[int]) -> str:
+    contacts = f"contact{'s' * (len(contact_ids) != 1)} {', '.join(map(str, contact_ids))}"
+    unless = "believe_any_user=True (in the trigger form: Take unseen contacts for gone) says gone"
+    return f"{contacts} may be gone, or not be seen by the webhook's user; {unless}"
 
 
 async def _states(portal: AsyncPortal, images: Sequence[Image]) -> dict[int, OwnerState]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.scan import Detail, scan
+from airflow_bitrix.files.partial_views import write_partial
 from airflow_bitrix.files.snapshot_changes import (
     CHANGED,
     ChangedFile,
@@ -45,16 +47,21 @@ CHANGES = "changes.html"
 
 PREVIOUS = "previous"
 
+OFFERED = 7
+"""Earlier snapshots that a report offers to bring links back to."""
+
 
 class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
     """Scan leads or deals, write a snapshot of their contact links, and tell what changed since another one.
 
     The portal tells nobody when links change, so two snapshots are the only way to see it.
 
-    Returns ``{"snapshot": folder, "owners": n, "links": n, "sha256": …, "requests": n, "hidden_links": n}``.
-    The folder holds ``links.jsonl``, a line an owner, and ``manifest.json``. ``hidden_links`` counts owners
-    whose links were read by ``items.get``, because the portal leaves them out of its lists. A whole snapshot
-    is never written over: where one lies already, the next one gets a folder with a number.
+    Returns ``{"snapshot": folder, "owners": n, "links": n, "sha256": …, "requests": n, "hidden_links": n,
+    "partial": […]}``. The folder holds ``links.jsonl``, a line an owner, and ``manifest.json``.
+    ``hidden_links`` counts owners whose links were read by ``items.get``, because the portal leaves them out
+    of its lists. A whole snapshot is never written over: where one lies already, the next one gets a folder
+    with a number. ``partial`` says why it may be about a part of the portal only, as where the webhook's user
+    is no administrator: such a snapshot is marked, and compared with those of the same user alone.
 
     With ``compare_with`` it returns ``{"compared_with": folder or None, "remark": text,
     "changed_owners": n, "changes": {what: n}, "changed_csv": path, "report": path, "deleted": n}`` too; see
@@ -73,7 +80,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         whole and compared. What they reported stays. ``None`` keeps all; with ``"previous"`` only.
         (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
-    :raises PlanRefused: The snapshot to compare with is damaged, or of another portal, kind or filter.
+    :raises PlanRefused: The snapshot to compare with is damaged, or of another portal, kind, filter or view.
     """
 
     template_fields: Sequence[str] = (
@@ -125,14 +132,15 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             base = self.own_folder or task_folder(context)
             folder = free_folder(base)
             meter = Meter()
-            about = self.run_loop(self._export(kind, folder, meter))
+            about = self.run_loop(self._export(kind, folder, earlier, meter))
+            write_partial(base, self.seen_partially)
             self.log.info("Snapshot: %s", folder)
             if not about["owners"]:
                 self.log.warning("No %s is in the snapshot: none matches the filter, or there is none", kind)
             self.log.info("%s, %s", counted(about["owners"], kind), counted(about["links"], "contact link"))
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), **told, "requests": meter.requests}
-            result["hidden_links"] = meter.hidden_links
+            result |= {"hidden_links": meter.hidden_links, "partial": list(self.seen_partially)}
             if is_nothing(self.compare_with):
                 return result
             new = read_snapshot(folder)
@@ -140,7 +148,8 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             page = as_page(changes, requests=meter.requests)
             (base / CHANGES).write_text(page, encoding="utf-8")
             since = changes.old.created if changes.old else ""
-            write_snapshot_changes(base, SnapshotChanges(since, changes.remark))
+            before = tuple(_before(new, changes.old, history))
+            write_snapshot_changes(base, SnapshotChanges(since, changes.remark, before))
             deleted = 0
             if history is not None:
                 history.add(new)
@@ -172,10 +181,13 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             return None
         earlier = read_snapshot(given_folder("compare_with", self.compare_with))
         earlier.check()
-        portal = self.settings.webhook.portal
-        if difference := why_not_comparable(earlier, kind=kind, portal=portal, wanted=self._wanted()):
-            raise PlanRefused(f"the snapshot in {earlier.folder} cannot be compared: {difference}")
+        self._check_comparable(earlier, kind)
         return earlier
+
+    def _check_comparable(self, earlier: Snapshot, kind: OwnerKind, view: str | None = None) -> None:
+        portal, wanted = self.settings.webhook.portal, self._wanted()
+        if why_not := why_not_comparable(earlier, kind=kind, portal=portal, wanted=wanted, view=view):
+            raise PlanRefused(f"the snapshot in {earlier.folder} cannot be compared: {why_not}")
 
     def _history(self, context: Context, kind: OwnerKind) -> SnapshotHistory | None:
         if self.compare_with != PREVIOUS:
@@ -204,7 +216,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             except PlanRefused as error:
                 reason = str(error)
             else:
-                why_not = why_not_comparable(found, kind=new.kind, portal=new.portal, wanted=new.filter)
+                why_not = _why_not(found, new)
                 if not why_not:
                     break
                 reason, found = f"the snapshot in {folder} cannot be compared: {why_not}", None
@@ -238,9 +250,14 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             raise InvalidInput("detail", self.detail, "'ids' or 'full'")
         return cast("Detail", self.detail)
 
-    async def _export(self, kind: OwnerKind, folder: Path, meter: Meter) -> dict[str, Any]:
+    async def _export(
+        self, kind: OwnerKind, folder: Path, earlier: Snapshot | None, meter: Meter
+    ) -> dict[str, Any]:
         async with self.hook.portal(meter) as portal:
             wanted = await checked_filter(portal, kind, self._wanted())
+            view = await self.look_who_sees(portal)
+            if earlier:
+                self._check_comparable(earlier, kind, view.name)
             progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
             detail = self._detail()
             with SnapshotWriter(folder) as snapshot:
@@ -262,6 +279,28 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                     detail=detail,
                     hidden_links=meter.hidden_links,
                     wanted=self._wanted(),
+                    view=view.name,
+                    partial=view.partial,
                 )
         progress.say()
         return about
+
+
+def _why_not(old: Snapshot, new: Snapshot) -> str:
+    return why_not_comparable(old, kind=new.kind, portal=new.portal, wanted=new.filter, view=new.view)
+
+
+def _before(
+    new: Snapshot, old: Snapshot | None, history: SnapshotHistory | None
+) -> Iterator[tuple[str, str]]:
+    """Give when earlier snapshots were made, and where they lie: that compared with, then those before it."""
+    if old is None:
+        return
+    yield old.created, str(old.folder)
+    folders = [folder for folder, _ in history.newest_first()] if history else []
+    before = folders[folders.index(str(old.folder)) + 1 :] if history else []
+    for folder in before[: OFFERED - 1]:
+        with suppress(PlanRefused):
+            found = read_snapshot(as_folder(folder))
+            if not _why_not(found, new):
+                yield found.created, folder

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow.sdk import TriggerRule
 
+from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.link_canary import Bitrix24CanaryLinkPlanOperator
@@ -22,6 +23,12 @@ TIMEOUTS = {"canary": timedelta(hours=2), "apply": timedelta(hours=12), "check":
 
 An apply of 100,000 changes takes an hour at the standard plan's pace where it is alone, and tasks of one plan
 share that pace. What ran out goes on where it was, with the task's next try.
+"""
+
+ORDER: dict[str, Any] = {"trigger_rule": TriggerRule.ALL_SUCCESS, "do_xcom_push": True}
+"""What a pipeline stands on, whatever a DAG's ``default_args`` say: each task goes by the one before.
+
+With ``all_done`` there, for one, an apply would begin behind a canary that failed.
 """
 
 
@@ -40,6 +47,7 @@ def carry_out(
     max_failure_share: float | str | None = None,
     quiet_hours: str = "",
     timezone: str = "UTC",
+    wait_for_turn: timedelta | float | str = 12,
     **arguments: Any,
 ) -> Bitrix24CheckLinkPlanOperator:
     """Put the tasks behind a plan that carry it out, and give the last of them.
@@ -55,7 +63,8 @@ def carry_out(
     :param approve_over: The most changes that need no approval, with ``over_limit``. (templated)
     :param valid_for: Hours, or a ``timedelta``, for which an approval may be used. (templated)
     :param assigned_users: Who may approve; by default all users that may answer.
-    :param response_timeout: How long the approval waits for an answer; by default as long as it takes.
+    :param response_timeout: How long the approval waits for an answer, a ``timedelta``; by default so many
+        hours as ``[bitrix24] approval_deadline`` says (72). Then it fails, and nothing is written.
     :param notifiers: Told that an answer is awaited.
     :param canary: So many changes are applied before all others; 0 for none. (templated)
     :param max_failed: Changes that may fail before the check fails; ``None`` for any number. (templated)
@@ -63,14 +72,24 @@ def carry_out(
         stops beyond it, and the check fails. ``None`` for any. (templated)
     :param quiet_hours: A time of day in which nothing is written, such as ``08:00-18:00``. (templated)
     :param timezone: The time zone of the quiet hours. (templated)
+    :param wait_for_turn: Hours, or a ``timedelta``, for which canary and apply wait while another run writes
+        owners of the same kind on the portal; 0 to be refused at once. (templated)
     :param arguments: What canary, apply and check take as well, such as ``pool`` or ``artifacts_path``.
-        ``execution_timeout`` stands in place of the ``TIMEOUTS`` of these three; that of the DAG's
-        ``default_args`` does not. The approval has ``response_timeout``.
+        ``execution_timeout``, here or in the DAG's ``default_args``, stands in place of the ``TIMEOUTS`` of
+        these three. Of the approval that of ``default_args`` bounds the work alone, before and after it
+        waits; for an answer it waits as ``response_timeout`` says.
+    :raises InvalidInput: A ``trigger_rule``: how these tasks follow each other is settled, see ``ORDER``. Or
+        a plan that hands over no result.
     """
+    if "trigger_rule" in arguments:
+        accepted = "none: the plan may have one, and what carries it out follows in order"
+        raise InvalidInput("trigger_rule", str(arguments["trigger_rule"]), accepted)
+    if not plan.do_xcom_push:
+        raise InvalidInput("do_xcom_push", plan.do_xcom_push, "True of a plan, whose result is carried out")
     common = {"bitrix24_conn_id": plan.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
     quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
     plan.quiet = quiet  # what nobody can apply by shall not be shown to anybody
-    writing = {**common, **quiet}
+    writing = {**common, **quiet, "wait_for_turn": wait_for_turn}
     policy: dict[str, Any] = {"max_failed": max_failed, "max_failure_share": max_failure_share}
     approve = Bitrix24ApproveLinkPlanOperator(
         task_id="approve",
@@ -84,13 +103,17 @@ def carry_out(
         assigned_users=assigned_users,
         response_timeout=response_timeout,
         notifiers=notifiers,
+        **ORDER,
     )
+    # What the DAG's default_args say of it, as the approval is given no other.
+    within = approve.execution_timeout
     first = Bitrix24CanaryLinkPlanOperator(
         task_id="canary",
         task_display_name="Try the first ones",
         plan=approve.output,
         first=canary,
-        **_within("canary", writing),
+        **_within("canary", within, writing),
+        **ORDER,
     )
     apply = Bitrix24ApplyLinkPlanOperator.partial(
         task_id="apply",
@@ -99,21 +122,22 @@ def carry_out(
         plan=approve.output,
         max_failed=None,  # the check judges them all together
         max_failure_share=max_failure_share,
-        **_within("apply", writing),
+        **_within("apply", within, writing),
+        **ORDER,
     ).expand(part=first.output)
     check = Bitrix24CheckLinkPlanOperator(
         task_id="check",
         task_display_name="Check and report",
         plan=approve.output,
         **policy,
+        **_within("check", within, common),
         # A part that failed is what the check is for, but where nothing succeeded at all there was no plan or
         # no approval: then the check, and with it the run, fails for that reason.
-        trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS,
-        **_within("check", common),
+        **ORDER | {"trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS},
     )
     apply >> check
     return check
 
 
-def _within(task: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"execution_timeout": TIMEOUTS[task], **arguments}
+def _within(task: str, given: timedelta | None, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"execution_timeout": given or TIMEOUTS[task], **arguments}

@@ -39,7 +39,12 @@ GUARDS: dict[str, Any] = {
 RULE_OPTIONS: dict[str, dict[str, str]] = {
     "unlink_closed": {"days": "{{ params.closed_days }}"},
     "trim_company_contacts": {"keep": "{{ params.keep_company_contacts }}"},
-    "merge_same_person": {"survivor": "{{ params.survivor }}", "match": "{{ params.match }}"},
+    "merge_same_person": {
+        "survivor": "{{ params.survivor }}",
+        "match": "{{ params.match }}",
+        "region": "{{ params.phone_region }}",
+        "shared_by": "{{ params.phone_shared_by }}",
+    },
 }
 """What the answers of the form say to the rules of a clean-up: ``rule_options=RULE_OPTIONS``."""
 
@@ -248,6 +253,24 @@ def rule_option_params() -> dict[str, Param]:
             description="What contacts share that are one person.",
             section="How rules work",
         ),
+        "phone_region": Param(
+            None,
+            type=["null", "string"],
+            pattern="^[A-Za-z]{2}$",
+            examples=["BR", "BY", "DE", "FR", "GB", "IN", "KZ", "MX", "PL", "RU", "TR", "UA", "US", "VN"],
+            title="Merge same person: country of phones",
+            description="Whose phones have no country code. Empty for the portal's own country.",
+            section="How rules work",
+        ),
+        "phone_shared_by": Param(
+            3,
+            type="integer",
+            minimum=2,
+            maximum=19,
+            title="Merge same person: most contacts with one phone",
+            description="A phone that more contacts hold is a switchboard's: it is told, and not used.",
+            section="How rules work",
+        ),
     }
 
 
@@ -257,7 +280,7 @@ def _plan_params() -> dict[str, Param]:
             default=True,
             type="boolean",
             title="Dry run",
-            description="Only plan and report; write nothing to the portal, and ask nobody.",
+            description="Only plan and report; write nothing, ask nobody. Real runs write one at a time.",
         ),
         "max_changes": Param(
             1000,
@@ -318,7 +341,7 @@ def _plan_params() -> dict[str, Param]:
             exclusiveMinimum=0,
             **between(0, 8760),
             title="Hours that an approval counts",
-            description="What has not begun by then is not applied; the plan can be approved again.",
+            description="What has not begun by then is not applied; clear “Ask for approval” to ask again.",
             section="Approval",
         ),
         "canary": Param(

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.plugins.run_files import shown_files
-from airflow_bitrix.report.changes import MEANINGS
+from airflow_bitrix.report.changes import MEANINGS, MEANINGS_IN_PART
 from airflow_bitrix.report.page import Found
 
 SHOWN = 200
@@ -60,7 +61,8 @@ def found_in(folder: Path) -> Found | None:
             counts[row.get(kind, "")] += 1
             if len(rows) < SHOWN:
                 rows.append((_address(row), [row[one] for one in shown]))
-    of_changes = {str(what): text for what, text in MEANINGS.items()}
+    told = MEANINGS_IN_PART if read_partial(folder) else MEANINGS
+    of_changes = {str(what): text for what, text in told.items()}
     meanings = of_changes if name == CHANGED else _WANTED
     heads = [_COLUMNS.get(one, one) for one in shown]
     by_kind = dict(sorted(counts.items()))

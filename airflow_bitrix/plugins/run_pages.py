@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -11,15 +12,24 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
+from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.plans import MANIFEST, Manifest
-from airflow_bitrix.files.snapshot_changes import CHANGED
-from airflow_bitrix.files.snapshots import ABOUT
+from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
+from airflow_bitrix.files.snapshots import ABOUT, read_snapshot
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.plugins.run_states import RunState
 from airflow_bitrix.report.indexed import summary_of
-from airflow_bitrix.report.notices import UNDER_WAY, Notice, notices, retried, without_plan
-from airflow_bitrix.report.page import Download, Offer, Tab, as_tab, take_back
+from airflow_bitrix.report.notices import (
+    UNDER_WAY,
+    Notice,
+    notices,
+    queued,
+    retried,
+    seen_partially,
+    without_plan,
+)
+from airflow_bitrix.report.page import Download, Offer, Tab, as_tab, bring_back, take_back
 
 _HOLDS = {
     "failed.csv": "what failed, drifted or overwrote somebody's change, and why",
@@ -62,6 +72,7 @@ def run_page(
     if refused and not folders:
         raise refused[0]
     unread = [Notice("odd", "A task is not shown:", f"{why}.") for why in refused]
+    unread += queued(stands.ahead)
     first = [*unread, *retried(stands.retrying)]
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
     names = [*planned, *(name for name in folders if name not in planned)]
@@ -74,7 +85,8 @@ def run_page(
     if task not in planned:
         found = found_in(folder)
         heading = found.title if found else task
-        offers = () if live else _offers(folder)
+        first = [*seen_partially(read_partial(folder)), *first]
+        offers = () if live else _offers(folder, found.total if found else 0)
         downloads = _downloads(folder, task)
         return as_tab(None, Tab(heading, first, live, names, task, "", downloads, found, offers))
     manifest = folder / "plan" / MANIFEST
@@ -93,7 +105,7 @@ def _plan_page(
 ) -> str:
     """Give the page of a plan and what became of it.
 
-    :param unread: Which tasks cannot be shown.
+    :param unread: Which tasks cannot be shown, and what the run is queued behind.
     :param names: Names of the tasks that have files.
     """
     live, folder, summary = stands.state in UNDER_WAY, index.plan.parent, summary_of(index)
@@ -132,8 +144,16 @@ def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Downlo
     return [*(made if is_plan else ()), *lying]
 
 
-def _offers(folder: Path) -> list[Offer]:
-    """Offer to bring links back to the snapshots that a task without a plan has made."""
-    how = "Trigger the DAG “Bitrix24: bring links back”, and give it this folder as Snapshot:"
-    snapshots = sorted(path.parent for path in folder.glob(f"*/{ABOUT}"))
-    return [Offer("Bring links back to this snapshot", how, str(path)) for path in snapshots]
+def _offers(folder: Path, changes: int) -> list[Offer]:
+    """Offer to bring links back to snapshots: those before that of a task, if they are kept, and its own.
+
+    :param changes: How many differences the task has found.
+    """
+    compared = read_snapshot_changes(folder)
+    told = compared.earlier if compared else ()
+    earlier = [one for one in told if "://" in one[1] or (Path(one[1]) / ABOUT).exists()]
+    own = []
+    for path in folder.glob(f"*/{ABOUT}"):
+        with suppress(PlanRefused):  # no restore takes one that is not whole
+            own.append((read_snapshot(path.parent).created, str(path.parent)))
+    return bring_back(earlier, sorted(own), changes)

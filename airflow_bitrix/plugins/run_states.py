@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from airflow_bitrix.plugins.airflow_internals import (
     DagRun,
@@ -13,6 +15,19 @@ from airflow_bitrix.plugins.airflow_internals import (
     TaskInstanceState,
     create_session,
 )
+
+AT_WORK = (
+    "scheduled",
+    "queued",
+    "running",
+    "deferred",
+    "awaiting_input",
+    "up_for_retry",
+    "up_for_reschedule",
+)
+"""States of tasks that a run is at. Airflow before 3.3 has no ``awaiting_input``."""
+
+MOST_AHEAD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +37,14 @@ class RunState:
     :param state: Such as ``running``.
     :param retrying: Ids of its tasks that have failed, and that Airflow is to try again.
     :param cleared: When tasks of it were cleared last, whichever they were; ``None`` where none ever were.
+    :param ahead: While it is queued, which runs of its DAG are under way, the oldest first, and the tasks
+        that each of them is at.
     """
 
     state: str
     retrying: tuple[str, ...] = ()
     cleared: datetime | None = None
+    ahead: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def run_state(dag_id: str, run_id: str) -> RunState | None:
@@ -49,5 +67,31 @@ def run_state(dag_id: str, run_id: str) -> RunState | None:
         if found is None:
             return None
         state, queued, times_cleared = found
+        state = str(getattr(state, "value", state))
         cleared = queued if times_cleared else None  # clearing puts a run into the queue again
-        return RunState(str(getattr(state, "value", state)), tuple(session.scalars(failed)), cleared)
+        ahead = _under_way(dag_id, session) if state == "queued" else {}
+        return RunState(state, tuple(session.scalars(failed)), cleared, ahead)
+
+
+def _under_way(dag_id: str, session: Session) -> dict[str, list[str]]:
+    """Give the runs of a DAG that are under way, each with the tasks that it is at."""
+    oldest = (
+        select(DagRun.run_id)
+        .where(DagRun.dag_id == dag_id, DagRun.state == "running")
+        .order_by(DagRun.id)
+        .limit(MOST_AHEAD)
+    )
+    ahead: dict[str, list[str]] = {run_id: [] for run_id in session.scalars(oldest)}
+    is_at = (
+        select(TaskInstance.run_id, TaskInstance.task_id)
+        .where(
+            TaskInstance.dag_id == dag_id,
+            TaskInstance.run_id.in_(list(ahead)),
+            TaskInstance.state.in_(AT_WORK),
+        )
+        .distinct()
+        .order_by(TaskInstance.task_id)
+    )
+    for row in session.execute(is_at):
+        ahead[row.run_id].append(row.task_id)
+    return ahead

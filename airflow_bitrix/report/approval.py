@@ -12,7 +12,7 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
-from airflow_bitrix.report.texts import limits_of, no_match, rule_titles
+from airflow_bitrix.report.texts import limits_of, no_match, origin_line, partial_line, rule_titles
 
 SHOWN = 10
 """Changes in each of the two tables."""
@@ -112,6 +112,8 @@ def headline(manifest: Manifest) -> str:
 
 
 def _lines(manifest: Manifest, found: Digest, shown: int, limits: Sequence[tuple[str, str]]) -> Iterator[str]:
+    for why in manifest.partial:
+        yield from (f"**{cell(partial_line(why), 500)}**", "")
     read = manifest.counts.get("read", 0)
     yield (
         f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
@@ -119,6 +121,8 @@ def _lines(manifest: Manifest, found: Digest, shown: int, limits: Sequence[tuple
     )
     if none := no_match(manifest):
         yield from ("", f"**The plan is empty:** {none}.")
+    if manifest.origin:
+        yield from ("", f"{cell(origin_line(manifest.origin), 400)}.")
     if broken := manifest.broken_guards:
         yield from ("", "**A real run would be refused:**", *(f"- {cell(guard, 300)}" for guard in broken))
     if manifest.changes:

@@ -27,6 +27,13 @@ MEANINGS: Mapping[What, str] = {
 }
 """What the kinds of change mean."""
 
+MEANINGS_IN_PART: Mapping[What, str] = {
+    **MEANINGS,
+    "new": "not in the earlier snapshot, or only seen since",
+    "gone": "no longer there, or only no longer seen",
+}
+"""What they mean where the webhook's user may see a part of the portal only."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChangedRow:
@@ -114,7 +121,8 @@ def as_page(changes: Changes, *, requests: int) -> str:
 
     :param requests: Requests that the new snapshot took.
     """
-    lines = [(what, changes.counts.get(what, 0), MEANINGS[what]) for what in WHATS]
+    meanings = MEANINGS_IN_PART if changes.new.partial else MEANINGS
+    lines = [(what, changes.counts.get(what, 0), meanings[what]) for what in WHATS]
     return rendered(
         "changes.html.j2",
         changes=changes,

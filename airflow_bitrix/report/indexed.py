@@ -13,6 +13,8 @@ from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.checks import read_check
 from airflow_bitrix.files.journals import read_effort
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
+from airflow_bitrix.files.taken_back import read_taken_back
+from airflow_bitrix.files.writers import read_wait
 from airflow_bitrix.report.page import FIRST_ROWS
 from airflow_bitrix.report.summary import Row, Summary, row_of
 
@@ -44,6 +46,9 @@ def summary_of(index: OutcomeIndex) -> Summary:
         biggest=shown_rows(index, index.biggest),
         approval=read_approval(folder, manifest.hash),
         is_checked=check is not None,
+        taken_back=read_taken_back(folder, manifest.hash),
+        checked_partially=check.partial if check else (),
+        wait=read_wait(folder, manifest.hash),
     )
 
 

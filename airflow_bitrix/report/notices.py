@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.writers import Wait
 from airflow_bitrix.report.summary import Summary
-from airflow_bitrix.report.texts import approval_line, hidden_links_line, no_match
+from airflow_bitrix.report.texts import (
+    ASK_AGAIN,
+    approval_line,
+    has_expired,
+    hidden_links_line,
+    no_match,
+    origin_line,
+    taken_back_line,
+)
 
 UNDER_WAY = frozenset({"queued", "running"})
 """States of a DAG run that is not over."""
@@ -42,7 +52,7 @@ def notices(
     :param retrying: Tasks that have failed, and that Airflow is to try again.
     :param again: Since when the run goes on again with a plan that is older, ISO 8601.
     """
-    told = [*_about(summary), *retried(retrying)]
+    told = [*seen_partially(summary.partial), *_about(summary), *retried(retrying)]
     if again:  # whether the plan is to be made again too, or only what follows it, cannot be told from here
         text = "The plan is older, and so are its outcomes, but for those that have come since."
         told.append(Notice("odd", f"Run again since {shown_timestamp(again)}.", text))
@@ -50,6 +60,14 @@ def notices(
     if summary.hidden_links:
         told.append(Notice("odd", "", hidden_links_line(summary)))
     return told
+
+
+def seen_partially(partial: Iterable[str]) -> Iterator[Notice]:
+    """Say that what was seen may be a part of the portal only.
+
+    :param partial: Why, a sentence for each portal.
+    """
+    return (Notice("odd", "Partial view:", f"{why}.") for why in partial)
 
 
 def retried(tasks: Sequence[str]) -> Iterator[Notice]:
@@ -60,6 +78,19 @@ def retried(tasks: Sequence[str]) -> Iterator[Notice]:
     if tasks:
         text = f"{', '.join(tasks)}. The log says why."
         yield Notice("odd", "A task has failed, and Airflow will try it again:", text)
+
+
+def queued(ahead: Mapping[str, Sequence[str]]) -> Iterator[Notice]:
+    """Say what a run that Airflow has not begun is queued behind.
+
+    :param ahead: The tasks that other runs of its DAG are at, by run.
+    """
+    if ahead:
+        others = (run + (f" (at {', '.join(tasks)})" if tasks else "") for run, tasks in ahead.items())
+        text = (
+            "Airflow begins it when fewer runs of this DAG are under way than its max_active_runs. These are:"
+        )
+        yield Notice("odd", "Queued.", f"{text} {', '.join(others)}.")
 
 
 def without_plan(run: str) -> Notice:
@@ -77,9 +108,13 @@ def without_plan(run: str) -> Notice:
 
 
 def _about(summary: Summary) -> Iterator[Notice]:
-    """Say what kind of plan it is."""
+    """Say what kind of plan it is, and whether it was taken back."""
+    for note in summary.taken_back:
+        yield Notice("odd", "", taken_back_line(note))
     if summary.is_restore:
+        origin = summary.manifest.origin
         text = "It puts links back that stood in an earlier journal or snapshot."
+        text = f"{origin_line(origin)}." if origin else text
         if summary.manifest.kind == "lead":
             text += " The repeat flag of a lead follows when the lead is saved."
         yield Notice("plain", "A restore.", text)
@@ -116,7 +151,13 @@ def _standing(summary: Summary, run: str, *, is_begun: bool, is_over: bool) -> I
     :param is_over: Whether it has come to its end where every change has its outcome.
     """
     changes, failed = summary.manifest.changes, summary.counts["failed"]
-    if changes and not is_begun:
+    if summary.wait and run in UNDER_WAY and not summary.complete:
+        yield _behind(summary.wait, summary.manifest.kind)
+    elif has_expired(summary) and not (is_begun and run):  # what has begun may go on; a file cannot tell
+        until = shown_timestamp(summary.approval.until if summary.approval else "")
+        text = f"It counted until {until}, and nothing was written: {ASK_AGAIN}."
+        yield Notice("bad", "The approval has expired.", text)
+    elif changes and not is_begun:
         yield _waiting(summary, run)
     elif changes and not summary.complete:
         yield _unfinished(summary, run)
@@ -133,17 +174,31 @@ def _standing(summary: Summary, run: str, *, is_begun: bool, is_over: bool) -> I
         yield Notice("good", "Done.", "Every change has its outcome.")
 
 
+def _behind(wait: Wait, kind: OwnerKind) -> Notice:
+    """Say which run another one waits for."""
+    since, writes_since = shown_timestamp(wait.since), shown_timestamp(wait.writes_since)
+    text = (
+        f"{wait.writer} has been writing {kind}s of this portal since {writes_since}, and one run at a time "
+        f"does. This one has waited since {since}, and does so until {shown_timestamp(wait.until)} at most."
+    )
+    return Notice("odd", "Waits for another run:", text)
+
+
 def _waiting(summary: Summary, run: str) -> Notice:
     number, approval = summary.manifest.changes, summary.approval
     changes = f"{number:,} change{'s' * (number != 1)}"
     if approval and approval.answer in ("rejected", "unanswered"):
         headline = "Rejected." if approval.answer == "rejected" else _NOT_APPLIED
-        return Notice("odd", headline, f"{approval_line(approval)}. Nothing was written.")
+        text = f"{approval_line(approval)}. Nothing was written."
+        again = "" if approval.answer == "rejected" else " Clear “Ask for approval”, and it asks again."
+        return Notice("odd", headline, text + again)
     if run in UNDER_WAY and approval and approval.answer == "waiting":
+        who = approval.by or "somebody"
         since = f"under Required actions, since {shown_timestamp(approval.at)}"
-        return Notice(
-            "odd", "Waits for an approval.", f"{changes}, and somebody has to approve first: {since}."
-        )
+        text = f"{changes}, and {who} has to approve first: {since}."
+        if approval.until:
+            text += f" Without an answer until {shown_timestamp(approval.until)} nothing is written."
+        return Notice("odd", "Waits for an approval.", text)
     if run in UNDER_WAY:
         text = f"{changes}, to be written by the task that applies the plan."
         return Notice("plain", "Planned, not applied yet.", text)

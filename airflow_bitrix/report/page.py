@@ -43,14 +43,15 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Something that a person may do next with a folder of this run, which can be copied.
+    """Something that a person may do next with a folder of this run, or one of several; each can be copied.
 
     :param how: What to do with it.
+    :param folders: What each of them is, and its path.
     """
 
     title: str
     how: str
-    folder: str
+    folders: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,35 @@ def take_back(summary: Summary, folder: str) -> list[Offer]:
     if summary.dry_run or not (summary.counts["applied"] or summary.counts["failed"]):
         return []
     how = "Trigger the DAG “Bitrix24: bring links back”, and give it this folder as Journal:"
-    return [Offer("Take this run back", how, folder)]
+    return [Offer("Take this run back", how, [("Folder", folder)])]
+
+
+def bring_back(
+    earlier: Sequence[tuple[str, str]], own: Sequence[tuple[str, str]], changes: int
+) -> list[Offer]:
+    """Offer to bring links back to a snapshot: to one from before its changes, which it holds itself.
+
+    :param earlier: When the snapshots before it were made, ISO 8601, and their folders, the newest first.
+    :param own: The same of those that the task has made.
+    :param changes: How many differences it has found.
+    """
+    trigger = "Trigger the DAG “Bitrix24: bring links back”, and give it"
+    offers = []
+    if earlier:
+        how = (
+            f"{trigger} one of these folders as Snapshot; the first is the last one before the changes above."
+        )
+        title = "Bring links back to what they were before"
+        offers.append(Offer(title, how, _dated(earlier)))
+    if own:
+        held = " It holds the changes above: it undoes what comes after them." if changes else ""
+        how = f"{trigger} this folder as Snapshot.{held}"
+        offers.append(Offer("Bring links back to this snapshot", how, _dated(own)))
+    return offers
+
+
+def _dated(snapshots: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(f"Snapshot of {shown_timestamp(created)}", folder) for created, folder in snapshots]
 
 
 def rendered(template: str, **about: Any) -> str:

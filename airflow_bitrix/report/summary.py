@@ -18,6 +18,8 @@ from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.files.taken_back import TakenBack
+from airflow_bitrix.files.writers import Wait
 
 MOST_ROWS = 500
 """Rows of what failed, drifted or was overwritten that a page holds at most; the files hold all of them."""
@@ -50,6 +52,9 @@ class Summary:
     :param planned: How many changes were to get an outcome.
     :param is_checked: Whether a check has looked at all of them since.
     :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
+    :param taken_back: Which restores have taken it back since.
+    :param checked_partially: Why the check may not have seen all, a sentence for each portal.
+    :param wait: Which other run its apply waits for; ``None`` where it does not.
     """
 
     manifest: Manifest
@@ -67,6 +72,14 @@ class Summary:
     biggest: Sequence[Row] = ()
     approval: Approval | None = None
     is_checked: bool = False
+    taken_back: Sequence[TakenBack] = ()
+    checked_partially: Sequence[str] = ()
+    wait: Wait | None = None
+
+    @property
+    def partial(self) -> Sequence[str]:
+        """Why plan or check may have seen a part of the portal only; each sentence once."""
+        return tuple(dict.fromkeys((*self.manifest.partial, *self.checked_partially)))
 
     @property
     def title(self) -> str:
@@ -111,6 +124,8 @@ def summarise(
     finished: str,
     planned: int | None = None,
     approval: Approval | None = None,
+    taken_back: Sequence[TakenBack] = (),
+    checked_partially: Sequence[str] = (),
 ) -> Summary:
     """Gather a summary; only as many rows are kept as the page shows.
 
@@ -164,6 +179,8 @@ def summarise(
         by_rule=dict(sorted(by_rule.items())),
         biggest=[row for *_, row in sorted(biggest, key=lambda one: one[:2], reverse=True)],
         approval=approval,
+        taken_back=taken_back,
+        checked_partially=checked_partially,
     )
 
 
@@ -228,6 +245,7 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "left_out": dict(summary.left_out),
         "requests": effort.requests,
         "refused": effort.refused,
+        "partial": list(summary.partial),
         "hidden_links": summary.hidden_links,
         "seconds": round(effort.seconds, 1),
     }

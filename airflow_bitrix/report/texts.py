@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
+from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.files.taken_back import TakenBack
 from airflow_bitrix.report.summary import Summary
 
 _MEANING = {
@@ -21,12 +24,27 @@ _MEANING = {
 }
 
 
+ASK_AGAIN = (
+    "clear “Ask for approval” with all that follows it, and somebody can approve the plan again; "
+    "clearing a task that applies it does not help"
+)
+"""What to do where an approval has expired."""
+
+
 def outcome_lines(summary: Summary) -> list[tuple[str, int, str]]:
     """Give each outcome with its count and what it means."""
     lines: list[tuple[str, int, str]] = [(name, summary.counts[name], _MEANING[name]) for name in OUTCOMES]
     if summary.open:
-        lines.append(("open", summary.open, "the apply ended before its turn; run it again"))
+        is_late = has_expired(summary)
+        means = "the approval has expired" if is_late else "the apply ended before its turn; run it again"
+        lines.append(("open", summary.open, means))
     return lines
+
+
+def has_expired(summary: Summary) -> bool:
+    """Whether the approval of a plan counts no more, and no change has an outcome."""
+    is_untouched = summary.open == summary.planned > 0
+    return is_untouched and bool(summary.approval and summary.approval.is_over(datetime.now(UTC)))
 
 
 _TITLES = {
@@ -80,9 +98,10 @@ def no_match(manifest: Manifest) -> str:
 def approval_line(approval: Approval) -> str:
     """Say how the question stands whether a plan may be applied."""
     at = shown_timestamp(approval.at)
-    until = f", to be used until {shown_timestamp(approval.until)}" if approval.until else ""
+    end = shown_timestamp(approval.until)
+    until = f", to be used until {end}" if approval.until else ""
     return {
-        "waiting": f"Waits for an approval since {at}",
+        "waiting": f"Waits for an approval since {at}" + (f", until {end}" if approval.until else ""),
         "approved": f"Approved by {approval.by}, {at}{until}",
         "rejected": f"Rejected by {approval.by}, {at}",
         "unanswered": f"Nobody answered until {at}",
@@ -90,10 +109,42 @@ def approval_line(approval: Approval) -> str:
     }[approval.answer]
 
 
+def partial_line(why: str) -> str:
+    """Say that what was seen may be a part of the portal only.
+
+    :param why: Why, as the operators tell it.
+    """
+    return f"Partial view: {why}."
+
+
+def origin_line(origin: Origin) -> str:
+    """Say what a restore goes back to."""
+    made = shown_timestamp(origin.created)
+    if origin.what == "snapshot":
+        return f"Brings links back to the snapshot of {made}: {origin.folder}"
+    return f"Takes back {origin.run or 'the run'}, planned {made}: {origin.folder}"
+
+
+def taken_back_line(note: TakenBack) -> str:
+    """Say that a run was taken back, by which restore, when, and how far."""
+    by = f" by {note.by}" if note.by else ""
+    counts = ", ".join(f"{count:,} {name}" for name, count in note.counts.items() if count)
+    if note.counts:
+        told = f"Of its changes: {counts or 'none'}. Its own report names what it left alone, and why."
+        return f"Taken back{by}, {shown_timestamp(note.at)}. {told}"
+    return (
+        f"A restore{by} began to take it back, {shown_timestamp(note.at)}, and has not told what came of it."
+    )
+
+
 def as_markdown(summary: Summary) -> str:
     """Give the summary for a log or a mail: a table of outcomes, what was left out, what it cost."""
     kind, effort = summary.manifest.kind, summary.effort
     lines = [f"### {summary.title}", ""]
+    lines += [line for why in summary.partial for line in (partial_line(why), "")]
+    if summary.manifest.origin:
+        lines += [f"{origin_line(summary.manifest.origin)}.", ""]
+    lines += [line for note in summary.taken_back for line in (taken_back_line(note), "")]
     lines += _table(("outcome", f"{kind}s", "what it means"), outcome_lines(summary))
     if summary.overwritten:
         lines += [

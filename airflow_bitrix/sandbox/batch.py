@@ -77,8 +77,8 @@ def substitute(value: Any, maps: Maps) -> Any:
 
 def run(params: Any, run_command: Run, max_input_vars: int) -> Maps:
     """Run the commands of a request; ``run_command`` takes a method and its parameters."""
-    commands = next((found for name in ("cmd", "CMD") if (found := php.item(params, name)) is not None), None)
-    halt = next((found for name in ("halt", "HALT") if (found := php.item(params, name)) is not None), None)
+    given = {name.upper(): value for name, value in php.items(params)}
+    commands, halt = given.get("CMD"), given.get("HALT")
     maps = Maps()
     for position, (key, command) in enumerate(php.items(commands)):
         if position >= MAX_COMMANDS:
@@ -90,11 +90,14 @@ def run(params: Any, run_command: Run, max_input_vars: int) -> Maps:
             continue
         else:
             method, query = php.split_command(command)
-            if method.lower() in NOT_IN_A_BATCH:
+            sent = substitute(php.parse_str(query, max_input_vars), maps)
+            if method in NOT_IN_A_BATCH:
                 outcome = RestError("ERROR_BATCH_METHOD_NOT_ALLOWED", "Method is not allowed for batch usage")
                 time = {}
+            elif method.lower() == "batch":  # refused by its name, and that only in small letters
+                outcome, time = Answer(run(sent, run_command, max_input_vars).as_result()), {}
             else:
-                outcome, time = run_command(method, substitute(php.parse_str(query, max_input_vars), maps))
+                outcome, time = run_command(method, sent)
         if isinstance(outcome, RestError):
             maps.error[key] = outcome.body()
             if php.is_truthy(halt):

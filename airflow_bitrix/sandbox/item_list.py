@@ -141,10 +141,13 @@ def item_list(call: Call) -> Answer:
         start=call.param("start"),
         readable=lambda record_id: call.may_read(kind, record_id),
     )
+    total = page.total
+    if total is not None and call.switches.counts_hidden:
+        total = lists.count(call.state, kind, _selection(call, kind, named))
     rows = call.state.tables[kind].rows
     wanted = None if not select or "*" in select else shown
     found = [items.shown(call, kind, rows[record_id], wanted) for record_id in page.ids]
     if call.switches.hide_contact_ids:
         for item in found:
             item.pop(items.CONTACT_IDS, None)
-    return Answer({"items": found}, total=page.total, next=page.next)
+    return Answer({"items": found}, total=total, next=page.next)

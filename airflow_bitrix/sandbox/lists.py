@@ -59,6 +59,11 @@ def _sorted(state: State, kind: Kind, ids: Iterator[int], order: list[tuple[Fiel
     return result
 
 
+def count(state: State, kind: Kind, selection: Selection) -> int:
+    """How many records a selection finds, whoever may read them."""
+    return sum(1 for _ in _matching(state, kind, selection, lambda _: True, backwards=False))
+
+
 def read(
     state: State,
     kind: Kind,

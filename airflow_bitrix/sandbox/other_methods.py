@@ -23,10 +23,28 @@ MAX_VALUES = 20
 MAX_HITS = 20
 
 
+_LONG_PHONE = 10
+"""Digits from which on the portal looks for a prefix."""
+
+_PREFIXES = (("80", "80"), ("81", "81"), ("82", "82"), ("00", ""), ("011", ""), ("8", "7"), ("0", ""))
+"""What the portal makes of the beginning of a long phone: the first that fits."""
+
+
 def normal_comm(type_name: str, value: object) -> str:
-    """A phone as its digits, an e-mail in lower case: how two of them are compared."""
+    """Give a phone or an e-mail in the form in which two of them are compared."""
     text = str(value)
-    return "".join(filter(str.isdigit, text)) if type_name == "PHONE" else text.strip().lower()
+    if type_name != "PHONE":
+        return text.strip().lower()
+    digits = "".join(filter(str.isdigit, text))
+    if len(digits) >= _LONG_PHONE:
+        for prefix, becomes in _PREFIXES:
+            if digits.startswith(prefix):
+                return becomes + digits.removeprefix(prefix)
+    return digits
+
+
+def _zone(call: Call) -> Answer:
+    return Answer(call.switches.address_zone)
 
 
 def _profile(call: Call) -> Answer:
@@ -88,6 +106,7 @@ METHODS: Mapping[str, Method] = {
     **item_methods.methods(),
     **status_methods.methods(),
     **user_methods.methods(),
+    "crm.address.getzoneid": Method(_zone),
     "crm.duplicate.findbycomm": Method(_find_by_comm),
     "profile": Method(_profile, scope=""),
     "scope": Method(_scope, scope=""),

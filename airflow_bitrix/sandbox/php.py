@@ -24,6 +24,7 @@ _NUMERIC = re.compile(_LEADING_NUMBER.pattern + r"[ \t\n\r\v\f]*\Z")
 _MAX_INT = 2**63 - 1
 _MAX_DEPTH = 512
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SCHEME = re.compile(r"^[A-Za-z0-9+.-]+:(?!/|\d*$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPES = re.compile(r"\\.|[/<>&']")
 _ESCAPED = {
@@ -226,6 +227,9 @@ def parse_str(query: str, max_vars: int = MAX_INPUT_VARS) -> dict[str, Any]:
 
 
 def split_command(command: str) -> tuple[str, str]:
-    """Method and query of a batch command, by the rules of ``parse_url``: ``#`` cuts the rest off."""
+    """Method and query of a batch command, by the rules of ``parse_url``: ``#`` cuts the rest off.
+
+    What stands before a colon is the scheme of an address, and no part of its path.
+    """
     path, _, query = _CONTROL.sub("_", command).partition("#")[0].partition("?")
-    return path, query
+    return _SCHEME.sub("", path), query

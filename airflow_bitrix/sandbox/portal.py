@@ -278,8 +278,9 @@ class Portal:
         now = self.clock.time()
         if self.operating.used(budget, now) > self.switches.operating_limit:
             text = "Method is blocked due to operation time limit."
-            reset = {"operating_reset_at": self.operating.reset_at(budget, now)}
-            time = reset if self.switches.refusal_tells_reset else None
+            rest = self.switches.rest_seconds
+            reset_at = int(now + rest) if rest else self.operating.reset_at(budget, now)
+            time = {"operating_reset_at": reset_at} if self.switches.refusal_tells_reset else None
             raise RestError("OPERATION_TIME_LIMIT", text, 429, time=time)
 
     def _run_batch(self, params: Any) -> Reply:

@@ -17,6 +17,31 @@ if TYPE_CHECKING:
     Check = Callable[[Any], bool]
 
 
+ADDRESS_ZONES = (
+    *(
+        "ru",
+        "ua",
+        "ur",
+        "by",
+        "kz",
+        "en",
+        "eu",
+        "de",
+        "la",
+        "br",
+        "fr",
+        "it",
+        "pl",
+        "tr",
+        "cn",
+        "sc",
+        "tc",
+        "ja",
+    ),
+    *("vn", "id", "ms", "th", "in", "hi", "uk", "co", "mx"),
+)
+
+
 class SettingError(ValueError):
     """A switch or fault that does not exist, or a value that it does not take."""
 
@@ -44,6 +69,8 @@ class Switches:
     """crm.item.list leaves ``contactIds`` out."""
     limited_user: bool = False
     """The webhook's user is no administrator and sees only the records assigned to them."""
+    counts_hidden: bool = False
+    """crm.item.list counts records that the webhook's user may not see in its ``total``, too."""
     user_updates: str = "all"
     """Which of the records that they may read the webhook's user may change: all, their own, or none."""
     scope: tuple[str, ...] = ("crm", "user")
@@ -54,12 +81,16 @@ class Switches:
     """Pretended runtime of one call, by method."""
     refusal_tells_reset: bool = False
     """A refusal for operating time tells in its own ``time`` when the method may be called again."""
+    rest_seconds: float = 0.0
+    """In how many seconds that is, as such a refusal tells, whatever is true; 0: it tells what is true."""
     count_refused: bool = False
     """Requests refused with 503 fill the bucket, too."""
     not_found_code: str = ""
     """The error code beside ``Not found.``: empty as in the source, or NOT_FOUND as documented for leads."""
     refuse_contacts_read: tuple[int, ...] = ()
     """Contacts that the user may not read, whoever the user is."""
+    address_zone: str = "eu"
+    """Whose addresses the CRM is set to: ``ru``, ``de``, or ``eu``, ``en`` and others of no country."""
     missing_methods: tuple[str, ...] = ()
     """Methods that this portal does not have, by their names in lower case."""
     max_input_vars: int = 1000
@@ -158,6 +189,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "time_as_int": _FLAG,
     "hide_contact_ids": _FLAG,
     "limited_user": _FLAG,
+    "counts_hidden": _FLAG,
     "user_updates": _one_of("all", "own", "none"),
     "scope": _WORDS,
     "operating_limit": _SECONDS,
@@ -166,9 +198,11 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
         "an object of seconds by method",
     ),
     "refusal_tells_reset": _FLAG,
+    "rest_seconds": _SECONDS,
     "count_refused": _FLAG,
     "not_found_code": _one_of("", "NOT_FOUND"),
     "refuse_contacts_read": (_is_list_of(int), "a list of contact ids"),
+    "address_zone": _one_of(*ADDRESS_ZONES),
     "missing_methods": _WORDS,
     "max_input_vars": _COUNT,
     "seed": (lambda value: type(value) is int, "a whole number"),

@@ -114,6 +114,8 @@ BESIDE: Mapping[str, Callable[[Answer], Answer]] = {
     "total_more": lambda answer: replace(answer, total=(answer.total or 0) + 1),
     "total_words": lambda answer: replace(answer, total="many"),  # type: ignore[arg-type]
     "next_missing": lambda answer: replace(answer, next=None),
+    "next_again": lambda answer: replace(answer, next=answer.next and answer.next - 50),
+    "next_inside": lambda answer: replace(answer, next=answer.next and answer.next - 25),
     "next_words": lambda answer: replace(answer, next="on" if answer.next else None),  # type: ignore[arg-type]
 }
 """What may become of that which stands beside the rows."""

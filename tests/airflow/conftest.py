@@ -5,88 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk import DAG
 from airflow.sdk.execution_time import supervisor
 from jsonschema import Draft202012Validator
 
-from scripts.local_airflow import LocalAirflow
-from scripts.local_sandbox import ROOT, LocalSandbox, Owners
-from scripts.processes import Processes, clean_environment
 from tests.airflow.sample_dags import DAGS
 from tests.moved import DagBag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from airflow.sdk import DAG
-
-# A real Airflow with the sample DAGs, and a sandbox portal that its connection leads to.
-
-
-@dataclass(frozen=True)
-class Run:
-    """A DAG run that is over, and what it did to the portal."""
-
-    run_id: str
-    state: str
-    tasks: Mapping[str, Mapping[str, Any]]
-    writes: int
-    leads: Owners
-    deals: Owners
-    question: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Live:
-    """Airflow, and the portal as it was at first."""
-
-    airflow: LocalAirflow
-    sandbox: LocalSandbox
-    leads: Owners
-    deals: Owners
-
-    def run(self, dag_id: str, answer: tuple[str, str] | None = None, **conf: Any) -> Run:
-        """Trigger a DAG as the UI does, and wait until the run is over.
-
-        ``answer`` is the task that asks a person, and the option that this person chooses.
-        """
-        written = self.sandbox.stats()["writes"]
-        run_id = self.airflow.trigger(dag_id, conf)
-        question = None
-        if answer:
-            question = self.airflow.wait_for_question(dag_id, run_id)
-            assert self.sandbox.stats()["writes"] == written
-            self.airflow.answer(dag_id, run_id, *answer)
-        state = self.airflow.wait_for_run(dag_id, run_id)
-        return Run(
-            run_id=run_id,
-            state=state,
-            tasks={name_of(task): task for task in self.airflow.task_instances(dag_id, run_id)},
-            writes=self.sandbox.stats()["writes"] - written,
-            leads=self.sandbox.owners("lead"),
-            deals=self.sandbox.owners("deal"),
-            question=question,
-        )
-
-
-def name_of(task: Mapping[str, Any]) -> str:
-    """A task's id, with the number of the copy where there are several: ``apply``, ``apply[1]``."""
-    return f"{task['task_id']}[{task['map_index']}]" if task["map_index"] > 0 else str(task["task_id"])
-
-
-@pytest.fixture(scope="session")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Airflow and a sandbox portal for the whole test session."""
-    with Processes(clean_environment()) as processes:
-        sandbox = LocalSandbox(processes, leads=600, deals=300, contacts=500).start()
-        home = tmp_path_factory.mktemp("airflow") / "home"
-        airflow = LocalAirflow(processes, home=home, dags=ROOT / "dags", schedules=False).start()
-        airflow.create_connection("bitrix24_default", **sandbox.connection())
-        yield Live(airflow, sandbox, sandbox.owners("lead"), sandbox.owners("deal"))
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -95,6 +27,9 @@ def _made_once() -> Iterator[None]:
 
     Whether the schema of a param is right, it asks for each param of each task; Airflow before 3.3 also makes
     the application that tasks speak to, which 3.3 keeps by itself. What is asked, and of what, stays.
+
+    It also sleeps for a second in each round in which no task runs, as where one is skipped or was told that
+    those before it failed.
     """
     check, known = Draft202012Validator.check_schema, set[str]()
 
@@ -104,7 +39,13 @@ def _made_once() -> Iterator[None]:
             check(schema, **how)
             known.add(about)
 
+    sleep, of_dag_test = time.sleep, sys.modules[DAG.__module__].__dict__
+
+    def hardly(seconds: float) -> None:
+        sleep(0.01 if sys._getframe(1).f_globals is of_dag_test else seconds)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", hardly)
         patch.setattr(Draft202012Validator, "check_schema", once)
         patch.setattr(supervisor, "in_process_api_server", cache(supervisor.in_process_api_server))
         yield

@@ -104,7 +104,7 @@ def test_a_newcomer_finds_docs_tags_and_a_dry_run(dag_id: str, dags: dict[str, D
         assert param.description, name
         assert param.schema["title"], name
     assert dag.schedule is None
-    assert dag.max_active_runs == 1
+    assert dag.max_active_runs > 1  # what waits for somebody holds up no dry run
 
 
 def test_contacts_are_replaced_on_every_lead_and_deal(run: Any, make_sandbox: Any, tmp_path: Path) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_bitrix.files.plans import read_manifest
+from airflow_bitrix.files.taken_back import read_taken_back
 from tests.airflow.sample_dags import CLEANUP, REAL, RESTORE, SNAPSHOT, folder_of, outcomes
 
 
@@ -15,7 +20,7 @@ def as_rows(owner: Any) -> list[tuple[int, int, bool]]:
 
 
 def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
-    run: Any, make_sandbox: Any
+    run: Any, make_sandbox: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sandbox = make_sandbox(leads=600, deals=50, contacts=300, plan="self_hosted")
     gone = {lead for lead in map(int, sandbox.links("lead")) if has_no_such_contact(sandbox, lead)}
@@ -31,6 +36,10 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     assert set(states.values()) == {"success"}
     assert sandbox.stats()["writes"] == 0
     assert set(outcomes(folder_of(dry)).values()) == {"skipped"}
+    _, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=str(folder_of(dry)))
+    assert states["plan"] == "failed"
+    said = f"there is nothing to take back: the run in {folder_of(dry)} was a dry run and wrote nothing; "
+    assert said in "".join(capfd.readouterr())
 
     sandbox.reset_stats()
     done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
@@ -56,6 +65,15 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
     assert set(states.values()) == {"success"}
     assert (outcomes(folder_of(done)), sandbox.stats()["writes"]) == ({}, 0)
+    with (folder_of(done) / "plan" / "left_out.csv").open(newline="") as rows:
+        whys = Counter(row["why"] for row in csv.DictReader(rows))
+    assert "changed since" not in whys
+    assert whys["brought back already, as far as can be"] > 10
+    (note,) = read_taken_back(Path(journal), read_manifest(Path(journal) / "plan").hash)
+    assert re.fullmatch(r"run \S+ of the DAG bitrix24_link_restore", note.by)
+    assert note.counts["applied"] == len(emptied - gone) + sum(
+        bool(as_rows(after[str(lead)])) for lead in emptied & gone
+    )
 
 
 def has_no_such_contact(sandbox: Any, lead: int) -> bool:
@@ -95,6 +113,13 @@ def test_two_nights_tell_exactly_what_changed_between_them(run: Any, make_sandbo
         (pair, "primary"),
     ]
     assert not (folder.parent / "deals" / "snapshot").exists()
+
+    sandbox.set_switches(limited_user=True)
+    night, states = run(SNAPSHOT, sandbox, {"plan": "self_hosted"}, detail="full")
+    assert set(states.values()) == {"success"}
+    page = (folder_of(night).parent / "deals" / "changes.html").read_text()
+    assert page.index("<b>Partial view:</b>") < page.index("Nothing to compare with.")
+    assert "cannot be compared: the view was whole, and is that of user 1 now" in page
     assert sandbox.stats()["writes"] == 0
 
 

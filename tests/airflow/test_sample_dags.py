@@ -29,7 +29,7 @@ def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) 
     for dag_id in (CLEANUP, DEALS, RESTORE):
         assert dags[dag_id].params["dry_run"] is True
         assert dags[dag_id].params["approval"] == "always"
-        assert dags[dag_id].max_active_runs == 1
+        assert dags[dag_id].max_active_runs > 1  # what waits for somebody holds up no dry run
     assert "dry_run" not in dags[SNAPSHOT].params  # it writes nothing anyway
 
 

@@ -27,6 +27,9 @@ ADDRESSES: list[tuple[str, int | None, str]] = [
     ("http://127.0.0.1:8900", None, "http://127.0.0.1:8900"),
     ("http://127.8.8.8", 8900, "http://127.8.8.8:8900"),
     ("http://[::1]:8900", None, "http://[::1]:8900"),
+    ("Пример.рф", None, "https://xn--e1afmkfd.xn--p1ai"),
+    ("https://straße.example", None, "https://xn--strae-oqa.example"),
+    ("acme.bitrix24.com.", None, PORTAL),
     ("https://[2001:db8::5]", 8443, "https://[2001:db8::5]:8443"),
 ]
 
@@ -47,7 +50,7 @@ def test_the_port_that_goes_without_saying_makes_no_other_portal(host: str, port
 NO_HOSTS = [
     *("", " ", "https://", "acme bitrix24", "http://acme.bitrix24.com", "http://10.0.0.5", "http://0x7f.1"),
     *("http://localhost.evil.example", "http://127.0.0.1.nip.io", "http://[2001:db8::5]"),
-    *("ftp://acme.bitrix24.com", "acme.bitrix24.com:port", "acme:99999", "acme\\evil", "пример.рф"),
+    *("ftp://acme.bitrix24.com", "acme.bitrix24.com:port", "acme:99999", "acme\\evil", "-пример.рф"),
     *("https://[acme", "https://acme]", "https://ac\u2100me.example"),
 ]
 MORE_THAN_HOSTS = [
@@ -117,6 +120,21 @@ def test_a_webhook_s_address_in_the_wrong_field_is_to_be_removed_there(password:
     )
 
 
+AS_PASTED = [
+    *(f"{PASTED}{method}" for method in ("profile", "profile.json", "crm.lead.list.xml", "profile/")),
+    *(f"{PASTED}{rest}" for rest in ("?auth=x", "crm.lead.get.json?ID=5&x=a%20b", "#top", "profile?#")),
+    *(
+        around.format(PASTED)
+        for around in (" {} ", '"{}"', "'{}',", "<{}>", "\u00ab{}\u00bb;", "\ufeff{}\n", "({})")
+    ),
+    PASTED.removeprefix("https://"),
+    PASTED.replace("rest", "REST").replace("acme", "ACME").replace("https", "HTTPS"),
+    PASTED.replace("/rest/1/", "//rest//1//"),
+    PASTED.replace("/rest/", "/rest/api/"),
+    PASTED.replace(".com/", ".com:443/"),
+    PASTED.replace(".com/", ".com./"),
+]
+
 WEBHOOKS: list[tuple[str, dict[str, Any], Webhook]] = [
     ("three fields", {"host": PORTAL, "login": "1", "password": SECRET}, Webhook(PORTAL, "1", SECRET)),
     (
@@ -128,6 +146,34 @@ WEBHOOKS: list[tuple[str, dict[str, Any], Webhook]] = [
         "a port",
         {"host": PORTAL, "login": "1", "password": SECRET, "port": 8443},
         Webhook(f"{PORTAL}:8443", "1", SECRET),
+    ),
+    ("a user that is a number", {"host": PORTAL, "login": 1, "password": 123}, Webhook(PORTAL, "1", "123")),
+    ("a code of digits", {"host": PORTAL, "login": 1.0, "password": "0012"}, Webhook(PORTAL, "1", "0012")),
+    (
+        "quotes around",
+        {"host": f'"{PORTAL}"', "login": "'1'", "password": f"\u201c{SECRET}\u201d"},
+        Webhook(PORTAL, "1", SECRET),
+    ),
+    *((f"pasted as {text}", {"password": text}, Webhook(PORTAL, "1", SECRET)) for text in AS_PASTED),
+    (
+        "pasted with a port",
+        {"password": f"{PORTAL}:8443/rest/1/{SECRET}/", "port": 443},
+        Webhook(f"{PORTAL}:8443", "1", SECRET),
+    ),
+    (
+        "pasted with its port beside it",
+        {"password": f"{PORTAL}:8443/rest/1/{SECRET}/", "port": 8443},
+        Webhook(f"{PORTAL}:8443", "1", SECRET),
+    ),
+    (
+        "pasted in Russian",
+        {"password": f"https://Пример.рф/rest/1/{SECRET}/", "host": "пример.рф"},
+        Webhook("https://xn--e1afmkfd.xn--p1ai", "1", SECRET),
+    ),
+    (
+        "pasted from a folder",
+        {"password": f"https://crm.example/b24/Ru/rest/1/{SECRET}/", "host": "crm.example"},
+        Webhook("https://crm.example/b24/Ru", "1", SECRET),
     ),
     ("pasted", {"password": PASTED}, Webhook(PORTAL, "1", SECRET)),
     ("pasted without a closing slash", {"password": PASTED[:-1]}, Webhook(PORTAL, "1", SECRET)),
@@ -174,10 +220,33 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("a code with a question mark", {"host": PORTAL, "login": "1", "password": f"{SECRET}?x"}, "password"),
     ("a code with letters of its own", {"host": PORTAL, "login": "1", "password": f"{SECRET}ы"}, "password"),
     ("a piece of an address", {"host": PORTAL, "login": "1", "password": f"1/{SECRET}"}, "password"),
-    ("an address without a scheme", {"password": f"acme.bitrix24.com/rest/1/{SECRET}/"}, "password"),
+    ("an address in two lines", {"password": f"{PORTAL}/rest/1/\n{SECRET}/"}, "password"),
+    ("a code in two lines", {"host": PORTAL, "login": "1", "password": f"{SECRET}\n{SECRET}"}, "password"),
+    ("an address without a portal", {"host": PORTAL, "password": f"/rest/1/{SECRET}/"}, "password"),
+    (
+        "an address whose scheme lacks a sign",
+        {"password": f"https//acme.bitrix24.com/rest/1/{SECRET}/"},
+        "password",
+    ),
+    (
+        "an address whose scheme lacks two",
+        {"password": f"https:/acme.bitrix24.com/rest/1/{SECRET}/"},
+        "password",
+    ),
+    ("an address with two schemes", {"password": f"https://{PASTED}"}, "password"),
+    ("an address pasted twice", {"password": f"{PASTED}rest/1/{SECRET}/"}, "password"),
+    ("an address encoded", {"password": f"{PORTAL}/rest%2F1%2F{SECRET}%2F"}, "password"),
+    (
+        "an address with backslashes",
+        {"password": f"https:\\\\acme.bitrix24.com\\rest\\1\\{SECRET}"},
+        "password",
+    ),
+    ("an application's address", {"password": f"{PORTAL}/rest/profile?auth={SECRET}"}, "password"),
+    ("yes for a user", {"host": PORTAL, "login": True, "password": SECRET}, "login"),
+    ("half a user", {"host": PORTAL, "login": 1.5, "password": SECRET}, "login"),
+    ("a list for a code", {"host": PORTAL, "login": 1, "password": [SECRET]}, "password"),
+    ("another port", {"password": PASTED, "port": 8443}, "port"),
     ("an address of something else", {"password": f"{PORTAL}/webhook/{SECRET}/"}, "password"),
-    ("an address with a query", {"password": f"{PASTED}?auth={SECRET}"}, "password"),
-    ("an address with a fragment", {"password": f"{PASTED}#{SECRET}"}, "password"),
     ("an address with a path before it", {"password": f"{PORTAL}/x/rest/1/{SECRET}/"}, "password"),
     ("an address with too much behind it", {"password": f"{PASTED}a/b/c"}, "password"),
     ("an address without a code", {"password": f"{PORTAL}/rest/1/"}, "password"),

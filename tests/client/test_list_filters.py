@@ -63,7 +63,7 @@ def test_a_filter_field_that_the_portal_would_drop_is_refused_by_name(key: str) 
     """The portal would answer with every row, and a plan made of that would unlink them all."""
     listing = Listing(LEADS, {"filter": {"TITLE": "x", key: "NEW"}})
     with pytest.raises(InvalidInput) as caught:
-        listing.check_filter(["TITLE", "STATUS_ID"])
+        listing.check_filter({"TITLE": {}, "STATUS_ID": {}})
     assert str(caught.value) == (
         f"filter: {key!r} is not accepted; accepted: fields of crm.lead.list: STATUS_ID, TITLE"
     )

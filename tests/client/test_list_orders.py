@@ -9,13 +9,52 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bitrix.client.listing import Listing
-from airflow_bitrix.client.row_pages import PAGE
+from airflow_bitrix.client.row_pages import PAGE, TIMES
 from airflow_bitrix.client.wire import Answer, Call
-from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, RetryLater
 from tests.client.listings import all_rows
 
 LEADS = "crm.lead.list"
 ITEMS = "crm.item.list"
+
+
+@pytest.mark.parametrize("method", [LEADS, "x.list"])
+@pytest.mark.parametrize("total", [180, None])
+@pytest.mark.parametrize("following", [-5, 0, 25, 49])
+@pytest.mark.parametrize("start", [0, 50])
+def test_a_next_page_that_begins_no_further_on_ends_in_one_error(
+    method: str, total: int | None, following: int, start: int
+) -> None:
+    """Taken at its word it would bring rows again, or end the list early without a word."""
+    listing = Listing(method, {"order": {"TITLE": "ASC"}})
+    if start:
+        listing.take(Answer([{"TITLE": "first"}] * 50, next=50, total=total or 180))
+    again = Answer([{"TITLE": "x"}] * 50, next=start + following, total=total)
+    for _ in range(TIMES - 1):
+        assert listing.take(again) == []
+        assert not listing.done
+    with pytest.raises(RetryLater, match=rf"^{method}: "):
+        listing.take(again)
+
+
+def test_pages_that_come_again_under_another_number_end_in_one_error() -> None:
+    """A method that reads no ``start`` gives the first page for ever."""
+    listing = Listing("x.list", {})
+    page = [{"TITLE": str(at)} for at in range(50)]
+    assert listing.take(Answer(page, next=50)) == page
+    for _ in range(TIMES - 1):
+        assert listing.take(Answer(page, next=100)) == []
+    with pytest.raises(
+        RetryLater, match=r"^x\.list: the portal gives the page before again, from row 51 on$"
+    ):
+        listing.take(Answer(page, next=100))
+
+
+def test_a_portal_that_counts_may_give_pages_that_look_the_same() -> None:
+    listing = Listing("x.list", {})
+    for at in range(3):
+        listing.take(Answer(["x"] * 50, next=50 * at + 50 if at < 2 else None, total=150))
+    assert listing.done
 
 
 @pytest.mark.parametrize("order", [{"ID": "ASC"}, {"ID": "asc", "TITLE": "DESC"}, {}, None], ids=repr)
@@ -87,7 +126,7 @@ def test_a_field_to_order_by_that_the_portal_would_ignore_is_refused_by_name() -
     with pytest.raises(
         InvalidInput, match=r"^order: 'TITEL' is not accepted; accepted: fields of crm\.lead\.list: ID, "
     ):
-        listing.check_filter(["TITLE", "ID"])
+        listing.check_filter({"TITLE": {}, "ID": {}})
 
 
 @pytest.mark.parametrize(

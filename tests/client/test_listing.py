@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from airflow_bitrix.client.listing import Listing
 from airflow_bitrix.client.row_pages import PAGE, TIMES
 from airflow_bitrix.client.wire import Answer, Call
-from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, RetryLater
 from tests.client.listings import all_rows
 
 LEADS = "crm.lead.list"
@@ -179,10 +179,22 @@ def test_rows_without_an_id_to_go_by_are_read_with_the_portals_own_next() -> Non
 def test_a_short_page_is_not_the_last_where_the_filter_joins_links(wanted: dict[str, Any]) -> None:
     """Filtering by several contacts counts an owner once for each of them, so pages come out short."""
     listing = Listing(ITEMS, {"entityTypeId": 1, "filter": wanted})
-    listing.take(Answer({"items": [{"id": number} for number in range(1, 40)]}))
+    rows = [{"id": number} for number in range(1, 40)]
+    assert listing.take(Answer({"items": rows}, total=60)) == rows
     assert not listing.done
-    listing.take(Answer({"items": []}))
+    assert listing.call().params["start"] == 0  # so that the portal counts
+    listing.take(Answer({"items": []}, total=0))
     assert listing.done
+
+
+def test_nothing_ends_no_list_by_several_contacts_where_the_portal_counts_rows() -> None:
+    listing = Listing(ITEMS, {"entityTypeId": 1, "filter": {"@contactIds": [7, 8]}})
+    listing.take(Answer({"items": [{"id": 1}, {"id": 2}]}, total=4))
+    for _ in range(TIMES - 1):
+        assert listing.take(Answer({"items": []}, total=2)) == []
+        assert not listing.done
+    with pytest.raises(RetryLater, match=r"^crm\.item\.list: 0 rows came where the portal counts 2$"):
+        listing.take(Answer({"items": []}, total=2))
 
 
 SHAPES: list[tuple[str, str, Any, list[Any]]] = [

@@ -27,6 +27,7 @@ ADDRESSES: list[tuple[str, str]] = [
     ("in brackets", f"(url: /rest/1/{SECRET})"),
     ("in a tag", f"<a href=/rest/1/{SECRET}>x</a>"),
     ("new interface", f"/rest/api/1/{SECRET}/tasks.task.get"),
+    ("upper case", f"HTTPS://ACME.BITRIX24.COM/REST/API/1/{SECRET}/"),
     ("encoded", f"to=https%3A%2F%2Facme.bitrix24.com%2Frest%2F1%2F{SECRET}%2Fprofile"),
     ("encoded, small", f"%2frest%2f1%2f{SECRET}%2fprofile"),
     ("doubled slashes", f"127.0.0.1//rest//1//{SECRET}"),

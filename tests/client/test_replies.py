@@ -161,6 +161,7 @@ def test_a_certificate_that_cannot_be_verified_is_no_passing_fault() -> None:
     assert isinstance(error_of(Call("profile"), found), Rejected)
 
 
+@pytest.mark.drawn
 @given(st.integers(100, 599), st.binary(max_size=60))
 def test_no_reply_whatsoever_makes_the_reading_fail(status: int, noise: bytes) -> None:
     assert isinstance(read(Reply(status, noise)), (Answer, Fault))
@@ -172,6 +173,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.drawn
 @given(
     st.integers(200, 599),
     st.dictionaries(st.sampled_from(["error", "error_description", "result"]), json_values),

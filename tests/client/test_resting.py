@@ -277,6 +277,28 @@ def test_a_command_that_the_portal_refuses_for_long_tells_until_when(tell: Telli
     assert refused.error.until == NOW + 201
 
 
+def test_short_rests_in_which_nothing_is_done_are_waited_for_no_longer_than_a_long_one(
+    tell: Telling, manners: Manners, hands: Hands
+) -> None:
+    def put_off(after: float, *done: str) -> Reply:
+        refused = {**BLOCKED, "time": {"operating_reset_at": hands.now + after}}
+        errors = {name: refused for name in ("c0", "c1") if name not in done}
+        return batched(dict.fromkeys(done, True), errors, {})
+
+    def replies() -> Generator[Reply]:
+        for _ in range(4):
+            yield put_off(4)
+        yield put_off(4, "c0")  # the work gets on
+        for _ in range(6):
+            yield put_off(4)
+
+    story = tell(batch_flow([SAVE, SAVE], manners), replies())
+    assert story.waits == [5] * (4 + 6)
+    done, refused = story.result
+    assert done.ok
+    assert refused.error.until == hands.now + 5
+
+
 def test_without_repeats_all_is_sent_as_it_is_and_the_outcomes_tell_until_when(
     tell: Telling, manners: Manners
 ) -> None:

@@ -112,7 +112,14 @@ def test_neither_bodies_nor_addresses_stand_in_a_repr() -> None:
 
 
 REPEATABLE = ["crm.item.list", "crm.lead.get", "crm.lead.fields", "crm.lead.update", "crm.item.update"]
-REPEATABLE += ["profile", "scope", "method.get", "crm.duplicate.findbycomm", "crm.deal.productrows.set"]
+REPEATABLE += [
+    "crm.address.getzoneid",
+    "profile",
+    "scope",
+    "method.get",
+    "crm.duplicate.findbycomm",
+    "crm.deal.productrows.set",
+]
 CREATING = [
     "crm.lead.add",
     "crm.item.add",

@@ -129,6 +129,7 @@ LISTED = st.sampled_from(
 )
 
 
+@pytest.mark.drawn
 @given(LISTED, st.lists(ANSWERS, min_size=1, max_size=6))
 def test_whatever_comes_a_list_gives_rows_or_one_clear_error(
     listed: tuple[str, dict[str, Any]], answers: list[Answer]
@@ -149,6 +150,7 @@ def test_whatever_comes_a_list_gives_rows_or_one_clear_error(
     assert seen == sorted(set(seen))
 
 
+@pytest.mark.drawn
 @given(st.lists(ANSWERS, min_size=1, max_size=5), st.sampled_from(["ASC", "DESC"]))
 def test_whatever_comes_a_sweep_gives_rows_or_one_clear_error(answers: list[Answer], order: str) -> None:
     listing = Listing(LEADS, {"order": {"ID": order}})
@@ -174,6 +176,7 @@ SIGNS = ("", "=", "!", "!=", "@", "!@", ">", ">=", "<", "<=", "%", "!%")
 KEYS = st.sampled_from([sign + "x" for sign in SIGNS])
 
 
+@pytest.mark.drawn
 @given(st.dictionaries(KEYS, VALUES | st.lists(VALUES, max_size=3)), VALUES | st.lists(VALUES, max_size=3))
 def test_whatever_a_filter_and_a_row_hold_a_condition_is_broken_or_not(wanted: Any, held: Any) -> None:
     assert Conditions(wanted).broken_by({"x": held}) in (None, *wanted)

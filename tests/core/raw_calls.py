@@ -102,6 +102,8 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ("profile", {}),
     ("batch", {"halt": 0, "cmd": {"a": "crm.lead.contact.items.get?id=5", "b": "crm.lead.update?id=5"}}),
     ("batch", {"cmd": ["crm.lead.list", "profile", 5]}),
+    ("batch", {"cmd": {"crm.lead.contact.add": "crm.lead.contact.items.get?id=5"}}),
+    ("batch", {"cmd": 5}),
     ("batch", {}),
 ]
 
@@ -214,4 +216,16 @@ BAD: list[tuple[str, dict[str, Any]]] = [
         for commands in ({"a": "profile", "b": command}, ["profile", command])
     ),
     ("Batch", {"cmd": ["crm.lead.contact.items.delete?id=$result[a]"]}),
+    *(
+        ("batch", {name: [command]})
+        for name in ("cmd", "Cmd", "cMD")
+        for command in (
+            "x:crm.lead.contact.items.delete?id=5",
+            "BATCH?cmd[a]=crm.lead.contact.items.delete%3Fid%3D5",
+            "Batch?CMD[a]=BATCH%3Fcmd[a]=crm.lead.contact.items.delete%253Fid%253D5",
+            "batch?cmd[a]=profile",
+        )
+    ),
+    ("BATCH", {"cmd[a]": "crm.lead.contact.items.delete?id=5"}),
+    ("Batch", {" cMd": {"a": "crm.lead.contact.items.delete?id=5"}}),
 ]

@@ -146,7 +146,7 @@ def test_among_equals_the_oldest_stays_whatever_its_id_and_time_zone() -> None:
         6: "",
     }
     contacts = known(*(contact(one, "111111", created=at) for one, at in created.items()))
-    change = ask("merge_same_person", exact(6, 7, 8, 9), contacts=contacts)
+    change = ask("merge_same_person", exact(6, 7, 8, 9), {"shared_by": 4}, contacts=contacts)
     assert change is not None
     assert change.after.contact_ids == (9,)
 
@@ -176,6 +176,43 @@ def test_contacts_without_phone_and_e_mail_are_nobody_s_double() -> None:
     assert ask("merge_same_person", exact(7, 8)) is None
 
 
+def told(*ids: int, options: Any = None, **known: Any) -> tuple[Change | None, list[str]]:
+    rules = rules_for("deal", ["merge_same_person"], {"merge_same_person": options})
+    change, left_out = judge(exact(*ids), rules, Facts(NOW, **known))
+    return change, [one.reason for one in left_out]
+
+
+def test_a_phone_that_more_than_a_few_contacts_hold_is_told_and_not_used() -> None:
+    said = "contacts 7, 9 share a phone that 4 contacts hold: not used"
+    assert told(7, 8, 9, contacts=TWINS, holders={"111111": 4}) == (None, [said])
+    assert told(7, 8, 9, contacts=TWINS, holders={"111111": 20})[1] == [said.replace("4", "20 or more")]
+    change, left_out = told(7, 8, 9, contacts=TWINS, holders={"111111": 3})
+    assert change is not None
+    assert not left_out
+    change, left_out = told(7, 8, 9, options={"shared_by": 4}, contacts=TWINS, holders={"111111": 4})
+    assert change is not None
+    assert told(7, 8, 9, options={"match": "email"}, contacts=TWINS, holders={"111111": 4}) == (None, [])
+
+
+def test_who_is_one_person_by_something_else_is_so_beside_a_switchboard() -> None:
+    same = "a@b.c"
+    contacts = known(*(contact(one, "111111", *way) for one, way in ((7, [same]), (8, [same]), (9, []))))
+    change, left_out = told(7, 8, 9, contacts=contacts, holders={"111111": 9})
+    assert change is not None
+    assert change.after.contact_ids == (7, 9)
+    merged = "merge_same_person: contact 8 is the same person as 7 by phone or e-mail"
+    assert change.reasons == (f"{merged}, contacts 7, 8, 9 share a phone that 9 contacts hold: not used",)
+    assert not left_out
+
+
+def test_contacts_of_one_owner_count_as_well() -> None:
+    """Where the portal's index of phones does not know them yet."""
+    contacts = known(*(contact(one, "111111") for one in (5, 6, 7, 8)))
+    assert told(5, 6, 7, 8, contacts=contacts)[1] == [
+        "contacts 5, 6, 7, 8 share a phone that 4 contacts hold: not used"
+    ]
+
+
 def test_no_phone_and_no_e_mail_stands_in_a_reason() -> None:
     change = ask("merge_same_person", exact(7, 9), contacts=TWINS)
     assert change is not None
@@ -187,6 +224,11 @@ def test_only_what_is_needed_is_asked_for() -> None:
     assert list(rule.reads(scanned(7))) == []
     assert list(rule.reads(scanned(7, 8, 9))) == [7, 8, 9]
     assert list(rule.counts(scanned(7, 8, 9), Facts(contacts=TWINS))) == [7, 9]
+    assert list(rule.phones(scanned(7, 8, 9), Facts(contacts=TWINS))) == ["111111"]
+    assert rule.phone_region == ""
+    by_email = rules_for("deal", ["merge_same_person"], {"merge_same_person": {"match": "email"}})
+    assert by_email["merge_same_person"].phone_region is None
+    assert list(by_email["merge_same_person"].phones(scanned(7, 8, 9), Facts(contacts=TWINS))) == []
     oldest = rules_for("deal", ["merge_same_person"], {"merge_same_person": {"survivor": "oldest"}})
     assert list(oldest["merge_same_person"].counts(scanned(7, 8, 9), Facts(contacts=TWINS))) == []
 

@@ -56,6 +56,7 @@ TOLD = st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.list
 FIELDS = st.sampled_from([*ITEM_SELECT, *LIST_SELECT])
 
 
+@pytest.mark.drawn
 @given(st.dictionaries(FIELDS, TOLD | st.lists(st.dictionaries(st.just("VALUE"), TOLD), max_size=2)))
 def test_whatever_a_row_holds_it_is_a_contact_or_one_clear_error(told: dict[str, Any]) -> None:
     whole = {**dict.fromkeys(LIST_SELECT), "ID": "7", "id": 7, "companyId": 0, **told}

@@ -193,12 +193,13 @@ def test_carrying_over_again_finds_nothing_to_do(source: LinkSet, target: LinkSe
     def aim(now: LinkSet) -> Aim:
         return Aim(now, carried_over(source, now, contacts, extra), "why")
 
+    # Where CONTACT_ID was at odds, or several were primary, sorts move a step, and back in the next run.
+    is_odd = target.scalar_id is not None or sum(link.is_primary for link in target.links) > 1
     changes = 0
     now = target
     while source.links and (change := aim(now).change("portal_to_portal")):
         changes += 1
-        # Where the portal's CONTACT_ID was at odds, the last sort moves a step, and back in the next run.
-        assert changes <= (1 if target.scalar_id is None else 2)
+        assert changes <= (2 if is_odd else 1)
         now = change.after
     assert set(now.contact_ids) >= set(contacts.values()) or not source.links
     if extra == "remove" and source.links:

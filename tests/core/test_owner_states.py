@@ -116,6 +116,7 @@ TOLD = st.recursive(
 )
 
 
+@pytest.mark.drawn
 @given(st.dictionaries(st.sampled_from([*SELECT, "leadId"]), TOLD), st.sampled_from([{}, ROW]))
 def test_whatever_a_row_holds_it_is_a_state_or_one_clear_error(told: Any, whole: Any) -> None:
     try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.raw_calls import check_raw_call
-from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox import batch, php
+from airflow_bitrix.sandbox.calls import Answer
 from tests.core.raw_calls import ALONE, BAD, GOOD, NO_IDS, REFERENCES
 
 IDS = st.integers(1, 2**31 - 1)
@@ -189,3 +192,27 @@ def test_an_update_that_passes_writes_the_contacts_that_stand_there(
         assert one not in fields or is_plain(fields[one])
         assert isinstance(fields.get(several, []), list)
         assert all(map(is_plain, fields.get(several, [])))
+
+
+@st.composite
+def commands(draw: st.DrawFn, depth: int = 2) -> str:
+    """A command that clears the links of lead 5, somehow spelt, or a batch in a batch that does."""
+    spellings: list[Callable[[str], str]] = [str, str.upper, str.title]
+    spell = draw(st.sampled_from(spellings))
+    scheme = draw(st.sampled_from(["", "", "x:", "mailto:", "/", "x:/"]))
+    if depth and draw(st.booleans()):
+        name = draw(st.sampled_from(["cmd", "CMD", "Cmd", "cmD", " cmd", "cmd.", "xcmd"]))
+        return f"{scheme}{spell('batch')}?{name}[a]={quote(draw(commands(depth - 1)), safe='')}"
+    return f"{scheme}{spell('crm.lead.contact.items.delete')}?id=5"
+
+
+@given(st.dictionaries(st.sampled_from(["cmd", "CMD", "Cmd", " cmd", "x"]), st.lists(commands()), min_size=1))
+def test_no_raw_batch_that_the_portal_reads_as_one_that_writes_links_passes(params: dict[str, Any]) -> None:
+    written: list[str] = []
+
+    def note(method: str, _: Any) -> tuple[Answer, dict[str, Any]]:
+        written.append(method.lower())
+        return Answer(True), {}  # noqa: FBT003
+
+    batch.run(params, note, 1000)
+    assert not (passes("batch", params) and "crm.lead.contact.items.delete" in written)

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.restores import Image, judge_restore, linked_anew, needs_exact, with_known_scalar
+from airflow_bitrix.core.restores import (
+    BroughtBack,
+    Image,
+    judge_restore,
+    linked_anew,
+    needs_exact,
+    with_known_scalar,
+)
 from airflow_bitrix.core.rules import LeftOut
 
 DEAL = Owner("deal", 5)
@@ -117,3 +124,47 @@ def test_the_scalar_contact_is_taken_from_the_plan_where_the_links_are_the_same(
     planned = LinkSet.of_ids(DEAL, [1, 2], 2)
     assert with_known_scalar(image, planned).shown_id == 2
     assert with_known_scalar(image, LinkSet.of_ids(DEAL, [1, 3], 3)).shown_id is None
+
+
+@given(link_sets, link_sets, st.sets(st.integers(1, 5)))
+def test_what_a_restore_made_of_an_owner_is_no_strangers_change(
+    links: LinkSet, left: LinkSet, missing: set[int]
+) -> None:
+    """However often it is restored: the end is named with whose it is, and why it is not what was there."""
+    image, now = Image(links, left=left), left
+    for number in range(3):
+        verdict = judge_restore(image, OwnerState(now), missing=missing, overwrite=False, save=False)
+        if isinstance(verdict, LeftOut):
+            break
+        assert number < 2
+        now = verdict.after
+        image = Image(links, left=left, brought=(*image.brought, BroughtBack(now, f"restore {number}")))
+    assert isinstance(verdict, LeftOut)
+    assert verdict.why in {
+        "as it was already",
+        "brought back already, as far as can be",
+        "cannot be brought nearer",
+        "contacts no longer exist",
+    }
+    if image.brought and not links.agrees_with(now) and verdict.why != "contacts no longer exist":
+        assert verdict.reason.startswith("by restore ")
+
+
+def test_what_somebody_made_of_a_restored_owner_is_told_beside_what_the_runs_left() -> None:
+    was, left, other = links_of((1, 10, True)), links_of((2, 10, True)), links_of((3, 10, True))
+    image = Image(was, left=left, brought=(BroughtBack(was, "the restore of today"),))
+    verdict = judge_restore(image, OwnerState(other), missing=(), overwrite=False, save=False)
+    assert verdict == LeftOut(
+        "changed since",
+        "by somebody else: contacts are now 3*, the apply was to leave 2*, the restore of today 1*",
+    )
+
+
+def test_who_brought_an_owner_back_by_hand_is_no_stranger_either() -> None:
+    """Nothing is left to be done: what the portal holds is the nearest to what was there."""
+    image = Image(links_of((1, 10, False), (2, 20, False)), left=links_of())
+    now = OwnerState(links_of((1, 10, True), (2, 20, False)))
+    verdict = judge_restore(image, now, missing=(), overwrite=False, save=False)
+    assert isinstance(verdict, LeftOut)
+    assert verdict.why == "cannot be brought nearer"
+    assert "primary was none, and the portal always flags the one that it shows: 1" in verdict.reason

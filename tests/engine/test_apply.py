@@ -49,7 +49,7 @@ def test_2_000_leads_under_the_standard_bucket_take_the_fewest_requests_and_meet
     changes = planned(sandbox)
     assert sandbox.stats()["admitted"] == 1  # one scan request for 2,000 leads
 
-    notes = applied(sandbox, changes, Manners(MemoryAllowance(STANDARD)))
+    notes = applied(sandbox, changes, manners=Manners(MemoryAllowance(STANDARD)))
     released = sandbox.truth()["expected"]["release_repeat_leads"]["released"]
     assert notes.by_name() == {"applied": released}
     assert sandbox.stats()["refused_503"] == 0

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
@@ -38,6 +38,14 @@ def any_rows(draw: st.DrawFn) -> Rows:
         )
         for place, contact in enumerate(contacts, start=1)
     ]
+
+
+NOTHING_TO_DO: tuple[tuple[Rows, int | None], Rows] = (([], None), [])
+# A step further, the sort of contact 2 would be the one that it has.
+SEVERAL_PRIMARIES: tuple[tuple[Rows, int | None], Rows] = (
+    ([(6, 10, True), (1, 20, True), (2, 20, True), (4, 30, True)], 4),
+    [(2, 10, False), (1, 20, False), (5, 30, False), (4, 40, True)],
+)
 
 
 def odd_scalar(rows: Rows) -> st.SearchStrategy[int | None]:
@@ -101,6 +109,7 @@ def leads() -> Any:
     suppress_health_check=list(HealthCheck),
 )
 @given(data=st.lists(st.tuples(any_owner(), any_rows()), min_size=PAIRS, max_size=PAIRS))
+@example(data=[SEVERAL_PRIMARIES, *[NOTHING_TO_DO] * (PAIRS - 1)])
 def test_the_portal_ends_as_wanted_and_comes_back_as_it_was(
     leads: Any, connect_async: Any, data: list[tuple[tuple[Rows, int | None], Rows]]
 ) -> None:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any
 
 import pytest
 
 from airflow_bitrix.client.pacing import Retries
-from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.wire import Reply
+from airflow_bitrix.client.wire import Reply, Request
 from airflow_bitrix.core.errors import AuthFailed
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.engine.apply import apply_changes
-from tests.engine.conftest import Applied, Planned
-from tests.engine.notes import Notes
+from tests.engine.conftest import Applied, Planned, Post
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -71,34 +67,27 @@ def test_a_lost_answer_after_the_work_starts_no_second_save(
 
 
 def test_a_write_that_the_portal_refused_for_now_is_not_sent_again_without_a_new_look(
-    make_sandbox: Any, planned: Planned, connect_async: Any, connect: Any
+    make_sandbox: Any, planned: Planned, run: Applied, connect: Any
 ) -> None:
     """While the portal refuses requests, people go on working."""
     sandbox = make_sandbox(leads=300, contacts=300, plan="self_hosted")
     changes = planned(sandbox)
     newcomer = sandbox.state.add("contact", {"NAME": "Newcomer"})
     linked = [change.owner.id for change in changes if change.before.links]
-    notes = Notes()
+    writes: list[Any] = []
 
-    async def apply() -> None:
-        async with connect_async(sandbox.webhook_url) as portal:
-            writes: list[Any] = []
+    async def refuse_the_second_write(post: Post, request: Request) -> Any:
+        if b"crm.lead.update" in request.body:
+            writes.append(request)
+            if len(writes) == 2:
+                colleague = connect(sandbox.webhook_url)
+                for lead in linked[20:]:
+                    fields = {"CONTACT_ID": newcomer}
+                    colleague.call("crm.lead.contact.add", {"id": lead, "fields": fields})
+                return Reply(503, b'{"error": "QUERY_LIMIT_EXCEEDED", "error_description": ""}')
+        return await post(request)
 
-            async def refuse_the_second_write(request: Any) -> Any:
-                if b"crm.lead.update" in request.body:
-                    writes.append(request)
-                    if len(writes) == 2:
-                        colleague = connect(sandbox.webhook_url)
-                        for lead in linked[20:]:
-                            fields = {"CONTACT_ID": newcomer}
-                            colleague.call("crm.lead.contact.add", {"id": lead, "fields": fields})
-                        return Reply(503, b'{"error": "QUERY_LIMIT_EXCEEDED", "error_description": ""}')
-                return await portal._send(request)
-
-            one_lane = AsyncPortal(refuse_the_second_write, portal.manners, in_flight=1)
-            await apply_changes(one_lane, "lead", changes, notes)
-
-    asyncio.run(apply())
+    notes = run(sandbox, changes, refuse_the_second_write)
     after = sandbox.links("lead")
     kept = [lead for lead in linked[20:] if newcomer in [link[0] for link in after[str(lead)]["links"]]]
     drifted = notes.by_name().get("drift", [])

@@ -207,6 +207,24 @@ def test_a_change_may_be_put_off_as_often_as_it_takes(scene: Scene) -> None:
     assert scene.hands.now >= NOON + 600 * (len(changes) - 1)
 
 
+def test_short_rests_in_which_nothing_is_done_are_waited_for_no_longer_than_a_long_one(scene: Scene) -> None:
+    """The portal refuses all saves but one, and promises each time to take the next in a few seconds."""
+    changes = scene.planned()[:60]
+    scene.sandbox.set_switches(
+        operating_seconds={SAVE: 20}, operating_limit=0, refusal_tells_reset=True, rest_seconds=4
+    )
+    scene.sandbox.reset_stats()
+    notes, later = scene.apply(changes, scene.hands.manners(max_wait=30))
+    assert later
+    assert (later.method, later.until) == (SAVE, scene.hands.now + 5)
+    assert notes.names() == {"applied": 1}
+    assert scene.hands.now == NOON + 30
+    assert scene.sandbox.stats()["methods"]["batch"] < 40
+    scene.sandbox.reset_switches()
+    left = [change for change in changes if change.owner.id not in notes.outcomes]
+    assert scene.resume(left) == ({"applied": len(left)}, [])
+
+
 def test_changes_that_need_no_resting_method_go_on(scene: Scene) -> None:
     """Of a plan of which some changes are saved and some are not, the others are done."""
     changes = scene.planned()

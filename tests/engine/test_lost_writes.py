@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,14 +20,12 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import judge, rules_for
 from airflow_bitrix.crm.scan import scan
-from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
+from tests.engine.conftest import Post
 from tests.engine.notes import Notes
 from tests.engine.test_apply_operating import Hands
 
-Post = Callable[[Request], Awaitable[Any]]
-Between = Callable[[Post, Request], Awaitable[Any]]
 GONE = Reply(502, b"<title>502</title>")
 WRITE = re.compile(rb"crm\.lead\.update\?id=(\d+)")
 
@@ -45,29 +43,6 @@ class Waits:
     def manners(self) -> Manners:
         clock = Clock(lambda: self.now, lambda _: None, self.sleep)
         return Manners(Unlimited(), Retries(times=6, first=0.5, longest=30), luck=lambda: 1.0, clock=clock)
-
-
-@pytest.fixture
-def run(connect_async: Any) -> Callable[..., Notes]:
-    """Apply changes with something between the client and the portal."""
-
-    def run(
-        sandbox: Sandbox, changes: Sequence[Change], between: Between | None = None, **options: Any
-    ) -> Notes:
-        notes = options.pop("notes", None) or Notes()
-        manners, in_flight = options.pop("manners", None), options.pop("in_flight", 1)
-
-        async def go() -> None:
-            async with connect_async(sandbox.webhook_url, manners, in_flight=in_flight) as portal:
-                post = portal._post
-                if between:
-                    portal._post = lambda request: between(post, request)
-                await apply_changes(portal, "lead", changes, notes, **options)
-
-        asyncio.run(go())
-        return notes
-
-    return run
 
 
 @pytest.fixture

@@ -12,10 +12,8 @@ from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
-from tests.engine import test_lost_writes
-from tests.engine.test_lost_writes import WRITE, Post, Waits, saved_leads, without_saves
-
-run = test_lost_writes.run
+from tests.engine.conftest import Post
+from tests.engine.test_lost_writes import WRITE, Waits, saved_leads, without_saves
 
 SAVE = "crm.lead.update"
 FAILED = {"error": "INTERNAL_SERVER_ERROR", "error_description": "Internal server error"}

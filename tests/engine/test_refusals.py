@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from airflow_bitrix.client.wire import Request
 from airflow_bitrix.core.errors import AuthFailed
-from airflow_bitrix.engine.apply import apply_changes
-from tests.engine.conftest import Applied, Planned
+from tests.engine.conftest import Applied, Planned, Post
 from tests.engine.notes import Notes
 
 WORDS = {
@@ -23,7 +23,7 @@ WORDS = {
 
 @pytest.mark.parametrize("why", WORDS)
 def test_a_run_that_meets_the_end_of_its_webhook_ends_and_the_next_one_goes_on(
-    why: str, make_sandbox: Any, planned: Planned, applied: Applied, connect_async: Any
+    why: str, make_sandbox: Any, planned: Planned, applied: Applied
 ) -> None:
     sandbox = make_sandbox(leads=600, contacts=200, plan="self_hosted")
     changes = planned(sandbox)
@@ -33,12 +33,8 @@ def test_a_run_that_meets_the_end_of_its_webhook_ends_and_the_next_one_goes_on(
     sandbox.set_switches(refusal=why, refusal_after=5)
     notes = Notes()
 
-    async def apply() -> None:
-        async with connect_async(sandbox.webhook_url, in_flight=1) as portal:
-            await apply_changes(portal, "lead", changes, notes)
-
     with pytest.raises(AuthFailed, match=WORDS[why]):
-        asyncio.run(apply())
+        applied(sandbox, changes, notes=notes, in_flight=1)
     after = sandbox.links("lead")
     changed = {int(lead) for lead, row in after.items() if row != before[lead]}
     assert len(changed) > 30
@@ -55,6 +51,40 @@ def test_a_run_that_meets_the_end_of_its_webhook_ends_and_the_next_one_goes_on(
     again = applied(sandbox, left, written_before=begun)
     assert set(again.by_name()) == {"applied"}
     assert len(again.outcomes) + len(notes.outcomes) == len(changes)
+
+
+def test_what_is_under_way_when_the_webhook_is_revoked_is_accounted_for(
+    make_sandbox: Any, planned: Planned, applied: Applied
+) -> None:
+    sandbox = make_sandbox(leads=600, contacts=200, plan="self_hosted")
+    changes = planned(sandbox)
+    before = sandbox.links("lead")
+    notes, writes = Notes(), list[Request]()
+    one_by_one, all_refused = asyncio.Lock(), asyncio.Event()
+
+    async def between(post: Post, request: Request) -> Any:
+        """Take two of five writes, refuse three, and answer the two when that is over."""
+        if b"crm.lead.update" not in request.body:
+            return await post(request)
+        async with one_by_one:
+            writes.append(request)
+            place = len(writes)
+            if place == 3:
+                sandbox.set_switches(refusal="revoked")
+            reply = await post(request)
+        if place == 5:
+            all_refused.set()
+        if place < 3:
+            await all_refused.wait()
+        return reply
+
+    with pytest.raises(AuthFailed, match=WORDS["revoked"]):
+        applied(sandbox, changes, between, notes=notes)
+    after = sandbox.links("lead")
+    changed = {int(lead) for lead, row in after.items() if row != before[lead]}
+    assert len(changed) > 30
+    assert notes.by_name() == {"applied": sorted(changed)}
+    assert len(writes) == 5
 
 
 def test_an_owner_that_may_not_be_changed_is_that_owner_s_failure(

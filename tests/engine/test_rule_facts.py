@@ -92,6 +92,7 @@ def test_only_what_could_not_be_read_in_full_is_looked_up_again(
     assert set(facts.links_of) == {1, 2}, "the first two are one person"
     # Whether the one that is not listed is gone takes a look and a word of the portal.
     commands = {"crm.contact.list": 1, "crm.item.list": 5, "crm.contact.get": 1}
+    commands["crm.duplicate.findbycomm"] = 1
     assert sandbox.stats()["commands_in_batches"] == commands
 
 

@@ -10,13 +10,12 @@ from airflow_bitrix.client.allowance import MemoryAllowance
 from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.pacing import Bucket
 from airflow_bitrix.client.stopping import Stop, ToldToStopError
-from airflow_bitrix.engine.apply import apply_changes
-from tests.engine.conftest import Planned
+from tests.engine.conftest import Applied, Planned
 from tests.engine.notes import Notes
 
 
 def test_a_write_that_waits_for_the_bucket_does_not_leave_any_more(
-    make_sandbox: Any, planned: Planned, connect_async: Any
+    make_sandbox: Any, planned: Planned, applied: Applied
 ) -> None:
     """It was no request under way yet; those that were are accounted for."""
     sandbox = make_sandbox(leads=1500, contacts=300, plan="self_hosted")
@@ -32,13 +31,11 @@ def test_a_write_that_waits_for_the_bucket_does_not_leave_any_more(
     allowance = MemoryAllowance(Bucket(rate=2, burst=4), clock=lambda: now[0])
     manners = Manners(allowance, clock=Clock(sleep_async=told), stop=stop)
 
-    async def apply() -> None:
-        async with connect_async(sandbox.webhook_url, manners) as portal:
-            gate = ToldToStopError
-            await apply_changes(portal, "lead", changes, notes, gate=lambda: gate() if stop.told else None)
+    def gate() -> Exception | None:
+        return ToldToStopError() if stop.told else None
 
     with pytest.raises(ToldToStopError):
-        stop.run(apply())
+        applied(sandbox, changes, manners=manners, notes=notes, gate=gate)
     assert sandbox.stats()["methods"] == {"batch": 4}
     written = {write.owner_id for write in sandbox.portal.writes}
     assert len(written) == 2 * 16 < len(notes.begun) < len(changes)

@@ -41,6 +41,10 @@ def test_failed_csv_is_read_as_it_was_written(tmp_path: Path) -> None:
         "Owner_ID\towner\n17\tLead\n5\tlead\n".encode("utf-16"),
         b'reason,owner_id\n"two\nlines",17\n,"5"\n;,\n'.replace(b";,\n", b",\n"),
         b" 17 \n 5\n",
+        b"17.0\n5,0\n",
+        b"17;\r\n5;\r\n",
+        b'owner_id,reason\n17,"Max ""M"",\n9\n"\n5,"x\r\n8,y"\n',
+        "owner_id;reason\r\n17;Müller\r\n5;\r\n".encode("cp1252"),
     ],
 )
 def test_spreadsheets_may_save_it_as_they_like(content: bytes, tmp_path: Path) -> None:
@@ -62,6 +66,9 @@ def test_a_list_without_rows_names_nobody(tmp_path: Path) -> None:
         (b"owner,owner_id\nlead,17\ndeal,5\n", r"line 3: a deal, not a lead"),
         (b'owner_id,reason\n17,"two\nlines"\n-5,\n', r"line 4: '-5' is no id"),
         (b"owner_id,reason\n,no id\n", r"line 2: '' is no id"),
+        (b"17\n1,234\n", r"line 2: '1,234' is no id, its digits are in groups"),
+        (b"owner_id\n1.234\n", r"line 2: '1.234' is no id, its digits are in groups"),
+        (b"owner_id,owner\n1,234,lead\n", r"line 2: more cells than columns"),
         (b"owner_id\n" + b"x\n" * 9, r"line 2: .* line 6: 'x' is no id and 4 more"),
     ],
 )
@@ -81,10 +88,18 @@ def test_lines_that_name_no_owner_are_named_with_their_numbers(
         ),
         (b"secret\n17\n", "line 1 is neither that heading nor an id"),
         (b"\n#17\n", "line 2 is neither that heading nor an id"),
-        (b"lead,17\n", "it has no such column"),
-        (b"user;password\nroot;secret\n", "it has no such column"),
-        (b'{"auths": {"x": "secret"},\n "y": 1}\n', "it has no such column"),
-        (b'17\n"' + b"secret" * 30_000 + b"\n", "it is no CSV file"),
+        (b"lead,17\n", "line 1 is neither that heading nor an id"),
+        (b"user;password\nroot;secret\n", "line 1 is neither that heading nor an id"),
+        (b'{"auths": {"x": "secret"},\n "y": 1}\n', "line 1 is neither that heading nor an id"),
+        (b"owner_id,owner_id\n17,secret\n", "line 1 is neither that heading nor an id"),
+        (b"1,234\n", "line 1 is neither that heading nor an id"),
+        (b'17\n"' + b"secret" * 30_000 + b"\n", "the row at line 2 has quotes that are not closed, .*"),
+        (b'owner_id\n17\n"secret\n5\n', "the row at line 3 has quotes that are not closed, .*"),
+        (b'owner_id\n17\n"se"cret\n5\n', "the row at line 3 has quotes that are not closed, .*"),
+        ("17\nsecret".encode("utf-16-le"), "it holds zero bytes, as UTF-16 without .*; save it as UTF-8"),
+        (b"\xff\xfe1\x007\x00\n\x00\x00\xd8\x00", "it is cut short, or not in the encoding .*"),
+        (b"17\n\x1b$B@sn\x1b(Bsecret\n", "it holds escape signs, as ISO-2022 does; save it as UTF-8"),
+        (b"sep=x\n17\n", r"its line sep= names no comma, semicolon, tabulator or \|"),
     ],
 )
 def test_of_a_file_that_does_not_begin_like_a_list_nothing_is_shown(
@@ -92,7 +107,7 @@ def test_of_a_file_that_does_not_begin_like_a_list_nothing_is_shown(
 ) -> None:
     """A form can name any file that the worker may read, and its log be read by many."""
     path = saved(tmp_path, content)
-    with pytest.raises(InvalidInput, match=rf"^owners_file: .* owner_id, .* \({said}\)$") as raised:
+    with pytest.raises(InvalidInput, match=rf"^owners_file: .* owner_id, .* \((its )?{said}\)$") as raised:
         read_owner_ids(path, "lead")
     assert not [
         word

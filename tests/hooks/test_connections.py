@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.http.operators.http import HttpOperator
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import (
@@ -22,7 +24,9 @@ from airflow_bitrix.core.errors import (
     RetryLater,
 )
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook, pacing_folder
+from airflow_bitrix.hooks.connection import who_is_connected
 from airflow_bitrix.hooks.failures import final_failures
+from tests.answers import VALUES, rows
 
 
 def test_a_connection_that_airflow_does_not_have_fails_at_once_by_its_id() -> None:
@@ -75,6 +79,19 @@ def test_connection_test_says_who_is_connected(sandbox: Any) -> None:
     assert said.startswith(f"Connected to http://127.0.0.1:{sandbox.port} as ")
     assert "administrator" in said
     assert sandbox.code not in said
+
+
+@pytest.mark.drawn
+@given(rows({"NAME": "A", "LAST_NAME": "B", "ADMIN": True}), st.lists(VALUES, max_size=2) | VALUES)
+def test_whatever_is_answered_the_connection_test_says_something(profile: Any, scope: Any) -> None:
+    works, said = who_is_connected("https://acme.bitrix24.com", profile, scope)
+    known = (
+        "Connected to https://acme.bitrix24.com as ",
+        "The webhook lacks",
+        "https://acme.bitrix24.com does not say",
+    )
+    assert said.startswith(known)
+    assert works == said.startswith("Connected")
 
 
 @pytest.mark.parametrize(
@@ -219,8 +236,28 @@ def test_a_busy_portal_lets_airflow_retry(sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ["", None, "/"])
-def test_without_an_endpoint_no_error_holds_the_code(endpoint: str | None, sandbox: Any) -> None:
+def test_without_an_endpoint_no_error_holds_the_code(
+    endpoint: str | None, sandbox: Any, connection: Any
+) -> None:
     """The last part of the path is the webhook's code then, and no method."""
-    with pytest.raises(Bitrix24Error) as caught:
-        Bitrix24Hook().run(endpoint)
-    assert sandbox.code not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+    in_folder = sandbox.webhook_url.replace("/rest/", "/b24/rest/")
+    for address in (sandbox.webhook_url, in_folder):
+        connection(address, extra={"plan": "self_hosted"})
+        with pytest.raises(Bitrix24Error) as caught:
+            Bitrix24Hook().run(endpoint)
+        assert sandbox.code not in f"{caught.value} {caught.value!r} {vars(caught.value)}"
+
+
+def test_a_user_may_be_a_number_in_the_connection_s_json(sandbox: Any, connection: Any) -> None:
+    host, _, path = sandbox.webhook_url.partition("/rest/")
+    user, code = path.strip("/").split("/")
+    for login in (int(user), float(user)):
+        connection(code, host=host, login=login, extra={"plan": "self_hosted"})
+        assert Bitrix24Hook().call("profile")["ID"] == user
+        assert asyncio.run(Bitrix24AsyncHook().call("profile"))["ID"] == user
+    connection(12345, host=host, login=int(user))
+    with pytest.raises(AuthFailed, match="INVALID_CREDENTIALS"):
+        Bitrix24Hook().call("profile")
+    connection(code, host=host, login=[user])
+    with pytest.raises(InvalidInput, match="bitrix24_conn_id: 'bitrix24_default' is not accepted"):
+        Bitrix24Hook().call("profile")

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_bitrix.client.portal import Portal
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import Change, save_command, write_commands
 from airflow_bitrix.core.rules import RULES
-from airflow_bitrix.files.plans import read_changes, read_manifest
-from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.seed import NOW
-from tests.operators.rendered import rendered
+from tests.operators.cleanups import plan, sandbox
+
+__all__ = ["sandbox"]
 
 KINDS = ("lead", "deal")
 SEVERAL = [name for name, rule in RULES.items() if rule.kinds == set(KINDS)]
-
-
-@pytest.fixture
-def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    sandbox = make_sandbox(leads=1000, deals=1000, contacts=700, plan="self_hosted", code="abcdef123456")
-    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
-    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
-    return sandbox
 
 
 CarryOut = Callable[[list[Change]], None]
@@ -80,18 +71,6 @@ def check(sandbox: Any, tmp_path: Path, carry_out: CarryOut) -> Check:
         return made
 
     return run
-
-
-def plan(folder: Path, kind: str, rules: list[str], **arguments: Any) -> tuple[Any, list[Change]]:
-    fields = {"rules": rules, "kind": kind, "artifacts_path": str(folder), **arguments}
-    made = rendered(Bitrix24PlanLinkCleanupOperator, task_id="plan", **fields).execute({})
-    return made, list(changes_of(folder / "plan"))
-
-
-def changes_of(folder: Path) -> Iterator[Change]:
-    manifest = read_manifest(folder)
-    for part in range(len(manifest.parts)):
-        yield from read_changes(folder, manifest, part)
 
 
 def ends_of(owners: Any) -> dict[str, Any]:
@@ -214,11 +193,12 @@ def test_an_owner_whose_contacts_are_all_gone_is_left_without(
 FEW = {
     "release_repeat_leads": 1,
     "unlink_closed": 1,
-    "remove_dangling": 5,
-    "merge_same_person": 6,
+    "remove_dangling": 4,
+    "merge_same_person": 8,
     "trim_company_contacts": 3,
     "fix_primary": 20,
 }
+"""Requests beside the one that asks who sees the portal."""
 
 
 @pytest.mark.parametrize("name", FEW)
@@ -231,7 +211,7 @@ def test_a_plan_for_2000_leads_takes_few_requests(
     made, _ = plan(tmp_path, "lead", [name])
     assert made["changes"] >= 30
     stats = sandbox.stats()
-    assert stats["admitted"] <= FEW[name]
+    assert stats["admitted"] <= 1 + FEW[name]
     several = {
         one for lead in sandbox.links("lead").values() if len(lead["links"]) > 1 for one, *_ in lead["links"]
     }
@@ -317,85 +297,3 @@ def test_a_portal_that_leaves_links_out_of_its_lists_gives_the_same_plan(
         sandbox.truth()["expected"]["together"]["deal"]
     )
     assert made["hidden_links"] == (1000 if hidden else 0)
-
-
-def test_the_user_s_own_filter_narrows_what_a_rule_looks_at(sandbox: Any, tmp_path: Path) -> None:
-    expected = sandbox.truth()["expected"]["remove_dangling"]["lead"]
-    half = sorted(map(int, expected))[len(expected) // 2]
-    wanted = {"logic": "OR", "<id": half, "=id": half}
-    _, changes = plan(tmp_path, "lead", ["remove_dangling"], filter=wanted)
-    assert {change.owner.id for change in changes} == {int(one) for one in expected if int(one) <= half}
-
-
-def test_two_ages_of_one_date_are_both_kept_to(sandbox: Any, tmp_path: Path) -> None:
-    closed = sandbox.truth()["expected"]["unlink_closed"]["deal"]
-    days = (datetime.now(UTC) - datetime.fromtimestamp(NOW, UTC)).days + 300
-    options = {"unlink_closed": {"days": 10, "since": "created"}}
-    _, changes = plan(tmp_path, "deal", ["unlink_closed"], rule_options=options, older_than_days=days)
-    until = datetime.now(UTC) - timedelta(days=days)
-    old = {int(one) for one, dates in closed.items() if datetime.fromisoformat(dates["created"]) <= until}
-    assert {change.owner.id for change in changes} == old
-
-
-@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kamchatka", "America/Adak"])
-def test_days_of_creation_begin_and_end_in_a_time_zone(sandbox: Any, tmp_path: Path, timezone: str) -> None:
-    """Both days count; twelve hours ahead or ten behind, other owners are within them."""
-    closed = sandbox.truth()["expected"]["unlink_closed"]["deal"]
-    created = {int(one): datetime.fromisoformat(dates["created"]) for one, dates in closed.items()}
-    days = {one: moment.astimezone(ZoneInfo(timezone)).date() for one, moment in created.items()}
-    first, last = sorted(days.values())[len(days) // 4], sorted(days.values())[len(days) // 2]
-    wanted = {one for one, day in days.items() if first <= day <= last}
-    assert 0 < len(wanted) < len(days)
-    options = {"unlink_closed": {"days": 0}}
-    _, changes = plan(
-        tmp_path,
-        "deal",
-        ["unlink_closed"],
-        rule_options=options,
-        created_from=first,
-        created_to=str(last),
-        timezone=timezone,
-    )
-    assert {change.owner.id for change in changes} == wanted
-
-
-@pytest.mark.parametrize(
-    ("options", "argument"),
-    [
-        ("days=3", "rule_options"),
-        ({"unlink": {}}, "rule_options"),
-        ({"unlink_closed": 5}, r"rule_options\['unlink_closed'\]"),
-        ({"unlink_closed": []}, r"rule_options\['unlink_closed'\]"),
-        ({"unlink_closed": {"day": 5}}, r"rule_options\['unlink_closed'\]"),
-        ({"release_repeat_leads": {"day": 5}}, r"rule_options\['release_repeat_leads'\]"),
-        ({"unlink_closed": {"days": "soon"}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"days": -1}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"days": 1.5}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"days": True}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"days": 10**9}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"since": "lost"}}, r"rule_options\['unlink_closed'\]\['since'\]"),
-        ({"merge_same_person": {"survivor": "best"}}, r"rule_options\['merge_same_person'\]\['survivor'\]"),
-        ({"merge_same_person": {"match": ["phone"]}}, r"rule_options\['merge_same_person'\]\['match'\]"),
-        ({"trim_company_contacts": {"keep": {}}}, r"rule_options\['trim_company_contacts'\]\['keep'\]"),
-        ({"fix_primary": {"believe": "me"}}, r"rule_options\['fix_primary'\]\['believe'\]"),
-        (
-            {"remove_dangling": {"believe_any_user": 1}},
-            r"rule_options\['remove_dangling'\]\['believe_any_user'\]",
-        ),
-    ],
-)
-def test_an_option_that_cannot_be_right_is_refused_by_name(
-    options: Any, argument: str, sandbox: Any, tmp_path: Path
-) -> None:
-    with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: ") as refused:
-        plan(tmp_path, "deal", ["fix_primary"], rule_options=options)
-    assert isinstance(refused.value, AirflowFailException)
-    assert sandbox.stats()["admitted"] == 0
-
-
-@pytest.mark.parametrize(
-    "options", [None, "", "None", {}, {"unlink_closed": None}, {"fix_primary": {"believe": ""}}]
-)
-def test_options_that_were_left_open_keep_their_defaults(options: Any, sandbox: Any, tmp_path: Path) -> None:
-    made, _ = plan(tmp_path, "deal", ["fix_primary"], rule_options=options)
-    assert made["changes"] == len(sandbox.truth()["expected"]["fix_primary"]["deal"])

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG
+from hypothesis import given
+from hypothesis import strategies as st
 
-from airflow_bitrix.core.errors import InvalidInput, Rejected
+from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
 from airflow_bitrix.core.methods import METHODS
 from airflow_bitrix.operators import contact_links
 from airflow_bitrix.operators.contact_links import Bitrix24MethodOperator, Bitrix24Operator
 from airflow_bitrix.sandbox.server import Sandbox
+from tests.answers import VALUES, pages
 from tests.moved import DagSerialization
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -189,3 +192,17 @@ def test_the_method_operator_refuses_what_is_no_method_and_no_parameters(
     with pytest.raises(InvalidInput, match=rf"^{argument}: "):
         Bitrix24MethodOperator(task_id="it", **arguments).execute({})
     assert portal.stats()["admitted"] == 0
+
+
+READING = [method for method, about in METHODS.items() if about.verb in ("items.get", "fields")]
+
+
+@pytest.mark.drawn
+@given(st.sampled_from(READING), pages({"CONTACT_ID": 7, "SORT": 10, "IS_PRIMARY": "Y"}) | VALUES)
+def test_what_an_operator_reads_is_a_line_of_the_log_or_one_clear_error(method: str, told: Any) -> None:
+    operator = make(method, **ARGUMENTS[METHODS[method].verb])
+    try:
+        said = f"{method}: {operator.outcome({'id': 5}, told)}"
+    except Bitrix24Error as error:
+        said = str(error)
+    assert said.startswith(method)

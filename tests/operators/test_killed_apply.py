@@ -9,14 +9,9 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
@@ -24,65 +19,10 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
-from scripts.killing import Writes
+from scripts.killing import Worker, working
 
 CHANGES = 2000
 KILLS = int(os.environ.get("BITRIX24_KILLS", "5"))
-
-WORKER = """
-import json, os, sys, traceback
-from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator as Apply
-print("ready", flush=True)
-for line in sys.stdin:
-    child = os.fork()
-    if not child:
-        os.dup2(2, 1)  # what Airflow logs
-        done = 1
-        try:
-            task = json.loads(line)
-            os.environ["AIRFLOW_CONN_BITRIX24_DEFAULT"] = task.pop("connection")
-            done = int(Apply(task_id="apply", **task).execute({})["counts"]["failed"])
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            os._exit(done)
-    print(child, flush=True)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
-
-
-class Worker:
-    """Runs applies in processes of their own, which start at once and may be killed."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", WORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self.said() == "ready"
-
-    def said(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def start(self, task: dict[str, Any]) -> int:
-        assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(task) + "\n")
-        self.process.stdin.flush()
-        return int(self.said())
-
-    def wait(self) -> int:
-        return int(self.said())
-
-
-@pytest.fixture
-def worker() -> Iterator[Worker]:
-    worker = Worker()
-    yield worker
-    assert worker.process.stdin is not None
-    worker.process.stdin.close()
-    worker.process.wait(30)
-    assert worker.process.stdout is not None
-    worker.process.stdout.close()
 
 
 def links_of(lead: int, *contacts: int) -> LinkSet:
@@ -123,44 +63,52 @@ def written(links: LinkSet) -> tuple[tuple[int, int | None, bool], ...]:
     return tuple((link.contact_id, link.sort, link.is_primary) for link in links.links)
 
 
-def test_a_killed_apply_is_ended_by_a_retry(
-    make_sandbox: Any, worker: Worker, tmp_path: Path, record_property: Any
-) -> None:
+def test_a_killed_apply_is_ended_by_a_retry(make_sandbox: Any, tmp_path: Path, record_property: Any) -> None:
     rng = random.Random(KILLS)
     sandbox = make_sandbox(contacts=200, plan="self_hosted")
     for _ in range(CHANGES):
         sandbox.state.add("lead", {})
-    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
     made = changes(rng)
-    wanted = {change.owner.id: written(change.after) for change in made}
     with PlanWriter(tmp_path / "plan") as plan:
         for change in made:
             plan.add(change)
         about: dict[str, Any] = {"kind": "lead", "portal": sandbox.base_url, "created": "", "rules": ()}
         manifest = plan.finish(read=CHANGES, guards=Guards(), **about)
     task: dict[str, Any] = {"plan": str(tmp_path / "plan"), "plan_hash": manifest.hash, "is_dry_run": False}
-    task["connection"] = json.dumps(found)
+    with working(sandbox, tmp_path) as worker:
+        killed_within, twice = killed_and_retried(worker, sandbox, made, task, rng)
+    # A request that was on its way when the worker died may arrive while the retry is looking.
+    record_property("killed while they wrote", killed_within)
+    record_property("owners written twice, to one value", twice)
+    assert twice <= KILLS * 5 * 12
+    assert killed_within > KILLS / 2
 
-    # how many writes it makes undisturbed
-    writes = sandbox.portal.writes = Writes()
+
+def killed_and_retried(
+    worker: Worker, sandbox: Sandbox, made: list[Change], task: dict[str, Any], rng: random.Random
+) -> tuple[int, int]:
+    """How many tries died while they wrote, and how many owners were written twice."""
+    wanted = {change.owner.id: written(change.after) for change in made}
+    folder = Path(task["plan"]).parent
+
+    def applied(name: str, **how: Any) -> int:
+        given = {**task, "artifacts_path": str(folder / name)}
+        return worker.run("apply", "Bitrix24ApplyLinkPlanOperator", **given, **how)
+
+    writes = worker.writes
     put_back(sandbox, made)
-    worker.start({**task, "artifacts_path": str(tmp_path / "whole")})
-    assert worker.wait() == 0
-    whole = len(writes)
+    assert applied("whole") == 0
+    whole = len(writes)  # undisturbed
 
     killed_within = twice = 0
     for kill in range(KILLS):
         put_back(sandbox, made)
-        folder = tmp_path / f"run{kill}"
-        writes.after = rng.randrange(whole)
-        writes.victim = worker.start({**task, "artifacts_path": str(folder)})
-        killed = worker.wait()
-        writes.victim = 0
+        killed = applied(f"run{kill}", dies_after=rng.randrange(whole))
         begun = {write.owner_id for write in writes}
         killed_within += killed == -signal.SIGKILL and 0 < len(begun) < CHANGES
 
-        worker.start({**task, "artifacts_path": str(folder)})
-        assert worker.wait() == 0, f"kill {kill}"
+        assert applied(f"run{kill}") == 0, f"kill {kill}"
+        assert worker.result("apply")["counts"]["failed"] == 0
 
         assert {lead: written_now(sandbox, lead) for lead in wanted} == wanted
         values: dict[int, list[Any]] = defaultdict(list)
@@ -171,14 +119,10 @@ def test_a_killed_apply_is_ended_by_a_retry(
         for lead, each in values.items():
             assert set(each) == {wanted[lead]}
             twice += len(each) > 1
-        last = finals(folder)
+        last = finals(folder / f"run{kill}")
         assert set(last) == set(wanted)
         assert set(last.values()) <= {"applied", "already"}
-    # A request that was on its way when the worker died may arrive while the retry is looking.
-    record_property("killed while they wrote", killed_within)
-    record_property("owners written twice, to one value", twice)
-    assert twice <= KILLS * 5 * 12
-    assert killed_within > KILLS / 2
+    return killed_within, twice
 
 
 def written_now(sandbox: Sandbox, lead: int) -> tuple[tuple[int, int, bool], ...]:

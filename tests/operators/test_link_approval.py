@@ -14,6 +14,7 @@ from airflow.sdk import DAG
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.files.approvals import Approval, read_approval
+from airflow_bitrix.operators.link_approval import _deadline
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24ApproveLinkPlanOperator,
@@ -191,7 +192,7 @@ def test_an_approval_that_expired_is_refused_before_the_first_write_and_a_fresh_
         Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=expired, is_dry_run=False),
         Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=expired, first=3, is_dry_run=False),
     ):
-        with pytest.raises(PlanRefused, match=r"expired at .*: approve it again"):
+        with pytest.raises(PlanRefused, match=r"expired at .*: clear “Ask for approval” with all"):
             refused.execute({"ti": None})  # type: ignore[typeddict-item]
     assert sandbox.stats()["admitted"] == 0
     fresh = operator.execute_complete(after(made), answer())
@@ -320,15 +321,52 @@ def test_a_parameter_that_cannot_be_right_is_refused_by_name(
     assert isinstance(refused.value, AirflowFailException)
 
 
-@pytest.mark.filterwarnings("ignore:Passing `execution_timeout` to HITLOperator")
-def test_how_long_an_answer_is_waited_for() -> None:
-    """As its own argument says, or else the one that Airflow takes for it."""
+def test_how_long_an_answer_is_awaited_is_no_matter_of_how_long_the_task_may_work() -> None:
+    """Airflow's own operator takes the one for the other, that of a DAG's default_args too."""
     hour, minute = timedelta(hours=1), timedelta(minutes=1)
     given = {"plan": "a folder", "hash": "0"}
-    assert approval(given).response_timeout is None
-    assert approval(given, response_timeout=minute).response_timeout == minute
-    assert approval(given, execution_timeout=hour).response_timeout == hour
-    assert approval(given, execution_timeout=hour, response_timeout=minute).response_timeout == minute
+    for arguments, awaited in (({}, None), ({"response_timeout": hour}, hour)):
+        with DAG("asks", schedule=None, default_args={"execution_timeout": minute}):
+            task = approval(given, **arguments)
+        assert (task.execution_timeout, task.response_timeout) == (minute, awaited)
+    task = approval(given, execution_timeout=hour)
+    assert (task.execution_timeout, task.response_timeout) == (hour, None)
+
+
+@pytest.mark.parametrize("argument", ["response_timeout", "execution_timeout"])
+@pytest.mark.parametrize("value", [0, 3600, "1h", timedelta(0), timedelta(hours=-1)])
+def test_a_period_that_is_none_is_refused_when_the_dag_is_parsed(argument: str, value: Any) -> None:
+    with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: a timedelta above 0, or None"):
+        approval({"plan": "a folder", "hash": "0"}, **{argument: value})
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan", "1e9"])
+def test_a_deadline_of_the_configuration_that_is_none_is_refused_before_anybody_is_asked(
+    value: str, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__BITRIX24__APPROVAL_DEADLINE", value)
+    with pytest.raises(
+        InvalidInput, match=r"^\[bitrix24\] approval_deadline: .* accepted: a number of hours"
+    ):
+        approval(made).execute({})
+
+
+@pytest.mark.parametrize(("value", "hours"), [(None, 72), ("", 72), ("1.5", 1.5)])
+def test_an_answer_is_awaited_as_the_configuration_says(
+    value: str | None, hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if value is not None:
+        monkeypatch.setenv("AIRFLOW__BITRIX24__APPROVAL_DEADLINE", value)
+    assert _deadline() == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    ("defaults", "told"), [(None, "nothing is written."), (["Reject"], "it counts as **Reject**.")]
+)
+def test_whoever_approves_is_told_until_when_and_what_comes_after(defaults: Any, told: str) -> None:
+    operator = approval({"plan": "a folder", "hash": "0"}, defaults=defaults)
+    meaning = operator._meaning(datetime(2026, 11, 21, 12, tzinfo=UTC))
+    assert meaning.endswith(f"Without an answer until 2026-11-21 12:00 UTC {told}")
 
 
 def test_who_approves_is_asked_what_its_author_asks_and_not_what_the_dag_asks() -> None:

@@ -17,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import Owner
+from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24CanaryLinkPlanOperator,
@@ -81,7 +82,7 @@ def test_the_parts_of_a_plan_become_one_report(sandbox: Any, made: Any, tmp_path
         "skipped": 0,
     }
     assert (told["checked"], told["changed_since"], told["complete"]) == (made["changes"], 0, True)
-    assert sandbox.stats()["admitted"] == -(-made["changes"] // 2500)
+    assert sandbox.stats()["admitted"] == 1 + -(-made["changes"] // 2500)
     assert (writes > 0, sandbox.stats()["writes"]) == (True, 0)
     assert told["requests"] == sandbox.stats()["admitted"] + sum(one["requests"] for one in done)
     page = Path(told["report"]).read_text()
@@ -167,6 +168,25 @@ def test_changes_without_an_outcome_fail_the_check_until_their_part_is_applied(
     for part in made["parts"][1:]:
         apply(made, part)
     assert check(made)["counts"]["applied"] == made["changes"]
+
+
+def test_where_the_approval_expired_before_anything_began_the_check_says_what_to_clear(
+    made: Any, tmp_path: Path
+) -> None:
+    """Clearing the apply would not help. What has begun may go on."""
+    until = "2026-11-21T10:00:00+00:00"
+    write_approval(tmp_path, Approval(made["hash"], "approved", until, "Olga", until))
+    late = {**made, "approval": {"valid_until": until}}
+    with pytest.raises(
+        PlanRefused, match=r"expired at 2026-11-21T10.*: clear “Ask for approval” with all that"
+    ):
+        apply(late)
+    with pytest.raises(AirflowFailException, match=r"no outcome: the approval has expired; clear “Ask for"):
+        check(late)
+    assert "run it again" not in (tmp_path / "report.html").read_text()
+    apply(made, made["parts"][0])
+    with pytest.raises(AirflowFailException, match=r"no outcome: clear the tasks that apply the plan"):
+        check(late)
 
 
 def test_where_there_is_nothing_to_check_the_task_is_skipped(sandbox: Any) -> None:

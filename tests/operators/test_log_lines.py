@@ -144,14 +144,15 @@ def test_what_a_method_answers_stays_out_of_the_log(logged: Logged) -> None:
 # -- plans and snapshots ------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("sandbox")
-def test_a_canary_says_why_it_tries_nothing(tmp_path: Path, logged: Logged) -> None:
+def test_a_canary_says_why_it_tries_nothing(sandbox: Any, tmp_path: Path, logged: Logged) -> None:
+    made = plan_of_one(tmp_path, free_lead(sandbox))
+    logged()
     for parts, first, is_dry_run, why in (
         ([], 5, False, "the plan is empty"),
         ([[0]], 5, True, "this is a dry run, which writes nothing"),
         ([[0]], 0, False, "it is switched off (first is 0)"),
     ):
-        given = {"plan": str(tmp_path), "hash": "abc", "parts": parts}
+        given = {**made, "parts": parts}
         Bitrix24CanaryLinkPlanOperator(
             task_id="canary", plan=given, first=first, is_dry_run=is_dry_run
         ).execute({})

@@ -70,7 +70,10 @@ def test_where_only_earlier_runs_wrote_they_are_named(tmp_path: Path) -> None:
     remove_dangling(tmp_path)  # made again, and not applied
     (earlier,) = tmp_path.glob("earlier-*")
     for journal in (str(tmp_path), done):
-        with pytest.raises(PlanRefused, match=f"there is no journal in .*one by one: {earlier}$"):
+        with pytest.raises(
+            PlanRefused,
+            match=f"^there is nothing to take back: the plan in .* is empty, .*one by one: {earlier}$",
+        ):
             restore(tmp_path, journal=journal)
     taken_back = restore(tmp_path, journal=str(earlier), link_missing=True)
     assert taken_back["changes"] == done["counts"]["applied"] > 0

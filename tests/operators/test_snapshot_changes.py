@@ -97,6 +97,15 @@ def test_each_kind_of_change_is_told_exactly(night: Night, sandbox: Any) -> None
         "new": 1, "gone": 1, "added": 1, "removed": 2, "order": 1, "sort": 1, "primary": 2,
     }  # fmt: skip
     assert made["changed_owners"] == 7
+    compared = read_snapshot_changes(Path(made["report"]).parent)
+    assert compared
+    assert compared.earlier == tuple(
+        (read_snapshot(Path(one["snapshot"])).created, one["snapshot"]) for one in (same, first)
+    )
+    assert (
+        f"before these changes as Snapshot: <code>{same['snapshot']}</code>"
+        in Path(made["report"]).read_text()
+    )
     row = next(row for row in rows_of(made) if row["what"] == "sort")
     assert (row["before"], row["after"]) == ("1* (10), 2 (20)", "1* (10), 2 (70)")
     assert row["address"] == f"{sandbox.base_url}/crm/deal/details/{moved}/"

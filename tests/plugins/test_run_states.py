@@ -13,6 +13,7 @@ from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.plans import PlanWriter
+from airflow_bitrix.files.writers import Wait, forget_wait, write_wait
 from tests.plugins.applied_run import RUN, applied_plan, at
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE
@@ -61,12 +62,16 @@ def test_a_plan_that_was_not_applied_says_so(
         (
             "waiting",
             "running",
-            "Waits for an approval. 1 change, and somebody has to approve first: under Req",
+            "Waits for an approval. 1 change, and &lt;b&gt;Olga has to approve first: under Req",
         ),
         ("waiting", "failed", "The run failed before anything was written."),
         ("approved", "running", "1 change, to be written by the task that applies the plan."),
         ("rejected", "success", "Rejected. Rejected by &lt;b&gt;Olga, 2026-11-21 10:00 UTC."),
-        ("unanswered", "failed", "Nobody answered until 2026-11-21 10:00 UTC. Nothing was written."),
+        (
+            "unanswered",
+            "failed",
+            "Nobody answered until 2026-11-21 10:00 UTC. Nothing was written. Clear “Ask for approval”",
+        ),
     ],
 )
 def test_a_plan_in_question_says_how_the_question_stands(
@@ -78,6 +83,60 @@ def test_a_plan_in_question_says_how_the_question_stands(
     write_approval(folder, approval)
     page = reader.get(at()).text.replace("</b>", "").replace("<b>", "")
     assert told in page
+
+
+WAITS = """1 change, and somebody has to approve first: under Required actions, since 2026-11-21 10:00 UTC. \
+Without an answer until 2026-11-22 10:00 UTC nothing is written."""
+EXPIRED = """The approval has expired. It counted until 2026-11-22 10:00 UTC, and nothing was written: \
+clear “Ask for approval” with all that follows it"""
+
+
+@pytest.mark.parametrize(("answer", "told"), [("waiting", WAITS), ("approved", EXPIRED)])
+def test_a_question_has_an_end_and_so_has_its_answer(
+    reader: TestClient, make_run: MakeRun, answer: Any, told: str
+) -> None:
+    for state in ("running", "failed"):
+        folder = make_run(MINE, f"{RUN}{state}", state) / "plan"
+        manifest = make_plan(folder, [change(5)])
+        from_ten_on = "2026-11-21T10:00:00+00:00", "", "2026-11-22T10:00:00+00:00"
+        write_approval(folder, Approval(manifest.hash, answer, *from_ten_on))
+        page = reader.get(at("", run_id=f"{RUN}{state}")).text.replace("</b>", "")
+        assert (told in page) == (answer == "approved" or state == "running")
+
+
+FOR_ANOTHER = """Waits for another run:</b> run manual__1 of the DAG my_own has been writing leads of this \
+portal since 2026-11-21 09:00 UTC, and one run at a time does. This one has waited since 2026-11-21 10:05 \
+UTC, and does so until 2026-11-21 22:05 UTC at most."""
+
+
+def test_a_run_that_waits_for_another_one_says_for_whom(reader: TestClient, make_run: MakeRun) -> None:
+    """Until it writes, and no longer than it is under way."""
+    for state in ("running", "failed"):
+        folder = make_run(MINE, f"{RUN}{state}", state) / "plan"
+        manifest = make_plan(folder, [change(5)])
+        moments = (f"2026-11-21T{clock}:00+00:00" for clock in ("09:00", "10:05", "22:05"))
+        write_wait(folder, Wait(manifest.hash, "run manual__1 of the DAG my_own", *moments))
+        assert (FOR_ANOTHER in reader.get(at("", run_id=f"{RUN}{state}")).text) == (state == "running")
+        forget_wait(folder)
+        assert FOR_ANOTHER not in reader.get(at("", run_id=f"{RUN}{state}")).text
+
+
+QUEUED = """Queued.</b> Airflow begins it when fewer runs of this DAG are under way than its \
+max_active_runs. These are:"""
+
+
+def test_a_run_that_is_queued_says_behind_which_runs_of_its_dag(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    make_run(MINE, RUN, "queued")
+    assert QUEUED not in reader.get(at()).text
+    make_run(MINE, "over")
+    make_run(MINE, "first", "running")
+    make_run(MINE, "second", "running")
+    make_run("other", "third", "running")
+    page = reader.get(at()).text
+    assert f"{QUEUED} first, second." in page
+    assert "No plan yet." in page
 
 
 def test_of_several_plans_the_first_is_shown_and_while_the_run_goes_on_the_last_one_made(
@@ -187,20 +246,6 @@ def test_a_run_that_is_not_over_or_wrote_nothing_cannot(
 ) -> None:
     applied_plan(make_run(MINE, RUN, state) / "plan", dry_run=dry_run)
     assert "Take this run back" not in reader.get(at()).text
-
-
-def test_links_can_be_brought_back_to_a_snapshot(reader: TestClient, make_run: MakeRun) -> None:
-    """To whole ones only: what a scan had begun to write is none."""
-    folder = make_run(MINE, RUN) / "leads"
-    for name in ("snapshot", "snapshot-2", "begun"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "links.jsonl").touch()
-    for name in ("snapshot", "snapshot-2"):
-        (folder / name / "manifest.json").touch()
-    page = reader.get(at("?task=leads")).text
-    assert page.count("Bring links back to this snapshot") == 2
-    assert f'value="{folder}/snapshot"' in page
-    assert f'value="{folder}/snapshot-2"' in page
 
 
 def test_a_run_under_way_tells_how_far_it_is_and_follows(reader: TestClient, make_run: MakeRun) -> None:

@@ -96,6 +96,7 @@ def test_the_figures_for_xcom_are_small_and_plain() -> None:
         "left_out": {"converted": 1200, "held by a company": 3},
         "requests": 1234,
         "refused": 5,
+        "partial": [],
         "hidden_links": 0,
         "seconds": 65.4,
     }
@@ -188,7 +189,10 @@ APPROVED = Approval("0" * 64, "approved", "2026-11-21T10:00:30+00:00", "Olga", "
         (APPROVED, "Approved by Olga, 2026-11-21 10:00 UTC, to be used until 2026-11-22 10:00 UTC"),
         (replace(APPROVED, until=""), "Approved by Olga, 2026-11-21 10:00 UTC"),
         (replace(APPROVED, answer="rejected", until=""), "Rejected by Olga, 2026-11-21 10:00 UTC"),
-        (replace(APPROVED, answer="waiting", by=""), "Waits for an approval since 2026-11-21 10:00 UTC"),
+        (
+            replace(APPROVED, answer="waiting", by=""),
+            "Waits for an approval since 2026-11-21 10:00 UTC, until 2026-11-22 10:00 UTC",
+        ),
         (replace(APPROVED, answer="unanswered"), "Nobody answered until 2026-11-21 10:00 UTC"),
         (
             replace(APPROVED, answer="not asked", reason="a dry run writes nothing"),

@@ -95,7 +95,7 @@ def test_from_the_51st_command_on_each_one_is_refused(portal: Client) -> None:
     assert maps["result_error"] == {f"c{number}": refusal for number in (50, 51, 52)}
 
 
-@pytest.mark.parametrize("method", ["batch", "download", "upload", "BATCH"])
+@pytest.mark.parametrize("method", ["batch", "download", "upload"])
 def test_some_methods_are_refused_in_a_batch(portal: Client, method: str) -> None:
     maps = portal.batch({"a": f"{method}?cmd[b]=profile", "c": GOOD})
     text = "Method is not allowed for batch usage"

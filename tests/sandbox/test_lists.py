@@ -288,6 +288,11 @@ def test_a_limited_user_sees_own_records_only(sandbox: Sandbox, client: Client) 
     reply = client.call("crm.item.get", {"entityTypeId": 1, "id": foreign})
     assert reply.error[:2] == (400, "ACCESS_DENIED")
     assert client.call("profile").result["ADMIN"] is False
+    listed = {"entityTypeId": 1, "select": ["id"], "start": 0}
+    assert client.call("crm.item.list", listed).body["total"] == len(own)
+    sandbox.set_switches(counts_hidden=True)
+    assert client.call("crm.item.list", listed).body["total"] == LEADS
+    assert set(_item_ids(client, select=["id"])) == own
 
 
 @pytest.mark.parametrize("kind", ["lead", "deal", "contact"])

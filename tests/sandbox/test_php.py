@@ -123,3 +123,5 @@ def test_split_command() -> None:
     assert php.split_command("a.b?c=1?d=2#e") == ("a.b", "c=1?d=2")
     assert php.split_command("a.b#?c=1") == ("a.b", "")
     assert php.split_command("a.b?c=1\n2") == ("a.b", "c=1_2")
+    assert php.split_command("x:a.b?c=1:2") == ("a.b", "c=1:2")
+    assert php.split_command("x://h/a.b") == ("x://h/a.b", "")

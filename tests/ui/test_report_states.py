@@ -166,6 +166,7 @@ def test_a_run_that_compares_snapshots(stage: Stage, look: Look) -> None:
         address = stage.run(SNAPSHOT, "success", bitrix24_conn_id=OTHER)
     shown = look(address, "snapshot", "Changed since the snapshot before", "None: every link is as")
     snapshot = stage.left_by(address, "deals", "snapshot")
-    expect(shown.get_by_label("Folder")).to_have_value(str(snapshot))
+    expect(shown.get_by_label("Snapshot of ").last).to_have_value(str(snapshot))
+    expect(shown.get_by_label("Snapshot of ").first).not_to_have_value(str(snapshot))
     shown.get_by_role("link", name="leads", exact=True).click()
     expect(shown.get_by_role("link", name="leads", exact=True)).to_have_attribute("aria-current", "page")

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.files.approvals import read_approval
-from airflow_bitrix.files.journals import final_outcomes, read_effort
+from airflow_bitrix.files.journals import final_outcomes, has_begun, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
+from airflow_bitrix.files.taken_back import TakenBack, read_taken_back, write_taken_back
+from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.summary import Summary, summarise
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,7 @@ class Orders:
 
     :param first: Only so many changes; ``None`` for all.
     :param canary: So many changes come first, and none of them may fail.
+    :param wait: How long another run that writes is waited for; nothing for not at all.
     """
 
     dry_run: bool
@@ -30,6 +37,7 @@ class Orders:
     canary: int
     policy: RowPolicy
     quiet: QuietHours | None
+    wait: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,4 +91,36 @@ def summary_of(task: ApplyTask, journal: Path) -> Summary:
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         planned=task.changes,
         approval=read_approval(task.plan.parent, task.manifest.hash),
+        taken_back=read_taken_back(journal.parent, task.manifest.hash),
     )
+
+
+def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, int] | None = None) -> None:
+    """Note beside the run that a restore takes back that it does; of any other plan nothing is noted.
+
+    Where that cannot be written, the restore goes on: nothing is allowed by it.
+
+    :param plan: Folder of the restore's plan.
+    :param by: The DAG run of the restore.
+    :param counts: What became of its changes, once that is told.
+    """
+    origin = manifest.origin
+    if not (origin and origin.plan and manifest.changes):
+        return
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    note = TakenBack(origin.plan, manifest.hash, str(plan), at, by, counts or {})
+    try:
+        write_taken_back(as_folder(origin.folder), note)
+    except Exception as error:  # noqa: BLE001 (whatever a storage raises)
+        log.warning("The report of the run that is taken back will not tell so: %s", error)
+
+
+def expired(approval: Mapping[str, Any], folder: Path, plan_hash: str) -> str:
+    """Say when an approval expired, ISO 8601; nothing while it counts. What has begun may go on.
+
+    :param approval: As the approval task passes it on.
+    :param folder: Where the journal goes.
+    """
+    until = str(approval.get("valid_until") or "")
+    is_over = bool(until) and datetime.now(UTC) >= datetime.fromisoformat(until)
+    return until if is_over and not has_begun(folder, plan_hash) else ""

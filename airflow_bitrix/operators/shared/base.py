@@ -80,8 +80,8 @@ class Bitrix24BaseOperator(BaseOperator):
             until, said = error.until, str(error)
         return self._defer(until, said, deferrals + 1)
 
-    def _defer(self, until: float, said: str, deferrals: int) -> NoReturn:
+    def _defer(self, until: float, said: str, deferrals: int, **told: float) -> NoReturn:
         moment = datetime.fromtimestamp(until, UTC)
         self.log.info("Deferred until %s: %s", moment.isoformat(timespec="seconds"), said)
         trigger = DateTimeTrigger(moment=moment)
-        self.defer(trigger=trigger, method_name="execute_again", kwargs={"deferrals": deferrals})
+        self.defer(trigger=trigger, method_name="execute_again", kwargs={"deferrals": deferrals, **told})

@@ -328,7 +328,7 @@ class MigrationArguments(LinkPlanOperator):
     async def steps(
         self, portal: AsyncPortal, read: Read, parked: Collection[int] = ()
     ) -> AsyncGenerator[Step, None]:
-        """Give the steps of the migration.
+        """Give the steps of the migration; from the first one on it is known who sees the portals.
 
         :param portal: The portal that is to change.
         :param read: Called with the number of owners that have just been read.
@@ -340,6 +340,7 @@ class MigrationArguments(LinkPlanOperator):
         else:
             about: OwnerKind = "deal" if name == "release_moved_leads" else kind
             wanted = await checked_filter(portal, about, wanted)
+            await self.look_who_sees(portal)
             if name == "contact_map":
                 await check_new_contacts(portal, self._contacts.values())
                 found = migrations.contact_map(portal, kind, self._contacts, wanted, read)
@@ -347,7 +348,7 @@ class MigrationArguments(LinkPlanOperator):
                 found = migrations.lead_to_deal(portal, wanted, read)
             else:
                 if not switch("believe_any_user", self.believe_any_user):
-                    await check_deals_are_seen(portal)
+                    check_deals_are_seen(self.seen_partially)
                 save = switch("save", self.save)
                 found = migrations.release_moved_leads(portal, wanted, read, save=save)
         async with aclosing(found) as steps:
@@ -359,9 +360,11 @@ class MigrationArguments(LinkPlanOperator):
     ) -> AsyncGenerator[Step, None]:
         kind = self.owners_kind()
         async with self._source_hook.portal(target.manners.meter) as source:
-            if self.extra == "remove":
-                await check_source_is_seen(source, str(self.source_conn_id))
             wanted = await checked_filter(source, kind, self._filter)
+            view = await self.look_who_sees(source, f"the user of {self.source_conn_id!r}")
+            if self.extra == "remove":
+                check_source_is_seen(view)
+            await self.look_who_sees(target)
             await check_match_field(target, self._matching, (kind, "contact"))
             transfer = Transfer(
                 source,

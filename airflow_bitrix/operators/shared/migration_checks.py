@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.crm.contacts import missing_contacts
-from airflow_bitrix.crm.users import is_administrator
+from airflow_bitrix.crm.users import View
 
 MOST_MISSING = 10
 """Contacts that an error names."""
 
 
-async def check_source_is_seen(source: AsyncPortal, conn_id: str) -> None:
+def check_source_is_seen(source: View) -> None:
     """Refuse to remove links that the source may have, and its user does not see.
 
     :raises PlanRefused: The user is no administrator.
     """
-    if not await is_administrator(source):
+    if source.partial:
         raise PlanRefused(
-            f"source_conn_id: the user of {conn_id!r} is no administrator, and may not see all that the "
-            "source has; use an administrator's webhook there, or extra='keep'"
+            f"source_conn_id: links that only the target has may be in the source all the same, as "
+            f"{source.partial}; use an administrator's webhook there, or extra='keep'"
         )
 
 
-async def check_deals_are_seen(portal: AsyncPortal) -> None:
+def check_deals_are_seen(partial: Sequence[str]) -> None:
     """Refuse to take from leads what deals may lack that the user does not see.
 
+    :param partial: Why not all may be seen.
     :raises PlanRefused: The user is no administrator.
     """
-    if not await is_administrator(portal):
+    if partial:
         raise PlanRefused(
-            "the webhook's user is no administrator, and may not see all deals of a lead; use an "
-            "administrator's webhook, or say believe_any_user=True"
+            f"a lead may have deals that lack its contacts, as {partial[0]}; use an administrator's webhook, "
+            "or say believe_any_user=True"
         )
 
 

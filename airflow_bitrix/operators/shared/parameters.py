@@ -121,17 +121,39 @@ def optional_day(argument: str, value: object) -> date | None:
 _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 
 
-def hours(argument: str, value: object) -> timedelta | None:
-    """Read a number of hours that may be left open.
+def hours(
+    argument: str,
+    value: object,
+    accepted: str = "a number of hours above 0, a timedelta, or None for no limit",
+) -> timedelta | None:
+    """Read a number of hours, or a ``timedelta``, that may be left open.
 
-    :raises InvalidInput: It is neither ``None`` nor a number above 0.
+    :raises InvalidInput: It is neither ``None`` nor above 0, ten years at most.
     """
     if is_open(value):
         return None
-    number = _decimal(value)
-    if number is None or not 0 < number <= _MOST_HOURS or not (found := timedelta(hours=number)):
-        raise InvalidInput(argument, value, "a number of hours above 0, or None for no limit")
+    found = _hours(value)
+    if not found:
+        raise InvalidInput(argument, value, accepted)
     return found
+
+
+def wait(argument: str, value: object) -> timedelta:
+    """Read how long something is waited for, in hours or as a ``timedelta``; 0 for not at all.
+
+    :raises InvalidInput: It is nothing, below 0, or above ten years.
+    """
+    found = _hours(value)
+    if found is None:
+        raise InvalidInput(argument, value, "a number of hours, 0 or above, or a timedelta")
+    return found
+
+
+def _hours(value: object) -> timedelta | None:
+    if isinstance(value, timedelta):
+        return value if timedelta(0) <= value <= timedelta(hours=_MOST_HOURS) else None
+    number = _decimal(value)
+    return None if number is None or not 0 <= number <= _MOST_HOURS else timedelta(hours=number)
 
 
 _MOST_HOURS = 24 * 366 * 10

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from airflow.sdk import Context
 
 from airflow_bitrix.client.pacing import LONGEST_REST
+from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.crm.users import View, view_of
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.links import Bitrix24ReportLink
@@ -32,6 +34,12 @@ class LinkPlanOperator(Bitrix24BaseOperator):
 
     tab_folder: Path | None = None
     """Folder that the report tab of the DAG run reads."""
+
+    seen_partially: tuple[str, ...] = ()
+    """Why what was seen of a portal may be a part of it only, a sentence a portal."""
+
+    run_name = ""
+    """The DAG run, as people read it; empty outside of one."""
 
     def __init__(
         self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, artifacts_path: str = "", **kwargs: Any
@@ -71,8 +79,19 @@ class LinkPlanOperator(Bitrix24BaseOperator):
     def begin(self, context: Context) -> None:
         """Keep what the work goes by, whatever it is about."""
         self.tell_progress = progress_teller(context)
+        self.seen_partially = ()
         if run_id := context.get("run_id"):
-            self.tab_folder = tab_folder(context["dag"].dag_id, run_id)
+            dag_id = context["dag"].dag_id
+            self.tab_folder = tab_folder(dag_id, run_id)
+            self.run_name = f"run {run_id} of the DAG {dag_id}"
+
+    async def look_who_sees(self, portal: AsyncPortal, whose: str = "the webhook's user") -> View:
+        """Ask who the webhook's user is, and say ahead of all else where that one may not see all."""
+        view = await view_of(portal, whose)
+        if view.partial:
+            self.seen_partially = (*self.seen_partially, view.partial)
+            self.log.warning("Partial view: %s", view.partial)
+        return view
 
     def log_place(self, what: str, path: Path) -> None:
         """Log where a file or folder lies, and where people see what is in it."""

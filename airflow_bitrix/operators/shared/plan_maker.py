@@ -17,6 +17,7 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owners import count_owners
 from airflow_bitrix.files.plans import Manifest, PlanWriter
@@ -38,8 +39,10 @@ class LinkPlanMaker(LinkPlanOperator):
     """Makes a plan and changes nothing. A subclass says what the plan is about and fills it.
 
     Returns ``{"plan": folder, "hash": …, "summary": path, "changes": n, "read": n, "hidden_links": n,
-    "emptied": n, "by_rule": {rule: n}, "left_out": {why: n}, "parts": […]}``. ``summary`` is the plan in
-    short, in Markdown; ``parts`` is what an apply may be mapped over.
+    "emptied": n, "by_rule": {rule: n}, "left_out": {why: n}, "partial": […], "parts": […]}``. ``summary`` is
+    the plan in short, in Markdown; ``parts`` is what an apply may be mapped over. ``partial`` says why the
+    plan may be about a part of the portal only, as where the webhook's user is no administrator: a sentence
+    for each portal, none where all was seen.
 
     :param max_changes: The most changes allowed; a plan with more is written, but apply refuses it. ``None``
         for no limit. (templated)
@@ -90,13 +93,20 @@ class LinkPlanMaker(LinkPlanOperator):
         :raises InvalidInput: A parameter that cannot be right; nothing was sent.
         """
 
+    def plan_origin(self) -> Origin | None:
+        """Give what a restore goes by; ``None`` for any other plan."""
+        return None
+
     def left_out_on(self) -> str:
         """Give the address of the portal that those are on who are left out."""
         return self.settings.webhook.portal
 
     @abstractmethod
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
-        """Write the changes, and the owners that are left out; count each owner read in ``progress``."""
+        """Write the changes, and the owners that are left out; count each owner read in ``progress``.
+
+        Once what can be refused without the portal is refused, it asks who sees the portal.
+        """
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Make the plan."""
@@ -123,6 +133,9 @@ class LinkPlanMaker(LinkPlanOperator):
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     rules=rules,
                     guards=replace(guards, population=population),
+                    run=self.run_name,
+                    origin=self.plan_origin(),
+                    partial=self.seen_partially,
                 )
             (folder / SUMMARY).write_text(plan_markdown(folder, manifest), encoding="utf-8")
         self._tell(folder, manifest)
@@ -132,6 +145,7 @@ class LinkPlanMaker(LinkPlanOperator):
             "hash": manifest.hash,
             "summary": str(folder / SUMMARY),
             **{name: manifest.counts[name] for name in told},
+            "partial": list(manifest.partial),
             "parts": parts_of(manifest),
         }
 

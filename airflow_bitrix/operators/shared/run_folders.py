@@ -42,11 +42,11 @@ def _within(argument: str, run: Path) -> Iterator[Path]:
     if argument == "snapshot":
         yield from (place.parent for place in run.glob(f"*/snapshot*/{HOLDS[argument]}"))
         return
-    for task in run.glob("*"):
-        # A task whose runs were all moved aside counts: which of them is meant is for the user to say.
-        is_task = "earlier-" not in task.name and (task / "plan").exists()
-        if is_task and (any(task.glob(HOLDS[argument])) or any(earlier_journals(task))):
-            yield task
+    planned = [task for task in run.glob("*") if "earlier-" not in task.name and (task / "plan").exists()]
+    # A task whose runs were all moved aside counts: which of them is meant is for the user to say.
+    applied = [task for task in planned if any(task.glob(HOLDS[argument])) or any(earlier_journals(task))]
+    # Where none was applied, the only plan tells why.
+    yield from applied or planned[: len(planned) == 1]
 
 
 def _folder(argument: str, text: str) -> Path:

@@ -19,7 +19,7 @@ from scripts.local_sandbox import difference
 from tests.moved import AIRFLOW
 
 if TYPE_CHECKING:
-    from tests.airflow.conftest import Live, Run
+    from tests.airflow.live.conftest import Live, Run
 
 DAG_ID = "bitrix24_lead_link_cleanup"
 TASKS = ("plan", "approve", "canary", "apply", "check")

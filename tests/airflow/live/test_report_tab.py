@@ -9,8 +9,13 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
+from scripts.local_sandbox import LocalSandbox
+from scripts.processes import Processes, clean_environment
+
 if TYPE_CHECKING:
-    from tests.airflow.conftest import Live, Run
+    from collections.abc import Iterator
+
+    from tests.airflow.live.conftest import Live, Run
 
 DAG_ID = "bitrix24_deal_link_cleanup"  # nobody else in this session changes deals
 
@@ -81,3 +86,64 @@ def test_the_tasks_link_to_the_tab(live: Live, run: Run) -> None:
         path += "?map_index=0" if task == "apply" else ""
         link = live.airflow.call("GET", path)["extra_links"]["Report"]
         assert link == f"dags/{DAG_ID}/runs/{quote(run.run_id, safe='')}/plugin/bitrix24_report?task=plan"
+
+
+OWN, CLEANUP = "own_arguments", "bitrix24_lead_link_cleanup"
+TOGETHER = "bitrix24_together"
+
+
+@pytest.fixture(scope="module")
+def together(live: Live) -> Iterator[LocalSandbox]:
+    """Another portal, which two DAGs clean up."""
+    with Processes(clean_environment()) as processes:
+        sandbox = LocalSandbox(processes, leads=300, deals=1, contacts=200).start()
+        live.airflow.create_connection(TOGETHER, **sandbox.connection())
+        live.airflow.call("POST", "/api/v2/pools", json={"name": "narrow", "slots": 1})
+        for dag_id in (OWN, CLEANUP):
+            live.airflow.wait_for_dag(dag_id)
+            live.airflow.unpause(dag_id)
+        yield sandbox
+
+
+def test_two_dags_that_clean_up_the_same_leads_wait_for_people_and_for_each_other(
+    live: Live, together: LocalSandbox, browser: requests.Session
+) -> None:
+    """One of them has all of Airflow's own arguments in its ``default_args``, and ends as it should."""
+    airflow, real = live.airflow, {"dry_run": False, "canary": 0, "bitrix24_conn_id": TOGETHER}
+    released = together.released_leads()
+
+    def begin(day: int, **conf: Any) -> str:
+        """With a date, as only then there is a past to depend on."""
+        body = {"logical_date": f"2026-02-{day:02}T00:00:00Z", "conf": {"bitrix24_conn_id": TOGETHER, **conf}}
+        run_id: str = airflow.call("POST", f"/api/v2/dags/{OWN}/dagRuns", json=body)["dag_run_id"]
+        return run_id
+
+    def page(dag_id: str, run_id: str) -> str:
+        route = f"{airflow.url}/bitrix24/report/{dag_id}/{quote(run_id, safe='')}/"
+        return browser.get(route, timeout=30).text.replace("<b>", "").replace("</b>", "")
+
+    dry = begin(1)
+    first = airflow.trigger(CLEANUP, real)
+    airflow.wait_for_question(CLEANUP, first)
+    beside = airflow.trigger(CLEANUP, {"bitrix24_conn_id": TOGETHER})
+    assert airflow.wait_for_run(OWN, dry) == "success"
+    second, third = begin(2, **real), begin(3)
+    airflow.wait_for_question(OWN, second)
+    assert airflow.wait_for_run(CLEANUP, beside) == "success"  # while another run of its DAG waits
+    assert f"These are: {second} (at approve)." in page(OWN, third)
+    airflow.call("PATCH", f"/api/v2/dags/{OWN}/dagRuns/{third}", json={"state": "failed"})
+
+    together.set_faults(slow=1.0, slow_seconds=6)  # until another run has come to wait
+    airflow.answer(CLEANUP, first, "approve", "Approve")
+    airflow.wait_for_task(CLEANUP, first, "apply", "running")
+    airflow.answer(OWN, second, "approve", "Approve")  # later than any execution_timeout
+    airflow.wait_for_task(OWN, second, "canary", "deferred")
+    says = f"run {first} of the DAG {CLEANUP} has been writing leads"
+    assert f"Waits for another run: {says} of this portal since " in page(OWN, second)
+    together.set_faults()
+    assert airflow.wait_for_run(CLEANUP, first) == "success"
+    assert airflow.wait_for_run(OWN, second) == "success"
+    assert [line for line in airflow.task_log(OWN, second, "canary") if f"{says} on {together.url}" in line]
+    assert airflow.xcom(CLEANUP, first, "check")["counts"]["applied"] == len(released)
+    assert airflow.xcom(OWN, second, "check")["counts"]["already"] == len(released)
+    assert together.stats()["commands_in_batches"]["crm.lead.update"] == len(released)

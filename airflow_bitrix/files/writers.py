@@ -1,0 +1,160 @@
+"""One run at a time writes owners of a kind on a portal: who that is, and who waits for whom.
+
+A run counts as writing for as long as one of its tasks holds the lock of a file, which the kernel drops with
+the process that holds it. Tasks of one run hold it together. The file says whose lock it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TypeVar
+
+from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.locks import one_at_a_time, take
+
+WAIT = "wait.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A run that writes.
+
+    :param dag_id: Its DAG; empty outside of Airflow.
+    :param run_id: Its run; outside of Airflow the plan that it applies.
+    :param since: When it began to write, ISO 8601.
+    """
+
+    dag_id: str
+    run_id: str
+    since: str
+
+    @property
+    def name(self) -> str:
+        """How people find it: ``run manual__2026… of the DAG bitrix24_lead_link_cleanup``."""
+        return f"run {self.run_id} of the DAG {self.dag_id}" if self.dag_id else self.run_id
+
+    def is_run_of(self, other: Writer) -> bool:
+        """Whether both are tasks of one run."""
+        return (self.dag_id, self.run_id) == (other.dag_id, other.run_id)
+
+
+class Occupied(RetryLater):
+    """Another run writes owners of that kind on the portal.
+
+    :param writer: That run.
+    """
+
+    def __init__(self, writer: Writer, kind: OwnerKind, portal: str) -> None:
+        since = shown_timestamp(writer.since)
+        super().__init__(
+            f"{writer.name} has been writing {kind}s on {portal} since {since}, and one run at a time does"
+        )
+        self.writer = writer
+
+
+def writer_file(folder: Path, portal: str, kind: OwnerKind) -> Path:
+    """Give the file whose lock those hold who write: ``writing-lead.acme.bitrix24.com.1f0c7a2e.json``.
+
+    :param portal: The portal's address, which holds no secret.
+    """
+    address = portal.lower()
+    readable = re.sub(r"[^\w.-]", "_", address.partition("://")[2] or address)
+    digest = hashlib.sha256(address.encode()).hexdigest()[:8]
+    return folder / f"writing-{kind}.{readable}.{digest}.json"
+
+
+@contextmanager
+def only_writer(folder: Path, portal: str, kind: OwnerKind, me: Writer) -> Iterator[None]:
+    """Be the run that writes, alone or with other tasks of it, for as long as the context lasts.
+
+    On a file system without locks nobody is kept from writing: then nobody can tell.
+
+    :param folder: Where all those keep the file who may write; it is made where it is missing.
+    :raises Occupied: Another run writes.
+    :raises OSError: The file cannot be made or opened.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with writer_file(folder, portal, kind).open("a+", encoding="utf-8", errors="replace") as file:
+        with one_at_a_time(folder):
+            told = _told(file)
+            try:
+                take(file, "")
+            except RetryLater:
+                if not (told and told.is_run_of(me)):
+                    raise Occupied(told or Writer("", "another run", me.since), kind, portal) from None
+            else:
+                _tell(file, told if told and told.is_run_of(me) else me)
+            take(file, "", shared=True)
+        yield
+
+
+def _told(file: IO[str]) -> Writer | None:
+    """Read who wrote last; ``None`` where nobody did, or the file is damaged."""
+    file.seek(0)
+    return _read(Writer, file.read())
+
+
+def _tell(file: IO[str], writer: Writer) -> None:
+    file.truncate(0)
+    file.write(json.dumps(asdict(writer)) + "\n")
+    file.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What the report is told of a run that waits for another one.
+
+    :param plan: Hash of the plan that is to be applied.
+    :param writer: Name of the run that it waits for.
+    :param writes_since: Since when that one writes, ISO 8601.
+    :param since: Since when it is waited for, ISO 8601.
+    :param until: Until when at most, ISO 8601.
+    """
+
+    plan: str
+    writer: str
+    writes_since: str
+    since: str
+    until: str
+
+
+def write_wait(folder: Path, wait: Wait) -> None:
+    """Write it into the folder that holds ``journal/``."""
+    (folder / WAIT).write_text(json.dumps(asdict(wait)) + "\n", encoding="utf-8")
+
+
+def forget_wait(folder: Path) -> None:
+    """Take it away."""
+    with suppress(FileNotFoundError):
+        (folder / WAIT).unlink()
+
+
+def read_wait(folder: Path, plan_hash: str) -> Wait | None:
+    """Read whom the apply of a plan waits for; ``None`` where it does not."""
+    try:
+        text = (folder / WAIT).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    wait = _read(Wait, text)
+    return wait if wait and wait.plan == plan_hash else None
+
+
+_Told = TypeVar("_Told", Writer, Wait)
+
+
+def _read(kind: type[_Told], text: str) -> _Told | None:
+    """Read what another version may have written, or a process that was killed in the middle of it."""
+    try:
+        told = json.loads(text)
+        found = kind(**told)
+    except (ValueError, TypeError):
+        return None
+    return found if all(isinstance(one, str) for one in told.values()) else None

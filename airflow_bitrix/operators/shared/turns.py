@@ -1,0 +1,107 @@
+"""Waiting for another run that writes owners of the same kind on the same portal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.writers import Occupied, Wait, Writer, forget_wait, only_writer, write_wait
+from airflow_bitrix.hooks.bitrix24 import pacing_folder
+from airflow_bitrix.operators.shared.apply_parts import ApplyTask
+from airflow_bitrix.operators.shared.artifacts import artifacts_root
+
+SHORTEST, LONGEST = 10.0, 600.0
+"""Seconds between two looks whether the other run has ended: a tenth of what was waited, within these."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long another run is waited for, and since when it is.
+
+    :param most: How long at most; nothing for being refused at once.
+    :param since: Since when, unix time.
+    """
+
+    most: timedelta
+    since: float
+
+    def next_look(self, now: float) -> float:
+        """Give the moment at which to look again, unix time."""
+        pause = min(max(SHORTEST, (now - self.since) / 10), LONGEST)
+        return min(now + pause, self.since + self.most.total_seconds())
+
+
+def writer_of(context: Mapping[str, Any], task: ApplyTask) -> Writer:
+    """Give the run that a task belongs to; outside of Airflow the plan that it applies."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    if run_id := context.get("run_id"):
+        return Writer(context["dag"].dag_id, run_id, now)
+    return Writer("", f"an apply of the plan {task.manifest.hash[:12]}", now)
+
+
+@contextmanager
+def turn(task: ApplyTask, me: Writer) -> Iterator[None]:
+    """Be the run that writes for as long as the context lasts; a dry run need not be.
+
+    :raises Occupied: Another run writes.
+    """
+    with ExitStack() as held:
+        if not task.orders.dry_run:
+            _enter(held, task, me)
+            with suppress(OSError):
+                forget_wait(task.folder)
+        yield
+
+
+def _enter(held: ExitStack, task: ApplyTask, me: Writer) -> None:
+    """Take the lock where all runs see it: among the artifacts, or on this host alone where these are not."""
+    problem: OSError | None = None
+    for folder in _folders():
+        try:
+            held.enter_context(only_writer(folder, task.manifest.portal, task.manifest.kind, me))
+        except OSError as error:
+            problem = error
+        else:
+            return
+    log.warning("Whether another run writes too cannot be told: %s", problem)
+
+
+def _folders() -> Iterator[Path]:
+    with suppress(InvalidInput):  # whoever keeps files there is told; a task with a folder of its own goes on
+        if is_on_disk(root := artifacts_root()):
+            yield root / "writing"
+    yield pacing_folder()
+
+
+def told_to_wait(task: ApplyTask, other: Occupied, patience: Patience, now: float) -> float:
+    """Say when to look again whether another run has ended, unix time; the report is told who waits for whom.
+
+    :raises PlanRefused: It has been waited for long enough, or is not to be waited for.
+    """
+    if not patience.most:
+        raise PlanRefused(f"{other}; this task is not to wait for it. Clear this task when that run is over")
+    if now >= patience.since + patience.most.total_seconds():
+        with suppress(OSError):
+            forget_wait(task.folder)
+        waited = f"waited {patience.most.total_seconds() / 3600:g} hours"
+        raise PlanRefused(f"{waited}, and still {other}. Clear this task, and it waits again")
+    moments = (
+        datetime.fromtimestamp(at, UTC)
+        for at in (patience.since, patience.since + patience.most.total_seconds())
+    )
+    since, until = (moment.isoformat(timespec="seconds") for moment in moments)
+    wait = Wait(task.manifest.hash, other.writer.name, other.writer.since, since, until)
+    try:
+        write_wait(task.folder, wait)
+    except OSError as error:
+        log.warning("The report will not tell who is waited for: %s", error)
+    return patience.next_look(now)

@@ -1,0 +1,81 @@
+"""A real Airflow with the sample DAGs, and a sandbox portal that its connection leads to."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from scripts.local_airflow import LocalAirflow
+from scripts.local_sandbox import ROOT, LocalSandbox, Owners
+from scripts.processes import Processes, clean_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run that is over, and what it did to the portal."""
+
+    run_id: str
+    state: str
+    tasks: Mapping[str, Mapping[str, Any]]
+    writes: int
+    leads: Owners
+    deals: Owners
+    question: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Live:
+    """Airflow, and the portal as it was at first."""
+
+    airflow: LocalAirflow
+    sandbox: LocalSandbox
+    leads: Owners
+    deals: Owners
+
+    def run(self, dag_id: str, answer: tuple[str, str] | None = None, **conf: Any) -> Run:
+        """Trigger a DAG as the UI does, and wait until the run is over.
+
+        ``answer`` is the task that asks a person, and the option that this person chooses.
+        """
+        written = self.sandbox.stats()["writes"]
+        run_id = self.airflow.trigger(dag_id, conf)
+        question = None
+        if answer:
+            question = self.airflow.wait_for_question(dag_id, run_id)
+            assert self.sandbox.stats()["writes"] == written
+            self.airflow.answer(dag_id, run_id, *answer)
+        state = self.airflow.wait_for_run(dag_id, run_id)
+        return Run(
+            run_id=run_id,
+            state=state,
+            tasks={name_of(task): task for task in self.airflow.task_instances(dag_id, run_id)},
+            writes=self.sandbox.stats()["writes"] - written,
+            leads=self.sandbox.owners("lead"),
+            deals=self.sandbox.owners("deal"),
+            question=question,
+        )
+
+
+def name_of(task: Mapping[str, Any]) -> str:
+    """A task's id, with the number of the copy where there are several: ``apply``, ``apply[1]``."""
+    return f"{task['task_id']}[{task['map_index']}]" if task["map_index"] > 0 else str(task["task_id"])
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """Airflow and a sandbox portal for the whole test session."""
+    with Processes(clean_environment()) as processes:
+        sandbox = LocalSandbox(processes, leads=600, deals=300, contacts=500).start()
+        home = tmp_path_factory.mktemp("airflow") / "home"
+        for folder in (ROOT / "dags", Path(__file__).parent / "dags"):
+            shutil.copytree(folder, home.parent / "dags", dirs_exist_ok=True)
+        airflow = LocalAirflow(processes, home=home, dags=home.parent / "dags", schedules=False).start()
+        airflow.create_connection("bitrix24_default", **sandbox.connection())
+        yield Live(airflow, sandbox, sandbox.owners("lead"), sandbox.owners("deal"))
