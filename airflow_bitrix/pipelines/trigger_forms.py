@@ -56,7 +56,7 @@ OWNERS: dict[str, Any] = {
     "timezone": "{{ params.timezone }}",
     "older_than_days": "{{ params.older_than_days }}",
     "filter": "{{ params.filter }}",
-    "owners_file": "{{ params.owners_file or '' }}",
+    "owners_file": "{{ params.owners_file }}",
 }
 """What the answers of the form say to a clean-up about the owners it is to look at."""
 
@@ -265,8 +265,7 @@ def rule_option_params() -> dict[str, Param]:
         "phone_shared_by": Param(
             3,
             type="integer",
-            minimum=2,
-            maximum=19,
+            **between(2, 19),
             title="Merge same person: most contacts with one phone",
             description="A phone that more contacts hold is a switchboard's: it is told, and not used.",
             section="How rules work",
