@@ -142,8 +142,10 @@ def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: R
     assert f"/plugin/{TAB_ROUTE}?task=plan)" in link
     assert meaning.startswith("**Approve** lets exactly these changes be written for 24 hours. **Reject** ")
     # What the plan does not know: how the tasks behind will apply it.
-    further = ("Try the first ones: **10**", "Most failures allowed: **0**", "Stop at a share of failures: **20%**")
-    limits = "".join(f"; {one}" for one in (*further, "Quiet hours: **none**"))
+    limits = (
+        "; Try the first ones: **10**; Most failures allowed: **0**; Stop at a share of failures: **20%**; "
+        "Quiet hours: **none**"
+    )
     assert limits in shown
     assert shown.replace(limits, "") == Path(made["summary"]).read_text()
     assert f"**{number} leads to change**" in body
