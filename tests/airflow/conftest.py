@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -54,13 +53,8 @@ def _made_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def _database() -> None:
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
-def dags(_database: None) -> dict[str, DAG]:
+def dags(_airflow_database: None) -> dict[str, DAG]:
     """The sample DAGs, with a database behind them, read anew for each file: runs leave answers in them."""
     return _read(DAGS)
 
@@ -82,7 +76,9 @@ def run(dags: dict[str, DAG], defaults: dict[str, dict[str, Any]], monkeypatch: 
 
 
 @pytest.fixture
-def run_file(_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
+def run_file(
+    _airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Run]:
     """Run the DAG of a file, in a folder that Airflow takes for that of its DAGs."""
 
     def read(text: str) -> Run:
