@@ -80,6 +80,8 @@ def room_of(nodeid: str) -> str:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Let the processes of ``make test`` take one room after the other."""
+    if config.getoption("dist") != "load":
+        return None
     rooms = LoadFileScheduling(config, log)
     rooms._split_scope = room_of
     return rooms
