@@ -68,9 +68,9 @@ def name_of(task: Mapping[str, Any]) -> str:
     return f"{task['task_id']}[{task['map_index']}]" if task["map_index"] > 0 else str(task["task_id"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Airflow and a sandbox portal for the whole test session."""
+    """Airflow and a sandbox portal for the tests of this folder: idle, it takes a tenth of a core."""
     with Processes(clean_environment()) as processes:
         sandbox = LocalSandbox(processes, leads=600, deals=300, contacts=500).start()
         home = tmp_path_factory.mktemp("airflow") / "home"
