@@ -190,7 +190,10 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
 
     def _check_orders(self) -> None:
         """Refuse what canary, apply or check would, after somebody has approved or all is written."""
-        given = self.applied_by or {}
+        given = {} if self.applied_by is None else self.applied_by
+        if not isinstance(given, Mapping):
+            accepted = "a dict with canary, max_failed, max_failure_share, quiet_hours and timezone, or None"
+            raise InvalidInput("applied_by", given, accepted)
         count("canary", given.get("canary", 0))
         optional_count("max_failed", given.get("max_failed"))
         optional_share("max_failure_share", given.get("max_failure_share"))

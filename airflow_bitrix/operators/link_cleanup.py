@@ -89,7 +89,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         created_to: date | str | None = None,
         timezone: str = "UTC",
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
-        owners_file: str = "",
+        owners_file: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -237,6 +237,6 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                 )
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
-        if self.owners_file in (None, ""):  # "None" is what a template made of nothing: no file, and refused
+        if is_open(self.owners_file):
             return None
         return read_owner_ids(given_folder("owners_file", self.owners_file), kind)

@@ -24,7 +24,7 @@ from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder
-from airflow_bitrix.operators.shared.parameters import is_nothing, switch
+from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
 from airflow_bitrix.report.texts import origin_line, taken_back_line
@@ -175,10 +175,10 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
 
     def _only(self, kind: OwnerKind) -> frozenset[int] | None:
         """Give the ids that the plan is narrowed to, ``None`` for all."""
-        given = () if is_nothing(self.owners) else self.owners or ()
+        given: Any = () if is_open(self.owners) else self.owners
         if isinstance(given, str) or not isinstance(given, Sequence):
             raise InvalidInput("owners", given, "a list of ids, such as [5, 17]")
-        if self.owners_file is None or is_nothing(self.owners_file):
+        if is_open(self.owners_file):
             return frozenset(positive_id("owners", one) for one in given) or None
         if given:
             raise InvalidInput("owners", list(given), "nothing, where owners_file is given")

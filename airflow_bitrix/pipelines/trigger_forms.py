@@ -56,7 +56,7 @@ OWNERS: dict[str, Any] = {
     "timezone": "{{ params.timezone }}",
     "older_than_days": "{{ params.older_than_days }}",
     "filter": "{{ params.filter }}",
-    "owners_file": "{{ params.owners_file or '' }}",
+    "owners_file": "{{ params.owners_file }}",
 }
 """What the answers of the form say to a clean-up about the owners it is to look at."""
 

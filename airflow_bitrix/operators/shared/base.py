@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.hooks.failures import says_why
+from airflow_bitrix.operators.shared.parameters import switch
 
 MOST_DEFERRALS = 20
 """How often in a row an operator defers without having got anywhere."""
@@ -35,7 +36,7 @@ class Bitrix24BaseOperator(BaseOperator):
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.deferrable = deferrable
+        self.deferrable = switch("deferrable", deferrable)
         self.stop = Stop(self.grace)
 
     @abstractmethod
