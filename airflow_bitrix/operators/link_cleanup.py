@@ -58,7 +58,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     :param filter: A further ``crm.item.list`` filter, camelCase names, such as ``{"assignedById": 7}``. An
         unknown field is refused. (templated)
     :param owners_file: Only the owners in this file: the ``failed.csv`` of an earlier run, a CSV file with a
-        column ``owner_id``, or one id a line. (templated)
+        column ``owner_id``, or one id a line; ``None`` for all. (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
     """
 
@@ -111,6 +111,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             ("older_than_days", self._days),
             ("created_from created_to timezone", self._created),
             ("filter", self._own_filter),
+            ("owners_file", self._has_file),
         )
 
     def plan_kind(self) -> OwnerKind:
@@ -237,6 +238,11 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                 )
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
-        if is_open(self.owners_file):
-            return None
-        return read_owner_ids(given_folder("owners_file", self.owners_file), kind)
+        return (
+            read_owner_ids(given_folder("owners_file", self.owners_file), kind) if self._has_file() else None
+        )
+
+    def _has_file(self) -> bool:
+        if self.owners_file == "":
+            raise InvalidInput("owners_file", "", "the path or address of a file, or None for all owners")
+        return not is_open(self.owners_file)

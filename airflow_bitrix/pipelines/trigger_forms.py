@@ -265,8 +265,7 @@ def rule_option_params() -> dict[str, Param]:
         "phone_shared_by": Param(
             3,
             type="integer",
-            minimum=2,
-            maximum=19,
+            **between(2, 19),
             title="Merge same person: most contacts with one phone",
             description="A phone that more contacts hold is a switchboard's: it is told, and not used.",
             section="How rules work",

@@ -159,12 +159,17 @@ def test_a_portal_that_refuses_the_changes_is_left_alone_soon_and_a_second_run_f
     )
 
 
-def test_an_empty_plan_ends_well_and_has_a_report(run: Any, make_sandbox: Any) -> None:
+def test_an_empty_plan_ends_well_and_says_that_nothing_matches(
+    run: Any, make_sandbox: Any, capsys: Any
+) -> None:
     sandbox = make_sandbox(leads=100, contacts=100, plan="self_hosted")
     conf = {"dry_run": False, "filter": {"=id": 10**6}}  # nobody is asked, either
     done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
     assert states == dict.fromkeys(["plan", "approve", "canary", "apply", "check"], "success")
-    assert (folder_of(done) / "report.html").exists()
+    said = "no lead matches what the plan is about"
+    for place in ("report.html", "plan/summary.md"):
+        assert said in (folder_of(done) / place).read_text()
+    assert f"Nobody is asked: the plan is empty: {said}" in capsys.readouterr().out
     assert sandbox.stats()["writes"] == 0
 
 
@@ -173,20 +178,25 @@ def test_an_empty_plan_ends_well_and_has_a_report(run: Any, make_sandbox: Any) -
     [
         ({"timezone": "Mars/Phobos"}, "timezone: 'Mars/Phobos' is not accepted"),
         ({"quiet_hours": "08:00-08:00"}, "quiet_hours: '08:00-08:00' is not accepted"),
+        ({"filter": {"stageId": ""}}, "filter: nothing is given for stageId"),
+        ({"filter": {"assignedById": "Anna"}}, "{'assignedById': 'Anna'} is not accepted; accepted: an id"),
     ],
-    ids=["time zone", "quiet hours"],
+    ids=["time zone", "quiet hours", "no value", "a name for a number"],
 )
-def test_an_answer_that_only_applying_goes_by_is_refused_by_the_plan(
+def test_an_answer_that_cannot_be_right_is_refused_by_the_plan(
     answers: dict[str, Any], refusal: str, run: Any, make_sandbox: Any, capsys: Any
 ) -> None:
-    """The form cannot tell that it is wrong, and nobody is to approve what then cannot be applied."""
+    """The form cannot tell that it is wrong, and nobody is to approve what then cannot be applied.
+
+    What a field can hold only the portal knows.
+    """
     sandbox = make_sandbox(leads=100, contacts=100, plan="self_hosted")
     done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **{**REAL, **answers})
     behind = dict.fromkeys(["approve", "canary", "apply", "check"], "upstream_failed")
     assert states == {"plan": "failed", **behind}
     assert done.state == "failed"
     assert refusal in capsys.readouterr().out
-    assert sandbox.stats()["admitted"] == 0
+    assert sandbox.stats()["admitted"] == ("Anna" in refusal)
 
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_bitrix.client.portal import Portal
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import Change, save_command, write_commands
 from airflow_bitrix.core.rules import RULES
-from airflow_bitrix.files.plans import read_changes, read_manifest
-from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.seed import NOW
-from tests.operators.rendered import rendered
+from tests.operators.cleanups import plan, sandbox
+
+__all__ = ["sandbox"]
 
 KINDS = ("lead", "deal")
 SEVERAL = [name for name, rule in RULES.items() if rule.kinds == set(KINDS)]
-
-
-@pytest.fixture
-def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    sandbox = make_sandbox(leads=1000, deals=1000, contacts=700, plan="self_hosted", code="abcdef123456")
-    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
-    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
-    return sandbox
 
 
 CarryOut = Callable[[list[Change]], None]
@@ -80,18 +71,6 @@ def check(sandbox: Any, tmp_path: Path, carry_out: CarryOut) -> Check:
         return made
 
     return run
-
-
-def plan(folder: Path, kind: str, rules: list[str], **arguments: Any) -> tuple[Any, list[Change]]:
-    fields = {"rules": rules, "kind": kind, "artifacts_path": str(folder), **arguments}
-    made = rendered(Bitrix24PlanLinkCleanupOperator, task_id="plan", **fields).execute({})
-    return made, list(changes_of(folder / "plan"))
-
-
-def changes_of(folder: Path) -> Iterator[Change]:
-    manifest = read_manifest(folder)
-    for part in range(len(manifest.parts)):
-        yield from read_changes(folder, manifest, part)
 
 
 def ends_of(owners: Any) -> dict[str, Any]:
@@ -254,68 +233,6 @@ def test_contacts_in_full_are_read_of_owners_with_several_only(
     assert sandbox.stats()["commands_in_batches"]["crm.contact.list"] == 1
 
 
-RUSSIAN = ("+7 912 345-67-89", "8 912 345 67 89", "(912) 345-67-89")
-SWITCHBOARD = "8 (495) 123-45-67"
-LEADS = {
-    1: RUSSIAN,
-    2: (SWITCHBOARD, "+7 495 123 45 67", "+74951234567"),
-    3: (f"{SWITCHBOARD} доб. 12", f"{SWITCHBOARD}, доб. 34", SWITCHBOARD),
-    4: (f"{SWITCHBOARD} доб. 12", "+7 495 1234567 ext. 12"),
-    5: ("+49 30 1234567", "030 1234567"),
-    6: ("2-34-567", "234567", "2345678"),
-}
-"""Phones of the contacts of some leads."""
-
-
-@pytest.fixture
-def phones(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    sandbox = make_sandbox(plan="self_hosted")
-    sandbox.set_switches(address_zone="ru")
-    for texts in LEADS.values():
-        ids = [sandbox.state.add("contact", {"PHONE": [{"VALUE": text}]}) for text in texts]
-        lead = sandbox.state.add("lead", {})
-        sandbox.state.update("lead", lead, {"CONTACT_IDS": ids})
-    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
-    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
-    return sandbox
-
-
-@pytest.mark.usefixtures("phones")
-def test_phones_are_compared_by_the_plan_of_the_portal_s_country(tmp_path: Path) -> None:
-    made, changes = plan(tmp_path, "lead", ["merge_same_person"])
-    assert {change.owner.id: len(change.after.links) for change in changes} == {1: 1, 4: 1, 6: 2}
-    assert made["left_out"] == {"phone of many": 1}
-    left_out = (Path(made["plan"]) / "left_out.csv").read_text()
-    assert "contacts 4, 5, 6 share a phone that 4 contacts hold: not used" in left_out
-
-
-@pytest.mark.parametrize(
-    ("options", "zone", "merged"),
-    [
-        ({"region": "de"}, "ru", {5, 6}),
-        ({"shared_by": 5}, "ru", {1, 2, 4, 6}),
-        ({}, "eu", {6}),
-        ({"match": "email"}, "ru", set()),
-    ],
-)
-def test_the_country_and_what_is_a_switchboard_can_be_said(
-    options: Any, zone: str, merged: set[int], phones: Any, tmp_path: Path
-) -> None:
-    phones.set_switches(address_zone=zone)
-    _, changes = plan(tmp_path, "lead", ["merge_same_person"], rule_options={"merge_same_person": options})
-    assert {change.owner.id for change in changes} == merged
-
-
-def test_a_portal_that_does_not_tell_its_country_is_no_failure(
-    phones: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    phones.set_switches(missing_methods=("crm.address.getzoneid",))
-    plan(tmp_path, "lead", ["merge_same_person"])
-    log = capsys.readouterr().out
-    assert "The portal does not tell its country" in log
-    assert "Phones without a country code are compared by their digits" in log
-
-
 def test_owners_that_are_cleared_are_not_read_one_by_one(sandbox: Any, tmp_path: Path) -> None:
     plan(tmp_path, "lead", ["fix_primary"])
     linked = sum(bool(lead["links"]) for lead in sandbox.links("lead").values())
@@ -380,88 +297,3 @@ def test_a_portal_that_leaves_links_out_of_its_lists_gives_the_same_plan(
         sandbox.truth()["expected"]["together"]["deal"]
     )
     assert made["hidden_links"] == (1000 if hidden else 0)
-
-
-def test_the_user_s_own_filter_narrows_what_a_rule_looks_at(sandbox: Any, tmp_path: Path) -> None:
-    expected = sandbox.truth()["expected"]["remove_dangling"]["lead"]
-    half = sorted(map(int, expected))[len(expected) // 2]
-    wanted = {"logic": "OR", "<id": half, "=id": half}
-    _, changes = plan(tmp_path, "lead", ["remove_dangling"], filter=wanted)
-    assert {change.owner.id for change in changes} == {int(one) for one in expected if int(one) <= half}
-
-
-def test_two_ages_of_one_date_are_both_kept_to(sandbox: Any, tmp_path: Path) -> None:
-    closed = sandbox.truth()["expected"]["unlink_closed"]["deal"]
-    days = (datetime.now(UTC) - datetime.fromtimestamp(NOW, UTC)).days + 300
-    options = {"unlink_closed": {"days": 10, "since": "created"}}
-    _, changes = plan(tmp_path, "deal", ["unlink_closed"], rule_options=options, older_than_days=days)
-    until = datetime.now(UTC) - timedelta(days=days)
-    old = {int(one) for one, dates in closed.items() if datetime.fromisoformat(dates["created"]) <= until}
-    assert {change.owner.id for change in changes} == old
-
-
-@pytest.mark.parametrize("timezone", ["UTC", "Asia/Kamchatka", "America/Adak"])
-def test_days_of_creation_begin_and_end_in_a_time_zone(sandbox: Any, tmp_path: Path, timezone: str) -> None:
-    """Both days count; twelve hours ahead or ten behind, other owners are within them."""
-    closed = sandbox.truth()["expected"]["unlink_closed"]["deal"]
-    created = {int(one): datetime.fromisoformat(dates["created"]) for one, dates in closed.items()}
-    days = {one: moment.astimezone(ZoneInfo(timezone)).date() for one, moment in created.items()}
-    first, last = sorted(days.values())[len(days) // 4], sorted(days.values())[len(days) // 2]
-    wanted = {one for one, day in days.items() if first <= day <= last}
-    assert 0 < len(wanted) < len(days)
-    options = {"unlink_closed": {"days": 0}}
-    _, changes = plan(
-        tmp_path,
-        "deal",
-        ["unlink_closed"],
-        rule_options=options,
-        created_from=first,
-        created_to=str(last),
-        timezone=timezone,
-    )
-    assert {change.owner.id for change in changes} == wanted
-
-
-@pytest.mark.parametrize(
-    ("options", "argument"),
-    [
-        ("days=3", "rule_options"),
-        ({"unlink": {}}, "rule_options"),
-        ({"unlink_closed": 5}, r"rule_options\['unlink_closed'\]"),
-        ({"unlink_closed": []}, r"rule_options\['unlink_closed'\]"),
-        ({"unlink_closed": {"day": 5}}, r"rule_options\['unlink_closed'\]"),
-        ({"release_repeat_leads": {"day": 5}}, r"rule_options\['release_repeat_leads'\]"),
-        ({"unlink_closed": {"days": "soon"}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"days": -1}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"days": 1.5}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"days": True}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"days": 10**9}}, r"rule_options\['unlink_closed'\]\['days'\]"),
-        ({"unlink_closed": {"since": "lost"}}, r"rule_options\['unlink_closed'\]\['since'\]"),
-        ({"merge_same_person": {"survivor": "best"}}, r"rule_options\['merge_same_person'\]\['survivor'\]"),
-        ({"merge_same_person": {"match": ["phone"]}}, r"rule_options\['merge_same_person'\]\['match'\]"),
-        ({"merge_same_person": {"region": "XX"}}, r"rule_options\['merge_same_person'\]\['region'\]"),
-        ({"merge_same_person": {"region": 7}}, r"rule_options\['merge_same_person'\]\['region'\]"),
-        ({"merge_same_person": {"shared_by": 1}}, r"rule_options\['merge_same_person'\]\['shared_by'\]"),
-        ({"trim_company_contacts": {"keep": {}}}, r"rule_options\['trim_company_contacts'\]\['keep'\]"),
-        ({"fix_primary": {"believe": "me"}}, r"rule_options\['fix_primary'\]\['believe'\]"),
-        (
-            {"remove_dangling": {"believe_any_user": 1}},
-            r"rule_options\['remove_dangling'\]\['believe_any_user'\]",
-        ),
-    ],
-)
-def test_an_option_that_cannot_be_right_is_refused_by_name(
-    options: Any, argument: str, sandbox: Any, tmp_path: Path
-) -> None:
-    with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: ") as refused:
-        plan(tmp_path, "deal", ["fix_primary"], rule_options=options)
-    assert isinstance(refused.value, AirflowFailException)
-    assert sandbox.stats()["admitted"] == 0
-
-
-@pytest.mark.parametrize(
-    "options", [None, "", "None", {}, {"unlink_closed": None}, {"fix_primary": {"believe": ""}}]
-)
-def test_options_that_were_left_open_keep_their_defaults(options: Any, sandbox: Any, tmp_path: Path) -> None:
-    made, _ = plan(tmp_path, "deal", ["fix_primary"], rule_options=options)
-    assert made["changes"] == len(sandbox.truth()["expected"]["fix_primary"]["deal"])

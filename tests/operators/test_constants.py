@@ -65,6 +65,7 @@ def carried_out(**arguments: Any) -> Any:
         ),
         (clean_up, {"timezone": "Mars/Olympus"}, "timezone: 'Mars/Olympus' "),
         (clean_up, {"filter": {"categoryId": ""}}, "filter: nothing is given for categoryId"),
+        (clean_up, {"owners_file": ""}, "owners_file: '' .* or None for all owners"),
         (clean_up, {"filter": "stageId=NEW"}, "filter: 'stageId=NEW' "),
         (
             clean_up,

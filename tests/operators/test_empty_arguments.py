@@ -50,7 +50,7 @@ def test_an_empty_text_for_the_only_owners_brings_no_others_back(tmp_path: Path,
 
 
 def test_an_empty_text_for_a_file_of_owners_is_not_all_owners() -> None:
-    with pytest.raises(InvalidInput, match="^owners_file: '' is not accepted; accepted: the path or address"):
+    with pytest.raises(InvalidInput, match="^owners_file: '' is not accepted; accepted: the path or address of a file"):
         clean_up(owners_file="").plan_rules()
     for left_open in (None, "None"):  # in a DAG without native objects the form's template comes to the text
         assert clean_up(owners_file=left_open).plan_rules() == ("fix_primary",)

@@ -174,6 +174,7 @@ def test_a_whole_number_may_be_written_as_a_fraction(sandbox: Any, tmp_path: Pat
         ({"created_from": "2026-11-02", "created_to": "2026-11-01"}, "created_to"),
         ({"created_from": "2026-11-02", "timezone": "Mars/Olympus"}, "timezone"),
         ({"owners_file": 17}, "owners_file"),
+        ({"owners_file": ""}, "owners_file"),
         ({"owners_file": [5, 17]}, "owners_file"),
         ({"owners_file": "s3://bucket/failed.csv"}, "owners_file"),
         ({"owners_file": "5\n17\n" * 200}, "owners_file"),
