@@ -62,11 +62,11 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         task of it alone has plan and journal. (templated)
     :param snapshot: What the export operator returned, or the folder of a snapshot; or the address or
         folder of a run, where one task of it alone has made one. One of the two is needed. (templated)
-    :param plan: Folder of the plan that was applied, where it does not lie beside the journal, and no
-        operator's result names it. (templated)
+    :param plan: Folder of the plan that was applied; ``None`` for the one that an operator's result names, or
+        that lies beside the journal. (templated)
     :param owners: Ids of the only owners to bring back; empty for all. (templated)
     :param owners_file: A file of such ids instead, as
-        :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it. (templated)
+        :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it; ``None`` for no file. (templated)
     :param overwrite: Also take away what somebody changed since the apply. (templated)
     :param link_missing: Also link contacts that no longer exist, or that the webhook's user may not read:
         for links that hung on no contact before, too. (templated)

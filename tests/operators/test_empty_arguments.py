@@ -10,7 +10,10 @@ import pytest
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.files.snapshots import SnapshotWriter
-from airflow_bitrix.operators.contact_links import Bitrix24LeadContactFieldsOperator
+from airflow_bitrix.operators.contact_links import (
+    Bitrix24LeadContactFieldsOperator,
+    Bitrix24MethodOperator,
+)
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApproveLinkPlanOperator,
     Bitrix24ExportContactLinksOperator,
@@ -43,14 +46,16 @@ def restore(folder: Path, **arguments: Any) -> Any:
 
 @pytest.mark.parametrize("argument", ["owners", "owners_file"])
 def test_an_empty_text_for_the_only_owners_brings_no_others_back(tmp_path: Path, argument: str) -> None:
-    with pytest.raises(InvalidInput, match=f"^{argument}: '' is not accepted; accepted: "):
+    with pytest.raises(InvalidInput, match=rf"^{argument}: '' is not accepted; accepted: "):
         restore(tmp_path, **{argument: ""}).plan_rules()
     for left_open in (None, "None"):
         assert restore(tmp_path, **{argument: left_open}).plan_rules() == ("restore",)
 
 
 def test_an_empty_text_for_a_file_of_owners_is_not_all_owners() -> None:
-    with pytest.raises(InvalidInput, match="^owners_file: '' is not accepted; accepted: the path or address of a file"):
+    with pytest.raises(
+        InvalidInput, match=r"^owners_file: '' is not accepted; accepted: the path or address of a file"
+    ):
         clean_up(owners_file="").plan_rules()
     for left_open in (None, "None"):  # in a DAG without native objects the form's template comes to the text
         assert clean_up(owners_file=left_open).plan_rules() == ("fix_primary",)
@@ -64,28 +69,37 @@ def test_files_for_which_a_template_gives_no_folder_go_where_they_go_by_default(
 
 @pytest.mark.parametrize("given", ["", "None", 0, False, 5, {PORTAL: True}])
 def test_a_list_of_portals_that_is_none_does_not_open_all(given: Any) -> None:
-    with pytest.raises(InvalidInput, match="^portals: .* accepted: a list of addresses"):
+    with pytest.raises(InvalidInput, match=r"^portals: .* accepted: a list of addresses"):
         clean_up(portals=given)._guards()
 
 
 @pytest.mark.parametrize("given", ["", "None", 0, ["canary"]])
 def test_what_the_tasks_behind_go_by_is_a_dict_or_left_open(given: Any) -> None:
     plan = clean_up(quiet=given)
-    with pytest.raises(InvalidInput, match="^quiet: .* accepted: a dict with quiet_hours and timezone, or None"):
+    with pytest.raises(
+        InvalidInput, match=r"^quiet: .* accepted: a dict with quiet_hours and timezone, or None"
+    ):
         plan._quiet_hours()
     approve = rendered(Bitrix24ApproveLinkPlanOperator, task_id="approve", plan={}, applied_by=given)
-    with pytest.raises(InvalidInput, match="^applied_by: .* accepted: a dict with canary, max_failed"):
+    with pytest.raises(InvalidInput, match=r"^applied_by: .* accepted: a dict with canary, max_failed"):
         approve._check_orders()
 
 
 @pytest.mark.parametrize("given", [None, "", "no"])
 def test_a_switch_that_no_template_reaches_is_checked_when_the_dag_is_parsed(given: Any) -> None:
-    with pytest.raises(InvalidInput, match="^deferrable: .* accepted: True or False"):
+    with pytest.raises(InvalidInput, match=r"^deferrable: .* accepted: True or False"):
         Bitrix24LeadContactFieldsOperator(task_id="fields", deferrable=given)
-    with pytest.raises(InvalidInput, match="^ordered: .* accepted: True or False"):
+    with pytest.raises(InvalidInput, match=r"^ordered: .* accepted: True or False"):
         Bitrix24ExportContactLinksOperator(task_id="leads", ordered=given)
 
 
 def test_a_way_of_matching_is_checked_though_the_migration_needs_none() -> None:
-    with pytest.raises(InvalidInput, match="^match: '' .* 'origin' or 'same_origin' or 'field' or 'map'"):
+    with pytest.raises(InvalidInput, match=r"^match: '' .* 'origin' or 'same_origin' or 'field' or 'map'"):
         Bitrix24PlanLinkMigrationOperator(task_id="plan", migration="lead_to_deal", match="")
+
+
+@pytest.mark.parametrize("given", [None, "", "None"])
+def test_a_template_that_names_no_method_calls_none(given: Any) -> None:
+    task = rendered(Bitrix24MethodOperator, task_id="call", api_method=given)
+    with pytest.raises(InvalidInput, match=r"^api_method: .* accepted: the name of a REST method"):
+        task.parameters()

@@ -25,7 +25,8 @@ class Bitrix24BaseOperator(BaseOperator):
     deferred until then and the work is done again, from where it can go on. The trigger only waits: it knows
     the time and nothing else.
 
-    :param deferrable: Whether to defer. Without it such an error goes to Airflow's retries.
+    :param deferrable: Whether to defer while the portal lets a method rest; without it Airflow's retries have
+        to bridge the rest.
     """
 
     got_on = False

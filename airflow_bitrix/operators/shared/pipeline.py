@@ -48,8 +48,8 @@ class LinkPlanOperator(Bitrix24BaseOperator):
         """Take what all pipeline operators take.
 
         :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
-        :param artifacts_path: Folder for the files. By default a plan gets a folder of its task in the DAG
-            run, under ``[bitrix24] artifacts_path``, and its apply writes beside it. (templated)
+        :param artifacts_path: Folder for the files. By default that of the task in the DAG run, under
+            ``[bitrix24] artifacts_path``; what goes by a plan writes beside the plan. (templated)
         :param deferrable: Whether the task is deferred while the portal lets a method rest; without it
             Airflow's retries have to bridge the rest.
         """

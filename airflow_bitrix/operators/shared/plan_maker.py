@@ -54,7 +54,7 @@ class LinkPlanMaker(LinkPlanOperator):
     :param portals: Addresses of the only portals that may be changed; empty for any. (templated)
     :param quiet: The ``quiet_hours`` and ``timezone`` that the applies of the plan will go by. The plan has
         no use for them but to refuse them before anything is sent, as later somebody would have approved
-        already what then cannot be applied. ``carry_out`` tells them. (templated)
+        already what then cannot be applied. ``carry_out`` tells them; ``None`` for none. (templated)
     """
 
     template_fields: Sequence[str] = (
