@@ -23,6 +23,7 @@ from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
 from scripts.argument_probes import Argument, FindingError, classes_of, described, probed
 from scripts.argument_subjects import CONNECTIONS, rule_subjects, subjects
+from scripts.connection_fields import connection_fields
 from scripts.form_fields import Field, Rows, form_fields, places_of, row_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,6 +56,13 @@ Airflow checks an answer by the schema of its field, from the form as from the A
 empty is `null`, a list or object there has nothing in it; an empty text comes from the API or the command
 line only. What the schema lets pass goes to the arguments that are named, as the sample DAGs hand it on, and
 is there what stands behind it.
+"""
+
+CONNECTION = """\
+## Fields of a connection
+
+With the name of each in a connection's JSON; those behind *port* stand in its `extra`. An empty text and
+`null` are the same. A *whole address* is a webhook's, pasted into *Webhook code*.
 """
 
 _TITLES: Mapping[str, str] = {
@@ -137,7 +145,16 @@ def page() -> str:
         parts.append(FORMS)
         for title, found in form_fields(rows, ROOT / "dags"):
             parts += [f"### {title}", _fields(found)]
+        parts += [CONNECTION, _connection()]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _connection() -> str:
+    heads = "field", "what it is", "accepted", "left empty", "left empty beside a whole address"
+    rows = (
+        (f"{one.title}<br>`{one.name}`", one.about, one.accepted, *one.empty) for one in connection_fields()
+    )
+    return _table(heads, rows)
 
 
 def _shown(names: Iterable[str]) -> str:

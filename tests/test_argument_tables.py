@@ -10,6 +10,7 @@ import pytest
 from airflow.sdk import BaseOperator
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.get_provider_info import get_provider_info
 from airflow_bitrix.operators import contact_links, link_plans
 from airflow_bitrix.operators.contact_links import Bitrix24Operator
 from airflow_bitrix.operators.shared.parameters import is_nothing
@@ -59,6 +60,14 @@ def test_every_field_of_a_form_has_a_row(path: Any) -> None:
     common = WRITTEN.partition("### Most DAGs that write")[2].partition("\n### ")[0]
     assert asked
     assert {name for name in asked if f"<br>`{name}` |" not in section + common} == set()
+
+
+def test_every_field_of_a_connection_has_a_row() -> None:
+    (told,) = get_provider_info()["connection-types"]
+    hidden = set(told["ui-field-behaviour"]["hidden-fields"])
+    asked = ({"host", "login", "password", "port", "schema", "extra"} | told["conn-fields"].keys()) - hidden
+    section = WRITTEN.partition("## Fields of a connection")[2]
+    assert set(re.findall(r"<br>`(\w+)` \|", section)) == asked
 
 
 class Task(BaseOperator):
