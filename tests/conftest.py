@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import pickle
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -110,6 +112,22 @@ def _seeds() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seed, "seeded", copied)
         yield
+
+
+@pytest.fixture(scope="session")
+def _airflow_database(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Make Airflow's database; once, where several processes run the tests."""
+    alone = "PYTEST_XDIST_WORKER" not in os.environ
+    shared = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
+    made, own = shared / "airflow.db", Path(HOME) / "airflow.db"
+    with (shared / "airflow.db.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            subprocess.run(
+                [sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True
+            )
+            shutil.copyfile(own, made)
+    shutil.copyfile(made, own)
 
 
 MakeSandbox = Callable[..., Sandbox]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow import settings as airflow_settings
 from airflow.sdk import DAG
 from airflow.sdk.execution_time import supervisor
 from jsonschema import Draft202012Validator
@@ -18,7 +19,8 @@ from tests.airflow.sample_dags import DAGS
 from tests.moved import DagBag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -51,17 +53,10 @@ def _made_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session")
-def _database() -> None:
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-
-
 @pytest.fixture(scope="module")
-def dags(_database: None) -> dict[str, DAG]:
+def dags(_airflow_database: None) -> dict[str, DAG]:
     """The sample DAGs, with a database behind them, read anew for each file: runs leave answers in them."""
-    bag = DagBag(dag_folder=str(DAGS))
-    assert bag.import_errors == {}
-    return dict(bag.dags)
+    return _read(DAGS)
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +65,42 @@ def defaults(dags: dict[str, DAG]) -> dict[str, dict[str, Any]]:
     return {dag_id: dag.params.dump() for dag_id, dag in dags.items()}
 
 
-@pytest.fixture
-def run(
-    dags: dict[str, DAG], defaults: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
-    """Run a DAG on a sandbox, as a trigger with parameters does; tasks are not retried."""
+Run = Callable[..., tuple[Any, dict[str, Any]]]
+"""Runs a DAG, by its id, on a sandbox, and gives the run and the state of each task."""
 
+
+@pytest.fixture
+def run(dags: dict[str, DAG], defaults: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a sample DAG on a sandbox, as a trigger with parameters does; tasks are not retried."""
+    return _runner(dags, defaults, monkeypatch)
+
+
+@pytest.fixture
+def run_file(
+    _airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Run]:
+    """Run the DAG of a file, in a folder that Airflow takes for that of its DAGs."""
+
+    def read(text: str) -> Run:
+        folder = tmp_path / "dags"
+        folder.mkdir()
+        (folder / "it.py").write_text(text)
+        monkeypatch.setattr(airflow_settings, "DAGS_FOLDER", str(folder))
+        dags = _read(folder)
+        return _runner(dags, {dag_id: dag.params.dump() for dag_id, dag in dags.items()}, monkeypatch)
+
+    return read
+
+
+def _read(folder: Path) -> dict[str, DAG]:
+    bag = DagBag(dag_folder=str(folder))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def _runner(
+    dags: dict[str, DAG], defaults: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> Run:
     def go(dag_id: str, sandbox: Any, extra: dict[str, Any] | None = None, **conf: Any) -> Any:
         found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": extra or {}}
         monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))

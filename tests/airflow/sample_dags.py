@@ -17,10 +17,10 @@ SNAPSHOT = "bitrix24_link_snapshot"
 REAL = {"dry_run": False, "approval": "never", "canary": 0}
 
 
-def folder_of(done: Any) -> Path:
+def folder_of(done: Any, task: str = "plan") -> Path:
     """The folder of a run's plan: ids, with percent signs for what does not belong into a file's name."""
     root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"])
-    return root / str(done.dag_id) / quote(str(done.run_id)) / "plan"
+    return root / str(done.dag_id) / quote(str(done.run_id)) / task
 
 
 def outcomes(folder: Path) -> dict[int, str]:

@@ -208,7 +208,7 @@ def test_how_long_a_task_waits_on_its_worker_is_a_setting(
     monkeypatch.setenv("AIRFLOW__BITRIX24__OPERATING_LIMIT", "300")
     for operator in (
         Bitrix24MethodOperator(task_id="it", api_method="profile"),
-        Bitrix24PlanLinkCleanupOperator(task_id="it", rules=[]),
+        Bitrix24PlanLinkCleanupOperator(task_id="it", rules=["fix_primary"]),
     ):
         assert operator.hook.patience.max_wait == float(value)
         assert operator.hook.patience.operating_limit == 300

@@ -28,7 +28,7 @@ from airflow_bitrix.operators.link_plans import (
 
 @pytest.fixture
 def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    sandbox = make_sandbox(leads=8000, contacts=300, plan="self_hosted", code="abcdef123456")
+    sandbox = make_sandbox(leads=3300, contacts=300, plan="self_hosted", code="abcdef123456")
     found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
     monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
     return sandbox

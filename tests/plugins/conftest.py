@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +26,7 @@ MakeRun = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def _database() -> None:
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
-
-
-@pytest.fixture(scope="session")
-def clients(_database: None) -> Iterator[Callable[[str], TestClient]]:
+def clients(_airflow_database: None) -> Iterator[Callable[[str], TestClient]]:
     """Give clients of a user; of nobody for an empty name."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AIRFLOW__CORE__AUTH_MANAGER", "tests.plugins.picky.PickyAuthManager")
@@ -61,7 +54,7 @@ def reader(clients: Callable[[str], TestClient]) -> TestClient:
 
 
 @pytest.fixture
-def make_run(_database: None) -> Iterator[MakeRun]:
+def make_run(_airflow_database: None) -> Iterator[MakeRun]:
     """Make a DAG run and give the folder that its tasks' folders lie in."""
     made: list[DagRun] = []
 

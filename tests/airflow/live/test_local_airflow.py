@@ -141,7 +141,13 @@ def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: R
     link, meaning, shown = body.split("\n\n", 2)
     assert f"/plugin/{TAB_ROUTE}?task=plan)" in link
     assert meaning.startswith("**Approve** lets exactly these changes be written for 24 hours. **Reject** ")
-    assert shown == Path(made["summary"]).read_text()
+    # What the plan does not know: how the tasks behind will apply it.
+    limits = (
+        "; Try the first ones: **10**; Most failures allowed: **0**; Stop at a share of failures: **20%**; "
+        "Quiet hours: **none**"
+    )
+    assert limits in shown
+    assert shown.replace(limits, "") == Path(made["summary"]).read_text()
     assert f"**{number} leads to change**" in body
     assert body.count(f"({dag.sandbox.url}/crm/lead/details/") == 20
     assert made["hash"][:12] in body
