@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
 .PHONY: help env demo dist test draws quick browser test-ui test-floors test-matrix lint check bench bench-report ui fmt chaos
-.PHONY: constraints sets clean
+.PHONY: constraints sets arguments clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -142,6 +142,10 @@ constraints: env ## write constraints.txt anew: the newest versions that fit tog
 
 sets: env ## write the versions anew that test-floors installs
 	@$(BIN)/python -m scripts.environments
+
+# Airflow writes its configuration where it is imported.
+arguments: env ## write docs/arguments.md anew: what each argument and form field accepts, and means where it is empty
+	@AIRFLOW_HOME=$(CURDIR)/build/arguments $(BIN)/python -m scripts.argument_tables
 
 clean: ## remove .venv and everything that was made here
 	@rm -rf $(VENV) $(BENCH) .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -25,6 +25,7 @@ _IN_THE_CLOUD = re.compile(r".+\.bitrix24\.[a-z.]+")
 _AROUND = "\"'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e<>(),;\u200b\u200e\u200f\u2060\ufeff"
 """What mails, chats and shells leave around an address, beside spaces."""
 _AT_THE_ENDS = re.compile(rf"^[\s{_AROUND}]+|[\s{_AROUND}]+$")
+_LAST_PORT = 65_535
 _USUAL_PORTS = {"https": 443, "http": 80}
 _ACCEPTED_HOST = (
     "a portal address such as 'acme.bitrix24.com' or 'https://acme.bitrix24.com', without a path; "
@@ -84,6 +85,8 @@ def webhook(
         shown = _shown_host(host)
         problem = f"{shown!r} is a webhook's address, which is a secret"
         raise InvalidInput("host", shown, _INSTEAD, problem=problem)
+    if port and not (isinstance(port, int) and 0 < port <= _LAST_PORT):
+        raise InvalidInput("port", port, f"a port from 1 to {_LAST_PORT}, or nothing")
     if not secret:
         raise InvalidInput("password", "", _ACCEPTED_CODE)
     if not _is_whole(secret):

@@ -41,7 +41,7 @@ class Guards:
             not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1
         ):
             raise InvalidInput("max_share", share, "a number from 0 to 1, or None for no limit")
-        if isinstance(self.portals, str) or not all(
+        if not isinstance(self.portals, tuple) or not all(
             isinstance(portal, str) and portal.startswith(("https://", "http://")) for portal in self.portals
         ):
             raise InvalidInput(

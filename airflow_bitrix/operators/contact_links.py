@@ -22,6 +22,7 @@ from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.links import Bitrix24OwnerLink
 from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
+from airflow_bitrix.operators.shared.parameters import is_nothing
 
 __all__ = [
     "Bitrix24DealContactAddOperator",
@@ -148,8 +149,8 @@ class _ContactAdd(_OfOwner):
 
         :param contact_id: Id of the contact to link. (templated)
         :param sort: Place in the order; ``None`` puts the contact last. (templated)
-        :param is_primary: ``True`` or ``"Y"`` makes the contact the primary one; the first link of an owner
-            becomes primary in any case. (templated)
+        :param is_primary: ``True`` or ``"Y"`` makes the contact the primary one; ``None`` does not. The first
+            link of an owner becomes primary in any case. (templated)
         """
         super().__init__(**kwargs)
         self.contact_id = contact_id
@@ -368,7 +369,7 @@ class Bitrix24MethodOperator(Bitrix24Operator):
     one is refused, as by the hook.
 
     :param api_method: Name of the method. (templated)
-    :param api_params: Its parameters. (templated)
+    :param api_params: Its parameters; ``None`` for none. (templated)
     """
 
     template_fields: Sequence[str] = (*Bitrix24Operator.template_fields, "api_method", "api_params")
@@ -386,8 +387,9 @@ class Bitrix24MethodOperator(Bitrix24Operator):
 
         :raises InvalidInput: ``api_method`` is no method name, or ``api_params`` no dict.
         """
-        if not isinstance(self.api_method, str) or not METHOD_NAME.fullmatch(self.api_method):
-            raise InvalidInput("api_method", self.api_method, "the name of a REST method, such as 'profile'")
+        name = self.api_method
+        if not isinstance(name, str) or is_nothing(name) or not METHOD_NAME.fullmatch(name):
+            raise InvalidInput("api_method", name, "the name of a REST method, such as 'profile'")
         if self.api_params is not None and not isinstance(self.api_params, Mapping):
             hint = " (in a template, set render_template_as_native_obj=True on the DAG)"
             raise InvalidInput("api_params", self.api_params, "a dict" + hint)

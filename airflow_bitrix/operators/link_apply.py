@@ -87,7 +87,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     :param max_failure_share: The largest share of changes that may fail, such as ``"20%"`` or 0.2: beyond
         it the apply stops where it is. ``None`` for any. (templated)
     :param quiet_hours: A time of day in which nothing is written, such as ``08:00-18:00``: the task stops
-        between two requests and is deferred until it ends. (templated)
+        between two requests and is deferred until it ends; empty for none. (templated)
     :param timezone: The time zone of the quiet hours. (templated)
     :param wait_for_turn: Hours, or a ``timedelta``, for which the task waits while another run writes owners
         of the same kind on the portal: one run at a time does. 0 to be refused at once. It is deferred

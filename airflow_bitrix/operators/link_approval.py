@@ -57,16 +57,16 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         than ``over`` changes, ``never`` lets every plan pass. (templated)
     :param over: The most changes that need no approval, with ``over_limit``. (templated)
     :param is_dry_run: A dry run is never asked about, and may break a guard. (templated)
-    :param valid_for: How long an approval may be used: a ``timedelta``, or hours; ``None`` for ever.
+    :param valid_for: How long an approval may be used: a ``timedelta``, or hours; ``None`` for no limit.
         Apply refuses a plan whose approval has expired. (templated)
     :param applied_by: The ``canary``, ``max_failed``, ``max_failure_share``, ``quiet_hours`` and ``timezone``
         that the tasks behind will go by, which may be reckoned from the plan. They are shown. Where they
         cannot be right they are refused here, before anybody is asked and anything is written.
-        ``carry_out`` tells them. (templated)
+        ``carry_out`` tells them; ``None`` for none to show. (templated)
     :param response_timeout: How long an answer is awaited, a ``timedelta``; by default so many hours as
         ``[bitrix24] approval_deadline`` says (72). Then the task fails, and nothing is written.
     :param execution_timeout: How long the task may be at work, before it waits and after; the waiting does
-        not count.
+        not count. ``None`` for as long as it takes.
     :param kwargs: What Airflow's ``ApprovalOperator`` takes: ``assigned_users``, ``notifiers``,
         ``fail_on_reject`` and so on. It is asked about once: where nobody answers in time, or a rejection is
         to fail the task, Airflow does not retry.
@@ -190,7 +190,10 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
 
     def _check_orders(self) -> None:
         """Refuse what canary, apply or check would, after somebody has approved or all is written."""
-        given = self.applied_by or {}
+        given = {} if self.applied_by is None else self.applied_by
+        if not isinstance(given, Mapping):
+            accepted = "a dict with canary, max_failed, max_failure_share, quiet_hours and timezone, or None"
+            raise InvalidInput("applied_by", given, accepted)
         count("canary", given.get("canary", 0))
         optional_count("max_failed", given.get("max_failed"))
         optional_share("max_failure_share", given.get("max_failure_share"))

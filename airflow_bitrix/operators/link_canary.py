@@ -43,10 +43,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
     def work(self, context: Context, *, deferrals: int) -> Any:
         """Apply the first changes, where that is wanted."""
         with final_failures():
-            if not isinstance(self.plan, Mapping) or "parts" not in self.plan:
-                raise InvalidInput("plan", self.plan, "what the plan operator or the approval returned")
-            parts = list(self.plan["parts"])
-            first = count("first", self.first)
+            parts, first = self._trial()
             # Where nothing is tried, the applies behind go by the same words all the same.
             is_dry_run = self.orders().dry_run
         if why_not := _why_not(first, parts, is_dry_run=is_dry_run):
@@ -58,6 +55,12 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
             tried = super().work(context, deferrals=deferrals)
             context["ti"].xcom_push(key="canary", value=tried)
         return parts or [[]]
+
+    def _trial(self) -> tuple[list[Any], int]:
+        """Give the parts of the plan, and how many changes are tried."""
+        if not isinstance(self.plan, Mapping) or "parts" not in self.plan:
+            raise InvalidInput("plan", self.plan, "what the plan operator or the approval returned")
+        return list(self.plan["parts"]), count("first", self.first)
 
 
 def _why_not(first: int, parts: Sequence[Any], *, is_dry_run: bool) -> str:

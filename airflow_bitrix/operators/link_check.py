@@ -97,11 +97,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         if deferrals:
             self._wait_here()  # looking begins anew after a deferral
         with final_failures():
-            dry_run = switch("is_dry_run", self.is_dry_run)
-            policy = RowPolicy(
-                optional_count("max_failed", self.max_failed),
-                optional_share("max_failure_share", self.max_failure_share),
-            )
+            dry_run, policy = self._orders()
             plan, manifest = self._plan()
             folder = self.own_folder or plan.parent
             journal = journal_folder(folder, manifest.hash)
@@ -128,6 +124,13 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             "changed_since": len(changed),
             **as_json(summary),
         }
+
+    def _orders(self) -> tuple[bool, RowPolicy]:
+        policy = RowPolicy(
+            optional_count("max_failed", self.max_failed),
+            optional_share("max_failure_share", self.max_failure_share),
+        )
+        return switch("is_dry_run", self.is_dry_run), policy
 
     def _plan(self) -> tuple[Path, Manifest]:
         given = self.plan

@@ -47,16 +47,17 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     :param rules: Names of rules. They are asked in the order of :data:`airflow_bitrix.core.rules.RULES`,
         whatever their order here. One alone reads only the owners that it may concern. (templated)
     :param rule_options: Options by rule, such as ``{"unlink_closed": {"days": 30}}``; see the classes in
-        :mod:`airflow_bitrix.core.cleanup_rules`. (templated)
+        :mod:`airflow_bitrix.core.cleanup_rules`. ``None`` for all as they are by default. (templated)
     :param kind: ``lead`` or ``deal``. (templated)
     :param stages: Only owners in these stages, for example ``["NEW"]``; empty for all. One that the portal
         does not have is refused. (templated)
     :param older_than_days: Only owners created at least so many days ago; ``None`` or 0 for all. (templated)
-    :param created_from: Only owners created on this day or later, such as ``2026-11-01``. (templated)
-    :param created_to: Only owners created on this day or earlier. (templated)
+    :param created_from: Only owners created on this day or later, such as ``2026-11-01``; ``None``
+        for any. (templated)
+    :param created_to: Only owners created on this day or earlier; ``None`` for any. (templated)
     :param timezone: The time zone in which these days begin and end. (templated)
-    :param filter: A further ``crm.item.list`` filter, camelCase names, such as ``{"assignedById": 7}``. An
-        unknown field is refused. (templated)
+    :param filter: A further ``crm.item.list`` filter, camelCase names, such as ``{"assignedById": 7}``;
+        ``None`` for none. An unknown field is refused. (templated)
     :param owners_file: Only the owners in this file: the ``failed.csv`` of an earlier run, a CSV file with a
         column ``owner_id``, or one id a line; ``None`` for all. (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
@@ -245,4 +246,4 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     def _has_file(self) -> bool:
         if self.owners_file == "":
             raise InvalidInput("owners_file", "", "the path or address of a file, or None for all owners")
-        return self.owners_file is not None  # "None" is what a template made of nothing: no file, and refused
+        return not is_open(self.owners_file)

@@ -94,7 +94,7 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         if self.migration != "portal_to_portal":
             return super().work(context, deferrals=deferrals)
         with final_failures():
-            is_dry_run = switch("is_dry_run", self.is_dry_run)
+            is_dry_run = self._is_dry_run()
             self.check_arguments()
             pairing = self.pairing()
             lasting = parked_file(self._parked_folder(context), pairing)
@@ -112,6 +112,9 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         if self._parked:
             self.log.info(said, counted(len(self._parked), pairing.kind), path)
         return {**told, "parked": len(self._parked), "parked_file": str(path)}
+
+    def _is_dry_run(self) -> bool:
+        return switch("is_dry_run", self.is_dry_run)
 
     def _parked_folder(self, context: Context) -> Path:
         if not is_nothing(self.parked_path):

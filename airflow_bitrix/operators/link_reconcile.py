@@ -57,7 +57,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
         if deferrals:
             self._wait_here()  # a scan begins anew after a deferral
         with final_failures():
-            most = optional_count("max_differences", self.max_differences)
+            most = self._most()
             kind = self.owners_kind()
             self.check_arguments()
             folder = self.own_folder or task_folder(context)
@@ -72,6 +72,9 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
             limit = f"{found} (max_differences is {most})"
             raise AirflowFailException(f"{limit}; see {told['reconcile_csv']}")
         return told
+
+    def _most(self) -> int | None:
+        return optional_count("max_differences", self.max_differences)
 
     async def _compare(self, kind: OwnerKind, path: Path) -> dict[str, Any]:
         meter = Meter()

@@ -24,7 +24,7 @@ from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder
-from airflow_bitrix.operators.shared.parameters import is_nothing, switch
+from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
 from airflow_bitrix.report.texts import origin_line, taken_back_line
@@ -62,11 +62,11 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         task of it alone has plan and journal. (templated)
     :param snapshot: What the export operator returned, or the folder of a snapshot; or the address or
         folder of a run, where one task of it alone has made one. One of the two is needed. (templated)
-    :param plan: Folder of the plan that was applied, where it does not lie beside the journal, and no
-        operator's result names it. (templated)
+    :param plan: Folder of the plan that was applied; ``None`` for the one that an operator's result names, or
+        that lies beside the journal. (templated)
     :param owners: Ids of the only owners to bring back; empty for all. (templated)
     :param owners_file: A file of such ids instead, as
-        :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it. (templated)
+        :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it; ``None`` for no file. (templated)
     :param overwrite: Also take away what somebody changed since the apply. (templated)
     :param link_missing: Also link contacts that no longer exist, or that the webhook's user may not read:
         for links that hung on no contact before, too. (templated)
@@ -175,10 +175,10 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
 
     def _only(self, kind: OwnerKind) -> frozenset[int] | None:
         """Give the ids that the plan is narrowed to, ``None`` for all."""
-        given = () if is_nothing(self.owners) else self.owners or ()
+        given: Any = () if is_open(self.owners) else self.owners
         if isinstance(given, str) or not isinstance(given, Sequence):
             raise InvalidInput("owners", given, "a list of ids, such as [5, 17]")
-        if self.owners_file is None or is_nothing(self.owners_file):
+        if is_open(self.owners_file):
             return frozenset(positive_id("owners", one) for one in given) or None
         if given:
             raise InvalidInput("owners", list(given), "nothing, where owners_file is given")

@@ -36,7 +36,7 @@ from airflow_bitrix.files.snapshots import (
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, lasting_file, task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
-from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, optional_count
+from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, optional_count, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.report.changes import Changes, as_page, figures, gather, nothing_to_compare
 
@@ -108,12 +108,12 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         self.kind = kind
         self.filter = filter
         self.detail = detail
-        self.ordered = ordered
+        self.ordered = switch("ordered", ordered)
         self.compare_with = compare_with
         self.keep = keep
         check_constants(
             self,
-            ("kind", lambda: owner_kind(self.kind)),
+            ("kind", self._kind),
             ("detail", self._detail),
             ("filter", self._wanted),
             ("compare_with keep", self._keep),
@@ -125,7 +125,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             self._wait_here()  # a scan begins anew after a deferral
         self.begin(context)
         with final_failures():
-            kind = owner_kind(self.kind)
+            kind = self._kind()
             self._detail()
             self._wanted()
             keep, earlier, history = self._keep(), self._earlier(kind), self._history(context, kind)
@@ -158,6 +158,9 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         self._tell(changes, base, deleted)
         paths = {"changed_csv": str(base / CHANGED), "report": str(base / CHANGES)}
         return {**result, **figures(changes), **paths, "deleted": deleted}
+
+    def _kind(self) -> OwnerKind:
+        return owner_kind(self.kind)
 
     def _keep(self) -> int | None:
         keep = optional_count("keep", self.keep)

@@ -93,6 +93,15 @@ def test_an_address_with_a_path_and_no_code_is_called_no_secret() -> None:
         webhook(host="https://acme.bitrix24.com/rest/", login="1", password=SECRET)
 
 
+@pytest.mark.parametrize("password", [SECRET, f"https://acme.bitrix24.com/rest/1/{SECRET}/"])
+@pytest.mark.parametrize("port", [-1, 65_536, 10**6])
+def test_a_port_that_no_machine_has_is_refused(port: int, password: str) -> None:
+    with pytest.raises(
+        InvalidInput, match=rf"^port: {port} is not accepted; accepted: a port from 1 to 65535"
+    ):
+        webhook(host="acme.bitrix24.com", login="1", password=password, port=port)
+
+
 def test_two_different_ports_are_refused() -> None:
     with pytest.raises(InvalidInput, match=r"^host: "):
         portal_address("acme.bitrix24.com:8443", 9443)

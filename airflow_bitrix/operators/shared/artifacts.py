@@ -32,9 +32,9 @@ def as_folder(text: str) -> Path:
 def given_folder(argument: str, given: object) -> Path:
     """Give the path, or the object storage address, that an argument names.
 
-    :raises InvalidInput: It is no text, or an address that this Airflow has no file system for.
+    :raises InvalidInput: It is no text, an empty one, or an address that this Airflow has no file system for.
     """
-    if not isinstance(given, str):  # a template with native objects makes a number of "17"
+    if not isinstance(given, str) or not given:  # with native objects a template makes a number of "17"
         raise InvalidInput(argument, given, "the path or address of a file or folder, as text")
     try:
         folder = as_folder(given)

@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator, Context
 from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.hooks.failures import says_why
+from airflow_bitrix.operators.shared.parameters import switch
 
 MOST_DEFERRALS = 20
 """How often in a row an operator defers without having got anywhere."""
@@ -24,7 +25,8 @@ class Bitrix24BaseOperator(BaseOperator):
     deferred until then and the work is done again, from where it can go on. The trigger only waits: it knows
     the time and nothing else.
 
-    :param deferrable: Whether to defer. Without it such an error goes to Airflow's retries.
+    :param deferrable: Whether to defer while the portal lets a method rest; without it Airflow's retries have
+        to bridge the rest.
     """
 
     got_on = False
@@ -35,7 +37,7 @@ class Bitrix24BaseOperator(BaseOperator):
 
     def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.deferrable = deferrable
+        self.deferrable = switch("deferrable", deferrable)
         self.stop = Stop(self.grace)
 
     @abstractmethod

@@ -13,7 +13,7 @@ from airflow.sdk import XComArg
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import OwnerKind, owner_kind
-from airflow_bitrix.core.matching import Matching, MatchName
+from airflow_bitrix.core.matching import MATCHES, Matching, MatchName
 from airflow_bitrix.core.migrations import (
     EXTRAS,
     MIGRATIONS,
@@ -166,7 +166,7 @@ class MigrationArguments(LinkPlanOperator):
             self,
             ("migration", self.migration_name),
             ("migration kind", self.owners_kind),
-            ("extra detail filter", self._check_words),
+            ("match extra detail filter", self._check_words),
         )
 
     def migration_name(self) -> MigrationName:
@@ -219,6 +219,8 @@ class MigrationArguments(LinkPlanOperator):
             self._check_portals()
 
     def _check_words(self) -> None:
+        if self.match not in MATCHES:
+            raise InvalidInput("match", self.match, " or ".join(map(repr, MATCHES)))
         if self.extra not in EXTRAS:
             raise InvalidInput("extra", self.extra, " or ".join(map(repr, EXTRAS)))
         if self.detail not in ("ids", "full"):

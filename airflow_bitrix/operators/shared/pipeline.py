@@ -18,6 +18,7 @@ from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.links import Bitrix24ReportLink
 from airflow_bitrix.operators.shared.artifacts import given_folder, is_in_tab, progress_teller, tab_folder
 from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
+from airflow_bitrix.operators.shared.parameters import is_nothing
 from airflow_bitrix.operators.shared.timeouts import timeout_stops
 
 T = TypeVar("T")
@@ -47,8 +48,8 @@ class LinkPlanOperator(Bitrix24BaseOperator):
         """Take what all pipeline operators take.
 
         :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
-        :param artifacts_path: Folder for the files. By default a plan gets a folder of its task in the DAG
-            run, under ``[bitrix24] artifacts_path``, and its apply writes beside it. (templated)
+        :param artifacts_path: Folder for the files. By default that of the task in the DAG run, under
+            ``[bitrix24] artifacts_path``; what goes by a plan writes beside the plan. (templated)
         :param deferrable: Whether the task is deferred while the portal lets a method rest; without it
             Airflow's retries have to bridge the rest.
         """
@@ -74,7 +75,9 @@ class LinkPlanOperator(Bitrix24BaseOperator):
 
         :raises InvalidInput: It names none.
         """
-        return given_folder("artifacts_path", self.artifacts_path) if self.artifacts_path else None
+        if is_nothing(self.artifacts_path):
+            return None
+        return given_folder("artifacts_path", self.artifacts_path)
 
     def begin(self, context: Context) -> None:
         """Keep what the work goes by, whatever it is about."""

@@ -15,8 +15,10 @@ from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import conf
+from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owners import count_owners
@@ -52,7 +54,7 @@ class LinkPlanMaker(LinkPlanOperator):
     :param portals: Addresses of the only portals that may be changed; empty for any. (templated)
     :param quiet: The ``quiet_hours`` and ``timezone`` that the applies of the plan will go by. The plan has
         no use for them but to refuse them before anything is sent, as later somebody would have approved
-        already what then cannot be applied. ``carry_out`` tells them. (templated)
+        already what then cannot be applied. ``carry_out`` tells them; ``None`` for none. (templated)
     """
 
     template_fields: Sequence[str] = (
@@ -115,8 +117,7 @@ class LinkPlanMaker(LinkPlanOperator):
             # A scan begins anew after a deferral: deferred each time, a long one would never come to its end.
             self._wait_here()
         with final_failures():
-            if self.quiet:
-                quiet_hours(self.quiet.get("quiet_hours"), self.quiet.get("timezone", "UTC"))
+            self._quiet_hours()
             kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
             base = self.own_folder or task_folder(context)
             folder = base / "plan"
@@ -149,11 +150,18 @@ class LinkPlanMaker(LinkPlanOperator):
             "parts": parts_of(manifest),
         }
 
+    def _quiet_hours(self) -> QuietHours | None:
+        given = {} if self.quiet is None else self.quiet
+        if not isinstance(given, Mapping):
+            raise InvalidInput("quiet", given, "a dict with quiet_hours and timezone, or None")
+        return quiet_hours(given.get("quiet_hours"), given.get("timezone", "UTC"))
+
     def _guards(self) -> Guards:
+        portals: Any = () if self.portals is None else self.portals
         return Guards(
             max_changes=optional_count("max_changes", self.max_changes),
             max_share=optional_share("max_share", self.max_share),
-            portals=self.portals if isinstance(self.portals, str) else tuple(self.portals or ()),  # type: ignore[arg-type]
+            portals=tuple(portals) if isinstance(portals, (list, tuple)) else portals,
         )
 
     async def _fill(self, plan: PlanWriter, kind: OwnerKind, meter: Meter) -> tuple[int, int | None]:
