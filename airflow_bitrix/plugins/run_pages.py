@@ -23,6 +23,7 @@ from airflow_bitrix.report.indexed import summary_of
 from airflow_bitrix.report.notices import (
     UNDER_WAY,
     Notice,
+    failed,
     notices,
     queued,
     retried,
@@ -72,7 +73,7 @@ def run_page(
     if refused and not folders:
         raise refused[0]
     unread = [Notice("odd", "A task is not shown:", f"{why}.") for why in refused]
-    unread += queued(stands.ahead)
+    unread += [*queued(stands.ahead), *failed(stands.why)]
     first = [*unread, *retried(stands.retrying)]
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
     names = [*planned, *(name for name in folders if name not in planned)]

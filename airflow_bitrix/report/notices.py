@@ -70,6 +70,14 @@ def seen_partially(partial: Iterable[str]) -> Iterator[Notice]:
     return (Notice("odd", "Partial view:", f"{why}.") for why in partial)
 
 
+def failed(why: Mapping[str, str]) -> Iterator[Notice]:
+    """Say why tasks have failed.
+
+    :param why: The sentence of each, by its id.
+    """
+    return (Notice("bad", f"The task {task} failed:", f"{said}.") for task, said in why.items())
+
+
 def retried(tasks: Sequence[str]) -> Iterator[Notice]:
     """Say that tasks have failed and are tried again.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_bitrix.plugins.run_states import run_state
 from tests.airflow.sample_dags import CLEANUP, DEALS, REAL, TOUR, folder_of, outcomes
 
 
@@ -187,6 +188,9 @@ def test_an_answer_that_only_applying_goes_by_is_refused_by_the_plan(
     assert done.state == "failed"
     assert refusal in capsys.readouterr().out
     assert sandbox.stats()["admitted"] == 0
+    found = run_state(done.dag_id, done.run_id)
+    assert found
+    assert [(task, said.startswith(refusal)) for task, said in found.why.items()] == [("plan", True)]
 
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:
