@@ -84,15 +84,42 @@ def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
     """
     with final_failures():
         connection = _found(hook, conn_id)
-        settings = read_settings(
-            host=connection.host,
-            login=connection.login,
-            password=connection.password,
-            port=connection.port,
-            extra=connection.extra_dejson,
-        )
+        try:
+            settings = read_settings(
+                host=connection.host,
+                login=connection.login,
+                password=connection.password,
+                port=connection.port,
+                extra=_extra(connection),
+            )
+        except InvalidInput as error:
+            label = field_labels().get(error.argument)
+            said = f"{label} ({error.argument}){str(error).removeprefix(error.argument)}" if label else error
+            error.message = f"{_named(conn_id)}{_type(connection)}: {said}"
+            raise
     mask_secret(settings.webhook.code)
     return settings
+
+
+def _named(conn_id: str) -> str:
+    return f"connection {conn_id!r}"
+
+
+def _type(connection: Connection) -> str:
+    """Name the type of a connection that was made for something else; a webhook in it is used all the same."""
+    kind = connection.conn_type
+    return "" if kind in (None, "", "bitrix24") else f" of type {kind!r}"
+
+
+def _extra(connection: Connection) -> Mapping[str, Any]:
+    """Give the extra of a connection. Airflow takes one that is no JSON for one with nothing in it.
+
+    :raises InvalidInput: It is no JSON object. It may hold secrets, and is not shown.
+    """
+    with suppress(ValueError):
+        if isinstance(json.loads(connection.extra or "{}"), dict):
+            return connection.extra_dejson
+    raise InvalidInput("extra", "***", 'a JSON object, such as {"plan": "enterprise"}')
 
 
 def _found(hook: BaseHook, conn_id: str) -> Any:
@@ -104,12 +131,11 @@ def _found(hook: BaseHook, conn_id: str) -> Any:
     raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
 
 
-def in_words_of_the_form(error: Bitrix24Error) -> str:
-    """Say why a connection does not work: by the names of the form, and without the method that was tried."""
+def in_words_of_the_form(error: Bitrix24Error, conn_id: str) -> str:
+    """Say why a connection does not work, in its form: without its id and without the method that was tried."""
     said = str(error)
     if isinstance(error, InvalidInput):
-        label = field_labels().get(error.argument)
-        return f"{label} ({error.argument}){said.removeprefix(error.argument)}" if label else said
+        return said.removeprefix(f"{_named(conn_id)}: ")
     if isinstance(error, (AuthFailed, RetryLater)):
         said = said.removeprefix(f"{error.method}: ")
     return said[:1].upper() + said[1:]

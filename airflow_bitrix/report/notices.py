@@ -75,7 +75,9 @@ def failed(why: Mapping[str, str]) -> Iterator[Notice]:
 
     :param why: The sentence of each, by its id.
     """
-    return (Notice("bad", f"The task {task} failed:", f"{said}.") for task, said in why.items())
+    return (
+        Notice("bad", f"The task {task} failed:", f"{said.removesuffix('.')}.") for task, said in why.items()
+    )
 
 
 def retried(tasks: Sequence[str]) -> Iterator[Notice]:
