@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -67,10 +68,24 @@ def pacing_folder() -> Path:
 
 
 def patience() -> Patience:
-    """Give how far the portal's operating time is used, and how long its return is waited for."""
+    """Give how far the portal's operating time is used, and how long its return is waited for.
+
+    :raises InvalidInput: A setting of Airflow's configuration is no number of seconds.
+    """
     usual = Patience()
-    limit = conf.getfloat("bitrix24", "operating_limit", fallback=usual.operating_limit)
-    return Patience(limit, conf.getfloat("bitrix24", "max_wait", fallback=usual.max_wait))
+    with final_failures():
+        return Patience(
+            _seconds("operating_limit", usual.operating_limit), _seconds("max_wait", usual.max_wait)
+        )
+
+
+def _seconds(name: str, otherwise: float) -> float:
+    given = conf.get("bitrix24", name, fallback="")
+    with suppress(ValueError):
+        number = float(given) if given else otherwise
+        if 0 <= number < math.inf:
+            return number
+    raise InvalidInput(f"[bitrix24] {name}", given, "a number of seconds, 0 or above")
 
 
 def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
@@ -106,7 +121,7 @@ def _named(conn_id: str) -> str:
 
 
 def _type(connection: Connection) -> str:
-    """Name the type of a connection that was made for something else; a webhook in it is used all the same."""
+    """Name the type of a connection that is none for Bitrix24; a webhook in it is used all the same."""
     kind = connection.conn_type
     return "" if kind in (None, "", "bitrix24") else f" of type {kind!r}"
 
@@ -132,7 +147,7 @@ def _found(hook: BaseHook, conn_id: str) -> Any:
 
 
 def in_words_of_the_form(error: Bitrix24Error, conn_id: str) -> str:
-    """Say why a connection does not work, in its form: without its id and without the method that was tried."""
+    """Say in its form why a connection does not work: without its id and the method that was tried."""
     said = str(error)
     if isinstance(error, InvalidInput):
         return said.removeprefix(f"{_named(conn_id)}: ")

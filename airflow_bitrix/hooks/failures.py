@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from airflow_bitrix.compat import AirflowException, AirflowFailException
 from airflow_bitrix.core import errors
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.redaction import redact
 
 
 class Rejected(errors.Rejected, AirflowFailException):
@@ -81,12 +82,30 @@ def says_why(work: _Work) -> _Work:
     def wrapped(self: Any, context: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         try:
             return work(self, context, *args, **kwargs)
-        except (Bitrix24Error, AirflowException) as error:
+        except (Bitrix24Error, AirflowException, OSError) as error:
             # Other subclasses of AirflowException are how Airflow skips and reschedules.
-            if isinstance(error, (Bitrix24Error, AirflowFailException)) or type(error) is AirflowException:
-                self.log.error("%s", error)  # noqa: TRY400 (the traceback is Airflow's to log)
+            told = (Bitrix24Error, AirflowFailException, OSError)
+            if isinstance(error, told) or type(error) is AirflowException:
+                said = (
+                    _of_file(error) if isinstance(error, OSError) else _in_words_of_the_form(error, context)
+                )
+                self.log.error("%s", said)  # noqa: TRY400 (the traceback is Airflow's to log)
                 with suppress(Exception):  # it fails for the reason in the log, whatever the tab can show
-                    context["ti"].xcom_push(key=WHY, value=str(error))
+                    context["ti"].xcom_push(key=WHY, value=said)
             raise
 
     return cast("_Work", wrapped)
+
+
+def _in_words_of_the_form(error: Exception, context: Mapping[str, Any]) -> str:
+    """Call an argument by its title, too, where the DAG's trigger form asks for it under the same name."""
+    said = str(error)
+    if isinstance(error, errors.InvalidInput):
+        with suppress(Exception):  # the form does not ask for it, or there is none
+            title = context["dag"].params.get_param(error.argument).schema["title"]
+            return f"{title} ({error.argument}){said.removeprefix(error.argument)}"
+    return said
+
+
+def _of_file(error: OSError) -> str:
+    return redact(f"{error.filename}: {error.strerror}" if error.filename else str(error))

@@ -18,6 +18,7 @@ from airflow_bitrix.files.partial_views import write_partial
 from airflow_bitrix.files.reconciliations import ReconciliationWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
+from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.shared.parameters import optional_count
 
@@ -50,6 +51,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
     def __init__(self, *, max_differences: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_differences = max_differences
+        check_constants(self, ("max_differences", self._most))
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Compare, write the file, and count."""
@@ -57,7 +59,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
         if deferrals:
             self._wait_here()  # a scan begins anew after a deferral
         with final_failures():
-            most = optional_count("max_differences", self.max_differences)
+            most = self._most()
             kind = self.owners_kind()
             self.check_arguments()
             folder = self.own_folder or task_folder(context)
@@ -72,6 +74,9 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
             limit = f"{found} (max_differences is {most})"
             raise AirflowFailException(f"{limit}; see {told['reconcile_csv']}")
         return told
+
+    def _most(self) -> int | None:
+        return optional_count("max_differences", self.max_differences)
 
     async def _compare(self, kind: OwnerKind, path: Path) -> dict[str, Any]:
         meter = Meter()

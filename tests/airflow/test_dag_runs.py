@@ -172,8 +172,8 @@ def test_an_empty_plan_ends_well_and_has_a_report(run: Any, make_sandbox: Any) -
 @pytest.mark.parametrize(
     ("answers", "refusal"),
     [
-        ({"timezone": "Mars/Phobos"}, "timezone: 'Mars/Phobos' is not accepted"),
-        ({"quiet_hours": "08:00-08:00"}, "quiet_hours: '08:00-08:00' is not accepted"),
+        ({"timezone": "Mars/Phobos"}, "Time zone (timezone): 'Mars/Phobos' is not accepted; "),
+        ({"quiet_hours": "08:00-08:00"}, "Quiet hours (quiet_hours): '08:00-08:00' is not accepted; "),
     ],
     ids=["time zone", "quiet hours"],
 )

@@ -65,6 +65,19 @@ def test_a_task_that_fails_leaves_its_sentence_for_the_report_tab(tmp_path: Path
     assert logged() == [f"error: there is no plan in {tmp_path}"] * 2
 
 
+@pytest.mark.usefixtures("sandbox")
+def test_a_folder_that_cannot_be_written_is_told_in_a_line(tmp_path: Path, logged: Logged) -> None:
+    (tmp_path / "file").touch()
+    plan = Bitrix24PlanLinkCleanupOperator(
+        task_id="plan", rules=["fix_primary"], artifacts_path=str(tmp_path / "file" / "run")
+    )
+    with pytest.raises(NotADirectoryError):
+        plan.execute({})
+    assert [line for line in logged() if line.startswith("error")] == [
+        f"error: {tmp_path}/file/run/plan: Not a directory"
+    ]
+
+
 def test_an_approval_that_fails_says_why(tmp_path: Path, logged: Logged) -> None:
     given = {"plan": str(tmp_path), "hash": "abc", "parts": []}
     with pytest.raises(PlanRefused):
