@@ -68,7 +68,7 @@ def run_page(
             f"The artifacts lie in {root}. This tab reads folders of the API server's machine only; "
             "report.html and the other files lie there for each task."
         )
-        return as_tab(None, Tab(heading, [Notice("odd", "No report here.", text)]))
+        return as_tab(None, Tab(heading, [*failed(stands.why), Notice("odd", "No report here.", text)]))
     folders = {name: folder for name, folder in tasks.items() if isinstance(folder, Path)}
     refused = [why for why in tasks.values() if isinstance(why, PlanRefused)]
     if refused and not folders:
