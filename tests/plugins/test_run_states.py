@@ -12,9 +12,9 @@ from fastapi.testclient import TestClient
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.checks import Check, write_check
-from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.writers import Wait, forget_wait, write_wait
+from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_states import RunState
 from tests.plugins.applied_run import RUN, applied_plan, at
@@ -130,7 +130,7 @@ def test_why_a_task_failed_is_told_wherever_the_artifacts_lie() -> None:
         (None, "The artifacts lie in s3://bucket."),
         ({}, "The run failed before it had a plan."),
     ):
-        page = run_page(stands, folders, "", OutcomeIndex, "s3://bucket")
+        page = run_page(stands, folders, "", Indexes().of, "s3://bucket")
         assert "<b>The task plan failed:</b> stages: &#39;NOPE&#39; is not &lt;accepted&gt;.<" in page
         assert told in page
 
