@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind, positive_id
 from airflow_bitrix.core.numbers import LARGEST, whole_number
+from airflow_bitrix.core.wording import as_rendered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -112,8 +113,8 @@ def items_set(owner_id: object, items: object) -> dict[str, Any]:
     """
     payload = {"id": positive_id("owner_id", owner_id)}
     if not isinstance(items, (list, tuple)):
-        hint = " (in a template, set render_template_as_native_obj=True on the DAG)"
-        raise InvalidInput("items", items, "a list of contact ids or dicts" + hint * isinstance(items, str))
+        shown = str(items) if callable(items) else items
+        raise InvalidInput("items", shown, "a list of contact ids or dicts" + as_rendered(shown))
     if not items:
         raise InvalidInput("items", items, "a list with at least one contact; items.delete clears all links")
     rows = [_item(index, item) for index, item in enumerate(items)]

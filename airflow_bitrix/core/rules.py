@@ -15,6 +15,7 @@ from airflow_bitrix.core.cleanup_rules import (
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.rule_judgement import Facts, LeftOut, Rule, Verdict, Wish, is_ready, judge
+from airflow_bitrix.core.wording import as_rendered
 
 __all__ = ["RULES", "Facts", "LeftOut", "Rule", "Verdict", "Wish", "is_ready", "judge", "rules_for"]
 
@@ -50,7 +51,7 @@ def rules_for(kind: OwnerKind, names: Iterable[str], options: object = None) -> 
     fitting = {name: rule for name, rule in RULES.items() if kind in rule.kinds}
     accepted = f"one or more of {', '.join(fitting)} for {kind}s"
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InvalidInput("rules", names, f"a list of {accepted}")
+        raise InvalidInput("rules", names, f"a list of {accepted}{as_rendered(names)}")
     chosen = list(names)
     for name in chosen:
         if not isinstance(name, str) or name not in fitting:
@@ -59,9 +60,8 @@ def rules_for(kind: OwnerKind, names: Iterable[str], options: object = None) -> 
         raise InvalidInput("rules", chosen, accepted)
     given = options if options is not None else {}
     if not isinstance(given, Mapping):
-        hint = " (in a template, set render_template_as_native_obj=True on the DAG)" * isinstance(given, str)
         accepted = "a map of rule to its options, such as {'unlink_closed': {'days': 30}}"
-        raise InvalidInput("rule_options", given, accepted + hint)
+        raise InvalidInput("rule_options", given, accepted + as_rendered(given))
     for name in given:
         if name not in RULES:
             raise InvalidInput("rule_options", name, f"options of {', '.join(RULES)}")

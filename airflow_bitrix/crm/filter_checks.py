@@ -12,6 +12,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import EntityKind
+from airflow_bitrix.core.wording import as_rendered
 from airflow_bitrix.crm.filter_values import check_stages, checked_values
 from airflow_bitrix.crm.known_values import known_values
 
@@ -27,7 +28,7 @@ def check_form(wanted: object) -> None:
     :raises InvalidInput: Names the filter.
     """
     if not isinstance(wanted, Mapping):
-        raise InvalidInput("filter", wanted, FILTER)
+        raise InvalidInput("filter", wanted, FILTER + as_rendered(wanted))
     check_keys(wanted)
     _check_signs(wanted)
     if joins_links(wanted):

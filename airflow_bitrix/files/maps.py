@@ -90,12 +90,16 @@ def read_map(path: Path, argument: str) -> Iterator[MapRow]:
     except OSError:  # also a name that is none: somebody pasted the rows themselves
         raise InvalidInput(argument, str(path), "a file that is there and that the worker may read") from None
     except NoFirstRowError as error:
-        accepted = f"a file of {ACCEPTED}: its {error} is neither that nor a header"
-        raise InvalidInput(argument, str(path), accepted) from None
+        raise _refused(argument, path, f"its {error} is neither a row of ids nor a header") from None
     except NoTableError as error:
-        raise InvalidInput(argument, str(path), f"a file of {ACCEPTED}: {error}") from None
+        raise _refused(argument, path, str(error)) from None
     if is_empty:
-        raise InvalidInput(argument, str(path), f"a file with rows, and this one has no rows: {ACCEPTED}")
+        raise _refused(argument, path, "it has no rows")
+
+
+def _refused(argument: str, path: Path, why: str) -> InvalidInput:
+    problem = f"{str(path)!r} is not accepted, {why}"
+    return InvalidInput(argument, str(path), f"a file of {ACCEPTED}", problem=problem)
 
 
 def _rows(lines: Lines) -> Iterator[Pair]:

@@ -46,16 +46,19 @@ def read_owner_ids(path: Path, kind: OwnerKind) -> list[int]:
                 if count <= _MOST_NAMED:
                     bad.append(f"line {number}: {error}")
     except OSError:
-        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} (it cannot be read)") from None
+        raise _refused(path, "it cannot be read") from None
     except NoFirstRowError as error:
-        said = f"its {error} is neither that heading nor an id"
-        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({said})") from None
+        raise _refused(path, f"its {error} is neither a heading with {ID_COLUMN} nor an id") from None
     except NoTableError as error:
-        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({error})") from None
+        raise _refused(path, str(error)) from None
     if count:
         more = f" and {count - _MOST_NAMED:,} more" if count > _MOST_NAMED else ""
-        raise InvalidInput("owners_file", str(path), f"{_ACCEPTED} ({'; '.join(bad)}{more})")
+        raise _refused(path, "; ".join(bad) + more)
     return list(ids)
+
+
+def _refused(path: Path, why: str) -> InvalidInput:
+    return InvalidInput("owners_file", str(path), _ACCEPTED, problem=f"{str(path)!r} is not accepted, {why}")
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str], list[str]]]:

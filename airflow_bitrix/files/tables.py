@@ -37,6 +37,12 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+_NO_TEXTS = {
+    b"PK\x03\x04": "it is an Excel workbook, or another zip file; save it as CSV",
+    b"\xd0\xcf\x11\xe0": "it is a workbook of an older Excel; save it as CSV",
+}
+"""Files that people take for tables, by their first four bytes."""
+
 _SIGNS_OF_OTHERS = {
     "\0": "it holds zero bytes, as UTF-16 without a byte order mark does",
     "\x1b": "it holds escape signs, as ISO-2022 does",
@@ -60,10 +66,13 @@ def opened(path: Path) -> Iterator[Lines]:
     headings are ASCII. Bytes that are no UTF-8 become signs that belong to no word and no number.
 
     :raises OSError: It is not there, no file, or may not be read.
+    :raises NoTableError: It is a workbook.
     """
     check_is_file(path)
     with path.open("rb") as file:
         start = file.read(4)
+    if start in _NO_TEXTS:
+        raise NoTableError(_NO_TEXTS[start])
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
     is_wide = encoding in ("utf-16", "utf-32")
     errors = "strict" if is_wide else "surrogateescape"

@@ -234,5 +234,5 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         try:
             profile, scope = self.call("profile"), self.call("scope")
         except Bitrix24Error as error:
-            return False, in_words_of_the_form(error)
+            return False, in_words_of_the_form(error, self.bitrix24_conn_id)
         return who_is_connected(self.settings.webhook.portal, profile, scope)

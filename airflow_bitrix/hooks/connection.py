@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -67,10 +68,24 @@ def pacing_folder() -> Path:
 
 
 def patience() -> Patience:
-    """Give how far the portal's operating time is used, and how long its return is waited for."""
+    """Give how far the portal's operating time is used, and how long its return is waited for.
+
+    :raises InvalidInput: A setting of Airflow's configuration is no number of seconds.
+    """
     usual = Patience()
-    limit = conf.getfloat("bitrix24", "operating_limit", fallback=usual.operating_limit)
-    return Patience(limit, conf.getfloat("bitrix24", "max_wait", fallback=usual.max_wait))
+    with final_failures():
+        return Patience(
+            _seconds("operating_limit", usual.operating_limit), _seconds("max_wait", usual.max_wait)
+        )
+
+
+def _seconds(name: str, otherwise: float) -> float:
+    given = conf.get("bitrix24", name, fallback="")
+    with suppress(ValueError):
+        number = float(given) if given else otherwise
+        if 0 <= number < math.inf:
+            return number
+    raise InvalidInput(f"[bitrix24] {name}", given, "a number of seconds, 0 or above")
 
 
 def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
@@ -84,15 +99,42 @@ def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
     """
     with final_failures():
         connection = _found(hook, conn_id)
-        settings = read_settings(
-            host=connection.host,
-            login=connection.login,
-            password=connection.password,
-            port=connection.port,
-            extra=connection.extra_dejson,
-        )
+        try:
+            settings = read_settings(
+                host=connection.host,
+                login=connection.login,
+                password=connection.password,
+                port=connection.port,
+                extra=_extra(connection),
+            )
+        except InvalidInput as error:
+            label = field_labels().get(error.argument)
+            said = f"{label} ({error.argument}){str(error).removeprefix(error.argument)}" if label else error
+            error.message = f"{_named(conn_id)}{_type(connection)}: {said}"
+            raise
     mask_secret(settings.webhook.code)
     return settings
+
+
+def _named(conn_id: str) -> str:
+    return f"connection {conn_id!r}"
+
+
+def _type(connection: Connection) -> str:
+    """Name the type of a connection that is none for Bitrix24; a webhook in it is used all the same."""
+    kind = connection.conn_type
+    return "" if kind in (None, "", "bitrix24") else f" of type {kind!r}"
+
+
+def _extra(connection: Connection) -> Mapping[str, Any]:
+    """Give the extra of a connection. Airflow takes one that is no JSON for one with nothing in it.
+
+    :raises InvalidInput: It is no JSON object. It may hold secrets, and is not shown.
+    """
+    with suppress(ValueError):
+        if isinstance(json.loads(connection.extra or "{}"), dict):
+            return connection.extra_dejson
+    raise InvalidInput("extra", "***", 'a JSON object, such as {"plan": "enterprise"}')
 
 
 def _found(hook: BaseHook, conn_id: str) -> Any:
@@ -104,12 +146,11 @@ def _found(hook: BaseHook, conn_id: str) -> Any:
     raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
 
 
-def in_words_of_the_form(error: Bitrix24Error) -> str:
-    """Say why a connection does not work: by the names of the form, and without the method that was tried."""
+def in_words_of_the_form(error: Bitrix24Error, conn_id: str) -> str:
+    """Say in its form why a connection does not work: without its id and the method that was tried."""
     said = str(error)
     if isinstance(error, InvalidInput):
-        label = field_labels().get(error.argument)
-        return f"{label} ({error.argument}){said.removeprefix(error.argument)}" if label else said
+        return said.removeprefix(f"{_named(conn_id)}: ")
     if isinstance(error, (AuthFailed, RetryLater)):
         said = said.removeprefix(f"{error.method}: ")
     return said[:1].upper() + said[1:]

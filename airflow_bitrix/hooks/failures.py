@@ -1,4 +1,4 @@
-"""Errors that Airflow shall not retry, and the line in the log that says why a task fails.
+"""Errors that Airflow shall not retry, and the sentence in log and report tab that says why a task fails.
 
 Each error of :mod:`airflow_bitrix.core.errors` that would come again has a twin of the same name here that is
 an ``AirflowFailException`` as well: ``except Rejected`` still catches it, and Airflow fails the task at once.
@@ -7,13 +7,14 @@ an ``AirflowFailException`` as well: ``except Rejected`` still catches it, and A
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
 from airflow_bitrix.compat import AirflowException, AirflowFailException
 from airflow_bitrix.core import errors
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.redaction import redact
 
 
 class Rejected(errors.Rejected, AirflowFailException):
@@ -66,20 +67,45 @@ def final_failures() -> Iterator[None]:
 _Work = TypeVar("_Work", bound=Callable[..., Any])
 
 
-def says_why(work: _Work) -> _Work:
-    """Let a method of an operator log in a line of its own why it fails, ahead of Airflow's traceback.
+WHY = "failed_because"
+"""XCom key of the sentence that says why a task has failed; Airflow forgets it when the next try begins."""
 
-    Around the outermost method only, so that the line comes once, and never for an error that is caught.
+
+def says_why(work: _Work) -> _Work:
+    """Let a method of an operator say why it fails: in a line of its own, ahead of Airflow's traceback.
+
+    The report tab shows the same sentence. Around the outermost method only, which takes the context first,
+    so that it is said once, and never for an error that is caught.
     """
 
     @functools.wraps(work)
-    def wrapped(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def wrapped(self: Any, context: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         try:
-            return work(self, *args, **kwargs)
-        except (Bitrix24Error, AirflowException) as error:
+            return work(self, context, *args, **kwargs)
+        except (Bitrix24Error, AirflowException, OSError) as error:
             # Other subclasses of AirflowException are how Airflow skips and reschedules.
-            if isinstance(error, (Bitrix24Error, AirflowFailException)) or type(error) is AirflowException:
-                self.log.error("%s", error)  # noqa: TRY400 (the traceback is Airflow's to log)
+            told = (Bitrix24Error, AirflowFailException, OSError)
+            if isinstance(error, told) or type(error) is AirflowException:
+                said = (
+                    _of_file(error) if isinstance(error, OSError) else _in_words_of_the_form(error, context)
+                )
+                self.log.error("%s", said)  # noqa: TRY400 (the traceback is Airflow's to log)
+                with suppress(Exception):  # it fails for the reason in the log, whatever the tab can show
+                    context["ti"].xcom_push(key=WHY, value=said)
             raise
 
     return cast("_Work", wrapped)
+
+
+def _in_words_of_the_form(error: Exception, context: Mapping[str, Any]) -> str:
+    """Call an argument by its title, too, where the DAG's trigger form asks for it under the same name."""
+    said = str(error)
+    if isinstance(error, errors.InvalidInput):
+        with suppress(Exception):  # the form does not ask for it, or there is none
+            title = context["dag"].params.get_param(error.argument).schema["title"]
+            return f"{title} ({error.argument}){said.removeprefix(error.argument)}"
+    return said
+
+
+def _of_file(error: OSError) -> str:
+    return redact(f"{error.filename}: {error.strerror}" if error.filename else str(error))

@@ -17,7 +17,7 @@ from airflow_bitrix.client.wire import METHOD_NAME
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind, positive_id
-from airflow_bitrix.core.wording import counted
+from airflow_bitrix.core.wording import as_rendered, counted
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.links import Bitrix24OwnerLink
@@ -391,6 +391,5 @@ class Bitrix24MethodOperator(Bitrix24Operator):
         if not isinstance(name, str) or is_nothing(name) or not METHOD_NAME.fullmatch(name):
             raise InvalidInput("api_method", name, "the name of a REST method, such as 'profile'")
         if self.api_params is not None and not isinstance(self.api_params, Mapping):
-            hint = " (in a template, set render_template_as_native_obj=True on the DAG)"
-            raise InvalidInput("api_params", self.api_params, "a dict" + hint)
+            raise InvalidInput("api_params", self.api_params, "a dict" + as_rendered(self.api_params))
         return dict(self.api_params or {})

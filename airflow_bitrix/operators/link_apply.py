@@ -38,6 +38,7 @@ from airflow_bitrix.operators.shared.apply_parts import (
     summary_of,
 )
 from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import (
     count,
     optional_count,
@@ -148,6 +149,14 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         self.quiet_hours = quiet_hours
         self.timezone = timezone
         self.wait_for_turn = wait_for_turn
+        check_constants(
+            self,
+            ("wait_for_turn", lambda: wait("wait_for_turn", self.wait_for_turn)),
+            (
+                "is_dry_run first canary max_failed max_failure_share quiet_hours timezone wait_for_turn",
+                self.orders,
+            ),
+        )
 
     def execute_again(
         self, context: Context, event: Any = None, deferrals: int = 1, waits_since: float | None = None

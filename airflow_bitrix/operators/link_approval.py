@@ -27,6 +27,7 @@ from airflow_bitrix.operators.shared.parameters import (
     optional_share,
     quiet_hours,
     switch,
+    wait,
 )
 from airflow_bitrix.report.approval import headline, plan_markdown
 from airflow_bitrix.report.texts import no_match, per_cent, shown_limit
@@ -59,10 +60,10 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     :param is_dry_run: A dry run is never asked about, and may break a guard. (templated)
     :param valid_for: How long an approval may be used: a ``timedelta``, or hours; ``None`` for no limit.
         Apply refuses a plan whose approval has expired. (templated)
-    :param applied_by: The ``canary``, ``max_failed``, ``max_failure_share``, ``quiet_hours`` and ``timezone``
-        that the tasks behind will go by, which may be reckoned from the plan. They are shown. Where they
-        cannot be right they are refused here, before anybody is asked and anything is written.
-        ``carry_out`` tells them; ``None`` for none to show. (templated)
+    :param applied_by: The ``canary``, ``max_failed``, ``max_failure_share``, ``quiet_hours``, ``timezone``
+        and ``wait_for_turn`` that the tasks behind will go by, which may be reckoned from the plan. They are
+        shown. Where they cannot be right they are refused here, before anybody is asked and anything is
+        written. ``carry_out`` tells them; ``None`` for none to show. (templated)
     :param response_timeout: How long an answer is awaited, a ``timedelta``; by default so many hours as
         ``[bitrix24] approval_deadline`` says (72). Then the task fails, and nothing is written.
     :param execution_timeout: How long the task may be at work, before it waits and after; the waiting does
@@ -120,7 +121,8 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         check_constants(
             self,
             ("mode", self._mode),
-            ("over", lambda: count("over", self.over)),
+            ("over", self._most_unasked),
+            ("is_dry_run", lambda: switch("is_dry_run", self.is_dry_run)),
             ("valid_for", self._period),
             ("applied_by", self._check_orders),
         )
@@ -197,6 +199,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         count("canary", given.get("canary", 0))
         optional_count("max_failed", given.get("max_failed"))
         optional_share("max_failure_share", given.get("max_failure_share"))
+        wait("wait_for_turn", given.get("wait_for_turn", 0))
         _quiet(given)
 
     def _limits(self) -> list[tuple[str, str]]:
@@ -231,8 +234,11 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
 
     def _mode(self) -> str:
         if self.mode not in MODES:
-            raise InvalidInput("mode", self.mode, ", ".join(MODES))
+            raise InvalidInput("mode", self.mode, f"{', '.join(MODES)} (carry_out calls it approval)")
         return self.mode
+
+    def _most_unasked(self) -> int:
+        return count("over", self.over, " (carry_out calls it approve_over)")
 
     def _needs_nobody(self, changes: int, none: str = "") -> str | None:
         """Say why nobody has to be asked about so many changes, ``None`` where somebody has to.
@@ -240,7 +246,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         :param none: That the plan is about nothing that there is, in words.
         """
         self._mode()
-        over = count("over", self.over)
+        over = self._most_unasked()
         if switch("is_dry_run", self.is_dry_run):
             return f"a dry run writes nothing; {none}" if none else "a dry run writes nothing"
         if not changes:

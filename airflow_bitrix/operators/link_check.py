@@ -34,6 +34,7 @@ from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.apply_parts import expired, note_restore
 from airflow_bitrix.operators.shared.artifacts import as_folder
+from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
@@ -90,6 +91,12 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         self.is_dry_run = is_dry_run
         self.max_failed = max_failed
         self.max_failure_share = max_failure_share
+        check_constants(
+            self,
+            ("is_dry_run", lambda: switch("is_dry_run", self.is_dry_run)),
+            ("max_failed", lambda: optional_count("max_failed", self.max_failed)),
+            ("max_failure_share", lambda: optional_share("max_failure_share", self.max_failure_share)),
+        )
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Look, write the report, and judge."""

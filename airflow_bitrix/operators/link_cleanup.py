@@ -15,6 +15,7 @@ from airflow_bitrix.core.cleanup_rules import MergeSamePerson
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rules import Rule, rules_for
+from airflow_bitrix.core.wording import as_rendered
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.phones import portal_region
 from airflow_bitrix.engine.rule_facts import judge_all
@@ -157,7 +158,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         if not isinstance(given, (list, tuple)) or not all(
             isinstance(one, str) and one.strip() for one in given
         ):
-            raise InvalidInput("stages", given, "a list of stage ids, such as ['NEW']; [] for all")
+            accepted = f"a list of stage ids, such as ['NEW']; [] for all{as_rendered(given)}"
+            raise InvalidInput("stages", given, accepted)
         return list(given)
 
     def _days(self) -> int:

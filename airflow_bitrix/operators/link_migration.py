@@ -24,6 +24,7 @@ from airflow_bitrix.files.parked_owners import (
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, task_folder
+from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.shared.parameters import is_nothing, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
@@ -72,6 +73,7 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         super().__init__(**kwargs)
         self.is_dry_run = is_dry_run
         self.parked_path = parked_path
+        check_constants(self, ("is_dry_run", lambda: switch("is_dry_run", self.is_dry_run)))
         self._were_parked: dict[int, ParkedOwner] = {}
         self._parked: dict[int, ParkedOwner] = {}
 

@@ -18,6 +18,7 @@ from airflow_bitrix.files.partial_views import write_partial
 from airflow_bitrix.files.reconciliations import ReconciliationWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
+from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.shared.parameters import optional_count
 
@@ -50,6 +51,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
     def __init__(self, *, max_differences: int | str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.max_differences = max_differences
+        check_constants(self, ("max_differences", self._most))
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Compare, write the file, and count."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import RULE, Image, Origin, judge_restore, linked_anew, needs_exact
+from airflow_bitrix.core.wording import as_rendered
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.scan import ask_links, scan_ids
 from airflow_bitrix.files.owner_lists import read_owner_ids
@@ -24,10 +26,13 @@ from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder
+from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
 from airflow_bitrix.report.texts import origin_line, taken_back_line
+
+SWITCHES = ("overwrite", "link_missing", "believe_any_user", "save")
 
 STRETCH = 2500
 """Owners that are looked at in one go: what one request tells."""
@@ -119,6 +124,12 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         self.link_missing = link_missing
         self.believe_any_user = believe_any_user
         self.save = save
+        check_constants(
+            self,
+            ("journal snapshot", self._check_sources),
+            ("owners owners_file", self._ids),
+            *((name, partial(self._is_on, name)) for name in SWITCHES),
+        )
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Make the plan, and name the runs that it does not take back."""
@@ -147,13 +158,16 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         portal = self.settings.webhook.portal
         if source.portal != portal:
             raise PlanRefused(f"the {source.name} is of {source.portal}, the connection leads to {portal}")
-        for argument in ("overwrite", "link_missing", "believe_any_user", "save"):
-            switch(argument, getattr(self, argument))
+        for argument in SWITCHES:
+            self._is_on(argument)
         self._only(source.kind)
         source.check()
         return (RULE,)
 
-    def _source(self) -> Source:
+    def _is_on(self, argument: str) -> bool:
+        return switch(argument, getattr(self, argument))
+
+    def _check_sources(self) -> None:
         if is_nothing(self.journal) == is_nothing(self.snapshot):
             given = {"journal": self.journal, "snapshot": self.snapshot}
             accepted = (
@@ -162,6 +176,9 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             )
             problem = "none of the two is given" if is_nothing(self.journal) else "both are given"
             raise InvalidInput("journal, snapshot", given, accepted, problem=problem)
+
+    def _source(self) -> Source:
+        self._check_sources()
         if not is_nothing(self.snapshot):
             return SnapshotSource.of(_folder("snapshot", self.snapshot))
         told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
@@ -173,16 +190,24 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             raise InvalidInput("artifacts_path", self.artifacts_path, another)
         return source
 
-    def _only(self, kind: OwnerKind) -> frozenset[int] | None:
-        """Give the ids that the plan is narrowed to, ``None`` for all."""
+    def _ids(self) -> frozenset[int]:
+        """Give the ids that are named one by one; none where all are meant, or those in a file."""
         given: Any = () if is_open(self.owners) else self.owners
         if isinstance(given, str) or not isinstance(given, Sequence):
-            raise InvalidInput("owners", given, "a list of ids, such as [5, 17]")
-        if is_open(self.owners_file):
-            return frozenset(positive_id("owners", one) for one in given) or None
-        if given:
+            raise InvalidInput("owners", given, f"a list of ids, such as [5, 17]{as_rendered(given)}")
+        if given and self._has_file():
             raise InvalidInput("owners", list(given), "nothing, where owners_file is given")
-        return frozenset(read_owner_ids(given_folder("owners_file", self.owners_file), kind))
+        return frozenset(positive_id("owners", one) for one in given)
+
+    def _has_file(self) -> bool:
+        return not is_open(self.owners_file)
+
+    def _only(self, kind: OwnerKind) -> frozenset[int] | None:
+        """Give the ids that the plan is narrowed to, ``None`` for all."""
+        ids = self._ids()
+        if self._has_file():
+            return frozenset(read_owner_ids(given_folder("owners_file", self.owners_file), kind))
+        return ids or None
 
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
         """Look at the owners as they are, and plan what brings them back."""
@@ -208,14 +233,10 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             if (now := states.get(image.links.owner.id))
             for one in linked_anew(image, now)
         }
-        may_dangle = switch("link_missing", self.link_missing)
+        may_dangle = self._is_on("link_missing")
         missing = set() if may_dangle else await missing_contacts(portal, new)
-        unseen = (
-            missing
-            if self.seen_partially and not switch("believe_any_user", self.believe_any_user)
-            else set()
-        )
-        overwrite, save = switch("overwrite", self.overwrite), switch("save", self.save)
+        unseen = missing if self.seen_partially and not self._is_on("believe_any_user") else set()
+        overwrite, save = self._is_on("overwrite"), self._is_on("save")
         for image in images:
             owner = image.links.owner
             now = states.get(owner.id)

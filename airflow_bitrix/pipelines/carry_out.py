@@ -99,7 +99,7 @@ def carry_out(
         mode=approval,
         over=approve_over,
         valid_for=valid_for,
-        applied_by={"canary": canary, **policy, **quiet},
+        applied_by={"canary": canary, "wait_for_turn": wait_for_turn, **policy, **quiet},
         assigned_users=assigned_users,
         response_timeout=response_timeout,
         notifiers=notifiers,

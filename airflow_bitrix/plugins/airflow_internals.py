@@ -5,9 +5,10 @@
 ``requires_access_dag``   whether that person may read a DAG; no public interface tells that
 ``DagAccessEntity``       names what of the DAG: its XComs, since the report shows the like
 ``DagRun``                that there is such a run, whether it goes on, whether it was cleared
-``TaskInstance``          which of its tasks Airflow is to try again
+``TaskInstance``          which of its tasks have failed, and whether Airflow is to try them again
+``XComModel``             the sentence with which a task has failed
 ``create_session``        the database, of which the API server is a part
-``TaskInstanceState``     the word for such a task
+``TaskInstanceState``     the words for such tasks
 ========================  ========================================================================
 
 Where an Airflow has one of them no more, or has it otherwise, the tab says so and points to the report's
@@ -24,6 +25,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
+from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
 from airflow.utils.state import TaskInstanceState
 
@@ -33,6 +35,7 @@ __all__ = [
     "GetUserDep",
     "TaskInstance",
     "TaskInstanceState",
+    "XComModel",
     "create_session",
     "requires_access_dag",
 ]

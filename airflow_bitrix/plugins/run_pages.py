@@ -15,7 +15,7 @@ from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.plans import MANIFEST, Manifest
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
-from airflow_bitrix.files.snapshots import ABOUT, read_snapshot
+from airflow_bitrix.files.snapshots import ABOUT, Snapshot, read_snapshot
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.plugins.run_states import RunState
@@ -23,6 +23,8 @@ from airflow_bitrix.report.indexed import summary_of
 from airflow_bitrix.report.notices import (
     UNDER_WAY,
     Notice,
+    empty_snapshots,
+    failed,
     notices,
     queued,
     retried,
@@ -66,13 +68,13 @@ def run_page(
             f"The artifacts lie in {root}. This tab reads folders of the API server's machine only; "
             "report.html and the other files lie there for each task."
         )
-        return as_tab(None, Tab(heading, [Notice("odd", "No report here.", text)]))
+        return as_tab(None, Tab(heading, [*failed(stands.why), Notice("odd", "No report here.", text)]))
     folders = {name: folder for name, folder in tasks.items() if isinstance(folder, Path)}
     refused = [why for why in tasks.values() if isinstance(why, PlanRefused)]
     if refused and not folders:
         raise refused[0]
     unread = [Notice("odd", "A task is not shown:", f"{why}.") for why in refused]
-    unread += queued(stands.ahead)
+    unread += [*queued(stands.ahead), *failed(stands.why)]
     first = [*unread, *retried(stands.retrying)]
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
     names = [*planned, *(name for name in folders if name not in planned)]
@@ -85,8 +87,9 @@ def run_page(
     if task not in planned:
         found = found_in(folder)
         heading = found.title if found else task
-        first = [*seen_partially(read_partial(folder)), *first]
-        offers = () if live else _offers(folder, found.total if found else 0)
+        own = _snapshots(folder)
+        first = [*seen_partially(read_partial(folder)), *empty_snapshots(own), *first]
+        offers = () if live else _offers(folder, own, found.total if found else 0)
         downloads = _downloads(folder, task)
         return as_tab(None, Tab(heading, first, live, names, task, "", downloads, found, offers))
     manifest = folder / "plan" / MANIFEST
@@ -144,16 +147,22 @@ def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Downlo
     return [*(made if is_plan else ()), *lying]
 
 
-def _offers(folder: Path, changes: int) -> list[Offer]:
+def _snapshots(folder: Path) -> list[Snapshot]:
+    """Give the whole snapshots that a task has left, the oldest first."""
+    found = []
+    for path in folder.glob(f"*/{ABOUT}"):
+        with suppress(PlanRefused):  # no restore takes one that is not whole
+            found.append(read_snapshot(path.parent))
+    return sorted(found, key=lambda one: (one.created, str(one.folder)))
+
+
+def _offers(folder: Path, own: Sequence[Snapshot], changes: int) -> list[Offer]:
     """Offer to bring links back to snapshots: those before that of a task, if they are kept, and its own.
 
+    :param own: Its own ones.
     :param changes: How many differences the task has found.
     """
     compared = read_snapshot_changes(folder)
     told = compared.earlier if compared else ()
     earlier = [one for one in told if "://" in one[1] or (Path(one[1]) / ABOUT).exists()]
-    own = []
-    for path in folder.glob(f"*/{ABOUT}"):
-        with suppress(PlanRefused):  # no restore takes one that is not whole
-            own.append((read_snapshot(path.parent).created, str(path.parent)))
-    return bring_back(earlier, sorted(own), changes)
+    return bring_back(earlier, [(one.created, str(one.folder)) for one in own if one.owners], changes)

@@ -6,13 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from airflow_bitrix.hooks.failures import WHY
 from airflow_bitrix.plugins.airflow_internals import (
     DagRun,
     TaskInstance,
     TaskInstanceState,
+    XComModel,
     create_session,
 )
 
@@ -39,12 +41,14 @@ class RunState:
     :param cleared: When tasks of it were cleared last, whichever they were; ``None`` where none ever were.
     :param ahead: While it is queued, which runs of its DAG are under way, the oldest first, and the tasks
         that each of them is at.
+    :param why: The sentence with which each of its tasks has failed, by id; of those of ours alone.
     """
 
     state: str
     retrying: tuple[str, ...] = ()
     cleared: datetime | None = None
     ahead: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    why: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_state(dag_id: str, run_id: str) -> RunState | None:
@@ -70,7 +74,29 @@ def run_state(dag_id: str, run_id: str) -> RunState | None:
         state = str(getattr(state, "value", state))
         cleared = queued if times_cleared else None  # clearing puts a run into the queue again
         ahead = _under_way(dag_id, session) if state == "queued" else {}
-        return RunState(state, tuple(session.scalars(failed)), cleared, ahead)
+        return RunState(state, tuple(session.scalars(failed)), cleared, ahead, _why(dag_id, run_id, session))
+
+
+def _why(dag_id: str, run_id: str, session: Session) -> dict[str, str]:
+    """Give what each task has failed with; of the copies of a mapped one the first that tells."""
+    is_of_it = and_(
+        XComModel.dag_id == TaskInstance.dag_id,
+        XComModel.run_id == TaskInstance.run_id,
+        XComModel.task_id == TaskInstance.task_id,
+        XComModel.map_index == TaskInstance.map_index,
+        XComModel.key == WHY,
+    )
+    asked = (
+        select(XComModel.task_id, XComModel.value)
+        .join(TaskInstance, is_of_it)
+        .where(
+            TaskInstance.dag_id == dag_id,
+            TaskInstance.run_id == run_id,
+            TaskInstance.state.in_((TaskInstanceState.FAILED, TaskInstanceState.UP_FOR_RETRY)),
+        )
+        .order_by(XComModel.task_id, XComModel.map_index.desc())
+    )
+    return {task_id: said for task_id, said in session.execute(asked) if isinstance(said, str)}
 
 
 def _under_way(dag_id: str, session: Session) -> dict[str, list[str]]:

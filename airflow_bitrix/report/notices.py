@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.snapshots import Snapshot
 from airflow_bitrix.files.writers import Wait
 from airflow_bitrix.report.summary import Summary
 from airflow_bitrix.report.texts import (
@@ -68,6 +69,24 @@ def seen_partially(partial: Iterable[str]) -> Iterator[Notice]:
     :param partial: Why, a sentence for each portal.
     """
     return (Notice("odd", "Partial view:", f"{why}.") for why in partial)
+
+
+def empty_snapshots(snapshots: Iterable[Snapshot]) -> Iterator[Notice]:
+    """Say of snapshots that nobody is in them."""
+    for one in snapshots:
+        if not one.owners:
+            which = f" matches its filter, {dict(one.filter)}" if one.filter else " is there to be seen"
+            yield Notice("odd", "The snapshot is empty:", f"no {one.kind}{which}.")
+
+
+def failed(why: Mapping[str, str]) -> Iterator[Notice]:
+    """Say why tasks have failed.
+
+    :param why: The sentence of each, by its id.
+    """
+    return (
+        Notice("bad", f"The task {task} failed:", f"{said.removesuffix('.')}.") for task, said in why.items()
+    )
 
 
 def retried(tasks: Sequence[str]) -> Iterator[Notice]:

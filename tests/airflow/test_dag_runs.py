@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from airflow_bitrix.plugins.run_states import run_state
 from tests.airflow.sample_dags import CLEANUP, DEALS, REAL, TOUR, folder_of, outcomes
 
 
@@ -176,10 +177,10 @@ def test_an_empty_plan_ends_well_and_says_that_nothing_matches(
 @pytest.mark.parametrize(
     ("answers", "refusal"),
     [
-        ({"timezone": "Mars/Phobos"}, "timezone: 'Mars/Phobos' is not accepted"),
-        ({"quiet_hours": "08:00-08:00"}, "quiet_hours: '08:00-08:00' is not accepted"),
-        ({"filter": {"stageId": ""}}, "filter: nothing is given for stageId"),
-        ({"filter": {"assignedById": "Anna"}}, "{'assignedById': 'Anna'} is not accepted; accepted: an id"),
+        ({"timezone": "Mars/Phobos"}, "Time zone (timezone): 'Mars/Phobos' is not accepted; "),
+        ({"quiet_hours": "08:00-08:00"}, "Quiet hours (quiet_hours): '08:00-08:00' is not accepted; "),
+        ({"filter": {"stageId": ""}}, "Further filter (filter): nothing is given for stageId"),
+        ({"filter": {"assignedById": "Anna"}}, "Further filter (filter): {'assignedById': 'Anna'} is not "),
     ],
     ids=["time zone", "quiet hours", "no value", "a name for a number"],
 )
@@ -197,6 +198,9 @@ def test_an_answer_that_cannot_be_right_is_refused_by_the_plan(
     assert done.state == "failed"
     assert refusal in capsys.readouterr().out
     assert sandbox.stats()["admitted"] == ("Anna" in refusal)
+    found = run_state(done.dag_id, done.run_id)
+    assert found
+    assert [(task, said.startswith(refusal)) for task, said in found.why.items()] == [("plan", True)]
 
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:

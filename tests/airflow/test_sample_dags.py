@@ -118,7 +118,7 @@ def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, D
         if isinstance(task, Bitrix24ApproveLinkPlanOperator)
     ]
     followed = ("canary", "max_failed", "max_failure_share", "quiet_hours", "timezone")
-    told = {name: BY_PARAMS[name] for name in followed}
+    told = {name: BY_PARAMS[name] for name in followed} | {"wait_for_turn": 12}
     assert len(asking) == 9
     assert [task.applied_by for task in asking] == [told] * len(asking)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from itertools import product
 from typing import Any, get_args
@@ -210,6 +211,21 @@ def test_two_primary_contacts_are_refused(flags: tuple[object, object]) -> None:
     with pytest.raises(InvalidInput) as caught:
         methods.items_set(5, rows)
     assert says(caught.value, "items", [7, 9], "at most one contact with IS_PRIMARY Y")
+
+
+@pytest.mark.parametrize(
+    ("items", "hint"),
+    [
+        ("[1, 2]", r" (in a template, set render_template_as_native_obj=True on the DAG)"),
+        ({}.items, " (in a template, params.items is no parameter: say params['items'])"),
+        (str({}.items), " (in a template, params.items is no parameter: say params['items'])"),
+        ("", ""),
+        (5, ""),
+    ],
+)
+def test_what_a_template_made_of_a_list_is_refused_with_a_hint(items: object, hint: str) -> None:
+    with pytest.raises(InvalidInput, match=f"{re.escape('a list of contact ids or dicts' + hint)}$"):
+        methods.items_set(5, items)
 
 
 def test_the_callers_own_items_are_left_as_they_were() -> None:

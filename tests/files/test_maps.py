@@ -63,7 +63,9 @@ def test_a_map_reads_the_same_however_it_is_written(content: bytes, tmp_path: Pa
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"old,new\n", b"\xef\xbb\xbf", b"new;old\r\n;\r\n", b"[]"])
 def test_a_file_without_rows_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "map").write_bytes(content)
-    with pytest.raises(InvalidInput, match=r"^contact_map: '.*map' is not accepted; .* this one has no rows"):
+    with pytest.raises(
+        InvalidInput, match=r"^contact_map: '.*map' is not accepted, it has no rows; accepted: a file of rows"
+    ):
         read(tmp_path / "map")
 
 
@@ -130,7 +132,7 @@ def test_of_a_file_that_does_not_begin_like_a_map_nothing_is_shown(content: byte
     """A form can name any file that the worker may read, and its log be read by many."""
     path = tmp_path / "shadow"
     path.write_bytes(content)
-    said = r"is not accepted; accepted: .* old and new.*: its (line|row) 1 is neither"
+    said = r"is not accepted, its (line|row) 1 is neither a row of ids nor a header; accepted: .* old and new"
     with pytest.raises(InvalidInput, match=f"^contact_map: '{re.escape(str(path))}' {said}") as raised:
         read(path)
     told = str(raised.value).replace(str(path), "")
@@ -143,6 +145,10 @@ def test_of_a_file_that_does_not_begin_like_a_map_nothing_is_shown(content: byte
     [
         (b"\x7fELF\x00\x01secret\x00\xff\n", "it holds zero bytes, as UTF-16 without a byte order mark does"),
         ("old;new\r\n5;6\r\n".encode("utf-16-le"), "it holds zero bytes, as UTF-16 without"),
+        (
+            b"PK\x03\x04\x14\x00secret",
+            "it is an Excel workbook, or another zip file; save it as CSV; accepted: ",
+        ),
         (b"\xff\xfe[\x00[\x005", "it is cut short, or not in the encoding that its first bytes tell"),
         (b'old,new\n5,6\n"secret,7\n8,9\n', "the row at line 3 has quotes that are not closed"),
         (b'old,new\n5,6\n"5"secret,7\n', "the row at line 3 has quotes that are not closed, more behind"),

@@ -84,20 +84,22 @@ def test_lines_that_name_no_owner_are_named_with_their_numbers(
     [
         (
             b"root:$6$salt$secret:20228:0:99999:7:::\ndaemon:secret\n",
-            "line 1 is neither that heading nor an id",
+            "line 1 is neither a heading with owner_id nor an id",
         ),
-        (b"secret\n17\n", "line 1 is neither that heading nor an id"),
-        (b"\n#17\n", "line 2 is neither that heading nor an id"),
-        (b"lead,17\n", "line 1 is neither that heading nor an id"),
-        (b"user;password\nroot;secret\n", "line 1 is neither that heading nor an id"),
-        (b'{"auths": {"x": "secret"},\n "y": 1}\n', "line 1 is neither that heading nor an id"),
-        (b"owner_id,owner_id\n17,secret\n", "line 1 is neither that heading nor an id"),
-        (b"1,234\n", "line 1 is neither that heading nor an id"),
+        (b"secret\n17\n", "line 1 is neither a heading with owner_id nor an id"),
+        (b"\n#17\n", "line 2 is neither a heading with owner_id nor an id"),
+        (b"lead,17\n", "line 1 is neither a heading with owner_id nor an id"),
+        (b"user;password\nroot;secret\n", "line 1 is neither a heading with owner_id nor an id"),
+        (b'{"auths": {"x": "secret"},\n "y": 1}\n', "line 1 is neither a heading with owner_id nor an id"),
+        (b"owner_id,owner_id\n17,secret\n", "line 1 is neither a heading with owner_id nor an id"),
+        (b"1,234\n", "line 1 is neither a heading with owner_id nor an id"),
         (b'17\n"' + b"secret" * 30_000 + b"\n", "the row at line 2 has quotes that are not closed, .*"),
         (b'owner_id\n17\n"secret\n5\n', "the row at line 3 has quotes that are not closed, .*"),
         (b'owner_id\n17\n"se"cret\n5\n', "the row at line 3 has quotes that are not closed, .*"),
         ("17\nsecret".encode("utf-16-le"), "it holds zero bytes, as UTF-16 without .*; save it as UTF-8"),
         (b"\xff\xfe1\x007\x00\n\x00\x00\xd8\x00", "it is cut short, or not in the encoding .*"),
+        (b"PK\x03\x04\x14\x00secret", "it is an Excel workbook, or another zip file; save it as CSV"),
+        (b"\xd0\xcf\x11\xe0\xa1secret", "it is a workbook of an older Excel; save it as CSV"),
         (b"17\n\x1b$B@sn\x1b(Bsecret\n", "it holds escape signs, as ISO-2022 does; save it as UTF-8"),
         (b"sep=x\n17\n", r"its line sep= names no comma, semicolon, tabulator or \|"),
     ],
@@ -107,7 +109,9 @@ def test_of_a_file_that_does_not_begin_like_a_list_nothing_is_shown(
 ) -> None:
     """A form can name any file that the worker may read, and its log be read by many."""
     path = saved(tmp_path, content)
-    with pytest.raises(InvalidInput, match=rf"^owners_file: .* owner_id, .* \((its )?{said}\)$") as raised:
+    with pytest.raises(
+        InvalidInput, match=rf"^owners_file: '[^']+' is not accepted, (its )?{said}; accepted: a CSV file"
+    ) as raised:
         read_owner_ids(path, "lead")
     assert not [
         word

@@ -40,6 +40,27 @@ def test_a_connection_that_airflow_does_not_have_fails_at_once_by_its_id() -> No
     assert isinstance(refused.value, AirflowFailException)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"host": "acme corp"}, ": Portal address (host): 'acme corp' is not accepted; accepted: a portal "),
+        ({"extra": {"timeout": 0}}, ": Timeout in seconds (extra.timeout): 0 is not accepted; accepted: "),
+        ({"extra": {"rps": 2}}, ": extra: 'rps' is not accepted; accepted: plan, "),
+        ({"extra": "plan=enterprise"}, ": extra: '***' is not accepted; accepted: a JSON object, such as "),
+        ({"extra": "[1]"}, ": extra: '***' is not accepted; accepted: a JSON object, such as "),
+        ({"conn_type": "http", "host": ""}, " of type 'http': Portal address (host): '' is not accepted; "),
+    ],
+)
+def test_a_field_that_cannot_be_right_is_told_with_its_connection(
+    connection: Any, fields: dict[str, Any], said: str
+) -> None:
+    """Airflow itself takes an extra that is no JSON for an empty one."""
+    given: dict[str, Any] = {"host": "acme.bitrix24.com", "login": "1", "password": "abc123", **fields}
+    connection(given.pop("password"), **given)
+    with pytest.raises(InvalidInput, match=re.escape(f"connection 'bitrix24_default'{said}")):
+        Bitrix24Hook().call("profile")
+
+
 @pytest.mark.usefixtures("sandbox")
 def test_the_stock_http_operator_works_with_the_connection() -> None:
     for endpoint in ("profile", "/profile", "profile.json"):

@@ -7,14 +7,18 @@ from datetime import date
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, XComArg
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.operators.link_plans import (
+    Bitrix24ApplyLinkPlanOperator,
     Bitrix24ApproveLinkPlanOperator,
+    Bitrix24CheckLinkPlanOperator,
     Bitrix24ExportContactLinksOperator,
     Bitrix24PlanLinkCleanupOperator,
     Bitrix24PlanLinkMigrationOperator,
+    Bitrix24PlanLinkRestoreOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
 from airflow_bitrix.operators.shared.constants import is_constant
@@ -38,6 +42,18 @@ def compare(**arguments: Any) -> Any:
 
 def export(**arguments: Any) -> Any:
     return Bitrix24ExportContactLinksOperator(task_id="leads", **arguments)
+
+
+def restore(**arguments: Any) -> Any:
+    return Bitrix24PlanLinkRestoreOperator(task_id="plan", **{"journal": "/run", **arguments})
+
+
+def apply(**arguments: Any) -> Any:
+    return Bitrix24ApplyLinkPlanOperator(task_id="apply", plan="{{ plan }}", **arguments)
+
+
+def check(**arguments: Any) -> Any:
+    return Bitrix24CheckLinkPlanOperator(task_id="check", plan="{{ plan }}", **arguments)
 
 
 def approve(**arguments: Any) -> Any:
@@ -86,7 +102,22 @@ def carried_out(**arguments: Any) -> Any:
         (export, {"filter": ""}, "filter: '' "),
         (approve, {"mode": "sometimes"}, "mode: 'sometimes' "),
         (approve, {"valid_for": ""}, "valid_for: '' "),
-        (carried_out, {"approval": "seldom"}, "mode: 'seldom' "),
+        (approve, {"is_dry_run": "no"}, "is_dry_run: 'no' "),
+        (restore, {"journal": None}, "journal, snapshot: none of the two is given"),
+        (restore, {"snapshot": "/night"}, "journal, snapshot: both are given"),
+        (restore, {"owners": "5, 17"}, "owners: '5, 17' .* a list of ids"),
+        (restore, {"owners": ["x"]}, "owners: 'x' "),
+        (restore, {"owners": [5], "owners_file": "x.csv"}, r"owners: \[5\] .* where owners_file is given"),
+        (restore, {"overwrite": "maybe"}, "overwrite: 'maybe' "),
+        (apply, {"wait_for_turn": -1, "canary": "{{ params.canary }}"}, "wait_for_turn: -1 "),
+        (apply, {"max_failure_share": 20}, "max_failure_share: 20 "),
+        (check, {"max_failed": "few"}, "max_failed: 'few' "),
+        (compare, {"max_differences": -1}, "max_differences: -1 "),
+        (migrate, {"is_dry_run": "no"}, "is_dry_run: 'no' "),
+        (carried_out, {"approval": "seldom"}, r"mode: 'seldom' .* never \(carry_out calls it approval\)"),
+        (carried_out, {"approve_over": -1}, r"over: -1 .* \(carry_out calls it approve_over\)"),
+        (carried_out, {"wait_for_turn": None}, "wait_for_turn: None "),
+        (carried_out, {"is_dry_run": None}, "is_dry_run: None "),
         (carried_out, {"max_failure_share": 20}, "max_failure_share: 20 "),
         (carried_out, {"canary": -1}, "canary: -1 "),
         (carried_out, {"quiet_hours": "8 to 18"}, "quiet_hours: '8 to 18' "),
@@ -95,8 +126,9 @@ def carried_out(**arguments: Any) -> Any:
 def test_a_constant_that_cannot_be_right_is_the_dag_s_import_error(
     make: Callable[..., Any], arguments: dict[str, Any], said: str
 ) -> None:
-    with pytest.raises(InvalidInput, match=f"^{said}"):
+    with pytest.raises(InvalidInput, match=f"^{said}") as refused:
         make(**arguments)
+    assert isinstance(refused.value, AirflowFailException)  # of a mapped task it comes when that runs
 
 
 def test_what_a_template_or_a_task_gives_is_known_only_when_the_task_runs() -> None:

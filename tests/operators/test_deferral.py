@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
 from airflow_bitrix.client import flow
-from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.errors import InvalidInput, RetryLater
 from airflow_bitrix.operators.contact_links import (
     Bitrix24LeadContactItemsGetOperator,
     Bitrix24MethodOperator,
@@ -212,3 +212,16 @@ def test_how_long_a_task_waits_on_its_worker_is_a_setting(
     ):
         assert operator.hook.patience.max_wait == float(value)
         assert operator.hook.patience.operating_limit == 300
+
+
+@pytest.mark.parametrize("setting", ["max_wait", "operating_limit"])
+def test_a_setting_that_is_no_number_of_seconds_is_refused_by_name(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in ("soon", "-1", "inf"):
+        monkeypatch.setenv(f"AIRFLOW__BITRIX24__{setting.upper()}", value)
+        with pytest.raises(
+            InvalidInput, match=rf"^\[bitrix24\] {setting}: '{value}' is not accepted"
+        ) as refused:
+            Bitrix24MethodOperator(task_id="it", api_method="profile").execute({})
+        assert isinstance(refused.value, AirflowFailException)

@@ -235,8 +235,14 @@ def test_an_approval_that_has_expired_is_refused_before_anything_is_sent(
 ) -> None:
     made = make(sandbox, tmp_path, 5)
     past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-    with pytest.raises(PlanRefused, match=rf"the approval of the plan .* expired at {past[:19]}") as refused:
+    told = rf"the approval of the plan .* expired at {past[:10]} {past[11:16]} UTC: clear"
+    with pytest.raises(PlanRefused, match=told) as refused:
         apply({**made, "approval": {"valid_until": past}})
+    for odd in ("tomorrow", "2026-11-01T10:00", 17):
+        with pytest.raises(
+            InvalidInput, match=rf"^plan\['approval'\]\['valid_until'\]: {odd!r} is not accepted"
+        ):
+            apply({**made, "approval": {"valid_until": odd}})
     assert isinstance(refused.value, AirflowFailException)
     assert sandbox.stats()["admitted"] == 0
     ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()

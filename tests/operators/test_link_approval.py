@@ -307,6 +307,7 @@ def test_a_plan_made_again_has_not_been_approved(made: Any, tmp_path: Path) -> N
         ({"applied_by": {"max_failed": -1}}, "max_failed"),
         ({"applied_by": {"max_failure_share": 2}}, "max_failure_share"),
         ({"applied_by": {"max_failed": "few"}, "mode": "never"}, "max_failed"),
+        ({"applied_by": {"wait_for_turn": "long"}}, "wait_for_turn"),
         ({"plan": None}, "plan"),
         ({"plan": "/some/folder"}, "plan"),
         ({"plan": {"plan": "/some/folder"}}, "plan"),

@@ -178,7 +178,7 @@ def test_where_the_approval_expired_before_anything_began_the_check_says_what_to
     write_approval(tmp_path, Approval(made["hash"], "approved", until, "Olga", until))
     late = {**made, "approval": {"valid_until": until}}
     with pytest.raises(
-        PlanRefused, match=r"expired at 2026-11-21T10.*: clear “Ask for approval” with all that"
+        PlanRefused, match=r"expired at 2026-11-21 10.* UTC: clear “Ask for approval” with all that"
     ):
         apply(late)
     with pytest.raises(AirflowFailException, match=r"no outcome: the approval has expired; clear “Ask for"):

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSki
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, Rejected
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
+from airflow_bitrix.hooks.failures import WHY
 from airflow_bitrix.operators import contact_links
 from airflow_bitrix.operators.contact_links import Bitrix24LeadContactItemsGetOperator
 from airflow_bitrix.operators.link_plans import (
@@ -43,6 +44,38 @@ def test_a_task_that_fails_says_why_in_a_line_of_its_own(tmp_path: Path, logged:
     with pytest.raises(PlanRefused):
         apply.execute({})
     assert logged() == [f"error: there is no plan in {tmp_path}"]
+
+
+def test_a_task_that_fails_leaves_its_sentence_for_the_report_tab(tmp_path: Path, logged: Logged) -> None:
+    """Where even that fails, it fails for its own reason all the same."""
+    left: dict[str, str] = {}
+
+    def keep(*, key: str, value: str) -> None:
+        left[key] = value
+
+    def fail(**_: str) -> None:
+        raise OSError
+
+    for push in (keep, fail):
+        with pytest.raises(PlanRefused):
+            Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=str(tmp_path), plan_hash="abc").execute(
+                {"ti": SimpleNamespace(xcom_push=push)}  # type: ignore[typeddict-item]
+            )
+    assert left == {WHY: f"there is no plan in {tmp_path}"}
+    assert logged() == [f"error: there is no plan in {tmp_path}"] * 2
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_folder_that_cannot_be_written_is_told_in_a_line(tmp_path: Path, logged: Logged) -> None:
+    (tmp_path / "file").touch()
+    plan = Bitrix24PlanLinkCleanupOperator(
+        task_id="plan", rules=["fix_primary"], artifacts_path=str(tmp_path / "file" / "run")
+    )
+    with pytest.raises(NotADirectoryError):
+        plan.execute({})
+    assert [line for line in logged() if line.startswith("error")] == [
+        f"error: {tmp_path}/file/run/plan: Not a directory"
+    ]
 
 
 def test_an_approval_that_fails_says_why(tmp_path: Path, logged: Logged) -> None:

@@ -40,6 +40,7 @@ ALSO = {
         "airflow.api_fastapi.core_api.security",
         "airflow.models.dagrun",
         "airflow.models.taskinstance",
+        "airflow.models.xcom",
         "airflow.utils.session",
         "airflow.utils.state",
     },

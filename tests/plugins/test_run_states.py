@@ -14,6 +14,9 @@ from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.writers import Wait, forget_wait, write_wait
+from airflow_bitrix.plugins.indexes import Indexes
+from airflow_bitrix.plugins.run_pages import run_page
+from airflow_bitrix.plugins.run_states import RunState
 from tests.plugins.applied_run import RUN, applied_plan, at
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE
@@ -119,6 +122,17 @@ def test_a_run_that_waits_for_another_one_says_for_whom(reader: TestClient, make
         assert (FOR_ANOTHER in reader.get(at("", run_id=f"{RUN}{state}")).text) == (state == "running")
         forget_wait(folder)
         assert FOR_ANOTHER not in reader.get(at("", run_id=f"{RUN}{state}")).text
+
+
+def test_why_a_task_failed_is_told_wherever_the_artifacts_lie() -> None:
+    stands = RunState("failed", why={"plan": "stages: 'NOPE' is not <accepted>."})
+    for folders, told in (
+        (None, "The artifacts lie in s3://bucket."),
+        ({}, "The run failed before it had a plan."),
+    ):
+        page = run_page(stands, folders, "", Indexes().of, "s3://bucket")
+        assert "<b>The task plan failed:</b> stages: &#39;NOPE&#39; is not &lt;accepted&gt;.<" in page
+        assert told in page
 
 
 QUEUED = """Queued.</b> Airflow begins it when fewer runs of this DAG are under way than its \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from fastapi.testclient import TestClient
 
@@ -61,6 +62,23 @@ def test_what_changed_is_brought_back_to_a_snapshot_from_before_it(
     ]
     assert page.index("the first is the last one before the changes above") < page.index(str(new))
     assert page.index("It holds the changes above") < page.index(str(new))
+
+
+def test_a_snapshot_with_nobody_in_it_says_so_and_is_not_offered(
+    reader: TestClient, make_run: MakeRun
+) -> None:
+    folder = make_run(MINE, RUN)
+    wanted: dict[str, Any]
+    for name, wanted, said in (
+        ("all", {}, "no deal is there to be seen."),
+        ("some", {"id": 7}, "no deal matches its filter, {&#39;id&#39;: 7}."),
+    ):
+        with SnapshotWriter(folder / name / "snapshot") as writer:
+            created = "2026-11-27T02:00:00+00:00"
+            writer.finish(kind="deal", portal=PORTAL, created=created, detail="ids", wanted=wanted)
+        page = reader.get(at(f"?task={name}")).text
+        assert f"<b>The snapshot is empty:</b> {said}" in page
+        assert offered(page) == []
 
 
 def test_a_partial_view_is_told_first(reader: TestClient, make_run: MakeRun) -> None:

@@ -15,7 +15,7 @@ from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.report.approval import Digest
 from airflow_bitrix.report.approval import as_markdown as approval_markdown
-from airflow_bitrix.report.notices import notices
+from airflow_bitrix.report.notices import Notice, failed, notices
 from airflow_bitrix.report.summary import Summary
 from airflow_bitrix.report.texts import as_line, outcome_lines, rule_titles
 from airflow_bitrix.report.texts import as_markdown as report_markdown
@@ -167,6 +167,12 @@ def test_a_task_that_is_tried_again_is_named() -> None:
         "A task has failed, and Airflow will try it again:",
         "apply. The log says why.",
     )
+
+
+def test_a_task_that_has_failed_is_named_with_its_sentence() -> None:
+    assert list(failed({"plan": "stages: 'NOPE' is not accepted"})) == [
+        Notice("bad", "The task plan failed:", "stages: 'NOPE' is not accepted.")
+    ]
 
 
 def test_the_page_of_an_unfinished_apply_says_so_and_how_much_is_open() -> None:

@@ -10,8 +10,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet_hours import QuietHours
+from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.journals import final_outcomes, has_begun, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
@@ -116,11 +118,17 @@ def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, i
 
 
 def expired(approval: Mapping[str, Any], folder: Path, plan_hash: str) -> str:
-    """Say when an approval expired, ISO 8601; nothing while it counts. What has begun may go on.
+    """Say when an approval expired, as people read it; nothing while it counts. What has begun may go on.
 
     :param approval: As the approval task passes it on.
     :param folder: Where the journal goes.
+    :raises InvalidInput: It does not say until when it counts.
     """
-    until = str(approval.get("valid_until") or "")
-    is_over = bool(until) and datetime.now(UTC) >= datetime.fromisoformat(until)
-    return until if is_over and not has_begun(folder, plan_hash) else ""
+    if not (until := approval.get("valid_until")):
+        return ""
+    try:
+        is_over = datetime.now(UTC) >= datetime.fromisoformat(until)
+    except (TypeError, ValueError):  # no text, no moment, or one without its offset
+        accepted = "what the approval returned: a moment with its offset, or None"
+        raise InvalidInput("plan['approval']['valid_until']", until, accepted) from None
+    return shown_timestamp(until) if is_over and not has_begun(folder, plan_hash) else ""

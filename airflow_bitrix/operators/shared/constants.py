@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from airflow_bitrix.hooks.failures import final_failures
+
 _TEMPLATE = ("{{", "{%", "{#")
 _PLAIN = (str, int, float, date, timedelta, type(None))
 
@@ -13,12 +15,15 @@ _PLAIN = (str, int, float, date, timedelta, type(None))
 def check_constants(task: object, *checks: tuple[str, Callable[[], object]]) -> None:
     """Make the checks whose attributes are constants; they raise what the DAG's import error will say.
 
+    Where a task is mapped, its values come when it runs: Airflow is not to try those again, either.
+
     :param task: An operator at the end of its ``__init__``.
     :param checks: The attributes that each goes by, parted by blanks, and the check.
     """
-    for names, check in checks:
-        if all(is_constant(getattr(task, name)) for name in names.split()):
-            check()
+    with final_failures():
+        for names, check in checks:
+            if all(is_constant(getattr(task, name)) for name in names.split()):
+                check()
 
 
 def is_constant(value: Any) -> bool:

@@ -310,10 +310,7 @@ class MigrationArguments(LinkPlanOperator):
         except InvalidInput as error:
             if error.argument == "bitrix24_conn_id":
                 raise InvalidInput("source_conn_id", error.value, error.accepted) from None
-            problem = f"a field of connection {self.source_conn_id} cannot be right: {error}"
-            raise InvalidInput(
-                "source_conn_id", self.source_conn_id, "another one", problem=problem
-            ) from None
+            raise  # it names the connection
 
     @cached_property
     def _source_hook(self) -> Bitrix24AsyncHook:

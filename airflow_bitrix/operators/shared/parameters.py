@@ -114,7 +114,7 @@ def optional_day(argument: str, value: object) -> date | None:
     with suppress(ValueError):
         day = day or date.fromisoformat(str(value))
     if day is None or not _FIRST_DAY <= day <= _LAST_DAY:
-        raise InvalidInput(argument, value, f"a day from {_FIRST_DAY} to {_LAST_DAY}")
+        raise InvalidInput(argument, value, f"a day such as '2026-11-01', from {_FIRST_DAY} to {_LAST_DAY}")
     return day
 
 
