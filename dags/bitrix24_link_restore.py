@@ -122,7 +122,7 @@ with DAG(
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
             journal="{{ params.journal }}",
             snapshot="{{ params.snapshot }}",
-            owners="{{ params.owners }}",
+            owners="{{ params.owners or none }}",
             owners_file="{{ params.owners_file }}",
             overwrite="{{ params.overwrite }}",
             link_missing="{{ params.link_missing }}",

@@ -50,7 +50,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     :param rule_options: Options by rule, such as ``{"unlink_closed": {"days": 30}}``; see the classes in
         :mod:`airflow_bitrix.core.cleanup_rules`. ``None`` for all as they are by default. (templated)
     :param kind: ``lead`` or ``deal``. (templated)
-    :param stages: Only owners in these stages, for example ``["NEW"]``; empty for all. One that the portal
+    :param stages: Only owners in these stages, for example ``["NEW"]``; ``None`` for all. One that the portal
         does not have is refused. (templated)
     :param older_than_days: Only owners created at least so many days ago; ``None`` or 0 for all. (templated)
     :param created_from: Only owners created on this day or later, such as ``2026-11-01``; ``None``
@@ -85,7 +85,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         rules: Sequence[str] | str,
         rule_options: Mapping[str, Any] | str | None = None,
         kind: str = "lead",
-        stages: Sequence[str] | str = (),
+        stages: Sequence[str] | str | None = None,
         older_than_days: int | str | None = None,
         created_from: date | str | None = None,
         created_to: date | str | None = None,
@@ -154,11 +154,14 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         return both(own, wanted)
 
     def _stages(self) -> list[str]:
-        given: Any = () if self.stages is None else self.stages
-        if not isinstance(given, (list, tuple)) or not all(
+        if is_open(self.stages):
+            return []
+        given: Any = self.stages
+        right = isinstance(given, (list, tuple)) and all(
             isinstance(one, str) and one.strip() for one in given
-        ):
-            accepted = f"a list of stage ids, such as ['NEW']; [] for all{as_rendered(given)}"
+        )
+        if not given or not right:  # a task that found no stage does not ask for all of them
+            accepted = f"a list of stage ids, such as ['NEW'], or None for all{as_rendered(given)}"
             raise InvalidInput("stages", given, accepted)
         return list(given)
 

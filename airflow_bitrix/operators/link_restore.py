@@ -69,7 +69,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         folder of a run, where one task of it alone has made one. One of the two is needed. (templated)
     :param plan: Folder of the plan that was applied; ``None`` for the one that an operator's result names, or
         that lies beside the journal. (templated)
-    :param owners: Ids of the only owners to bring back; empty for all. (templated)
+    :param owners: Ids of the only owners to bring back; ``None`` for all. (templated)
     :param owners_file: A file of such ids instead, as
         :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it; ``None`` for no file. (templated)
     :param overwrite: Also take away what somebody changed since the apply. (templated)
@@ -192,10 +192,14 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
 
     def _ids(self) -> frozenset[int]:
         """Give the ids that are named one by one; none where all are meant, or those in a file."""
-        given: Any = () if is_open(self.owners) else self.owners
-        if isinstance(given, str) or not isinstance(given, Sequence):
-            raise InvalidInput("owners", given, f"a list of ids, such as [5, 17]{as_rendered(given)}")
-        if given and self._has_file():
+        if is_open(self.owners):
+            return frozenset()
+        given: Any = self.owners
+        if isinstance(given, str) or not isinstance(given, Sequence) or not given:
+            # A task that found nobody does not ask for all of them.
+            accepted = f"a list of ids, such as [5, 17], or None for all{as_rendered(given)}"
+            raise InvalidInput("owners", given, accepted)
+        if self._has_file():
             raise InvalidInput("owners", list(given), "nothing, where owners_file is given")
         return frozenset(positive_id("owners", one) for one in given)
 

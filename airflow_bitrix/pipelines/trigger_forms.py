@@ -50,7 +50,7 @@ RULE_OPTIONS: dict[str, dict[str, str]] = {
 
 
 OWNERS: dict[str, Any] = {
-    "stages": "{{ params.stages }}",
+    "stages": "{{ params.stages or none }}",
     "created_from": "{{ params.created_from }}",
     "created_to": "{{ params.created_to }}",
     "timezone": "{{ params.timezone }}",

@@ -52,6 +52,14 @@ def test_an_empty_text_for_the_only_owners_brings_no_others_back(tmp_path: Path,
         assert restore(tmp_path, **{argument: left_open}).plan_rules() == ("restore",)
 
 
+def test_an_empty_list_is_not_all(tmp_path: Path) -> None:
+    """As of a task that found nobody."""
+    with pytest.raises(InvalidInput, match=r"^owners: \[\] is not accepted; accepted: a list of ids"):
+        restore(tmp_path, owners=[]).plan_rules()
+    with pytest.raises(InvalidInput, match=r"^stages: \[\] is not accepted; accepted: a list of stage ids"):
+        clean_up(stages=[]).plan_rules()
+
+
 def test_an_empty_text_for_a_file_of_owners_is_not_all_owners() -> None:
     with pytest.raises(
         InvalidInput, match=r"^owners_file: '' is not accepted; accepted: the path or address of a file"
