@@ -62,7 +62,7 @@ test: env ## run the tests, but for those in a browser and those that install
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # The profile is registered in tests/conftest.py; the library's own option chooses it.
-draws: env ## read 20,000 drawn answers of a portal with each of its readers; in a quarter of an hour
+draws: env ## read 20,000 drawn answers, files and settings with each of their readers
 	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal --hypothesis-profile=long -m drawn
 
 # The rooms below the hooks know no Airflow.

@@ -35,6 +35,7 @@ WORDS = "https:// HTTP:// http: acme.bitrix24.com localhost пример.рф /r
 PIECES = st.sampled_from([*SIGNS, *WORDS.split(), CODE])
 
 
+@pytest.mark.drawn
 @given(HOSTS, FOLDERS, st.integers(1, 10**6), ENDS, st.tuples(AROUND, AROUND))
 def test_an_address_is_the_webhook_that_it_shows(
     host: str, folder: str, user: int, end: str, around: tuple[str, str]
@@ -45,6 +46,7 @@ def test_an_address_is_the_webhook_that_it_shows(
     assert webhook(host=None, password=pasted) == Webhook(f"https://{name}{folder}", str(user), CODE)
 
 
+@pytest.mark.drawn
 @given(
     password=st.lists(PIECES, max_size=9).map("".join) | st.integers(),
     host=st.sampled_from([None, "", "acme.bitrix24.com", "пример.рф"])

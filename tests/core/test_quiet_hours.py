@@ -61,6 +61,7 @@ def test_in_the_hour_that_comes_twice_they_end_later_than_now(now: str, end: str
     assert ends("22:00-02:30", now, BERLIN) == end
 
 
+@pytest.mark.drawn
 @given(st.integers(0, 1439), st.integers(0, 1439), st.datetimes(timezones=st.just(UTC)))
 def test_when_quiet_hours_end_it_is_no_longer_quiet(begin: int, end: int, now: datetime) -> None:
     text = "-".join(f"{minute // 60:02d}:{minute % 60:02d}" for minute in (begin, end))

@@ -91,6 +91,7 @@ def test_the_error_names_what_is_wrong_and_what_is_accepted(
     assert str(refused.value) == f"{wrong}; accepted: {accepted}"
 
 
+@pytest.mark.drawn
 @given(
     IDS, IDS, st.one_of(st.none(), st.integers(0, 2**31 - 1)), st.sampled_from([None, True, False, "Y", "N"])
 )
@@ -148,6 +149,7 @@ def is_plain(value: Any) -> bool:
     return type(value) in {int, str} and 0 < cast < 2**31 and str(value).lstrip("0") == str(cast)
 
 
+@pytest.mark.drawn
 @given(st.sampled_from(["add", "delete", "items.get", "items.set", "items.delete"]), PARAMS)
 def test_what_passes_is_read_by_the_portal_as_it_is_written(verb: str, params: dict[str, Any]) -> None:
     if not passes(f"crm.lead.contact.{verb}", params):
@@ -165,6 +167,7 @@ def test_what_passes_is_read_by_the_portal_as_it_is_written(verb: str, params: d
     )
 
 
+@pytest.mark.drawn
 @given(
     st.sampled_from(["crm.item.update", "crm.lead.update", "crm.deal.update"]),
     st.one_of(
@@ -206,6 +209,7 @@ def commands(draw: st.DrawFn, depth: int = 2) -> str:
     return f"{scheme}{spell('crm.lead.contact.items.delete')}?id=5"
 
 
+@pytest.mark.drawn
 @given(st.dictionaries(st.sampled_from(["cmd", "CMD", "Cmd", " cmd", "x"]), st.lists(commands()), min_size=1))
 def test_no_raw_batch_that_the_portal_reads_as_one_that_writes_links_passes(params: dict[str, Any]) -> None:
     written: list[str] = []

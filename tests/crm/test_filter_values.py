@@ -198,6 +198,7 @@ def outcome(wanted: dict[str, Any]) -> dict[str, Any] | str:
         return str(refused)
 
 
+@pytest.mark.drawn
 @given(st.dictionaries(KEYS, VALUES, max_size=3))
 def test_a_filter_comes_to_values_of_the_right_kind_or_to_one_error_that_names_it(
     wanted: dict[str, Any],

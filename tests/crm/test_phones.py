@@ -76,6 +76,7 @@ BEFORE = st.sampled_from(["+7", "8", "7", "", "007", "(+7)", "тел. +7 "])
 APART = st.sampled_from(["", " ", "-", ".", "\xa0", " - "])
 
 
+@pytest.mark.drawn
 @given(LOCAL, LOCAL, BEFORE, BEFORE, APART)
 def test_any_two_ways_of_writing_a_number_are_one_and_two_numbers_are_two(
     digits: str, other: str, before: str, also: str, apart: str
@@ -87,6 +88,7 @@ def test_any_two_ways_of_writing_a_number_are_one_and_two_numbers_are_two(
     assert read(f"{text} доб. 12") == f"+7{digits};ext=12"
 
 
+@pytest.mark.drawn
 @given(
     st.text(st.sampled_from("+0123456789 ()-.,;#*/xext\u0434\u043e\u0431\u0661\uff0b"), max_size=25)
     | st.text(max_size=12),

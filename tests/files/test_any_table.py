@@ -64,6 +64,7 @@ def or_refusal(read: Callable[[Path], list[T]], path: Path) -> list[T]:
     return []
 
 
+@pytest.mark.drawn
 @given(
     rows=st.lists(st.tuples(IDS, REMARKS, IDS, WRITTEN), min_size=1, max_size=4),
     columns=st.permutations(["old", "remark", "new"]),
@@ -106,6 +107,7 @@ def whole(cell: str) -> int:
     return int(cell.replace(",", ".").split(".")[0])
 
 
+@pytest.mark.drawn
 @given(content=NOISE.map(str.encode) | st.binary(max_size=20))
 def test_what_is_read_of_anything_stands_there_in_so_many_rows(content: bytes, path: Path) -> None:
     path.write_bytes(content)
@@ -134,6 +136,7 @@ def fits(found: Sequence[tuple[int, ...]], table: list[list[str]], names: tuple[
     return list(dict.fromkeys(ids)) == list(dict.fromkeys(found))
 
 
+@pytest.mark.drawn
 @given(
     st.text(st.sampled_from("0127.,' eE+-\xa0\u0661"), max_size=8)
     | st.floats()
@@ -168,6 +171,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.drawn
 @given(
     st.lists(JSON, max_size=3) | st.dictionaries(st.sampled_from(["5", "6.0", "x"]) | st.integers(1, 9), JSON)
 )

@@ -49,6 +49,7 @@ def test_no_id_leads_out_of_the_folder(run_id: str) -> None:
     assert not name.startswith(".")
 
 
+@pytest.mark.drawn
 @given(NAMES, NAMES)
 def test_any_two_ids_have_folders_of_their_own_that_a_file_system_takes(one: str, other: str) -> None:
     assert (run_name(one) == run_name(other)) is (one == other)

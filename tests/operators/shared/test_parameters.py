@@ -90,6 +90,7 @@ READERS: dict[Callable[[str, object], Any], Callable[[Any], bool]] = {
 }
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
 @given(value=GIVEN)
 def test_whatever_is_given_comes_to_a_value_or_to_one_error_that_names_it(

@@ -35,6 +35,7 @@ def outcome(read: Any, value: Any) -> timedelta | str | None:
     return found
 
 
+@pytest.mark.drawn
 @given(ANYTHING)
 @example(10**400)
 def test_hours_are_what_was_given_or_one_clear_error(value: Any) -> None:
