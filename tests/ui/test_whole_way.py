@@ -159,9 +159,14 @@ def restore(page: Page, stage: Stage, run: str, shoot: Callable[[Page, str], Non
     shoot(page, "way-13-restore-finished")
     shown = report_of(page, f"{stage.dag(RESTORE)}/runs/{back}")
     expect(shown.get_by_role("heading", name="Lead link restore")).to_be_visible()
-    expect(shown.get_by_text("A restore. It puts links back")).to_be_visible()
+    expect(
+        shown.get_by_text(f"A restore. Takes back run {run} of the DAG {CLEAN_UP}, planned")
+    ).to_be_visible()
     expect(shown.get_by_text("Done. Every change has its outcome.")).to_be_visible()
     shoot(page, "way-14-restore-report")
+    cleaned = report_of(page, f"{stage.dag(CLEAN_UP)}/runs/{run}")
+    expect(cleaned.get_by_text(f"Taken back by run {back} of the DAG {RESTORE}")).to_be_visible()
+    shoot(page, "way-15-taken-back")
 
 
 def test_from_the_connection_to_the_restored_contacts(
@@ -181,4 +186,4 @@ def test_from_the_connection_to_the_restored_contacts(
 
     restore(page, stage, run, shoot)
     assert contacts_on(lead) == before
-    shoot(lead, "way-15-lead-restored")
+    shoot(lead, "way-16-lead-restored")
