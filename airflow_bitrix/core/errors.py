@@ -44,7 +44,8 @@ class PortalAnswer:
 class Bitrix24Error(Exception):
     """Anything that this package raises about a portal, a call or a plan.
 
-    :param message: One sentence for a person.
+    :param message: One sentence for a person. A webhook's address in it, which people paste anywhere, loses
+        its secret.
     :param answer: The portal's own words.
     :param method: The REST method, for example ``crm.lead.contact.add``.
     :param owner: The lead or deal, for example ``lead 5``.
@@ -53,6 +54,7 @@ class Bitrix24Error(Exception):
     def __init__(
         self, message: str, *, answer: PortalAnswer | None = None, method: str = "", owner: str = ""
     ) -> None:
+        message = redact(message)
         super().__init__(message)
         self.message = message
         self.answer = answer or PortalAnswer()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.redaction import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,7 @@ class Guards:
             not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1
         ):
             raise InvalidInput("max_share", share, "a number from 0 to 1, or None for no limit")
-        if not isinstance(self.portals, tuple) or not all(
-            isinstance(portal, str) and portal.startswith(("https://", "http://")) for portal in self.portals
-        ):
+        if not isinstance(self.portals, tuple) or not all(map(_is_address, self.portals)):
             raise InvalidInput(
                 "portals", self.portals, "a list of addresses such as 'https://acme.bitrix24.com'"
             )
@@ -85,3 +84,8 @@ class Guards:
         """Read what :meth:`as_json` wrote."""
         # By name, so that a guard which this version does not know is an error and not left out.
         return cls(**{**given, "portals": tuple(given["portals"])})
+
+
+def _is_address(portal: object) -> bool:
+    """Whether something is an address; that of a webhook is a secret, which plan and approval would show."""
+    return isinstance(portal, str) and portal.startswith(("https://", "http://")) and redact(portal) == portal

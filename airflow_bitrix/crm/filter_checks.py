@@ -59,6 +59,8 @@ async def checked_filter(
 
 def _check_signs(wanted: Mapping[str, Any]) -> None:
     """Refuse what the portal takes no notice of, or takes for a question about nothing."""
+    if wanted and all(map(is_logic, wanted)):
+        raise InvalidInput("filter", dict(wanted), "conditions beside 'logic': alone it would ask for all")
     for key, value in wanted.items():
         if key.startswith(("><", "!><")):
             raise InvalidInput("filter", {key: value}, "a range as two conditions, with >= and <=")

@@ -86,7 +86,7 @@ def says_why(work: _Work) -> _Work:
             # Other subclasses of AirflowException are how Airflow skips and reschedules.
             told = (Bitrix24Error, AirflowFailException, OSError)
             if isinstance(error, told) or type(error) is AirflowException:
-                said = (
+                said = redact(
                     _of_file(error) if isinstance(error, OSError) else _in_words_of_the_form(error, context)
                 )
                 self.log.error("%s", said)  # noqa: TRY400 (the traceback is Airflow's to log)
@@ -108,4 +108,4 @@ def _in_words_of_the_form(error: Exception, context: Mapping[str, Any]) -> str:
 
 
 def _of_file(error: OSError) -> str:
-    return redact(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error)

@@ -119,3 +119,12 @@ def test_the_portals_answer_reads_as_code_and_text_as_far_as_there_are_any(
     answer: PortalAnswer, words: str
 ) -> None:
     assert str(answer) == words
+
+
+@pytest.mark.parametrize("kind", [type(error) for error in ERRORS if not isinstance(error, InvalidInput)])
+def test_no_error_says_the_secret_of_an_address_that_was_pasted_for_a_folder(
+    kind: type[Bitrix24Error],
+) -> None:
+    error = kind("there is no plan in acme.bitrix24.com/rest/1/s3cr3tc0de")
+    assert str(error) == "there is no plan in acme.bitrix24.com/rest/1/***"
+    assert error.args == (error.message,) == (str(error),)

@@ -78,6 +78,12 @@ def test_a_list_of_portals_that_is_none_is_refused(portals: Any) -> None:
         Guards(portals=portals)
 
 
+def test_a_webhook_among_the_portals_is_refused_as_plans_and_approvals_would_show_it() -> None:
+    with pytest.raises(InvalidInput, match=r"portals: .*/rest/1/\*\*\*/") as caught:
+        Guards(portals=(f"{PORTAL}/rest/1/s3cr3tc0de/",))
+    assert "s3cr3tc0de" not in f"{caught.value} {caught.value.value}"
+
+
 @pytest.mark.parametrize("guards", [Guards(), Guards(0, 0.0), Guards(500, 0.25, (PORTAL,), 9)])
 def test_guards_come_back_from_a_manifest_as_they_were(guards: Guards) -> None:
     assert Guards.from_json(guards.as_json()) == guards

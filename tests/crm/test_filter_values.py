@@ -143,6 +143,8 @@ def test_what_a_template_leaves_that_gives_nothing_is_no_value(key: str, value: 
         ({"0": {"!><opportunity": 5}}, "a range as two conditions"),
         ({"logic": "XOR", "id": 5}, "'AND' or 'OR'"),
         ({"0": {"LOGIC": True, "id": 5}}, "'AND' or 'OR'"),
+        ({"logic": "OR"}, "conditions beside 'logic'"),
+        ({"id": 5, "0": {"logic": "AND"}}, "conditions beside 'logic'"),
     ],
 )
 def test_what_the_portal_takes_no_notice_of_is_refused(wanted: dict[str, Any], said: str) -> None:

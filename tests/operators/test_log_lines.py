@@ -25,6 +25,7 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24CheckLinkPlanOperator,
     Bitrix24ExportContactLinksOperator,
     Bitrix24PlanLinkCleanupOperator,
+    Bitrix24PlanLinkRestoreOperator,
 )
 
 Logged = Callable[[], list[str]]
@@ -63,6 +64,26 @@ def test_a_task_that_fails_leaves_its_sentence_for_the_report_tab(tmp_path: Path
             )
     assert left == {WHY: f"there is no plan in {tmp_path}"}
     assert logged() == [f"error: there is no plan in {tmp_path}"] * 2
+
+
+def test_a_webhook_that_was_pasted_for_a_folder_keeps_its_secret(logged: Logged) -> None:
+    left: list[str] = []
+
+    def keep(**pushed: str) -> None:
+        left.append(pushed["value"])
+
+    given = "acme.bitrix24.com/rest/1/s3cr3tc0de/"
+    for make in (
+        lambda: Bitrix24PlanLinkRestoreOperator(task_id="plan", snapshot=given),
+        lambda: Bitrix24PlanLinkRestoreOperator(task_id="plan", journal=given),
+        lambda: Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=given, plan_hash="abc"),
+    ):
+        with pytest.raises(PlanRefused) as caught:
+            make().execute({"ti": SimpleNamespace(xcom_push=keep)})  # type: ignore[typeddict-item]
+        left.append(str(caught.value))
+    told = "\n".join([*left, *logged()])
+    assert told.count("acme.bitrix24.com/rest/1/***") == 9
+    assert "s3cr3tc0de" not in told
 
 
 @pytest.mark.usefixtures("sandbox")

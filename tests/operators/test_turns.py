@@ -127,6 +127,19 @@ def test_a_dry_run_and_another_kind_of_owner_do_not_wait(sandbox: Any, made: Any
         assert applier(made).execute(context())["counts"]["applied"] == 5
 
 
+def test_where_the_lock_cannot_lie_among_the_artifacts_the_log_says_that_other_hosts_do_not_see_it(
+    made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where another user of the workers' hosts has made its folder."""
+    (tmp_path / "artifacts").mkdir()
+    (tmp_path / "artifacts" / "writing").touch()
+    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", str(tmp_path / "artifacts"))
+    applier(made).execute(context())
+    told = [one.getMessage() for one in caplog.records if "writes on another host" in one.getMessage()]
+    assert len(told) == 1
+    assert "File exists" in told[0]
+
+
 def test_another_task_of_the_same_run_does_not_wait(sandbox: Any, made: Any) -> None:
     with other_run(sandbox):
         assert applier(made).execute(context(OTHER.dag_id))["counts"]["applied"] == 5

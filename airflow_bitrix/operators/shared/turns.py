@@ -71,6 +71,8 @@ def _enter(held: ExitStack, task: ApplyTask, me: Writer) -> None:
         except OSError as error:
             problem = error
         else:
+            if problem:
+                log.warning("Whether a run writes on another host cannot be told: %s", problem)
             return
     log.warning("Whether another run writes too cannot be told: %s", problem)
 
