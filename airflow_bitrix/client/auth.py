@@ -197,6 +197,7 @@ def portal_address(host: str, port: int | None = None) -> str:
         or parts.password
         or not _NAME.fullmatch(name)
         or not _is_whole(host)
+        or own_port == 0
         or (own_port and port and own_port != port)
     ):
         raise InvalidInput("host", _shown_host(host), _ACCEPTED_HOST)
