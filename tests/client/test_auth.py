@@ -50,7 +50,14 @@ def test_the_port_that_goes_without_saying_makes_no_other_portal(host: str, port
 NO_HOSTS = [
     *("", " ", "https://", "acme bitrix24", "http://acme.bitrix24.com", "http://10.0.0.5", "http://0x7f.1"),
     *("http://localhost.evil.example", "http://127.0.0.1.nip.io", "http://[2001:db8::5]"),
-    *("ftp://acme.bitrix24.com", "acme.bitrix24.com:port", "acme:99999", "acme:0", "acme\\evil", "-пример.рф"),
+    *(
+        "ftp://acme.bitrix24.com",
+        "acme.bitrix24.com:port",
+        "acme:99999",
+        "acme:0",
+        "acme\\evil",
+        "-пример.рф",
+    ),
     *("https://[acme", "https://acme]", "https://ac\u2100me.example"),
 ]
 MORE_THAN_HOSTS = [
