@@ -222,6 +222,7 @@ def test_two_primary_contacts_are_refused(flags: tuple[object, object]) -> None:
         ("", ""),
         (5, ""),
     ],
+    ids=["a list as text", "a method", "a method as text", "nothing", "a number"],
 )
 def test_what_a_template_made_of_a_list_is_refused_with_a_hint(items: object, hint: str) -> None:
     with pytest.raises(InvalidInput, match=f"{re.escape('a list of contact ids or dicts' + hint)}$"):
