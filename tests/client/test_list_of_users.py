@@ -11,7 +11,7 @@ import threading
 import time
 import tracemalloc
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
 from itertools import islice
 from typing import Any
@@ -210,12 +210,17 @@ def is_early(users: Users, request: Request) -> bool:
     return users.requests < 7 or b"15001" in request.body
 
 
-def no_more_than(threads: int) -> None:
+def further(threads: Collection[threading.Thread]) -> set[threading.Thread]:
+    """Threads that have begun since: those of an earlier test may end meanwhile."""
+    return set(threading.enumerate()).difference(threads)
+
+
+def no_more_than(threads: Collection[threading.Thread]) -> None:
     """Threads that are done with their last request end by themselves."""
     ends = time.monotonic() + 20
-    while threading.active_count() > threads and time.monotonic() < ends:
+    while further(threads) and time.monotonic() < ends:
         time.sleep(0.01)
-    assert threading.active_count() <= threads
+    assert not further(threads)
 
 
 def test_who_leaves_a_list_waits_for_no_thread_that_waits(manners: Manners) -> None:
@@ -227,12 +232,12 @@ def test_who_leaves_a_list_waits_for_no_thread_that_waits(manners: Manners) -> N
             stuck.wait(60)
         return users(request)
 
-    threads = threading.active_count()
+    threads = threading.enumerate()
     rows = Portal(send, manners).list("user.get")
     assert ids(list(islice(rows, READ))) == list(range(1, READ + 1))
     sent = users.requests
     rows.close()  # type: ignore[attr-defined]
-    assert threading.active_count() > threads
+    assert further(threads)
     assert users.requests == sent
     stuck.set()
     no_more_than(threads)
@@ -240,7 +245,7 @@ def test_who_leaves_a_list_waits_for_no_thread_that_waits(manners: Manners) -> N
 
 
 def test_a_thread_that_sleeps_learns_that_nobody_wants_its_rows() -> None:
-    users, threads = Users(range(1, 60_001)), threading.active_count()
+    users, threads = Users(range(1, 60_001)), threading.enumerate()
     naps: list[float] = []
 
     asleep = threading.Event()
@@ -266,7 +271,7 @@ def test_a_thread_that_sleeps_learns_that_nobody_wants_its_rows() -> None:
 
 def test_a_list_may_be_closed_in_a_thread_of_its_own(manners: Manners) -> None:
     """The garbage collector closes a list that was forgotten, in whichever thread makes something."""
-    users, threads = Users(range(1, 60_001)), threading.active_count()
+    users, threads = Users(range(1, 60_001)), threading.enumerate()
     forgotten, first, closed = threading.Event(), threading.Lock(), threading.Event()
 
     def send(request: Request) -> Reply:
@@ -311,7 +316,7 @@ def test_calls_go_on_beside_a_list_of_the_same_client(manners: Manners) -> None:
 
 def test_an_error_of_one_thread_ends_the_list_and_the_others(manners: Manners) -> None:
     users = Users(range(1, 30_001))
-    threads = threading.active_count()
+    threads = threading.enumerate()
 
     def send(request: Request) -> Reply:
         if users.requests == 5:
@@ -327,7 +332,7 @@ def test_an_error_of_one_thread_ends_the_list_and_the_others(manners: Manners) -
 
 def test_a_list_that_is_read_by_half_leaves_nothing_running(manners: Manners) -> None:
     users = Users(range(1, 50_001))
-    threads = threading.active_count()
+    threads = threading.enumerate()
     rows = Portal(users, manners).list("user.get")
     assert ids(list(islice(rows, 3000))) == list(range(1, 3001))
     del rows

@@ -60,7 +60,9 @@ def or_refusal(read: Callable[[Path], list[T]], path: Path) -> list[T]:
         return read(path)
     except InvalidInput as error:
         said = str(error)
-    assert re.fullmatch(r"(contact_map|owners_file): .+ is not accepted; accepted: .+", said, re.DOTALL)
+    assert re.fullmatch(
+        r"(contact_map|owners_file): .+ is not accepted(, .+)?; accepted: .+", said, re.DOTALL
+    )
     return []
 
 
