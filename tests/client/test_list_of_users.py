@@ -130,6 +130,7 @@ def test_users_are_listed_by_ranges_too(manners: Manners) -> None:
     assert users.requests == 3
 
 
+@pytest.mark.slow
 def test_100_000_rows_take_at_most_a_fifth_more_than_the_fewest_requests(manners: Manners) -> None:
     users = Users(range(1, 100_001))
     assert sum(1 for _ in Portal(users, manners).list("user.get", {"select": ["ID"]})) == 100_000

@@ -134,6 +134,7 @@ def test_a_filter_that_matches_1_percent_takes_few_requests(make_sandbox: Any, l
     assert asked(sandbox) <= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["ASC", "DESC"])
 def test_what_a_filter_says_of_ids_stays_in_force(order: str, make_sandbox: Any, listed: List) -> None:
     sandbox = make_sandbox(leads=3000, contacts=10, plan="self_hosted")

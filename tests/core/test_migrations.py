@@ -88,6 +88,7 @@ def test_chains_are_followed_and_a_contact_mapped_onto_itself_is_ignored() -> No
     assert chained(lines((6, 7), (5, 6), (5, 6)), "contact_map") == {5: 7, 6: 7}
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_million_contacts_is_followed_in_moments() -> None:
     most = 1_000_000
     found = chained((("", one, one + 1) for one in range(1, most)), "contact_map")

@@ -59,6 +59,7 @@ def test_links_order_primary_and_facts_are_those_of_the_portal(make_sandbox: Any
             assert state.semantic == owner["stage_semantic"]
 
 
+@pytest.mark.slow
 def test_sparse_ids_and_gaps_at_the_start_lose_nothing(make_sandbox: Any, scanned: Any) -> None:
     sandbox = make_sandbox(leads=20000, contacts=10, plan="self_hosted")
     kept = {lead for lead in range(1, 20001) if lead > 5000 and lead % 10 == 3} | {17, 18000, 18001}
@@ -70,6 +71,7 @@ def test_sparse_ids_and_gaps_at_the_start_lose_nothing(make_sandbox: Any, scanne
     assert requests <= 6
 
 
+@pytest.mark.slow
 def test_clusters_between_wide_gaps_lose_nothing(make_sandbox: Any, scanned: Any) -> None:
     sandbox = make_sandbox(leads=30000, contacts=10, plan="self_hosted")
     kept = {lead for lead in range(1, 30001) if (lead // 500) % 7 == 0}
@@ -113,6 +115,7 @@ def test_faults_on_the_way_neither_lose_nor_repeat_an_owner(make_sandbox: Any, s
         assert sum(sandbox.stats()["faults"].values()) > 0
 
 
+@pytest.mark.slow
 def test_owners_that_stay_appear_once_while_others_come_and_go(make_sandbox: Any, connect_async: Any) -> None:
     sandbox = make_sandbox(leads=12000, contacts=10, plan="self_hosted")
 
@@ -216,6 +219,7 @@ def test_a_filter_that_matches_1_percent_takes_at_most_two_and_a_half_times_the_
     assert requests <= 2.5
 
 
+@pytest.mark.slow
 def test_dense_ids_take_hardly_more_than_the_fewest_requests(make_sandbox: Any, scanned: Any) -> None:
     sandbox = make_sandbox(plan="self_hosted")
     for _ in range(30_000):

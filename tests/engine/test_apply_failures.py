@@ -15,6 +15,7 @@ from airflow_bitrix.core.plan import Change
 from tests.engine.conftest import Applied, Planned, Post
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 def test_under_faults_every_change_is_applied_and_confirmed_or_failed_with_the_portal_s_reason(
     seed: int, make_sandbox: Any, planned: Planned, applied: Applied

@@ -96,6 +96,7 @@ def test_only_what_could_not_be_read_in_full_is_looked_up_again(
     assert sandbox.stats()["commands_in_batches"] == commands
 
 
+@pytest.mark.slow
 def test_every_owner_is_judged_once_however_many_there_are(make_sandbox: Any, connect_async: Any) -> None:
     sandbox = make_sandbox(leads=2 * CHUNK + 100, contacts=3000, plan="self_hosted")
 
