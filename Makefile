@@ -66,13 +66,13 @@ draws: env ## read 20,000 drawn answers, files and settings with each of their r
 	@$(BIN)/python -m pytest --numprocesses 3 --dist worksteal --hypothesis-profile=long -m drawn
 
 # The rooms below the hooks know no Airflow.
-QUICK := $(addprefix tests/,core client crm engine files report sandbox)
+ROOMS := $(addprefix tests/,core client crm engine files report sandbox)
 
 # Types take one of two cores for half a minute, in which the tests go on.
 quick: env ## lint, and the quick ones of the tests that need no Airflow; in a minute and a half
 	@mkdir -p build
 	@$(MAKE) --no-print-directory lint > build/lint.log 2>&1 & lint=$$!; echo "== pytest, the quick ones"; \
-		$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(QUICK); tests=$$?; \
+		$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(ROOMS); tests=$$?; \
 		wait $$lint; code=$$?; cat build/lint.log; test $$tests = 0 && exit $$code
 
 test-ui: env browser ## run the tests in a browser; build/ui keeps pictures of the pages
