@@ -253,7 +253,7 @@ def _bulk(made: Mapping[str, Any]) -> Iterator[Subject]:
         "owner_map": {"match": "map", "contact_map": {17: 23}},
         "save": release,
         "believe_any_user": release,
-        "match": {"originator": "OLD"},
+        "match": {},
         "originator": {"match": "origin"},
         "match_field": {"match": "field"},
     }

@@ -67,7 +67,8 @@ ORIGIN = {"match": "origin", "originator": "old-crm"}
 
 def arguments_of(folder: Path, given: dict[str, Any]) -> dict[str, Any]:
     common = {"migration": "portal_to_portal", "kind": "deal", "source_conn_id": "bitrix24_source"}
-    return {**common, **ORIGIN, "artifacts_path": str(folder), **given}
+    origin = {} if "match" in given else ORIGIN
+    return {**common, **origin, "artifacts_path": str(folder), **given}
 
 
 def plan(folder: Path, **arguments: Any) -> Any:

@@ -55,6 +55,15 @@ _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
     "portal_to_portal": ("lead", "deal"),
 }
 
+_MAPS = frozenset({"owner_map", "contact_map", "contact_map_file"})
+_OF_OTHERS: Mapping[str, frozenset[str]] = {
+    "origin": _MAPS | {"match_field"},
+    "same_origin": _MAPS | {"match_field", "originator"},
+    "field": _MAPS | {"originator"},
+    "map": frozenset({"match_field", "originator"}),
+}
+"""By the way records are matched: arguments of the other ways, which would be taken no notice of."""
+
 _OWN: Mapping[MigrationName, frozenset[str]] = {
     "contact_map": frozenset({"contact_map", "contact_map_file"}),
     "lead_to_deal": frozenset(),
@@ -209,10 +218,13 @@ class MigrationArguments(LinkPlanOperator):
             "originator": self.originator,
             "match_field": self.match_field,
         }
-        for argument, value in given.items():
-            if value and not is_nothing(value) and argument not in _OWN[name]:
-                raise InvalidInput(argument, value, f"nothing with {name}")
         self._check_words()
+        for argument, value in given.items():
+            if value and not is_nothing(value):
+                if argument not in _OWN[name]:
+                    raise InvalidInput(argument, value, f"nothing with {name}")
+                if argument in _OF_OTHERS[self.match] and name == "portal_to_portal":
+                    raise InvalidInput(argument, value, f"nothing with match {self.match!r}")
         if name == "contact_map":
             self.log.info("%s to replace", counted(len(self._contacts), "contact"))
         if name == "portal_to_portal":
