@@ -75,7 +75,9 @@ def phone_reader(region: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         digits = normal_phone(text)
         number = known(_EXTENSION.sub(_EXT, text)) if digits else None
-        if number is None:
+        written = "".join(str(int(sign)) for sign in text if sign.isdecimal())
+        # The library also reads letters as the digits that they share a key with.
+        if number is None or str(number.national_number) not in written:
             return digits
         form = plans.format_number(number, plans.PhoneNumberFormat.E164)
         return f"{form};ext={number.extension}" if number.extension else form

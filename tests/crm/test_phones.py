@@ -8,7 +8,7 @@ from typing import Any
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_bitrix.core.errors import Bitrix24Error
@@ -94,6 +94,7 @@ def test_any_two_ways_of_writing_a_number_are_one_and_two_numbers_are_two(
     | st.text(max_size=12),
     st.sampled_from(["", "RU", "DE", "US", "IT"]),
 )
+@example("0100000eee", "RU")
 def test_whatever_stands_for_a_phone_it_has_the_digits_of_its_reading(text: str, region: str) -> None:
     read = phone_reader(region)(text)
     assert re.fullmatch(r"|\+[1-9]\d{4,16}(;ext=\d+)?|\w{5,}", read)
