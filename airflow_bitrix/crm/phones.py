@@ -76,9 +76,10 @@ def phone_reader(region: str) -> Callable[[str], str]:
         digits = normal_phone(text)
         number = known(_EXTENSION.sub(_EXT, text)) if digits else None
         written = "".join(str(int(sign)) for sign in text if sign.isdecimal())
-        # The library also reads letters as the digits that they share a key with.
-        if number is None or str(number.national_number) not in written:
+        if number is None:
             return digits
+        if str(number.national_number) not in written and any(map(str.isalpha, text)):
+            return digits  # the library reads letters as the digits that they share a key with
         form = plans.format_number(number, plans.PhoneNumberFormat.E164)
         return f"{form};ext={number.extension}" if number.extension else form
 
