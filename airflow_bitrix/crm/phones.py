@@ -75,15 +75,18 @@ def phone_reader(region: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         digits = normal_phone(text)
         number = known(_EXTENSION.sub(_EXT, text)) if digits else None
-        written = "".join(str(int(sign)) for sign in text if sign.isdecimal())
-        if number is None:
+        if number is None or _has_letters(str(number.national_number), text):
             return digits
-        if str(number.national_number) not in written and any(map(str.isalpha, text)):
-            return digits  # the library reads letters as the digits that they share a key with
         form = plans.format_number(number, plans.PhoneNumberFormat.E164)
         return f"{form};ext={number.extension}" if number.extension else form
 
     return read
+
+
+def _has_letters(national: str, text: str) -> bool:
+    """Whether a number has letters in it: the library reads them as the digits that they share a key with."""
+    written = "".join(str(int(sign)) for sign in text if sign.isdecimal())
+    return national not in written and any(map(str.isalpha, text))
 
 
 def spellings(phone: str) -> list[str]:
