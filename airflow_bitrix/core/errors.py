@@ -117,6 +117,11 @@ class InvalidInput(Rejected, ValueError):
         self.value = value if _is_plain(value) and redact(repr(value)) == repr(value) else _shown(value)
         self.accepted = accepted
 
+    def called(self, title: str) -> str:
+        """Give its sentence with the argument called by the title of its field in a form, too."""
+        rest = self.message.removeprefix(f"{self.argument}:")
+        return self.message if rest == self.message else f"{title} ({self.argument}):{rest}"
+
 
 class AuthFailed(Bitrix24Error):
     """The portal does not accept the webhook.

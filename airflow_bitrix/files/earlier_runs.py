@@ -63,6 +63,14 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
             journal.rmdir()
 
 
+def home_of(run: Path, plan_hash: str) -> Path:
+    """Give the folder in which plan and journal of a run lie now: they may have been moved aside since.
+
+    :param run: The folder in which they lay.
+    """
+    return max(run.glob(f"earlier-{plan_hash[:12]}*"), key=str, default=run)
+
+
 def earlier_journals(run: Path) -> Iterator[Path]:
     """Give the journals in a run's folder that were moved aside, other than those of dry runs."""
     for pattern in ("earlier-*/journal", "journal-*"):

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO
+
+import msgspec
 
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import OwnerKind
@@ -99,7 +101,10 @@ def only_writer(folder: Path, portal: str, kind: OwnerKind, me: Writer) -> Itera
 def _told(file: IO[str]) -> Writer | None:
     """Read who wrote last; ``None`` where nobody did, or the file is damaged."""
     file.seek(0)
-    return _read(Writer, file.read())
+    try:
+        return msgspec.json.decode(file.read(), type=Writer)
+    except msgspec.DecodeError:
+        return None
 
 
 def _tell(file: IO[str], writer: Writer) -> None:
@@ -140,21 +145,7 @@ def forget_wait(folder: Path) -> None:
 def read_wait(folder: Path, plan_hash: str) -> Wait | None:
     """Read whom the apply of a plan waits for; ``None`` where it does not."""
     try:
-        text = (folder / WAIT).read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        wait = msgspec.json.decode((folder / WAIT).read_bytes(), type=Wait)
+    except (OSError, msgspec.DecodeError):  # half written, or another version's
         return None
-    wait = _read(Wait, text)
-    return wait if wait and wait.plan == plan_hash else None
-
-
-_Told = TypeVar("_Told", Writer, Wait)
-
-
-def _read(kind: type[_Told], text: str) -> _Told | None:
-    """Read what another version may have written, or a process that was killed in the middle of it."""
-    try:
-        told = json.loads(text)
-        found = kind(**told)
-    except (ValueError, TypeError):
-        return None
-    return found if all(isinstance(one, str) for one in told.values()) else None
+    return wait if wait.plan == plan_hash else None

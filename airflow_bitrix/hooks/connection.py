@@ -109,7 +109,7 @@ def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
             )
         except InvalidInput as error:
             label = field_labels().get(error.argument)
-            said = f"{label} ({error.argument}){str(error).removeprefix(error.argument)}" if label else error
+            said = error.called(label) if label else error.message
             error.message = f"{_named(conn_id)}{_type(connection)}: {said}"
             raise
     mask_secret(settings.webhook.code)

@@ -99,12 +99,10 @@ def says_why(work: _Work) -> _Work:
 
 def _in_words_of_the_form(error: Exception, context: Mapping[str, Any]) -> str:
     """Call an argument by its title, too, where the DAG's trigger form asks for it under the same name."""
-    said = str(error)
     if isinstance(error, errors.InvalidInput):
         with suppress(Exception):  # the form does not ask for it, or there is none
-            title = context["dag"].params.get_param(error.argument).schema["title"]
-            return f"{title} ({error.argument}){said.removeprefix(error.argument)}"
-    return said
+            return error.called(context["dag"].params.get_param(error.argument).schema["title"])
+    return str(error)
 
 
 def _of_file(error: OSError) -> str:

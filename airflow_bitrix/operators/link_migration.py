@@ -73,7 +73,7 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         super().__init__(**kwargs)
         self.is_dry_run = is_dry_run
         self.parked_path = parked_path
-        check_constants(self, ("is_dry_run", lambda: switch("is_dry_run", self.is_dry_run)))
+        check_constants(self, ("is_dry_run", self._is_dry_run))
         self._were_parked: dict[int, ParkedOwner] = {}
         self._parked: dict[int, ParkedOwner] = {}
 

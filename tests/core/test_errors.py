@@ -128,3 +128,10 @@ def test_no_error_says_the_secret_of_an_address_that_was_pasted_for_a_folder(
     error = kind("there is no plan in acme.bitrix24.com/rest/1/s3cr3tc0de")
     assert str(error) == "there is no plan in acme.bitrix24.com/rest/1/***"
     assert error.args == (error.message,) == (str(error),)
+
+
+def test_an_argument_is_called_by_its_title_where_the_sentence_begins_with_it() -> None:
+    error = InvalidInput("stages", "NEW", "a list")
+    assert error.called("Stages") == "Stages (stages): 'NEW' is not accepted; accepted: a list"
+    error.message = f"connection 'x': {error}"
+    assert error.called("Stages") == str(error)

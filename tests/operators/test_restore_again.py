@@ -146,3 +146,19 @@ def test_a_run_that_wrote_nothing_is_told_as_that(sandbox: Any, tmp_path: Path) 
         with pytest.raises(PlanRefused, match=r"back: the run in .*/plan was a dry run and wrote nothing"):
             restore(tmp_path, journal=str(given))
     assert sandbox.stats()["writes"] == 0
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_the_note_lies_with_the_plan_that_was_taken_back_though_it_was_moved_aside_meanwhile(
+    tmp_path: Path,
+) -> None:
+    cleaned, within = tmp_path / "cleaned", str(tmp_path / "back")
+    wiped = read_manifest(Path(clean_up(cleaned)["plan"])).hash
+    back = restore(tmp_path / "back", journal=str(cleaned))
+    remove_dangling(cleaned)
+    Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", plan=back, is_dry_run=False, artifacts_path=within
+    ).execute({})
+    (aside,) = cleaned.glob("earlier-*")
+    assert [note.restore for note in read_taken_back(aside, wiped)] == [back["hash"]]
+    assert not list(cleaned.glob(NOTES))

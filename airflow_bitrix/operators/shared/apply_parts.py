@@ -15,6 +15,7 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import read_approval
+from airflow_bitrix.files.earlier_runs import home_of
 from airflow_bitrix.files.journals import final_outcomes, has_begun, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back, write_taken_back
@@ -112,7 +113,7 @@ def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, i
     at = datetime.now(UTC).isoformat(timespec="seconds")
     note = TakenBack(origin.plan, manifest.hash, str(plan), at, by, counts or {})
     try:
-        write_taken_back(as_folder(origin.folder), note)
+        write_taken_back(home_of(as_folder(origin.folder), origin.plan), note)
     except Exception as error:  # noqa: BLE001 (whatever a storage raises)
         log.warning("The report of the run that is taken back will not tell so: %s", error)
 

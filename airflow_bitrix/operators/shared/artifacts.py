@@ -59,7 +59,12 @@ def run_folder(dag_id: str, run_id: str) -> Path:
 
 
 def task_folder(context: Context) -> Path:
-    """Give the folder of a task's files: ``<root>/<dag id>/<run id>/<task id>``, with the index if mapped."""
+    """Give the folder of a task's files: ``<root>/<dag id>/<run id>/<task id>``, with the index if mapped.
+
+    :raises InvalidInput: The task is executed outside of a DAG run, and has no folder of its own.
+    """
+    if "dag" not in context:
+        raise InvalidInput("artifacts_path", None, "a folder, where a task is executed outside of a DAG run")
     return run_folder(context["dag"].dag_id, context["run_id"]) / _plain(_task_name(context))
 
 

@@ -55,33 +55,21 @@ _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
     "portal_to_portal": ("lead", "deal"),
 }
 
-_MAPS = frozenset({"owner_map", "contact_map", "contact_map_file"})
-_OF_OTHERS: Mapping[str, frozenset[str]] = {
-    "origin": _MAPS | {"match_field"},
-    "same_origin": _MAPS | {"match_field", "originator"},
-    "field": _MAPS | {"originator"},
-    "map": frozenset({"match_field", "originator"}),
-}
-"""By the way records are matched: arguments of the other ways, which would be taken no notice of."""
-
 _OWN: Mapping[MigrationName, frozenset[str]] = {
     "contact_map": frozenset({"contact_map", "contact_map_file"}),
     "lead_to_deal": frozenset(),
     "release_moved_leads": frozenset({"save", "believe_any_user"}),
-    "portal_to_portal": frozenset(
-        {
-            "source_conn_id",
-            "match",
-            "originator",
-            "match_field",
-            "owner_map",
-            "contact_map",
-            "contact_map_file",
-            "extra",
-        }
-    ),
+    "portal_to_portal": frozenset({"source_conn_id"}),
 }
 """Arguments that a migration goes by, beside those that all do."""
+
+_OF_MATCH: Mapping[MatchName, frozenset[str]] = {
+    "origin": frozenset({"originator"}),
+    "same_origin": frozenset(),
+    "field": frozenset({"match_field"}),
+    "map": frozenset({"owner_map", "contact_map", "contact_map_file"}),
+}
+"""Arguments that ``portal_to_portal`` goes by as well, by the way records are matched."""
 
 
 class MigrationArguments(LinkPlanOperator):
@@ -219,12 +207,12 @@ class MigrationArguments(LinkPlanOperator):
             "match_field": self.match_field,
         }
         self._check_words()
+        own, what = _OWN[name], str(name)
+        if name == "portal_to_portal":
+            own, what = own | _OF_MATCH[cast("MatchName", self.match)], f"{name} by {self.match!r}"
         for argument, value in given.items():
-            if value and not is_nothing(value):
-                if argument not in _OWN[name]:
-                    raise InvalidInput(argument, value, f"nothing with {name}")
-                if argument in _OF_OTHERS[self.match] and name == "portal_to_portal":
-                    raise InvalidInput(argument, value, f"nothing with match {self.match!r}")
+            if value and not is_nothing(value) and argument not in own:
+                raise InvalidInput(argument, value, f"nothing with {what}")
         if name == "contact_map":
             self.log.info("%s to replace", counted(len(self._contacts), "contact"))
         if name == "portal_to_portal":

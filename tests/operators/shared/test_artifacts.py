@@ -13,6 +13,7 @@ from airflow.sdk import ObjectStoragePath
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.operators.shared.artifacts import folder_names, lasting_file, task_folder
 
 MOST_BYTES = 255
@@ -77,3 +78,8 @@ def test_object_storage_takes_the_names_as_they_are(tmp_path: Path) -> None:
     (place / "x.txt").write_text("kept")
     assert (tmp_path / name / "x.txt").read_text() == "kept"
     assert ObjectStoragePath(str(place / "x.txt")).read_text() == "kept"
+
+
+def test_outside_of_a_dag_run_a_task_needs_a_folder_of_its_own() -> None:
+    with pytest.raises(InvalidInput, match=r"^artifacts_path: None .* accepted: a folder, where a task is"):
+        task_folder({})
