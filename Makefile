@@ -113,7 +113,7 @@ check: lint ## all that CI checks: lint, then all tests but the matrix
 	@echo "== pytest, beside older Airflows"
 	@$(MAKE) --no-print-directory test-floors
 
-bench: env $(BENCH)/.installed ## measure speed beside other clients, in ten minutes; QUICK=1: in one and a half
+bench: env $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 chaos: env ## plan, apply, kill and restore on portals that answer wrongly, 200 of them; SEEDS=20: so many
