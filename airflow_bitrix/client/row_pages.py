@@ -70,9 +70,9 @@ def id_in(method: str, field: str, row: Any) -> int:
 
     :raises OddAnswer: The row has none.
     """
-    value = row.get(field) if isinstance(row, Mapping) else None
+    value = row.get(field) if isinstance(row, (dict, Mapping)) else None
     number = whole_number(value) if isinstance(value, str) else value
-    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+    if type(number) is not int or number < 1:
         raise odd(method, f"the portal answered a row without an id in {field!r}")
     return number
 

@@ -31,8 +31,8 @@ def told_id(value: object) -> int | None:
 
     ``None`` for anything else.
     """
+    if type(value) is int:
+        return value if value >= 0 else None
     if value is None or value is False or value == "":
         return 0
-    if isinstance(value, str):
-        return whole_number(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return whole_number(value) if isinstance(value, str) else None

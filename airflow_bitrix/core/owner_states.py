@@ -67,9 +67,9 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any], also: Sequence[str] = ()) 
     :param also: Further fields that were asked for.
     :raises Bitrix24Error: The portal left another field out, or it cannot be read: nothing may be concluded.
     """
-    for name in (*_NEEDED, *also):
-        if name not in row:
-            raise _unread(kind, f"left {name!r} out of a {kind}")
+    if not row.keys() >= {*_NEEDED, *also}:
+        left_out = next(name for name in (*_NEEDED, *also) if name not in row)
+        raise _unread(kind, f"left {left_out!r} out of a {kind}")
     if not (number := told_id(row["id"])):
         raise _unread(kind, f"answered a {kind} without an id")
     owner = Owner(kind, number)
@@ -106,7 +106,7 @@ def _id_in(row: Mapping[str, Any], name: str, owner: Owner) -> int:
 
 def _text_in(row: Mapping[str, Any], name: str, owner: Owner) -> str | int | None:
     value = row.get(name)
-    if isinstance(value, bool) or not (value is None or isinstance(value, (str, int))):
+    if type(value) is not str and type(value) is not int and value is not None:
         raise _unread(owner.kind, f"answered a {name!r} of {owner} that is no text")
     return value
 
