@@ -143,11 +143,9 @@ def _all_loggers() -> Iterator[list[str]]:
 def _streams() -> Iterator[Callable[[], str]]:
     """Keep what this process prints, whoever prints it; what is given takes what has come."""
     with ExitStack() as stack:
-        kept = stack.enter_context(
-            tempfile.TemporaryFile("a+b")
-        )  # what is written goes to its end, emptied or not
+        kept = stack.enter_context(tempfile.TemporaryFile())
         printed = stack.enter_context(
-            io.TextIOWrapper(os.fdopen(os.dup(kept.fileno()), "ab", 0), write_through=True)
+            io.TextIOWrapper(os.fdopen(os.dup(kept.fileno()), "wb", 0), write_through=True)
         )
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -161,7 +159,8 @@ def _streams() -> Iterator[Callable[[], str]]:
 
         def take() -> str:
             told = os.pread(kept.fileno(), os.fstat(kept.fileno()).st_size, 0)
-            kept.truncate(0)
+            os.ftruncate(kept.fileno(), 0)
+            os.lseek(kept.fileno(), 0, os.SEEK_SET)  # for all that write there: they share one place
             return told.decode(errors="replace")
 
         yield take
@@ -212,6 +211,11 @@ def _called(*call: Any) -> str:
     return ""
 
 
+def _run() -> str:
+    Bitrix24Hook(CONN_ID).run("profile", "{}")  # as the stock operators do
+    return ""
+
+
 def _in_loop(*call: Any) -> str:
     asyncio.run(_quiet(Bitrix24AsyncHook(CONN_ID)).call(*call))
     return ""
@@ -229,6 +233,7 @@ CALLS: dict[str, Sequence[Callable[[], str]]] = {
         lambda: _called(*_ADD),
         lambda: _errors(_quiet(Bitrix24Hook(CONN_ID)).batch([_GET, _ADD])),
         _listed,
+        _run,
         lambda: str(_quiet(Bitrix24Hook(CONN_ID)).test_connection()),
     ),
     "async": (
