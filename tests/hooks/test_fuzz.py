@@ -46,7 +46,7 @@ def _raised() -> None:
         (_printed, ["code in the stream"]),
         (lambda: sys.stdout.write(CODE), ["code in the stream"]),
         (_logged, ["code in the log of some.library"]),
-        (_raised, ["RuntimeError in test_hostile_answers.py", "code in the error"]),
+        (_raised, ["RuntimeError in test_fuzz.py", "code in the error"]),
     ],
 )
 def test_what_should_not_be_said_is_found(work: Callable[[], None], kinds: list[str]) -> None:
