@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
 .PHONY: help env demo dist test draws quick browser test-ui test-floors test-matrix lint check bench bench-report ui fmt chaos
-.PHONY: constraints sets arguments clean
+.PHONY: constraints sets arguments clean security
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,6 +9,7 @@ INSTALLED := $(VENV)/.installed
 PINS := $(VENV)/pins.txt
 WHEELS := $(VENV)/wheels
 BENCH := .venv-bench
+SECURITY := .venv-security
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 # The first of these that is new enough, and not newer than what constraints.txt has wheels for.
@@ -105,6 +106,24 @@ lint: env ## check format, style, types and the direction of imports
 	@echo "== mypy" && $(BIN)/mypy
 	@echo "== lint-imports" && $(BIN)/lint-imports
 
+# The tools live apart: what they need shall not meet what Airflow needs. Airflow writes its configuration where it
+# is imported.
+DRAWS ?= 20000
+security: env $(SECURITY)/.installed ## attacks, rules about code, known faults of packages, 20,000 hostile answers; in 5 minutes
+	@test -n "$(ATTACKED)" || { echo "== pytest, the attacks" && $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m attack; }
+	@echo "== bandit" && $(SECURITY)/bin/bandit -q -c pyproject.toml -r airflow_bitrix dags scripts
+	@echo "== semgrep" && export SEMGREP_SEND_METRICS=off SEMGREP_ENABLE_VERSION_CHECK=0 PATH="$(CURDIR)/$(SECURITY)/bin:$$PATH" \
+		&& semgrep scan --test --quiet security >/dev/null && semgrep scan --quiet --error --config security/rules.yml airflow_bitrix dags
+	@echo "== pip-audit" && $(BIN)/python -m scripts.audit $(SECURITY)/bin/pip-audit
+	@echo "== hostile answers" && mkdir -p build/fuzz && AIRFLOW_HOME=$(CURDIR)/build/fuzz NO_PROXY=127.0.0.1 \
+		$(BIN)/python -m scripts.fuzz --draws $(DRAWS)
+
+$(SECURITY)/.installed: security/requirements.txt
+	@echo "Installing tools that look for faults into $(SECURITY)"
+	@$(PYTHON) -m venv --clear $(SECURITY)
+	@$(SECURITY)/bin/python -m pip -qq --disable-pip-version-check install --requirement $<
+	@touch $@
+
 check: lint ## all that CI checks: lint, then all tests but the matrix
 	@echo "== pytest"
 	@$(MAKE) --no-print-directory test
@@ -112,6 +131,7 @@ check: lint ## all that CI checks: lint, then all tests but the matrix
 	@$(MAKE) --no-print-directory test-ui
 	@echo "== pytest, beside older Airflows"
 	@$(MAKE) --no-print-directory test-floors
+	@$(MAKE) --no-print-directory security ATTACKED=by-the-tests
 
 bench: env $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
@@ -151,5 +171,5 @@ arguments: env ## write docs/arguments.md anew: what each argument and form fiel
 	@AIRFLOW_HOME=$(CURDIR)/build/arguments $(BIN)/python -m scripts.argument_tables
 
 clean: ## remove .venv and everything that was made here
-	@rm -rf $(VENV) $(BENCH) .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(BENCH) $(SECURITY) .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

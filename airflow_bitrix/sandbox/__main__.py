@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from airflow_bitrix.sandbox.limits import PLANS
 from airflow_bitrix.sandbox.server import Sandbox, check_host
 from airflow_bitrix.sandbox.settings import Faults, Switches, meanings
+from airflow_bitrix.sandbox.visitors import check_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +38,14 @@ def _host(text: str) -> str:
         return check_host(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error).removeprefix("host ")) from None
+
+
+def _name(text: str) -> str:
+    try:
+        [name] = check_names([text])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("names ")) from None
+    return name
 
 
 def _code(text: str) -> str:
@@ -70,8 +79,8 @@ def _epilog() -> str:
     """Tell of the control routes, and all that can be set there."""
     lines = [
         "What the records hold is told at /__sandbox/truth, and what was written at /__sandbox/writes.",
-        'Failures and behaviour are set by posting a JSON object, such as {"throttle": 0.3}; DELETE takes',
-        "all of them back, GET shows them.",
+        'Failures and behaviour are set by posting a JSON object, such as {"throttle": 0.3}, as',
+        "application/json; DELETE takes all of them back, GET shows them.",
     ]
     shares = "faults, a share of requests from 0 to 1 each, but for some"
     for name, kind in ((shares, Faults), ("switches", Switches)):
@@ -94,6 +103,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     records = _whole(0, _MAX_RECORDS)
     parser.add_argument("--host", type=_host, default="127.0.0.1", help="loopback address to listen on")
+    parser.add_argument(
+        "--name",
+        dest="names",
+        type=_name,
+        action="append",
+        default=argparse.SUPPRESS,
+        metavar="NAME",
+        help="a host, or a host and a port, that it also answers to, and whose pages may call it; "
+        "may be given again",
+    )
     parser.add_argument(
         "--port", type=_whole(0, _MAX_PORT), default=8900, help="port to listen on; 0 takes a free one"
     )

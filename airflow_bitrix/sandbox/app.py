@@ -13,13 +13,16 @@ from starlette.routing import Route
 
 from airflow_bitrix.sandbox import control, pages, php
 from airflow_bitrix.sandbox.errors import FatalError, RestError
-from airflow_bitrix.sandbox.request import read_params
+from airflow_bitrix.sandbox.request import bounded_body, read_params
 from airflow_bitrix.sandbox.unending import unending
+from airflow_bitrix.sandbox.visitors import ForItsDeveloper
 from airflow_bitrix.sandbox.wrong_answers import TWICE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from airflow_bitrix.sandbox.portal import Portal
 
@@ -78,14 +81,14 @@ async def _pause(request: Request, seconds: float) -> None:
 
 async def _rest(request: Request) -> Response:
     portal: Portal = request.app.state.portal
-    body = await request.body()
+    body = await bounded_body(request)
     await _pause(request, portal.lateness())
     if (refused := _refused(portal, request.client.host if request.client else "")) is not None:
         return refused
     await _pause(request, request.app.state.latency)
     params = read_params(
         request.method,
-        request.url.query,
+        request.scope["query_string"].decode("latin-1").partition("#")[0],
         request.headers.get("content-type", ""),
         body,
         portal.switches.max_input_vars,
@@ -99,6 +102,8 @@ async def _rest(request: Request) -> Response:
             reply = portal.answer(user, code, method, params)
     except FatalError:
         return _error_page(HTTPStatus.INTERNAL_SERVER_ERROR)
+    except RecursionError:
+        return PhpJson(RestError("", "The parameters are nested too deeply.").body(), 400)
     if portal.strikes("drop_after"):
         return CutConnection()
     answer: Response = PhpJson(reply.body, reply.status)
@@ -119,15 +124,23 @@ async def _rest_without_webhook(request: Request) -> Response:
     return PhpJson(RestError("NO_AUTH_FOUND", "Wrong authorization data").body(), 401)
 
 
-def build(portal: Portal, *, latency: float, stopping: asyncio.Event) -> Starlette:
-    """The application around a portal; ``stopping`` ends whatever waits."""
-    app = Starlette(
-        routes=[
-            Route("/rest/{user}/{code}/{method:path}", _rest, methods=_VERBS),
-            Route("/rest/{rest:path}", _rest_without_webhook, methods=_VERBS),
-            *control.routes(),
-            *pages.routes(),
-        ]
-    )
+def routes() -> list[Route]:
+    """All that a sandbox answers."""
+    return [
+        Route("/rest/{user}/{code}/{method:path}", _rest, methods=_VERBS),
+        Route("/rest/{rest:path}", _rest_without_webhook, methods=_VERBS),
+        *control.routes(),
+        *pages.routes(),
+    ]
+
+
+def build(portal: Portal, *, latency: float, stopping: asyncio.Event, names: Iterable[str]) -> ASGIApp:
+    """The application around a portal.
+
+    :param latency: Seconds that a REST call takes before it is worked on.
+    :param stopping: Ends whatever waits.
+    :param names: What clients may call it: hosts with their ports, in small letters.
+    """
+    app = Starlette(routes=routes())
     app.state.portal, app.state.latency, app.state.stopping = portal, latency, stopping
-    return app
+    return ForItsDeveloper(app, names)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox.request import bounded_body
 from airflow_bitrix.sandbox.schema import format_datetime
 from airflow_bitrix.sandbox.settings import SettingError, as_json
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_bitrix.sandbox.portal import Portal
     from airflow_bitrix.sandbox.schema import Kind
 
+_MOST_BYTES = 2**20
 _OWNER_KINDS: Mapping[str, Kind] = {"lead": "lead", "deal": "deal"}
 
 
@@ -56,7 +59,7 @@ async def _links(request: Request) -> Response:
     kind = request.query_params.get("kind", "lead")
     owner_kind = _OWNER_KINDS.get(kind)
     if owner_kind is None:
-        return JSONResponse({"error": f"kind takes lead or deal, not {kind!r}."}, 400)
+        return JSONResponse({"error": f"kind takes lead or deal, not {kind[:100]!r}."}, 400)
     return JSONResponse(links(_portal(request), owner_kind))
 
 
@@ -76,7 +79,11 @@ async def _writes(request: Request) -> Response:
 
 
 async def _given(request: Request) -> dict[str, Any]:
-    given = php.loads(await request.body())
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        # A page of any site may post a form, or plain text, without asking first.
+        raise HTTPException(415, f"Settings come with Content-Type: application/json, not {kind[:100]!r}.")
+    given = php.loads(await bounded_body(request, _MOST_BYTES))
     if not isinstance(given, dict):
         raise SettingError("The body must be a JSON object.")
     return given

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ _STYLE = """
   --red: #ffa79e; --red-bg: #4a1d19; --blue-bg: #1c335c; } }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--page); color: var(--ink); font: 15px/1.5 system-ui, sans-serif }
+.sandbox { margin: 0; padding: .7rem 1rem; background: var(--amber-bg); color: var(--amber); text-align: center;
+  font-size: 1.6rem; font-weight: 700; line-height: 1.25; border-bottom: 3px solid currentColor }
 main { max-width: 46rem; margin: 2.5rem auto; padding: 0 1rem }
 header p { margin: 0; color: var(--soft) }
 h1 { margin: 0 0 .6rem; font-size: 1.6rem; line-height: 1.25 }
@@ -51,9 +54,11 @@ _PAGE = """<!doctype html>
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <title>{title}</title><style>{style}</style></head>
-<body><main>{body}</main></body>
+<body><p class="sandbox">Sandbox — this is no Bitrix24 portal</p><main>{body}</main></body>
 </html>
 """
+_ID = re.compile(r"[0-9]{1,18}")
+_LONGEST = 100
 _STAGES = {"P": "in progress", "S": "succeeded", "F": "failed"}
 
 
@@ -143,14 +148,15 @@ def _badges(state: State, kind: Kind, row: Row) -> str:
 
 
 async def _record(request: Request) -> Response:
-    kind, record_id = request.path_params["kind"], request.path_params["record_id"]
+    kind, text = request.path_params["kind"], request.path_params["record_id"]
+    record_id = int(text) if _ID.fullmatch(text) else 0
     portal = request.app.state.portal
     with portal.lock:
         state: State = portal.state
         row = state.row(kind, record_id) if kind in KINDS else None
         if row is None:
-            text = f"There is no {escape(kind)} {record_id} on this portal."
-            return _page("Not found", f"<header><h1>Not found</h1><p>{text}</p></header>", 404)
+            missing = f"There is no {escape(f'{kind} {text}'[:_LONGEST])} in this sandbox."
+            return _page("Not found", f"<header><h1>Not found</h1><p>{missing}</p></header>", 404)
         title = _title(kind, row)
         head = f"<header><p>{kind.capitalize()} {record_id}</p><h1>{escape(title)}</h1>"
         links = _owners(state, record_id) if kind == "contact" else _contacts(state, kind, record_id)
@@ -162,4 +168,4 @@ async def _record(request: Request) -> Response:
 
 def routes() -> list[Route]:
     """The record pages."""
-    return [Route("/crm/{kind}/details/{record_id:int}/", _record)]
+    return [Route("/crm/{kind}/details/{record_id}/", _record)]

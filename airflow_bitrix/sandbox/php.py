@@ -22,7 +22,9 @@ _INTEGER_KEY = re.compile(r"(?:0|-?[1-9]\d{0,17})\Z")
 _LEADING_NUMBER = re.compile(r"[ \t\n\r\v\f]*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _NUMERIC = re.compile(_LEADING_NUMBER.pattern + r"[ \t\n\r\v\f]*\Z")
 _MAX_INT = 2**63 - 1
+_LONGEST_INT = 400
 _MAX_DEPTH = 512
+_MAX_INPUT_DEPTH = 64
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SCHEME = re.compile(r"^[A-Za-z0-9+.-]+:(?!/|\d*$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -43,13 +45,13 @@ def is_array(value: object) -> bool:
 
 
 def number(whole: int) -> int | float:
-    """A whole number as PHP holds it: beyond 64 bits it is a float."""
-    return whole if -_MAX_INT <= whole <= _MAX_INT else float(whole)
+    """A whole number as PHP holds it: beyond 64 bits it is a float, and beyond those it is infinite."""
+    return whole if -_MAX_INT <= whole <= _MAX_INT else float(str(whole))
 
 
 def _number(text: str) -> int | float:
     """The number of a numeric text."""
-    return float(text) if set(text) & set(".eE") else number(int(text))
+    return float(text) if len(text) > _LONGEST_INT or set(text) & set(".eE") else number(int(text))
 
 
 def to_int(value: object) -> int:
@@ -213,7 +215,7 @@ def _store(target: dict[str, Any], path: list[str | None], value: str) -> None:
 
 
 def parse_str(query: str, max_vars: int = MAX_INPUT_VARS) -> dict[str, Any]:
-    """Parse a query string or form body like ``parse_str``; what is over ``max_vars`` is lost silently.
+    """Parse a query string or form body like ``parse_str``; what is over ``max_vars``, or too deep, is lost.
 
     All values are strings and all arrays are dicts with string keys.
     """
@@ -221,7 +223,7 @@ def parse_str(query: str, max_vars: int = MAX_INPUT_VARS) -> dict[str, Any]:
     for part in [part for part in query.split("&") if part][:max_vars]:
         name, _, value = part.partition("=")
         path = _path(_decode(name))
-        if path[0]:
+        if path[0] and len(path) <= _MAX_INPUT_DEPTH:
             _store(result, path, _decode(value))
     return result
 

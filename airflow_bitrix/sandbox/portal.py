@@ -97,7 +97,7 @@ class Portal:
         """What was planted and what should come of it; worked out when somebody asks for the first time."""
         return self._truth()
 
-    def set_switches(self, **given: Any) -> Switches:
+    def set_switches(self, /, **given: Any) -> Switches:
         """Turn the named switches and leave the others."""
         with self.lock:
             self.switches = changed(self.switches, given)
@@ -112,7 +112,7 @@ class Portal:
             self.switches = Switches()
             self.state.flag_at_once = False
 
-    def set_faults(self, **given: Any) -> Faults:
+    def set_faults(self, /, **given: Any) -> Faults:
         """Commit the named faults from now on, and no others."""
         with self.lock:
             self.faults = changed(Faults(), given)

@@ -4,10 +4,35 @@ from __future__ import annotations
 
 from email import policy
 from email.parser import BytesParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
 from airflow_bitrix.sandbox import php
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+MOST_BYTES = 64 * 2**20
+"""The largest body of a request. 50 commands with all that PHP takes from them are a few million bytes."""
+
+
+async def bounded_body(request: Request, most: int = MOST_BYTES) -> bytes:
+    """Read a request's body.
+
+    :raises HTTPException: 413, it is larger than ``most`` bytes; or 400, the client went away before its end.
+    """
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > most:
+                raise HTTPException(413, f"The body is larger than {most:,} bytes.")
+    except ClientDisconnect:
+        raise HTTPException(400) from None
+    return bytes(body)
 
 
 def _from_multipart(content_type: str, body: bytes, max_vars: int) -> dict[str, Any]:

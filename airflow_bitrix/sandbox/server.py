@@ -28,8 +28,10 @@ from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.portal import Portal
 from airflow_bitrix.sandbox.settings import as_json
 from airflow_bitrix.sandbox.truth import truth_of
+from airflow_bitrix.sandbox.visitors import check_names, known_as
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
     from typing import Self
 
@@ -107,6 +109,8 @@ class Sandbox:
     :param latency: Seconds that every REST call takes before it is worked on.
     :param tls: Serve https with a certificate of an own authority, see :attr:`authority`.
     :param host, port: Where to listen; port 0 takes a free one.
+    :param names: Hosts, or hosts with ports, that it answers to beside this machine's own names, and whose
+        pages may call it.
     :param clock: Another clock for limits and dates.
     """
 
@@ -125,6 +129,7 @@ class Sandbox:
         tls: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
+        names: Iterable[str] = (),
         clock: Clock | None = None,
     ) -> None:
         clock = clock or Clock()
@@ -146,7 +151,7 @@ class Sandbox:
             truth=lambda: truth_of(self._seeded()),
             clock=clock,
         )
-        self.host, self.port = check_host(host), port
+        self.host, self.port, self._names = check_host(host), port, check_names(names)
         self.authority: Path | None = None
         """The file of the authority's certificate while a TLS sandbox runs."""
         self._latency, self._tls = latency, tls
@@ -203,7 +208,12 @@ class Sandbox:
         stopping = asyncio.Event()
         server = _Server(
             uvicorn.Config(
-                app.build(self.portal, latency=self._latency, stopping=stopping),
+                app.build(
+                    self.portal,
+                    latency=self._latency,
+                    stopping=stopping,
+                    names=known_as(self.host, self.port, self._names),
+                ),
                 http="h11",
                 ws="none",
                 lifespan="off",

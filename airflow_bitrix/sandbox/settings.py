@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
+import reprlib
 from dataclasses import asdict, dataclass, field, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow_bitrix.sandbox import wrong_answers, wrong_rows
+from airflow_bitrix.sandbox import php, wrong_answers, wrong_rows
 from airflow_bitrix.sandbox.errors import REFUSALS
 
 if TYPE_CHECKING:
@@ -153,8 +155,15 @@ FAULTS_BY_KIND: Mapping[str, Collection[str]] = {
 """Faults whose kinds have names, and those."""
 
 
+_MOST = 10**9
+_LONGEST = 200
+# An address as headers carry it, and a status whose answer has a body.
+_IN_A_HEADER = re.compile(r"[!-~]{1,8000}")
+_WITHOUT_A_BODY = {204, 205, 304}
+
+
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= _MOST
 
 
 def _is_list_of(kind: type) -> Check:
@@ -175,7 +184,7 @@ def _one_of(*accepted: str) -> tuple[Check, str]:
 
 _FLAG: tuple[Check, str] = (lambda value: isinstance(value, bool), "true or false")
 _SHARE: tuple[Check, str] = (lambda value: _is_number(value) and value <= 1, "a share from 0 to 1")
-_SECONDS: tuple[Check, str] = (_is_number, "a number of seconds, 0 or more")
+_SECONDS: tuple[Check, str] = (_is_number, f"a number of seconds from 0 to {_MOST:,}")
 _WORDS: tuple[Check, str] = (_is_list_of(str), "a list of strings")
 _COUNT: tuple[Check, str] = (lambda value: type(value) is int and value > 0, "a whole number above 0")
 
@@ -208,13 +217,20 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "seed": (lambda value: type(value) is int, "a whole number"),
     "throttle": _SHARE,
     "html": _SHARE,
-    "html_status": (lambda value: type(value) is int and 200 <= value <= 599, "an HTTP status"),  # noqa: PLR2004
+    "html_status": (
+        lambda value: type(value) is int and value in range(200, 600) and value not in _WITHOUT_A_BODY,
+        "an HTTP status of answers that have a body",
+    ),
     "drop_before": _SHARE,
     "drop_after": _SHARE,
     "command": _SHARE,
     "command_error": (
-        lambda value: isinstance(value, dict) and set(value) == {"error", "error_description"},
-        'an object of "error" and "error_description"',
+        lambda value: (
+            isinstance(value, dict)
+            and set(value) == {"error", "error_description"}
+            and _is_list_of(str)([*value.values()])
+        ),
+        'an object of two texts, "error" and "error_description"',
     ),
     "only_methods": (lambda value: value is None or _is_list_of(str)(value), "null or a list of methods"),
     "fatal_owners": (_is_list_of(int), "a list of ids of leads or deals"),
@@ -227,10 +243,18 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "bad_chunk": _SHARE,
     "late": _SECONDS,
     **{name: _shares(kinds) for name, kinds in FAULTS_BY_KIND.items()},
-    "redirect": (lambda value: value is None or isinstance(value, str), "null or an address"),
+    "redirect": (
+        lambda value: value is None or (isinstance(value, str) and bool(_IN_A_HEADER.fullmatch(value))),
+        "null or an address of up to 8,000 letters, digits and signs of ASCII",
+    ),
 }
 
 Settings = TypeVar("Settings", Switches, Faults)
+
+
+def _shown(value: Any) -> str:
+    """A refused value: as it is, or its beginning where it is long or deep."""
+    return reprlib.repr(value) if php.is_array(value) else repr(value)[:_LONGEST]
 
 
 def changed(settings: Settings, given: Mapping[str, Any]) -> Settings:
@@ -239,10 +263,12 @@ def changed(settings: Settings, given: Mapping[str, Any]) -> Settings:
     for name, value in given.items():
         if name not in known:
             kind = type(settings).__name__.lower()
-            raise SettingError(f"There is no {name!r} among the {kind}; there are {', '.join(known)}.")
+            raise SettingError(
+                f"There is no {name[:_LONGEST]!r} among the {kind}; there are {', '.join(known)}."
+            )
         check, accepted = _ACCEPTED[name]
         if not check(value):
-            raise SettingError(f"{name} takes {accepted}, not {value!r}.")
+            raise SettingError(f"{name} takes {accepted}, not {_shown(value)}.")
     plain: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in given.items()
     }
