@@ -12,6 +12,7 @@ from typing import NamedTuple
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.partial_views import read_partial
+from airflow_bitrix.files.plain_files import open_text
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.report.changes import MEANINGS, MEANINGS_IN_PART
@@ -76,7 +77,7 @@ def _table(path: Path, _written: Stamp) -> _Table:
     """Read a file of differences, once for each time that it is written, however often a page asks."""
     counts: Counter[str] = Counter()
     rows: list[tuple[str, Sequence[str]]] = []
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+    with open_text(path, errors="replace", newline="") as file:
         table = csv.DictReader(file, restval="")
         columns = list(table.fieldnames or ())
         kind = "what" if "what" in columns else "difference"
