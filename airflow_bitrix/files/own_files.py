@@ -9,14 +9,11 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple, TextIO, cast
+from typing import NamedTuple, TextIO, cast
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.plain_files import descriptor_of
-
-Access = Literal["private", "group", "umask"]
-"""Who may read what is made."""
 
 
 class _Modes(NamedTuple):
@@ -39,7 +36,7 @@ _ask: list[Callable[[], str]] = [lambda: "private"]
 def go_by(ask: Callable[[], str]) -> None:
     """Say where the setting stands: this package knows no Airflow.
 
-    :param ask: Gives one of :data:`Access` each time that a folder or a file is made.
+    :param ask: Gives ``private``, ``group`` or ``umask``, each time that a folder or a file is made.
     """
     _ask[:] = [ask]
 
