@@ -173,7 +173,8 @@ def _opened(path: Path) -> Iterator[_Slot]:
     descriptor = _open(path)
     try:
         found = os.fstat(descriptor)
-        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
+        # One of several names: in a folder that others may write, of any other file of ours.
+        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise PermissionError(errno.EPERM, "it is no file of this user", str(path))
         yield _Slot(descriptor)
     finally:
@@ -196,15 +197,13 @@ def make_own_folder(folder: Path) -> None:
 
     Where everybody may make folders, as in ``/tmp``, anybody may have made one of this name, or a link.
 
-    :raises PermissionError: It is another user's, or others may replace what lies in it.
+    :raises PermissionError: It is another user's.
     :raises OSError: It cannot be made.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for about in (folder.lstat(), folder.stat()):
         if about.st_uid not in (os.geteuid(), 0):
             raise PermissionError(errno.EPERM, "it is a folder of another user", str(folder))
-    if about.st_mode & stat.S_IWOTH and not about.st_mode & stat.S_ISVTX:
-        raise PermissionError(errno.EPERM, "it is a folder in which everybody may replace files", str(folder))
 
 
 class HostAllowance:

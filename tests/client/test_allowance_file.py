@@ -249,15 +249,15 @@ def test_a_folder_that_somebody_else_made_first_is_not_used(
 
 
 @pytest.mark.attack
-def test_a_folder_in_which_everybody_may_replace_files_is_not_used(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_another_file_of_ours_is_not_written_where_everybody_may_put_its_name(tmp_path: Path) -> None:
+    """A volume of a container is open to everybody, and is used all the same."""
     tmp_path.chmod(0o777)
-    with caplog.at_level(logging.WARNING):
-        shared_allowance(BUCKET, "https://everybody.example.com", tmp_path)
-    assert "it is a folder in which everybody may replace files" in caplog.text
-    tmp_path.chmod(0o1777)
     assert FileAllowance(BUCKET, tmp_path / "file").ask() == 0
+    (tmp_path / "ours").write_bytes(b"what we need")
+    (tmp_path / "laid").hardlink_to(tmp_path / "ours")
+    with pytest.raises(PermissionError, match="it is no file of this user"):
+        FileAllowance(BUCKET, tmp_path / "laid")
+    assert (tmp_path / "ours").read_bytes() == b"what we need"
 
 
 @pytest.mark.attack
