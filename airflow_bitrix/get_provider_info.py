@@ -69,6 +69,27 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "s3://aws_default@bucket/bitrix24",
                         "default": "",
                     },
+                    "files_path": {
+                        "description": (
+                            "Folders in which a form may name files: maps, lists of leads or deals, and what "
+                            "a restore reads; with commas between them. What lies under artifacts_path "
+                            "may be named as well. Empty: any that the worker can read."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "/opt/airflow/bitrix24-maps",
+                        "default": "",
+                    },
+                    "artifacts_access": {
+                        "description": (
+                            "Who may read the folders and files that are made of a run: private, the user of "
+                            "the process alone; group, its group too; umask, whom the umask lets."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "group",
+                        "default": "private",
+                    },
                     "pacing_path": {
                         "description": (
                             "Folder on each host through which its processes share a portal's request "

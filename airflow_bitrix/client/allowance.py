@@ -173,7 +173,8 @@ def _opened(path: Path) -> Iterator[_Slot]:
     descriptor = _open(path)
     try:
         found = os.fstat(descriptor)
-        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
+        # One of several names: in a folder that others may write, of any other file of ours.
+        if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise PermissionError(errno.EPERM, "it is no file of this user", str(path))
         yield _Slot(descriptor)
     finally:
@@ -184,13 +185,25 @@ def _opened(path: Path) -> Iterator[_Slot]:
 
 
 def _open(path: Path) -> int:
+    # Cleaners of temporary folders do not ask whether somebody is at work, and somebody else may be quicker
+    # to make what they have removed.
+    make_own_folder(path.parent)
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-    try:
-        return os.open(path, flags, 0o600)
-    except FileNotFoundError:
-        # Cleaners of temporary folders do not ask whether somebody is at work.
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(path, flags, 0o600)
+    return os.open(path, flags, 0o600)
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make a folder in which files of this user are safe, or look whether one that is there is such.
+
+    Where everybody may make folders, as in ``/tmp``, anybody may have made one of this name, or a link.
+
+    :raises PermissionError: It is another user's.
+    :raises OSError: It cannot be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for about in (folder.lstat(), folder.stat()):
+        if about.st_uid not in (os.geteuid(), 0):
+            raise PermissionError(errno.EPERM, "it is a folder of another user", str(folder))
 
 
 class HostAllowance:
@@ -239,7 +252,6 @@ def shared_allowance(bucket: Bucket | None, portal: str, folder: Path) -> Allowa
         return _in_memory(bucket, portal.lower(), folder, error)
 
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return HostAllowance(FileAllowance(bucket, folder / f"{readable}-{digest}.bucket"), instead)
     except OSError as error:
         return instead(error)

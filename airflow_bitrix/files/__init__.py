@@ -12,3 +12,12 @@ FORMAT = 2
 def part_name(number: int) -> str:
     """Name of a part of a plan or a journal: ``part-00000.jsonl``."""
     return f"part-{number:05d}.jsonl"
+
+
+def another_format(given: object) -> str:
+    """Say that a file is of another version. What it tells of that may be anything: versions are shown."""
+    told = given if type(given) is int and 0 <= given < _MOST_FORMATS else "unknown"
+    return f"has format {told}, this version reads {FORMAT}"
+
+
+_MOST_FORMATS = 1000

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.files.damage import reading
+from airflow_bitrix.files.plain_files import open_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def _effort(told: dict[str, Any]) -> ApplyCost:
 def _told(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with open_text(path, errors="replace") as lines:
         for line in lines:
             if line.startswith(('{"effort":', '{"journal":')) and line.endswith("\n"):
                 yield json.loads(line)

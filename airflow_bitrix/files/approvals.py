@@ -8,6 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from airflow_bitrix.files.own_files import write_new
+from airflow_bitrix.files.plain_files import read_plain
+
 APPROVAL = "approval.json"
 
 Answer = Literal["waiting", "approved", "rejected", "unanswered", "not asked"]
@@ -44,13 +47,13 @@ class Approval:
 
 def write_approval(folder: Path, approval: Approval) -> None:
     """Write how the question stands into the folder that holds ``plan/``."""
-    (folder / APPROVAL).write_text(json.dumps(asdict(approval)) + "\n", encoding="utf-8")
+    write_new(folder / APPROVAL, json.dumps(asdict(approval)) + "\n")
 
 
 def read_approval(folder: Path, plan_hash: str) -> Approval | None:
     """Read how the question stands; ``None`` where nobody has asked about this very plan."""
     try:
-        told: Any = json.loads((folder / APPROVAL).read_text(encoding="utf-8"))
+        told: Any = json.loads(read_plain(folder / APPROVAL))
         approval = Approval(**told)
     except (OSError, ValueError, TypeError):  # TypeError: another version wrote it
         return None

@@ -9,18 +9,19 @@ from typing import IO
 from uuid import uuid4
 
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.own_files import open_new
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[str]]:
     """Open a text file that takes the place of another once it is written."""
     if not is_on_disk(path):  # object storage takes whole files only
-        with path.open("w", newline="", encoding="utf-8") as file:
+        with open_new(path, newline="") as file:
             yield file
         return
     new = path.with_name(f"{path.name}.{uuid4().hex}")
     try:
-        with new.open("w", newline="", encoding="utf-8") as file:
+        with open_new(new, newline="") as file:
             yield file
         new.replace(path)
     finally:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.files.apply_costs import ApplyCost
+from airflow_bitrix.files.own_files import write_new
+from airflow_bitrix.files.plain_files import read_plain
 
 CHECK = "check.json"
 
@@ -31,7 +33,7 @@ class Check:
 
 def write_check(folder: Path, check: Check) -> None:
     """Write it into the folder that holds ``journal/``."""
-    (folder / CHECK).write_text(json.dumps(asdict(check)) + "\n", encoding="utf-8")
+    write_new(folder / CHECK, json.dumps(asdict(check)) + "\n")
 
 
 def read_check(folder: Path, plan_hash: str, noted: float) -> Check | None:
@@ -40,7 +42,7 @@ def read_check(folder: Path, plan_hash: str, noted: float) -> Check | None:
     :param noted: When an outcome was noted last, unix time.
     """
     try:
-        told: Any = json.loads((folder / CHECK).read_text(encoding="utf-8"))
+        told: Any = json.loads(read_plain(folder / CHECK))
         plan, finished, effort = told["plan"], told["finished"], ApplyCost(**told["effort"])
         check = Check(plan, finished, effort, tuple(map(str, told.get("partial", ()))))
         ended = datetime.fromisoformat(check.finished).timestamp()

@@ -14,6 +14,7 @@ from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journals import journal_lines
 from airflow_bitrix.files.locks import held, one_at_a_time
+from airflow_bitrix.files.own_files import make_folder
 from airflow_bitrix.files.taken_back import NOTES
 
 TAKEN = "taken"
@@ -114,5 +115,5 @@ def _unfinished(aside: Path, manifest: str) -> Path:
 
 def _move(files: Iterable[Path], folder: Path) -> None:
     for path in files:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         path.rename(folder / path.name)

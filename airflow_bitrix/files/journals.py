@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address, positive_id
@@ -25,6 +25,8 @@ from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.locks import held, one_at_a_time, take
+from airflow_bitrix.files.own_files import make_folder, open_new
+from airflow_bitrix.files.plain_files import open_text, read_plain
 
 _ROW = 4
 """Values that tell of one link: contact, sort, primary, role."""
@@ -80,12 +82,12 @@ class JournalPart:
     def __init__(self, path: Path, *, plan_hash: str, dry_run: bool) -> None:
         exists = path.exists()
         # Some object storages append to what is there only.
-        self._file = path.open("a" if exists or is_on_disk(path) else "w", encoding="utf-8")
+        self._file = open_new(path, add=exists or is_on_disk(path))
         try:
             if is_on_disk(path):
                 take(self._file, _busy(path))
             if exists:
-                _drop_torn_line(path)
+                _drop_torn_line(self._file, path)
                 _refuse_another(path, plan_hash)
             # One for each try: what a dry run skipped says nothing about a real run that follows.
             self._write([{"journal": FORMAT, "plan": plan_hash, "dry_run": dry_run}])
@@ -147,13 +149,11 @@ def _busy(path: Path) -> str:
     return f"another task writes {path} now"
 
 
-def _drop_torn_line(path: Path) -> None:
+def _drop_torn_line(file: TextIO, path: Path) -> None:
     """Cut off the line that a run was writing when it died; what it told is looked up again."""
     if not is_on_disk(path):
         return  # object storage takes whole files only, so nothing can be torn
-    with path.open("rb+") as file:
-        whole = file.read().rfind(b"\n") + 1
-        file.truncate(whole)
+    file.truncate(read_plain(path).rfind(b"\n") + 1)
 
 
 def has_begun(run_folder: Path, plan_hash: str) -> bool:
@@ -173,7 +173,7 @@ def journal_folder(run_folder: Path, plan_hash: str) -> Path:
 
     :raises RetryLater: The other plan is being applied now.
     """
-    run_folder.mkdir(parents=True, exist_ok=True)
+    make_folder(run_folder)
     with one_at_a_time(run_folder):  # the parts of one plan may be applied by tasks that begin together
         return _journal_folder(run_folder, plan_hash)
 
@@ -195,7 +195,7 @@ def _journal_folder(run_folder: Path, plan_hash: str) -> Path:
             folder.rmdir()
     if not folder.exists() and aside.exists():
         _move(aside, folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     return folder
 
 
@@ -234,7 +234,7 @@ def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as lines:
+    with open_text(path, errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if not line.endswith("\n"):
                 return

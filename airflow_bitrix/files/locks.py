@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.plain_files import open_plain
+
+LONGEST_WAIT = 30.0
+"""Seconds that another process at a folder is waited for; it usually takes milliseconds."""
+
+_PAUSE = 0.02
 
 
 def take(file: IO[Any], busy: str, *, shared: bool = False) -> None:
@@ -43,21 +50,42 @@ def held(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
     if not is_on_disk(path):
         yield
         return
-    with path.open("rb") as file:
+    with open_plain(path, most=None) as file:
         take(file, busy, shared=shared)
         yield
 
 
 @contextmanager
-def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until nobody else is at a folder, for the moment that a look at its files and a move take."""
+def one_at_a_time(folder: Path, longest: float = LONGEST_WAIT) -> Iterator[None]:
+    """Wait until nobody else is at a folder, for the moment that a look at its files and a move take.
+
+    Whoever may enter a folder can lock it, so that nobody is waited for for ever.
+
+    :param longest: Seconds after which to give up.
+    :raises RetryLater: Somebody still is at it.
+    """
     if not is_on_disk(folder):
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _wait_for(descriptor, folder, longest)
         yield
     finally:
         os.close(descriptor)
+
+
+def _wait_for(descriptor: int, folder: Path, longest: float) -> None:
+    until = time.monotonic() + longest
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                busy = f"another process has kept {folder} locked for {longest:g} seconds"
+                raise RetryLater(f"{busy}; lslocks names it") from None
+            time.sleep(_PAUSE)
+        except OSError:  # a file system without locks
+            return
+        else:
+            return

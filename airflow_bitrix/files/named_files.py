@@ -1,29 +1,24 @@
-"""Files that a person named, in a trigger form for example: they can be any file on the worker."""
+"""What is shown of files that a person named, in a form for example: they can be any on the worker."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 
-_LONGEST = 16
-_SIGNS = " .,-"
+_MOST_DIGITS = 10
+_LIKE_AN_ID = re.compile(r"-?[0-9]+([.,][0-9]+)?")
 
 NOT_SHOWN = "(not shown)"
 
 
 def shown(cell: object) -> str:
-    """Give a cell where it is short and plain, as a mistyped id is; of any other only that there is one.
+    """Give a cell where it looks like an id, or a number; of any other only that there is one.
+
+    What begins as a map or a list does may go on as anything: an id and a number are in many a file.
 
     :param cell: A cell of a file that turned out to be of the kind that was asked for.
     """
-    text = "nothing" if cell is None or cell == "" else str(cell)
-    is_plain = len(text) <= _LONGEST and all(sign.isalnum() or sign in _SIGNS for sign in text)
-    return text if is_plain else NOT_SHOWN
-
-
-def check_is_file(path: Path) -> None:
-    """Refuse what is no file to be read to its end: a folder, or a device that has none.
-
-    :raises FileNotFoundError: It is not there, or no such file.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(str(path))
+    if cell is None or cell == "":
+        return "nothing"
+    text = str(cell)
+    is_like_one = _LIKE_AN_ID.fullmatch(text) and sum(map(str.isdigit, text)) <= _MOST_DIGITS
+    return text if is_like_one else NOT_SHOWN

@@ -31,6 +31,7 @@ from airflow_bitrix.files.indexed_parts import (
     stamp,
 )
 from airflow_bitrix.files.journals import outcome_of
+from airflow_bitrix.files.plain_files import open_text
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
 
 SINCE = "applied, and "
@@ -249,7 +250,7 @@ def _changed_since(path: Path, most: int) -> dict[int, str]:
     """
     found: dict[int, str] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with open_text(path, newline="") as file:
             for row in csv.DictReader(file):
                 if row["outcome"] == "drift" and row["reason"].startswith(SINCE):
                     found[int(row["owner_id"])] = row["reason"]

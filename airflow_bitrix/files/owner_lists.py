@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.links import OWNER_KINDS, OwnerKind
 from airflow_bitrix.files.id_cells import NoIdError, id_in_cell
 from airflow_bitrix.files.named_files import NOT_SHOWN, shown
 from airflow_bitrix.files.tables import NoFirstRowError, NoTableError, opened, rows_of, start_of
@@ -100,10 +100,10 @@ def _owner_id(names: Sequence[str], cells: Sequence[str], kind: OwnerKind) -> in
     row = dict(zip(names, cells, strict=False))
     of_kind, given = row.get(KIND_COLUMN, "").lower(), row.get(ID_COLUMN, "")
     if of_kind not in ("", kind):
-        what = "" if shown(of_kind) == NOT_SHOWN else f"a {of_kind}, "
+        what = f"a {of_kind}, " if of_kind in OWNER_KINDS else ""
         raise NoIdError(f"{what}not a {kind}")
     try:
         return id_in_cell(given)
     except NoIdError as error:
-        what = "it" if shown(given) == NOT_SHOWN else repr(given)
+        what = "it" if given and shown(given) == NOT_SHOWN else repr(given)
         raise NoIdError(f"{what} is no id" + (f", {error}" if str(error) else "")) from None

@@ -14,6 +14,8 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.locks import one_at_a_time
+from airflow_bitrix.files.own_files import make_folder, open_new
+from airflow_bitrix.files.plain_files import read_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def read_parked(path: Path, pairing: Pairing) -> dict[int, ParkedOwner]:
     parked: dict[int, ParkedOwner] = {}
     number = 1
     try:
-        first, *lines = path.read_text(encoding="utf-8").splitlines()
+        first, *lines = read_plain(path).decode().splitlines()
         about = json.loads(first)
         for number, line in enumerate(lines, start=2):  # noqa: B007 (an error names it)
             one = ParkedOwner(**json.loads(line))
@@ -97,13 +99,13 @@ def write_parked(path: Path, pairing: Pairing, parked: Iterable[ParkedOwner]) ->
 
     On object storage a file is put whole, so that it needs no other name meanwhile.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     lines = (
         json.dumps(asdict(one), separators=(",", ":")) + "\n"
         for one in sorted(parked, key=lambda one: one.owner)
     )
     place = path.with_name(f"{path.name}.new") if is_on_disk(path) else path
-    with place.open("w", encoding="utf-8") as file:
+    with open_new(place) as file:
         file.write(pairing.line + "\n")
         file.writelines(lines)
         if is_on_disk(path):
@@ -122,7 +124,7 @@ def add_parked(
     :param instead_of: Ids of what was parked when it began.
     :raises PlanRefused: The file is damaged, or of another pairing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with one_at_a_time(path.parent):
         others = {
             number: one for number, one in read_parked(path, pairing).items() if number not in instead_of

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from airflow_bitrix.files.own_files import make_folder, write_new
+from airflow_bitrix.files.plain_files import read_plain
+
 PARTIAL = "partial.json"
 
 
@@ -17,8 +20,8 @@ def write_partial(folder: Path, partial: Sequence[str]) -> None:
     """
     path = folder / PARTIAL
     if partial:
-        folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.encode(list(partial)))
+        make_folder(folder)
+        write_new(path, msgspec.json.encode(list(partial)).decode())
     else:
         path.unlink(missing_ok=True)
 
@@ -26,6 +29,6 @@ def write_partial(folder: Path, partial: Sequence[str]) -> None:
 def read_partial(folder: Path) -> list[str]:
     """Read them; none where all was seen."""
     try:
-        return msgspec.json.decode((folder / PARTIAL).read_bytes(), type=list[str])
+        return msgspec.json.decode(read_plain(folder / PARTIAL), type=list[str])
     except (OSError, msgspec.DecodeError):
         return []

@@ -24,11 +24,13 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
 from airflow_bitrix.core.plan import Change, unwritable
 from airflow_bitrix.core.restores import Origin
-from airflow_bitrix.files import FORMAT, part_name
+from airflow_bitrix.files import FORMAT, another_format, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.earlier_runs import TAKEN, set_aside
 from airflow_bitrix.files.locks import held
+from airflow_bitrix.files.own_files import make_folder, open_new, write_new
+from airflow_bitrix.files.plain_files import open_plain, read_plain
 
 PART_CHANGES = 1000
 """Changes in one part of a plan at most."""
@@ -157,11 +159,11 @@ class PlanWriter:
         self._by_rule: Counter[str] = Counter()
         self._emptied = 0
         self._owners: set[int] = set()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         _make_room(folder)
         for old in folder.glob("part-*.jsonl"):
             old.unlink()
-        self._reasons = (folder / "left_out.csv").open("w", newline="", encoding="utf-8")
+        self._reasons = open_new(folder / "left_out.csv", newline="")
         self._rows = csv.writer(self._reasons)
         self._rows.writerow(["owner", "owner_id", "why", "reason", "address"])
 
@@ -187,7 +189,7 @@ class PlanWriter:
         if self._open is None or self._parts[-1]["changes"] == PART_CHANGES:
             self._close_part()
             self._parts.append({"name": part_name(len(self._parts)), "changes": 0})
-            self._open = (self._folder / self._parts[-1]["name"]).open("w", encoding="utf-8")
+            self._open = open_new(self._folder / self._parts[-1]["name"])
             self._digest = hashlib.sha256()
         line = json.dumps(change.as_json(), separators=(",", ":")) + "\n"
         self._open.write(line)
@@ -246,7 +248,7 @@ def _make_room(folder: Path) -> None:
 def _told_hash(manifest: Path) -> str:
     """Give the hash that a manifest of any format tells; nothing where it tells none."""
     try:
-        told = str(json.loads(manifest.read_text(encoding="utf-8"))["hash"])
+        told = str(json.loads(read_plain(manifest))["hash"])
     except (KeyError, TypeError, ValueError, RecursionError):
         return ""
     return told if re.fullmatch("[0-9a-f]{64}", told) else ""
@@ -258,14 +260,14 @@ def read_manifest(folder: Path) -> Manifest:
     :raises PlanRefused: There is no plan, it is of another format, or it was edited.
     """
     try:
-        body = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        body = json.loads(read_plain(folder / MANIFEST))
         given = body.get("format")
     except FileNotFoundError:
         raise PlanRefused(f"there is no plan in {folder}") from None
     except (AttributeError, ValueError, RecursionError):
         raise _damaged(folder) from None
     if given != FORMAT:
-        raise PlanRefused(f"the plan in {folder} has format {given!r}, this version reads {FORMAT}")
+        raise PlanRefused(f"the plan in {folder} {another_format(given)}")
     try:
         told = msgspec.convert(body, _Told)
         manifest = Manifest(
@@ -308,7 +310,7 @@ def check_parts(folder: Path, manifest: Manifest, parts: Iterable[int] | None = 
     for part in manifest.parts if parts is None else [manifest.parts[number] for number in parts]:
         digest = hashlib.sha256()
         try:
-            with (folder / part["name"]).open("rb") as lines:
+            with open_plain(folder / part["name"]) as lines:
                 for line in lines:
                     digest.update(line)
         except FileNotFoundError:
@@ -335,7 +337,7 @@ def read_part(folder: Path, manifest: Manifest, part: int) -> bytes:
     """
     about = manifest.parts[part]
     try:
-        content: bytes = (folder / about["name"]).read_bytes()
+        content: bytes = read_plain(folder / about["name"])
     except FileNotFoundError:
         raise PlanRefused(f"{about['name']} of the plan in {folder} is missing") from None
     if hashlib.sha256(content).hexdigest() != about["sha256"]:
@@ -356,7 +358,7 @@ def plan_lock(folder: Path, manifest: Manifest, parts: Sequence[int] | None = No
             name = manifest.parts[number]["name"]
             locks.enter_context(held(folder / name, f"another task applies {name} of {folder} now"))
         with suppress(OSError):  # where this cannot be written, no other plan can be written either
-            (folder / TAKEN).write_bytes(b"")
+            write_new(folder / TAKEN, "")
         yield
 
 

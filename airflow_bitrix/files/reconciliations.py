@@ -10,6 +10,7 @@ from typing import Self
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Aim, Left
 from airflow_bitrix.files.csv_cells import as_cell
+from airflow_bitrix.files.own_files import make_folder, open_new
 
 COLUMNS = (
     "difference",
@@ -30,9 +31,9 @@ class ReconciliationWriter:
     """
 
     def __init__(self, path: Path, kind: OwnerKind) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._kind = kind
-        self._file = path.open("w", newline="", encoding="utf-8")
+        self._file = open_new(path, newline="")
         self._rows = csv.writer(self._file)
         self._rows.writerow(COLUMNS)
         self.counts: Counter[str] = Counter()

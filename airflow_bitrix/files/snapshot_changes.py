@@ -12,6 +12,8 @@ import msgspec
 
 from airflow_bitrix.core.differences import Difference
 from airflow_bitrix.core.links import LinkSet, owner_address
+from airflow_bitrix.files.own_files import make_folder, open_new, write_new
+from airflow_bitrix.files.plain_files import read_plain
 
 CHANGED, COMPARED = "changed.csv", "compared.json"
 
@@ -33,13 +35,13 @@ class SnapshotChanges:
 
 def write_snapshot_changes(folder: Path, compared: SnapshotChanges) -> None:
     """Write it into a task's folder."""
-    (folder / COMPARED).write_text(json.dumps(asdict(compared)) + "\n", encoding="utf-8")
+    write_new(folder / COMPARED, json.dumps(asdict(compared)) + "\n")
 
 
 def read_snapshot_changes(folder: Path) -> SnapshotChanges | None:
     """Read it; ``None`` where nothing was compared."""
     try:
-        return msgspec.json.decode((folder / COMPARED).read_bytes(), type=SnapshotChanges)
+        return msgspec.json.decode(read_plain(folder / COMPARED), type=SnapshotChanges)
     except (OSError, msgspec.DecodeError):  # half written, or another version's
         return None
 
@@ -53,8 +55,8 @@ class ChangedFile:
 
     def __init__(self, path: Path, portal: str) -> None:
         self._portal = portal
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("w", newline="", encoding="utf-8")
+        make_folder(path.parent)
+        self._file = open_new(path, newline="")
         self._rows = csv.writer(self._file)
         self._rows.writerow(["owner", "owner_id", "what", "contacts", "before", "after", "address"])
 

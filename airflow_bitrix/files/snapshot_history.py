@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.own_files import make_folder
+from airflow_bitrix.files.plain_files import read_plain
 from airflow_bitrix.files.snapshots import ABOUT, LINKS, Snapshot, read_snapshot
 
 
@@ -31,7 +33,7 @@ class SnapshotHistory:
         try:
             self._entries = [
                 {"snapshot": str(one["snapshot"]), "sha256": str(one["sha256"])}
-                for one in json.loads(path.read_text(encoding="utf-8"))["snapshots"]
+                for one in json.loads(read_plain(path))["snapshots"]
             ]
         except (ValueError, KeyError, TypeError):
             raise PlanRefused(f"{path} is damaged; remove it, and the next snapshot begins anew") from None
@@ -58,13 +60,9 @@ class SnapshotHistory:
 
     def _replace(self, entries: list[dict[str, Any]]) -> None:
         text = json.dumps({"snapshots": entries}, indent=1) + "\n"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if is_on_disk(self._path):
-            aside = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-            aside.write_text(text, encoding="utf-8")
-            aside.replace(self._path)
-        else:
-            self._path.write_text(text, encoding="utf-8")  # object storage takes whole files only
+        make_folder(self._path.parent)
+        with atomic_write(self._path) as file:
+            file.write(text)
         self._entries = entries
 
 

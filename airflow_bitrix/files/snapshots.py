@@ -11,7 +11,9 @@ from typing import Any, Self
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind
-from airflow_bitrix.files import FORMAT
+from airflow_bitrix.files import FORMAT, another_format
+from airflow_bitrix.files.own_files import make_folder, open_new, write_new
+from airflow_bitrix.files.plain_files import plain_lines, read_plain
 
 WHOLE = "whole"
 """The view of an administrator; older snapshots are taken for whole."""
@@ -35,9 +37,9 @@ class SnapshotWriter:
         self._digest = hashlib.sha256()
         self.owners = 0
         self.links = 0
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         (folder / ABOUT).unlink(missing_ok=True)
-        self._file = (folder / LINKS).open("w", encoding="utf-8")
+        self._file = open_new(folder / LINKS)
 
     def __enter__(self) -> Self:
         """Give the writer itself."""
@@ -91,7 +93,7 @@ class SnapshotWriter:
             "partial": partial,
             "sha256": self._digest.hexdigest(),
         }
-        (self._folder / ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_new(self._folder / ABOUT, json.dumps(about, indent=1) + "\n")
         return about
 
 
@@ -150,8 +152,7 @@ class Snapshot:
 
     def _lines(self) -> Iterator[bytes]:
         try:
-            with (self.folder / LINKS).open("rb") as lines:
-                yield from lines
+            yield from plain_lines(self.folder / LINKS)
         except FileNotFoundError:
             raise self._damaged(f"{LINKS} is missing") from None
 
@@ -169,7 +170,7 @@ def read_snapshot(folder: Path) -> Snapshot:
     :raises PlanRefused: There is no snapshot, it was not finished, or its manifest cannot be read.
     """
     try:
-        body = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        body = json.loads(read_plain(folder / ABOUT))
         given = body.get("format")
     except FileNotFoundError:
         unfinished = f"{LINKS} without {ABOUT}: the export did not end"
@@ -179,7 +180,7 @@ def read_snapshot(folder: Path) -> Snapshot:
     except (AttributeError, ValueError, RecursionError):
         raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
     if given != FORMAT:
-        raise PlanRefused(f"the snapshot in {folder} has format {given!r}, this version reads {FORMAT}")
+        raise PlanRefused(f"the snapshot in {folder} {another_format(given)}")
     try:
         return Snapshot(
             folder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from airflow_bitrix.files.named_files import check_is_file
+from airflow_bitrix.files.plain_files import NoPlainFileError, open_plain
 
 if TYPE_CHECKING:
     from _csv import Reader
 
 MARKS = (",", ";", "\t")
 """What may part the cells of a row; a line ``sep=…`` may name one of them, or ``|``."""
+
+MOST_BYTES = 100_000_000
+"""How large a file may be: some five million rows. What is larger is to be split."""
 
 MOST_SIGNS = 16_000_000
 """How long a row may be, all lines of its cells together: rows are read one at a time."""
@@ -65,19 +69,20 @@ def opened(path: Path) -> Iterator[Lines]:
     below 128 are ASCII, such as Windows-1251 and Windows-1252: these need not be told apart, since ids and
     headings are ASCII. Bytes that are no UTF-8 become signs that belong to no word and no number.
 
-    :raises OSError: It is not there, no file, or may not be read.
-    :raises NoTableError: It is a workbook.
+    :raises OSError: It is not there, or may not be read.
+    :raises NoTableError: It is a workbook, no plain file, or larger than :data:`MOST_BYTES`.
     """
-    check_is_file(path)
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start in _NO_TEXTS:
-        raise NoTableError(_NO_TEXTS[start])
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
-    is_wide = encoding in ("utf-16", "utf-32")
-    errors = "strict" if is_wide else "surrogateescape"
-    with path.open("r", encoding=encoding, errors=errors, newline="") as lines:
-        yield Lines(lines)
+    try:
+        with open_plain(path, MOST_BYTES) as file:
+            start = file.peek(4)[:4]
+            if start in _NO_TEXTS:
+                raise NoTableError(_NO_TEXTS[start])
+            encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
+            is_wide = encoding in ("utf-16", "utf-32")
+            errors = "strict" if is_wide else "surrogateescape"
+            yield Lines(io.TextIOWrapper(file, encoding=encoding, errors=errors, newline=""))
+    except NoPlainFileError as error:
+        raise NoTableError(f"it {error.why}") from None
 
 
 class Lines(Iterator[str]):
@@ -107,8 +112,14 @@ class Lines(Iterator[str]):
         return line
 
     def rest(self) -> str:
-        """Give all that is left, at once."""
-        return self._read(self._file.read)
+        """Give all that is left, at once.
+
+        :raises NoTableError: That is more than a row may have.
+        """
+        left = self._read(lambda: self._file.read(MOST_SIGNS + 1))
+        if len(left) > MOST_SIGNS:
+            raise NoTableError(f"its list has more than {MOST_SIGNS:,} signs; give it as JSON Lines or CSV")
+        return left
 
     def _read(self, read: Callable[[], str]) -> str:
         try:

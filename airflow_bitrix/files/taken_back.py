@@ -14,6 +14,7 @@ import msgspec
 
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.atomic_writes import atomic_write
+from airflow_bitrix.files.plain_files import read_plain
 
 NOTES = "taken-back-*.json"
 
@@ -66,6 +67,6 @@ def read_taken_back(run: Path, plan_hash: str) -> list[TakenBack]:
 
 def _read(path: Path) -> TakenBack | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=TakenBack)
+        return msgspec.json.decode(read_plain(path), type=TakenBack)
     except (OSError, msgspec.DecodeError):  # half written, or another version's
         return None

@@ -21,6 +21,8 @@ from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.locks import one_at_a_time, take
+from airflow_bitrix.files.own_files import make_folder, open_new, write_new
+from airflow_bitrix.files.plain_files import read_plain
 
 WAIT = "wait.json"
 
@@ -83,10 +85,11 @@ def only_writer(folder: Path, portal: str, kind: OwnerKind, me: Writer) -> Itera
     :raises Occupied: Another run writes.
     :raises OSError: The file cannot be made or opened.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with writer_file(folder, portal, kind).open("a+", encoding="utf-8", errors="replace") as file:
+    make_folder(folder)
+    path = writer_file(folder, portal, kind)
+    with open_new(path, add=True) as file:
         with one_at_a_time(folder):
-            told = _told(file)
+            told = _told(path)
             try:
                 take(file, "")
             except RetryLater:
@@ -98,11 +101,10 @@ def only_writer(folder: Path, portal: str, kind: OwnerKind, me: Writer) -> Itera
         yield
 
 
-def _told(file: IO[str]) -> Writer | None:
+def _told(path: Path) -> Writer | None:
     """Read who wrote last; ``None`` where nobody did, or the file is damaged."""
-    file.seek(0)
     try:
-        return msgspec.json.decode(file.read(), type=Writer)
+        return msgspec.json.decode(read_plain(path), type=Writer)
     except msgspec.DecodeError:
         return None
 
@@ -133,7 +135,7 @@ class Wait:
 
 def write_wait(folder: Path, wait: Wait) -> None:
     """Write it into the folder that holds ``journal/``."""
-    (folder / WAIT).write_text(json.dumps(asdict(wait)) + "\n", encoding="utf-8")
+    write_new(folder / WAIT, json.dumps(asdict(wait)) + "\n")
 
 
 def forget_wait(folder: Path) -> None:
@@ -145,7 +147,7 @@ def forget_wait(folder: Path) -> None:
 def read_wait(folder: Path, plan_hash: str) -> Wait | None:
     """Read whom the apply of a plan waits for; ``None`` where it does not."""
     try:
-        wait = msgspec.json.decode((folder / WAIT).read_bytes(), type=Wait)
+        wait = msgspec.json.decode(read_plain(folder / WAIT), type=Wait)
     except (OSError, msgspec.DecodeError):  # half written, or another version's
         return None
     return wait if wait.plan == plan_hash else None

@@ -53,7 +53,7 @@ def final_failures() -> Iterator[None]:
     try:
         yield
     except Bitrix24Error as error:
-        kind = _TWINS.get(type(error))
+        kind = next((_TWINS[one] for one in type(error).__mro__ if one in _TWINS), None)
         if kind is None:
             raise
         twin = kind.__new__(kind, error.message)

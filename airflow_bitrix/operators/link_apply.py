@@ -26,6 +26,7 @@ from airflow_bitrix.files.journals import (
     journal_folder,
     write_failed,
 )
+from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_manifest
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.writers import Occupied
@@ -287,7 +288,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             if task.parts is None:
                 kind, portal = task.manifest.kind, task.manifest.portal
                 write_failed(task.folder / FAILED, final_outcomes(journal, kind), portal)
-                (task.folder / REPORT).write_text(as_html(summary, folder=str(task.folder)), encoding="utf-8")
+                write_new(task.folder / REPORT, as_html(summary, folder=str(task.folder)))
             return summary
 
         # A folder that takes no report shall show it before anything is written to the portal.

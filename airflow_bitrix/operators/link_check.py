@@ -29,6 +29,7 @@ from airflow_bitrix.files.journals import (
     read_ledger,
     write_failed,
 )
+from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
@@ -213,7 +214,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         if not dry_run:
             note_restore(plan, manifest, self.run_name, summary.counts)
         write_failed(folder / FAILED, outcomes(), manifest.portal)
-        (folder / REPORT).write_text(as_html(summary, folder=str(folder)), encoding="utf-8")
+        write_new(folder / REPORT, as_html(summary, folder=str(folder)))
         write_check(folder, Check(manifest.hash, finished, effort, self.seen_partially))
         self.log.info("%s", as_line(summary))
         self.log.info("::group::Report")

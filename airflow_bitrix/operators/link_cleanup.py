@@ -21,7 +21,7 @@ from airflow_bitrix.crm.phones import portal_region
 from airflow_bitrix.engine.rule_facts import judge_all
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
-from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.operators.shared.artifacts import named_file
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import (
     is_nothing,
@@ -244,9 +244,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                 )
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
-        return (
-            read_owner_ids(given_folder("owners_file", self.owners_file), kind) if self._has_file() else None
-        )
+        return read_owner_ids(named_file("owners_file", self.owners_file), kind) if self._has_file() else None
 
     def _has_file(self) -> bool:
         if self.owners_file == "":

@@ -25,7 +25,7 @@ from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder
+from airflow_bitrix.operators.shared.artifacts import as_folder, named_file
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
@@ -210,7 +210,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         """Give the ids that the plan is narrowed to, ``None`` for all."""
         ids = self._ids()
         if self._has_file():
-            return frozenset(read_owner_ids(given_folder("owners_file", self.owners_file), kind))
+            return frozenset(read_owner_ids(named_file("owners_file", self.owners_file), kind))
         return ids or None
 
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
@@ -281,4 +281,4 @@ def _folder(argument: str, given: object) -> Path:
         raise InvalidInput(
             argument, given, f"a folder, or what the operator that made the {argument} returned"
         )
-    return place_in_run(argument, place) if argument in HOLDS else given_folder(argument, place)
+    return place_in_run(argument, place) if argument in HOLDS else named_file(argument, place)

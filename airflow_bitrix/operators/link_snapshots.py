@@ -18,6 +18,7 @@ from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.scan import Detail, scan
+from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.partial_views import write_partial
 from airflow_bitrix.files.snapshot_changes import (
     CHANGED,
@@ -146,7 +147,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             new = read_snapshot(folder)
             changes = self._compare(earlier, new, history, base / CHANGED)
             page = as_page(changes, requests=meter.requests)
-            (base / CHANGES).write_text(page, encoding="utf-8")
+            write_new(base / CHANGES, page)
             since = changes.old.created if changes.old else ""
             before = tuple(_before(new, changes.old, history))
             write_snapshot_changes(base, SnapshotChanges(since, changes.remark, before))

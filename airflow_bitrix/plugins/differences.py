@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.partial_views import read_partial
+from airflow_bitrix.files.plain_files import open_text
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.report.changes import MEANINGS, MEANINGS_IN_PART
@@ -16,6 +20,9 @@ from airflow_bitrix.report.page import Found
 
 SHOWN = 200
 """Differences that the page shows."""
+
+KEPT = 32
+"""Files of differences of which is kept what a page shows."""
 
 RECONCILE = "reconcile.csv"
 
@@ -50,9 +57,27 @@ def found_in(folder: Path) -> Found | None:
     name = next((name for name in _TITLES if name in files), None)
     if name is None:
         return None
+    table = _table(files[name], stamp(files[name]))
+    told = MEANINGS_IN_PART if read_partial(folder) else MEANINGS
+    of_changes = {str(what): text for what, text in told.items()}
+    meanings = of_changes if name == CHANGED else _WANTED
+    return Found(_TITLES[name], table.heads, table.counts, meanings, table.rows, _nothing(folder, name))
+
+
+class _Table(NamedTuple):
+    """What a file of differences holds: names of its columns, how many of each kind, and the first rows."""
+
+    heads: Sequence[str]
+    counts: Mapping[str, int]
+    rows: Sequence[tuple[str, Sequence[str]]]
+
+
+@lru_cache(maxsize=KEPT)
+def _table(path: Path, _written: Stamp) -> _Table:
+    """Read a file of differences, once for each time that it is written, however often a page asks."""
     counts: Counter[str] = Counter()
     rows: list[tuple[str, Sequence[str]]] = []
-    with files[name].open(newline="", encoding="utf-8", errors="replace") as file:
+    with open_text(path, errors="replace", newline="") as file:
         table = csv.DictReader(file, restval="")
         columns = list(table.fieldnames or ())
         kind = "what" if "what" in columns else "difference"
@@ -61,12 +86,7 @@ def found_in(folder: Path) -> Found | None:
             counts[row.get(kind, "")] += 1
             if len(rows) < SHOWN:
                 rows.append((_address(row), [row[one] for one in shown]))
-    told = MEANINGS_IN_PART if read_partial(folder) else MEANINGS
-    of_changes = {str(what): text for what, text in told.items()}
-    meanings = of_changes if name == CHANGED else _WANTED
-    heads = [_COLUMNS.get(one, one) for one in shown]
-    by_kind = dict(sorted(counts.items()))
-    return Found(_TITLES[name], heads, by_kind, meanings, rows, _nothing(folder, name))
+    return _Table([_COLUMNS.get(one, one) for one in shown], dict(sorted(counts.items())), rows)
 
 
 def _address(row: Mapping[str, str]) -> str:

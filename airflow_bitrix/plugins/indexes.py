@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 
 from airflow_bitrix.files.outcome_index import OutcomeIndex, Sort, read_index
-from airflow_bitrix.report.indexed import search_for
+from airflow_bitrix.report.indexed import Search
 
 MOST_INDEXES = 32
 """Indexes that are kept."""
@@ -56,16 +56,14 @@ class Indexes:
                 self._kept.popitem(last=False)
         return index
 
-    def rows(self, index: OutcomeIndex, *, state: str, search: str, sort: Sort) -> Sequence[int]:
+    def rows(self, index: OutcomeIndex, *, state: str, search: Search, sort: Sort) -> Sequence[int]:
         """Give the rows that are asked for. The last answer is kept: whoever turns a page asks the same."""
-        asked = (index.plan, tuple(part.stamp for part in index.parts), state, search, sort)
+        asked = (index.plan, tuple(part.stamp for part in index.parts), state, search.words, sort)
         with self._lock:
             if asked == self._asked:
                 return self._answer
-        states, wanted = [state] if state else (), search_for(search)
-        answer = (
-            index.rows(states, sort, wanted.matches, wanted.hints) if wanted else index.rows(states, sort)
-        )
+        matches = search.matches if search.words else None
+        answer = index.rows([state] if state else (), sort, matches, search.hints)
         with self._lock:
             self._asked, self._answer = asked, answer
         return answer

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Hashable
 from contextlib import AsyncExitStack
 from typing import TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -17,11 +17,24 @@ AT_ONCE = 4
 PATIENCE = 30.0
 """Seconds that a request waits for its turn; its own work then takes as long as it takes."""
 
+MOST_DOWNLOADS = 4
+"""Downloads that one user may have begun and not ended: each keeps a part of a plan in memory."""
+
 _Found = TypeVar("_Found")
 
 
 class Busy(Exception):  # noqa: N818 (it says how things stand)
-    """It was no request's turn in time."""
+    """It was no request's turn in time, or its user has too many under way."""
+
+
+class Download:
+    """One that has begun; it counts for as long as anything refers to this.
+
+    :param who: Whose it is.
+    """
+
+    def __init__(self, who: Hashable) -> None:
+        self.who = who
 
 
 class ReadSlots:
@@ -39,6 +52,7 @@ class ReadSlots:
         self._patience = patience
         self._places = anyio.Semaphore(at_once)
         self._threads = anyio.CapacityLimiter(math.inf)  # the places are counted already
+        self._downloads: WeakSet[Download] = WeakSet()
         self._runs: WeakValueDictionary[Hashable, anyio.Lock] = WeakValueDictionary()
 
     async def take(self, run: Hashable, work: Callable[[], _Found], *, is_patient: bool = False) -> _Found:
@@ -57,3 +71,14 @@ class ReadSlots:
             except TimeoutError:
                 raise Busy from None
             return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+    def begin_download(self, who: Hashable) -> Download:
+        """Count one more download of a user; an answer that nobody takes any more counts no longer.
+
+        :raises Busy: That user has :data:`MOST_DOWNLOADS` under way.
+        """
+        if sum(one.who == who for one in self._downloads) >= MOST_DOWNLOADS:
+            raise Busy
+        begun = Download(who)
+        self._downloads.add(begun)
+        return begun

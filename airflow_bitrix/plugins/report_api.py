@@ -27,15 +27,14 @@ from airflow_bitrix.plugins.run_files import open_file, shown_files
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_requests import BUSY, LATER, OfRun, Pieces, Run, check_access
 from airflow_bitrix.plugins.unavailable import NOT_HERE, headers, unavailable
-from airflow_bitrix.report.indexed import shown_rows
+from airflow_bitrix.report.indexed import MOST_LETTERS, MOST_WORDS, search_for, shown_rows
 from airflow_bitrix.report.notices import UNDER_WAY, Notice
 from airflow_bitrix.report.page import Tab, as_tab, row_json
 
 MOST_ROWS = 500
 """Rows that one request may ask for."""
 
-LONGEST_SEARCH = 200
-"""Letters of a search; what follows is passed over."""
+CUT = f"only the first {MOST_WORDS} words, of the first {MOST_LETTERS} letters, are searched for"
 
 log = logging.getLogger(__name__)
 
@@ -80,12 +79,13 @@ async def rows(run: OfRun, request: Request) -> Response:
 def _rows(run: Run, asked: Mapping[str, str]) -> JSONResponse:
     index = run.index(asked.get("task", ""))
     sort: Sort = next((one for one in SORTS if one == asked.get("sort")), "plan")
-    search = asked.get("search", "")[:LONGEST_SEARCH]
+    search = search_for(asked.get("search", ""))
     found = run.indexes.rows(index, state=asked.get("outcome", ""), search=search, sort=sort)
     at = max(_number(asked.get("at"), 0), 0)
     size = min(max(_number(asked.get("size"), 50), 1), MOST_ROWS)
     shown = shown_rows(index, found[at : at + size])
-    return JSONResponse({"total": len(found), "rows": [row_json(row) for row in shown]})
+    told = {"total": len(found), "rows": [row_json(row) for row in shown]}
+    return JSONResponse({**told, "note": CUT} if search.is_cut else told)
 
 
 def _number(text: str | None, otherwise: int) -> int:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.files.damage import damaged, reading
+from airflow_bitrix.files.damage import reading
+from airflow_bitrix.files.plain_files import open_plain
 from airflow_bitrix.operators.shared.artifacts import folder_names
 
 
@@ -50,15 +49,9 @@ def open_file(path: Path) -> tuple[BinaryIO, int]:
 
     :raises PlanRefused: It has become something else meanwhile, or cannot be read.
     """
-    with reading(path), ExitStack() as files:
-        file = files.enter_context(
-            os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
-        )
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            raise damaged(path)
-        files.pop_all()
-    return file, about.st_size
+    with reading(path):
+        file = open_plain(path, most=None, follow=False)
+        return file, os.fstat(file.fileno()).st_size
 
 
 def _folders(folder: Path) -> Iterator[tuple[str, Path]]:

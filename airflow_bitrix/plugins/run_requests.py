@@ -27,7 +27,7 @@ from airflow_bitrix.plugins.airflow_internals import (
     requires_access_dag,
 )
 from airflow_bitrix.plugins.indexes import Indexes
-from airflow_bitrix.plugins.read_slots import Busy, ReadSlots
+from airflow_bitrix.plugins.read_slots import Busy, Download, ReadSlots
 from airflow_bitrix.plugins.run_files import task_folders
 from airflow_bitrix.plugins.run_states import RunState, run_state
 
@@ -56,12 +56,14 @@ class Run:
     """The DAG run that a request is about.
 
     :param stands: How it stands.
+    :param user: Id of the user who asks.
     """
 
     def __init__(
-        self, dag_id: str, run_id: str, stands: RunState, *, turns: ReadSlots, indexes: Indexes
+        self, dag_id: str, run_id: str, stands: RunState, *, user: str, turns: ReadSlots, indexes: Indexes
     ) -> None:
         self._name = dag_id, run_id
+        self._user = user
         self._turns = turns
         self.indexes = indexes
         self.stands = stands
@@ -123,7 +125,8 @@ class Run:
         """Send pieces as a file that is to be saved, each made in a turn of its own.
 
         :param begin: Gives the pieces, and how many bytes they are where that is known.
-        :raises HTTPException: 404: the first of them cannot be made. 503: it was not its turn in time.
+        :raises HTTPException: 404: the first of them cannot be made. 503: it was not its turn in time, or its
+            user has too many downloads under way.
         """
 
         def first_of() -> tuple[str | bytes | None, Pieces, int | None]:
@@ -131,8 +134,12 @@ class Run:
             return next(pieces, None), pieces, size
 
         first, pieces, size = await self.turn(first_of)
+        try:
+            download = self._turns.begin_download(self._user)
+        except Busy:
+            raise HTTPException(BUSY, headers=LATER) from None
 
-        async def every() -> AsyncIterator[str | bytes]:
+        async def every(_: Download = download) -> AsyncIterator[str | bytes]:
             piece = first
             while piece is not None:
                 yield piece
@@ -151,17 +158,18 @@ def _to_be_saved(name: str) -> str:
     return f'attachment; filename="{plain}"{real}'
 
 
-async def find_run(request: Request, dag_id: str, run_id: str) -> Run:
+async def find_run(request: Request, dag_id: str, run_id: str, user: GetUserDep) -> Run:
     """Find the run that an address names.
 
     :raises HTTPException: 404: there is no such run.
     """
     with as_known():
+        user_id: str = user.get_id()
         stands = await anyio.to_thread.run_sync(run_state, dag_id, run_id, limiter=_database)
     if stands is None:
         raise HTTPException(404)
     kept = request.app.state
-    return Run(dag_id, run_id, stands, turns=kept.turns, indexes=kept.indexes)
+    return Run(dag_id, run_id, stands, user=user_id, turns=kept.turns, indexes=kept.indexes)
 
 
 OfRun = Annotated[Run, Depends(find_run)]

@@ -21,6 +21,12 @@ from airflow_bitrix.report.summary import Row, Summary, row_of
 MOST_TROUBLES = 20
 """Rows of what failed, drifted or was overwritten in the tab, whose table of changes has all of them."""
 
+MOST_WORDS = 8
+"""Words of a search."""
+
+MOST_LETTERS = 200
+"""Letters of what is typed for one."""
+
 
 def summary_of(index: OutcomeIndex) -> Summary:
     """Give what an index comes to, with as many rows as a page shows."""
@@ -61,11 +67,16 @@ def shown_rows(index: OutcomeIndex, rows: Sequence[int]) -> list[Row]:
 class Search:
     """What somebody searches: all words, in upper or lower case. Numbers are matched whole: 5 is not in 15.
 
+    :param words: The words, each once, in lower case; without any, everything is searched for.
+    :param patterns: What finds them.
     :param hints: Words that stand in a file as they are, so that lines without them need not be read.
+    :param is_cut: Whether more was typed than is searched for.
     """
 
+    words: Sequence[str]
     patterns: Sequence[re.Pattern[str]]
     hints: Sequence[bytes]
+    is_cut: bool
 
     def matches(self, text: str) -> bool:
         """Whether all words are in a text."""
@@ -73,15 +84,20 @@ class Search:
         return all(pattern.search(text) for pattern in self.patterns)
 
 
-def search_for(words: str) -> Search | None:
-    """Read what somebody typed; ``None`` where that is nothing."""
-    wanted = [word.removesuffix("*") for word in re.split(r"[\s,]+", words.lower())]
-    wanted = [word for word in wanted if word]
-    if not wanted:
-        return None
+def search_for(typed: str) -> Search:
+    """Read what somebody typed.
+
+    Each word is looked for in every change, so only :data:`MOST_WORDS` different ones are, and of all that
+    was typed :data:`MOST_LETTERS` letters are read.
+    """
+    split = (word.removesuffix("*") for word in re.split(r"[\s,]+", typed[:MOST_LETTERS].lower()))
+    every = list(dict.fromkeys(word for word in split if word))
+    words = every[:MOST_WORDS]
     return Search(
-        [re.compile(rf"(?<!\d){word}(?!\d)" if word.isdecimal() else re.escape(word)) for word in wanted],
-        [word.encode() for word in wanted if _AS_IT_IS.fullmatch(word)],
+        words,
+        [re.compile(rf"(?<!\d){word}(?!\d)" if word.isdecimal() else re.escape(word)) for word in words],
+        [word.encode() for word in words if _AS_IT_IS.fullmatch(word)],
+        is_cut=len(every) > MOST_WORDS or bool(typed[MOST_LETTERS:].strip()),
     )
 
 

@@ -158,7 +158,8 @@
       }
       const most = section.dataset.total, all = embedded && embedded.length < most ? ` of the first ${shown(embedded.length)}` : "";
       const end = at + found.rows.length;
-      status.textContent = found.total ? `${shown(at + 1)} to ${shown(end)} of ${shown(found.total)}${all}` : `none${all}`;
+      const note = found.note ? `; ${found.note}` : "";
+      status.textContent = (found.total ? `${shown(at + 1)} to ${shown(end)} of ${shown(found.total)}${all}` : `none${all}`) + note;
       field("back").disabled = at === 0;
       field("on").disabled = end >= found.total;
     }

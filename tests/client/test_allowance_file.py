@@ -211,3 +211,64 @@ def test_the_files_name_tells_the_portal_and_stays_in_the_folder(tmp_path: Path)
     shared_allowance(BUCKET, "http://../..//evil/127.0.0.1:8900", tmp_path)
     (file,) = tmp_path.iterdir()
     assert "127.0.0.1" in file.name
+
+
+THEM = 12345
+
+
+@pytest.fixture
+def give_away(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Make somebody else the owner of a folder or link; who may not do that becomes somebody else instead."""
+
+    def give(path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, THEM, THEM, follow_symlinks=False)
+        else:
+            monkeypatch.setattr(os, "geteuid", lambda: THEM)
+
+    return give
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("kind", ["folder", "link to ours", "link to theirs"])
+def test_a_folder_that_somebody_else_made_first_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, give_away: Callable[[Path], None], kind: str
+) -> None:
+    """Its name is known, and in ``/tmp`` anybody may be there before us."""
+    folder = tmp_path / "airflow-bitrix-0"
+    target = folder.with_name("target") if "link" in kind else folder
+    target.mkdir()
+    if target is not folder:
+        folder.symlink_to(target)
+    give_away(folder if kind == "link to ours" else target)
+    with caplog.at_level(logging.WARNING):
+        allowance = shared_allowance(BUCKET, f"https://{kind[-6:].strip()}.example.com", folder)
+    assert "it is a folder of another user" in caplog.text
+    assert allowance.ask() == 0
+    assert not list(target.iterdir())
+
+
+@pytest.mark.attack
+def test_another_file_of_ours_is_not_written_where_everybody_may_put_its_name(tmp_path: Path) -> None:
+    """A volume of a container is open to everybody, and is used all the same."""
+    tmp_path.chmod(0o777)
+    assert FileAllowance(BUCKET, tmp_path / "file").ask() == 0
+    (tmp_path / "ours").write_bytes(b"what we need")
+    (tmp_path / "laid").hardlink_to(tmp_path / "ours")
+    with pytest.raises(PermissionError, match="it is no file of this user"):
+        FileAllowance(BUCKET, tmp_path / "laid")
+    assert (tmp_path / "ours").read_bytes() == b"what we need"
+
+
+@pytest.mark.attack
+def test_a_folder_that_becomes_somebody_else_s_is_used_no_more(
+    tmp_path: Path, give_away: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "shared"
+    allowance = shared_allowance(BUCKET, "https://taken.example.com", folder)
+    assert allowance.ask() == 0
+    (file,) = folder.iterdir()
+    before = file.read_bytes()
+    give_away(folder)
+    assert allowance.ask() == 0
+    assert file.read_bytes() == before

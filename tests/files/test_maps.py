@@ -14,6 +14,7 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.migrations import chained
 from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.parked_owners import Pairing, ParkedOwner, parked_file, read_parked, write_parked
+from airflow_bitrix.files.plain_files import NoPlainFileError
 
 
 def read(path: Path) -> list[tuple[int, int]]:
@@ -72,7 +73,7 @@ def test_a_file_without_rows_is_refused(content: bytes, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("old,new\n5,6\n7,x\n0,8\n9\n", "line 3: 7,x; line 4: 0,8; line 5: 9,nothing"),
+        ("old,new\n5,6\n7,x\n0,8\n9\n", "line 3: 7,(not shown); line 4: 0,8; line 5: 9,nothing"),
         ("old;new\n5,0;6\n1.5;2\n", "line 3: 1.5,2 (it has decimals)"),
         ("5;6\n1,234;2\n1.000;2\n",
          "line 2: 1,234,2 (its digits are in groups); line 3: 1.000,2 (its digits are in groups)"),
@@ -82,13 +83,13 @@ def test_a_file_without_rows_is_refused(content: bytes, tmp_path: Path) -> None:
         ("old,new\n5,6\n1,234,5,678\n", "line 3: 1,234 (more cells than columns)"),
         ('{"old": 5, "new": 6}\n{"old": 5, "old": 7, "new": 8}\n', "line 2: nothing,nothing"),
         ("old,new\n5,C-17 b\n5,0123456789abcdefg\n$1$x,6\n",
-         "line 2: 5,C-17 b; line 3: 5,(not shown); line 4: (not shown),6"),
+         "line 2: 5,(not shown); line 3: 5,(not shown); line 4: (not shown),6"),
         ('{"old": 5, "new": 6}\n{"old": 5}\n[1]\nnonsense\n{"old": true, "new": 3}\n',
-         "line 2: 5,nothing; line 3: nothing,nothing; line 4: nothing,nothing; line 5: True,3"),
-        ("5,6\n" + "x,y\n" * 1000, "; line 6: x,y and 995 more"),
-        ('{"old": 5, "new": 6}\n{"old": {"a": "secret"}, "new": "x y"}', "line 2: (not shown),x y"),
+         "line 2: 5,nothing; line 3: nothing,nothing; line 4: nothing,nothing; line 5: (not shown),3"),
+        ("5,6\n" + "x,y\n" * 1000, "; line 6: (not shown),(not shown) and 995 more"),
+        ('{"old": 5, "new": 6}\n{"old": {"a": "secret"}, "new": "x y"}', "line 2: (not shown),(not shown)"),
         ('[{"old": 5, "new": 6},\n[7], 8]\n', "row 2: nothing,nothing; row 3: nothing,nothing"),
-        ('{"old": "a", "new": 6}\n', "line 1: a,6"),
+        ('{"old": "a", "new": 6}\n', "line 1: (not shown),6"),
     ],
 )  # fmt: skip
 def test_every_bad_row_is_named_with_its_line_or_counted(content: str, said: str, tmp_path: Path) -> None:
@@ -178,9 +179,9 @@ def test_a_row_without_an_end_is_not_read_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    for path in (tmp_path / "nowhere.csv", tmp_path, Path("/dev/zero")):
-        with pytest.raises(InvalidInput, match=f"owner_map: '{re.escape(str(path))}'.*a file that is there"):
-            list(read_map(path, "owner_map"))
+    path = tmp_path / "nowhere.csv"
+    with pytest.raises(InvalidInput, match=f"owner_map: '{re.escape(str(path))}'.*a file that is there"):
+        list(read_map(path, "owner_map"))
 
 
 @pytest.mark.parametrize(
@@ -199,7 +200,7 @@ def test_what_a_task_gave_reads_the_same_in_all_its_forms(given: Any) -> None:
 def test_a_bad_row_of_what_a_task_gave_is_named_by_its_number() -> None:
     with pytest.raises(InvalidInput, match="contact_map: 'row 2: 7,nothing; row 3: nothing,nothing'"):
         list(map_rows([[5, 6], {"old": 7}, "8,9"], "contact_map"))
-    with pytest.raises(InvalidInput, match=r'contact_map: "entry \'x\': x,6"'):
+    with pytest.raises(InvalidInput, match=r'contact_map: "entry \'x\': \(not shown\),6"'):
         list(map_rows({"x": 6}, "contact_map"))
 
 
@@ -262,7 +263,7 @@ def test_a_write_that_fails_leaves_the_parked_owners_that_there_were(tmp_path: P
     path = tmp_path / "parked-deal.jsonl"
     write_parked(path, PAIRING, [parked(5)])
     (tmp_path / "parked-deal.jsonl.new").mkdir()
-    with pytest.raises(IsADirectoryError):
+    with pytest.raises(NoPlainFileError):
         write_parked(path, PAIRING, [parked(7)])
     assert read_parked(path, PAIRING) == {5: parked(5)}
 

@@ -223,11 +223,22 @@ def test_a_plan_whose_portal_is_no_address_is_refused(portal: str, plan: Path) -
         read_manifest(plan)
 
 
-@pytest.mark.parametrize("number", [None, 0, FORMAT + 1, str(FORMAT)], ids=repr)
-def test_a_plan_of_another_format_is_refused_and_both_formats_are_told(number: object, plan: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (None, "unknown"),
+        (0, 0),
+        (FORMAT + 1, FORMAT + 1),
+        (str(FORMAT), "unknown"),
+        ({"a": "secret"}, "unknown"),
+    ],
+)
+def test_a_plan_of_another_format_is_refused_and_both_formats_are_told(
+    number: object, told: object, plan: Path
+) -> None:
     body = {**json.loads((plan / MANIFEST).read_text()), "format": number}
     (plan / MANIFEST).write_text(json.dumps(body))
-    with pytest.raises(PlanRefused, match=rf"has format {number!r}, this version reads {FORMAT}"):
+    with pytest.raises(PlanRefused, match=rf"has format {told}, this version reads {FORMAT}"):
         read_manifest(plan)
 
 

@@ -15,7 +15,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_bitrix.client.pacing import Retries
-from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.files.journals import JournalPart, journal_folder, read_ledger
 from airflow_bitrix.files.plans import plan_lock, read_manifest
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator
@@ -118,7 +118,7 @@ def test_a_report_that_could_not_be_written_stops_the_apply_before_the_first_wri
     made = plan(tmp_path)
     (tmp_path / "report.html").mkdir()
     sandbox.reset_stats()
-    with pytest.raises(OSError, match=r"report\.html"):
+    with pytest.raises(PlanRefused, match=r"report\.html is no plain file"):
         apply(tmp_path, made)
     assert sandbox.stats()["writes"] == 0
 

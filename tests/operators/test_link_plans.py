@@ -341,7 +341,7 @@ def test_a_portal_that_leaves_links_out_of_its_lists_is_named_in_plan_and_apply(
 def test_a_file_of_owners_with_other_things_in_it_is_refused(sandbox: Any, tmp_path: Path) -> None:
     path = tmp_path / "owners.csv"
     path.write_text("owner;owner_id\nlead;5\ndeal;6\nlead;x\n")
-    with pytest.raises(InvalidInput, match="line 3: a deal, not a lead; line 4: 'x' is no id"):
+    with pytest.raises(InvalidInput, match="line 3: a deal, not a lead; line 4: it is no id"):
         plan(tmp_path, owners_file=str(path))
     path.write_text("owner_id\n")
     assert plan(tmp_path, owners_file=str(path))["read"] == 0

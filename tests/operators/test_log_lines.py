@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_written_is_told_in_a_line(tmp_path: Path, logge
     with pytest.raises(NotADirectoryError):
         plan.execute({})
     assert [line for line in logged() if line.startswith("error")] == [
-        f"error: {tmp_path}/file/run/plan: Not a directory"
+        f"error: {tmp_path}/file/run: Not a directory"
     ]
 
 

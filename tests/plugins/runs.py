@@ -71,6 +71,12 @@ def note(
                 part.note(one)
 
 
+def for_everybody(folder: Path) -> None:
+    """Let other users read all that lies in a folder, as an administrator may."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+
+
 @contextmanager
 def as_another_user(locked: Path) -> Iterator[None]:
     """Lock a file away and be a user, where the tests are root's, who is refused what is locked."""

@@ -12,7 +12,10 @@ from airflow_bitrix.files.journals import write_failed
 from airflow_bitrix.files.outcome_index import SINCE
 from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.plugins.indexes import Indexes
+from airflow_bitrix.report.indexed import search_for
 from tests.plugins.runs import PORTAL, change, make_plan, note, outcome
+
+EVERYTHING = search_for("")
 
 
 def test_an_index_is_kept_until_its_files_change(tmp_path: Path) -> None:
@@ -30,7 +33,7 @@ def test_the_rows_of_a_search_are_those_of_the_journal_as_it_is_now(tmp_path: Pa
 
     def found() -> list[int]:
         index = kept.of(tmp_path)
-        return list(kept.rows(index, state="applied", search="", sort="plan"))
+        return list(kept.rows(index, state="applied", search=EVERYTHING, sort="plan"))
 
     assert found() == []
     note(tmp_path, manifest, {0: [outcome(2)]})
@@ -42,8 +45,8 @@ def test_the_rows_are_sorted_as_each_request_asks(tmp_path: Path) -> None:
     make_plan(tmp_path, [change(2), change(1)])
     kept = Indexes()
     index = kept.of(tmp_path)
-    assert list(kept.rows(index, state="", search="", sort="plan")) == [0, 1]
-    assert list(kept.rows(index, state="", search="", sort="owner")) == [1, 0]
+    assert list(kept.rows(index, state="", search=EVERYTHING, sort="plan")) == [0, 1]
+    assert list(kept.rows(index, state="", search=EVERYTHING, sort="owner")) == [1, 0]
 
 
 def all_of(kept: Indexes, folders: Iterable[Path]) -> dict[Path, IndexedPart]:

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from airflow_bitrix.plugins.read_slots import PATIENCE, Busy, ReadSlots
+from airflow_bitrix.plugins.read_slots import MOST_DOWNLOADS, PATIENCE, Busy, ReadSlots
 
 SOON, LONG = 0.05, 30.0
 
@@ -148,3 +148,15 @@ def test_runs_that_nobody_asks_for_any_more_are_forgotten_and_what_failed_holds_
         assert len(turns._runs) <= 1, "the last"
 
     run(test)
+
+
+@pytest.mark.attack
+def test_a_user_has_few_downloads_under_way_and_hinders_no_other() -> None:
+    turns = ReadSlots()
+    begun = [turns.begin_download("viewer") for _ in range(MOST_DOWNLOADS)]
+    for _ in range(3):
+        with pytest.raises(Busy):
+            turns.begin_download("viewer")
+    assert turns.begin_download("another")
+    begun.pop()
+    assert turns.begin_download("viewer"), "one has ended, or its user went away"

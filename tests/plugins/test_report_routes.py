@@ -17,7 +17,7 @@ from fastapi.testclient import TestClient
 from tests.plugins.applied_run import EVIL, ROUTES, RUN, applied_plan, at
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE
-from tests.plugins.runs import PORTAL, TWO_PARTS, as_another_user, change, make_plan, sealed
+from tests.plugins.runs import PORTAL, TWO_PARTS, as_another_user, change, for_everybody, make_plan, sealed
 
 # -- what is served ----------------------------------------------------------------------------------------
 
@@ -288,6 +288,7 @@ def test_what_may_not_be_read_is_named_in_the_page(
         monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", name)
         folder = make_run(MINE, RUN)
         applied_plan(folder / "plan")
+        for_everybody(Path(name))
         for locked in ("plan/journal", "plan/plan", "plan", ""):
             with as_another_user(folder / locked):
                 page = reader.get(at())
@@ -339,6 +340,7 @@ def test_a_task_that_may_not_be_read_hides_no_other(
         folder = make_run(MINE, RUN)
         applied_plan(folder / "plan")
         make_plan(folder / "locked", [change(5)])
+        for_everybody(Path(name))
         with as_another_user(folder / "locked"):
             for route in ROUTES:
                 assert reader.get(at(route)).status_code == 200

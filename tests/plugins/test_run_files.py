@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.operators.shared.artifacts import folder_names
 from airflow_bitrix.plugins.run_files import open_file, shown_files, task_folders
-from tests.plugins.runs import as_another_user, change, make_plan, note, outcome
+from tests.plugins.runs import as_another_user, change, for_everybody, make_plan, note, outcome
 
 RUN = "manual__2026-11-21T10:00:00+00:00"
 
@@ -141,6 +141,7 @@ def test_a_folder_that_may_not_be_read_is_named() -> None:
         root = Path(name).resolve()
         root.chmod(0o755)
         make_plan(root / "dag" / "run" / "plan", [change(1)])
+        for_everybody(root)
         refused = pytest.raises(PlanRefused, match=r"^dag/run cannot be read: Permission denied$")
         with as_another_user(root / "dag" / "run"), refused:
             task_folders(root, "dag", "run")

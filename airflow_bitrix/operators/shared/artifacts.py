@@ -15,9 +15,12 @@ from airflow.sdk import Context, ObjectStoragePath
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.own_files import go_by
 
 _LONGEST = 200
 """Bytes of a name; file systems take 255, and some files have a suffix."""
+
+go_by(lambda: conf.get("bitrix24", "artifacts_access", fallback="private") or "private")
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +37,9 @@ def given_folder(argument: str, given: object) -> Path:
 
     :raises InvalidInput: It is no text, an empty one, or an address that this Airflow has no file system for.
     """
-    if not isinstance(given, str) or not given:  # with native objects a template makes a number of "17"
+    if (
+        not isinstance(given, str) or not given or "\0" in given
+    ):  # with native objects a template makes a number of "17"
         raise InvalidInput(argument, given, "the path or address of a file or folder, as text")
     try:
         folder = as_folder(given)
@@ -43,6 +48,32 @@ def given_folder(argument: str, given: object) -> Path:
         accepted = f"a path, or an address that Airflow can open ({error})"
         raise InvalidInput(argument, given, accepted) from None
     return folder
+
+
+def named_file(argument: str, given: object) -> Path:
+    """Give the path or address of a file, or of a folder to read, that whoever fills in a form may name.
+
+    :raises InvalidInput: As :func:`given_folder` does; or it lies in none of the folders of ``[bitrix24]
+        files_path``, where there are any, nor among the artifacts.
+    """
+    path = given_folder(argument, given)
+    folders = [text.strip() for text in conf.get("bitrix24", "files_path", fallback="").split(",")]
+    folders = [text for text in folders if text]
+    if folders and not any(_lies_in(path, one) for one in (*map(as_folder, folders), artifacts_root())):
+        accepted = f"what lies in {' or '.join(folders)} or among the artifacts ([bitrix24] files_path)"
+        raise InvalidInput(argument, given, accepted)
+    return path
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path leads into a folder, symbolic links and dots followed."""
+    if is_on_disk(path) and is_on_disk(folder):
+        try:
+            return path.resolve().is_relative_to(folder.resolve())
+        except (OSError, RuntimeError):  # links that go round, a name that is none
+            return False
+    inside = f"{str(folder).rstrip('/')}/"
+    return is_on_disk(path) == is_on_disk(folder) and ".." not in path.parts and f"{path}/".startswith(inside)
 
 
 def artifacts_root() -> Path:

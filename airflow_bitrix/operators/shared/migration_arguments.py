@@ -36,7 +36,7 @@ from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.parked_owners import Pairing
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
-from airflow_bitrix.operators.shared.artifacts import given_folder
+from airflow_bitrix.operators.shared.artifacts import named_file
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.migration_checks import (
     check_deals_are_seen,
@@ -285,7 +285,7 @@ class MigrationArguments(LinkPlanOperator):
     def _map_rows(self, argument: str) -> Iterator[MapRow]:
         given = getattr(self, argument)
         if isinstance(given, str) and not is_nothing(given):
-            return read_map(given_folder(argument, given), argument)
+            return read_map(named_file(argument, given), argument)
         if is_nothing(given) or not isinstance(given, Iterable):
             form = self._titles(argument)
             accepted = (

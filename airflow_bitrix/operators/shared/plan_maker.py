@@ -22,6 +22,7 @@ from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owners import count_owners
+from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
@@ -138,7 +139,7 @@ class LinkPlanMaker(LinkPlanOperator):
                     origin=self.plan_origin(),
                     partial=self.seen_partially,
                 )
-            (folder / SUMMARY).write_text(plan_markdown(folder, manifest), encoding="utf-8")
+            write_new(folder / SUMMARY, plan_markdown(folder, manifest))
         self._tell(folder, manifest)
         told = ("changes", "read", "hidden_links", "emptied", "by_rule", "left_out")
         return {

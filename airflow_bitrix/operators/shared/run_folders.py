@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.files.earlier_runs import earlier_journals
-from airflow_bitrix.operators.shared.artifacts import given_folder, run_folder
+from airflow_bitrix.operators.shared.artifacts import named_file, run_folder
 
 HOLDS: Mapping[str, str] = {"journal": "journal/part-*.jsonl", "snapshot": "links.jsonl"}
 """What is in the folder to give, by argument."""
@@ -51,7 +51,7 @@ def _within(argument: str, run: Path) -> Iterator[Path]:
 
 def _folder(argument: str, text: str) -> Path:
     if not text.startswith(("http://", "https://")):
-        return given_folder(argument, text)
+        return named_file(argument, text)
     page = _PAGE.match(text)
     if not page:
         run = "…/dags/<dag id>/runs/<run id>"

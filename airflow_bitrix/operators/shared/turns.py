@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from airflow_bitrix.client.allowance import make_own_folder
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.writers import Occupied, Wait, Writer, forget_wait, only_writer, write_wait
@@ -81,7 +82,13 @@ def _folders() -> Iterator[Path]:
     with suppress(InvalidInput):  # whoever keeps files there is told; a task with a folder of its own goes on
         if is_on_disk(root := artifacts_root()):
             yield root / "writing"
-    yield pacing_folder()
+    folder = pacing_folder()
+    try:
+        make_own_folder(folder)
+    except OSError as error:
+        log.warning("%s is not used: %s", folder, error.strerror or error)
+    else:
+        yield folder
 
 
 def told_to_wait(task: ApplyTask, other: Occupied, patience: Patience, now: float) -> float:
