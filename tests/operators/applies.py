@@ -50,7 +50,7 @@ def make(
 
 
 def apply(made: dict[str, Any], **arguments: Any) -> Any:
-    fields = {"plan": made, "is_dry_run": False, **arguments}
+    fields = {"plan": made, "is_dry_run": False, "needs_approval": False, **arguments}
     return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
 
 

@@ -157,7 +157,7 @@ def test_the_note_lies_with_the_plan_that_was_taken_back_though_it_was_moved_asi
     back = restore(tmp_path / "back", journal=str(cleaned))
     remove_dangling(cleaned)
     Bitrix24ApplyLinkPlanOperator(
-        task_id="apply", plan=back, is_dry_run=False, artifacts_path=within
+        task_id="apply", plan=back, is_dry_run=False, needs_approval=False, artifacts_path=within
     ).execute({})
     (aside,) = cleaned.glob("earlier-*")
     assert [note.restore for note in read_taken_back(aside, wiped)] == [back["hash"]]

@@ -49,7 +49,9 @@ def other_run(sandbox: Any, kind: OwnerKind = "lead") -> Iterator[None]:
 
 
 def applier(made: Any, **arguments: Any) -> Any:
-    return Bitrix24ApplyLinkPlanOperator(task_id="apply", **{"plan": made, "is_dry_run": False, **arguments})
+    return Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", **{"plan": made, "is_dry_run": False, "needs_approval": False, **arguments}
+    )
 
 
 def test_an_apply_waits_for_another_run_holding_no_worker_slot_and_then_writes(
@@ -153,6 +155,7 @@ def test_the_canary_waits_for_all_that_come_behind_it(first: int, sandbox: Any, 
         "plan": {**made, "parts": [[0]]},
         "first": first,
         "is_dry_run": False,
+        "needs_approval": False,
     }
     with other_run(sandbox), pytest.raises(TaskDeferred):
         Bitrix24CanaryLinkPlanOperator(**canary).execute(context())
