@@ -230,7 +230,7 @@ def test_parts_that_are_not_those_of_the_plan_leave_it_open_and_never_done(made:
     for parts in ([], [[0], [0]], [[7]], None, "all"):
         assert canary({**passed, "parts": parts}, first=0) == made["parts"] == [[0]]
     for part in ([0, 0], [1], ["0", "1"], [-1], "0; 1"):
-        with pytest.raises(ValueError, match="^part: "):
+        with pytest.raises(ValueError, match=r"^part: "):
             apply(passed, part=part)
     apply(passed, part=[])
     with pytest.raises(AirflowException, match=rf"{made['changes']} of \d+ changes have no outcome"):

@@ -319,7 +319,7 @@ def test_pairs_of_plan_and_apply_in_one_run_have_folders_of_their_own() -> None:
     done = [
         Bitrix24ApplyLinkPlanOperator(
             task_id="apply", plan=one, is_dry_run=False, needs_approval=False
-        ).execute({})
+        ).execute(context)
         for one in made
     ]
     assert len({one["plan"] for one in made}) == len({one["report"] for one in done}) == 3
