@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LEADS, DEALS = "bitrix24_lead_link_cleanup", "bitrix24_deal_link_cleanup"
 SNAPSHOT = "bitrix24_link_snapshot"
-REAL = {"dry_run": False, "bitrix24_conn_id": OTHER}
+REAL: dict[str, Any] = {"dry_run": False, "bitrix24_conn_id": OTHER}
 LOCKED = {"error": "", "error_description": "The deal is locked by another user."}
 
 

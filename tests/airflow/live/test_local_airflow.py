@@ -56,7 +56,7 @@ def forged_run(dag: Live, rejected_run: Run) -> tuple[str, int]:
     results = f"/api/v2/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approve/xcomEntries"
     approval = {"mode": "always", "by": "Olga", "at": "2026-11-21T10:00:00+00:00", "valid_until": None}
     forged = {**airflow.xcom(DAG_ID, run_id, "plan"), "approval": approval}
-    airflow.call("PATCH", f"{results}/return_value", json={"value": forged, "map_index": -1})
+    airflow.call("POST", results, json={"key": "return_value", "value": forged, "map_index": -1})
     airflow.call("DELETE", f"{results}/skipmixin_key", params={"map_index": -1})
     behind = ["canary", "apply", "check"]
     body = {"dry_run": False, "dag_run_id": run_id, "task_ids": behind, "only_failed": False}
