@@ -38,7 +38,12 @@ from airflow_bitrix.operators.shared.apply_parts import (
 )
 from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.operators.shared.constants import check_constants
-from airflow_bitrix.operators.shared.decisions import check_decision, check_run, note_contradiction
+from airflow_bitrix.operators.shared.decisions import (
+    check_decision,
+    check_maker,
+    maker_of,
+    note_contradiction,
+)
 from airflow_bitrix.operators.shared.parameters import (
     count,
     optional_count,
@@ -144,6 +149,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.plan = plan
+        self.maker = maker_of(plan)
         self.plan_hash = plan_hash
         self.part = part
         self.is_dry_run = is_dry_run
@@ -262,7 +268,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         manifest = read_manifest(plan)
         if manifest.hash != plan_hash:
             raise PlanRefused(f"the plan in {plan} is not the one with hash {plan_hash}: it was replaced")
-        check_run(self.plan, plan, manifest, self.run_name)
+        check_maker(self.plan, plan, manifest, run=self.run_name, maker=self.maker)
         return plan, manifest
 
     def _parts(self, manifest: Manifest) -> list[int] | None:

@@ -21,7 +21,14 @@ from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
 from airflow_bitrix.operators.shared.artifacts import as_folder, is_in_tab, tab_folder
 from airflow_bitrix.operators.shared.constants import check_constants
-from airflow_bitrix.operators.shared.decisions import asker_of, check_run, decide, decision_in_run
+from airflow_bitrix.operators.shared.decisions import (
+    asker_of,
+    check_maker,
+    check_unasked,
+    decide,
+    decision_in_run,
+    maker_of,
+)
 from airflow_bitrix.operators.shared.parameters import (
     count,
     hours,
@@ -115,6 +122,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         )
         self.execution_timeout = execution_timeout
         self.plan = plan
+        self.maker = maker_of(plan)
         self.mode = mode
         self.over = over
         self.is_dry_run = is_dry_run
@@ -148,7 +156,10 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         if nobody is not None:
             self.log.info("Nobody is asked: %s", nobody[1])
             told = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
-            decide(folder, structs.replace(decision, **told))
+            decision = structs.replace(decision, **told)
+            with final_failures():
+                check_unasked(folder, decision)
+            decide(folder, decision)
             return self._passed(by="", at=now, valid_until=None)
         # The plan may be made again while the question waits, and its task then hands over another one.
         decide(folder, structs.replace(decision, by=self._asked(), until=_moment(end)))
@@ -282,7 +293,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             raise PlanRefused(
                 f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
             )
-        check_run(given, folder, manifest, asker_of(context).run)
+        check_maker(given, folder, manifest, run=asker_of(context).run, maker=self.maker)
         check_parts(folder, manifest)
         for broken in manifest.broken_guards:
             if not switch("is_dry_run", self.is_dry_run):

@@ -35,7 +35,7 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.apply_parts import note_restore
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.constants import check_constants
-from airflow_bitrix.operators.shared.decisions import check_run, may_not_go_on, note_contradiction
+from airflow_bitrix.operators.shared.decisions import check_maker, maker_of, may_not_go_on, note_contradiction
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
@@ -89,6 +89,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.plan = plan
+        self.maker = maker_of(plan)
         self.is_dry_run = is_dry_run
         self.max_failed = max_failed
         self.max_failure_share = max_failure_share
@@ -154,7 +155,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             raise PlanRefused(
                 f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
             )
-        check_run(given, folder, manifest, self.run_name)
+        check_maker(given, folder, manifest, run=self.run_name, maker=self.maker)
         check_parts(folder, manifest)
         portal = self.settings.webhook.portal
         if manifest.portal != portal:

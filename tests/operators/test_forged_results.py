@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.sdk import DAG
 from msgspec import structs
 
 from airflow_bitrix.core.errors import PlanRefused
@@ -17,6 +18,7 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24CanaryLinkPlanOperator,
     Bitrix24CheckLinkPlanOperator,
+    Bitrix24PlanLinkCleanupOperator,
 )
 from tests.operators import approvals
 from tests.operators.approvals import answer, approval, ask, decided, plan, run
@@ -222,6 +224,27 @@ def test_one_of_two_who_says_no_is_enough(made: Any) -> None:
         approval(made).execute_complete(seller, answer(user="Sol"))
     with pytest.raises(PlanRefused, match="rejected by Lara"):
         apply({**made, "approval": FORGED})
+
+
+def test_who_asks_nobody_lets_no_plan_pass_that_another_task_asks_about(sandbox: Any, tmp_path: Path) -> None:
+    """One DAG with two plans: the one may be applied as it is, about the other one somebody is asked."""
+    with DAG("cleans", schedule=None):
+        free = Bitrix24PlanLinkCleanupOperator(task_id="free", rules=["fix_primary"])
+        passes = approval(free.output, mode="never")
+        applies = Bitrix24ApplyLinkPlanOperator(
+            task_id="apply", plan=free.output, is_dry_run=False, needs_approval=False
+        )
+    asked = plan(tmp_path)  # by the task “plan”
+    for task in (passes, applies):
+        task.plan = asked  # as Airflow fills it in, from a result that was rewritten
+        with pytest.raises(PlanRefused, match="was not made by the task free, whose plan this is to be"):
+            task.execute(run(task=task.task_id))
+    # Where the DAG file does not say which task makes it.
+    decided(asked, "Reject")
+    said = r"another task, approve, asks about the plan in .*: Rejected by Olga"
+    with pytest.raises(PlanRefused, match=said):
+        approval(asked, mode="never").execute(run(task="passes"))
+    assert sandbox.stats()["writes"] == 0
 
 
 def test_parts_that_are_not_those_of_the_plan_leave_it_open_and_never_done(made: Any) -> None:

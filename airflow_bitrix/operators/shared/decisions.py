@@ -27,6 +27,7 @@ from airflow_bitrix.files.approvals import (
 from airflow_bitrix.files.journals import has_begun
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.operators.shared.artifacts import as_folder
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.report.texts import ASK_AGAIN, approval_line
 
 _LONGEST = 100
@@ -40,7 +41,8 @@ def asker_of(context: Mapping[str, Any]) -> Asker:
     if not (run_id := context.get("run_id")):
         return Asker()
     ti = context["ti"]
-    return Asker(context["dag"].dag_id, run_id, ti.task_id, ti.map_index, str(ti.id))
+    index = -1 if ti.map_index is None else ti.map_index
+    return Asker(context["dag"].dag_id, run_id, ti.task_id, index, str(ti.id))
 
 
 def decide(plan: Path, decision: Approval) -> None:
@@ -54,6 +56,19 @@ def decide(plan: Path, decision: Approval) -> None:
     except Exception as error:
         said = f"the decision cannot be kept beside the plan in {plan}, and nothing is applied without it"
         raise AirflowException(f"{said}: {error}") from error
+
+
+def check_unasked(plan: Path, decision: Approval) -> None:
+    """Refuse to let a plan pass about which another task has asked somebody, and had no consent.
+
+    :param plan: Folder of the plan.
+    :param decision: The new one, for which nobody is asked.
+    """
+    old = read_approval(plan.parent, decision.plan)
+    is_open = bool(old and old.answer in ("waiting", "rejected", "unanswered"))
+    if old and is_open and old.asked.task_id != decision.asked.task_id:
+        asks = f"another task, {old.asked.task_id}, asks about the plan in {plan}"
+        raise PlanRefused(f"{asks}: {approval_line(old)}")
 
 
 def decision_in_run(given: object, context: Mapping[str, Any]) -> tuple[Path, Approval] | None:
@@ -75,14 +90,29 @@ def decision_in_run(given: object, context: Mapping[str, Any]) -> tuple[Path, Ap
     return (plan, decision) if decision and decision.asked.run == asker_of(context).run else None
 
 
-def check_run(given: object, plan: Path, manifest: Manifest, run: str) -> None:
-    """Refuse a plan of another run where a task handed it on; a DAG file may name such a one by its folder.
+def maker_of(plan: object) -> str:
+    """Give the task that makes a plan, where the DAG file says so: ``plan=plan.output``; else nothing.
+
+    :param plan: The argument, before Airflow fills it in.
+    """
+    task = getattr(plan, "operator", None)
+    kind = getattr(task, "operator_class", type(task))
+    return str(task.task_id) if task and isinstance(kind, type) and issubclass(kind, LinkPlanMaker) else ""
+
+
+def check_maker(given: object, plan: Path, manifest: Manifest, *, run: str, maker: str) -> None:
+    """Refuse a plan that another run or task made, where a task handed it on; a DAG file may name any folder.
 
     :param given: What names the plan: what a task returned, or a folder.
     :param run: This DAG run, as people read it; empty outside of one.
-    :raises PlanRefused: It was made by another run.
+    :param maker: The task that is to have made it; empty for any.
+    :raises PlanRefused: It is another one.
     """
-    if isinstance(given, Mapping) and manifest.run != run:
+    if not isinstance(given, Mapping):
+        return
+    if maker and run and manifest.task != maker:
+        raise PlanRefused(f"the plan in {plan} was not made by the task {maker}, whose plan this is to be")
+    if manifest.run != run:
         made, this = (text or "no DAG run" for text in (manifest.run, run))
         raise PlanRefused(
             f"the plan in {plan} was made by {made}, and this is {this}: tasks hand on plans of their own "
