@@ -36,7 +36,13 @@ def unlink_second(lead: int) -> Change:
 
 
 def make(
-    sandbox: Any, folder: Path, count: int, kind: Callable[[int], Change] = unlink_second, **guards: Any
+    sandbox: Any,
+    folder: Path,
+    count: int,
+    kind: Callable[[int], Change] = unlink_second,
+    *,
+    run: str = "",
+    **guards: Any,
 ) -> dict[str, Any]:
     """Leads with two contacts each, and a plan for them."""
     for _ in range(count):
@@ -45,6 +51,7 @@ def make(
         for lead in range(1, count + 1):
             plan.add(kind(lead))
         about: dict[str, Any] = {"kind": "lead", "portal": sandbox.base_url, "created": "", "rules": ()}
+        about["run"] = run
         manifest = plan.finish(read=count, guards=Guards(**guards), **about)
     return {"plan": str(folder / "plan"), "hash": manifest.hash}
 

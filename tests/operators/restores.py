@@ -66,7 +66,8 @@ def remove_dangling(folder: Path) -> Any:
 
 def apply(folder: Path, made: Any, **arguments: Any) -> Any:
     fields = {
-        "plan": made,
+        "plan": made["plan"],
+        "plan_hash": made["hash"],
         "is_dry_run": False,
         "needs_approval": False,
         "artifacts_path": str(folder),

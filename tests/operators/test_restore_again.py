@@ -40,7 +40,8 @@ def restored(folder: Path, run: str, cleaned: Path, *, is_dry_run: bool = False)
     made = Bitrix24PlanLinkRestoreOperator(
         task_id="plan", journal=str(cleaned), artifacts_path=within
     ).execute(told)
-    Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=is_dry_run).execute(told)
+    applied = {"plan": made, "is_dry_run": is_dry_run, "needs_approval": False}
+    Bitrix24ApplyLinkPlanOperator(task_id="apply", **applied).execute(told)
     Bitrix24CheckLinkPlanOperator(task_id="check", plan=made, is_dry_run=is_dry_run).execute(told)
     return made
 
