@@ -162,7 +162,7 @@ def as_markdown(summary: Summary) -> str:
     if summary.approval:
         lines += [f"{approval_line(summary.approval)}."]
     if summary.contradiction:
-        lines += [f"Somebody may have rewritten an XCom: {summary.contradiction}."]
+        lines += [f"A task's result contradicts the decision: {summary.contradiction}."]
     if summary.hidden_links:
         lines += ["", hidden_links_line(summary)]
     return "\n".join(lines)

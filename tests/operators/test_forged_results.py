@@ -71,7 +71,7 @@ def test_what_was_rejected_is_not_applied_whatever_the_task_s_result_says(
     with pytest.raises(AirflowFailException, match=r"no outcome: the plan was rejected by Olga"):
         check(forged)
     page = (tmp_path / "report.html").read_text()
-    assert "Somebody may have rewritten an XCom:" in page
+    assert "A task&#39;s result contradicts the decision:" in page
     assert "Approved by Mallory" in page
     assert sandbox.stats()["writes"] == 0
 

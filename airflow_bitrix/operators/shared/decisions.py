@@ -110,7 +110,7 @@ def check_maker(given: object, plan: Path, manifest: Manifest, *, run: str, make
     """
     if not isinstance(given, Mapping):
         return
-    if maker and run and manifest.task != maker:
+    if maker and manifest.task not in (maker, ""):  # an earlier version did not tell
         raise PlanRefused(f"the plan in {plan} was not made by the task {maker}, whose plan this is to be")
     if manifest.run != run:
         made, this = (text or "no DAG run" for text in (manifest.run, run))
@@ -184,9 +184,10 @@ def note_contradiction(given: object, plan: Path, manifest: Manifest) -> None:
         return
     said = (
         f"the result of the task that asks for approval says “{approval_line(told)}”, "
-        f"the decision beside the plan says “{approval_line(decision)}”. The decision counts"
+        f"the decision beside the plan says “{approval_line(decision)}”. The decision counts; the result may "
+        "have been rewritten"
     )
-    log.warning("Somebody may have rewritten an XCom: %s", said)
+    log.warning("A task's result contradicts the decision: %s", said)
     try:
         write_contradiction(plan.parent, Contradiction(manifest.hash, said))
     except Exception as error:  # noqa: BLE001 (whatever a storage raises, nothing is allowed by it)
