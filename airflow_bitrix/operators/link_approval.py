@@ -15,7 +15,7 @@ from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.approvals import Answer, Approval, Unasked
+from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
@@ -24,7 +24,7 @@ from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import (
     asker_of,
     check_maker,
-    check_unasked,
+    check_other_tasks,
     decide,
     decision_in_run,
     maker_of,
@@ -145,6 +145,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             self._check_orders()
             folder, manifest = self._checked(context)
             nobody = self._needs_nobody(manifest.changes, no_match(manifest))
+            check_other_tasks(folder, manifest, asker_of(context), asks=nobody is None)
             now = datetime.now(UTC)
             if nobody is None:
                 self.response_timeout = self.response_timeout or _deadline()
@@ -156,10 +157,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         if nobody is not None:
             self.log.info("Nobody is asked: %s", nobody[1])
             told = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
-            decision = structs.replace(decision, **told)
-            with final_failures():
-                check_unasked(folder, decision)
-            decide(folder, decision)
+            decide(folder, structs.replace(decision, **told))
             return self._passed(by="", at=now, valid_until=None)
         # The plan may be made again while the question waits, and its task then hands over another one.
         decide(folder, structs.replace(decision, by=self._asked(), until=_moment(end)))
@@ -172,19 +170,19 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     @says_why
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the answer, where the plan is still the one that was shown."""
-        by = _name(event)
+        by, asker = _name(event), asker_of(context)
         place, shown = decision_in_run(self.plan, context) or (None, None)
-        is_ours = bool(shown and shown.answer == "waiting" and shown.asked == asker_of(context))
+        is_ours = bool(shown and shown.answer == "waiting" and shown.asked == asker)
         if event.get("error_type") == "timeout":
             if place and shown and is_ours:
-                _keep(place, shown, "unanswered", datetime.now(UTC))
+                _keep(place, shown.plan, asker, "unanswered", datetime.now(UTC))
             raise AirflowFailException(
                 "nobody answered in time; nothing was written. Clear this task, and it asks again"
             )
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
             self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
             if place and shown:  # whichever task of this run asks: one that says no is enough
-                _keep(place, shown, "rejected", event["responded_at"], by=by)
+                _keep(place, shown.plan, asker, "rejected", event["responded_at"], by=by)
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
@@ -207,7 +205,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             period = self._period()
         valid_until = None if period is None else at + period
         end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
-        _keep(folder, shown, "approved", at, by=by, until=valid_until)
+        _keep(folder, shown.plan, asker, "approved", at, by=by, until=valid_until)
         self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
 
@@ -331,11 +329,14 @@ def _link(context: Context, plan: Path) -> str:
 
 
 def _keep(
-    plan: Path, shown: Approval, answer: Answer, at: datetime, *, by: str = "", until: datetime | None = None
+    plan: Path, shown: str, asker: Asker, answer: Answer, at: datetime, *, by: str = "", until: Any = None
 ) -> None:
-    """Keep the answer to the question about the plan that was shown."""
-    told = {"answer": answer, "at": _moment(at), "by": by, "until": _moment(until) if until else ""}
-    decide(plan, structs.replace(shown, **told))
+    """Keep the answer to the question about a plan.
+
+    :param shown: Hash of the plan that was shown.
+    """
+    end = _moment(until) if until else ""
+    decide(plan, Approval(shown, answer, _moment(at), by, end, asked=asker))
 
 
 def _moment(at: datetime) -> str:

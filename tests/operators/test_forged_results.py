@@ -224,6 +224,9 @@ def test_one_of_two_who_says_no_is_enough(made: Any) -> None:
         approval(made).execute_complete(seller, answer(user="Sol"))
     with pytest.raises(PlanRefused, match="rejected by Lara"):
         apply({**made, "approval": FORGED})
+    ask(made, lawyer)
+    with pytest.raises(PlanRefused, match=r"another task, lawyer, asks about the plan in .*: Waits for an"):
+        approval(made, mode="never").execute(run(task="passes"))
 
 
 def test_who_asks_nobody_lets_no_plan_pass_that_another_task_asks_about(sandbox: Any, tmp_path: Path) -> None:
@@ -244,6 +247,8 @@ def test_who_asks_nobody_lets_no_plan_pass_that_another_task_asks_about(sandbox:
     said = r"another task, approve, asks about the plan in .*: Rejected by Olga"
     with pytest.raises(PlanRefused, match=said):
         approval(asked, mode="never").execute(run(task="passes"))
+    with pytest.raises(PlanRefused, match=said):  # nor is somebody else asked
+        approval(asked).execute(run(task="asks"))
     assert sandbox.stats()["writes"] == 0
 
 

@@ -7,7 +7,7 @@ nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,17 +58,18 @@ def decide(plan: Path, decision: Approval) -> None:
         raise AirflowException(f"{said}: {error}") from error
 
 
-def check_unasked(plan: Path, decision: Approval) -> None:
-    """Refuse to let a plan pass about which another task has asked somebody, and had no consent.
+def check_other_tasks(plan: Path, manifest: Manifest, asker: Asker, *, asks: bool) -> None:
+    """Refuse to decide about a plan that another task had rejected, or asks about without consent so far.
 
     :param plan: Folder of the plan.
-    :param decision: The new one, for which nobody is asked.
+    :param asks: Whether somebody is to be asked: then it may wait for others, too.
+    :raises PlanRefused: The other task's decision counts.
     """
-    old = read_approval(plan.parent, decision.plan)
-    is_open = bool(old and old.answer in ("waiting", "rejected", "unanswered"))
-    if old and is_open and old.asked.task_id != decision.asked.task_id:
-        asks = f"another task, {old.asked.task_id}, asks about the plan in {plan}"
-        raise PlanRefused(f"{asks}: {approval_line(old)}")
+    old = read_approval(plan.parent, manifest.hash)
+    counts = ("rejected",) if asks else ("rejected", "waiting", "unanswered")
+    if old and old.answer in counts and old.asked.task_id != asker.task_id:
+        said = f"another task, {old.asked.task_id}, asks about the plan in {plan}"
+        raise PlanRefused(f"{said}: {approval_line(old)}")
 
 
 def decision_in_run(given: object, context: Mapping[str, Any]) -> tuple[Path, Approval] | None:
@@ -150,13 +151,13 @@ def may_not_go_on(plan: Path, manifest: Manifest, home: Path) -> str:
     return _why_not(decision, lambda: has_begun(home, manifest.hash)) if decision else ""
 
 
-def _why_not(decision: Approval, begun: Any) -> str:
+def _why_not(decision: Approval, begun: Callable[[], bool]) -> str:
     """Say why a decision lets nothing be applied; nothing where it does."""
     at, until = shown_timestamp(decision.at), shown_timestamp(decision.until)
     if decision.answer == "approved":
         is_over = decision.is_over(datetime.now(UTC)) and not begun()
         return f"may not be applied any more, its approval expired at {until}: {ASK_AGAIN}" if is_over else ""
-    if decision.unasked in ("empty", "never", "within limit"):
+    if decision.answer == "not asked" and decision.unasked in ("empty", "never", "within limit"):
         return ""
     again = "turn the dry run off, and make another one"
     return {
