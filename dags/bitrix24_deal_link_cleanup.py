@@ -83,4 +83,6 @@ with DAG(
         **OWNERS,
         **GUARDS,
     )
-    carry_out(plan, **BY_PARAMS)
+    # Whether somebody has to approve is the author's to say. To let whoever triggers the DAG choose:
+    # airflow_bitrix.pipelines.approval_form.
+    carry_out(plan, approval="always", **BY_PARAMS)

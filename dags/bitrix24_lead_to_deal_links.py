@@ -36,7 +36,7 @@ their order, and its primary contact stays primary; those of the lead follow in 
 | task, those of *Deals* first | what it does |
 |:---|:---|
 | *Make the plan* | reads all deals that were made from leads, and these leads, and writes a plan |
-| *Ask for approval* | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| *Ask for approval* | shows the plan under *Required actions* and waits; a dry run asks nobody |
 | *Try the first ones*, *Apply the plan* | look at each deal again, write the change and read it back |
 | *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
 | *Compare what is left* | writes `reconcile.csv`: contacts that deals lack. After a dry run these are all |
@@ -112,7 +112,9 @@ with DAG(
             **GUARDS,
             **common,
         )
-        last = carry_out(plan, **BY_PARAMS)
+        # Whether somebody has to approve is the author's to say. To let whoever triggers the DAG choose:
+        # airflow_bitrix.pipelines.approval_form.
+        last = carry_out(plan, approval="always", **BY_PARAMS)
         last >> Bitrix24ReconcileContactLinksOperator(
             task_id="compare",
             task_display_name="Compare what is left",
@@ -136,6 +138,6 @@ with DAG(
             **GUARDS,
             **common,
         )
-        carry_out(release, **BY_PARAMS)
+        carry_out(release, approval="always", **BY_PARAMS)
 
     deals >> is_move() >> leads

@@ -114,6 +114,8 @@ with DAG(
         **form,
     },
 ) as dag:
+    # Whether somebody has to approve is the author's to say. To let whoever triggers the DAG choose:
+    # airflow_bitrix.pipelines.approval_form.
     carry_out(
         Bitrix24PlanLinkRestoreOperator(
             task_id="plan",
@@ -130,5 +132,6 @@ with DAG(
             save="{{ params.save }}",
             **GUARDS,
         ),
+        approval="always",
         **BY_PARAMS,
     )

@@ -46,7 +46,7 @@ the same: the same contacts in the same order, with the same primary contact. Th
 |:---|:---|
 | *Are they wanted?* | leaves the kind out that *Leads, deals or both* does not name |
 | *Make the plan* | reads both portals and writes a plan; parks what cannot be done yet |
-| *Ask for approval* | shows the plan to a person and waits, as *Approval* says; a dry run asks nobody |
+| *Ask for approval* | shows the plan under *Required actions* and waits; a dry run asks nobody |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else is begun |
 | *Apply the plan* | looks at each owner again, writes the change and reads it back; a task for each part |
 | *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
@@ -225,7 +225,9 @@ with DAG(
                 **migration,
             )
             is_wanted(kind) >> plan
-            last = carry_out(plan, **BY_PARAMS)
+            # Whether somebody has to approve is the author's to say. To let whoever triggers the DAG choose:
+            # airflow_bitrix.pipelines.approval_form.
+            last = carry_out(plan, approval="always", **BY_PARAMS)
             last >> Bitrix24ReconcileContactLinksOperator(
                 task_id="compare",
                 task_display_name="Compare what is left",

@@ -15,6 +15,7 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.snapshots import SnapshotWriter
@@ -88,6 +89,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "match_field": "ufCrmSourceId",
     "extra": "remove",
     "is_dry_run": False,
+    "needs_approval": False,
     "parked_path": "elsewhere",
     "max_differences": 0,
     "overwrite": True,
@@ -157,6 +159,7 @@ def _made(folder: Path) -> dict[str, Any]:
         change = Change(links, LinkSet(links.owner, ()), ("r",), ("r",), may_empty=True)
         plan.add(change)
         manifest = plan.finish(read=1, kind="lead", portal=PORTAL, created="", rules=("r",), guards=Guards())
+    write_approval(folder / "run", Approval(manifest.hash, "not asked", "", unasked="never"))
     (folder / "run" / "journal").mkdir()
     with JournalPart(
         folder / "run" / "journal" / "part-00000.jsonl", plan_hash=manifest.hash, dry_run=False
@@ -212,12 +215,12 @@ def _restore(task: Any) -> tuple[Any, ...]:
 
 def _approve(task: Any) -> tuple[Any, ...]:
     task._check_orders()
-    own = task._period(), task._mode(), task._needs_nobody(50), task._limits(), task._checked()
+    own = task._period(), task._mode(), task._needs_nobody(50), task._limits(), task._checked({})
     return *own, task.response_timeout, task.execution_timeout
 
 
 def _canary(task: Any) -> tuple[Any, ...]:
-    return *_common(task), task._trial(), task._read()
+    return *_common(task), task.needs_approval, task._trial(), task._read()
 
 
 def _export(task: Any) -> tuple[Any, ...]:
@@ -292,7 +295,7 @@ def _bulk(made: Mapping[str, Any]) -> Iterator[Subject]:
     yield Subject(
         Bitrix24ApplyLinkPlanOperator,
         {"plan": plan},
-        lambda task: (*_common(task), task._read()),
+        lambda task: (*_common(task), task.needs_approval, task._read()),
         {**_EXAMPLES, "plan": plan, "plan_hash": plan["hash"]},
         {**quiet, "plan_hash": {"plan": plan["plan"]}},
     )

@@ -185,13 +185,20 @@ def carry_out(tries: Tries, folder: Path, seed: int, faults: dict[str, Any]) -> 
     run, back = folder / "run", folder / "back"
     apply = "Bitrix24ApplyLinkPlanOperator"
     plan = tries.run("plan", arguments.pop("operator"), artifacts_path=str(run), **arguments)
-    tries.run("apply", apply, plan=plan, is_dry_run=False, kills=rng.choice((0, 1, 3)))
+    tries.run("apply", apply, plan=plan, is_dry_run=False, needs_approval=False, kills=rng.choice((0, 1, 3)))
     sandbox.set_faults(**faults)
     tries.run("check", "Bitrix24CheckLinkPlanOperator", plan=plan)
     restore = "Bitrix24PlanLinkRestoreOperator"
     way_back = tries.run("restore", restore, artifacts_path=str(back), journal=str(run))
     sandbox.set_faults(**faults)
-    tries.run("apply_back", apply, plan=way_back, is_dry_run=False, kills=rng.choice((0, 1, 3)))
+    tries.run(
+        "apply_back",
+        apply,
+        plan=way_back,
+        is_dry_run=False,
+        needs_approval=False,
+        kills=rng.choice((0, 1, 3)),
+    )
     tries.run("check_back", "Bitrix24CheckLinkPlanOperator", plan=way_back)
 
 

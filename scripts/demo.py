@@ -29,7 +29,9 @@ class DemoError(RuntimeError):
 def run_dag(screen: Screen, airflow: LocalAirflow, sandbox: LocalSandbox, *, dry_run: bool) -> Path:
     """Run the DAG once, show it, and return where its report was copied to."""
     requests_before, begun = sandbox.stats()["admitted"], time.monotonic()
-    run_id = airflow.trigger(DAG_ID, {"dry_run": dry_run, "approval": "never"})
+    run_id = airflow.trigger(DAG_ID, {"dry_run": dry_run})
+    if not dry_run:
+        screen.line(f"approved, as a person does: {approve(airflow, run_id)}")
     state = RunView(screen, airflow, DAG_ID, run_id, ROOT).follow()
     if state != "success":
         raise DemoError(f"the run ended as {state}; its logs are under {airflow.home / 'logs'}")
@@ -42,6 +44,13 @@ def run_dag(screen: Screen, airflow: LocalAirflow, sandbox: LocalSandbox, *, dry
     report = ROOT / ".demo" / ("report-dry-run.html" if dry_run else "report-real-run.html")
     shutil.copyfile(result["report"], report)
     return report
+
+
+def approve(airflow: LocalAirflow, run_id: str) -> str:
+    """Wait until the run asks whether its plan may be applied, say yes, and return the question."""
+    question: str = airflow.wait_for_question(DAG_ID, run_id)["subject"]
+    airflow.answer(DAG_ID, run_id, "approve", "Approve")
+    return question
 
 
 def demonstrate(screen: Screen, processes: Processes) -> None:

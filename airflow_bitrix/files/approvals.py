@@ -1,23 +1,54 @@
-"""What became of the question about a plan, kept beside it for its report; nothing is allowed by it."""
+"""The decision about a plan, kept beside it by the workers: it is what lets the plan be applied.
+
+What tasks hand to each other, an XCom, may be rewritten by whoever may edit XComs in Airflow. This file
+cannot: it lies where workers alone write.
+"""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal
 
-from airflow_bitrix.files.own_files import write_new
+import msgspec
+
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.plain_files import read_plain
 
-APPROVAL = "approval.json"
+APPROVAL, CONTRADICTION = "approval.json", "contradiction.json"
 
 Answer = Literal["waiting", "approved", "rejected", "unanswered", "not asked"]
 
+Unasked = Literal["", "dry run", "empty", "never", "within limit"]
+"""Why nobody was asked; empty where somebody was."""
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+
+class Asker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The task that asks about a plan; outside of Airflow all of it is empty.
+
+    :param attempt: Airflow's id of that try of the task: it stays while the question waits, and a task that
+        was cleared has another one.
+    """
+
+    dag_id: str = ""
+    run_id: str = ""
+    task_id: str = ""
+    map_index: int = -1
+    attempt: str = ""
+
+    @property
+    def run(self) -> str:
+        """Its DAG run, as people read it; empty outside of Airflow."""
+        return named_run(self.dag_id, self.run_id)
+
+
+def named_run(dag_id: str, run_id: str) -> str:
+    """Give a DAG run as people read it, each another text; nothing for none."""
+    return f"run {run_id} of the DAG {dag_id}" if run_id else ""
+
+
+class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the question stands whether a plan may be applied.
 
     :param plan: Hash of the plan.
@@ -25,7 +56,9 @@ class Approval:
     :param at: When that came to be, ISO 8601.
     :param by: Who answered; while it waits, who may, and then empty for all who see it.
     :param until: How long an approval may be used, or an answer is awaited, ISO 8601; empty for ever.
-    :param reason: Why nobody was asked.
+    :param reason: Why nobody was asked, in words.
+    :param unasked: Why nobody was asked.
+    :param asked: The task that asks.
     """
 
     plan: str
@@ -34,28 +67,75 @@ class Approval:
     by: str = ""
     until: str = ""
     reason: str = ""
+    unasked: Unasked = ""
+    asked: Asker = Asker()
 
     def is_over(self, now: datetime) -> bool:
         """Whether it was approved, and that counts no more."""
-        try:
-            return (
-                self.answer == "approved" and bool(self.until) and now >= datetime.fromisoformat(self.until)
-            )
-        except (ValueError, TypeError):  # damaged: then nobody can tell
+        if self.answer != "approved" or not self.until:
             return False
+        try:
+            return now >= datetime.fromisoformat(self.until)
+        except (ValueError, TypeError):  # damaged: then nobody can tell that it still counts
+            return True
+
+
+class Contradiction(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """That what a task returned does not say of a plan what the decision beside it says.
+
+    :param plan: Hash of the plan.
+    :param said: What each of them says.
+    """
+
+    plan: str
+    said: str
 
 
 def write_approval(folder: Path, approval: Approval) -> None:
     """Write how the question stands into the folder that holds ``plan/``."""
-    write_new(folder / APPROVAL, json.dumps(asdict(approval)) + "\n")
+    _write(folder / APPROVAL, approval)
+
+
+def read_decision(folder: Path) -> Approval | None:
+    """Read how the question stands, to go by it; ``None`` where nobody has asked about a plan there.
+
+    :raises PlanRefused: It cannot be read.
+    """
+    path = folder / APPROVAL
+    try:
+        return msgspec.json.decode(read_plain(path), type=Approval)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError):
+        raise PlanRefused(
+            f"the decision about the plan in {folder}, {APPROVAL}, cannot be read: clear the task that asks "
+            "for approval with all that follows it, and it asks again"
+        ) from None
 
 
 def read_approval(folder: Path, plan_hash: str) -> Approval | None:
-    """Read how the question stands; ``None`` where nobody has asked about this very plan."""
+    """Read how the question stands, to show it; ``None`` where nobody has asked about this very plan."""
     try:
-        told: Any = json.loads(read_plain(folder / APPROVAL))
-        approval = Approval(**told)
-    except (OSError, ValueError, TypeError):  # TypeError: another version wrote it
+        approval = read_decision(folder)
+    except PlanRefused:
         return None
-    is_known = all(isinstance(one, str) for one in told.values()) and approval.answer in get_args(Answer)
-    return approval if is_known and approval.plan == plan_hash else None
+    return approval if approval and approval.plan == plan_hash else None
+
+
+def write_contradiction(folder: Path, contradiction: Contradiction) -> None:
+    """Note it beside the plan, for its report."""
+    _write(folder / CONTRADICTION, contradiction)
+
+
+def read_contradiction(folder: Path, plan_hash: str) -> str:
+    """Give what was noted about this very plan; nothing where nothing was, or it cannot be read."""
+    try:
+        told = msgspec.json.decode(read_plain(folder / CONTRADICTION), type=Contradiction)
+    except (OSError, msgspec.MsgspecError):
+        return ""
+    return told.said if told.plan == plan_hash else ""
+
+
+def _write(path: Path, what: Approval | Contradiction) -> None:
+    with atomic_write(path) as file:
+        file.write(msgspec.json.encode(what).decode() + "\n")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.files.approvals import APPROVAL
+from airflow_bitrix.files.approvals import APPROVAL, CONTRADICTION
 from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journals import journal_lines
@@ -20,7 +20,7 @@ from airflow_bitrix.files.taken_back import NOTES
 TAKEN = "taken"
 """A file in a plan that an apply has begun with: its journal may lie anywhere."""
 
-_REPORTS = ("report.html", "failed.csv", APPROVAL, CHECK)
+_REPORTS = ("report.html", "failed.csv", APPROVAL, CONTRADICTION, CHECK)
 
 
 def set_aside(manifest: Path, plan_hash: str) -> None:

@@ -51,6 +51,7 @@ class Manifest:
     :param guards: Limits it must keep to.
     :param parts: Name, number of changes and SHA-256 of each part.
     :param run: The DAG run that made it, as people read it; empty where it is not known.
+    :param task: The id of the task of that run which made it.
     :param origin: What a restore goes by; ``None`` for any other plan.
     :param partial: Why it may be about a part of the portal only, a sentence for each portal.
     """
@@ -63,6 +64,7 @@ class Manifest:
     guards: Guards
     parts: tuple[Mapping[str, Any], ...] = ()
     run: str = ""
+    task: str = ""
     origin: Origin | None = None
     partial: tuple[str, ...] = ()
 
@@ -78,6 +80,7 @@ class Manifest:
             "guards": self.guards.as_json(),
             "parts": [dict(part) for part in self.parts],
             **({"run": self.run} if self.run else {}),
+            **({"task": self.task} if self.task else {}),
             **({"origin": asdict(self.origin)} if self.origin else {}),
             **({"partial": list(self.partial)} if self.partial else {}),
         }
@@ -135,6 +138,7 @@ class _Told(msgspec.Struct):
     guards: _Guards
     parts: list[_Part]
     run: str = ""
+    task: str = ""
     origin: Origin | None = None
     partial: tuple[str, ...] = ()
 
@@ -279,6 +283,7 @@ def read_manifest(folder: Path) -> Manifest:
             guards=Guards.from_json(body["guards"]),
             parts=tuple(body["parts"]),
             run=told.run,
+            task=told.task,
             origin=told.origin,
             partial=told.partial,
         )

@@ -20,6 +20,7 @@ import msgspec
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.approvals import named_run
 from airflow_bitrix.files.locks import one_at_a_time, take
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
 from airflow_bitrix.files.plain_files import read_plain
@@ -43,7 +44,7 @@ class Writer:
     @property
     def name(self) -> str:
         """How people find it: ``run manual__2026… of the DAG bitrix24_lead_link_cleanup``."""
-        return f"run {self.run_id} of the DAG {self.dag_id}" if self.dag_id else self.run_id
+        return named_run(self.dag_id, self.run_id) if self.dag_id else self.run_id
 
     def is_run_of(self, other: Writer) -> bool:
         """Whether both are tasks of one run."""

@@ -34,12 +34,17 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.apply_parts import (
     ApplyTask,
     Orders,
-    expired,
     note_restore,
     summary_of,
 )
 from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.decisions import (
+    check_decision,
+    check_maker,
+    maker_of,
+    note_contradiction,
+)
 from airflow_bitrix.operators.shared.parameters import (
     count,
     optional_count,
@@ -53,7 +58,7 @@ from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.turns import Patience, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
-from airflow_bitrix.report.texts import ASK_AGAIN, as_line, as_markdown
+from airflow_bitrix.report.texts import as_line, as_markdown
 
 GRACE = 3.0
 """Seconds in which an apply that is told to stop awaits what is under way: Airflow kills it after five."""
@@ -83,6 +88,9 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     :param plan_hash: The hash of the plan that may run; needed where ``plan`` is a folder. (templated)
     :param part: Number of a part of the plan, from 0 on, or a list of them; ``None`` for all. (templated)
     :param is_dry_run: Look only, write nothing. (templated)
+    :param needs_approval: Whether an approval task has to have let the plan be applied, as it keeps beside
+        the plan. ``False`` for a DAG that has none; a plan that was rejected, passed as a dry run, or still
+        waits for its approval is refused all the same.
     :param first: Only the first so many changes; ``None`` for all. (templated)
     :param canary: So many changes are written first, the others only where none of these failed. (templated)
     :param max_failed: Changes that may fail before the task fails; ``None`` for any number. (templated)
@@ -94,8 +102,9 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     :param wait_for_turn: Hours, or a ``timedelta``, for which the task waits while another run writes owners
         of the same kind on the portal: one run at a time does. 0 to be refused at once. It is deferred
         meanwhile; a dry run does not wait. (templated)
-    :raises PlanRefused: The plan was edited, belongs to another portal, breaks a guard, its approval has
-        expired, or another run still writes; nothing was written, and Airflow does not retry.
+    :raises PlanRefused: The plan was edited, belongs to another portal or run, breaks a guard, was not let be
+        applied, or no longer is, or another run still writes; nothing was written, and Airflow does not
+        retry.
     :raises AirflowException: More changes failed than are allowed; a retry tries those again.
     """
 
@@ -129,6 +138,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         plan_hash: str | None = None,
         part: int | Sequence[int] | str | None = None,
         is_dry_run: bool | str = True,
+        needs_approval: bool = True,
         first: int | str | None = None,
         canary: int | str = 0,
         max_failed: int | str | None = 0,
@@ -140,9 +150,11 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.plan = plan
+        self.maker = maker_of(plan)
         self.plan_hash = plan_hash
         self.part = part
         self.is_dry_run = is_dry_run
+        self.needs_approval = switch("needs_approval", needs_approval)
         self.first = first
         self.canary = canary
         self.max_failed = max_failed
@@ -228,10 +240,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     def _read(self) -> ApplyTask:
         """Read the parameters and the plan, and refuse what may not run."""
         orders = self.orders()
-        plan, plan_hash = self._plan()
-        manifest = read_manifest(plan)
-        if manifest.hash != plan_hash:
-            raise PlanRefused(f"the plan in {plan} is not the one with hash {plan_hash}: it was replaced")
+        plan, manifest = self._plan()
         parts = self._parts(manifest)
         check_parts(plan, manifest, parts)
         portal = self.settings.webhook.portal
@@ -243,10 +252,11 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             self.log.warning("A real run would be refused: %s", broken)
         folder = self.own_folder or plan.parent
         if not orders.dry_run:
-            self._check_approval(folder, manifest)
+            note_contradiction(self.plan, plan, manifest)
+            check_decision(plan, manifest, folder, needs_approval=self.needs_approval)
         return ApplyTask(plan, manifest, parts, folder, orders)
 
-    def _plan(self) -> tuple[Path, str]:
+    def _plan(self) -> tuple[Path, Manifest]:
         given: Mapping[str, Any] = {"plan": self.plan, "hash": self.plan_hash}
         if isinstance(self.plan, Mapping):
             given = self.plan
@@ -255,17 +265,12 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             raise InvalidInput("plan", self.plan, "what the plan operator returned, or the folder of a plan")
         if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
             raise InvalidInput("plan_hash", self.plan_hash, "the hash of the plan that may run")
-        return given_folder("plan", place), plan_hash
-
-    def _check_approval(self, folder: Path, manifest: Manifest) -> None:
-        """Refuse an approval that is none, or too old to begin with. What has begun may go on."""
-        approval = self.plan.get("approval") if isinstance(self.plan, Mapping) else None
-        if not approval:
-            return
-        if approval.get("is_dry_run"):
-            raise PlanRefused("the plan passed as a dry run and nobody was asked: it may not be applied")
-        if until := expired(approval, folder, manifest.hash):
-            raise PlanRefused(f"the approval of the plan in {folder} expired at {until}: {ASK_AGAIN}")
+        plan = given_folder("plan", place)
+        manifest = read_manifest(plan)
+        if manifest.hash != plan_hash:
+            raise PlanRefused(f"the plan in {plan} is not the one with hash {plan_hash}: it was replaced")
+        check_maker(self.plan, plan, manifest, run=self.run_name, maker=self.maker)
+        return plan, manifest
 
     def _parts(self, manifest: Manifest) -> list[int] | None:
         if self.part is None:

@@ -9,17 +9,26 @@ from typing import Any
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.sdk import Context, XComArg
+from msgspec import structs
 
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.approvals import Answer, Approval, write_approval
+from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
 from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
 from airflow_bitrix.operators.shared.artifacts import as_folder, is_in_tab, tab_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.decisions import (
+    asker_of,
+    check_maker,
+    check_other_tasks,
+    decide,
+    decision_in_run,
+    maker_of,
+)
 from airflow_bitrix.operators.shared.parameters import (
     count,
     hours,
@@ -34,9 +43,6 @@ from airflow_bitrix.report.texts import no_match, per_cent, shown_limit
 
 MODES = ("always", "over_limit", "never")
 
-SHOWN = "shown"
-"""XCom key of the hash of the plan that the question is about."""
-
 DEADLINE = timedelta(hours=72)
 """How long an answer is awaited where neither the task nor the configuration says otherwise."""
 
@@ -46,8 +52,11 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
 
     The task waits under *Required actions* in the Airflow UI, without holding a worker slot. It shows counts
     by rule, who is left out and why, the largest changes and samples. The plan is read before it is shown and
-    again after it was approved: both times it must be the one that the plan operator made, and what is passed
-    on is the plan that was shown, and no other.
+    again after it was approved: both times it must be one that this DAG run made, and what is approved is the
+    plan that was shown, and no other.
+
+    The decision is kept beside the plan, in ``approval.json``; that, and nothing that a task returns, is
+    what an apply goes by. Where it cannot be kept the task fails.
 
     Returns the plan's dict with ``"approval": {"mode": …, "by": …, "at": …, "valid_until": …}``, which an
     apply takes as its plan. After *Reject* what follows is skipped; where nothing does, it returns the
@@ -113,6 +122,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         )
         self.execution_timeout = execution_timeout
         self.plan = plan
+        self.maker = maker_of(plan)
         self.mode = mode
         self.over = over
         self.is_dry_run = is_dry_run
@@ -133,22 +143,24 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         with final_failures():
             self._period()
             self._check_orders()
-            folder, manifest = self._checked()
-            reason = self._needs_nobody(manifest.changes, no_match(manifest))
+            folder, manifest = self._checked(context)
+            nobody = self._needs_nobody(manifest.changes, no_match(manifest))
+            check_other_tasks(folder, manifest, asker_of(context), asks=nobody is None)
             now = datetime.now(UTC)
-            if reason is None:
+            if nobody is None:
                 self.response_timeout = self.response_timeout or _deadline()
                 end = now + self.response_timeout
                 self.subject = headline(manifest)
                 page = plan_markdown(folder, manifest, self._limits())
                 self.body = f"{_link(context, folder)}{self._meaning(end)}\n\n{page}"
-        if reason is not None:
-            self.log.info("Nobody is asked: %s", reason)
-            self._note(manifest.hash, "not asked", now, reason=reason)
+        decision = Approval(manifest.hash, "waiting", _moment(now), asked=asker_of(context))
+        if nobody is not None:
+            self.log.info("Nobody is asked: %s", nobody[1])
+            told = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
+            decide(folder, structs.replace(decision, **told))
             return self._passed(by="", at=now, valid_until=None)
         # The plan may be made again while the question waits, and its task then hands over another one.
-        context["ti"].xcom_push(key=SHOWN, value=manifest.hash)
-        self._note(manifest.hash, "waiting", now, by=self._asked(), until=end)
+        decide(folder, structs.replace(decision, by=self._asked(), until=_moment(end)))
         self.log.info(
             "%s Answer under Required actions until %s.", self.subject, shown_timestamp(end.isoformat())
         )
@@ -158,17 +170,19 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     @says_why
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the answer, where the plan is still the one that was shown."""
-        ti = context["ti"]  # without its index, a mapped task is given what all of them were shown
-        shown = str(ti.xcom_pull(key=SHOWN, map_indexes=ti.map_index))
+        by, asker = _name(event), asker_of(context)
+        place, shown = decision_in_run(self.plan, context) or (None, None)
+        is_ours = bool(shown and shown.answer == "waiting" and shown.asked == asker)
         if event.get("error_type") == "timeout":
-            self._note(shown, "unanswered", datetime.now(UTC))
+            if place and shown and is_ours:
+                _keep(place, shown.plan, asker, "unanswered", datetime.now(UTC))
             raise AirflowFailException(
                 "nobody answered in time; nothing was written. Clear this task, and it asks again"
             )
-        by = _name(event)
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
             self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
-            self._note(shown, "rejected", event["responded_at"], by=by)
+            if place and shown:  # whichever task of this run asks: one that says no is enough
+                _keep(place, shown.plan, asker, "rejected", event["responded_at"], by=by)
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
@@ -177,16 +191,21 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         if is_rejected:
             return {"approval": {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}}
         with final_failures():
-            _, manifest = self._checked()
-            if shown != manifest.hash:
+            folder, manifest = self._checked(context)
+            if not shown or not is_ours:
                 raise PlanRefused(
-                    f"the plan was made again after it was shown to {by}: {shown[:12]} was approved, "
+                    f"what was shown to {by} is not known any more: the decision in {folder.parent} is gone, "
+                    "or that of another question. Clear this task, and it asks again"
+                )
+            if shown.plan != manifest.hash:
+                raise PlanRefused(
+                    f"the plan was made again after it was shown to {by}: {shown.plan[:12]} was approved, "
                     f"{manifest.hash[:12]} was not; clear this task, and it asks again"
                 )
             period = self._period()
         valid_until = None if period is None else at + period
         end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
-        self._note(shown, "approved", at, by=by, until=valid_until)
+        _keep(folder, shown.plan, asker, "approved", at, by=by, until=valid_until)
         self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
 
@@ -240,21 +259,21 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     def _most_unasked(self) -> int:
         return count("over", self.over, " (carry_out calls it approve_over)")
 
-    def _needs_nobody(self, changes: int, none: str = "") -> str | None:
-        """Say why nobody has to be asked about so many changes, ``None`` where somebody has to.
+    def _needs_nobody(self, changes: int, none: str = "") -> tuple[Unasked, str] | None:
+        """Say why nobody has to be asked about so many changes, in words too; ``None`` where somebody has to.
 
         :param none: That the plan is about nothing that there is, in words.
         """
         self._mode()
         over = self._most_unasked()
         if switch("is_dry_run", self.is_dry_run):
-            return f"a dry run writes nothing; {none}" if none else "a dry run writes nothing"
+            return "dry run", f"a dry run writes nothing; {none}" if none else "a dry run writes nothing"
         if not changes:
-            return f"the plan is empty: {none}" if none else "the plan is empty"
+            return "empty", f"the plan is empty: {none}" if none else "the plan is empty"
         if self.mode == "never":
-            return "approval is switched off"
+            return "never", "approval is switched off"
         if self.mode == "over_limit" and changes <= over:
-            return f"{changes:,} changes, and only more than {over:,} need an approval"
+            return "within limit", f"{changes:,} changes, and only more than {over:,} need an approval"
         return None
 
     def _given(self) -> Mapping[str, Any]:
@@ -263,8 +282,8 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             return given
         raise InvalidInput("plan", given, "what a plan operator returned")
 
-    def _checked(self) -> tuple[Path, Manifest]:
-        """Read the plan, and refuse it where it is not the one that was made, or may not run."""
+    def _checked(self, context: Context) -> tuple[Path, Manifest]:
+        """Read the plan, and refuse it where it is not the one that this run made, or may not run."""
         given = self._given()
         folder = as_folder(given["plan"])
         manifest = read_manifest(folder)
@@ -272,35 +291,13 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             raise PlanRefused(
                 f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
             )
+        check_maker(given, folder, manifest, run=asker_of(context).run, maker=self.maker)
         check_parts(folder, manifest)
         for broken in manifest.broken_guards:
             if not switch("is_dry_run", self.is_dry_run):
                 raise PlanRefused(f"the plan may not run: {broken}")
             self.log.warning("A real run would be refused: %s", broken)
         return folder, manifest
-
-    def _note(
-        self,
-        plan_hash: str,
-        answer: Answer,
-        at: datetime,
-        *,
-        by: str = "",
-        until: datetime | None = None,
-        reason: str = "",
-    ) -> None:
-        """Tell the report how the question about a plan stands.
-
-        :param plan_hash: Hash of the plan that was shown; by now another one may lie in its folder.
-        """
-        if not isinstance(self.plan, Mapping):  # it is being made again, and its task has told nothing yet
-            return
-        moments = at.isoformat(timespec="seconds"), until.isoformat(timespec="seconds") if until else ""
-        try:
-            folder = as_folder(self._given()["plan"]).parent
-            write_approval(folder, Approval(plan_hash, answer, moments[0], by, moments[1], reason))
-        except Exception as error:  # noqa: BLE001 (whatever a storage raises, nothing is allowed by this file)
-            self.log.warning("The report will not tell how the question stands: %s", error)
 
     def _period(self) -> timedelta | None:
         return hours("valid_for", self.valid_for)
@@ -309,7 +306,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         until = None if valid_until is None else valid_until.isoformat()
         approval: dict[str, Any] = {"mode": self.mode, "by": by, "at": at.isoformat(), "valid_until": until}
         if switch("is_dry_run", self.is_dry_run):
-            approval["is_dry_run"] = True  # nobody was asked, and apply refuses to write by it
+            approval["is_dry_run"] = True  # nobody was asked
         return {**self._given(), "approval": approval}
 
 
@@ -329,6 +326,21 @@ def _link(context: Context, plan: Path) -> str:
         return ""
     report = report_address(ti.dag_id, ti.run_id, plan.parent.name)
     return f"[All changes, in the report of this run]({report})\n\n"
+
+
+def _keep(
+    plan: Path, shown: str, asker: Asker, answer: Answer, at: datetime, *, by: str = "", until: Any = None
+) -> None:
+    """Keep the answer to the question about a plan.
+
+    :param shown: Hash of the plan that was shown.
+    """
+    end = _moment(until) if until else ""
+    decide(plan, Approval(shown, answer, _moment(at), by, end, asked=asker))
+
+
+def _moment(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")
 
 
 def _quiet(given: Mapping[str, Any]) -> QuietHours | None:

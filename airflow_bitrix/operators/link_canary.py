@@ -11,6 +11,7 @@ from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.shared.parameters import count
+from airflow_bitrix.operators.shared.plan_maker import parts_of
 
 
 class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
@@ -42,6 +43,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
 
     def work(self, context: Context, *, deferrals: int) -> Any:
         """Apply the first changes, where that is wanted."""
+        self.begin(context)
         with final_failures():
             parts, first = self._trial()
             # Where nothing is tried, the applies behind go by the same words all the same.
@@ -58,9 +60,10 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
 
     def _trial(self) -> tuple[list[Any], int]:
         """Give the parts of the plan, and how many changes are tried."""
-        if not isinstance(self.plan, Mapping) or "parts" not in self.plan:
+        if not isinstance(self.plan, Mapping):
             raise InvalidInput("plan", self.plan, "what the plan operator or the approval returned")
-        return list(self.plan["parts"]), count("first", self.first)
+        # Those of the plan itself: what was handed on may name others, or not all.
+        return parts_of(self._plan()[1]), count("first", self.first)
 
 
 def _why_not(first: int, parts: Sequence[Any], *, is_dry_run: bool) -> str:

@@ -20,7 +20,7 @@ from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
-from airflow_bitrix.files.approvals import read_approval
+from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.journals import (
     final_outcomes,
@@ -33,15 +33,16 @@ from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import expired, note_restore
+from airflow_bitrix.operators.shared.apply_parts import note_restore
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.decisions import check_maker, maker_of, may_not_go_on, note_contradiction
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, summarise
-from airflow_bitrix.report.texts import ASK_AGAIN, as_line, as_markdown
+from airflow_bitrix.report.texts import as_line, as_markdown
 
 REPORT, FAILED = "report.html", "failed.csv"
 
@@ -89,6 +90,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.plan = plan
+        self.maker = maker_of(plan)
         self.is_dry_run = is_dry_run
         self.max_failed = max_failed
         self.max_failure_share = max_failure_share
@@ -107,6 +109,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         with final_failures():
             dry_run, policy = self._orders()
             plan, manifest = self._plan()
+            note_contradiction(self.plan, plan, manifest)
             folder = self.own_folder or plan.parent
             journal = journal_folder(folder, manifest.hash)
             meter = Meter()
@@ -119,9 +122,8 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             raise AirflowFailException(f"{broken}; see {folder / FAILED}")
         if not summary.complete:
             without = f"{summary.open} of {manifest.changes} changes have no outcome"
-            given = self.plan if isinstance(self.plan, Mapping) else {}
-            if expired(given.get("approval", {}), folder, manifest.hash):
-                raise AirflowFailException(f"{without}: the approval has expired; {ASK_AGAIN}")
+            if not dry_run and (why := may_not_go_on(plan, manifest, folder)):
+                raise AirflowFailException(f"{without}: the plan {why}")
             raise AirflowFailException(f"{without}: clear the tasks that apply the plan, and they go on")
         return {
             "report": str(folder / REPORT),
@@ -144,7 +146,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         given = self.plan
         if given is None:
             raise AirflowSkipException("there is no plan to check")
-        if isinstance(given, Mapping) and given.get("approval", {}).get("answer") == "rejected":
+        if isinstance(given, Mapping) and "plan" not in given and _is_rejection(given.get("approval")):
             raise AirflowSkipException("the plan was rejected: there is nothing to check")
         if not isinstance(given, Mapping) or not {"plan", "hash"} <= given.keys():
             raise InvalidInput("plan", given, "what the plan operator or the approval returned")
@@ -154,6 +156,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             raise PlanRefused(
                 f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
             )
+        check_maker(given, folder, manifest, run=self.run_name, maker=self.maker)
         check_parts(folder, manifest)
         portal = self.settings.webhook.portal
         if manifest.portal != portal:
@@ -208,6 +211,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             dry_run=dry_run,
             finished=finished,
             approval=read_approval(plan.parent, manifest.hash),
+            contradiction=read_contradiction(plan.parent, manifest.hash),
             taken_back=read_taken_back(folder, manifest.hash),
             checked_partially=self.seen_partially,
         )
@@ -233,6 +237,10 @@ def _effort(meter: Meter, progress: Progress) -> ApplyCost:
     return ApplyCost(
         meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
     )
+
+
+def _is_rejection(approval: object) -> bool:
+    return isinstance(approval, Mapping) and approval.get("answer") == "rejected"
 
 
 def _left(plan: Path, manifest: Manifest, journal: Path) -> Iterator[Change]:

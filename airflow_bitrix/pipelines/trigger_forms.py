@@ -19,8 +19,6 @@ def _percent(name: str) -> str:
 
 BY_PARAMS: dict[str, Any] = {
     "is_dry_run": "{{ params.dry_run }}",
-    "approval": "{{ params.approval }}",
-    "approve_over": "{{ params.approve_over }}",
     "valid_for": "{{ params.approval_hours }}",
     "canary": "{{ params.canary }}",
     "max_failed": "{{ params.max_failed }}",
@@ -28,7 +26,11 @@ BY_PARAMS: dict[str, Any] = {
     "quiet_hours": "{{ params.quiet_hours or '' }}",
     "timezone": "{{ params.timezone }}",
 }
-"""What the answers of the form say to a pipeline: ``carry_out(plan, **BY_PARAMS)``."""
+"""What the answers of the form say to a pipeline: ``carry_out(plan, **BY_PARAMS)``.
+
+Whether somebody has to approve is none of them: that is the author's to say, or to leave to the form by
+:mod:`airflow_bitrix.pipelines.approval_form`.
+"""
 
 GUARDS: dict[str, Any] = {
     "max_changes": "{{ params.max_changes }}",
@@ -125,10 +127,20 @@ def plan_params(**defaults: Any) -> dict[str, Param]:
     Each call gives new ones: a parameter keeps the value of the last run that its process made, and a DAG
     must not begin with another DAG's ``dry_run``.
 
+    They do not ask whether somebody has to approve: :mod:`airflow_bitrix.pipelines.approval_form` does.
+
     :param defaults: Other defaults, by the parameter's name: ``plan_params(max_changes=50)``.
     :raises InvalidInput: There is no such parameter.
     """
-    params = _plan_params()
+    return with_defaults(_plan_params(), defaults)
+
+
+def with_defaults(params: dict[str, Param], defaults: dict[str, Any]) -> dict[str, Param]:
+    """Give parameters with other defaults.
+
+    :param defaults: They, by the parameter's name.
+    :raises InvalidInput: There is no such parameter.
+    """
     for name, value in defaults.items():
         if name not in params:
             raise InvalidInput("defaults", name, ", ".join(params))
@@ -312,27 +324,6 @@ def _plan_params() -> dict[str, Param]:
             title="Stop at a share of failures (percent)",
             description="Applying stops when more percent of what was tried have failed. Empty to go on.",
             section="Limits",
-        ),
-        "approval": Param(
-            "always",
-            type="string",
-            enum=["always", "over_limit", "never"],
-            values_display={
-                "always": "Ask before every real run",
-                "over_limit": "Ask only where the plan has more changes than the next field says",
-                "never": "Do not ask",
-            },
-            title="Approval",
-            description="Whether a person sees the plan first, under Required actions. A dry run never asks.",
-            section="Approval",
-        ),
-        "approve_over": Param(
-            100,
-            type="integer",
-            **between(0, MOST_CHANGES),
-            title="Changes that need no approval",
-            description="Counts only where Approval is to ask about plans with more changes than this.",
-            section="Approval",
         ),
         "approval_hours": Param(
             24,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.files.apply_costs import ApplyCost
-from airflow_bitrix.files.approvals import read_approval
+from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.checks import read_check
 from airflow_bitrix.files.journals import read_effort
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
@@ -51,6 +51,7 @@ def summary_of(index: OutcomeIndex) -> Summary:
         by_rule=index.by_rule,
         biggest=shown_rows(index, index.biggest),
         approval=read_approval(folder, manifest.hash),
+        contradiction=read_contradiction(folder, manifest.hash),
         is_checked=check is not None,
         taken_back=read_taken_back(folder, manifest.hash),
         checked_partially=check.partial if check else (),

@@ -54,6 +54,10 @@ def notices(
     :param again: Since when the run goes on again with a plan that is older, ISO 8601.
     """
     told = [*seen_partially(summary.partial), *_about(summary), *retried(retrying)]
+    if summary.contradiction:
+        told.insert(
+            0, Notice("bad", "A task's result contradicts the decision:", f"{summary.contradiction}.")
+        )
     if again:  # whether the plan is to be made again too, or only what follows it, cannot be told from here
         text = "The plan is older, and so are its outcomes, but for those that have come since."
         told.append(Notice("odd", f"Run again since {shown_timestamp(again)}.", text))

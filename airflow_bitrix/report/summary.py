@@ -52,6 +52,7 @@ class Summary:
     :param planned: How many changes were to get an outcome.
     :param is_checked: Whether a check has looked at all of them since.
     :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
+    :param contradiction: That what a task returned does not say what the decision does; empty where it does.
     :param taken_back: Which restores have taken it back since.
     :param checked_partially: Why the check may not have seen all, a sentence for each portal.
     :param wait: Which other run its apply waits for; ``None`` where it does not.
@@ -71,6 +72,7 @@ class Summary:
     by_rule: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     biggest: Sequence[Row] = ()
     approval: Approval | None = None
+    contradiction: str = ""
     is_checked: bool = False
     taken_back: Sequence[TakenBack] = ()
     checked_partially: Sequence[str] = ()
@@ -124,6 +126,7 @@ def summarise(
     finished: str,
     planned: int | None = None,
     approval: Approval | None = None,
+    contradiction: str = "",
     taken_back: Sequence[TakenBack] = (),
     checked_partially: Sequence[str] = (),
 ) -> Summary:
@@ -179,6 +182,7 @@ def summarise(
         by_rule=dict(sorted(by_rule.items())),
         biggest=[row for *_, row in sorted(biggest, key=lambda one: one[:2], reverse=True)],
         approval=approval,
+        contradiction=contradiction,
         taken_back=taken_back,
         checked_partially=checked_partially,
     )

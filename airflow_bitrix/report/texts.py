@@ -161,6 +161,8 @@ def as_markdown(summary: Summary) -> str:
     lines += [f"{requests} in {effort.seconds:.1f} s, {effort.refused:,} refused by the portal."]
     if summary.approval:
         lines += [f"{approval_line(summary.approval)}."]
+    if summary.contradiction:
+        lines += [f"A task's result contradicts the decision: {summary.contradiction}."]
     if summary.hidden_links:
         lines += ["", hidden_links_line(summary)]
     return "\n".join(lines)

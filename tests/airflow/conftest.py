@@ -15,7 +15,7 @@ from airflow.sdk import DAG
 from airflow.sdk.execution_time import supervisor
 from jsonschema import Draft202012Validator
 
-from tests.airflow.sample_dags import DAGS
+from tests.airflow.sample_dags import DAGS, ask_nobody
 from tests.moved import DagBag
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ def _runner(
         dag = dags[dag_id]
         for task in dag.tasks:
             task.retries = 0
+        ask_nobody(dag)
         done = dag.test(run_conf={**defaults[dag_id], **conf})
         instances = sorted(done.get_task_instances(), key=lambda ti: (ti.task_id, ti.map_index))
         states: dict[str, Any] = {}

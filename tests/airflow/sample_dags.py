@@ -8,13 +8,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from airflow.sdk import DAG
+
+from airflow_bitrix.operators.link_plans import Bitrix24ApproveLinkPlanOperator
+
 DAGS = Path(__file__).parents[2] / "dags"
 CLEANUP = "bitrix24_lead_link_cleanup"
 DEALS = "bitrix24_deal_link_cleanup"
 TOUR = "bitrix24_link_methods_tour"
 RESTORE = "bitrix24_link_restore"
 SNAPSHOT = "bitrix24_link_snapshot"
-REAL = {"dry_run": False, "approval": "never", "canary": 0}
+REAL = {"dry_run": False, "canary": 0}
+
+
+def ask_nobody(dag: DAG) -> None:
+    """Do without approvals, as the author of a DAG may: in `DAG.test` there is nobody to answer."""
+    for task in dag.tasks:
+        if isinstance(task, Bitrix24ApproveLinkPlanOperator) and task.mode == "always":
+            task.mode = "never"
 
 
 def folder_of(done: Any, task: str = "plan") -> Path:

@@ -205,7 +205,7 @@ def test_an_answer_that_cannot_be_right_is_refused_by_the_plan(
 
 def test_a_plan_that_breaks_a_guard_stops_before_anybody_is_asked(run: Any, make_sandbox: Any) -> None:
     sandbox = make_sandbox(leads=500, contacts=100, plan="self_hosted")
-    conf = {"dry_run": False, "approval": "always", "max_share": 1}
+    conf = {"dry_run": False, "max_share": 1}
     done, states = run(CLEANUP, sandbox, {"plan": "self_hosted"}, **conf)
     behind = dict.fromkeys(["canary", "apply", "check"], "upstream_failed")
     assert states == {"plan": "success", "approve": "failed", **behind}

@@ -17,7 +17,7 @@ from tests.airflow.past import Apply
 
 with DAG("rests", schedule=None):
     plan = Bitrix24PlanLinkCleanupOperator(task_id="plan", rules=["release_repeat_leads"])
-    Apply(task_id="apply", plan=plan.output, is_dry_run=False)
+    Apply(task_id="apply", plan=plan.output, is_dry_run=False, needs_approval=False)
 """
 
 

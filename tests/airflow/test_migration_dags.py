@@ -14,6 +14,7 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk import DAG
 
+from tests.airflow.sample_dags import ask_nobody
 from tests.moved import DagBag
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -40,7 +41,8 @@ def run(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         dag = DagBag(dag_folder=str(dags[dag_id].fileloc)).dags[dag_id]
         for task in dag.tasks:
             task.retries = 0
-        done = dag.test(run_conf={"approval": "never", **conf})
+        ask_nobody(dag)
+        done = dag.test(run_conf=conf)
         return done, {ti.task_id: ti.state for ti in done.get_task_instances()}
 
     return go

@@ -10,12 +10,13 @@ from tests.airflow.sample_dags import folder_of
 DAG_FILE = """
 from airflow.sdk import DAG, TaskGroup
 
-from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, plan_params
+from airflow_bitrix.pipelines.approval_form import approval_params
 from airflow_bitrix.pipelines.carry_out import carry_out
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, plan_params
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 
 # Without native rendering every template gives a text.
-with DAG("pair", schedule=None, params=plan_params()) as dag:
+with DAG("pair", schedule=None, params={**plan_params(), **approval_params()}) as dag:
     for name, wanted in (("low", {"<=id": 300}), ("high", {">id": 300})):
         with TaskGroup(name):
             plan = Bitrix24PlanLinkCleanupOperator(

@@ -28,7 +28,6 @@ def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) 
         assert dag.params["bitrix24_conn_id"] == "bitrix24_default"
     for dag_id in (CLEANUP, DEALS, RESTORE):
         assert dags[dag_id].params["dry_run"] is True
-        assert dags[dag_id].params["approval"] == "always"
         assert dags[dag_id].max_active_runs > 1  # what waits for somebody holds up no dry run
     assert "dry_run" not in dags[SNAPSHOT].params  # it writes nothing anyway
 
@@ -120,6 +119,7 @@ def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, D
     followed = ("canary", "max_failed", "max_failure_share", "quiet_hours", "timezone")
     told = {name: BY_PARAMS[name] for name in followed} | {"wait_for_turn": 12}
     assert len(asking) == 9
+    assert {task.mode for task in asking} == {"always"}  # which no answer of a form, nor a conf, lifts
     assert [task.applied_by for task in asking] == [told] * len(asking)
 
 

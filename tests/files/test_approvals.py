@@ -1,4 +1,4 @@
-"""How the question about a plan stands, kept for the report."""
+"""How the question about a plan stands, kept beside it: applies and reports go by that."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_bitrix.files.approvals import APPROVAL, Approval, read_approval, write_approval
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files.approvals import APPROVAL, Approval, read_approval, read_decision, write_approval
 
 ASKED = Approval("a" * 64, "waiting", "2026-11-21T10:00:00+00:00")
 
@@ -28,8 +29,11 @@ def test_what_was_said_of_another_plan_says_nothing(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_none(tmp_path: Path) -> None:
+    assert read_decision(tmp_path) is None
     (tmp_path / APPROVAL).mkdir()
     assert read_approval(tmp_path, "a" * 64) is None
+    with pytest.raises(PlanRefused, match=r"approval.json, cannot be read"):
+        read_decision(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +59,5 @@ def test_a_file_that_says_nothing_clear_is_none(tmp_path: Path, text: str) -> No
     """Half written, edited, or of another version: a report is not to fail over it."""
     (tmp_path / APPROVAL).write_bytes(text.encode(errors="surrogateescape"))
     assert read_approval(tmp_path, "a" * 64) is None
+    with pytest.raises(PlanRefused, match=r"approval.json, cannot be read"):  # and nothing goes by it
+        read_decision(tmp_path)

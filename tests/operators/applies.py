@@ -36,7 +36,13 @@ def unlink_second(lead: int) -> Change:
 
 
 def make(
-    sandbox: Any, folder: Path, count: int, kind: Callable[[int], Change] = unlink_second, **guards: Any
+    sandbox: Any,
+    folder: Path,
+    count: int,
+    kind: Callable[[int], Change] = unlink_second,
+    *,
+    run: str = "",
+    **guards: Any,
 ) -> dict[str, Any]:
     """Leads with two contacts each, and a plan for them."""
     for _ in range(count):
@@ -45,12 +51,13 @@ def make(
         for lead in range(1, count + 1):
             plan.add(kind(lead))
         about: dict[str, Any] = {"kind": "lead", "portal": sandbox.base_url, "created": "", "rules": ()}
+        about["run"] = run
         manifest = plan.finish(read=count, guards=Guards(**guards), **about)
     return {"plan": str(folder / "plan"), "hash": manifest.hash}
 
 
 def apply(made: dict[str, Any], **arguments: Any) -> Any:
-    fields = {"plan": made, "is_dry_run": False, **arguments}
+    fields = {"plan": made, "is_dry_run": False, "needs_approval": False, **arguments}
     return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
 
 

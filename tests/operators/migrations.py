@@ -33,7 +33,7 @@ def plan(folder: Path, **arguments: Any) -> Any:
 
 
 def apply(made: Any, **arguments: Any) -> Any:
-    fields = {"plan": made, "is_dry_run": False, **arguments}
+    fields = {"plan": made, "is_dry_run": False, "needs_approval": False, **arguments}
     return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
 
 

@@ -77,7 +77,9 @@ def plan(folder: Path, **arguments: Any) -> Any:
 
 
 def apply(made: Any) -> Any:
-    return Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False).execute({})
+    return Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", plan=made, is_dry_run=False, needs_approval=False
+    ).execute({})
 
 
 def reconcile(folder: Path, **arguments: Any) -> Any:

@@ -26,5 +26,11 @@ def plan(folder: Path, **arguments: Any) -> Any:
 
 
 def apply(folder: Path, made: Any, **arguments: Any) -> Any:
-    fields = {"plan": made, "is_dry_run": False, "artifacts_path": str(folder), **arguments}
+    fields = {
+        "plan": made,
+        "is_dry_run": False,
+        "needs_approval": False,
+        "artifacts_path": str(folder),
+        **arguments,
+    }
     return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})

@@ -65,7 +65,14 @@ def remove_dangling(folder: Path) -> Any:
 
 
 def apply(folder: Path, made: Any, **arguments: Any) -> Any:
-    fields = {"plan": made, "is_dry_run": False, "artifacts_path": str(folder), **arguments}
+    fields = {
+        "plan": made["plan"],
+        "plan_hash": made["hash"],
+        "is_dry_run": False,
+        "needs_approval": False,
+        "artifacts_path": str(folder),
+        **arguments,
+    }
     return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
 
 

@@ -58,7 +58,7 @@ def test_an_apply_that_ends_early_still_writes_its_report(
     quick = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
     monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(quick))
     operator = Bitrix24ApplyLinkPlanOperator(
-        task_id="apply", plan=made, is_dry_run=False, artifacts_path=str(tmp_path)
+        task_id="apply", plan=made, is_dry_run=False, needs_approval=False, artifacts_path=str(tmp_path)
     )
     operator.hook.retries = type(operator.hook.retries)(times=1, first=0.01)
     with pytest.raises(RetryLater, match="HTTP status 502"):
@@ -100,7 +100,7 @@ def test_the_skipped_of_a_dry_run_do_not_count_in_a_real_run_that_dies(sandbox: 
     apply(tmp_path, made, is_dry_run=True)
     sandbox.set_faults(seed=1, html=0.35)
     operator = Bitrix24ApplyLinkPlanOperator(
-        task_id="apply", plan=made, is_dry_run=False, artifacts_path=str(tmp_path)
+        task_id="apply", plan=made, is_dry_run=False, needs_approval=False, artifacts_path=str(tmp_path)
     )
     operator.hook.retries = Retries(times=0)
     with pytest.raises(RetryLater):
@@ -128,7 +128,7 @@ import sys
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator as Apply
 folder, digest = sys.argv[1:]
 plan = {"plan": folder + "/plan", "hash": digest}
-Apply(task_id="apply", plan=plan, is_dry_run=False, artifacts_path=folder).execute({})
+Apply(task_id="apply", plan=plan, is_dry_run=False, needs_approval=False, artifacts_path=folder).execute({})
 """
 
 

@@ -66,7 +66,13 @@ def planner(hands: Hands, folder: Path, **arguments: Any) -> Any:
 
 
 def applier(hands: Hands, folder: Path, made: Any, **arguments: Any) -> Any:
-    fields = {"plan": made, "is_dry_run": False, "artifacts_path": str(folder), **arguments}
+    fields = {
+        "plan": made,
+        "is_dry_run": False,
+        "needs_approval": False,
+        "artifacts_path": str(folder),
+        **arguments,
+    }
     return on(hands, Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields))
 
 

@@ -74,7 +74,12 @@ def test_a_killed_apply_is_ended_by_a_retry(make_sandbox: Any, tmp_path: Path, r
             plan.add(change)
         about: dict[str, Any] = {"kind": "lead", "portal": sandbox.base_url, "created": "", "rules": ()}
         manifest = plan.finish(read=CHANGES, guards=Guards(), **about)
-    task: dict[str, Any] = {"plan": str(tmp_path / "plan"), "plan_hash": manifest.hash, "is_dry_run": False}
+    task: dict[str, Any] = {
+        "plan": str(tmp_path / "plan"),
+        "plan_hash": manifest.hash,
+        "is_dry_run": False,
+        "needs_approval": False,
+    }
     with working(sandbox, tmp_path) as worker:
         killed_within, twice = killed_and_retried(worker, sandbox, made, task, rng)
     # A request that was on its way when the worker died may arrive while the retry is looking.

@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.plan import Change
+from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.plans import plan_lock, read_manifest
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApproveLinkPlanOperator,
@@ -208,7 +209,7 @@ def test_a_canary_that_tries_nothing_refuses_what_the_applies_behind_it_would(
     arguments: dict[str, Any], argument: str, idle: dict[str, Any], sandbox: Any, tmp_path: Path
 ) -> None:
     made = {**make(sandbox, tmp_path, 20), "parts": [[0]]}
-    fields = {"plan": made, "is_dry_run": False, **idle}
+    fields = {"plan": made, "is_dry_run": False, "needs_approval": False, **idle}
     assert Bitrix24CanaryLinkPlanOperator(task_id="canary", **fields).execute({}) == [[0]]
     with pytest.raises(InvalidInput, match=rf"^{argument}: ") as refused:
         Bitrix24CanaryLinkPlanOperator(task_id="canary", **fields, **arguments).execute({})
@@ -230,34 +231,41 @@ def test_a_dry_run_looks_in_quiet_hours_too(sandbox: Any, tmp_path: Path) -> Non
 # -- what may not run ---------------------------------------------------------------------------------------
 
 
+def approved(made: dict[str, Any], folder: Path, until: datetime | str) -> None:
+    at, end = datetime.now(UTC).isoformat(), until if isinstance(until, str) else until.isoformat()
+    write_approval(folder, Approval(made["hash"], "approved", at, "Olga", end))
+
+
 def test_an_approval_that_has_expired_is_refused_before_anything_is_sent(
     sandbox: Any, tmp_path: Path
 ) -> None:
     made = make(sandbox, tmp_path, 5)
-    past = (datetime.now(UTC) - timedelta(seconds=1)).isoformat()
-    told = rf"the approval of the plan .* expired at {past[:10]} {past[11:16]} UTC: clear"
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    approved(made, tmp_path, past)
+    told = rf"the plan in .* its approval expired at {past:%Y-%m-%d %H:%M} UTC: clear"
     with pytest.raises(PlanRefused, match=told) as refused:
-        apply({**made, "approval": {"valid_until": past}})
-    for odd in ("tomorrow", "2026-11-01T10:00", 17):
-        with pytest.raises(
-            InvalidInput, match=rf"^plan\['approval'\]\['valid_until'\]: {odd!r} is not accepted"
-        ):
-            apply({**made, "approval": {"valid_until": odd}})
+        apply(made)
     assert isinstance(refused.value, AirflowFailException)
+    for odd in ("tomorrow", "2026-11-01T10:00"):  # whether that is over, nobody can tell
+        approved(made, tmp_path, odd)
+        with pytest.raises(PlanRefused, match=f"its approval expired at {odd}: clear"):
+            apply(made)
     assert sandbox.stats()["admitted"] == 0
-    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    assert counts(apply({**made, "approval": {"valid_until": ahead}})) == {"applied": 5}
+    approved(made, tmp_path, datetime.now(UTC) + timedelta(hours=1))
+    assert counts(apply(made)) == {"applied": 5}
 
 
 def test_an_approval_counts_for_what_has_begun(sandbox: Any, tmp_path: Path) -> None:
     made = make(sandbox, tmp_path, 30)
-    ahead = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
-    past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-    apply({**made, "approval": {"valid_until": past}}, is_dry_run=True)
+    past, ahead = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 1))
+    approved(made, tmp_path, past)
+    apply(made, is_dry_run=True)
     with pytest.raises(PlanRefused, match="expired"):
-        apply({**made, "approval": {"valid_until": past}})
-    apply({**made, "approval": {"valid_until": ahead}}, first=10)
-    assert counts(apply({**made, "approval": {"valid_until": past}})) == {"applied": 30}
+        apply(made)
+    approved(made, tmp_path, ahead)
+    apply(made, first=10)
+    approved(made, tmp_path, past)
+    assert counts(apply(made)) == {"applied": 30}
 
 
 @pytest.mark.parametrize(

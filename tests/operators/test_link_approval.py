@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk import DAG
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
@@ -19,55 +17,12 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24ApproveLinkPlanOperator,
     Bitrix24CanaryLinkPlanOperator,
-    Bitrix24PlanLinkCleanupOperator,
 )
+from tests.operators import approvals
+from tests.operators.approvals import answer, approval, ask, plan, run
 from tests.operators.rendered import rendered
 
-
-@pytest.fixture
-def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    sandbox = make_sandbox(leads=300, contacts=200, plan="self_hosted", code="abcdef123456")
-    found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
-    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
-    return sandbox
-
-
-@pytest.fixture
-def made(sandbox: Any, tmp_path: Path) -> Any:
-    made = plan(tmp_path)
-    assert made["changes"]
-    sandbox.reset_stats()
-    return made
-
-
-def plan(folder: Path, **arguments: Any) -> Any:
-    fields = {"rules": ["release_repeat_leads"], "artifacts_path": str(folder), **arguments}
-    return Bitrix24PlanLinkCleanupOperator(task_id="plan", **fields).execute({})
-
-
-def approval(made: Any, **arguments: Any) -> Bitrix24ApproveLinkPlanOperator:
-    return Bitrix24ApproveLinkPlanOperator(
-        task_id="approve", **{"plan": made, "is_dry_run": False, **arguments}
-    )
-
-
-def answer(option: str = "Approve", at: datetime | None = None, user: str | None = "Olga") -> dict[str, Any]:
-    return {
-        "chosen_options": [option],
-        "params_input": {},
-        "responded_at": at or datetime.now(UTC),
-        "responded_by_user": user and {"id": "7", "name": user},
-    }
-
-
-def after(made: Any) -> Any:
-    """Give what a resumed task finds: what it pushed before it waited, by its place among mapped ones."""
-    kept = {("shown", -1): made["hash"], ("shown", 0): "0" * 64}
-    return {
-        "ti": SimpleNamespace(
-            map_index=-1, xcom_pull=lambda *, key, map_indexes: kept.get((key, map_indexes))
-        )
-    }
+sandbox, made = approvals.sandbox, approvals.made
 
 
 @pytest.mark.parametrize(
@@ -83,7 +38,7 @@ def after(made: Any) -> Any:
 def test_a_plan_that_nobody_is_asked_about_passes_as_it_is(
     arguments: dict[str, Any], mode: str, made: Any
 ) -> None:
-    passed = approval(made, **arguments).execute({})
+    passed = approval(made, **arguments).execute(run())
     told = passed.pop("approval")
     assert passed == made
     assert (told["mode"], told["by"], told["valid_until"]) == (mode, "", None)
@@ -94,14 +49,14 @@ def test_an_empty_plan_is_not_asked_about(sandbox: Any, tmp_path: Path) -> None:
     assert sandbox.truth()
     made = plan(tmp_path, filter={"=id": 10**6})
     assert (made["changes"], made["parts"]) == (0, [])
-    passed = approval(made, mode="always").execute({})
+    passed = approval(made, mode="always").execute(run())
     assert passed["hash"] == made["hash"]
-    assert Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=passed, first=5).execute({}) == [[]]
+    assert Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=passed, first=5).execute(run()) == [[]]
 
 
 def test_with_the_limit_exactly_reached_nobody_is_asked_and_one_more_asks(made: Any) -> None:
     operator = approval(made, mode="over_limit", over=made["changes"])
-    assert operator.execute({})["hash"] == made["hash"]
+    assert operator.execute(run())["hash"] == made["hash"]
     # Whether somebody would be asked; asking itself needs a running Airflow.
     number = made["changes"]
     assert approval(made, mode="over_limit", over=number - 1)._needs_nobody(number) is None
@@ -115,23 +70,26 @@ def test_a_plan_that_breaks_a_guard_is_refused_and_nobody_is_asked(
     made = plan(tmp_path, max_changes=5)
     sandbox.reset_stats()
     with pytest.raises(PlanRefused, match=r"may not run: .* max_changes allows 5") as refused:
-        approval(made, mode=mode).execute({})
+        approval(made, mode=mode).execute(run())
     assert isinstance(refused.value, AirflowFailException)
-    assert approval(made, mode=mode, is_dry_run=True).execute({})["hash"] == made["hash"]
+    assert approval(made, mode=mode, is_dry_run=True).execute(run())["hash"] == made["hash"]
     assert sandbox.stats()["admitted"] == 0
 
 
 def test_what_is_passed_on_is_the_plan_that_was_shown(sandbox: Any, made: Any, tmp_path: Path) -> None:
     """Its task may be cleared and make another one while the question waits: that one nobody has seen."""
+    ask(made)
     other = plan(tmp_path, max_changes=10**6)
     assert other["hash"] != made["hash"]
     sandbox.reset_stats()
-    lost: Any = {"ti": SimpleNamespace(map_index=-1, xcom_pull=lambda **_: None)}
-    for shown in (after(made), lost):
-        with pytest.raises(PlanRefused, match=r"made again after it was shown to Olga: ") as refused:
-            approval(other).execute_complete(shown, answer())
-        assert isinstance(refused.value, AirflowFailException)
-    assert approval(other).execute_complete(after(other), answer())["hash"] == other["hash"]
+    with pytest.raises(PlanRefused, match=r"made again after it was shown to Olga: ") as refused:
+        approval(other).execute_complete(run(), answer())
+    assert isinstance(refused.value, AirflowFailException)
+    (tmp_path / "approval.json").unlink()
+    with pytest.raises(PlanRefused, match=r"what was shown to Olga is not known any more: the decision in "):
+        approval(other).execute_complete(run(), answer())
+    ask(other)
+    assert approval(other).execute_complete(run(), answer())["hash"] == other["hash"]
     assert sandbox.stats()["admitted"] == 0
 
 
@@ -148,12 +106,13 @@ def replace(folder: Path) -> None:
 def test_a_plan_that_was_changed_is_refused_before_the_question_and_after_the_answer(
     meddle: Any, said: str, made: Any, tmp_path: Path
 ) -> None:
+    ask(made)
     meddle(tmp_path)
     operator = approval(made)
     with pytest.raises(PlanRefused, match=said):
-        operator.execute({})
+        operator.execute(run())
     with pytest.raises(PlanRefused, match=said) as refused:
-        operator.execute_complete(after(made), answer())
+        operator.execute_complete(run(), answer())
     assert isinstance(refused.value, AirflowFailException)
 
 
@@ -171,7 +130,8 @@ def test_an_approval_tells_who_gave_it_and_how_long_it_counts(
     valid_for: Any, until: timedelta | None, made: Any
 ) -> None:
     at = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    passed = approval(made, valid_for=valid_for).execute_complete(after(made), answer(at=at))
+    ask(made)
+    passed = approval(made, valid_for=valid_for).execute_complete(run(), answer(at=at))
     told = passed.pop("approval")
     assert passed == made
     assert told == {
@@ -187,20 +147,22 @@ def test_an_approval_that_expired_is_refused_before_the_first_write_and_a_fresh_
 ) -> None:
     operator = approval(made, valid_for=1)
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    expired = operator.execute_complete(after(made), answer(at=yesterday))
+    ask(made)
+    expired = operator.execute_complete(run(), answer(at=yesterday))
     for refused in (
         Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=expired, is_dry_run=False),
         Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=expired, first=3, is_dry_run=False),
     ):
         with pytest.raises(PlanRefused, match=r"expired at .*: clear “Ask for approval” with all"):
-            refused.execute({"ti": None})  # type: ignore[typeddict-item]
+            refused.execute(run())
     assert sandbox.stats()["admitted"] == 0
-    fresh = operator.execute_complete(after(made), answer())
+    ask(made)
+    fresh = operator.execute_complete(run(), answer())
     folder = str(tmp_path)
     apply = Bitrix24ApplyLinkPlanOperator(
         task_id="apply", plan=fresh, is_dry_run=False, artifacts_path=folder
     )
-    assert apply.execute({})["counts"]["applied"] == made["changes"]
+    assert apply.execute(run())["counts"]["applied"] == made["changes"]
 
 
 def test_a_rejected_plan_is_no_plan_any_more(
@@ -208,12 +170,13 @@ def test_a_rejected_plan_is_no_plan_any_more(
 ) -> None:
     """Even a task that runs in spite of a rejection gets nothing that it could apply."""
     operator = approval(made)
-    rejected = operator.execute_complete(after(made), answer("Reject"))
+    ask(made)
+    rejected = operator.execute_complete(run(), answer("Reject"))
     assert rejected.keys() == {"approval"}
     assert (rejected["approval"]["answer"], rejected["approval"]["by"]) == ("rejected", "Olga")
     assert "Rejected by Olga; nothing was written" in capsys.readouterr().out
     with pytest.raises(InvalidInput, match=r"^plan: "):
-        Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=rejected, is_dry_run=False).execute({})
+        Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=rejected, is_dry_run=False).execute(run())
     assert sandbox.stats()["admitted"] == 0
 
 
@@ -221,13 +184,14 @@ def test_a_question_is_asked_once(made: Any) -> None:
     """Airflow would repeat it after a timeout, and after a rejection that is to fail the task."""
     late = {"error": "too late", "error_type": "timeout"}
     with pytest.raises(AirflowFailException, match="nobody answered in time"):
-        approval(made).execute_complete(after(made), late)
+        approval(made).execute_complete(run(), late)
     with pytest.raises(AirflowFailException, match="rejected by Olga"):
-        approval(made, fail_on_reject=True).execute_complete(after(made), answer("Reject"))
+        approval(made, fail_on_reject=True).execute_complete(run(), answer("Reject"))
 
 
 def test_a_default_after_the_timeout_is_nobody_s_answer(made: Any) -> None:
-    passed = approval(made, defaults=["Approve"]).execute_complete(after(made), answer(user=None))
+    ask(made)
+    passed = approval(made, defaults=["Approve"]).execute_complete(run(), answer(user=None))
     assert passed["approval"]["by"] == "nobody, by default"
 
 
@@ -241,51 +205,60 @@ def noted(made: Any) -> tuple[str, str, str, str]:
 def test_the_report_is_told_how_the_question_stands(made: Any) -> None:
     folder = Path(made["plan"]).parent
     assert read_approval(folder, made["hash"]) is None
-    approval(made, mode="never").execute({})
+    approval(made, mode="never").execute(run())
     assert noted(made) == ("not asked", "", "", "approval is switched off")
     at = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    approval(made, valid_for=1).execute_complete(after(made), answer(at=at))
+    ask(made, assigned_users=[{"id": "7", "name": "Olga"}])
+    assert noted(made)[:2] == ("waiting", "Olga")
+    approval(made, valid_for=1).execute_complete(run(), answer(at=at))
     assert noted(made) == ("approved", "Olga", "2026-11-21T13:00:00+00:00", "")
     with pytest.raises(AirflowFailException):
-        approval(made, fail_on_reject=True).execute_complete(after(made), answer("Reject", at=at))
+        approval(made, fail_on_reject=True).execute_complete(run(), answer("Reject", at=at))
     assert noted(made) == ("rejected", "Olga", "", "")
+    ask(made)
     with pytest.raises(AirflowFailException):
-        approval(made).execute_complete(after(made), {"error": "too late", "error_type": "timeout"})
+        approval(made).execute_complete(run(), {"error": "too late", "error_type": "timeout"})
     assert noted(made) == ("unanswered", "", "", "")
 
 
 @pytest.mark.parametrize("event", [answer("Reject"), {"error": "too late", "error_type": "timeout"}])
 def test_an_answer_is_noted_of_the_plan_that_was_shown(event: Any, made: Any, tmp_path: Path) -> None:
     """While its question waited another plan was made, about which nobody has asked."""
-    approval(made)._note(made["hash"], "waiting", datetime.now(UTC))
+    ask(made)
     other = plan(tmp_path, max_changes=10**6)
     with pytest.raises(AirflowFailException):
-        approval(other, fail_on_reject=True).execute_complete(after(made), event)
+        approval(other, fail_on_reject=True).execute_complete(run(), event)
     assert read_approval(tmp_path, other["hash"]) is None
     assert noted(made)[0] in ("rejected", "unanswered")
 
 
 @pytest.mark.parametrize("event", [answer("Reject"), {"error": "too late", "error_type": "timeout"}])
-def test_an_answer_counts_while_the_plan_is_made_again(event: Any, made: Any) -> None:
+def test_an_answer_counts_while_the_plan_is_made_again(event: Any) -> None:
     """Its task has told nothing yet then. Airflow is not to ask once more for that."""
     with pytest.raises(AirflowFailException, match="nothing was written"):
-        approval(None, fail_on_reject=True).execute_complete(after(made), event)
+        approval(None, fail_on_reject=True).execute_complete(run(), event)
 
 
-def test_what_the_report_is_told_stops_no_approval(made: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    (Path(made["plan"]).parent / "approval.json").mkdir()
-    assert approval(made).execute_complete(after(made), answer())["approval"]["by"] == "Olga"
-    assert approval(made, is_dry_run=True).execute({})["hash"] == made["hash"]
-    assert "The report will not tell how the question stands: " in capsys.readouterr().out
+def test_a_decision_that_cannot_be_kept_is_none(made: Any) -> None:
+    """An apply would not find it: the task fails, in place of one that nobody can apply."""
+    ask(made)
+    file = Path(made["plan"]).parent / "approval.json"
+    file.unlink()
+    file.mkdir()
+    told = "the decision cannot be kept beside the plan in .*, and nothing is applied without it: "
+    for arguments in ({"is_dry_run": True}, {"mode": "never"}, {}):
+        with pytest.raises(AirflowException, match=told):
+            approval(made, **arguments).execute(run())
 
 
 def test_a_plan_made_again_has_not_been_approved(made: Any, tmp_path: Path) -> None:
     """And what is moved aside takes the answer about it along."""
-    approved = approval(made).execute_complete(after(made), answer())
+    ask(made)
+    approved = approval(made).execute_complete(run(), answer())
     apply = Bitrix24ApplyLinkPlanOperator(
         task_id="apply", plan=approved, is_dry_run=False, artifacts_path=str(tmp_path)
     )
-    apply.execute({})
+    apply.execute(run())
     again = plan(tmp_path, max_changes=10**6)
     assert read_approval(tmp_path, again["hash"]) is None
     (aside,) = tmp_path.glob("earlier-*")
@@ -318,7 +291,7 @@ def test_a_parameter_that_cannot_be_right_is_refused_by_name(
 ) -> None:
     given = {"plan": made, "is_dry_run": False, **arguments}
     with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: ") as refused:
-        rendered(Bitrix24ApproveLinkPlanOperator, task_id="approve", **given).execute({})
+        rendered(Bitrix24ApproveLinkPlanOperator, task_id="approve", **given).execute(run())
     assert isinstance(refused.value, AirflowFailException)
 
 
@@ -349,7 +322,7 @@ def test_a_deadline_of_the_configuration_that_is_none_is_refused_before_anybody_
     with pytest.raises(
         InvalidInput, match=r"^\[bitrix24\] approval_deadline: .* accepted: a number of hours"
     ):
-        approval(made).execute({})
+        approval(made).execute(run())
 
 
 @pytest.mark.parametrize(("value", "hours"), [(None, 72), ("", 72), ("1.5", 1.5)])

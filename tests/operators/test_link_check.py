@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,7 +50,14 @@ def plan(folder: Path, **arguments: Any) -> Any:
 
 
 def apply(made: Any, part: Any = None, **arguments: Any) -> Any:
-    fields = {"plan": made, "part": part, "is_dry_run": False, "max_failed": None, **arguments}
+    fields = {
+        "plan": made,
+        "part": part,
+        "is_dry_run": False,
+        "needs_approval": False,
+        "max_failed": None,
+        **arguments,
+    }
     return Bitrix24ApplyLinkPlanOperator(task_id="apply", **fields).execute({})
 
 
@@ -176,17 +184,20 @@ def test_where_the_approval_expired_before_anything_began_the_check_says_what_to
     """Clearing the apply would not help. What has begun may go on."""
     until = "2026-11-21T10:00:00+00:00"
     write_approval(tmp_path, Approval(made["hash"], "approved", until, "Olga", until))
-    late = {**made, "approval": {"valid_until": until}}
     with pytest.raises(
         PlanRefused, match=r"expired at 2026-11-21 10.* UTC: clear “Ask for approval” with all that"
     ):
-        apply(late)
-    with pytest.raises(AirflowFailException, match=r"no outcome: the approval has expired; clear “Ask for"):
-        check(late)
+        apply(made)
+    late = r"no outcome: the plan may not be applied any more, its approval expired at .* UTC: clear “Ask for"
+    with pytest.raises(AirflowFailException, match=late):
+        check(made)
     assert "run it again" not in (tmp_path / "report.html").read_text()
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    write_approval(tmp_path, Approval(made["hash"], "approved", until, "Olga", later))
     apply(made, made["parts"][0])
+    write_approval(tmp_path, Approval(made["hash"], "approved", until, "Olga", until))
     with pytest.raises(AirflowFailException, match=r"no outcome: clear the tasks that apply the plan"):
-        check(late)
+        check(made)
 
 
 def test_where_there_is_nothing_to_check_the_task_is_skipped(sandbox: Any) -> None:
@@ -210,7 +221,9 @@ def test_an_empty_plan_has_a_report_too(sandbox: Any, tmp_path: Path) -> None:
 def test_a_canary_applies_the_first_changes_and_gives_the_parts(sandbox: Any, made: Any) -> None:
     pushed: dict[str, Any] = {}
     ti = SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value}))
-    canary = Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=made, first=20, is_dry_run=False)
+    canary = Bitrix24CanaryLinkPlanOperator(
+        task_id="canary", plan=made, first=20, is_dry_run=False, needs_approval=False
+    )
     before = sandbox.links("lead")
     assert canary.execute({"ti": ti}) == made["parts"]  # type: ignore[typeddict-item]
     assert pushed["canary"]["counts"]["applied"] == 20
@@ -229,7 +242,9 @@ def test_a_canary_that_fails_gives_no_parts(sandbox: Any, made: Any) -> None:
         only_methods=["crm.lead.update"],
         command_error={"error": "", "error_description": "Locked"},
     )
-    canary = Bitrix24CanaryLinkPlanOperator(task_id="canary", plan=made, first=5, is_dry_run=False)
+    canary = Bitrix24CanaryLinkPlanOperator(
+        task_id="canary", plan=made, first=5, is_dry_run=False, needs_approval=False
+    )
     with pytest.raises(AirflowException, match="5 of 5 changes failed"):
         canary.execute({})
     assert sandbox.stats()["commands_in_batches"]["crm.lead.update"] <= 5
@@ -239,7 +254,7 @@ def test_a_canary_that_fails_gives_no_parts(sandbox: Any, made: Any) -> None:
 def test_without_a_canary_the_parts_are_given_and_nothing_is_sent(
     arguments: dict[str, Any], sandbox: Any, made: Any
 ) -> None:
-    fields = {"plan": made, "is_dry_run": False, **arguments}
+    fields = {"plan": made, "is_dry_run": False, "needs_approval": False, **arguments}
     assert Bitrix24CanaryLinkPlanOperator(task_id="canary", **fields).execute({}) == made["parts"]
     assert sandbox.stats()["admitted"] == 0
 

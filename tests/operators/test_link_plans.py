@@ -317,7 +317,10 @@ def test_pairs_of_plan_and_apply_in_one_run_have_folders_of_their_own() -> None:
         planner = Bitrix24PlanLinkCleanupOperator(task_id=task_id, rules=rules, stages=stages)
         made.append(planner.execute(context))
     done = [
-        Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=one, is_dry_run=False).execute({}) for one in made
+        Bitrix24ApplyLinkPlanOperator(
+            task_id="apply", plan=one, is_dry_run=False, needs_approval=False
+        ).execute(context)
+        for one in made
     ]
     assert len({one["plan"] for one in made}) == len({one["report"] for one in done}) == 3
     assert [one["counts"]["applied"] for one in done] == [one["changes"] for one in made]

@@ -200,15 +200,15 @@ def test_what_a_method_answers_stays_out_of_the_log(logged: Logged) -> None:
 
 def test_a_canary_says_why_it_tries_nothing(sandbox: Any, tmp_path: Path, logged: Logged) -> None:
     made = plan_of_one(tmp_path, free_lead(sandbox))
+    empty = plan_of_one(tmp_path / "empty", 10**6)
     logged()
-    for parts, first, is_dry_run, why in (
-        ([], 5, False, "the plan is empty"),
-        ([[0]], 5, True, "this is a dry run, which writes nothing"),
-        ([[0]], 0, False, "it is switched off (first is 0)"),
+    for given, first, is_dry_run, why in (
+        (empty, 5, False, "the plan is empty"),
+        (made, 5, True, "this is a dry run, which writes nothing"),
+        (made, 0, False, "it is switched off (first is 0)"),
     ):
-        given = {**made, "parts": parts}
         Bitrix24CanaryLinkPlanOperator(
-            task_id="canary", plan=given, first=first, is_dry_run=is_dry_run
+            task_id="canary", plan=given, first=first, is_dry_run=is_dry_run, needs_approval=False
         ).execute({})
         assert logged() == [f"info: Nothing is tried first: {why}"]
 
@@ -222,7 +222,9 @@ def test_a_dry_run_says_that_nothing_was_written(sandbox: Any, tmp_path: Path, l
         "info: Outcomes of 1 lead: 1 skipped",
         "info: Dry run: nothing was written to the portal.",
     ]
-    Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, part=0, is_dry_run=False).execute({})
+    Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", plan=made, part=0, is_dry_run=False, needs_approval=False
+    ).execute({})
     assert not [line for line in logged() if "nothing was written" in line]
 
 
@@ -231,7 +233,9 @@ def test_an_empty_plan_makes_no_lines_about_nothing(tmp_path: Path, logged: Logg
     made = plan_of_one(tmp_path, 999_999)
     assert made["changes"] == 0
     assert "info: Nothing to change" in logged()
-    Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, part=[], is_dry_run=False).execute({})
+    Bitrix24ApplyLinkPlanOperator(
+        task_id="apply", plan=made, part=[], is_dry_run=False, needs_approval=False
+    ).execute({})
     assert logged() == ["info: The plan is empty: nothing was written to the portal."]
     Bitrix24CheckLinkPlanOperator(task_id="check", plan=made).execute({})
     assert not [line for line in logged() if "checked" in line or "a second" in line]

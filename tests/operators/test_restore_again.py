@@ -40,7 +40,8 @@ def restored(folder: Path, run: str, cleaned: Path, *, is_dry_run: bool = False)
     made = Bitrix24PlanLinkRestoreOperator(
         task_id="plan", journal=str(cleaned), artifacts_path=within
     ).execute(told)
-    Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=is_dry_run).execute(told)
+    applied = {"plan": made, "is_dry_run": is_dry_run, "needs_approval": False}
+    Bitrix24ApplyLinkPlanOperator(task_id="apply", **applied).execute(told)
     Bitrix24CheckLinkPlanOperator(task_id="check", plan=made, is_dry_run=is_dry_run).execute(told)
     return made
 
@@ -157,7 +158,7 @@ def test_the_note_lies_with_the_plan_that_was_taken_back_though_it_was_moved_asi
     back = restore(tmp_path / "back", journal=str(cleaned))
     remove_dangling(cleaned)
     Bitrix24ApplyLinkPlanOperator(
-        task_id="apply", plan=back, is_dry_run=False, artifacts_path=within
+        task_id="apply", plan=back, is_dry_run=False, needs_approval=False, artifacts_path=within
     ).execute({})
     (aside,) = cleaned.glob("earlier-*")
     assert [note.restore for note in read_taken_back(aside, wiped)] == [back["hash"]]

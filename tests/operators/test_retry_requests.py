@@ -30,7 +30,7 @@ def trade_places(lead: int) -> Change:
 
 def live(sandbox: Any, made: Any, writes: int) -> tuple[int, int]:
     """One life of an apply, which is told to stop after so many writes; its requests, and its writes."""
-    task = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False)
+    task = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False, needs_approval=False)
     sandbox.reset_stats()
     sandbox.portal.writes = Writes(task.on_kill, after=writes)
     with pytest.raises(RetryLater, match="told to stop"):

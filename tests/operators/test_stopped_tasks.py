@@ -35,7 +35,7 @@ WORKER = """
 import json, signal, sys
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator as Apply
 fields, Apply.grace = json.loads(sys.argv[1]), 60.0
-task = Apply(task_id="apply", is_dry_run=False, **fields)
+task = Apply(task_id="apply", is_dry_run=False, needs_approval=False, **fields)
 signal.signal(signal.SIGTERM, lambda *_: task.on_kill())
 print("ready", flush=True)
 sys.stdin.readline()
@@ -109,7 +109,7 @@ def test_what_was_under_way_is_accounted_for_where_that_takes_further_requests(
     monkeypatch.setattr(Bitrix24ApplyLinkPlanOperator, "grace", 60.0)
     made = make(sandbox, tmp_path, LEADS)
     sandbox.set_switches(hide_contact_ids=True)
-    task = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False)
+    task = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False, needs_approval=False)
     writes = sandbox.portal.writes = Writes(task.on_kill, after=100)
     with pytest.raises(RetryLater, match="told to stop") as raised:
         task.execute({})
@@ -150,7 +150,7 @@ def test_a_request_without_an_answer_is_not_awaited_for_longer_than_the_grace(
     """The journal says that its writes were begun, and a retry looks what became of them."""
     monkeypatch.setattr(Bitrix24ApplyLinkPlanOperator, "grace", 0.01)
     made = make(sandbox, tmp_path, LEADS)
-    task = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False)
+    task = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False, needs_approval=False)
 
     def hang() -> None:
         sandbox.set_faults(slow=1.0, slow_seconds=3600)
@@ -205,7 +205,7 @@ def test_a_task_that_was_told_before_it_began_sends_nothing(sandbox: Any, tmp_pa
     """SIGTERM may come while Airflow still renders templates, or while the plan is read."""
     made = make(sandbox, tmp_path, 5)
     sandbox.reset_stats()
-    task = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False)
+    task = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=made, is_dry_run=False, needs_approval=False)
     task.on_kill()
     with pytest.raises(RetryLater, match="told to stop"):
         task.execute({})

@@ -30,7 +30,7 @@ WRITES = r"run manual__1 of the DAG my_own has been writing leads on http://127\
 
 @pytest.fixture
 def made(sandbox: Any, tmp_path: Path) -> Any:
-    made = make(sandbox, tmp_path, 5)
+    made = make(sandbox, tmp_path, 5, run="run manual__1 of the DAG clean_up")
     sandbox.reset_stats()
     return made
 
@@ -49,7 +49,9 @@ def other_run(sandbox: Any, kind: OwnerKind = "lead") -> Iterator[None]:
 
 
 def applier(made: Any, **arguments: Any) -> Any:
-    return Bitrix24ApplyLinkPlanOperator(task_id="apply", **{"plan": made, "is_dry_run": False, **arguments})
+    """By folder and hash, as tasks of several runs apply the plan here."""
+    named = {"plan": made["plan"], "plan_hash": made["hash"], "needs_approval": False}
+    return Bitrix24ApplyLinkPlanOperator(task_id="apply", **{**named, "is_dry_run": False, **arguments})
 
 
 def test_an_apply_waits_for_another_run_holding_no_worker_slot_and_then_writes(
@@ -150,9 +152,10 @@ def test_the_canary_waits_for_all_that_come_behind_it(first: int, sandbox: Any, 
     """Else each of a hundred mapped tasks would."""
     canary: dict[str, Any] = {
         "task_id": "canary",
-        "plan": {**made, "parts": [[0]]},
+        "plan": made,
         "first": first,
         "is_dry_run": False,
+        "needs_approval": False,
     }
     with other_run(sandbox), pytest.raises(TaskDeferred):
         Bitrix24CanaryLinkPlanOperator(**canary).execute(context())

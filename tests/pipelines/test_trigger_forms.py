@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.rules import rules_for
 from airflow_bitrix.operators.link_cleanup import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.operators.shared.parameters import optional_share, time_zone
+from airflow_bitrix.pipelines.approval_form import APPROVAL, approval_params
 from airflow_bitrix.pipelines.carry_out import carry_out
 from airflow_bitrix.pipelines.trigger_forms import (
     BY_PARAMS,
@@ -29,9 +31,10 @@ from airflow_bitrix.pipelines.trigger_forms import (
 
 
 def test_a_form_begins_with_a_dry_run_and_an_approval() -> None:
-    params = ParamsDict(plan_params())
-    assert (params["dry_run"], params["approval"]) == (True, "always")
-    assert all(param.schema["title"] and param.description for param in plan_params().values())
+    assert ParamsDict(plan_params())["dry_run"] is True
+    assert ParamsDict(approval_params())["approval"] == "always"
+    params = {**plan_params(), **approval_params()}
+    assert all(param.schema["title"] and param.description for param in params.values())
 
 
 def test_a_form_can_be_sent_as_it_begins() -> None:
@@ -48,10 +51,24 @@ def test_what_one_run_was_given_is_no_default_of_another_dag() -> None:
 
 def test_every_answer_of_the_form_goes_to_an_argument_of_the_pipeline() -> None:
     arguments = inspect.signature(carry_out).parameters
-    assert set(BY_PARAMS) <= set(arguments)
+    assert set(BY_PARAMS | APPROVAL) <= set(arguments)
     named = {text.split(".")[1].split()[0] for text in BY_PARAMS.values()}
     assert set(plan_params()) - named == {"max_changes", "max_share", "bitrix24_conn_id"}
     assert named < set(plan_params())
+    assert {text.split(".")[1].split()[0] for text in APPROVAL.values()} == set(approval_params())
+
+
+@pytest.mark.attack
+def test_who_triggers_lifts_no_approval_that_the_author_does_not_ask_about() -> None:
+    """Airflow takes what a trigger names besides the form for parameters, too."""
+    told = {name for one in (BY_PARAMS, GUARDS) for name in one}
+    assert not told & {"approval", "approve_over", "assigned_users", "artifacts_path", "wait_for_turn"}
+    texts = " ".join((*BY_PARAMS.values(), *GUARDS.values(), *OWNERS.values()))
+    forms = {**plan_params(), **owner_params("lead")}
+    assert set(re.findall(r"params\.(\w+)", texts)) <= set(forms)
+    with pytest.raises(InvalidInput, match="dry_run, max_changes"):
+        plan_params(approval="never")
+    assert ParamsDict(approval_params(approval="over_limit", approve_over=5))["approve_over"] == 5
 
 
 def test_a_dag_may_have_defaults_of_its_own() -> None:
@@ -81,7 +98,7 @@ def test_a_dag_may_have_defaults_of_its_own() -> None:
 )
 def test_an_answer_that_cannot_be_right_is_refused_by_the_form(name: str, value: Any) -> None:
     with pytest.raises(ParamValidationError, match=name):
-        ParamsDict(plan_params())[name] = value
+        ParamsDict({**plan_params(), **approval_params()})[name] = value
 
 
 @pytest.mark.parametrize(
@@ -103,7 +120,7 @@ def test_an_answer_may_be_left_open_or_be_given(name: str, value: Any) -> None:
 
 def test_a_number_out_of_bounds_is_refused_by_what_was_typed_and_not_moved_by_the_browser() -> None:
     """The UI moves a number onto its ``minimum`` or ``maximum`` when its field is left: -5 days become 0."""
-    params = {**plan_params(), **owner_params("lead"), **rule_option_params()}
+    params = {**plan_params(), **approval_params(), **owner_params("lead"), **rule_option_params()}
     numbers = {name: one for name, one in params.items() if {"integer", "number"} & {*_types(one)}}
     assert {"max_share", "closed_days", "older_than_days", "max_changes"} <= numbers.keys()
     for name, param in numbers.items():

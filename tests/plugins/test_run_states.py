@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from airflow_bitrix.files.apply_costs import ApplyCost
-from airflow_bitrix.files.approvals import Approval, write_approval
+from airflow_bitrix.files.approvals import Approval, Contradiction, write_approval, write_contradiction
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.writers import Wait, forget_wait, write_wait
@@ -86,6 +86,16 @@ def test_a_plan_in_question_says_how_the_question_stands(
     write_approval(folder, approval)
     page = reader.get(at()).text.replace("</b>", "").replace("<b>", "")
     assert told in page
+
+
+@pytest.mark.attack
+def test_a_result_that_contradicts_the_decision_is_shown(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN, "success") / "plan"
+    manifest = make_plan(folder, [change(5)])
+    for plan, is_shown in (("0" * 64, False), (manifest.hash, True)):
+        write_contradiction(folder, Contradiction(plan, "the result says <i>yes"))
+        said = "A task&#39;s result contradicts the decision:</b> the result says &lt;i&gt;yes."
+        assert (said in reader.get(at()).text) is is_shown
 
 
 WAITS = """1 change, and somebody has to approve first: under Required actions, since 2026-11-21 10:00 UTC. \

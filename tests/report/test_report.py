@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_contacts
@@ -187,18 +188,18 @@ APPROVED = Approval("0" * 64, "approved", "2026-11-21T10:00:30+00:00", "Olga", "
     ("approval", "said"),
     [
         (APPROVED, "Approved by Olga, 2026-11-21 10:00 UTC, to be used until 2026-11-22 10:00 UTC"),
-        (replace(APPROVED, until=""), "Approved by Olga, 2026-11-21 10:00 UTC"),
-        (replace(APPROVED, answer="rejected", until=""), "Rejected by Olga, 2026-11-21 10:00 UTC"),
+        (structs.replace(APPROVED, until=""), "Approved by Olga, 2026-11-21 10:00 UTC"),
+        (structs.replace(APPROVED, answer="rejected", until=""), "Rejected by Olga, 2026-11-21 10:00 UTC"),
         (
-            replace(APPROVED, answer="waiting", by=""),
+            structs.replace(APPROVED, answer="waiting", by=""),
             "Waits for an approval since 2026-11-21 10:00 UTC, until 2026-11-22 10:00 UTC",
         ),
-        (replace(APPROVED, answer="unanswered"), "Nobody answered until 2026-11-21 10:00 UTC"),
+        (structs.replace(APPROVED, answer="unanswered"), "Nobody answered until 2026-11-21 10:00 UTC"),
         (
-            replace(APPROVED, answer="not asked", reason="a dry run writes nothing"),
+            structs.replace(APPROVED, answer="not asked", reason="a dry run writes nothing"),
             "Nobody was asked to approve: a dry run writes nothing",
         ),
-        (replace(APPROVED, by=EVIL, until=""), f"Approved by {EVIL}, 2026-11-21 10:00 UTC"),
+        (structs.replace(APPROVED, by=EVIL, until=""), f"Approved by {EVIL}, 2026-11-21 10:00 UTC"),
     ],
 )
 def test_every_form_of_the_report_says_who_approved_it(approval: Approval, said: str) -> None:

@@ -65,11 +65,18 @@ class Stage:
         """Tell the address of a DAG's page."""
         return f"{self.airflow.url}/dags/{dag_id}"
 
-    def run(self, dag_id: str, state: str, **conf: Any) -> str:
+    def run(self, dag_id: str, state: str, *, approve: bool = False, **conf: Any) -> str:
         """Run a DAG to its end, and give the address of the run."""
         run_id = self.airflow.trigger(dag_id, conf)
+        if approve:
+            self.approve(dag_id, run_id)
         assert self.airflow.wait_for_run(dag_id, run_id) == state
         return f"{self.dag(dag_id)}/runs/{run_id}"
+
+    def approve(self, dag_id: str, run_id: str) -> None:
+        """Let a run go on that asks whether its plan may be applied."""
+        self.airflow.wait_for_question(dag_id, run_id)
+        self.airflow.answer(dag_id, run_id, "approve", "Approve")
 
     def left_by(self, address: str, *names: str) -> Path:
         """Give a file or folder that a run has left, by the address of the run."""

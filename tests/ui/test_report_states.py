@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import expect
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LEADS, DEALS = "bitrix24_lead_link_cleanup", "bitrix24_deal_link_cleanup"
 SNAPSHOT = "bitrix24_link_snapshot"
-REAL = {"dry_run": False, "approval": "never", "bitrix24_conn_id": OTHER}
+REAL: dict[str, Any] = {"dry_run": False, "bitrix24_conn_id": OTHER}
 LOCKED = {"error": "", "error_description": "The deal is locked by another user."}
 
 
@@ -60,7 +60,7 @@ def test_a_dry_run(stage: Stage, look: Look) -> None:
 
 
 def test_a_rejected_plan(stage: Stage, look: Look) -> None:
-    run_id = stage.airflow.trigger(LEADS, {**REAL, "approval": "always"})
+    run_id = stage.airflow.trigger(LEADS, REAL)
     stage.airflow.wait_for_question(LEADS, run_id)
     stage.airflow.answer(LEADS, run_id, "approve", "Reject")
     assert stage.airflow.wait_for_run(LEADS, run_id) == "success"
@@ -69,7 +69,7 @@ def test_a_rejected_plan(stage: Stage, look: Look) -> None:
 
 def test_a_plan_that_waits_is_applied_and_is_done(stage: Stage, look: Look) -> None:
     """The page follows by itself: it is opened while somebody has to answer, and not opened again."""
-    run_id = stage.airflow.trigger(LEADS, {**REAL, "approval": "always", "canary": 0})
+    run_id = stage.airflow.trigger(LEADS, {**REAL, "canary": 0})
     stage.airflow.wait_for_question(LEADS, run_id)
     address = f"{stage.dag(LEADS)}/runs/{run_id}"
     shown = look(address, "waiting", "Waits for an approval.", "under Required actions")
@@ -104,7 +104,7 @@ def test_a_plan_that_waits_is_applied_and_is_done(stage: Stage, look: Look) -> N
 def test_a_page_says_that_its_session_has_ended(stage: Stage, page: Page, watch: Watch) -> None:
     """And asks no more."""
     watch.expect("401")
-    run_id = stage.airflow.trigger(DEALS, {**REAL, "approval": "always"})
+    run_id = stage.airflow.trigger(DEALS, REAL)
     stage.airflow.wait_for_question(DEALS, run_id)
     shown = report_of(page, f"{stage.dag(DEALS)}/runs/{run_id}")
     expect(shown.get_by_text("Waits for an approval.")).to_be_visible()
@@ -128,7 +128,7 @@ def test_a_run_in_which_changes_failed(
     """With the portal's own words."""
     stage.other.set_faults(command=1.0, command_error=LOCKED, only_methods=["crm.deal.contact.items.set"])
     more = {"canary": 0, "max_failure_share": None}
-    address = stage.run(DEALS, "failed", **REAL, **more)
+    address = stage.run(DEALS, "failed", approve=True, **REAL, **more)
     stage.other.set_faults()
     shown = look(address, "failed", "changes failed.", "clear the tasks that apply the plan to try")
     reason = shown.get_by_role("region", name="Failed, drifted, overwritten").get_by_text(
@@ -142,6 +142,7 @@ def test_a_run_in_which_changes_failed(
 def test_a_run_one_of_whose_tasks_is_to_be_tried_again(stage: Stage, look: Look) -> None:
     stage.other.set_faults(command=1.0, command_error=LOCKED, only_methods=["crm.deal.contact.items.set"])
     run_id = stage.airflow.trigger(DEALS, {**REAL, "canary": 3})
+    stage.approve(DEALS, run_id)
     stage.airflow.wait_for_task(DEALS, run_id, "canary", "up_for_retry")
     stage.other.set_faults()
     tried = ("A task has failed, and Airflow will try it again:", "canary. The log says why.")

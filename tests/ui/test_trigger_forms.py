@@ -95,11 +95,12 @@ def test_rules_are_chosen_by_readable_names(
 
 def test_one_of_several_is_chosen_by_a_readable_name(page: Page, stage: Stage) -> None:
     form = trigger_form(page, stage.dag(CLEAN_UP))
-    form.open("Approval")
-    asked = readable(stage.details(CLEAN_UP)["params"]["approval"]["schema"])
-    assert list(form.choices("Approval")) == asked
-    page.get_by_role("option", name="Do not ask").click()
-    expect(form.field("Approval")).to_contain_text("Do not ask")
+    form.open("How rules work")
+    params, title = stage.details(CLEAN_UP)["params"], "Merge same person: keep"
+    assert "approval" not in params  # that is for the DAG's author to say
+    assert list(form.choices(title)) == readable(params["survivor"]["schema"])
+    page.get_by_role("option", name="The oldest contact").click()
+    expect(form.field(title)).to_contain_text("The oldest contact")
 
 
 def test_the_form_does_not_let_a_wrong_number_or_no_rule_pass(page: Page, stage: Stage, watch: Watch) -> None:

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet_hours import QuietHours
-from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.approvals import read_approval
+from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.earlier_runs import home_of
-from airflow_bitrix.files.journals import final_outcomes, has_begun, read_effort
+from airflow_bitrix.files.journals import final_outcomes, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back, write_taken_back
 from airflow_bitrix.operators.shared.artifacts import as_folder
@@ -94,6 +91,7 @@ def summary_of(task: ApplyTask, journal: Path) -> Summary:
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         planned=task.changes,
         approval=read_approval(task.plan.parent, task.manifest.hash),
+        contradiction=read_contradiction(task.plan.parent, task.manifest.hash),
         taken_back=read_taken_back(journal.parent, task.manifest.hash),
     )
 
@@ -116,20 +114,3 @@ def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, i
         write_taken_back(home_of(as_folder(origin.folder), origin.plan), note)
     except Exception as error:  # noqa: BLE001 (whatever a storage raises)
         log.warning("The report of the run that is taken back will not tell so: %s", error)
-
-
-def expired(approval: Mapping[str, Any], folder: Path, plan_hash: str) -> str:
-    """Say when an approval expired, as people read it; nothing while it counts. What has begun may go on.
-
-    :param approval: As the approval task passes it on.
-    :param folder: Where the journal goes.
-    :raises InvalidInput: It does not say until when it counts.
-    """
-    if not (until := approval.get("valid_until")):
-        return ""
-    try:
-        is_over = datetime.now(UTC) >= datetime.fromisoformat(until)
-    except (TypeError, ValueError):  # no text, no moment, or one without its offset
-        accepted = "what the approval returned: a moment with its offset, or None"
-        raise InvalidInput("plan['approval']['valid_until']", until, accepted) from None
-    return shown_timestamp(until) if is_over and not has_begun(folder, plan_hash) else ""

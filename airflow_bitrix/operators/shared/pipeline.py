@@ -13,6 +13,7 @@ from airflow.sdk import Context
 from airflow_bitrix.client.pacing import LONGEST_REST
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.crm.users import View, view_of
+from airflow_bitrix.files.approvals import named_run
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.links import Bitrix24ReportLink
@@ -86,7 +87,7 @@ class LinkPlanOperator(Bitrix24BaseOperator):
         if run_id := context.get("run_id"):
             dag_id = context["dag"].dag_id
             self.tab_folder = tab_folder(dag_id, run_id)
-            self.run_name = f"run {run_id} of the DAG {dag_id}"
+            self.run_name = named_run(dag_id, run_id)
 
     async def look_who_sees(self, portal: AsyncPortal, whose: str = "the webhook's user") -> View:
         """Ask who the webhook's user is, and say ahead of all else where that one may not see all."""

@@ -136,6 +136,7 @@ class LinkPlanMaker(LinkPlanOperator):
                     rules=rules,
                     guards=replace(guards, population=population),
                     run=self.run_name,
+                    task=self.task_id if self.run_name else "",
                     origin=self.plan_origin(),
                     partial=self.seen_partially,
                 )

@@ -50,9 +50,24 @@ def rejected_run(dag: Live, refused_run: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def replaced_run(dag: Live, rejected_run: Run) -> tuple[str, str, int]:
+def forged_run(dag: Live, rejected_run: Run) -> tuple[str, int]:
+    """Somebody makes the rejection an approval, as Airflow's API lets them; and clears what was left."""
+    airflow, run_id, written = dag.airflow, rejected_run.run_id, dag.sandbox.stats()["writes"]
+    results = f"/api/v2/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approve/xcomEntries"
+    approval = {"mode": "always", "by": "Olga", "at": "2026-11-21T10:00:00+00:00", "valid_until": None}
+    forged = {**airflow.xcom(DAG_ID, run_id, "plan"), "approval": approval}
+    airflow.call("POST", results, json={"key": "return_value", "value": forged, "map_index": -1})
+    airflow.call("DELETE", f"{results}/skipmixin_key", params={"map_index": -1})
+    behind = ["canary", "apply", "check"]
+    body = {"dry_run": False, "dag_run_id": run_id, "task_ids": behind, "only_failed": False}
+    airflow.call("POST", f"/api/v2/dags/{DAG_ID}/clearTaskInstances", json=body)
+    return airflow.wait_for_run(DAG_ID, run_id), dag.sandbox.stats()["writes"] - written
+
+
+@pytest.fixture(scope="module")
+def replaced_run(dag: Live, rejected_run: Run, forged_run: tuple[str, int]) -> tuple[str, str, int]:
     """While the question waits, the plan alone is made again, as whoever clears that task does."""
-    assert rejected_run.writes == 0
+    assert rejected_run.writes == forged_run[1] == 0
     airflow, written = dag.airflow, dag.sandbox.stats()["writes"]
     run_id = airflow.trigger(DAG_ID, {"dry_run": False})
     airflow.wait_for_question(DAG_ID, run_id)
@@ -119,6 +134,25 @@ def test_a_rejected_plan_is_not_applied(dag: Live, rejected_run: Run) -> None:
     assert f"Rejected by {USER}; nothing was written" in dag.airflow.task_log(
         DAG_ID, rejected_run.run_id, "approve"
     )
+
+
+@pytest.mark.attack
+def test_a_rejected_plan_is_not_applied_when_the_rejection_is_rewritten(
+    dag: Live, rejected_run: Run, forged_run: tuple[str, int]
+) -> None:
+    assert forged_run == ("failed", 0)
+    assert dag.sandbox.owners("lead") == rejected_run.leads
+    tasks = {task["task_id"]: task for task in dag.airflow.task_instances(DAG_ID, rejected_run.run_id)}
+    ended = {name: tasks[name]["state"] for name in ("canary", "apply", "check")}
+    assert ended == {"canary": "failed", "apply": "upstream_failed", "check": "failed"}
+    logs = {
+        name: dag.airflow.task_log_file(DAG_ID, rejected_run.run_id, tasks[name]).read_text()
+        for name in ("canary", "check")
+    }
+    assert f"was rejected by {USER}, " in logs["canary"]
+    for log in logs.values():
+        assert "says “Approved by Olga, 2026-11-21 10:00 UTC”, the decision beside the plan says" in log
+    assert "have no outcome: the plan was rejected by" in logs["check"]
 
 
 def test_a_plan_that_nobody_was_shown_is_not_applied(dag: Live, replaced_run: tuple[str, str, int]) -> None:

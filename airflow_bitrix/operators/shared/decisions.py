@@ -1,0 +1,218 @@
+"""Whether a plan may be applied: by the decision beside it, which workers alone write.
+
+What tasks hand on to each other is an XCom, which many may rewrite: it says where a plan lies, and allows
+nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from airflow_bitrix.compat import AirflowException
+from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.approvals import (
+    Approval,
+    Asker,
+    Contradiction,
+    read_approval,
+    read_decision,
+    write_approval,
+    write_contradiction,
+)
+from airflow_bitrix.files.journals import has_begun
+from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.operators.shared.artifacts import as_folder
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+from airflow_bitrix.report.texts import ASK_AGAIN, approval_line
+
+_LONGEST = 100
+"""Characters shown of each text that an XCom says."""
+
+log = logging.getLogger(__name__)
+
+
+def asker_of(context: Mapping[str, Any]) -> Asker:
+    """Give the task that a context is of; outside of a DAG run nothing."""
+    if not (run_id := context.get("run_id")):
+        return Asker()
+    ti = context["ti"]
+    index = -1 if ti.map_index is None else ti.map_index
+    return Asker(context["dag"].dag_id, run_id, ti.task_id, index, str(ti.id))
+
+
+def decide(plan: Path, decision: Approval) -> None:
+    """Keep the decision about a plan beside it.
+
+    :param plan: Folder of the plan.
+    :raises AirflowException: That fails: then nothing may be applied.
+    """
+    try:
+        write_approval(plan.parent, decision)
+    except Exception as error:
+        said = f"the decision cannot be kept beside the plan in {plan}, and nothing is applied without it"
+        raise AirflowException(f"{said}: {error}") from error
+
+
+def check_other_tasks(plan: Path, manifest: Manifest, asker: Asker, *, asks: bool) -> None:
+    """Refuse to decide about a plan that another task had rejected, or asks about without consent so far.
+
+    :param plan: Folder of the plan.
+    :param asks: Whether somebody is to be asked: then it may wait for others, too.
+    :raises PlanRefused: The other task's decision counts.
+    """
+    old = read_approval(plan.parent, manifest.hash)
+    counts = ("rejected",) if asks else ("rejected", "waiting", "unanswered")
+    if old and old.answer in counts and old.asked.task_id != asker.task_id:
+        said = f"another task, {old.asked.task_id}, asks about the plan in {plan}"
+        raise PlanRefused(f"{said}: {approval_line(old)}")
+
+
+def decision_in_run(given: object, context: Mapping[str, Any]) -> tuple[Path, Approval] | None:
+    """Give the folder of a plan, and what this run has decided about it so far.
+
+    ``None`` where there is nothing of the kind, or it cannot be read.
+
+    :param given: What a plan operator returned, or anything else: by now its task may be making another plan.
+    """
+    place = given.get("plan") if isinstance(given, Mapping) else None
+    if not isinstance(place, str):
+        return None
+    plan = as_folder(place)
+    try:
+        decision = read_decision(plan.parent)
+    except PlanRefused as error:
+        log.warning("%s", error)
+        return None
+    return (plan, decision) if decision and decision.asked.run == asker_of(context).run else None
+
+
+def maker_of(plan: object) -> str:
+    """Give the task that makes a plan, where the DAG file says so: ``plan=plan.output``; else nothing.
+
+    :param plan: The argument, before Airflow fills it in.
+    """
+    task = getattr(plan, "operator", None)
+    kind = getattr(task, "operator_class", type(task))
+    return str(task.task_id) if task and isinstance(kind, type) and issubclass(kind, LinkPlanMaker) else ""
+
+
+def check_maker(given: object, plan: Path, manifest: Manifest, *, run: str, maker: str) -> None:
+    """Refuse a plan that another run or task made, where a task handed it on; a DAG file may name any folder.
+
+    :param given: What names the plan: what a task returned, or a folder.
+    :param run: This DAG run, as people read it; empty outside of one.
+    :param maker: The task that is to have made it; empty for any.
+    :raises PlanRefused: It is another one.
+    """
+    if not isinstance(given, Mapping):
+        return
+    if maker and manifest.task not in (maker, ""):  # an earlier version did not tell
+        raise PlanRefused(f"the plan in {plan} was not made by the task {maker}, whose plan this is to be")
+    if manifest.run != run:
+        made, this = (text or "no DAG run" for text in (manifest.run, run))
+        raise PlanRefused(
+            f"the plan in {plan} was made by {made}, and this is {this}: tasks hand on plans of their own "
+            "run alone. A DAG may name another run's plan to the apply, by folder and plan_hash"
+        )
+
+
+def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval: bool) -> None:
+    """Refuse a plan that nobody has let be applied.
+
+    :param plan: Folder of the plan.
+    :param home: Folder that holds its journal: what has begun may go on when its approval has expired.
+    :param needs_approval: Whether it is refused, too, where nobody was to decide about it.
+    :raises PlanRefused: It may not be applied.
+    """
+    decision = read_decision(plan.parent)
+    if decision is None or decision.plan != manifest.hash:
+        if needs_approval:
+            raise PlanRefused(
+                f"nobody has decided about the plan in {plan}: let a task ask for approval ahead of this "
+                "one, as carry_out does, or say needs_approval=False where a DAG is to go without"
+            )
+        return
+    if why := _why_not(decision, lambda: has_begun(home, manifest.hash)):
+        raise PlanRefused(f"the plan in {plan} {why}")
+
+
+def may_not_go_on(plan: Path, manifest: Manifest, home: Path) -> str:
+    """Say why clearing the tasks that apply a plan would not help; nothing where it would.
+
+    :param plan: Folder of the plan.
+    :param home: Folder that holds its journal.
+    """
+    decision = read_approval(plan.parent, manifest.hash)
+    return _why_not(decision, lambda: has_begun(home, manifest.hash)) if decision else ""
+
+
+def _why_not(decision: Approval, begun: Callable[[], bool]) -> str:
+    """Say why a decision lets nothing be applied; nothing where it does."""
+    at, until = shown_timestamp(decision.at), shown_timestamp(decision.until)
+    if decision.answer == "approved":
+        is_over = decision.is_over(datetime.now(UTC)) and not begun()
+        return f"may not be applied any more, its approval expired at {until}: {ASK_AGAIN}" if is_over else ""
+    if decision.answer == "not asked" and decision.unasked in ("empty", "never", "within limit"):
+        return ""
+    again = "turn the dry run off, and make another one"
+    return {
+        "waiting": f"has waited for an approval since {at}: clear this task once somebody has approved it",
+        "rejected": f"was rejected by {decision.by}, {at}: it is not applied any more. Make another one",
+        "unanswered": f"was not approved by anybody until {at}: {ASK_AGAIN}",
+        "not asked": f"passed as a dry run and nobody was asked, so that it may not be applied: {again}"
+        if decision.unasked
+        else f"has a decision that does not say why nobody was asked: {ASK_AGAIN}",
+    }[decision.answer]
+
+
+def note_contradiction(given: object, plan: Path, manifest: Manifest) -> None:
+    """Warn where a task's result says of a plan what the decision beside it does not; the report tells, too.
+
+    :param given: What names the plan.
+    """
+    claimed = given.get("approval") if isinstance(given, Mapping) else None
+    decision = read_approval(plan.parent, manifest.hash)
+    if (
+        not isinstance(claimed, Mapping)
+        or not decision
+        or _gist(told := _claimed(claimed)) == _gist(decision)
+    ):
+        return
+    said = (
+        f"the result of the task that asks for approval says “{approval_line(told)}”, "
+        f"the decision beside the plan says “{approval_line(decision)}”. The decision counts; the result may "
+        "have been rewritten"
+    )
+    log.warning("A task's result contradicts the decision: %s", said)
+    try:
+        write_contradiction(plan.parent, Contradiction(manifest.hash, said))
+    except Exception as error:  # noqa: BLE001 (whatever a storage raises, nothing is allowed by it)
+        log.warning("The report will not tell so: %s", error)
+
+
+def _claimed(told: Mapping[str, Any]) -> Approval:
+    """Read what a task's result says of the decision, whatever that is."""
+    by, at, until = (_plain(told.get(name) or "") for name in ("by", "at", "valid_until"))
+    if told.get("answer") == "rejected":
+        return Approval("", "rejected", at, by)
+    if told.get("is_dry_run"):
+        return Approval("", "not asked", at, reason="a dry run", unasked="dry run")
+    if by:
+        return Approval("", "approved", at, by, until)
+    return Approval("", "not asked", at, reason=f"mode {_plain(told.get('mode') or '')}", unasked="never")
+
+
+def _gist(decision: Approval) -> tuple[object, ...]:
+    """Give what two decisions have to agree in."""
+    is_answer = decision.answer in ("approved", "rejected")
+    about = (decision.by, decision.until[: len("2026-11-29T10:00:00")]) if is_answer else ("", "")
+    return decision.answer, *about, decision.unasked == "dry run"
+
+
+def _plain(value: object) -> str:
+    return "".join(mark if mark.isprintable() else " " for mark in str(value)[:_LONGEST])
