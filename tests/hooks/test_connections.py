@@ -48,7 +48,6 @@ def test_a_connection_that_airflow_does_not_have_fails_at_once_by_its_id() -> No
         ({"extra": {"rps": 2}}, ": extra: 'rps' is not accepted; accepted: plan, "),
         ({"extra": "plan=enterprise"}, ": extra: '***' is not accepted; accepted: a JSON object, such as "),
         ({"extra": "[1]"}, ": extra: '***' is not accepted; accepted: a JSON object, such as "),
-        ({"conn_type": "http", "host": ""}, " of type 'http': Portal address (host): '' is not accepted; "),
     ],
 )
 def test_a_field_that_cannot_be_right_is_told_with_its_connection(
