@@ -131,10 +131,9 @@ def _check_type(conn_id: str, connection: Connection) -> None:
     """
     kind = connection.conn_type
     if kind != CONN_TYPE:
-        problem = f"{_named(conn_id)} is of type {kind!r}" if kind else f"{_named(conn_id)} has no type"
-        raise InvalidInput(
-            "bitrix24_conn_id", conn_id, f"the id of a connection of type {CONN_TYPE!r}", problem=problem
-        )
+        found = f"is of type {kind!r}" if kind else "has no type"
+        accepted = f"the id of a connection of type {CONN_TYPE!r}, and that one {found}"
+        raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
 
 
 def _extra(connection: Connection) -> Mapping[str, Any]:

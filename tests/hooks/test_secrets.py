@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
+from airflow_bitrix.hooks.settings import read_settings
 from airflow_bitrix.operators.contact_links import Bitrix24LeadContactAddOperator, Bitrix24MethodOperator
 from airflow_bitrix.sandbox.server import Sandbox
 
@@ -168,6 +169,19 @@ def test_the_code_is_in_no_result_field_or_repr(make_sandbox: Any, connection: A
         task_id="profile", bitrix24_conn_id=connection(sandbox.webhook_url), api_method="profile"
     )
     result = task.execute({})
+    proxied = read_settings(
+        host="", login="", password=sandbox.webhook_url, port=None, extra={"proxy": f"http://me:{CODE}@proxy"}
+    )
+    assert CODE in proxied.proxy
     hook = task.hook
-    shown = [result, hook.base_url, hook.settings, hook.portal, hook.get_conn().auth, vars(hook), task]
+    shown = [
+        proxied,
+        result,
+        hook.base_url,
+        hook.settings,
+        hook.portal,
+        hook.get_conn().auth,
+        vars(hook),
+        task,
+    ]
     assert CODE not in repr(shown)
