@@ -14,7 +14,7 @@ import threading
 
 from airflow_bitrix.core.log_records import clean_records
 
-SHORTEST = 6
+_SHORTEST = 6
 """Signs of the shortest secret that is taken out wherever it stands; shorter ones are a part of plain words.
 
 A webhook's code has 16 and more. A proxy's password is taken out of an address whatever its length.
@@ -63,7 +63,7 @@ def keep_secret(secret: str) -> None:
 
     :param secret: A webhook's code or a password, as it is. One of fewer than six signs is left alone.
     """
-    if len(secret) >= SHORTEST:
+    if len(secret) >= _SHORTEST:
         _known.add(secret)
         clean_records(redact)
 

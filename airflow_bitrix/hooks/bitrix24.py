@@ -56,7 +56,8 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
     :param method: HTTP method of :meth:`run`, for the stock operators; calls of ours always post.
     :param http: Further arguments of ``HttpHook``. ``auth_type`` has no meaning here. Where an ``adapter`` of
-        your own waits for a piece of an answer, the deadline of the connection is looked at only behind it.
+        your own waits for a piece of an answer, the deadline of the connection is looked at only behind it;
+        and it knows the whole address, with the secret.
     """
 
     conn_name_attr = "bitrix24_conn_id"
