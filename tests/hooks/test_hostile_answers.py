@@ -96,3 +96,16 @@ def test_no_library_knows_the_code(
             error = failed(caller, connection(f"http://127.0.0.1:{port}/rest/1/Zq-7x/", extra={"timeout": 5}))
         assert "Zq-7x" not in everything_said(error) + caplog.text
     assert logging.getLogRecordFactory() is logging.LogRecord
+
+
+@pytest.mark.parametrize("own", [None, HTTPAdapter()], ids=["ours", "an author's"])
+def test_who_is_redirected_to_gets_no_code(own: HTTPAdapter | None, connection: Any) -> None:
+    """Redirects are followed where an author says so; the answer here is the path that was asked for."""
+    with hostile(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n%path") as other:
+        away = (
+            f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{other}/profile\r\nContent-Length: 0\r\n\r\n"
+        )
+        with hostile(away.encode()) as port:
+            hook = Bitrix24Hook(connection(f"http://127.0.0.1:{port}/rest/1/{CODE}/"), adapter=own)
+            options = {"allow_redirects": True, "check_response": False}
+            assert hook.run("profile", extra_options=options).text == "/profile"
