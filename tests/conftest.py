@@ -41,16 +41,18 @@ from xdist.scheduler import LoadFileScheduling  # noqa: E402
 
 from airflow_bitrix.client.allowance import Unlimited  # noqa: E402
 from airflow_bitrix.client.auth import webhook  # noqa: E402
+from airflow_bitrix.client.deadlines import own_connections  # noqa: E402
 from airflow_bitrix.client.flow import Manners  # noqa: E402
+from airflow_bitrix.client.hidden_requests import hidden_requests  # noqa: E402
 from airflow_bitrix.client.pacing import Retries  # noqa: E402
 from airflow_bitrix.client.portal import AsyncPortal, Portal  # noqa: E402
 from airflow_bitrix.client.transport import (  # noqa: E402
     JSON_HEADERS,
-    WebhookAuth,
     aiohttp_transport,
     client_timeout,
     requests_transport,
 )
+from airflow_bitrix.core import redaction  # noqa: E402
 from airflow_bitrix.sandbox import seed  # noqa: E402
 from airflow_bitrix.sandbox.clock import Clock  # noqa: E402
 from airflow_bitrix.sandbox.server import Sandbox  # noqa: E402
@@ -89,8 +91,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def _forget_secrets() -> Iterator[None]:
-    """Mask the secrets of one test: Airflow makes one pattern of all of them, anew with each that comes."""
+    """Mask the secrets of one test: of all of them one pattern is made, anew with each that comes."""
     yield
+    redaction._known = redaction._Known()
     if masker := sys.modules.get("airflow.sdk._shared.secrets_masker"):
         masker._secrets_masker().reset_masker()
 
@@ -163,7 +166,8 @@ def connect() -> Callable[..., Portal]:
     def make(url: str, manners: Manners | None = None, timeout: float = 20) -> Portal:
         hook = webhook(host="", login="", password=url)
         session = requests.Session()
-        session.auth = WebhookAuth(hook)
+        for adapter in session.adapters.values():
+            own_connections(adapter, hook, 5, "")  # type: ignore[arg-type]
         return Portal(requests_transport(session, hook.portal, timeout), manners or quick_manners())
 
     return make
@@ -178,11 +182,11 @@ def connect_async() -> Callable[..., Any]:
         url: str, manners: Manners | None = None, *, in_flight: int = 5, seconds: float = 20
     ) -> AsyncIterator[AsyncPortal]:
         hook = webhook(host="", login="", password=url)
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(request_class=hidden_requests(hook)) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
                 return await session.post(
-                    hook.url(method),
+                    f"{hook.portal}/{method}",
                     data=body,
                     headers=JSON_HEADERS,
                     allow_redirects=False,

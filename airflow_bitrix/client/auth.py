@@ -52,19 +52,24 @@ class Webhook:
     user_id: str
     code: str = field(repr=False)
 
+    def with_secret(self, address: str) -> str:
+        """Give the address that a request goes to: the secret path stands between the portal and the method.
+
+        :param address: ``https://portal/method``, as all but the socket knows it; another's stays as it is.
+        """
+        rest, path = address.removeprefix(self.portal), self._path
+        if rest == address or rest[:1] not in ("", "/", "?") or rest.startswith(path):
+            return address
+        return f"{self.portal}{path}{rest.lstrip('/')}"
+
+    def method_of(self, address: str) -> str:
+        """Give the method of an address of the portal, which may hold the secret path, empty for none."""
+        rest = address.partition("?")[0].removeprefix(self.portal).removeprefix(self._path)
+        return rest.rstrip("/").rpartition("/")[2].removesuffix(".json")
+
     @property
-    def base_path(self) -> str:
-        """The secret path in front of a method's name, behind the portal's address: ``/rest/1/abc/``."""
+    def _path(self) -> str:
         return f"/rest/{self.user_id}/{self.code}/"
-
-    @property
-    def path(self) -> str:
-        """The secret path behind the portal's name, with the folder that the portal lies in."""
-        return urlsplit(self.url("")).path
-
-    def url(self, method: str) -> str:
-        """Give the address of a method. It holds the secret: for the HTTP library only."""
-        return f"{self.portal}{self.base_path}{method}"
 
 
 def webhook(
@@ -203,11 +208,16 @@ def portal_address(host: str, port: int | None = None) -> str:
         raise InvalidInput("host", _shown_host(host), _ACCEPTED_HOST)
     if parts.scheme == "http" and not is_loopback(name):
         raise InvalidInput("host", _shown_host(host), _ACCEPTED_HOST)
+    return origin(parts.scheme, name, own_port or port)
+
+
+def origin(scheme: str, name: str, port: int | None) -> str:
+    """Give the one address of a scheme, a host's name and a port: without a port that goes without saying.
+
+    A portal has one address, and one allowance.
+    """
     bare = f"[{name}]" if ":" in name else name
-    number = own_port or port
-    # The port that goes without saying: a portal has one address, and one allowance.
-    said = number and number != _USUAL_PORTS[parts.scheme]
-    return f"{parts.scheme}://{bare}" + (f":{number}" if said else "")
+    return f"{scheme}://{bare}" + (f":{port}" if port and port != _USUAL_PORTS[scheme] else "")
 
 
 def _port(address: str) -> int:

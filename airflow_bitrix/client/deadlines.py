@@ -1,7 +1,11 @@
-"""An end for every request of ``requests``, which by itself bounds each wait, and never the whole.
+"""Connections of ``requests`` that are ours: each request has an end, and only the socket sees its secret.
 
-Its timeout begins anew with each byte that comes. Here the connection, the handshake, and each piece of the
-answer, headers and body, are waited for only as long as is left of the whole.
+By itself ``requests`` bounds each wait, and never the whole: its timeout begins anew with each byte that
+comes. Here the connection, the handshake, and each piece of the answer, headers and body, are waited for only
+as long as is left of the whole.
+
+The secret path enters where a connection writes a request's first line. So sessions, pools, answers,
+exceptions and lines of a log have the portal's plain address.
 """
 
 from __future__ import annotations
@@ -10,10 +14,11 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -21,6 +26,9 @@ from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.utils import prepend_scheme_if_needed
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from airflow_bitrix.client.auth import Webhook, origin
+from airflow_bitrix.client.known_secrets import keep_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +63,22 @@ def deadline_in(seconds: float) -> Iterator[Deadline]:
         _now.reset(token)
 
 
-def keep_deadlines(adapter: HTTPAdapter, in_flight: int, proxy: str) -> None:
-    """Make the connections of a session's adapter keep to :func:`deadline_in`.
+def own_connections(adapter: HTTPAdapter, webhook: Webhook, in_flight: int, proxy: str) -> None:
+    """Make the connections of a session's adapter keep to :func:`deadline_in`, and a secret to themselves.
 
-    :param in_flight: Connections that it keeps open.
+    :param webhook: Its secret path goes into each request to its portal's plain address, and into no other.
+    :param in_flight: Connections that the adapter keeps open.
     :param proxy: The proxy that it will be told of, empty for none.
     """
+    keep_secrets(webhook, proxy)
     adapter.init_poolmanager(DEFAULT_POOLSIZE, in_flight)
     managers = [adapter.poolmanager]
     if proxy:
         named = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
         managers.append(adapter.proxy_manager_for(named))  # it is made once, and kept by this name
     for manager in managers:
-        manager.pool_classes_by_scheme = _POOLS
+        pools: Any = {scheme: partial(_pool, kind, webhook) for scheme, kind in _POOLS.items()}
+        manager.pool_classes_by_scheme = pools
 
 
 def _within(timeout: Any) -> Any:
@@ -113,6 +124,14 @@ class _Response(http.client.HTTPResponse):
 
 class _Connection(HTTPConnection):
     response_class = _Response
+    debuglevel = 0  # whatever is set for all others: it would print what is written
+
+    def __init__(self, *args: Any, with_secret: Callable[[str], str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._with_secret = with_secret
+
+    def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        super().putrequest(method, self._with_secret(url), *args, **kwargs)
 
     def _new_conn(self) -> socket.socket:
         self.timeout = _within(self.timeout)
@@ -133,4 +152,12 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-_POOLS = {"http": _Pool, "https": _TlsPool}
+_POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
+
+
+def _pool(
+    kind: type[HTTPConnectionPool], webhook: Webhook, host: str, port: int, **options: Any
+) -> HTTPConnectionPool:
+    """Give the connections to a host, be it behind a proxy or not."""
+    at = origin(str(kind.scheme), host.strip("[]"), port)
+    return kind(host, port, with_secret=lambda path: webhook.with_secret(at + path)[len(at) :], **options)

@@ -20,7 +20,7 @@ from requests.auth import AuthBase
 from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.deadlines import Deadline, deadline_in
 from airflow_bitrix.client.flow import AsyncTransport, Transport
-from airflow_bitrix.client.redaction import guard_http_logs
+from airflow_bitrix.client.known_secrets import keep_secrets
 from airflow_bitrix.client.wire import Lost, Reply, Request
 from airflow_bitrix.core.redaction import redact
 
@@ -38,25 +38,28 @@ _PIECE = 2**16
 
 
 class WebhookAuth(AuthBase):
-    """Puts the webhook's secret path into a request at the last moment.
+    """Puts the webhook's secret path into a request where its connections are not ours.
 
-    So the address that a session, a hook or a debug line knows is the portal's plain one.
+    Ours do it later, so that no library sees it: :func:`~airflow_bitrix.client.deadlines.own_connections`.
     """
 
     def __init__(self, webhook: Webhook) -> None:
         self._webhook = webhook
+        keep_secrets(webhook)
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
         """Rewrite ``https://portal/method`` to ``https://portal/rest/user/code/method``."""
-        portal = self._webhook.portal
-        if prepared.url and (prepared.url == portal or prepared.url.startswith((portal + "/", portal + "?"))):
-            rest = prepared.url[len(portal) :].lstrip("/")
-            prepared.url = f"{portal}{self._webhook.base_path}{rest}"
+        prepared.url = self._webhook.with_secret(str(prepared.url))
         return prepared
 
     def __repr__(self) -> str:
         """Keep the secret out of reprs."""
         return f"WebhookAuth({self._webhook.portal!r})"
+
+
+def no_login(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Leave a request as it is; where a session has no ``auth``, it would take a login of ``~/.netrc``."""
+    return prepared
 
 
 def requests_transport(
@@ -66,14 +69,13 @@ def requests_transport(
     deadline: float = DEADLINE,
     most_bytes: int = MOST_BYTES,
 ) -> Transport:
-    """Post through a ``requests`` session whose ``auth`` is a :class:`WebhookAuth`.
+    """Post through a ``requests`` session that puts the secret into its requests.
 
     :param timeout: Seconds to wait for a connection, and again for each piece of the answer.
     :param deadline: Seconds in which a request has to be over; they hold to the letter where the session's
-        adapters keep deadlines, see :func:`~airflow_bitrix.client.deadlines.keep_deadlines`.
+        connections are ours, see :func:`~airflow_bitrix.client.deadlines.own_connections`.
     :param most_bytes: The largest answer that is read.
     """
-    guard_http_logs()
 
     def send(request: Request) -> Reply | Lost:
         with deadline_in(deadline) as until:
@@ -141,12 +143,11 @@ def aiohttp_transport(
 ) -> AsyncTransport:
     """Post through ``aiohttp``.
 
-    :param post: Posts a body to a method and gives the response; it knows the address.
+    :param post: Posts a body to a method and gives the response.
     :param timeout: Seconds that ``post`` grants a request, for the text of the error.
     :param deadline: Seconds in which a request has to be over.
     :param most_bytes: The largest answer that is read.
     """
-    guard_http_logs()
 
     async def send(request: Request) -> Reply | Lost:
         until = asyncio.timeout(deadline)

@@ -1,20 +1,106 @@
-"""The one place that takes a webhook's secret out of text.
+"""The one place that takes secrets out of text, and out of every record of every logger.
 
-The secret is a part of every address, so whatever prints an address prints the secret: exceptions and debug
-lines of the HTTP libraries, error pages of proxies, what people paste into the wrong field. Our own code
-prints none; this module cleans what others wrote.
+A webhook's secret is a part of every address, so whatever prints an address prints the secret: exceptions and
+lines of the HTTP libraries, error pages of proxies, a portal's own words, what people paste into the wrong
+field. Our own code prints none; this module cleans what others wrote. The time that it takes grows with the
+length of a text and with nothing else: no pattern tries in a second way what it has matched.
 """
 
 from __future__ import annotations
 
+import base64
 import re
+import threading
 
-_SLASH = r"(?:[\\/]|%2[fF])+"
-_WEBHOOK = re.compile(
-    rf"({_SLASH}(?i:rest{_SLASH}(?:api{_SLASH})?)\d+{_SLASH})(?:(?!%2[fF])[^/\s?#\"'<>\\)])+"
+from airflow_bitrix.core.log_records import clean_records
+
+_SHORTEST = 6
+"""Signs of the shortest secret that is taken out wherever it stands; shorter ones are a part of plain words.
+
+A webhook's code has 16 and more. A proxy's password is taken out of an address whatever its length.
+"""
+
+_HIDDEN = "***"
+
+# A slash, a backslash or a bar, as it is or as addresses, pages and JSON write it, encoded once or often.
+_SLASH = (
+    r"(?:%(?:25)*+(?:2f|5c|7c)|\\(?:u00|x)(?:2f|5c|7c)"
+    r"|&(?:amp;)*+(?:\#0*+(?:47|92|124)|\#x0*+(?:2f|5c|7c)|sol|bsol|vert);?+|[/\\|])"
 )
+_TO_THE_CODE = rf"rest{_SLASH}++(?:api{_SLASH}++)?+[0-9]++{_SLASH}++"
+_WEBHOOK = re.compile(
+    # Behind a slash of any kind all that follows; without one only what is as long as a code.
+    rf"(?:(?<=[/\\|;])|(?<=2f)|(?<=5c)|(?<=7c))({_TO_THE_CODE})(?:(?!{_SLASH})[^\s?#\"'<>)])++"
+    rf"|(?<![a-z0-9_])({_TO_THE_CODE})[a-z0-9_-]{{10,}}+",
+    re.IGNORECASE,
+)
+_LOGIN = re.compile(r"(://[^\s/@:\"'<>]*+:)[^\s/@\"'<>]++@")
+"""A login and its password in an address, such as that of a proxy."""
+
+
+class _Known:
+    """The secrets that this process knows, and the pattern of all of their spellings."""
+
+    def __init__(self) -> None:
+        self.secrets: frozenset[str] = frozenset()
+        self.pattern: re.Pattern[str] | None = None
+        self._lock = threading.Lock()
+
+    def add(self, secret: str) -> None:
+        with self._lock:
+            if secret not in self.secrets:
+                secrets = self.secrets | {secret}
+                longest_first = sorted(secrets, key=len, reverse=True)
+                self.pattern = re.compile("|".join(map(_spellings, longest_first)), re.IGNORECASE)
+                self.secrets = secrets
+
+
+_known = _Known()
+
+
+def keep_secret(secret: str) -> None:
+    """Take a secret out of every text that is redacted, and of every record of a logger, from now on.
+
+    :param secret: A webhook's code or a password, as it is. One of fewer than six signs is left alone.
+    """
+    if len(secret) >= _SHORTEST:
+        _known.add(secret)
+        clean_records(redact)
 
 
 def redact(text: str) -> str:
-    """Replace the secret of each webhook address in ``text`` by ``***``."""
-    return _WEBHOOK.sub(r"\1***", text)
+    """Replace by ``***`` in ``text``: each known secret, the secret of each webhook address, and passwords.
+
+    A known secret goes in any case, escaped or not, whatever stands around it; of others, that which stands
+    where an address of a webhook or a login has its secret.
+    """
+    if _known.pattern:
+        text = _known.pattern.sub(_HIDDEN, text)
+    if "rest" in text.lower():
+        text = _WEBHOOK.sub(lambda found: f"{found[1] or found[2]}{_HIDDEN}", text)
+    return _LOGIN.sub(rf"\1{_HIDDEN}@", text) if "://" in text else text
+
+
+def _spellings(secret: str) -> str:
+    """Give the pattern of a secret as it is, as addresses, pages and JSON escape it, and in base64."""
+    return "|".join(("".join(map(_signs, secret)), *_in_base64(secret)))
+
+
+def _signs(sign: str) -> str:
+    """Give the pattern of one sign of a secret."""
+    code = ord(sign)
+    in_bytes = "".join(rf"%(?:25){{0,4}}+{one:02x}" for one in sign.encode())
+    escaped = rf"\\u{code:04x}|\\x{code:02x}|&(?:amp;){{0,2}}+\#(?:0{{0,4}}+{code}|x0{{0,4}}+{code:x});?+"
+    return rf"(?:{re.escape(sign)}|{in_bytes}|{escaped})"
+
+
+def _in_base64(secret: str) -> list[str]:
+    """Give what base64 makes of a secret that one or two other bytes may stand before and behind."""
+    plain = secret.encode()
+    found = []
+    for before in range(3):
+        encoded = base64.b64encode(b"\0" * before + plain).decode().rstrip("=")
+        # The outermost signs hold bits of the neighbours as well.
+        whole = encoded[(before * 8 + 5) // 6 : (before + len(plain)) * 8 // 6]
+        found.append(re.sub(r"[+/]", lambda sign: "[+-]" if sign[0] == "+" else "[/_]", whole))
+    return found

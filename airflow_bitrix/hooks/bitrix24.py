@@ -12,15 +12,15 @@ from airflow.providers.http.hooks.http import HttpHook
 from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.allowance import Allowance
-from airflow_bitrix.client.deadlines import deadline_in, keep_deadlines
+from airflow_bitrix.client.deadlines import deadline_in, own_connections
 from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
-from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import (
     WebhookAuth,
     lost_by_requests,
+    no_login,
     requests_transport,
 )
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
@@ -31,6 +31,7 @@ from airflow_bitrix.core.raw_calls import check_raw_call
 from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
+    CONN_TYPE,
     DEFAULT_CONN_ID,
     ReadsConnections,
     allowance_of,
@@ -55,12 +56,13 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
     :param method: HTTP method of :meth:`run`, for the stock operators; calls of ours always post.
     :param http: Further arguments of ``HttpHook``. ``auth_type`` has no meaning here. Where an ``adapter`` of
-        your own waits for a piece of an answer, the deadline of the connection is looked at only behind it.
+        your own waits for a piece of an answer, the deadline of the connection is looked at only behind it;
+        and it knows the whole address, with the secret.
     """
 
     conn_name_attr = "bitrix24_conn_id"
     default_conn_name = DEFAULT_CONN_ID
-    conn_type = "bitrix24"
+    conn_type = CONN_TYPE
     hook_name = "Bitrix24"
 
     def __init__(self, bitrix24_conn_id: str = DEFAULT_CONN_ID, method: str = "POST", **http: Any) -> None:
@@ -70,21 +72,22 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         self.patience = patience()
         self.clock = Clock()
         self.stop = Stop()
-        guard_http_logs()
 
     # -- what the HTTP provider's hook asks of a subclass --------------------------------------------------
 
     def get_conn(
         self, headers: dict[Any, Any] | None = None, extra_options: dict[str, Any] | None = None
     ) -> requests.Session:
-        """Give a session that adds the webhook's secret to each request at the last moment."""
+        """Give a session that adds the webhook's secret to each request, seen by the socket alone."""
         # Options that are not empty make the parent call _configure_session_from_extra in every case.
         session = super().get_conn(headers, {"allow_redirects": False, **(extra_options or {})})
         if self.adapter is None:  # an author's own is left as it is
             for adapter in session.adapters.values():
                 if isinstance(adapter, HTTPAdapter):
                     # As many connections are kept as requests may be under way, in place of ten.
-                    keep_deadlines(adapter, self.settings.in_flight, self.settings.proxy)
+                    own_connections(
+                        adapter, self.settings.webhook, self.settings.in_flight, self.settings.proxy
+                    )
         return session
 
     @cached_property
@@ -106,7 +109,8 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         self._base_url_initialized = True
 
     def _extract_auth(self, connection: Any) -> Any:  # noqa: ARG002 (the parent's signature)
-        return WebhookAuth(self.settings.webhook)
+        # An author's own adapter has connections of its own, and gets the whole address.
+        return WebhookAuth(self.settings.webhook) if self.adapter else no_login
 
     def _configure_session_from_extra(
         self, session: requests.Session, connection: Any, extra_options: dict[str, Any]
@@ -160,9 +164,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
 
     def _raise_for(self, request: requests.PreparedRequest, found: object) -> None:
         if isinstance(found, Fault):
-            # Without an endpoint the last part of the path is the webhook's code.
-            path = request.path_url.split("?")[0].removeprefix(self.settings.webhook.path)
-            method = path.rstrip("/").rsplit("/", 1)[-1].removesuffix(".json")
+            method = self.settings.webhook.method_of(str(request.url))
             with final_failures():
                 raise error_of(Call(method or "rest"), found)
 

@@ -12,10 +12,10 @@ import aiohttp
 from asgiref.sync import sync_to_async
 
 from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
+from airflow_bitrix.client.hidden_requests import hidden_requests
 from airflow_bitrix.client.outcomes import CommandOutcome
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Calls, Outcomes
-from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import (
     JSON_HEADERS,
@@ -33,6 +33,7 @@ from airflow_bitrix.crm.filter_checks import checked_filter
 from airflow_bitrix.crm.scan import Detail, scan
 from airflow_bitrix.engine.apply import Journal, apply_changes
 from airflow_bitrix.hooks.connection import (
+    CONN_TYPE,
     DEFAULT_CONN_ID,
     ReadsConnections,
     allowance_of,
@@ -52,7 +53,7 @@ class Bitrix24AsyncHook(ReadsConnections):
 
     conn_name_attr = "bitrix24_conn_id"
     default_conn_name = DEFAULT_CONN_ID
-    conn_type = "bitrix24"
+    conn_type = CONN_TYPE
     hook_name = "Bitrix24"
 
     def __init__(self, bitrix24_conn_id: str = DEFAULT_CONN_ID, *, settings: Settings | None = None) -> None:
@@ -65,7 +66,6 @@ class Bitrix24AsyncHook(ReadsConnections):
         self._operating = OperatingTime()
         self._settings = settings
         self._tls: ssl.SSLContext | bool | None = None
-        guard_http_logs()
 
     async def settings(self) -> Settings:
         """Give what the connection says; read once, its secrets masked in all logs from then on."""
@@ -83,12 +83,14 @@ class Bitrix24AsyncHook(ReadsConnections):
         settings = await self.settings()
         tls = self._tls = self._tls or _tls(settings.verify)
         async with aiohttp.ClientSession(
-            headers=JSON_HEADERS, timeout=client_timeout(settings.timeout)
+            headers=JSON_HEADERS,
+            timeout=client_timeout(settings.timeout),
+            request_class=hidden_requests(settings.webhook),
         ) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
                 return await session.post(
-                    settings.webhook.url(method),
+                    f"{settings.webhook.portal}/{method}",
                     data=body,
                     allow_redirects=False,
                     ssl=tls,

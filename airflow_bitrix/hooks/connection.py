@@ -15,6 +15,7 @@ from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
+from airflow_bitrix.client.known_secrets import keep_secrets
 from airflow_bitrix.client.pacing import Patience
 from airflow_bitrix.compat import AirflowNotFoundException, conf
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
@@ -23,6 +24,7 @@ from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.settings import Settings, read_settings
 
+CONN_TYPE = "bitrix24"
 DEFAULT_CONN_ID = "bitrix24_default"
 
 
@@ -99,6 +101,7 @@ def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
     """
     with final_failures():
         connection = _found(hook, conn_id)
+        _check_type(conn_id, connection)
         try:
             settings = read_settings(
                 host=connection.host,
@@ -110,9 +113,10 @@ def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
         except InvalidInput as error:
             label = field_labels().get(error.argument)
             said = error.called(label) if label else error.message
-            error.message = f"{_named(conn_id)}{_type(connection)}: {said}"
+            error.message = f"{_named(conn_id)}: {said}"
             raise
-    mask_secret(settings.webhook.code)
+    for secret in keep_secrets(settings.webhook, settings.proxy):
+        mask_secret(secret)
     return settings
 
 
@@ -120,10 +124,16 @@ def _named(conn_id: str) -> str:
     return f"connection {conn_id!r}"
 
 
-def _type(connection: Connection) -> str:
-    """Name the type of a connection that is none for Bitrix24; a webhook in it is used all the same."""
+def _check_type(conn_id: str, connection: Connection) -> None:
+    """Refuse a connection that is not for Bitrix24, before anything of it is read.
+
+    Its password would become a part of an address, and its host be asked: both may belong to anybody.
+    """
     kind = connection.conn_type
-    return "" if kind in (None, "", "bitrix24") else f" of type {kind!r}"
+    if kind != CONN_TYPE:
+        found = f"is of type {kind!r}" if kind else "has no type"
+        accepted = f"the id of a connection of type {CONN_TYPE!r}, and that one {found}"
+        raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
 
 
 def _extra(connection: Connection) -> Mapping[str, Any]:

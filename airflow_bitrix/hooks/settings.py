@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -40,7 +40,7 @@ class Settings:
     timeout: float = DEFAULT_TIMEOUT
     deadline: float = DEADLINE
     verify: bool | str = True
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)
 
 
 def read_settings(

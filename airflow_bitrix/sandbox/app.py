@@ -110,7 +110,7 @@ async def _rest(request: Request) -> Response:
     if wrong:
         status, told = portal.said(reply, method, params, wrong)
         answer = Response(told, status, media_type="application/json")
-    if (endless := unending(portal, answer, request.app.state.stopping)) is not None:
+    if (endless := unending(portal, answer, request.url.path, request.app.state.stopping)) is not None:
         return endless
     if portal.strikes("slow"):
         await _pause(request, portal.faults.slow_seconds)

@@ -140,6 +140,8 @@ class Faults:
     """The work is done, and the body of the answer never ends."""
     bad_chunk: float = 0.0
     """The work is done, and behind the headers of the answer stands a chunk whose size is no number."""
+    telltale: float = 0.0
+    """The work is done, and one header of the answer is none: it repeats the address that was asked for."""
     late: float = 0.0
     """Seconds by which requests arrive late, on average: some much more, most hardly at all."""
     wrong_answers: Mapping[str, float] = field(default_factory=dict)
@@ -241,6 +243,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "drip_seconds": _SECONDS,
     "endless": _SHARE,
     "bad_chunk": _SHARE,
+    "telltale": _SHARE,
     "late": _SECONDS,
     **{name: _shares(kinds) for name, kinds in FAULTS_BY_KIND.items()},
     "redirect": (

@@ -49,8 +49,15 @@ class _Unending(Response):
         await ends[0]
 
 
-def unending(portal: Portal, answer: Response, stopping: asyncio.Event) -> Response | None:
-    """Give what comes in place of an answer where a fault keeps that from its end."""
+def unending(portal: Portal, answer: Response, path: str, stopping: asyncio.Event) -> Response | None:
+    """Give what comes in place of an answer where a fault keeps that from its end, or makes a liar of it.
+
+    :param path: What was asked for; it holds the webhook's code.
+    """
+    if portal.strikes("telltale"):
+        known = f"Content-Length: {len(answer.body)}\r\nConnection: close\r\n"
+        head = f"HTTP/1.1 {answer.status_code} \r\n{known}no header {path}\r\n\r\n"
+        return _Unending((head.encode() + bytes(answer.body),), _PACE, stopping)
     if portal.strikes("silent"):
         return _Unending((), _PACE, stopping)
     if portal.strikes("drip"):

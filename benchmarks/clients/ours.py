@@ -10,7 +10,9 @@ from typing import Any
 import aiohttp
 
 from airflow_bitrix.client.allowance import shared_allowance
+from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.flow import Manners
+from airflow_bitrix.client.hidden_requests import hidden_requests
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.transport import JSON_HEADERS, aiohttp_transport, client_timeout
 from airflow_bitrix.client.wire import Call
@@ -26,11 +28,11 @@ class Ours:
     def __init__(self, job: Job) -> None:
         settings = read_settings(host="", login="", password=job.url, port=None, extra={"plan": job.plan})
         self._loop = asyncio.Runner()
-        self._session: aiohttp.ClientSession = self._loop.run(_session())
+        self._session: aiohttp.ClientSession = self._loop.run(_session(settings.webhook))
 
         async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
             return await self._session.post(
-                settings.webhook.url(method),
+                f"{settings.webhook.portal}/{method}",
                 data=body,
                 headers=JSON_HEADERS,
                 allow_redirects=False,
@@ -99,8 +101,8 @@ class Ours:
         self._loop.close()
 
 
-async def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession()
+async def _session(webhook: Webhook) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(request_class=hidden_requests(webhook))
 
 
 if __name__ == "__main__":

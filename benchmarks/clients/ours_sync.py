@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.allowance import shared_allowance
+from airflow_bitrix.client.deadlines import own_connections
 from airflow_bitrix.client.flow import Manners
 from airflow_bitrix.client.portal import Portal
-from airflow_bitrix.client.transport import WebhookAuth, requests_transport
+from airflow_bitrix.client.transport import requests_transport
 from airflow_bitrix.core import methods
 from airflow_bitrix.hooks.settings import read_settings
 from benchmarks.clients.runner import Job, Seen, Told, serve
@@ -23,7 +25,9 @@ class OursSync:
     def __init__(self, job: Job) -> None:
         settings = read_settings(host="", login="", password=job.url, port=None, extra={"plan": job.plan})
         self._session = requests.Session()
-        self._session.auth = WebhookAuth(settings.webhook)
+        for adapter in self._session.adapters.values():
+            if isinstance(adapter, HTTPAdapter):
+                own_connections(adapter, settings.webhook, settings.in_flight, settings.proxy)
         allowance = shared_allowance(settings.bucket, settings.webhook.portal, Path(job.folder))
         send = requests_transport(self._session, settings.webhook.portal, settings.timeout)
         self._portal = Portal(send, Manners(allowance), settings.in_flight)

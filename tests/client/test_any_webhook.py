@@ -88,8 +88,10 @@ def test_whatever_a_connection_holds_it_is_what_it_shows_or_one_error(
 def test_the_code_goes_into_a_request_behind_the_portal_s_address(portal: str) -> None:
     hook = Webhook(portal, "1", CODE)
     request = requests.Request("POST", f"{portal}/profile", auth=WebhookAuth(hook)).prepare()
-    assert request.url == f"{portal}/rest/1/{CODE}/profile" == hook.url("profile")
-    assert request.path_url == f"{hook.path}profile"
+    assert request.url == f"{portal}/rest/1/{CODE}/profile" == hook.with_secret(f"{portal}/profile")
+    assert hook.with_secret(request.url) == request.url
+    assert hook.method_of(request.url) == hook.method_of(f"{portal}/profile.json?a=b/c") == "profile"
+    assert [hook.method_of(hook.with_secret(bare)) for bare in (portal, portal + "/")] == ["", ""]
 
 
 @pytest.mark.parametrize(

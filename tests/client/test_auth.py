@@ -217,7 +217,15 @@ def test_a_webhook_is_made_of_its_fields_or_of_its_address(fields: dict[str, Any
 
 def test_the_address_of_a_method_holds_user_and_code() -> None:
     made = Webhook(PORTAL, "1", SECRET)
-    assert made.url("crm.lead.get") == f"{PORTAL}/rest/1/{SECRET}/crm.lead.get"
+    assert made.with_secret(f"{PORTAL}/crm.lead.get") == f"{PORTAL}/rest/1/{SECRET}/crm.lead.get"
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "other", ["http://acme.bitrix24.com/x", f"{PORTAL}.evil.com/x", f"{PORTAL}:444/x", "/x", ""]
+)
+def test_no_other_address_gets_the_code(other: str) -> None:
+    assert Webhook(PORTAL, "1", SECRET).with_secret(other) == other
 
 
 def test_a_webhook_keeps_its_code_out_of_its_repr() -> None:

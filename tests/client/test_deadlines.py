@@ -11,7 +11,8 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from airflow_bitrix.client.deadlines import keep_deadlines
+from airflow_bitrix.client.auth import webhook
+from airflow_bitrix.client.deadlines import own_connections
 from airflow_bitrix.client.transport import JSON_HEADERS, aiohttp_transport, requests_transport
 from airflow_bitrix.client.wire import Lost, Reply, Request
 from airflow_bitrix.sandbox.server import Sandbox
@@ -21,10 +22,11 @@ PROFILE = Request("profile", b"{}")
 
 def sync(sandbox: Sandbox, **bounds: Any) -> tuple[requests.Session, Callable[[Request], Reply | Lost]]:
     session = requests.Session()
+    hook = webhook(host="", password=sandbox.webhook_url)
     for adapter in session.adapters.values():
         assert isinstance(adapter, HTTPAdapter)
-        keep_deadlines(adapter, 5, "")
-    return session, requests_transport(session, sandbox.webhook_url.rstrip("/"), 20, **bounds)
+        own_connections(adapter, hook, 5, "")
+    return session, requests_transport(session, hook.portal, 20, **bounds)
 
 
 def later(session: aiohttp.ClientSession, sandbox: Sandbox, **bounds: Any) -> Callable[..., Awaitable[Any]]:
@@ -67,7 +69,7 @@ def test_the_async_one_likewise_and_a_connection_is_kept_for_the_next(sandbox: S
 def test_a_short_deadline_shortens_no_wait_of_the_next_request(sandbox: Sandbox) -> None:
     """The socket is the same, and was told how long to wait."""
     session, send = sync(sandbox)
-    quick = requests_transport(session, sandbox.webhook_url.rstrip("/"), 20, 2)
+    quick = requests_transport(session, sandbox.base_url, 20, 2)
     assert isinstance(quick(PROFILE), Reply)
     pools = session.get_adapter(sandbox.base_url).poolmanager.pools  # type: ignore[attr-defined]
     (connection,) = [one for key in pools.keys() for one in pools[key].pool.queue if one]  # noqa: SIM118

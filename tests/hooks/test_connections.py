@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -40,6 +41,36 @@ def test_a_connection_that_airflow_does_not_have_fails_at_once_by_its_id() -> No
     assert isinstance(refused.value, AirflowFailException)
 
 
+@pytest.mark.attack
+@pytest.mark.parametrize("kind", ["postgres", "http", "bitrix", "Bitrix24", "", None])
+def test_a_connection_of_another_type_is_refused_before_anything_of_it_is_read(
+    kind: str | None, make_sandbox: Any, connection: Any
+) -> None:
+    """Its password would be sent to its host, as a path, and its user's name be shown."""
+    sandbox = make_sandbox()
+    host, _, port = sandbox.base_url.rpartition(":")
+    conn_id = connection(
+        "open-sesame", conn_type=kind, host=host, port=int(port), login="admin", extra={"a": 1}
+    )
+    found = f"is of type {kind!r}" if kind else "has no type"
+    said = (
+        "bitrix24_conn_id: 'bitrix24_default' is not accepted; accepted: "
+        f"the id of a connection of type 'bitrix24', and that one {found}"
+    )
+    uses: list[Callable[[], Any]] = [
+        lambda: Bitrix24Hook(conn_id).call("profile"),
+        lambda: Bitrix24Hook(conn_id).run("profile"),
+        lambda: asyncio.run(Bitrix24AsyncHook(conn_id).call("profile")),
+    ]
+    for use in uses:
+        with pytest.raises(InvalidInput) as refused:
+            use()
+        assert str(refused.value) == said
+        assert isinstance(refused.value, AirflowFailException)
+    assert Bitrix24Hook(conn_id).test_connection() == (False, said)
+    assert sandbox.stats()["admitted"] == 0
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
@@ -48,7 +79,6 @@ def test_a_connection_that_airflow_does_not_have_fails_at_once_by_its_id() -> No
         ({"extra": {"rps": 2}}, ": extra: 'rps' is not accepted; accepted: plan, "),
         ({"extra": "plan=enterprise"}, ": extra: '***' is not accepted; accepted: a JSON object, such as "),
         ({"extra": "[1]"}, ": extra: '***' is not accepted; accepted: a JSON object, such as "),
-        ({"conn_type": "http", "host": ""}, " of type 'http': Portal address (host): '' is not accepted; "),
     ],
 )
 def test_a_field_that_cannot_be_right_is_told_with_its_connection(

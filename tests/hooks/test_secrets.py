@@ -11,14 +11,21 @@ from typing import Any
 
 import pytest
 from airflow.providers.http.operators.http import HttpOperator
+from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
+from airflow_bitrix.hooks.settings import read_settings
 from airflow_bitrix.operators.contact_links import Bitrix24LeadContactAddOperator, Bitrix24MethodOperator
 from airflow_bitrix.sandbox.server import Sandbox
 
 CODE = "s3cr3tWebhookCode42"
 QUICK = Retries(times=1, first=0.01, longest=0.01)
+
+
+class OwnAdapter(Bitrix24Hook):
+    def __init__(self, conn_id: str) -> None:
+        super().__init__(conn_id, adapter=HTTPAdapter())
 
 
 def closed_port() -> int:
@@ -146,10 +153,14 @@ def test_no_code_in_logs_errors_or_tracebacks(  # noqa: PLR0917 (fixtures)
 def test_the_debug_lines_of_the_http_libraries_are_there_without_the_code(
     make_sandbox: Any, connection: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An author's own adapter has connections of its own, and knows the whole address."""
     sandbox = make_sandbox(code=CODE, plan="self_hosted")
+    conn_id = connection(sandbox.webhook_url)
     caplog.set_level(logging.DEBUG, logger="urllib3.connectionpool")
-    Bitrix24Hook(connection(sandbox.webhook_url)).call("profile")
-    assert "/rest/1/***/profile" in caplog.text
+    for hook, path in ((Bitrix24Hook(conn_id), "/profile"), (OwnAdapter(conn_id), "/rest/1/***/profile")):
+        caplog.clear()
+        assert hook.call("profile")["ID"]
+        assert f'"POST {path} HTTP/1.1" 200' in caplog.text
 
 
 def test_the_code_is_in_no_result_field_or_repr(make_sandbox: Any, connection: Any) -> None:
@@ -158,6 +169,19 @@ def test_the_code_is_in_no_result_field_or_repr(make_sandbox: Any, connection: A
         task_id="profile", bitrix24_conn_id=connection(sandbox.webhook_url), api_method="profile"
     )
     result = task.execute({})
+    proxied = read_settings(
+        host="", login="", password=sandbox.webhook_url, port=None, extra={"proxy": f"http://me:{CODE}@proxy"}
+    )
+    assert CODE in proxied.proxy
     hook = task.hook
-    shown = [result, hook.base_url, hook.settings, hook.portal, hook.get_conn().auth, vars(hook), task]
+    shown = [
+        proxied,
+        result,
+        hook.base_url,
+        hook.settings,
+        hook.portal,
+        hook.get_conn().auth,
+        vars(hook),
+        task,
+    ]
     assert CODE not in repr(shown)

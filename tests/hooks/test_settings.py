@@ -21,7 +21,10 @@ GOOD: dict[str, Any] = {
 
 def test_the_plain_fields_make_a_webhook_of_the_standard_plan() -> None:
     settings = read_settings(**GOOD)
-    assert settings.webhook.url("profile") == "https://acme.bitrix24.com/rest/1/abc123/profile"
+    assert (
+        settings.webhook.with_secret("https://acme.bitrix24.com/profile")
+        == "https://acme.bitrix24.com/rest/1/abc123/profile"
+    )
     assert settings.bucket == Bucket(rate=2, burst=49, gap=0.1)
     assert (settings.timeout, settings.deadline, settings.in_flight) == (65, 180, 5)
     assert (settings.verify, settings.proxy) == (True, "")

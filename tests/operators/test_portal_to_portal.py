@@ -238,6 +238,7 @@ def test_of_two_connections_the_one_that_cannot_be_right_is_named(
     [
         ({"source_conn_id": None}, "source_conn_id"),
         ({"source_conn_id": "nope"}, "source_conn_id"),
+        ({"source_conn_id": "reports_db"}, "source_conn_id"),
         ({"bitrix24_conn_id": "nope"}, "bitrix24_conn_id"),
         ({"source_conn_id": "bitrix24_default"}, "source_conn_id"),
         ({"match": "name"}, "match"),
@@ -260,9 +261,14 @@ def test_of_two_connections_the_one_that_cannot_be_right_is_named(
     ],
 )
 def test_an_argument_that_cannot_be_right_is_refused_before_anything_is_sent(
-    arguments: dict[str, Any], argument: str, make_pair: Any, tmp_path: Path
+    arguments: dict[str, Any],
+    argument: str,
+    make_pair: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pair = make_pair(contacts=3)
+    monkeypatch.setenv("AIRFLOW_CONN_REPORTS_DB", "postgres://1:open-sesame@db.example/reports")
     with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: "):
         plan(tmp_path, **arguments)
     with pytest.raises(InvalidInput, match=rf"^{argument}: .* accepted: "):

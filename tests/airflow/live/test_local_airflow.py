@@ -96,6 +96,17 @@ def wrong_code_run(dag: Live) -> Run:
     return dag.run(DAG_ID, bitrix24_conn_id="bitrix24_wrong")
 
 
+@pytest.fixture(scope="module")
+def telltale_run(dag: Live) -> Run:
+    """A run whose portal repeats the address that was asked for, in place of a header."""
+    dag.airflow.wait_for_dag("telltale")
+    dag.airflow.unpause("telltale")
+    dag.sandbox.set_faults(telltale=1.0)
+    run = dag.run("telltale")
+    dag.sandbox.set_faults()
+    return run
+
+
 def counts(live: Live, run: Run) -> dict[str, int]:
     result: dict[str, int] = live.airflow.xcom(DAG_ID, run.run_id, "check")["counts"]
     return result
@@ -296,11 +307,14 @@ def test_the_connection_can_be_tested_from_the_ui(dag: Live) -> None:
     assert dag.sandbox.code not in json.dumps(answer)
 
 
+@pytest.mark.attack
 def test_the_webhook_code_stands_nowhere(
-    dag: Live, real_run: Run, refused_run: Run, wrong_code_run: Run
+    dag: Live, real_run: Run, refused_run: Run, wrong_code_run: Run, telltale_run: Run
 ) -> None:
     """Not in logs, plans, journals, reports, and not readable in the database; not in what REST tells."""
     code = dag.sandbox.code.encode()
+    assert telltale_run.state == "success"
+    assert "Failed to parse headers" in str(dag.airflow.task_log("telltale", telltale_run.run_id, "call"))
     files = [file for file in dag.airflow.home.rglob("*") if file.is_file()]
     assert {".html", ".log", ".jsonl", ".json", ".csv", ".db"} <= {file.suffix for file in files}
     assert [str(file) for file in files if code in file.read_bytes()] == []
