@@ -158,6 +158,12 @@ _CONN_FIELDS: dict[str, Any] = {
         "description": "For a whole request, up to the last byte of its answer. Default 180.",
         "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 3600},
     },
+    "largest_answer": {
+        "label": "Largest answer in MB",
+        "description": "What is larger, unpacked, is a lost answer. Default 64. A full batch of rows "
+        "has 2, or some tens where they have hundreds of fields and long texts.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 1000},
+    },
     "verify": {
         "label": "CA bundle",
         "description": "Path of a CA bundle on the workers, for a self-hosted portal with a certificate of "

@@ -45,10 +45,9 @@ from airflow_bitrix.client.flow import Manners  # noqa: E402
 from airflow_bitrix.client.pacing import Retries  # noqa: E402
 from airflow_bitrix.client.portal import AsyncPortal, Portal  # noqa: E402
 from airflow_bitrix.client.transport import (  # noqa: E402
-    JSON_HEADERS,
     WebhookAuth,
     aiohttp_transport,
-    client_timeout,
+    open_session,
     requests_transport,
 )
 from airflow_bitrix.sandbox import seed  # noqa: E402
@@ -178,16 +177,10 @@ def connect_async() -> Callable[..., Any]:
         url: str, manners: Manners | None = None, *, in_flight: int = 5, seconds: float = 20
     ) -> AsyncIterator[AsyncPortal]:
         hook = webhook(host="", login="", password=url)
-        async with aiohttp.ClientSession() as session:
+        async with open_session(seconds) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
-                return await session.post(
-                    hook.url(method),
-                    data=body,
-                    headers=JSON_HEADERS,
-                    allow_redirects=False,
-                    timeout=client_timeout(seconds),
-                )
+                return await session.post(hook.url(method), data=body, allow_redirects=False)
 
             yield AsyncPortal(aiohttp_transport(post, seconds), manners or quick_manners(), in_flight)
 

@@ -17,11 +17,7 @@ from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Calls, Outcomes
 from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.stopping import Stop
-from airflow_bitrix.client.transport import (
-    JSON_HEADERS,
-    aiohttp_transport,
-    client_timeout,
-)
+from airflow_bitrix.client.transport import aiohttp_transport, open_session
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.links import OWNER_KINDS, Owner, OwnerKind
@@ -82,9 +78,7 @@ class Bitrix24AsyncHook(ReadsConnections):
         """
         settings = await self.settings()
         tls = self._tls = self._tls or _tls(settings.verify)
-        async with aiohttp.ClientSession(
-            headers=JSON_HEADERS, timeout=client_timeout(settings.timeout)
-        ) as session:
+        async with open_session(settings.timeout) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
                 return await session.post(
@@ -95,7 +89,7 @@ class Bitrix24AsyncHook(ReadsConnections):
                     proxy=settings.proxy or None,
                 )
 
-            send = aiohttp_transport(post, settings.timeout, settings.deadline)
+            send = aiohttp_transport(post, settings.timeout, settings.deadline, settings.largest_answer)
             meter = meter or Meter()
             manners = Manners(
                 allowance_of(settings),

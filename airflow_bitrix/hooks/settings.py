@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_bitrix.client.auth import Webhook, webhook
+from airflow_bitrix.client.bodies import MOST_BYTES
 from airflow_bitrix.client.pacing import PLANS, Bucket
 from airflow_bitrix.client.transport import DEADLINE
 from airflow_bitrix.core.errors import InvalidInput
@@ -18,7 +19,19 @@ DEFAULT_TIMEOUT = 65.0
 
 DEFAULT_IN_FLIGHT = 5
 
-EXTRAS = ("plan", "requests_per_second", "burst", "in_flight", "timeout", "deadline", "verify", "proxy")
+EXTRAS = (
+    "plan",
+    "requests_per_second",
+    "burst",
+    "in_flight",
+    "timeout",
+    "deadline",
+    "largest_answer",
+    "verify",
+    "proxy",
+)
+
+_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,7 @@ class Settings:
     :param in_flight: Requests under way at once.
     :param timeout: Seconds to wait for a connection, and for each piece of an answer.
     :param deadline: Seconds in which a request has to be over.
+    :param largest_answer: Bytes that an answer may have, unpacked.
     :param verify: ``True``, or the path of a CA bundle.
     :param proxy: Address of a proxy, empty for none.
     """
@@ -39,6 +53,7 @@ class Settings:
     in_flight: int = DEFAULT_IN_FLIGHT
     timeout: float = DEFAULT_TIMEOUT
     deadline: float = DEADLINE
+    largest_answer: int = MOST_BYTES
     verify: bool | str = True
     proxy: str = ""
 
@@ -60,6 +75,7 @@ def read_settings(
         in_flight=int(_number(given, "in_flight", DEFAULT_IN_FLIGHT, least=1, most=20, whole=True)),
         timeout=_number(given, "timeout", DEFAULT_TIMEOUT, least=1, most=600),
         deadline=_number(given, "deadline", DEADLINE, least=0.1, most=3600),
+        largest_answer=int(_number(given, "largest_answer", MOST_BYTES / _MB, least=1, most=1000) * _MB),
         verify=_verify(given.get("verify", True)),
         proxy=_proxy(given.get("proxy", "")),
     )
