@@ -167,12 +167,14 @@ _CONN_FIELDS: dict[str, Any] = {
     "verify": {
         "label": "CA bundle",
         "description": "Path of a CA bundle on the workers, for a self-hosted portal with a certificate of "
-        "its own. Empty: the usual authorities.",
+        "its own. Empty: what REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE names there, or the "
+        "usual authorities.",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {
         "label": "Proxy",
-        "description": "Address of a proxy, such as http://proxy.example.com:3128.",
+        "description": "Address of a proxy, such as http://proxy.example.com:3128. Empty: that of the "
+        "environment, HTTPS_PROXY, ALL_PROXY and NO_PROXY. A portal on the worker itself is reached by none.",
         "schema": {"type": ["string", "null"]},
     },
 }

@@ -31,9 +31,11 @@ def as_whole(value: object) -> int | None:
 
     ``None`` for anything else. To JSON ``90`` and ``90.0`` are one number, and a form takes both for whole.
     """
+    if isinstance(value, str):
+        return whole_number(value.strip().removesuffix(".0"))
     if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return as_number(value.strip().removesuffix(".0") if isinstance(value, str) else value)
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def told_id(value: object) -> int | None:

@@ -15,6 +15,7 @@ from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
 from airflow_bitrix.client.outcomes import CommandOutcome
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Calls, Outcomes
+from airflow_bitrix.client.proxies import trusted_by
 from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import aiohttp_transport, open_session
@@ -217,7 +218,7 @@ class Bitrix24AsyncHook(ReadsConnections):
 
 def _tls(verify: bool | str) -> ssl.SSLContext | bool:  # noqa: FBT001 (as the connection has it)
     """Give what aiohttp verifies a certificate by. Reading a bundle takes a while, so it is kept."""
-    return True if verify is True else ssl.create_default_context(cafile=str(verify))
+    return True if verify is True else trusted_by(str(verify))
 
 
 async def _beat(meter: Meter) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
@@ -113,6 +114,8 @@ def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
             error.message = f"{_named(conn_id)}{_type(connection)}: {said}"
             raise
     mask_secret(settings.webhook.code)
+    if password := urlsplit(settings.proxy).password:
+        mask_secret(password)
     return settings
 
 
