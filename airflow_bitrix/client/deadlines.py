@@ -44,7 +44,8 @@ class Deadline:
         return self.at - time.monotonic()
 
 
-_HEAD = 1_000_000
+HEAD = 1_000_000
+"""Bytes that an answer may have beside its body."""
 
 _NONE = Deadline(inf, inf)
 _now: ContextVar[Deadline] = ContextVar("deadline", default=_NONE)
@@ -56,7 +57,7 @@ def deadline_in(seconds: float, most_bytes: float = inf) -> Iterator[Deadline]:
 
     :param most_bytes: The largest body of an answer. With its headers it may have a million more.
     """
-    deadline = Deadline(seconds, time.monotonic() + seconds, most_bytes + _HEAD)
+    deadline = Deadline(seconds, time.monotonic() + seconds, most_bytes + HEAD)
     token = _now.set(deadline)
     try:
         yield deadline

@@ -7,21 +7,24 @@ the secret, so none of them leaves this module.
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.client
 import io
 import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 import requests
 import urllib3
+from aiohttp.client_proto import ResponseHandler
 from requests.auth import AuthBase
 
 from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.bodies import ENCODINGS, MOST_BYTES, Body, UnreadableError
-from airflow_bitrix.client.deadlines import Deadline, deadline_in
+from airflow_bitrix.client.deadlines import HEAD, Deadline, deadline_in
 from airflow_bitrix.client.flow import AsyncTransport, Transport
 from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.wire import Lost, Reply, Request
@@ -206,12 +209,40 @@ def aiohttp_transport(
     return send
 
 
+class _Bounded(ResponseHandler):
+    """Receives an answer; beside its body, headers and the like may have a million bytes.
+
+    Before 3.14, aiohttp takes headers and trailers without an end.
+    """
+
+    _received = 0
+
+    def set_response_params(self, **how: Any) -> None:
+        self._received = 0
+        super().set_response_params(**how)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        body = self._payload.total_bytes if self._payload is not None else 0
+        if self._received - body > HEAD + body // 8:  # chunks have sizes before them
+            self.set_exception(UnreadableError(f"the headers of the answer are larger than {HEAD:,} bytes"))
+            if self.transport is not None:
+                self.transport.abort()
+        else:
+            super().data_received(data)
+
+
 def open_session(seconds: float) -> aiohttp.ClientSession:
     """Give a session that unpacks no answer, keeps no cookie, and takes nothing from the environment.
 
     :param seconds: For a connection, and again for each piece of the answer, as ``requests`` has it.
     """
+    connector = aiohttp.TCPConnector()
+    # There is no public way to say what receives.
+    made = functools.partial(_Bounded, loop=asyncio.get_running_loop())
+    connector._factory = made  # type: ignore[assignment]  # noqa: SLF001
     return aiohttp.ClientSession(
+        connector=connector,
         headers=JSON_HEADERS,
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds),
         auto_decompress=False,
