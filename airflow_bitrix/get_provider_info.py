@@ -179,15 +179,23 @@ _CONN_FIELDS: dict[str, Any] = {
         "description": "For a whole request, up to the last byte of its answer. Default 180.",
         "schema": {"type": ["number", "null"], "minimum": 0.1, "maximum": 3600},
     },
+    "largest_answer": {
+        "label": "Largest answer in MB",
+        "description": "What is larger, unpacked, is a lost answer. Default 64. A full batch of rows "
+        "has 2, or some tens where they have hundreds of fields and long texts.",
+        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 1000},
+    },
     "verify": {
         "label": "CA bundle",
         "description": "Path of a CA bundle on the workers, for a self-hosted portal with a certificate of "
-        "its own. Empty: the usual authorities.",
+        "its own. Empty: what REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE names there, or the "
+        "usual authorities.",
         "schema": {"type": ["string", "null"]},
     },
     "proxy": {
         "label": "Proxy",
-        "description": "Address of a proxy, such as http://proxy.example.com:3128.",
+        "description": "Address of a proxy, such as http://proxy.example.com:3128. Empty: that of the "
+        "environment, HTTPS_PROXY, ALL_PROXY and NO_PROXY. A portal on the worker itself is reached by none.",
         "schema": {"type": ["string", "null"]},
     },
 }

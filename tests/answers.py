@@ -14,7 +14,7 @@ SCALARS = (
     | st.integers()
     | st.floats()
     | st.text(max_size=3)
-    | st.sampled_from(["7", "Y", "N", "id", "9" * 25])
+    | st.sampled_from(["7", "Y", "N", "id", "9" * 25, 10**400, -(10**400), 10**4000, 2**63, 1.7e308])
 )
 VALUES = st.recursive(
     SCALARS,

@@ -43,13 +43,11 @@ from airflow_bitrix.client.allowance import Unlimited  # noqa: E402
 from airflow_bitrix.client.auth import webhook  # noqa: E402
 from airflow_bitrix.client.deadlines import own_connections  # noqa: E402
 from airflow_bitrix.client.flow import Manners  # noqa: E402
-from airflow_bitrix.client.hidden_requests import hidden_requests  # noqa: E402
 from airflow_bitrix.client.pacing import Retries  # noqa: E402
 from airflow_bitrix.client.portal import AsyncPortal, Portal  # noqa: E402
 from airflow_bitrix.client.transport import (  # noqa: E402
-    JSON_HEADERS,
     aiohttp_transport,
-    client_timeout,
+    open_session,
     requests_transport,
 )
 from airflow_bitrix.core import redaction  # noqa: E402
@@ -182,16 +180,10 @@ def connect_async() -> Callable[..., Any]:
         url: str, manners: Manners | None = None, *, in_flight: int = 5, seconds: float = 20
     ) -> AsyncIterator[AsyncPortal]:
         hook = webhook(host="", login="", password=url)
-        async with aiohttp.ClientSession(request_class=hidden_requests(hook)) as session:
+        async with open_session(hook, seconds) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
-                return await session.post(
-                    f"{hook.portal}/{method}",
-                    data=body,
-                    headers=JSON_HEADERS,
-                    allow_redirects=False,
-                    timeout=client_timeout(seconds),
-                )
+                return await session.post(f"{hook.portal}/{method}", data=body, allow_redirects=False)
 
             yield AsyncPortal(aiohttp_transport(post, seconds), manners or quick_manners(), in_flight)
 

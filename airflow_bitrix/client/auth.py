@@ -20,7 +20,10 @@ _WEBHOOK_PATH = re.compile(
 )
 """The folder that a portal lies in, the webhook, and perhaps a method."""
 _WEBHOOK_IN_HOST = re.compile(r"[/\\]rest[/\\]+[^/\\]+[/\\]+[^/\\]", re.IGNORECASE)
-_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9a-f.]*:[0-9a-f.:]*")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_NUMBER_AT_THE_END = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)", re.IGNORECASE)
+_LONGEST_NAME = 253
 _IN_THE_CLOUD = re.compile(r".+\.bitrix24\.[a-z.]+")
 _AROUND = "\"'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e<>(),;\u200b\u200e\u200f\u2060\ufeff"
 """What mails, chats and shells leave around an address, beside spaces."""
@@ -200,7 +203,7 @@ def portal_address(host: str, port: int | None = None) -> str:
         or parts.fragment
         or parts.username
         or parts.password
-        or not _NAME.fullmatch(name)
+        or not is_host(name)
         or not _is_whole(host)
         or own_port == 0
         or (own_port and port and own_port != port)
@@ -237,11 +240,28 @@ def _ascii_name(name: str) -> str:
     return idna.encode(name, uts46=True).decode()
 
 
+def is_host(name: str) -> bool:
+    """Whether a host can have this name or address, which has only letters that the network knows.
+
+    A number at its end makes it an address, which systems read in odd ways where it is not a whole one.
+    """
+    if ":" in name or _NUMBER_AT_THE_END.fullmatch(name):
+        address = _address(name)
+        usable = address is not None and not address.is_unspecified and not address.is_multicast
+        return usable and "%" not in name  # a zone means something on one machine alone
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
 def is_loopback(name: str) -> bool:
     """Whether a host name means this machine."""
-    if name == "localhost":
-        return True
+    address = _address(name)
+    return name == "localhost" or (address is not None and address.is_loopback)
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(name).is_loopback
+        found = ipaddress.ip_address(name)
     except ValueError:
-        return False
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found

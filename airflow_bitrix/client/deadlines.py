@@ -28,6 +28,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from airflow_bitrix.client.auth import Webhook, origin
+from airflow_bitrix.client.bodies import UnreadableError
 from airflow_bitrix.client.known_secrets import keep_secrets
 
 
@@ -37,10 +38,12 @@ class Deadline:
 
     :param seconds: How long it may take altogether.
     :param at: When that is, by the monotonic clock.
+    :param most: Bytes of its answer that are received, with headers and all.
     """
 
     seconds: float
     at: float
+    most: float = inf
 
     @property
     def left(self) -> float:
@@ -48,14 +51,20 @@ class Deadline:
         return self.at - time.monotonic()
 
 
+HEAD = 1_000_000
+"""Bytes that an answer may have beside its body."""
+
 _NONE = Deadline(inf, inf)
 _now: ContextVar[Deadline] = ContextVar("deadline", default=_NONE)
 
 
 @contextmanager
-def deadline_in(seconds: float) -> Iterator[Deadline]:
-    """Let what is received in this block, through sessions that keep deadlines, end within ``seconds``."""
-    deadline = Deadline(seconds, time.monotonic() + seconds)
+def deadline_in(seconds: float, most_bytes: float = inf) -> Iterator[Deadline]:
+    """Let what is received in this block, through sessions that keep deadlines, end within ``seconds``.
+
+    :param most_bytes: The largest body of an answer. With its headers it may have a million more.
+    """
+    deadline = Deadline(seconds, time.monotonic() + seconds, most_bytes + HEAD)
     token = _now.set(deadline)
     try:
         yield deadline
@@ -89,6 +98,9 @@ def _within(timeout: Any) -> Any:
     return max(min(left, timeout) if isinstance(timeout, (int, float)) else left, _SHORTEST)
 
 
+_EARLY = frozenset(range(102, 200))
+"""Statuses of answers that another one follows, beside ``Continue``."""
+
 _SHORTEST = 0.001
 """Seconds; a timeout of 0 would be none, but another way of reading."""
 
@@ -97,7 +109,7 @@ class _Pieces(io.RawIOBase):
     """What a socket receives, each piece within the time that is left."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self._sock, self._timeout = sock, sock.gettimeout()
+        self._sock, self._timeout, self._received = sock, sock.gettimeout(), 0
         self._raw: Any = sock.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
@@ -108,6 +120,10 @@ class _Pieces(io.RawIOBase):
             raise TimeoutError
         self._sock.settimeout(_within(self._timeout))
         received: int | None = self._raw.readinto(buffer)
+        self._received += received or 0
+        # Lines of headers, trailers and sizes of chunks come to no end of their own.
+        if self._received > _now.get().most:
+            raise UnreadableError(f"the answer, with its headers, is larger than {_now.get().most:,} bytes")
         return received
 
     def close(self) -> None:
@@ -120,6 +136,17 @@ class _Response(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self.fp.close()
         self.fp = io.BufferedReader(_Pieces(sock))
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Take whatever is no final answer for one that says ``Continue``, which is passed over."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        early = status in _EARLY
+        return version, http.client.CONTINUE if early else status, reason
+
+    def begin(self) -> None:
+        """Read the headers, and forget the portal's cookies: none is ever sent back."""
+        super().begin()
+        del self.headers["Set-Cookie"]
 
 
 class _Connection(HTTPConnection):

@@ -147,9 +147,9 @@ def _is_above(held: Any, wanted: Any, sign: int) -> bool:
 
     Digits that come as text may be text in the database, which has an order of its own.
     """
-    bound = _number(wanted)
-    if isinstance(held, (int, float)) and bound is not None:
-        return (held - bound) * sign >= -_NEARLY
+    place, bound = None if isinstance(held, str) else _number(held), _number(wanted)
+    if place is not None and bound is not None:
+        return (place - bound) * sign >= -_NEARLY
     if _moment(held) and _moment(wanted):
         return _apart(held, wanted) * sign >= -_UNSURE
     return True

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import inf, isfinite
+from math import inf
 from typing import Any
 
 _ROUNDING = 1e-6
@@ -165,6 +165,9 @@ LONGEST_REST = 600.0
 UNTOLD_REST = 60.0
 """Seconds to wait where the portal refuses a method and has not told until when: it counts by the minute."""
 
+_NEVER = 1e18
+"""Seconds. No time is so far away, and no method worked so long: who says so tells nothing."""
+
 _CLOCKS = 1.0
 """Seconds by which the portal's clock and ours may be apart."""
 
@@ -283,6 +286,6 @@ class Budgets:
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and isfinite(value) and value >= 0:
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _NEVER:
         return float(value)
     return None

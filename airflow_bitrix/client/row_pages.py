@@ -16,7 +16,7 @@ from airflow_bitrix.client.exclusions import Conditions
 from airflow_bitrix.client.id_methods import id_method
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, RetryLater
-from airflow_bitrix.core.numbers import whole_number
+from airflow_bitrix.core.numbers import as_number
 
 T = TypeVar("T")
 
@@ -70,9 +70,8 @@ def id_in(method: str, field: str, row: Any) -> int:
 
     :raises OddAnswer: The row has none.
     """
-    value = row.get(field) if isinstance(row, (dict, Mapping)) else None
-    number = whole_number(value) if isinstance(value, str) else value
-    if type(number) is not int or number < 1:
+    number = as_number(row.get(field) if isinstance(row, (dict, Mapping)) else None)
+    if number is None or number < 1:
         raise odd(method, f"the portal answered a row without an id in {field!r}")
     return number
 
@@ -82,7 +81,7 @@ def total_of(method: str, answer: Answer) -> int:
 
     :raises OddAnswer: The portal does not tell it.
     """
-    number = _told(answer.total)
+    number = as_number(answer.total)
     if number is None or number < 0:
         raise odd(method, "the portal does not tell how many rows there are ('total')")
     return number
@@ -90,7 +89,7 @@ def total_of(method: str, answer: Answer) -> int:
 
 def count_in(answer: Answer) -> int | None:
     """Give the number of rows as far as a method of which nothing is known tells it; 0 may tell nothing."""
-    number = _told(answer.total)
+    number = as_number(answer.total)
     return number if number and number > 0 else None
 
 
@@ -99,15 +98,10 @@ def offset_in(method: str, answer: Answer) -> int | None:
 
     :raises OddAnswer: The portal tells it in another way than by a number.
     """
-    number = _told(answer.next)
+    number = as_number(answer.next)
     if number is None and answer.next is not None:
         raise odd(method, "the portal does not tell where the next page begins ('next')")
     return number
-
-
-def _told(value: object) -> int | None:
-    number = whole_number(value) if isinstance(value, str) else value
-    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def check_count(method: str, rows: Sequence[Any], total: int) -> None:

@@ -7,32 +7,41 @@ the secret, so none of them leaves this module.
 from __future__ import annotations
 
 import asyncio
+import functools
+import http.client
+import io
 import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 import requests
 import urllib3
+from aiohttp.client_proto import ResponseHandler
 from requests.auth import AuthBase
 
 from airflow_bitrix.client.auth import Webhook
-from airflow_bitrix.client.deadlines import Deadline, deadline_in
+from airflow_bitrix.client.bodies import ENCODINGS, MOST_BYTES, Body, UnreadableError
+from airflow_bitrix.client.deadlines import HEAD, Deadline, deadline_in
 from airflow_bitrix.client.flow import AsyncTransport, Transport
+from airflow_bitrix.client.hidden_requests import hidden_requests
 from airflow_bitrix.client.known_secrets import keep_secrets
 from airflow_bitrix.client.wire import Lost, Reply, Request
 from airflow_bitrix.core.redaction import redact
 
-JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
+JSON_HEADERS = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": ENCODINGS,
+}
 _PROXY = "the proxy cannot be reached or refuses"
 _CUT = "the connection was closed before an answer came"
+_ODD = "what came is no answer by the rules of HTTP"
 
 DEADLINE = 180.0
 """Seconds in which a request has to be over. The cloud works on one for 60 at most, and it has a long way."""
-
-MOST_BYTES = 256 * 2**20
-"""The largest answer. The 2,500 rows of a full batch are a few million bytes; a row may hold long texts."""
 
 _PIECE = 2**16
 
@@ -78,38 +87,64 @@ def requests_transport(
     """
 
     def send(request: Request) -> Reply | Lost:
-        with deadline_in(deadline) as until:
-            try:
-                response = session.post(
-                    f"{portal}/{request.method}",
-                    data=request.body,
-                    headers=JSON_HEADERS,
-                    timeout=timeout,
-                    stream=True,
-                    allow_redirects=False,
-                    # Said here again: for a session alone, the environment's CA bundle and proxies would win.
-                    verify=session.verify,
-                    proxies=dict(session.proxies),
-                )
-                with response:
-                    body = bytearray()
-                    for piece in response.iter_content(_PIECE):
-                        body += piece
-                        if len(body) > most_bytes:
-                            return _too_large(most_bytes)
-                        if until.left <= 0:
-                            return _late(deadline)
-            except requests.RequestException as error:
-                return lost_by_requests(error, timeout, until)
-        return Reply(response.status_code, bytes(body), response.headers.get("Location", ""))
+        asked = requests.Request(
+            "POST", f"{portal}/{request.method}", data=request.body, headers=JSON_HEADERS
+        )
+        return send_once(session, session.prepare_request(asked), timeout, deadline, most_bytes)[0]
 
     return send
 
 
-def lost_by_requests(error: requests.RequestException, timeout: float, until: Deadline) -> Lost:
-    """Say what a ``requests`` exception means, without its text where that names the address."""
-    reason = error.args[0] if error.args else None
-    if isinstance(reason, urllib3.exceptions.MaxRetryError):
+def send_once(
+    session: requests.Session,
+    prepared: requests.PreparedRequest,
+    timeout: float,
+    deadline: float,
+    most_bytes: int,
+) -> tuple[Reply | Lost, requests.Response]:
+    """Send a request, and read its answer whole.
+
+    It goes past the session's own way of sending, which looks at where a redirect leads, reads what comes
+    with it without bounds, keeps the portal's cookies, and asks the environment for proxies and authorities.
+
+    :return: The reply, or why there is none; and the response as far as it came, its body in it.
+    """
+    response = requests.Response()
+    with deadline_in(deadline, most_bytes) as until:
+        try:
+            response = session.get_adapter(prepared.url or "").send(
+                prepared,
+                stream=True,
+                timeout=timeout,
+                verify=session.verify is None or session.verify,
+                cert=session.cert,
+                proxies=session.proxies,
+            )
+            with response:
+                body = Body(response.headers.get("Content-Encoding", ""), most_bytes)
+                for piece in response.raw.stream(_PIECE, decode_content=False):
+                    body.add(piece)
+                    if until.left <= 0:
+                        return _late(deadline), response
+                whole = body.whole()
+        except UnreadableError as error:
+            return Lost(sent=True, reason=str(error)), response
+        except (requests.RequestException, urllib3.exceptions.HTTPError, *_BARE) as error:
+            return _lost_by_requests(error, timeout, until), response
+    response.raw, response.encoding = io.BytesIO(whole), "utf-8"  # as JSON is, whatever the headers say
+    return Reply(response.status_code, whole, response.headers.get("Location", "")), response
+
+
+_BARE = (http.client.HTTPException, OSError, ValueError)
+"""What the libraries let through as it is, where they meet what they did not think of."""
+
+
+def _lost_by_requests(error: Exception, timeout: float, until: Deadline) -> Lost:
+    """Say what an exception of ``requests`` or below means, without its text where that names the address."""
+    reason = error
+    if isinstance(error, requests.RequestException) and error.args and isinstance(error.args[0], Exception):
+        reason = error.args[0]
+    if isinstance(reason, urllib3.exceptions.MaxRetryError) and reason.reason:
         reason = reason.reason
     if isinstance(error, requests.exceptions.SSLError):
         return Lost(sent=False, reason=_tls(reason), final=True)
@@ -124,15 +159,19 @@ def lost_by_requests(error: requests.RequestException, timeout: float, until: De
         return Lost(sent=False, reason=_no_connection(reason))
     if isinstance(error, requests.exceptions.ProxyError):
         return Lost(sent=False, reason=_PROXY)
-    return Lost(sent=True, reason=_CUT)
+    return Lost(sent=True, reason=_ODD if _is_odd(reason) else _CUT)
+
+
+def _is_odd(reason: Exception) -> bool:
+    """Whether something came that is no answer, rather than nothing or half of one."""
+    inner = next((one for one in reason.args if isinstance(one, Exception)), reason)
+    cut = isinstance(inner, (ConnectionError, http.client.IncompleteRead))
+    odd = isinstance(inner, (http.client.HTTPException, ValueError))
+    return odd and (not cut or isinstance(inner, urllib3.exceptions.InvalidChunkLength))
 
 
 def _late(deadline: float) -> Lost:
     return Lost(sent=True, reason=f"no whole answer within {deadline:g} s")
-
-
-def _too_large(most_bytes: int) -> Lost:
-    return Lost(sent=True, reason=f"the answer is larger than {most_bytes:,} bytes")
 
 
 Post = Callable[[str, bytes], Awaitable[aiohttp.ClientResponse]]
@@ -143,7 +182,8 @@ def aiohttp_transport(
 ) -> AsyncTransport:
     """Post through ``aiohttp``.
 
-    :param post: Posts a body to a method and gives the response.
+    :param post: Posts a body to a method, in a session that :func:`open_session` made, and gives the
+        response.
     :param timeout: Seconds that ``post`` grants a request, for the text of the error.
     :param deadline: Seconds in which a request has to be over.
     :param most_bytes: The largest answer that is read.
@@ -156,23 +196,63 @@ def aiohttp_transport(
             async with until:
                 response = await post(request.method, request.body)
                 try:
-                    body = bytearray()
+                    body = Body(", ".join(response.headers.getall("Content-Encoding", ())), most_bytes)
                     async for piece in response.content.iter_any():
-                        body += piece
-                        if len(body) > most_bytes:
-                            return _too_large(most_bytes)
+                        body.add(piece)
+                    whole = body.whole()
                 finally:
                     response.close()  # where all of it has come, the connection is kept all the same
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+        except UnreadableError as error:
+            return Lost(sent=True, reason=str(error))
+        except (TimeoutError, aiohttp.ClientError, *_BARE) as error:
             return _late(deadline) if until.expired() else _lost_by_aiohttp(error, timeout)
-        return Reply(response.status, bytes(body), response.headers.get("Location", ""))
+        return Reply(response.status, whole, response.headers.get("Location", ""))
 
     return send
 
 
-def client_timeout(seconds: float) -> aiohttp.ClientTimeout:
-    """Grant ``seconds`` for the connection, and again for each piece of the answer, as ``requests`` does."""
-    return aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds)
+class _Bounded(ResponseHandler):
+    """Receives an answer; beside its body, headers and the like may have a million bytes.
+
+    Before 3.14, aiohttp takes headers and trailers without an end.
+    """
+
+    _received = 0
+
+    def set_response_params(self, **how: Any) -> None:
+        self._received = 0
+        super().set_response_params(**how)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += len(data)
+        body = self._payload.total_bytes if self._payload is not None else 0
+        if self._received - body > HEAD + body // 8:  # chunks have sizes before them
+            self.set_exception(UnreadableError(f"the headers of the answer are larger than {HEAD:,} bytes"))
+            if self.transport is not None:
+                self.transport.abort()
+        else:
+            super().data_received(data)
+
+
+def open_session(webhook: Webhook, seconds: float) -> aiohttp.ClientSession:
+    """Give a session that unpacks no answer, keeps no cookie, and takes nothing from the environment.
+
+    :param webhook: Its secret path goes into each request to its portal's plain address.
+    :param seconds: For a connection, and again for each piece of the answer, as ``requests`` has it.
+    """
+    connector = aiohttp.TCPConnector()
+    # There is no public way to say what receives.
+    made = functools.partial(_Bounded, loop=asyncio.get_running_loop())
+    connector._factory = made  # type: ignore[assignment]  # noqa: SLF001
+    return aiohttp.ClientSession(
+        connector=connector,
+        headers=JSON_HEADERS,
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=seconds, sock_read=seconds),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        request_class=hidden_requests(webhook),
+    )
 
 
 def _lost_by_aiohttp(error: Exception, timeout: float) -> Lost:
@@ -186,7 +266,8 @@ def _lost_by_aiohttp(error: Exception, timeout: float) -> Lost:
         return Lost(sent=True, reason=f"no answer within {timeout:g} s")
     if isinstance(error, aiohttp.ClientConnectorError):
         return Lost(sent=False, reason=_no_connection(error.os_error))
-    return Lost(sent=True, reason=_CUT)
+    odd = isinstance(error, (aiohttp.ClientResponseError, ValueError))
+    return Lost(sent=True, reason=_ODD if odd else _CUT)
 
 
 def _no_connection(error: BaseException) -> str:

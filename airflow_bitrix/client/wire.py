@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_bitrix.client.bodies import UnreadableError, parsed
 from airflow_bitrix.client.pacing import Rest
 from airflow_bitrix.core.errors import (
     AuthFailed,
@@ -230,9 +231,9 @@ def read(reply: Reply | Lost) -> Answer | Fault:
     if _FIRST_REDIRECT_STATUS <= reply.status < _FIRST_ERROR_STATUS:
         return Fault(FaultKind.ELSEWHERE, PortalAnswer(text=_moved(reply.location), status=reply.status))
     try:
-        body = json.loads(reply.body)
-    except (ValueError, RecursionError):
-        return _unreadable(reply)
+        body = parsed(reply.body)
+    except (UnreadableError, ValueError) as error:
+        return _unreadable(reply, str(error) if isinstance(error, UnreadableError) else "")
     if isinstance(body, dict) and "error" in body:  # the code is often empty, so its presence decides
         return fault_of(body, reply.status)
     if not isinstance(body, dict) or "result" not in body or reply.status >= _FIRST_ERROR_STATUS:
@@ -320,7 +321,7 @@ _BUSY = {
 }
 
 
-def _unreadable(reply: Reply) -> Fault:
+def _unreadable(reply: Reply, why: str = "") -> Fault:
     text = reply.body.decode(errors="replace")
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     shown = html.unescape(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))
@@ -328,9 +329,8 @@ def _unreadable(reply: Reply) -> Fault:
     kind = FaultKind.BROKEN
     if reply.status >= _FIRST_ERROR_STATUS:
         kind = _BY_STATUS.get(reply.status, FaultKind.REJECTED)
-    return Fault(
-        kind, PortalAnswer(text=f"HTTP status {reply.status}, no JSON: {shown}", status=reply.status)
-    )
+    why = why or f"no JSON: {shown}"
+    return Fault(kind, PortalAnswer(text=f"HTTP status {reply.status}, {why}", status=reply.status))
 
 
 def _moved(location: str) -> str:

@@ -210,7 +210,10 @@ def _link(row: Mapping[str, Any]) -> ContactLink:
 def _number(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise TypeError(value)
-    return int(value)
+    number = int(value)
+    if abs(number) > LARGEST:
+        raise ValueError(value)
+    return number
 
 
 def _is_yes(value: object) -> bool:

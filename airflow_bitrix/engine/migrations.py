@@ -12,8 +12,10 @@ from typing import Any
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import PAGE
+from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Aim, Left, Step, joined, released, remapped
+from airflow_bitrix.core.numbers import told_id
 from airflow_bitrix.core.owner_states import SELECT, OwnerState
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.owners import CHUNK, in_chunks, look_up, owners_linked_to
@@ -168,7 +170,11 @@ def _release(lead: OwnerState, moved_to: Held, *, save: bool) -> Aim:
 
 
 def _lead_of(deal: OwnerState) -> int:
-    return int(deal.fields["leadId"] or 0)
+    number = told_id(deal.fields["leadId"])
+    if number is None:
+        text = f"crm.item.list: the portal answered a 'leadId' of {deal.owner} that is no id"
+        raise Bitrix24Error(text, method="crm.item.list")
+    return number
 
 
 def _lead_gone(deal: OwnerState) -> Left:

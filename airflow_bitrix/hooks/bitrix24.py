@@ -12,16 +12,17 @@ from airflow.providers.http.hooks.http import HttpHook
 from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.allowance import Allowance
-from airflow_bitrix.client.deadlines import deadline_in, own_connections
+from airflow_bitrix.client.bodies import ENCODINGS
+from airflow_bitrix.client.deadlines import own_connections
 from airflow_bitrix.client.flow import Clock, Manners
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import (
     WebhookAuth,
-    lost_by_requests,
     no_login,
     requests_transport,
+    send_once,
 )
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
 from airflow_bitrix.compat import connection_form
@@ -51,7 +52,8 @@ __all__ = ["DEFAULT_CONN_ID", "Bitrix24AsyncHook", "Bitrix24Hook", "pacing_folde
 class Bitrix24Hook(ReadsConnections, HttpHook):
     """Call REST methods of a Bitrix24 portal, at the pace that the portal admits.
 
-    The stock operators of the HTTP provider work with a ``bitrix24`` connection too, except deferred.
+    The stock operators of the HTTP provider work with a ``bitrix24`` connection too, except deferred. They
+    follow no redirect, whatever their options say: where it leads, the webhook is not to be known.
 
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
     :param method: HTTP method of :meth:`run`, for the stock operators; calls of ours always post.
@@ -120,6 +122,8 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         settings = self.settings
         self.merged_extra = {"timeout": settings.timeout, **extra_options}
         session.verify = settings.verify
+        session.trust_env = False
+        session.headers["Accept-Encoding"] = ENCODINGS
         if settings.proxy:
             session.proxies = {"http": settings.proxy, "https": settings.proxy}
         return session
@@ -133,23 +137,13 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         """Send a request of the stock operators: paced, and without the address in any log or error."""
         while seconds := self._allowance.ask():
             time.sleep(seconds)
-        timeout = extra_options.get("timeout") or self.settings.timeout
-        options = session.merge_environment_settings(
-            prepped_request.url, session.proxies, session.stream, session.verify, session.cert
+        settings = self.settings
+        timeout = extra_options.get("timeout") or settings.timeout
+        found, response = send_once(
+            session, prepped_request, timeout, settings.deadline, settings.largest_answer
         )
-        lost: Lost | None = None
-        with deadline_in(self.settings.deadline) as until:
-            try:
-                response = session.send(
-                    prepped_request,
-                    timeout=timeout,
-                    allow_redirects=extra_options.get("allow_redirects", False),
-                    **options,
-                )
-            except requests.RequestException as error:
-                lost = lost_by_requests(error, timeout, until)
-        if lost:
-            self._raise_for(prepped_request, read(lost))
+        if isinstance(found, Lost):
+            self._raise_for(prepped_request, read(found))
         if extra_options.get("check_response", True):
             self.check_response(response)
         return response
@@ -175,7 +169,9 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         """The client of the connection's portal, with one session for all its calls."""
         settings = self.settings
         session = self.get_conn()
-        send = requests_transport(session, settings.webhook.portal, settings.timeout, settings.deadline)
+        send = requests_transport(
+            session, settings.webhook.portal, settings.timeout, settings.deadline, settings.largest_answer
+        )
         manners = Manners(
             self._allowance, self.retries, patience=self.patience, clock=self.clock, stop=self.stop
         )

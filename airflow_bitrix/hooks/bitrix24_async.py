@@ -12,16 +12,12 @@ import aiohttp
 from asgiref.sync import sync_to_async
 
 from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
-from airflow_bitrix.client.hidden_requests import hidden_requests
 from airflow_bitrix.client.outcomes import CommandOutcome
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal, Calls, Outcomes
+from airflow_bitrix.client.proxies import trusted_by
 from airflow_bitrix.client.stopping import Stop
-from airflow_bitrix.client.transport import (
-    JSON_HEADERS,
-    aiohttp_transport,
-    client_timeout,
-)
+from airflow_bitrix.client.transport import aiohttp_transport, open_session
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.links import OWNER_KINDS, Owner, OwnerKind
@@ -82,11 +78,7 @@ class Bitrix24AsyncHook(ReadsConnections):
         """
         settings = await self.settings()
         tls = self._tls = self._tls or _tls(settings.verify)
-        async with aiohttp.ClientSession(
-            headers=JSON_HEADERS,
-            timeout=client_timeout(settings.timeout),
-            request_class=hidden_requests(settings.webhook),
-        ) as session:
+        async with open_session(settings.webhook, settings.timeout) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
                 return await session.post(
@@ -97,7 +89,7 @@ class Bitrix24AsyncHook(ReadsConnections):
                     proxy=settings.proxy or None,
                 )
 
-            send = aiohttp_transport(post, settings.timeout, settings.deadline)
+            send = aiohttp_transport(post, settings.timeout, settings.deadline, settings.largest_answer)
             meter = meter or Meter()
             manners = Manners(
                 allowance_of(settings),
@@ -225,7 +217,7 @@ class Bitrix24AsyncHook(ReadsConnections):
 
 def _tls(verify: bool | str) -> ssl.SSLContext | bool:  # noqa: FBT001 (as the connection has it)
     """Give what aiohttp verifies a certificate by. Reading a bundle takes a while, so it is kept."""
-    return True if verify is True else ssl.create_default_context(cafile=str(verify))
+    return True if verify is True else trusted_by(str(verify))
 
 
 async def _beat(meter: Meter) -> None:

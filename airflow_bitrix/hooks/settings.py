@@ -1,15 +1,15 @@
-"""Reading and checking the fields of a ``bitrix24`` connection. No I/O."""
+"""Reading and checking the fields of a ``bitrix24`` connection, and what the environment adds to them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_bitrix.client.auth import Webhook, webhook
+from airflow_bitrix.client.bodies import MOST_BYTES
 from airflow_bitrix.client.pacing import PLANS, Bucket
+from airflow_bitrix.client.proxies import bundle_of, proxy_of
 from airflow_bitrix.client.transport import DEADLINE
 from airflow_bitrix.core.errors import InvalidInput
 
@@ -18,7 +18,19 @@ DEFAULT_TIMEOUT = 65.0
 
 DEFAULT_IN_FLIGHT = 5
 
-EXTRAS = ("plan", "requests_per_second", "burst", "in_flight", "timeout", "deadline", "verify", "proxy")
+EXTRAS = (
+    "plan",
+    "requests_per_second",
+    "burst",
+    "in_flight",
+    "timeout",
+    "deadline",
+    "largest_answer",
+    "verify",
+    "proxy",
+)
+
+_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,7 @@ class Settings:
     :param in_flight: Requests under way at once.
     :param timeout: Seconds to wait for a connection, and for each piece of an answer.
     :param deadline: Seconds in which a request has to be over.
+    :param largest_answer: Bytes that an answer may have, unpacked.
     :param verify: ``True``, or the path of a CA bundle.
     :param proxy: Address of a proxy, empty for none.
     """
@@ -39,6 +52,7 @@ class Settings:
     in_flight: int = DEFAULT_IN_FLIGHT
     timeout: float = DEFAULT_TIMEOUT
     deadline: float = DEADLINE
+    largest_answer: int = MOST_BYTES
     verify: bool | str = True
     proxy: str = field(default="", repr=False)
 
@@ -54,14 +68,16 @@ def read_settings(
     for key in given:
         if key not in EXTRAS:
             raise InvalidInput("extra", key, ", ".join(EXTRAS))
+    told = webhook(host=host, login=login, password=password, port=port)
     return Settings(
-        webhook=webhook(host=host, login=login, password=password, port=port),
+        webhook=told,
         bucket=_bucket(given),
         in_flight=int(_number(given, "in_flight", DEFAULT_IN_FLIGHT, least=1, most=20, whole=True)),
         timeout=_number(given, "timeout", DEFAULT_TIMEOUT, least=1, most=600),
         deadline=_number(given, "deadline", DEADLINE, least=0.1, most=3600),
-        verify=_verify(given.get("verify", True)),
-        proxy=_proxy(given.get("proxy", "")),
+        largest_answer=int(_number(given, "largest_answer", MOST_BYTES / _MB, least=1, most=1000) * _MB),
+        verify=bundle_of(told.portal, given.get("verify", True)),
+        proxy=proxy_of(told.portal, given.get("proxy", "")),
     )
 
 
@@ -95,20 +111,3 @@ def _number(
     if number is None or not least <= number <= most or (whole and not number.is_integer()):
         raise InvalidInput(f"extra.{name}", value, accepted)
     return number
-
-
-def _verify(value: object) -> bool | str:
-    if value is True or str(value).lower() == "true":
-        return True
-    if not isinstance(value, str) or value.lower() == "false" or not Path(value).exists():
-        raise InvalidInput("extra.verify", value, "true, or the path of a CA bundle on this machine")
-    return value
-
-
-def _proxy(value: object) -> str:
-    if value == "":
-        return ""
-    parts = urlsplit(value) if isinstance(value, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidInput("extra.proxy", "***", "an address such as 'http://proxy.example.com:3128'")
-    return str(value)

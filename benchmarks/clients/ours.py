@@ -12,9 +12,8 @@ import aiohttp
 from airflow_bitrix.client.allowance import shared_allowance
 from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.flow import Manners
-from airflow_bitrix.client.hidden_requests import hidden_requests
 from airflow_bitrix.client.portal import AsyncPortal
-from airflow_bitrix.client.transport import JSON_HEADERS, aiohttp_transport, client_timeout
+from airflow_bitrix.client.transport import aiohttp_transport, open_session
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
 from airflow_bitrix.crm.scan import scan
@@ -28,15 +27,11 @@ class Ours:
     def __init__(self, job: Job) -> None:
         settings = read_settings(host="", login="", password=job.url, port=None, extra={"plan": job.plan})
         self._loop = asyncio.Runner()
-        self._session: aiohttp.ClientSession = self._loop.run(_session(settings.webhook))
+        self._session: aiohttp.ClientSession = self._loop.run(_session(settings.webhook, settings.timeout))
 
         async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
             return await self._session.post(
-                f"{settings.webhook.portal}/{method}",
-                data=body,
-                headers=JSON_HEADERS,
-                allow_redirects=False,
-                timeout=client_timeout(settings.timeout),
+                f"{settings.webhook.portal}/{method}", data=body, allow_redirects=False
             )
 
         allowance = shared_allowance(settings.bucket, settings.webhook.portal, Path(job.folder))
@@ -101,8 +96,8 @@ class Ours:
         self._loop.close()
 
 
-async def _session(webhook: Webhook) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(request_class=hidden_requests(webhook))
+async def _session(webhook: Webhook, seconds: float) -> aiohttp.ClientSession:
+    return open_session(webhook, seconds)
 
 
 if __name__ == "__main__":

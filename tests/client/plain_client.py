@@ -13,8 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.auth import webhook
 from airflow_bitrix.client.deadlines import own_connections
-from airflow_bitrix.client.hidden_requests import hidden_requests
-from airflow_bitrix.client.transport import WebhookAuth, aiohttp_transport, client_timeout, requests_transport
+from airflow_bitrix.client.transport import WebhookAuth, aiohttp_transport, open_session, requests_transport
 from airflow_bitrix.client.wire import Request
 
 REQUEST, LOG = Request("batch", b"{}"), logging.getLogger("mine")
@@ -41,12 +40,10 @@ def main(url: str, proxy: str) -> None:
             LOG.exception("as an author might")
 
     async def ask() -> None:
-        async with aiohttp.ClientSession(request_class=hidden_requests(hook)) as session:
+        async with open_session(hook, 5) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
-                return await session.post(
-                    f"{hook.portal}/{method}", data=body, proxy=proxy or None, timeout=client_timeout(5)
-                )
+                return await session.post(f"{hook.portal}/{method}", data=body, proxy=proxy or None)
 
             sys.stdout.write(f"{await aiohttp_transport(post, 5)(REQUEST)}\n")
             try:

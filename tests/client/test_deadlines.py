@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.auth import webhook
 from airflow_bitrix.client.deadlines import own_connections
-from airflow_bitrix.client.transport import JSON_HEADERS, aiohttp_transport, requests_transport
+from airflow_bitrix.client.transport import aiohttp_transport, open_session, requests_transport
 from airflow_bitrix.client.wire import Lost, Reply, Request
 from airflow_bitrix.sandbox.server import Sandbox
 
@@ -31,7 +31,7 @@ def sync(sandbox: Sandbox, **bounds: Any) -> tuple[requests.Session, Callable[[R
 
 def later(session: aiohttp.ClientSession, sandbox: Sandbox, **bounds: Any) -> Callable[..., Awaitable[Any]]:
     async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
-        return await session.post(sandbox.webhook_url + method, data=body, headers=JSON_HEADERS)
+        return await session.post(f"{sandbox.base_url}/{method}", data=body)
 
     return aiohttp_transport(post, 20, **bounds)
 
@@ -50,7 +50,7 @@ def test_an_answer_that_is_larger_than_any_is_given_up(sandbox: Sandbox) -> None
 
 
 async def in_two_requests(sandbox: Sandbox) -> tuple[Any, Any, int]:
-    async with aiohttp.ClientSession() as session:
+    async with open_session(webhook(host="", password=sandbox.webhook_url), 20) as session:
         send = later(session, sandbox, most_bytes=3000)
         first = await send(PROFILE)
         assert session.connector

@@ -173,7 +173,7 @@ def test_connection_test_says_what_is_wrong(
     ("address", "proxy", "said"),
     [
         ("http://127.0.0.1:1", "", "nothing answers at this address and port (connection refused)"),
-        ("http://127.0.0.1:1", "http://127.0.0.1:2", "the proxy cannot be reached or refuses"),
+        ("https://acme.bitrix24.com", "http://127.0.0.1:2", "the proxy cannot be reached or refuses"),
         ("https://nowhere.invalid", "", "its name is not found ("),
     ],
 )

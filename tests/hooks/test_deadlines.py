@@ -74,7 +74,7 @@ def test_an_answer_that_comes_to_no_end_is_lost_at_the_deadline(
     portal.set_faults(**FAULTS[fault])
     # One of the two libraries sees at once that what should be a size is none.
     seen = fault == "bad_chunk" and way is not call_async
-    told = "the connection was closed before an answer came" if seen else "no whole answer within 0.5 s"
+    told = "what came is no answer by the rules of HTTP" if seen else "no whole answer within 0.5 s"
     with pytest.raises(RetryLater, match=re.escape(told)):
         way("profile", {})
 
