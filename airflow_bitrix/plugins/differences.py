@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.csv_cells import text_of_cell
 from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.plugins.run_files import shown_files
@@ -60,7 +61,7 @@ def found_in(folder: Path) -> Found | None:
         for row in table:
             counts[row.get(kind, "")] += 1
             if len(rows) < SHOWN:
-                rows.append((_address(row), [row[one] for one in shown]))
+                rows.append((_address(row), [text_of_cell(row[one]) for one in shown]))
     told = MEANINGS_IN_PART if read_partial(folder) else MEANINGS
     of_changes = {str(what): text for what, text in told.items()}
     meanings = of_changes if name == CHANGED else _WANTED
