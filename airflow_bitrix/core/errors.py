@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 
 from airflow_bitrix.core.foreign_text import LONGEST, as_plain_text
 
-
 LONGEST_MESSAGE = 4 * LONGEST
 """Signs of an error's sentence; it may list what is accepted."""
 

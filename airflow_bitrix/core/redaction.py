@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 
-_SLASH = r"(?:[\\/]|%2[fF])+"
+_SLASH = r"(?:[\\/]|%2[fF])++"
 _WEBHOOK = re.compile(
-    rf"({_SLASH}(?i:rest{_SLASH}(?:api{_SLASH})?)\d+{_SLASH})(?:(?!%2[fF])[^/\s?#\"'<>\\)])+"
+    r"(?:(?<=[\\/])|(?<=%2[fF]))"
+    rf"((?i:rest{_SLASH}(?:api{_SLASH})?)\d++{_SLASH})(?:(?!%2[fF])[^/\s?#\"'<>\\)])++"
 )
 
 

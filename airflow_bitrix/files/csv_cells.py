@@ -20,7 +20,7 @@ _SIGNS = (
 one of them, as some do with the wide signs of East Asian keyboards."""
 
 _BEGINS = r'(?:^|[;|])["\s]*+'
-"""Where a cell begins: a spreadsheet may separate by more than commas. Tabs and line breaks there are none."""
+"""Where a cell begins: a spreadsheet may separate by more than commas. Tabs and line breaks are shown."""
 
 _FORMULA = re.compile(rf"({_BEGINS})(?='*+[{_SIGNS}])")
 _MARKED = re.compile(rf"({_BEGINS})'(?='*+[{_SIGNS}])")

@@ -86,9 +86,10 @@ def says_why(work: _Work) -> _Work:
             # Other subclasses of AirflowException are how Airflow skips and reschedules.
             told = (Bitrix24Error, AirflowFailException, OSError)
             if isinstance(error, told) or type(error) is AirflowException:
-                is_of_file = isinstance(error, OSError)
-                said = _of_file(error) if is_of_file else _in_words_of_the_form(error, context)
-                said = as_plain_text(said, errors.LONGEST_MESSAGE)
+                said = as_plain_text(
+                    _of_file(error) if isinstance(error, OSError) else _in_words_of_the_form(error, context),
+                    errors.LONGEST_MESSAGE,
+                )
                 self.log.error("%s", said)  # noqa: TRY400 (the traceback is Airflow's to log)
                 with suppress(Exception):  # it fails for the reason in the log, whatever the tab can show
                     context["ti"].xcom_push(key=WHY, value=said)

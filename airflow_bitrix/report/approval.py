@@ -120,9 +120,10 @@ def _lines(manifest: Manifest, found: Digest, shown: int, limits: Sequence[tuple
     for why in manifest.partial:
         yield from (f"**{cell(partial_line(why), 500)}**", "")
     read = manifest.counts.get("read", 0)
+    portal = f"[{cell(_name_of(manifest.portal), 100)}]({manifest.portal})"
     yield (
         f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
-        f"[{cell(_name_of(manifest.portal), 100)}]({manifest.portal}) at {cell(shown_timestamp(manifest.created), 40)}."
+        f"{portal} at {cell(shown_timestamp(manifest.created), 40)}."
     )
     if none := no_match(manifest):
         yield from ("", f"**The plan is empty:** {none}.")

@@ -164,7 +164,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _plain(value: Any) -> Any:
-    """Make plain text of whatever a template shows; of what is no text, and of our own markup, nothing else."""
+    """Make plain text of each text that a template shows; our own markup stays."""
     is_text = isinstance(value, str) and not isinstance(value, Markup)
     return as_plain_text(value, _LONGEST) if is_text else value
 

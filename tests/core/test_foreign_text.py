@@ -31,7 +31,7 @@ SHOWN = {
 
 STAYS = [
     "Access denied!",
-    'Сделка "Ремонт" — 5 000 ₽',  # noqa: RUF001 (a text as portals have it)
+    'Сделка "Ремонт" — 5 000 ₽',
     "ü, ñ, 中文, العربية, हिन्दी, é",
     "❤️ 👍🏽",
     r"a backslash \n of its own",

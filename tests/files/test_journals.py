@@ -8,12 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, owner_address

@@ -202,7 +202,7 @@ def test_a_text_of_the_portal_stays_a_text(tmp_path: Path) -> None:
         "``@`https://a@www.evil.example`",
         "<https://evil.example> [x](https://evil.example) ![](https://evil.example)",
         "[x]: https://evil.example\n\n[x]",
-        "\n\n---\n\n# Approved\n\n| a |\n|---|\n| b |\n\n<b>x</b>\u2028\n> quoted\n\n1. one\n\n- two\n\n~~x~~ [^1]\n",
+        "\n\n---\n\n# Approved\n\n| a |\n|---|\n| b |\n\n<b>x</b>\u2028\n> quoted\n\n1. one\n\n- two\n~~x~~",
     ],
 )
 def test_no_text_of_the_portal_makes_a_link_or_a_block_of_its_own(text: str) -> None:
