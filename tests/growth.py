@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 
 _SIZES = (24, 256, 4096)
-"""Signs of the texts: work that doubles with each sign takes long with the first, a cube with the second, a
+"""Signs of the texts, or so: what doubles with each sign takes long with the first, a cube with the second, a
 square with the third; what grows with the length takes a part of a millisecond."""
 
 _SHORT = 0.004
@@ -34,7 +34,7 @@ def hostile_texts(
 
 
 def _of(start: str, unit: str, end: str) -> Callable[[int], str]:
-    return lambda size: start + unit * (size // len(unit)) + end
+    return lambda size: start + unit * (size // min(len(unit), 2)) + end
 
 
 def runs_away(work: Callable[[str], object], text: Callable[[int], str]) -> str:

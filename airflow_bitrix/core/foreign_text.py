@@ -56,7 +56,8 @@ def _told(value: object, spelt: Callable[[object], str]) -> str:
 
 
 def _visible(text: str) -> str:
-    text = _HELD_BACK.sub(_instead, text)
+    if not text.isascii() or "::" in text:
+        text = _HELD_BACK.sub(_instead, text)
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else _escaped(sign) for sign in text)
