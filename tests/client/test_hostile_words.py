@@ -7,6 +7,8 @@ import logging
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, fault_of, read
 from airflow_bitrix.core.errors import LONGEST_MESSAGE, Bitrix24Error, InvalidInput, Rejected
@@ -61,6 +63,35 @@ def test_what_an_error_keeps_is_small_and_can_be_written_anywhere(body: object) 
         assert "::group::" not in text
         assert len(text.encode()) < 1.5 * LONGEST
     assert len(pickle.dumps(error)) < 6 * LONGEST
+
+
+TEXTS = st.text(max_size=20) | st.sampled_from([EVIL, "::group::", "ACCESS_DENIED", "x" * 9_999])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(TEXTS, inside, max_size=3),
+    max_leaves=9,
+)
+BODIES = (
+    st.fixed_dictionaries({"error": JSON}, optional={"error_description": JSON, "time": JSON})
+    | st.fixed_dictionaries({"error": st.fixed_dictionaries({"code": JSON, "message": JSON})})
+    | JSON
+)
+
+
+@pytest.mark.attack
+@pytest.mark.drawn
+@given(
+    BODIES.map(json.dumps).map(str.encode) | st.binary(max_size=200), st.sampled_from([200, 400, 401, 503])
+)
+def test_whatever_a_portal_says_its_error_is_one_line(body: bytes, status: int) -> None:
+    fault = read(Reply(status, body))
+    if isinstance(fault, Fault):
+        error = error_of(CALL, fault)
+        for text in (str(error), error.answer.code, error.answer.text):
+            assert text.isprintable()
+            assert "::group::" not in text
+            assert "::endgroup::" not in text
+            assert len(text) < 1.5 * LONGEST
 
 
 @pytest.mark.attack
@@ -133,8 +164,8 @@ def test_what_somebody_gave_is_told_in_one_line_and_kept_only_where_it_is_small(
     deep: list[object] = []
     for _ in range(50_000):
         deep = [deep]
-    for given in (EVIL * 99, [EVIL], Odd(), deep, 10**5_000, {"a": 10**5_000}, ["x" * 10**6]):
-        error = InvalidInput("items", given, f"a list{EVIL}", problem="")
+    for value in (EVIL * 99, [EVIL], Odd(), deep, 10**5_000, {"a": 10**5_000}, ["x" * 10**6]):
+        error = InvalidInput("items", value, f"a list{EVIL}", problem="")
         assert str(error).isprintable()
         assert len(str(error)) < LONGEST
         assert len(pickle.dumps(error)) < 4 * LONGEST

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import example, given
@@ -84,6 +84,7 @@ def test_a_cell_fits_into_a_spreadsheet() -> None:
 TEXTS = st.text(";|, \t\r\n\"'=+-@＝a1\u200b", max_size=12) | st.text(max_size=30)  # noqa: RUF001
 
 
+@pytest.mark.attack
 @pytest.mark.drawn
 @given(TEXTS)
 @example("a;=1")
@@ -93,20 +94,25 @@ TEXTS = st.text(";|, \t\r\n\"'=+-@＝a1\u200b", max_size=12) | st.text(max_size=
 @example("denied,\n=1+1")
 @example("Access denied;=1+1|cmd")
 def test_a_text_comes_back_from_its_cell_and_is_no_formula_there(text: str) -> None:
-    """A file that separates by commas, opened by what separates by something else."""
+    """In a file that separates by commas, opened by what separates by something else."""
     assert text_of_cell(as_cell(text)) == as_plain_text(text)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "failed.csv"
-        write_failed(path, [outcome(7, "failed", text)], PORTAL)
-        assert path.read_text(encoding="utf-8").count("\n") == 2
-        with path.open(newline="", encoding="utf-8") as file:
-            (row,) = csv.DictReader(file)
-        assert text_of_cell(row["reason"]) == as_plain_text(text)
-        assert read_owner_ids(path, "lead") == [7]
-        for separator in ";\t,|":
-            with path.open(newline="", encoding="utf-8") as file:
-                cells = [cell for cells in csv.reader(file, delimiter=separator) for cell in cells]
-            assert not [cell for cell in cells if cell.lstrip(' "')[:1] in [*SIGNS]]
+    file = io.StringIO(newline="")
+    csv.writer(file).writerow(["lead", 7, as_cell(text), "https://acme.bitrix24.com"])
+    assert file.getvalue().count("\n") == 1
+    for separator in ";\t,|":
+        (cells,) = csv.reader(io.StringIO(file.getvalue(), newline=""), delimiter=separator)
+        assert not [cell for cell in cells if cell.lstrip(' "')[:1] in [*SIGNS]]
+
+
+@pytest.mark.parametrize("text", ["a;=1", "'=1", '\ud83d"=1\0\n', "\u2028=1|cmd", "x" * 99_999])
+def test_failed_csv_can_be_read_again_whatever_a_reason_says(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "failed.csv"
+    write_failed(path, [outcome(7, "failed", text), outcome(8, "drift", text)], PORTAL)
+    assert path.read_text(encoding="utf-8").count("\n") == 3
+    with path.open(newline="", encoding="utf-8") as file:
+        told = [text_of_cell(row["reason"]) for row in csv.DictReader(file)]
+    assert told == [as_plain_text(text, LONGEST)] * 2
+    assert read_owner_ids(path, "lead") == [7, 8]
 
 
 def test_the_tab_shows_texts_without_the_marks_of_their_cells(tmp_path: Path) -> None:
