@@ -27,7 +27,8 @@ _LONGEST_NAME = 253
 _IN_THE_CLOUD = re.compile(r".+\.bitrix24\.[a-z.]+")
 _AROUND = "\"'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e<>(),;\u200b\u200e\u200f\u2060\ufeff"
 """What mails, chats and shells leave around an address, beside spaces."""
-_AT_THE_ENDS = re.compile(rf"^[\s{_AROUND}]+|[\s{_AROUND}]+$")
+_AT_THE_ENDS = re.compile(rf"^[\s{_AROUND}]+|(?<![\s{_AROUND}])[\s{_AROUND}]+\Z")
+_LONGEST_NAME = 253
 _LAST_PORT = 65_535
 _USUAL_PORTS = {"https": 443, "http": 80}
 _ACCEPTED_HOST = (
@@ -180,7 +181,7 @@ def _shown_host(host: str) -> str:
     if re.search(r"[@?#%]", host):
         return "***"
     scheme, mark, rest = host.partition("://") if re.match(r"\w+://", host) else ("", "", host)
-    return scheme + mark + re.sub(r"/+[^/].*", "/***", rest, flags=re.DOTALL)
+    return scheme + mark + re.sub(r"(?<!/)/++[^/].*", "/***", rest, flags=re.DOTALL)
 
 
 def portal_address(host: str, port: int | None = None) -> str:
@@ -235,6 +236,8 @@ def _ascii_name(name: str) -> str:
     """
     if name.isascii():
         return name
+    if len(name) > _LONGEST_NAME:
+        raise ValueError
     import idna  # noqa: PLC0415 (few names need it)
 
     return idna.encode(name, uts46=True).decode()

@@ -28,11 +28,12 @@ from airflow_bitrix.core.errors import (
     Rejected,
     RetryLater,
 )
-from airflow_bitrix.core.redaction import redact
+from airflow_bitrix.core.foreign_text import as_plain_text
 
 METHOD_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
 """What the name of a REST method looks like; anything else in its place would make another address."""
 
+_LONGEST_ID = 40
 _LINK_METHOD = re.compile(r"crm\.([a-z]+)\.contact\.(?:add|delete|fields|items\.(?:get|set|delete))")
 
 
@@ -54,8 +55,7 @@ class Call:
         :raises InvalidInput: ``method`` is no name of a REST method, or ``params`` no map.
         """
         if not isinstance(self.method, str) or not _is_method(self.method):
-            shown = redact(self.method) if isinstance(self.method, str) else self.method
-            raise InvalidInput("method", shown, "the name of a REST method, such as 'profile'")
+            raise InvalidInput("method", self.method, "the name of a REST method, such as 'profile'")
         if not isinstance(self.params, (dict, Mapping)):
             raise InvalidInput("params", self.params, "a map of parameter to value")
 
@@ -64,7 +64,11 @@ class Call:
         """The record whose links a method is about, ``lead 5``; empty for methods that are about no links."""
         link_method = _LINK_METHOD.fullmatch(self.method)
         owner_id = self.params.get("id", self.params.get("ID"))
-        return f"{link_method[1]} {owner_id}" if link_method and owner_id is not None else ""
+        return (
+            f"{link_method[1]} {as_plain_text(owner_id, _LONGEST_ID)}"
+            if link_method and owner_id is not None
+            else ""
+        )
 
     def __str__(self) -> str:
         """Give method and owner, without parameters: those may hold personal data."""
@@ -227,7 +231,7 @@ def read(reply: Reply | Lost) -> Answer | Fault:
     """Read what came back for one request."""
     if isinstance(reply, Lost):
         kind = FaultKind.BROKEN if reply.sent else FaultKind.UNREACHABLE
-        return Fault(FaultKind.ELSEWHERE if reply.final else kind, PortalAnswer(text=redact(reply.reason)))
+        return Fault(FaultKind.ELSEWHERE if reply.final else kind, PortalAnswer(text=reply.reason))
     if _FIRST_REDIRECT_STATUS <= reply.status < _FIRST_ERROR_STATUS:
         return Fault(FaultKind.ELSEWHERE, PortalAnswer(text=_moved(reply.location), status=reply.status))
     try:
@@ -249,7 +253,9 @@ def read(reply: Reply | Lost) -> Answer | Fault:
 
 def fault_of(body: object, status: int = 0) -> Fault:
     """Read an error body, of a whole answer or of one command of a batch."""
-    code, text, reset_at = "", "", None
+    code: Any = ""
+    text: Any = ""
+    reset_at = None
     if isinstance(body, dict):
         time = body.get("time")
         reset_at = time.get("operating_reset_at") if isinstance(time, dict) else None
@@ -257,19 +263,14 @@ def fault_of(body: object, status: int = 0) -> Fault:
         if isinstance(code, dict):  # the shape of REST 3.0
             code, text = code.get("code", ""), code.get("message", "")
     else:
-        text = str(body)
-    answer = PortalAnswer(_words(code), _words(text), status)
+        text = body
+    answer = PortalAnswer(code or "", text or "", status)
     kind = _BY_CODE.get(answer.code.upper()) or _BY_STATUS.get(status, FaultKind.REJECTED)
     if answer.code.upper() == "ACCESS_DENIED" and (
         status == _UNAUTHORIZED or _NO_SUBSCRIPTION.search(answer.text)
     ):
         kind = FaultKind.AUTH
     return Fault(kind, answer, reset_at=reset_at)
-
-
-def _words(value: object) -> str:
-    # Half of a pair of surrogates, as a text cut in an emoji ends with, could not be written to any file.
-    return redact(str(value or "")).encode(errors="replace").decode()
 
 
 def error_of(call: Call, fault: Fault, *, repeatable: bool | None = None) -> Bitrix24Error:
@@ -321,16 +322,34 @@ _BUSY = {
 }
 
 
+_LOOKED_AT = 20_000
+"""Bytes of a page in which its title, or its first words, have to stand."""
+
+# An opening mark that is never closed must not make each of many others look for its end.
+_TITLE = re.compile(r"<title[^<>]*>", re.IGNORECASE)
+_TITLE_ENDS = re.compile(r"</title", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+
+
 def _unreadable(reply: Reply, why: str = "") -> Fault:
-    text = reply.body.decode(errors="replace")
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    shown = html.unescape(title.group(1) if title else re.sub(r"<[^>]*>", " ", text))
-    shown = " ".join(_words(shown).split())[:120] or "an empty body"
+    shown = as_plain_text(" ".join(_heading(reply.body).split()), 120) or "an empty body"
     kind = FaultKind.BROKEN
     if reply.status >= _FIRST_ERROR_STATUS:
         kind = _BY_STATUS.get(reply.status, FaultKind.REJECTED)
     why = why or f"no JSON: {shown}"
     return Fault(kind, PortalAnswer(text=f"HTTP status {reply.status}, {why}", status=reply.status))
+
+
+def _heading(body: bytes) -> str:
+    """Give the title of a page; of one without, and of anything else, the words."""
+    text = body[:_LOOKED_AT].decode(errors="replace")
+    title = _TITLE.search(text)
+    end = _TITLE_ENDS.search(text, title.end()) if title else None
+    words = text[title.end() : end.start()] if title and end else _TAG.sub(" ", text)
+    try:
+        return html.unescape(words)
+    except ValueError:  # &# and thousands of digits
+        return words
 
 
 def _moved(location: str) -> str:

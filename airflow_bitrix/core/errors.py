@@ -16,15 +16,21 @@ No error carries an address: the webhook's secret is part of it.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from airflow_bitrix.core.redaction import redact
+from airflow_bitrix.core.foreign_text import LONGEST, as_plain_text
+
+LONGEST_MESSAGE = 4 * LONGEST
+"""Signs of an error's sentence; it may list what is accepted."""
+
+_LONGEST_CODE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class PortalAnswer:
-    """What the portal said of a refused or failed call.
+    """What the portal said of a refused or failed call, as plain text of bounded length.
 
     :param code: The ``error`` of the answer; often an empty string.
     :param text: The ``error_description`` of the answer, or what happened to the connection.
@@ -35,6 +41,11 @@ class PortalAnswer:
     text: str = ""
     status: int = 0
 
+    def __post_init__(self) -> None:
+        """Make plain text of the portal's words: an error with them may be kept for each of many changes."""
+        object.__setattr__(self, "code", as_plain_text(self.code, _LONGEST_CODE))
+        object.__setattr__(self, "text", as_plain_text(self.text))
+
     def __str__(self) -> str:
         """Give code and text as one piece: ``ACCESS_DENIED: Access denied!``."""
         said = ": ".join(part for part in (self.code, self.text) if part)
@@ -44,8 +55,8 @@ class PortalAnswer:
 class Bitrix24Error(Exception):
     """Anything that this package raises about a portal, a call or a plan.
 
-    :param message: One sentence for a person. A webhook's address in it, which people paste anywhere, loses
-        its secret.
+    :param message: One sentence for a person. Of what it quotes, whatever that is, it is made plain text: a
+        webhook's address in it, which people paste anywhere, loses its secret.
     :param answer: The portal's own words.
     :param method: The REST method, for example ``crm.lead.contact.add``.
     :param owner: The lead or deal, for example ``lead 5``.
@@ -54,7 +65,7 @@ class Bitrix24Error(Exception):
     def __init__(
         self, message: str, *, answer: PortalAnswer | None = None, method: str = "", owner: str = ""
     ) -> None:
-        message = redact(message)
+        message = as_plain_text(message, LONGEST_MESSAGE)
         super().__init__(message)
         self.message = message
         self.answer = answer or PortalAnswer()
@@ -109,12 +120,10 @@ class InvalidInput(Rejected, ValueError):
     """
 
     def __init__(self, argument: str, value: object, accepted: str, *, problem: str = "") -> None:
-        wrong = redact(problem) or f"{_shown(value)} is not accepted"
+        wrong = as_plain_text(problem) or f"{_shown(value)} is not accepted"
         super().__init__(f"{argument}: {wrong}; accepted: {accepted}")
         self.argument = argument
-        # Kept where it is plain; anything else (a generator, a connection) might not survive pickling.
-        value = redact(value) if isinstance(value, str) else value
-        self.value = value if _is_plain(value) and redact(repr(value)) == repr(value) else _shown(value)
+        self.value = _kept(value)
         self.accepted = accepted
 
     def called(self, title: str) -> str:
@@ -139,6 +148,17 @@ class PlanRefused(Bitrix24Error):
     """A plan may not run: it was edited, belongs to another portal, or breaks a guard."""
 
 
+def _kept(value: object) -> object:
+    """Give a value as it is where it is plain, small and holds no secret; else as it is shown.
+
+    Anything else (a generator, a connection) might not survive pickling.
+    """
+    with suppress(ValueError, RecursionError):
+        if _is_plain(value) and as_plain_text(value, spelt=repr) == repr(value):
+            return value
+    return _shown(value)
+
+
 def _is_plain(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return all(_is_plain(item) for item in value)
@@ -151,5 +171,4 @@ _LONGEST_SHOWN = 200
 
 
 def _shown(value: object) -> str:
-    text = redact(repr(value))
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+    return as_plain_text(value, _LONGEST_SHOWN, repr)

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_bitrix.client.filters import bare_field, is_group, is_logic
 from airflow_bitrix.core.errors import InvalidInput, Rejected
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.crm.known_values import STAGES, KnownValues, pipeline_of
 
@@ -252,8 +253,15 @@ def _items(told: object) -> _Type:
     return _Type(accepted, lambda value: found if (found := _id(value)) in there else None, 0)
 
 
+_LONGEST_NAME = 100
+"""Signs of a name that the portal gave, in a list of them."""
+
+
 def _listed(there: Mapping[Any, str]) -> str:
-    return ", ".join(f"{one} ({name})" for one, name in there.items()) or "none"
+    told = (
+        (as_plain_text(one, _LONGEST_NAME), as_plain_text(name, _LONGEST_NAME)) for one, name in there.items()
+    )
+    return ", ".join(f"{one} ({name})" for one, name in told) or "none"
 
 
 def _cannot_tell(what: str, why: Rejected) -> None:

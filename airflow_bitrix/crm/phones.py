@@ -20,7 +20,7 @@ from airflow_bitrix.core.numbers import told_id
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
-_EXTENSION = re.compile(r"[\s,.]*\b(внутр\w*|вн|доб\w*)\b[.:\s]*", re.IGNORECASE)
+_EXTENSION = re.compile(r"(?<![\s,.])[\s,.]*+\b(внутр\w*|вн|доб\w*)\b[.:\s]*", re.IGNORECASE)
 """Words for an extension that the library does not know."""
 
 _EXT = " ext "

@@ -31,7 +31,8 @@ def id_in_cell(cell: object) -> int:
     if isinstance(cell, float) and cell.is_integer():  # what tasks make of a column with gaps
         given = int(cell)
     elif isinstance(cell, str):
-        given = _WITH_ZEROS.sub(r"\1", cell.strip()) if _WITH_ZEROS.fullmatch(cell.strip()) else cell
+        with_zeros = _WITH_ZEROS.fullmatch(cell.strip())
+        given = with_zeros[1] if with_zeros else cell
     try:
         return positive_id("cell", given)
     except InvalidInput:

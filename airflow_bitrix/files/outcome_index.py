@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.csv_cells import text_of_cell
 from airflow_bitrix.files.damage import DAMAGED, reading
 from airflow_bitrix.files.indexed_parts import (
     APPLIED,
@@ -252,8 +253,9 @@ def _changed_since(path: Path, most: int) -> dict[int, str]:
     try:
         with open_text(path, newline="") as file:
             for row in csv.DictReader(file):
-                if row["outcome"] == "drift" and row["reason"].startswith(SINCE):
-                    found[int(row["owner_id"])] = row["reason"]
+                reason = text_of_cell(row["reason"])
+                if row["outcome"] == "drift" and reason.startswith(SINCE):
+                    found[int(row["owner_id"])] = reason
                 if len(found) > most:
                     return {}
     except (OSError, *DAMAGED):

@@ -207,7 +207,7 @@ class PlanWriter:
     def _leave(self, owner: Owner, why: str, reason: str, portal: str) -> None:
         self._left_out[why] += 1
         address = owner_address(portal, owner) if portal else ""
-        self._rows.writerow([owner.kind, owner.id, why, as_cell(reason), address])
+        self._rows.writerow([owner.kind, owner.id, as_cell(why), as_cell(reason), address])
 
     def finish(self, *, read: int, hidden_links: int = 0, **about: Any) -> Manifest:
         """Write the manifest, which makes the files a plan.

@@ -19,6 +19,7 @@ from airflow_bitrix.client.known_secrets import keep_secrets
 from airflow_bitrix.client.pacing import Patience
 from airflow_bitrix.compat import AirflowNotFoundException, conf
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
@@ -166,6 +167,9 @@ def in_words_of_the_form(error: Bitrix24Error, conn_id: str) -> str:
     return said[:1].upper() + said[1:]
 
 
+_LONGEST_NAME = 100
+
+
 def who_is_connected(portal: str, profile: object, scope: object) -> tuple[bool, str]:
     """Say who a webhook's user is, or what is wrong with it.
 
@@ -176,8 +180,12 @@ def who_is_connected(portal: str, profile: object, scope: object) -> tuple[bool,
     if not isinstance(profile, Mapping) or not isinstance(scope, list):
         return False, f"{portal} does not say who the webhook's user is and what it may use, as a portal does"
     if "crm" not in scope:
-        return False, f"The webhook lacks the scope crm; it has: {', '.join(map(str, scope)) or 'none'}"
-    name = " ".join(str(profile.get(part) or "") for part in ("NAME", "LAST_NAME")).strip()
+        return (
+            False,
+            f"The webhook lacks the scope crm; it has: {as_plain_text(', '.join(map(str, scope))) or 'none'}",
+        )
+    names = (as_plain_text(profile.get(part) or "", _LONGEST_NAME) for part in ("NAME", "LAST_NAME"))
+    name = " ".join(names).strip()
     role = "administrator" if profile.get("ADMIN") else "no administrator"
     return True, f"Connected to {portal} as {name or 'a user'} ({role})"
 

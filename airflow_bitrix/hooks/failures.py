@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 from airflow_bitrix.compat import AirflowException, AirflowFailException
 from airflow_bitrix.core import errors
 from airflow_bitrix.core.errors import Bitrix24Error
-from airflow_bitrix.core.redaction import redact
+from airflow_bitrix.core.foreign_text import as_plain_text
 
 
 class Rejected(errors.Rejected, AirflowFailException):
@@ -86,8 +86,9 @@ def says_why(work: _Work) -> _Work:
             # Other subclasses of AirflowException are how Airflow skips and reschedules.
             told = (Bitrix24Error, AirflowFailException, OSError)
             if isinstance(error, told) or type(error) is AirflowException:
-                said = redact(
-                    _of_file(error) if isinstance(error, OSError) else _in_words_of_the_form(error, context)
+                said = as_plain_text(
+                    _of_file(error) if isinstance(error, OSError) else _in_words_of_the_form(error, context),
+                    errors.LONGEST_MESSAGE,
                 )
                 self.log.error("%s", said)  # noqa: TRY400 (the traceback is Airflow's to log)
                 with suppress(Exception):  # it fails for the reason in the log, whatever the tab can show

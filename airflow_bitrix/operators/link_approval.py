@@ -13,6 +13,7 @@ from msgspec import structs
 
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
@@ -347,6 +348,9 @@ def _quiet(given: Mapping[str, Any]) -> QuietHours | None:
     return quiet_hours(given.get("quiet_hours"), given.get("timezone", "UTC"))
 
 
+_LONGEST_NAME = 100
+
+
 def _name(event: Mapping[str, Any]) -> str:
     user = event.get("responded_by_user") or {}
-    return str(user.get("name") or user.get("id") or "nobody, by default")
+    return as_plain_text(user.get("name") or user.get("id") or "nobody, by default", _LONGEST_NAME)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.csv_cells import text_of_cell
 from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.plain_files import open_text
@@ -85,7 +86,7 @@ def _table(path: Path, _written: Stamp) -> _Table:
         for row in table:
             counts[row.get(kind, "")] += 1
             if len(rows) < SHOWN:
-                rows.append((_address(row), [row[one] for one in shown]))
+                rows.append((_address(row), [text_of_cell(row[one]) for one in shown]))
     return _Table([_COLUMNS.get(one, one) for one in shown], dict(sorted(counts.items())), rows)
 
 

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import SORTS, Sort
 from airflow_bitrix.plugins.airflow_internals import AirflowChangedError
@@ -160,7 +161,8 @@ class ReportApp:
 
 
 async def _changed(request: Request, error: Exception) -> Response:
-    log.error("The report of %s cannot be shown: %s", request.url.path, error, exc_info=error)
+    where, why = as_plain_text(request.url.path), as_plain_text(error)
+    log.error("The report of %s cannot be shown: %s", where, why, exc_info=error)
     return HTMLResponse(unavailable(str(error)).body, NOT_HERE)  # the headers come with every answer
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.core.timestamps import shown_timestamp
@@ -107,17 +109,21 @@ def as_markdown(manifest: Manifest, found: Digest, limits: Sequence[tuple[str, s
 
 def headline(manifest: Manifest) -> str:
     """Give the question that the page is about: ``Change the contacts of 695 leads on acme.example?``."""
-    portal = manifest.portal.partition("://")[2] or manifest.portal
-    return f"Change the contacts of {_owners(manifest, manifest.changes)} on {portal}?"
+    return f"Change the contacts of {_owners(manifest, manifest.changes)} on {_name_of(manifest.portal)}?"
+
+
+def _name_of(portal: str) -> str:
+    return portal.partition("://")[2] or portal
 
 
 def _lines(manifest: Manifest, found: Digest, shown: int, limits: Sequence[tuple[str, str]]) -> Iterator[str]:
     for why in manifest.partial:
         yield from (f"**{cell(partial_line(why), 500)}**", "")
     read = manifest.counts.get("read", 0)
+    portal = f"[{cell(_name_of(manifest.portal), 100)}]({manifest.portal})"
     yield (
         f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
-        f"[{cell(manifest.portal, 100)}]({manifest.portal}) at {cell(shown_timestamp(manifest.created), 40)}."
+        f"{portal} at {cell(shown_timestamp(manifest.created), 40)}."
     )
     if none := no_match(manifest):
         yield from ("", f"**The plan is empty:** {none}.")
@@ -212,14 +218,17 @@ _ESCAPED = {
     **{mark: f"\\{mark}" for mark in "`*_[]~#!$"},
 }
 
+_SIGN = re.compile(r"(?P<of_address>(?:://|@|(?<=www)\.)+)|.", re.IGNORECASE)
+"""A sign of a text, or what makes bare addresses of sites and mailboxes: Airflow's page makes links of such
+when all escapes are read, but of none across a piece of code."""
+
 
 def cell(text: str, most: int) -> str:
     """Give a text as one cell of a Markdown table shows it, literally, in ``most`` characters at most."""
-    plain = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split())
     told: list[str] = []
     room = most - 1
-    for mark in plain:
-        shown = _ESCAPED.get(mark, mark)
+    for sign in _SIGN.finditer(" ".join(as_plain_text(text, 2 * most).split())):
+        shown = f"`{sign[0]}`" if sign["of_address"] else _ESCAPED.get(sign[0], sign[0])
         room -= len(shown)
         if room < 0:
             return "".join(told) + "…"

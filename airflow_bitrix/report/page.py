@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.indexed_parts import STATES
@@ -26,6 +27,10 @@ NO_OUTCOME = "no outcome yet"
 
 FIRST_ROWS = 50
 """Changes that stand in the page itself; its script turns the pages of the others."""
+
+
+_LONGEST = 100_000
+"""Signs of one text of a page: a lead may have thousands of contacts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +147,7 @@ def _dated(snapshots: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def rendered(template: str, **about: Any) -> str:
-    """Fill a template of this folder. Texts of the portal are escaped."""
+    """Fill a template of this folder. Texts of the portal are plain ones in it, and escaped."""
     return _environment().get_template(template).render(**about)
 
 
@@ -151,10 +156,17 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(_source),
         autoescape=True,
+        finalize=_plain,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _plain(value: Any) -> Any:
+    """Make plain text of each text that a template shows; our own markup stays."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return as_plain_text(value, _LONGEST) if is_text else value
 
 
 def _source(name: str) -> str:
@@ -198,7 +210,7 @@ def content_policy(connect: str = "'none'") -> str:
 
 def row_json(row: Row) -> list[Any]:
     """Give a row as the page's script takes it."""
-    return [row.owner.id, row.outcome, row.before, row.after, row.reason, int(row.overwrote)]
+    return [row.owner.id, row.outcome, row.before, row.after, as_plain_text(row.reason), int(row.overwrote)]
 
 
 def _page(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
+from airflow_bitrix.core.errors import LONGEST_MESSAGE
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import Origin
@@ -100,12 +102,13 @@ def approval_line(approval: Approval) -> str:
     at = shown_timestamp(approval.at)
     end = shown_timestamp(approval.until)
     until = f", to be used until {end}" if approval.until else ""
+    by, reason = as_plain_text(approval.by), as_plain_text(approval.reason)
     return {
         "waiting": f"Waits for an approval since {at}" + (f", until {end}" if approval.until else ""),
-        "approved": f"Approved by {approval.by}, {at}{until}",
-        "rejected": f"Rejected by {approval.by}, {at}",
+        "approved": f"Approved by {by}, {at}{until}",
+        "rejected": f"Rejected by {by}, {at}",
         "unanswered": f"Nobody answered until {at}",
-        "not asked": f"Nobody was asked to approve: {approval.reason}",
+        "not asked": f"Nobody was asked to approve: {reason}",
     }[approval.answer]
 
 
@@ -119,15 +122,15 @@ def partial_line(why: str) -> str:
 
 def origin_line(origin: Origin) -> str:
     """Say what a restore goes back to."""
-    made = shown_timestamp(origin.created)
+    made, folder = shown_timestamp(origin.created), as_plain_text(origin.folder)
     if origin.what == "snapshot":
-        return f"Brings links back to the snapshot of {made}: {origin.folder}"
-    return f"Takes back {origin.run or 'the run'}, planned {made}: {origin.folder}"
+        return f"Brings links back to the snapshot of {made}: {folder}"
+    return f"Takes back {as_plain_text(origin.run) or 'the run'}, planned {made}: {folder}"
 
 
 def taken_back_line(note: TakenBack) -> str:
     """Say that a run was taken back, by which restore, when, and how far."""
-    by = f" by {note.by}" if note.by else ""
+    by = f" by {as_plain_text(note.by)}" if note.by else ""
     counts = ", ".join(f"{count:,} {name}" for name, count in note.counts.items() if count)
     if note.counts:
         told = f"Of its changes: {counts or 'none'}. Its own report names what it left alone, and why."
@@ -165,12 +168,12 @@ def as_markdown(summary: Summary) -> str:
         lines += [f"A task's result contradicts the decision: {summary.contradiction}."]
     if summary.hidden_links:
         lines += ["", hidden_links_line(summary)]
-    return "\n".join(lines)
+    return "\n".join(as_plain_text(line, LONGEST_MESSAGE) for line in lines)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Iterator[str]:
     """Give a Markdown table whose columns also stand below each other in a log."""
-    cells = [head, *([f"{one:,}" if isinstance(one, int) else one for one in row] for row in rows)]
+    cells = [head, *([f"{one:,}" if isinstance(one, int) else _cell(one) for one in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     numbers = [isinstance(one, int) for one in rows[0]]
 
@@ -187,6 +190,10 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Iterator
         + "|"
     )
     yield from map(line, cells[1:])
+
+
+def _cell(text: str) -> str:
+    return as_plain_text(text).replace("|", "\\|")
 
 
 def as_line(summary: Summary) -> str:

@@ -20,7 +20,6 @@ NOT_IN_A_BATCH = frozenset({"batch", "download", "upload"})
 
 # The reference swallows everything up to the next space, whatever stands before and behind its brackets.
 _REFERENCE = re.compile(r"\$(result|next|total|time|error)(\S*)", re.IGNORECASE)
-_STEP = re.compile(r"\[([^\]]+)\]")
 
 
 @dataclass
@@ -54,9 +53,15 @@ def _walk(found: Any, path: list[str]) -> Any:
     return found
 
 
+def _steps(behind: str) -> list[str]:
+    """Give what stands in brackets behind the word of a reference."""
+    parts = (part.partition("[")[2] for part in behind.split("]")[:-1])
+    return [part for part in parts if part]
+
+
 def _substitute_text(text: str, maps: Maps) -> Any:
     for reference in list(_REFERENCE.finditer(text)):
-        path = _STEP.findall(reference[2])
+        path = _steps(reference[2])
         if not path:
             continue
         # Found in any case, and looked up as it is written: a word in capitals is nothing.

@@ -89,8 +89,10 @@ def _normal(field: Field, value: object) -> Any:
 
 
 def _like(pattern: str) -> Callable[[Any], bool]:
-    parts = (re.escape(part).replace("_", ".") for part in pattern.split("%"))
-    compiled = re.compile(".*".join(parts) + r"\Z", re.DOTALL)
+    first, *parts = (re.escape(part).replace("_", ".") for part in pattern.split("%"))
+    # The first place of a part between two % is as good as any other, and no other is tried.
+    between = "".join(f"(?>.*?{part})" for part in parts[:-1])
+    compiled = re.compile(first + between + "".join(f".*{part}" for part in parts[-1:]) + r"\Z", re.DOTALL)
     return lambda kept: compiled.match(str(kept)) is not None
 
 

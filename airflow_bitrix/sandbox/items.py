@@ -21,7 +21,7 @@ LINKS: Final = "CONTACT_IDS"
 _MISFIT = "100"
 _WORDS = re.compile(r"[A-Za-z_]+|ufCrm[0-9]{1,4}(?:_[0-9_]+|[A-Za-z_]+)")
 _BREAKS = (
-    re.compile(r"([0-9]+)([A-Za-z])"),
+    re.compile(r"(?<![0-9])([0-9]++)([A-Za-z])"),
     re.compile(r"([A-Za-z])([0-9])"),
     re.compile(r"([^_])([A-Z])", re.DOTALL),
 )

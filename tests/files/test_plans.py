@@ -147,7 +147,7 @@ def test_owners_that_are_left_out_are_listed_with_their_reasons_and_counted(tmp_
     with (tmp_path / "left_out.csv").open(newline="", encoding="utf-8") as file:
         assert list(csv.reader(file)) == [
             ["owner", "owner_id", "why", "reason", "address"],
-            ["lead", "5", "held by a company", reason, f"{page}/5/"],
+            ["lead", "5", "held by a company", reason.replace("\n", r"\n"), f"{page}/5/"],
             ["lead", "6", "converted", "already converted", f"{page}/6/"],
             ["lead", "7", "converted", "already converted", f"{page}/7/"],
         ]

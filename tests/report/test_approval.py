@@ -97,7 +97,7 @@ def test_the_page_tells_what_the_plan_comes_to(tmp_path: Path) -> None:
     text = page(tmp_path, plan, left_out, rules=("release_repeat_leads", "trim"))
     assert text.startswith(
         "**13 leads to change**, of 20,000 read on "
-        "[https://acme.bitrix24.com](https://acme.bitrix24.com) at 2026-11-21 10:00 UTC."
+        "[acme.bitrix24.com](https://acme.bitrix24.com) at 2026-11-21 10:00 UTC."
     )
     assert "- links: **26** taken away, **1** added, **1** re-ordered or altered" in text
     assert "- **12 leads** left without contacts" in text
@@ -153,11 +153,11 @@ def test_broken_guards_stand_above_all_else(tmp_path: Path) -> None:
         "**A real run would be refused:**",
         r"- it has 2 changes, and max\_changes allows 1",
         r"- it changes 66.7% of the 3 owners read, and max\_share allows 50.0%",
-        "- it is for https://acme.bitrix24.com, and portals allows https://other.bitrix24.com",
+        "- it is for https`://`acme.bitrix24.com, and portals allows https`://`other.bitrix24.com",
     ]
     assert (
         "Limits as they stand: Most changes allowed: **1**; "
-        "Largest share changed: **50% of the leads read**; Portals: **https://other.bitrix24.com**."
+        "Largest share changed: **50% of the leads read**; Portals: **https`://`other.bitrix24.com**."
     ) in text
 
 
@@ -184,10 +184,35 @@ def test_a_text_of_the_portal_stays_a_text(tmp_path: Path) -> None:
     assert "javascript:" not in "".join(re.findall(r'href="(.*?)"', html))
     assert set(re.findall(r"<h\d>(.*?)</h\d>", html)) == {"All changes"}
     _, out, changes = tables(text)
-    shown = "&lt;script&gt;alert(1)&lt;/script&gt; | `code` **bold** [a](javascript:1) ![i](x) # Approved"
+    shown = (
+        "&lt;script&gt;alert(1)&lt;/script&gt; | `code` **bold** [a](javascript:1) ![i](x)\\n\\n# Approved"
+    )
     assert [len(row) for row in (*out, *changes)] == [2, 2, 4, 4]
     assert out[1][0].startswith(shown)
     assert changes[1][3].startswith(shown)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://evil.example/approve, or http://evil.example",
+        "WWW.evil.example and www.evil.example",
+        "write to boss@evil.example or mailto:boss@evil.example",
+        "``@`https://a@www.evil.example`",
+        "<https://evil.example> [x](https://evil.example) ![](https://evil.example)",
+        "[x]: https://evil.example\n\n[x]",
+        "\n\n---\n\n# Approved\n\n| a |\n|---|\n| b |\n\n<b>x</b>\u2028\n> quoted\n\n1. one\n\n- two\n~~x~~",
+    ],
+)
+def test_no_text_of_the_portal_makes_a_link_or_a_block_of_its_own(text: str) -> None:
+    """Airflow's page makes links of addresses without marks around them, and even of escaped ones."""
+    (paragraph, inline, end) = MarkdownIt("gfm-like").parse(f"| {cell(text, 500)}")
+    assert (paragraph.type, end.type) == ("paragraph_open", "paragraph_close")
+    found = inline.children or []
+    assert {one.type for one in found} <= {"text", "text_special", "code_inline"}
+    texts = "\n".join(one.content for one in found if one.type != "code_inline")
+    assert not re.search(r"https?://|www\.|[-.\w+]+@[-\w]+", texts, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("text", ["", "a", "|" * 500, "\\" * 500, "й" * 500, EVIL * 9, "\x00\x1b[2J\u202e"])

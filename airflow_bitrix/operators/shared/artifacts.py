@@ -147,7 +147,7 @@ def _plain(*names: str) -> str:
 
 
 def _escaped(found: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in found[0].encode())
+    return "".join(f"%{byte:02X}" for byte in found[0].encode(errors="surrogatepass"))
 
 
 def progress_teller(context: Context) -> Callable[[dict[str, Any]], object] | None:

@@ -91,7 +91,7 @@ def time_zone(argument: str, value: object) -> ZoneInfo:
     """
     try:
         return ZoneInfo(str(value))
-    except (ValueError, OSError, LookupError):
+    except (ValueError, OSError, LookupError, RecursionError):  # the last for a/b/c/d/…
         raise InvalidInput(argument, value, "the name of a time zone, such as 'Europe/Berlin'") from None
 
 
