@@ -30,7 +30,9 @@ def _printed() -> None:
 
 
 def _logged() -> None:
-    logging.getLogger("some.library").debug("%s", {"url": f"%252Frest%252F1%252F{CODE}"})
+    # As of a library that makes its records itself: others lose the code where they are made.
+    record = logging.LogRecord("some.library", 10, "", 0, "%s", (f"%252Frest%252F1%252F{CODE}",), None)
+    logging.getLogger("some.library").handle(record)
 
 
 def _raised() -> None:

@@ -169,9 +169,8 @@ def test_the_code_is_in_no_result_field_or_repr(make_sandbox: Any, connection: A
         task_id="profile", bitrix24_conn_id=connection(sandbox.webhook_url), api_method="profile"
     )
     result = task.execute({})
-    proxied = read_settings(
-        host="", login="", password=sandbox.webhook_url, port=None, extra={"proxy": f"http://me:{CODE}@proxy"}
-    )
+    url, proxy = f"https://acme.bitrix24.com/rest/1/{CODE}/", f"http://me:{CODE}@proxy"
+    proxied = read_settings(host="", login="", password=url, port=None, extra={"proxy": proxy})
     assert CODE in proxied.proxy
     hook = task.hook
     shown = [
