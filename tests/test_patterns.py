@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import airflow_bitrix
+from airflow_bitrix.core import redaction
 from tests.growth import UNITS, hostile_texts, runs_away
 
 ROOT = Path(airflow_bitrix.__file__).parent
@@ -25,6 +26,10 @@ USES = ("match", "fullmatch", "search", "sub", "split", "findall", "finditer")
 MADE_WHILE_RUNNING = {
     # report.indexed: words of a search, each of them literal.
     "f'(?<!\\\\d){word}(?!\\\\d)' if word.isdecimal() else re.escape(word)": [r"(?<!\d)11(?!\d)", "aa"],
+    # core.redaction: all spellings of the secrets that are known.
+    "'|'.join(map(_spellings, longest_first))": [
+        "|".join(map(redaction._spellings, ("aaaaaaaaaaab", "a1%/&#0025u002a", "%25" * 9))),
+    ],
     # sandbox.filters: a developer's own filter, with wildcards.
     "first + between + ''.join((f'.*{part}' for part in parts[-1:])) + '\\\\Z'": [
         "a" + "(?>.*?a)" * 9 + r".*b\Z",
@@ -33,6 +38,7 @@ MADE_WHILE_RUNNING = {
 """Patterns that are made of what somebody gave: others like them."""
 
 IN_A_TABLE = {
+    "airflow_bitrix.core.redaction": ("sub",),
     "airflow_bitrix.files.id_cells": ("fullmatch",),
     "airflow_bitrix.report.indexed": ("search",),
     "airflow_bitrix.sandbox.items": ("sub",),

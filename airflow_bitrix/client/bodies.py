@@ -7,7 +7,6 @@ HTTP libraries unpack as much as there is, and a few bytes of a packed answer ca
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from itertools import count
 from typing import Any
@@ -30,6 +29,7 @@ _EITHER = zlib.MAX_WBITS + 32
 """Tells zlib to look at the first bytes for which of the two it is."""
 
 _STEP = 2**20
+_NESTED = frozenset({dict, list})
 
 
 class UnreadableError(Exception):
@@ -98,7 +98,7 @@ def too_large(most: int) -> str:
 
 
 def parsed(body: bytes) -> Any:
-    """Read JSON: no deeper, and of no more values, than any answer is; all its numbers are finite.
+    """Read JSON: no deeper, and of no more values, than any answer is.
 
     :raises UnreadableError: It is deeper, or of more values.
     :raises ValueError: It is no JSON.
@@ -107,19 +107,17 @@ def parsed(body: bytes) -> Any:
     if len(body) > 2 * MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise UnreadableError(f"more than {MOST_VALUES:,} values")
     try:
-        value = json.loads(body, parse_constant=_finite, parse_float=_finite)
+        value = json.loads(body, parse_constant=_refuse)
     except RecursionError:
         raise _too_deep() from None
-    if body.count(b"[") + body.count(b"{") > DEEPEST:
+    if len(body) > DEEPEST:
         _check_depth(value)
     return value
 
 
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(text)
-    return number
+def _refuse(constant: str) -> None:
+    """Take no ``NaN`` or ``Infinity``: only Python calls them JSON."""
+    raise ValueError(constant)
 
 
 def _check_depth(value: Any) -> None:
@@ -129,7 +127,7 @@ def _check_depth(value: Any) -> None:
             inner
             for one in level
             for inner in (one.values() if type(one) is dict else one)
-            if type(inner) in (dict, list)
+            if type(inner) in _NESTED
         ]
         if not level:
             return

@@ -83,7 +83,7 @@ def test_whatever_is_to_be_json_is_a_value_or_one_of_two_reasons(given: Any) -> 
         value = parsed(body)
     except (UnreadableError, ValueError):
         return
-    assert json.loads(json.dumps(value, allow_nan=False)) == value
+    assert value == json.loads(body)
 
 
 @given(
