@@ -67,7 +67,8 @@ def test_what_was_rejected_is_not_applied_whatever_the_task_s_result_says(
         with pytest.raises(PlanRefused, match=r"plan was rejected by Olga, .* Make another one$") as refused:
             task(forged, **arguments)
         assert isinstance(refused.value, AirflowFailException)
-    assert "“Approved by Mallory  , 2026-11-21 10:00 UTC”, the decision beside the plan says" in caplog.text
+    said = r"“Approved by Mallory\n\u202e, 2026-11-21 10:00 UTC”, the decision beside the plan says"
+    assert said in caplog.text
     with pytest.raises(AirflowFailException, match=r"no outcome: the plan was rejected by Olga"):
         check(forged)
     page = (tmp_path / "report.html").read_text()

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import (
     Approval,
@@ -197,14 +198,16 @@ def note_contradiction(given: object, plan: Path, manifest: Manifest) -> None:
 
 def _claimed(told: Mapping[str, Any]) -> Approval:
     """Read what a task's result says of the decision, whatever that is."""
-    by, at, until = (_plain(told.get(name) or "") for name in ("by", "at", "valid_until"))
+    by, at, until = (as_plain_text(told.get(name) or "", _LONGEST) for name in ("by", "at", "valid_until"))
     if told.get("answer") == "rejected":
         return Approval("", "rejected", at, by)
     if told.get("is_dry_run"):
         return Approval("", "not asked", at, reason="a dry run", unasked="dry run")
     if by:
         return Approval("", "approved", at, by, until)
-    return Approval("", "not asked", at, reason=f"mode {_plain(told.get('mode') or '')}", unasked="never")
+    return Approval(
+        "", "not asked", at, reason=f"mode {as_plain_text(told.get('mode') or '', _LONGEST)}", unasked="never"
+    )
 
 
 def _gist(decision: Approval) -> tuple[object, ...]:
@@ -212,7 +215,3 @@ def _gist(decision: Approval) -> tuple[object, ...]:
     is_answer = decision.answer in ("approved", "rejected")
     about = (decision.by, decision.until[: len("2026-11-29T10:00:00")]) if is_answer else ("", "")
     return decision.answer, *about, decision.unasked == "dry run"
-
-
-def _plain(value: object) -> str:
-    return "".join(mark if mark.isprintable() else " " for mark in str(value)[:_LONGEST])
