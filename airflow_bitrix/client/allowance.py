@@ -3,6 +3,10 @@
 The portal counts per source address, so two workers on one host share one bucket whether they know it or not.
 They know it through a small file per portal, locked while it is read and written. The kernel drops
 the lock of a process that dies.
+
+The times in it are those of a clock that starts anew with the host, and that nobody sets. The name of the
+file tells which start of which host it belongs to: one that an earlier start left, or that another host keeps
+in the same folder, is another file.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ import hashlib
 import logging
 import math
 import os
+import platform
 import re
 import stat
 import struct
@@ -24,10 +29,11 @@ from pathlib import Path
 from typing import Protocol
 
 from airflow_bitrix.client.pacing import Bucket, Level
+from airflow_bitrix.client.sharing import Share
 
 log = logging.getLogger(__name__)
 
-_FORMAT = struct.Struct("<4d")
+_FORMAT = struct.Struct("<9d")
 
 
 class Allowance(Protocol):
@@ -142,9 +148,13 @@ class FileAllowance:
         raw = os.pread(descriptor, _FORMAT.size, 0)
         if len(raw) != _FORMAT.size:
             return Level()
-        empty_at, opened_at, refused_at, refusals = _FORMAT.unpack(raw)
-        counted = int(refusals) if math.isfinite(refusals) else 0
-        return self._bucket.credible(Level(empty_at, opened_at, refused_at, counted), now)
+        empty_at, opened_at, quiet_until, refusals, pace, since, horizon, sent, due_at = _FORMAT.unpack(raw)
+        share = Share(pace, since, horizon, _count(sent), due_at)
+        return self._bucket.credible(Level(empty_at, opened_at, quiet_until, _count(refusals), share), now)
+
+
+def _count(number: float) -> int:
+    return int(number) if math.isfinite(number) else -1
 
 
 class _Slot:
@@ -164,7 +174,11 @@ class _Slot:
         return False
 
     def write(self, level: Level) -> None:
-        raw = _FORMAT.pack(level.empty_at, level.opened_at, level.refused_at, level.refusals)
+        share = level.share
+        raw = _FORMAT.pack(
+            level.empty_at, level.opened_at, level.quiet_until, level.refusals,
+            share.pace, share.since, share.horizon, share.sent, share.due_at,
+        )  # fmt: skip
         os.pwrite(self.descriptor, raw, 0)
 
 
@@ -221,7 +235,10 @@ class HostAllowance:
         return self._used.tell_full()
 
 
-def shared_allowance(bucket: Bucket | None, portal: str, folder: Path) -> Allowance:
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def shared_allowance(bucket: Bucket | None, portal: str, folder: Path, boot: Path = BOOT) -> Allowance:
     """Give the allowance that this host has at a portal.
 
     :param bucket: The portal's bucket; ``None`` for a portal without one.
@@ -229,20 +246,49 @@ def shared_allowance(bucket: Bucket | None, portal: str, folder: Path) -> Allowa
     :param folder: Where the file lies. Where it cannot be used, now or later, the allowance is kept in the
         memory of this process and a warning tells so: then other processes are not seen, and the portal may
         refuse requests.
+    :param boot: The file that holds something else after each start of the host.
     """
     if bucket is None:
         return Unlimited()
-    readable = re.sub(r"[^a-z0-9.-]+", "_", portal.lower().split("://")[-1])
-    digest = hashlib.sha256(portal.lower().encode()).hexdigest()[:12]
+    name = file_name(portal)
 
     def instead(error: OSError) -> Allowance:
         return _in_memory(bucket, portal.lower(), folder, error)
 
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return HostAllowance(FileAllowance(bucket, folder / f"{readable}-{digest}.bucket"), instead)
+        file = FileAllowance(bucket, folder / f"{name}-{_start_of(boot)}.bucket")
+        _tidy(folder, name)
+        return HostAllowance(file, instead)
     except OSError as error:
         return instead(error)
+
+
+def file_name(portal: str) -> str:
+    """Give a name for what is kept of a portal: readable, and no other portal's."""
+    readable = re.sub(r"[^a-z0-9.-]+", "_", portal.lower().split("://")[-1])
+    return f"{readable}-{hashlib.sha256(portal.lower().encode()).hexdigest()[:12]}"
+
+
+_LEFT = 86400.0
+"""Seconds after which a file that nobody wrote to is one that an earlier start left."""
+
+
+def _start_of(boot: Path) -> str:
+    """Give what tells this start of this host from any other."""
+    try:
+        start = boot.read_text()
+    except OSError:  # not Linux: the host at least
+        start = platform.node()
+    return hashlib.sha256(start.encode()).hexdigest()[:12]
+
+
+def _tidy(folder: Path, name: str) -> None:
+    """Remove what earlier starts left; whoever is at work writes at each request."""
+    for path in folder.glob(f"{name}-*.bucket"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - _LEFT:
+                path.unlink()
 
 
 _in_memories: dict[tuple[str, Bucket], MemoryAllowance] = {}

@@ -201,7 +201,7 @@ def try_flow(
     """
     request = request_of(call)
     account = Account(call.method.lower())
-    repeat = 0
+    tries = _Tries(manners)
     while True:
         yield from _rested(call, account, manners, once=not again)
         yield Admit()
@@ -219,14 +219,41 @@ def try_flow(
         if found.kind is FaultKind.THROTTLED:
             manners.meter.refused += 1
             yield Full()
-        repeat += 1
-        last = found.kind not in again or repeat > manners.retries.times
+        last = tries.over(found) or found.kind not in again
         if found.kind is FaultKind.RESTING:
             found = manners.refused(account, found, guess=last)
         if last or (found.rest and found.rest.seconds > manners.patience.max_wait):
             return found, seconds
         manners.meter.repeats += 1
-        yield Wait(found.rest.seconds if found.rest else manners.pause(repeat, found))
+        yield Wait(found.rest.seconds if found.rest else tries.pause(found))
+
+
+class _Tries:
+    """How often a call failed so far, and how long it waits before it is repeated."""
+
+    def __init__(self, manners: Manners) -> None:
+        self._manners = manners
+        self._faults = 0
+        self._refusals = 0
+        self._waited = 0.0
+
+    def over(self, fault: Fault) -> bool:
+        """Count a fault, and tell whether the call is not to be repeated."""
+        retries = self._manners.retries
+        if fault.kind is FaultKind.THROTTLED:
+            # Whoever else asks the portal takes the room that there is: that says nothing of this call.
+            self._refusals += 1
+            return not retries.times or self._waited >= retries.full
+        self._faults += 1
+        return self._faults > retries.times
+
+    def pause(self, fault: Fault) -> float:
+        """Give the seconds to wait before the call is repeated."""
+        if fault.kind is not FaultKind.THROTTLED:
+            return self._manners.pause(self._faults, fault)
+        seconds = self._manners.pause(self._refusals, fault)
+        self._waited += seconds
+        return seconds
 
 
 def _rested(call: Call, account: Account, manners: Manners, *, once: bool) -> Flow[None]:
