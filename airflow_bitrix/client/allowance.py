@@ -23,8 +23,10 @@ import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -36,11 +38,27 @@ log = logging.getLogger(__name__)
 _FORMAT = struct.Struct("<9d")
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request that asks to be let through, until it is.
+
+    :param name: No other's.
+    """
+
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
 class Allowance(Protocol):
     """Says when the next request may leave."""
 
-    def ask(self) -> float:
-        """Count one request and give 0, or give the seconds after which to ask again."""
+    remote: bool
+    """Whether asking takes its time, so that an event loop leaves it to a thread."""
+
+    def ask(self, turn: Turn | None = None) -> float:
+        """Count one request and give 0, or give the seconds after which to ask again, with the same turn.
+
+        :param turn: Where it is left out, the request is one that asks for the first time.
+        """
 
     def tell_full(self) -> None:
         """Note that the portal refused a request, so that everybody pauses."""
@@ -49,7 +67,9 @@ class Allowance(Protocol):
 class Unlimited:
     """The allowance of a portal without a bucket (self-hosted)."""
 
-    def ask(self) -> float:
+    remote = False
+
+    def ask(self, turn: Turn | None = None) -> float:  # noqa: ARG002 (as all allowances)
         """Admit at once."""
         return 0.0
 
@@ -67,12 +87,14 @@ os.register_at_fork(
 class MemoryAllowance:
     """An allowance for the threads of one process."""
 
+    remote = False
+
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.monotonic) -> None:
         self._bucket = bucket
         self._clock = clock
         self._level = Level()
 
-    def ask(self) -> float:
+    def ask(self, turn: Turn | None = None) -> float:  # noqa: ARG002 (as all allowances)
         """Count one request, or give the seconds to wait."""
         with _memory_lock:
             self._level, wait = self._bucket.admit(self._level, self._clock())
@@ -101,6 +123,8 @@ class FileAllowance:
     :raises OSError: The file cannot be made or belongs to somebody else; so do all methods.
     """
 
+    remote = False
+
     def __init__(
         self,
         bucket: Bucket,
@@ -116,7 +140,7 @@ class FileAllowance:
         with _opened(path):
             pass
 
-    def ask(self) -> float:
+    def ask(self, turn: Turn | None = None) -> float:  # noqa: ARG002 (as all allowances)
         """Count one request for everybody, or give the seconds to wait."""
         with _opened(self._path) as slot:
             if not self._lock(slot):
@@ -148,9 +172,24 @@ class FileAllowance:
         raw = os.pread(descriptor, _FORMAT.size, 0)
         if len(raw) != _FORMAT.size:
             return Level()
-        empty_at, opened_at, quiet_until, refusals, pace, since, horizon, sent, due_at = _FORMAT.unpack(raw)
-        share = Share(pace, since, horizon, _count(sent), due_at)
-        return self._bucket.credible(Level(empty_at, opened_at, quiet_until, _count(refusals), share), now)
+        return self._bucket.credible(level_of(_FORMAT.unpack(raw)), now)
+
+
+def numbers_of(level: Level) -> tuple[float, ...]:
+    """Give a level as numbers, to be kept."""
+    share = level.share
+    bucket = (level.empty_at, level.opened_at, level.quiet_until, level.refusals)
+    return (*bucket, share.pace, share.since, share.horizon, share.sent, share.due_at)
+
+
+def level_of(numbers: Sequence[float]) -> Level:
+    """Give the level that :func:`numbers_of` made numbers of.
+
+    :raises ValueError: There are more of them, or fewer.
+    """
+    empty_at, opened_at, quiet_until, refusals, pace, since, horizon, sent, due_at = numbers
+    share = Share(pace, since, horizon, _count(sent), due_at)
+    return Level(empty_at, opened_at, quiet_until, _count(refusals), share)
 
 
 def _count(number: float) -> int:
@@ -174,11 +213,7 @@ class _Slot:
         return False
 
     def write(self, level: Level) -> None:
-        share = level.share
-        raw = _FORMAT.pack(
-            level.empty_at, level.opened_at, level.quiet_until, level.refusals,
-            share.pace, share.since, share.horizon, share.sent, share.due_at,
-        )  # fmt: skip
+        raw = _FORMAT.pack(*numbers_of(level))
         os.pwrite(self.descriptor, raw, 0)
 
 
@@ -214,17 +249,19 @@ class HostAllowance:
     :param instead: Gives the one to be used when that fails, told why it did.
     """
 
+    remote = False
+
     def __init__(self, file: Allowance, instead: Callable[[OSError], Allowance]) -> None:
         self._used = file
         self._instead = instead
 
-    def ask(self) -> float:
+    def ask(self, turn: Turn | None = None) -> float:
         """Count one request, or give the seconds to wait."""
         try:
-            return self._used.ask()
+            return self._used.ask(turn)
         except OSError as error:
             self._used = self._instead(error)
-        return self._used.ask()
+        return self._used.ask(turn)
 
     def tell_full(self) -> None:
         """Take the bucket as full from now on."""

@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from airflow_bitrix.client.allowance import Allowance
-from airflow_bitrix.client.pacing import Account, Budgets, Patience, Rest, Retries
+from airflow_bitrix.client.allowance import Allowance, Turn
+from airflow_bitrix.client.pacing import Account, OperatingTime, Patience, Rest, Retries
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.wire import (
     DONE_NOTHING,
@@ -106,13 +106,6 @@ class Clock:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], object] = time.sleep
     sleep_async: Callable[[float], Awaitable[object]] = asyncio.sleep
-
-
-@dataclass(slots=True)
-class OperatingTime:
-    """What the portal has told so far of the operating time of its methods."""
-
-    budgets: Budgets = field(default_factory=Budgets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,9 +289,15 @@ def drive(
                 manners.meter.wait(manners.clock.now(), seconds)
                 sleep(seconds)
             case Admit():
-                while seconds := manners.allowance.ask():
+                turn = Turn()
+                while seconds := manners.allowance.ask(turn):
                     manners.meter.wait(manners.clock.now(), seconds)
                     sleep(seconds)
+
+
+async def _aside(allowance: Allowance, ask: Callable[..., T], *args: Turn) -> T:
+    """Ask an allowance without stopping the event loop."""
+    return await asyncio.to_thread(ask, *args) if allowance.remote else ask(*args)
 
 
 async def drive_async(
@@ -321,12 +320,13 @@ async def drive_async(
             case Send(request):
                 reply = await send(request)
             case Full():
-                manners.allowance.tell_full()
+                await _aside(manners.allowance, manners.allowance.tell_full)
             case Wait(seconds):
                 manners.meter.wait(manners.clock.now(), seconds)
                 await sleep(seconds)
             case Admit():
-                while seconds := manners.allowance.ask():
+                turn = Turn()
+                while seconds := await _aside(manners.allowance, manners.allowance.ask, turn):
                     manners.meter.wait(manners.clock.now(), seconds)
                     await sleep(seconds)
 

@@ -94,6 +94,16 @@ class Bucket:
         empty_at = max(level.empty_at, now) + 1 / self.rate
         return replace(level, empty_at=empty_at, opened_at=opened_at, share=share.taken(now, self.rate)), 0.0
 
+    def after(self, level: Level, now: float, others: int) -> float:
+        """Give the seconds to wait where so many others are let through first."""
+        at = now
+        for _ in range(others):
+            level, wait = self.admit(level, at)
+            if wait:
+                at += wait
+                level, _ = self.admit(level, at)
+        return at + self.admit(level, at)[1] - now
+
     def full(self, level: Level, now: float) -> Level:
         """Give the level of a bucket that the portal has just called full.
 
@@ -297,6 +307,15 @@ class Budgets:
             return self
         return Budgets({**self.accounts, account: replace(known, refused_until=until)})
 
+    def joined(self, others: Budgets) -> Budgets:
+        """Give what is known here and there: of each account what was told last."""
+        accounts = dict(self.accounts)
+        for account, there in others.accounts.items():
+            here = accounts.get(account, _UNKNOWN)
+            last = max(here, there, key=lambda one: (one.reset_at, one.used))
+            accounts[account] = replace(last, refused_until=max(here.refused_until, there.refused_until))
+        return Budgets(accounts)
+
     def rest(self, accounts: Iterable[Account], now: float, limit: float) -> Rest | None:
         """Give the rest after which all of these accounts may be used, ``None`` where they may be now.
 
@@ -306,6 +325,13 @@ class Budgets:
         ends = max((self.accounts.get(account, _UNKNOWN).ends(limit) for account in accounts), default=0.0)
         until = min(ends, now + LONGEST_REST) + _CLOCKS  # further off only after the clock was set back
         return Rest(until, until - now) if ends and until > now else None
+
+
+@dataclass(slots=True)
+class OperatingTime:
+    """What the portal has told so far of the operating time of its methods."""
+
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 def _number(value: object) -> float | None:

@@ -11,10 +11,10 @@ import requests
 from airflow.providers.http.hooks.http import HttpHook
 from requests.adapters import HTTPAdapter
 
-from airflow_bitrix.client.allowance import Allowance
+from airflow_bitrix.client.allowance import Allowance, Turn
 from airflow_bitrix.client.deadlines import deadline_in, keep_deadlines
 from airflow_bitrix.client.flow import Clock, Manners
-from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.client.pacing import OperatingTime, Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
 from airflow_bitrix.client.redaction import guard_http_logs
 from airflow_bitrix.client.stopping import Stop
@@ -70,6 +70,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         self.patience = patience()
         self.clock = Clock()
         self.stop = Stop()
+        self._operating = OperatingTime()
         guard_http_logs()
 
     # -- what the HTTP provider's hook asks of a subclass --------------------------------------------------
@@ -98,7 +99,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
 
     @cached_property
     def _allowance(self) -> Allowance:
-        return allowance_of(self.settings)
+        return allowance_of(self.settings, self._operating)
 
     def _set_base_url(self, connection: Any) -> None:  # noqa: ARG002 (the parent's signature)
         # The portal's plain address, without the secret: the parent prints what it finds here.
@@ -127,7 +128,8 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         extra_options: dict[Any, Any],
     ) -> requests.Response:
         """Send a request of the stock operators: paced, and without the address in any log or error."""
-        while seconds := self._allowance.ask():
+        turn = Turn()
+        while seconds := self._allowance.ask(turn):
             time.sleep(seconds)
         timeout = extra_options.get("timeout") or self.settings.timeout
         options = session.merge_environment_settings(
@@ -175,7 +177,12 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         session = self.get_conn()
         send = requests_transport(session, settings.webhook.portal, settings.timeout, settings.deadline)
         manners = Manners(
-            self._allowance, self.retries, patience=self.patience, clock=self.clock, stop=self.stop
+            self._allowance,
+            self.retries,
+            patience=self.patience,
+            operating=self._operating,
+            clock=self.clock,
+            stop=self.stop,
         )
         return Portal(send, manners, settings.in_flight, check=check_raw_call)
 
