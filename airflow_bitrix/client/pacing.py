@@ -307,11 +307,19 @@ class Budgets:
             return self
         return Budgets({**self.accounts, account: replace(known, refused_until=until)})
 
-    def joined(self, others: Budgets) -> Budgets:
-        """Give what is known here and there: of each account what was told last."""
+    def joined(self, others: Budgets, now: float) -> Budgets:
+        """Give what is known here and there: of each account what was told last.
+
+        :param others: What others know, whose clocks may be wrong.
+        :param now: Unix time.
+        """
         accounts = dict(self.accounts)
-        for account, there in others.accounts.items():
+        for account, told in others.accounts.items():
             here = accounts.get(account, _UNKNOWN)
+            resets = (
+                min(_number(at) or 0.0, now + LONGEST_REST) for at in (told.reset_at, told.refused_until)
+            )
+            there = Budget(_number(told.used) or 0.0, *resets)
             last = max(here, there, key=lambda one: (one.reset_at, one.used))
             accounts[account] = replace(last, refused_until=max(here.refused_until, there.refused_until))
         return Budgets(accounts)

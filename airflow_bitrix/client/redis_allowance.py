@@ -133,7 +133,7 @@ class RedisAllowance:
         found = self._run(_LOOK, self._keys, (name, self._gone, _KEPT))
         seconds, micros, place, level, budgets = found
         now = int(seconds) + int(micros) / 1e6
-        self._operating.budgets = self._operating.budgets.joined(budgets_of(budgets))
+        self._operating.budgets = self._operating.budgets.joined(budgets_of(budgets), now)
         return now, int(place), (level, budgets), self._bucket.credible(read_level(level), now)
 
     def _write(self, name: str, kept: tuple[str, str], level: Level) -> bool:

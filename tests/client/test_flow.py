@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_bitrix.client.allowance import MemoryAllowance, Unlimited
+from airflow_bitrix.client.allowance import MemoryAllowance, Turn, Unlimited
 from airflow_bitrix.client.flow import Admit, Full, Manners, Send, Wait, call_flow, drive, drive_async
 from airflow_bitrix.client.flow import Clock as WallClock
 from airflow_bitrix.client.pacing import Bucket, Retries
@@ -287,3 +288,30 @@ def test_a_driver_sends_the_request_of_the_flow(*, is_async: bool) -> None:
 
     run(manners, clock, Listening(clock, YES), is_async=is_async)
     assert [(request.method, json.loads(request.body)) for request in seen] == [(LINK.method, LINK.params)]
+
+
+def test_an_allowance_that_is_asked_over_the_network_does_not_stop_the_event_loop() -> None:
+    """It is let go on by what the loop does meanwhile."""
+    meanwhile = threading.Event()
+
+    class Far(Unlimited):
+        remote = True
+
+        def ask(self, turn: Turn | None = None) -> float:
+            assert meanwhile.wait(10)
+            return super().ask(turn)
+
+        def tell_full(self) -> None:
+            assert meanwhile.wait(10)
+
+    async def other_work() -> None:
+        meanwhile.set()
+
+    async def both_at_once(portal: Portal, clock: Clock) -> Answer:
+        manners = Manners(Far())
+        flow = drive_async(call_flow(LINK, manners), portal.answer_async, manners, clock.sleep_async)
+        answer, _ = await asyncio.gather(flow, other_work())
+        return answer
+
+    clock = Clock()
+    assert asyncio.run(both_at_once(Portal(clock, BUSY, YES), clock)).result is True

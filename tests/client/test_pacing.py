@@ -196,3 +196,19 @@ def test_repeats_grow_more_patient() -> None:
     retries = Retries(first=0.5, longest=30)
     assert [retries.delay(repeat, luck=1) for repeat in range(1, 9)] == [0.5, 1, 2, 4, 8, 16, 30, 30]
     assert [retries.delay(repeat, luck=0) for repeat in range(1, 4)] == [0.25, 0.5, 1]
+
+
+@given(rates, bursts, clocks, st.floats(0, 60), st.integers(0, 30))
+def test_who_stands_in_a_queue_reckons_when_he_is_let_through(
+    rate: float, burst: int, now: float, used: float, others: int
+) -> None:
+    bucket = Bucket(rate, burst, gap=0.05)
+    level = Level(empty_at=now + used)
+    reckoned, at = bucket.after(level, now, others), now
+    for _ in range(others + 1):
+        while True:
+            level, wait = bucket.admit(level, at)
+            if not wait:
+                break
+            at += wait
+    assert at - now == pytest.approx(reckoned, abs=1e-3 / rate)
