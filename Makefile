@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo dist test draws quick browser test-ui test-floors test-matrix lint check bench bench-report ui fmt chaos
+.PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-report ui fmt chaos
 .PHONY: constraints sets arguments clean security
 
 VENV := .venv
@@ -59,7 +59,7 @@ SIDE_BY_SIDE := --numprocesses 4 --no-loadscope-reorder
 
 # Four processes for two cores, as many tests wait; the tests of one file stay together, since they share what
 # is costly to start, and the files that take longest come first.
-test: env ## run the tests, but for those in a browser and those that install
+test: env redis ## run the tests, but for those in a browser and those that install
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 # The profile is registered in tests/conftest.py; the library's own option chooses it.
@@ -70,7 +70,7 @@ draws: env ## read 20,000 drawn answers, files and settings with each of their r
 ROOMS := $(addprefix tests/,core client crm engine files report sandbox)
 
 # Types take one of two cores for half a minute, in which the tests go on.
-quick: env ## lint, and the quick ones of the tests that need no Airflow; in a minute and a half
+quick: env redis ## lint, and the quick ones of the tests that need no Airflow; in a minute and a half
 	@mkdir -p build
 	@$(MAKE) --no-print-directory lint > build/lint.log 2>&1 & lint=$$!; echo "== pytest, the quick ones"; \
 		$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(ROOMS); tests=$$?; \
@@ -90,7 +90,7 @@ test-floors: env browser ## install and run the wheel beside older Airflows, in 
 		FLOORS=NAME $(BIN)/python -m pytest tests/floors/test_floors.py > build/floors/NAME.log 2>&1; \
 		code=$$?; cat build/floors/NAME.log; exit $$code'
 
-test-matrix: env ## run all tests but those in a browser beside each Airflow and Python; an hour or two
+test-matrix: env redis ## run all tests but those in a browser beside each Airflow and Python; an hour or two
 	@$(BIN)/python -m scripts.matrix
 
 browser: ## install Chromium where it is missing; needs Debian, and root
@@ -99,6 +99,13 @@ browser: ## install Chromium where it is missing; needs Debian, and root
 		|| { echo "Install Chromium; on Debian, as root: apt-get install chromium"; exit 1; }; \
 		echo "Installing Chromium" && apt-get -qq update \
 		&& DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium >/dev/null
+
+redis: ## install the server of Redis where it is missing; needs Debian, and root
+	@command -v redis-server >/dev/null && exit 0; \
+		command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+		|| { echo "Install redis-server; on Debian, as root: apt-get install redis-server"; exit 1; }; \
+		echo "Installing redis-server" && apt-get -qq update \
+		&& DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends redis-server >/dev/null
 
 lint: env ## check format, style, types and the direction of imports
 	@echo "== ruff format" && $(BIN)/ruff format --check .
@@ -133,7 +140,7 @@ check: lint ## all that CI checks: lint, then all tests but the matrix
 	@$(MAKE) --no-print-directory test-floors
 	@$(MAKE) --no-print-directory security ATTACKED=by-the-tests
 
-bench: env $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes
+bench: env redis $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 chaos: env ## plan, apply, kill and restore on portals that answer wrongly, 200 of them; SEEDS=20: so many

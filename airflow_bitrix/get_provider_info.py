@@ -100,6 +100,24 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "/var/lib/airflow/bitrix24-pacing",
                         "default": "",
                     },
+                    "allowance": {
+                        "description": (
+                            "Where a portal's request allowance is kept: file, for the processes of a host, "
+                            "or redis, for all hosts. Hosts that share nothing find their share by what "
+                            "the portal refuses."
+                        ),
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "redis",
+                        "default": "file",
+                    },
+                    "redis_conn_id": {
+                        "description": "Connection of type redis, where allowance is redis.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "redis_pacing",
+                        "default": "redis_default",
+                    },
                     "approval_deadline": {
                         "description": (
                             "Hours in which a person has to answer whether a plan may be applied, where the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import threading
 import time
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from benchmarks.works import FAST, OURS, OURS_SYNC, PLAIN, SDK, Work
-from scripts.processes import Processes
+from scripts.processes import Processes, free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 OTHERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
@@ -89,8 +90,29 @@ class Places:
             _end(process)
 
     @contextmanager
+    def redis(self, folder: Path) -> Iterator[int]:
+        """Run a Redis, and give its port.
+
+        :raises RowError: Its server is not installed.
+        """
+        if not shutil.which("redis-server"):
+            raise RowError("not installed: make redis does that")
+        port = free_port()
+        settings = ("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder))
+        process = self._start(["redis-server", *settings], folder / "redis")
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while "eady to accept connections" not in (folder / "redis").read_text():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RowError("redis-server did not start")
+                self._tick()
+            yield port
+        finally:
+            _end(process)
+
+    @contextmanager
     def runner(
-        self, work: Work, client: str, folder: Path, portal: Address, ids: list[int]
+        self, work: Work, client: str, folder: Path, portal: Address, ids: list[int], *, redis_port: int = 0
     ) -> Iterator[Runner]:
         """Run a process of a client, up to the point where it waits for the word to go."""
         if client in {FAST, SDK} and not OTHERS_PYTHON.exists():
@@ -98,7 +120,8 @@ class Places:
         folder.mkdir()
         job = {
             "url": portal.webhook, "work": work.kind, "ids": ids, "filter": dict(work.filter),
-            "plan": work.plan, "used": work.used == "own", "folder": str(folder.parent / "shared"),
+            "plan": work.plan, "used": work.used == "own", "seconds": work.seconds,
+            "redis": redis_port, "folder": str((folder if work.hosts else folder.parent) / "shared"),
         }  # fmt: skip
         (folder / "job.json").write_text(json.dumps(job))
         python = str(OTHERS_PYTHON) if client in {FAST, SDK} else sys.executable

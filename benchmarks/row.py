@@ -46,13 +46,15 @@ def _measured(places: Places, work: Work, client: str) -> Row:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bitrix24-bench-")))
         address = stack.enter_context(places.portal(work, folder, tls=client in NEEDS_TLS))
-        ids = [*range(1, work.n + 1)] if work.kind not in WHOLE else []
+        ids = [*range(1, work.n + 1)] if work.kind not in WHOLE or work.hosts else []
         if work.missing:
             ids[len(ids) // 2] = NOBODY
+        redis_port = stack.enter_context(places.redis(folder)) if work.hosts == "redis" else 0
         runners = []
         for part in range(work.processes):
-            some = ids[part :: work.processes]
-            runner = places.runner(work, client, folder / str(part), address, some)
+            some = ids if work.hosts else ids[part :: work.processes]
+            own = folder / str(part)
+            runner = places.runner(work, client, own, address, some, redis_port=redis_port)
             runners.append(stack.enter_context(runner))
         for one in runners:
             places.wait(one, "ready", START_SECONDS)
@@ -65,6 +67,8 @@ def _measured(places: Places, work: Work, client: str) -> Row:
         reports = [json.loads((one.folder / "report.json").read_text()) for one in runners]
         counted = portal.stats()
         sent = {"requests": counted["admitted"] + counted["refused_503"], "refused": counted["refused_503"]}
+        if work.hosts:
+            return sent | shared(work, reports, sent["requests"], sent["refused"])
         problems = check(work, ids, reports, portal.links())
         least = least_requests(work, client)
         return sent | _figures(work, least, level, reports, problems, requests=sent["requests"])
@@ -114,4 +118,30 @@ def _figures(
         "peak_rss_mb": round(max(one["peak_rss_mb"] for one in reports), 1),
         "least_requests": least,
         "note": note,
+    }
+
+
+def shared(work: Work, reports: Sequence[Mapping[str, Any]], requests: int, refused: int) -> Row:
+    """Tell how hosts shared what the portal allows."""
+    rate, burst = BUCKETS[work.plan]
+    failed = sum(one.get("failed", 0) for one in reports)
+    done = [one.get("done", 0) for one in reports]
+    problems = [f"raised {one['raised']}" for one in reports if "raised" in one]
+    problems += [f"{failed:,} calls failed"] if failed else []
+    smallest = min(done) * len(done) / max(sum(done), 1)
+    return {
+        "seconds": round(work.seconds, 3),
+        "ratio": round((burst + rate * work.seconds) / max(requests - refused, 1), 3),
+        "right": not problems,
+        "cpu_seconds": round(sum(one["cpu_seconds"] for one in reports), 3),
+        "peak_rss_mb": round(max(one["peak_rss_mb"] for one in reports), 1),
+        "goals": work.goals,
+        "refused_part": round(refused / max(requests, 1), 4),
+        "smallest_share": round(smallest, 3),
+        "note": "; ".join(
+            [
+                *problems,
+                f"{refused / max(requests, 1):.1%} refused, smallest share {smallest:.2f} of fair",
+            ]
+        ),
     }

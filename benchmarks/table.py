@@ -27,6 +27,8 @@ def verdict(row: Mapping[str, Any], beside: Sequence[Mapping[str, Any]]) -> str:
         met = row["n"] / row["cpu_seconds"] >= target
         return f"{'met' if met else 'MISSED'}: {target:,.0f} a CPU second"
     met = row["ratio"] is not None and row["ratio"] <= target
+    if goals := row.get("goals"):
+        met = met and row["refused_part"] <= goals[0] and row["smallest_share"] >= goals[1]
     return f"{'met' if met else 'MISSED'}: {target:.2f}"
 
 

@@ -13,11 +13,11 @@ ALL = (OURS, FAST, SDK, PLAIN)
 BATCHING = (OURS, FAST, SDK)
 LISTING = (OURS, OURS_SYNC, FAST, SDK)
 
-Kind = Literal["read", "set", "clear", "scan", "list"]
-WHOLE: tuple[Kind, ...] = ("scan", "list")
+Kind = Literal["read", "set", "clear", "scan", "list", "share"]
+WHOLE: tuple[Kind, ...] = ("scan", "list", "share")
 """Kinds that go through whatever there is, and are given no ids."""
 
-Measure = Literal["seconds", "requests", "cpu", "memory", "right"]
+Measure = Literal["seconds", "requests", "cpu", "memory", "right", "share"]
 
 BUCKETS: Mapping[str, tuple[float, float]] = {"standard": (2, 50)}
 """Requests a second that drain, and requests that a plan's bucket holds."""
@@ -38,6 +38,9 @@ class Work:
     :param latency: Seconds that the portal takes for a request.
     :param used: Who has used up the bucket before: nobody, the client itself, or a stranger on the same host.
     :param processes: Processes that share the work.
+    :param hosts: Whether each of them is a host of its own, which knows of no other, or but through Redis.
+    :param seconds: How long hosts go on.
+    :param goals: For hosts: the largest part that may be refused, and the smallest share to the fair one.
     :param missing: Whether one of the owners does not exist.
     :param measure: What the ratio is about.
     :param target: The ratio that ours should not exceed; for ``cpu`` the reads that a second should do, and
@@ -58,6 +61,9 @@ class Work:
     switches: Mapping[str, Any] = field(default_factory=dict)
     faults: Mapping[str, Any] = field(default_factory=dict)
     processes: int = 1
+    hosts: Literal["", "apart", "redis"] = ""
+    seconds: float = 0
+    goals: tuple[float, float] = (0.04, 0.5)
     missing: bool = False
     measure: Measure = "seconds"
     target: float | None = None
@@ -85,6 +91,7 @@ def works(*, quick: bool) -> list[Work]:
         *_scans(quick=quick),
         *_lists(quick=quick),
         *_paced(quick=quick),
+        *_hosts(quick=quick),
         *_hard(quick=quick),
         *_processor(quick=quick),
         *_memory(quick=quick),
@@ -184,6 +191,34 @@ def _paced(*, quick: bool) -> Iterator[Work]:
     yield Work(
         f"{n:,} exact reads by 4 processes", "read", n, processes=4, target=reach(1.05), clients=BATCHING
     )
+
+
+HOSTS_SECONDS, HOSTS_SECONDS_QUICK = 90.0, 60.0
+
+
+def _hosts(*, quick: bool) -> Iterator[Work]:
+    fixed: dict[str, Any] = {"kind": "share", "n": 2_000, "measure": "share", "clients": (OURS,)}
+    fixed["seconds"] = HOSTS_SECONDS_QUICK if quick else HOSTS_SECONDS
+    counting: Mapping[str, Mapping[str, Any]] = {"": {}, ", refusals count": {"count_refused": True}}
+    for number in (2,) if quick else (2, 4):
+        for said, switches in ({"": counting[""]} if quick else counting).items():
+            yield Work(
+                f"{number} hosts, nothing shared{said}",
+                processes=number,
+                hosts="apart",
+                target=1 / 0.93,
+                switches=switches,
+                **fixed,
+            )
+        if not quick:
+            yield Work(
+                f"{number} hosts, one Redis",
+                processes=number,
+                hosts="redis",
+                target=1 / 0.98,
+                goals=(0, {2: 0.9, 4: 0.8}[number]),
+                **fixed,
+            )
 
 
 def _hard(*, quick: bool) -> Iterator[Work]:

@@ -3,6 +3,10 @@
 The portal counts per source address, so two workers on one host share one bucket whether they know it or not.
 They know it through a small file per portal, locked while it is read and written. The kernel drops
 the lock of a process that dies.
+
+The times in it are those of a clock that starts anew with the host, and that nobody sets. The name of the
+file tells which start of which host it belongs to: one that an earlier start left, or that another host keeps
+in the same folder, is another file.
 """
 
 from __future__ import annotations
@@ -13,28 +17,48 @@ import hashlib
 import logging
 import math
 import os
+import platform
 import re
 import stat
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from airflow_bitrix.client.pacing import Bucket, Level
+from airflow_bitrix.client.sharing import Share
 
 log = logging.getLogger(__name__)
 
-_FORMAT = struct.Struct("<4d")
+_FORMAT = struct.Struct("<9d")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One request that asks to be let through, until it is.
+
+    :param name: No other's.
+    """
+
+    name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class Allowance(Protocol):
     """Says when the next request may leave."""
 
-    def ask(self) -> float:
-        """Count one request and give 0, or give the seconds after which to ask again."""
+    remote: bool
+    """Whether asking takes its time, so that an event loop leaves it to a thread."""
+
+    def ask(self, turn: Turn | None = None) -> float:
+        """Count one request and give 0, or give the seconds after which to ask again, with the same turn.
+
+        :param turn: Where it is left out, the request is one that asks for the first time.
+        """
 
     def tell_full(self) -> None:
         """Note that the portal refused a request, so that everybody pauses."""
@@ -43,7 +67,9 @@ class Allowance(Protocol):
 class Unlimited:
     """The allowance of a portal without a bucket (self-hosted)."""
 
-    def ask(self) -> float:
+    remote = False
+
+    def ask(self, turn: Turn | None = None) -> float:  # noqa: ARG002 (as all allowances)
         """Admit at once."""
         return 0.0
 
@@ -61,12 +87,14 @@ os.register_at_fork(
 class MemoryAllowance:
     """An allowance for the threads of one process."""
 
+    remote = False
+
     def __init__(self, bucket: Bucket, clock: Callable[[], float] = time.monotonic) -> None:
         self._bucket = bucket
         self._clock = clock
         self._level = Level()
 
-    def ask(self) -> float:
+    def ask(self, turn: Turn | None = None) -> float:  # noqa: ARG002 (as all allowances)
         """Count one request, or give the seconds to wait."""
         with _memory_lock:
             self._level, wait = self._bucket.admit(self._level, self._clock())
@@ -95,6 +123,8 @@ class FileAllowance:
     :raises OSError: The file cannot be made or belongs to somebody else; so do all methods.
     """
 
+    remote = False
+
     def __init__(
         self,
         bucket: Bucket,
@@ -110,7 +140,7 @@ class FileAllowance:
         with _opened(path):
             pass
 
-    def ask(self) -> float:
+    def ask(self, turn: Turn | None = None) -> float:  # noqa: ARG002 (as all allowances)
         """Count one request for everybody, or give the seconds to wait."""
         with _opened(self._path) as slot:
             if not self._lock(slot):
@@ -142,9 +172,28 @@ class FileAllowance:
         raw = os.pread(descriptor, _FORMAT.size, 0)
         if len(raw) != _FORMAT.size:
             return Level()
-        empty_at, opened_at, refused_at, refusals = _FORMAT.unpack(raw)
-        counted = int(refusals) if math.isfinite(refusals) else 0
-        return self._bucket.credible(Level(empty_at, opened_at, refused_at, counted), now)
+        return self._bucket.credible(level_of(_FORMAT.unpack(raw)), now)
+
+
+def numbers_of(level: Level) -> tuple[float, ...]:
+    """Give a level as numbers, to be kept."""
+    share = level.share
+    bucket = (level.empty_at, level.opened_at, level.quiet_until, level.refusals)
+    return (*bucket, share.pace, share.since, share.horizon, share.sent, share.due_at)
+
+
+def level_of(numbers: Sequence[float]) -> Level:
+    """Give the level that :func:`numbers_of` made numbers of.
+
+    :raises ValueError: There are more of them, or fewer.
+    """
+    empty_at, opened_at, quiet_until, refusals, pace, since, horizon, sent, due_at = numbers
+    share = Share(pace, since, horizon, _count(sent), due_at)
+    return Level(empty_at, opened_at, quiet_until, _count(refusals), share)
+
+
+def _count(number: float) -> int:
+    return int(number) if math.isfinite(number) else -1
 
 
 class _Slot:
@@ -164,7 +213,7 @@ class _Slot:
         return False
 
     def write(self, level: Level) -> None:
-        raw = _FORMAT.pack(level.empty_at, level.opened_at, level.refused_at, level.refusals)
+        raw = _FORMAT.pack(*numbers_of(level))
         os.pwrite(self.descriptor, raw, 0)
 
 
@@ -213,17 +262,19 @@ class HostAllowance:
     :param instead: Gives the one to be used when that fails, told why it did.
     """
 
+    remote = False
+
     def __init__(self, file: Allowance, instead: Callable[[OSError], Allowance]) -> None:
         self._used = file
         self._instead = instead
 
-    def ask(self) -> float:
+    def ask(self, turn: Turn | None = None) -> float:
         """Count one request, or give the seconds to wait."""
         try:
-            return self._used.ask()
+            return self._used.ask(turn)
         except OSError as error:
             self._used = self._instead(error)
-        return self._used.ask()
+        return self._used.ask(turn)
 
     def tell_full(self) -> None:
         """Take the bucket as full from now on."""
@@ -234,7 +285,10 @@ class HostAllowance:
         return self._used.tell_full()
 
 
-def shared_allowance(bucket: Bucket | None, portal: str, folder: Path) -> Allowance:
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+def shared_allowance(bucket: Bucket | None, portal: str, folder: Path, boot: Path = BOOT) -> Allowance:
     """Give the allowance that this host has at a portal.
 
     :param bucket: The portal's bucket; ``None`` for a portal without one.
@@ -242,19 +296,48 @@ def shared_allowance(bucket: Bucket | None, portal: str, folder: Path) -> Allowa
     :param folder: Where the file lies. Where it cannot be used, now or later, the allowance is kept in the
         memory of this process and a warning tells so: then other processes are not seen, and the portal may
         refuse requests.
+    :param boot: The file that holds something else after each start of the host.
     """
     if bucket is None:
         return Unlimited()
-    readable = re.sub(r"[^a-z0-9.-]+", "_", portal.lower().split("://")[-1])
-    digest = hashlib.sha256(portal.lower().encode()).hexdigest()[:12]
+    name = file_name(portal)
 
     def instead(error: OSError) -> Allowance:
         return _in_memory(bucket, portal.lower(), folder, error)
 
     try:
-        return HostAllowance(FileAllowance(bucket, folder / f"{readable}-{digest}.bucket"), instead)
+        file = FileAllowance(bucket, folder / f"{name}-{_start_of(boot)}.bucket")
+        _tidy(folder, name)
+        return HostAllowance(file, instead)
     except OSError as error:
         return instead(error)
+
+
+def file_name(portal: str) -> str:
+    """Give a name for what is kept of a portal: readable, and no other portal's."""
+    readable = re.sub(r"[^a-z0-9.-]+", "_", portal.lower().split("://")[-1])
+    return f"{readable}-{hashlib.sha256(portal.lower().encode()).hexdigest()[:12]}"
+
+
+_LEFT = 86400.0
+"""Seconds after which a file that nobody wrote to is one that an earlier start left."""
+
+
+def _start_of(boot: Path) -> str:
+    """Give what tells this start of this host from any other."""
+    try:
+        start = boot.read_text()
+    except OSError:  # not Linux: the host at least
+        start = platform.node()
+    return hashlib.sha256(start.encode()).hexdigest()[:12]
+
+
+def _tidy(folder: Path, name: str) -> None:
+    """Remove what earlier starts left; whoever is at work writes at each request."""
+    for path in folder.glob(f"{name}-*.bucket"):
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - _LEFT:
+                path.unlink()
 
 
 _in_memories: dict[tuple[str, Bucket], MemoryAllowance] = {}

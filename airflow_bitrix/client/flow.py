@@ -13,8 +13,8 @@ from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from airflow_bitrix.client.allowance import Allowance
-from airflow_bitrix.client.pacing import Account, Budgets, Patience, Rest, Retries
+from airflow_bitrix.client.allowance import Allowance, Turn
+from airflow_bitrix.client.pacing import Account, OperatingTime, Patience, Rest, Retries
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.wire import (
     DONE_NOTHING,
@@ -108,13 +108,6 @@ class Clock:
     sleep_async: Callable[[float], Awaitable[object]] = asyncio.sleep
 
 
-@dataclass(slots=True)
-class OperatingTime:
-    """What the portal has told so far of the operating time of its methods."""
-
-    budgets: Budgets = field(default_factory=Budgets)
-
-
 @dataclass(frozen=True, slots=True)
 class Manners:
     """How a client behaves: what it may ask for, how it repeats, and where it counts.
@@ -201,7 +194,7 @@ def try_flow(
     """
     request = request_of(call)
     account = Account(call.method.lower())
-    repeat = 0
+    tries = _Tries(manners)
     while True:
         yield from _rested(call, account, manners, once=not again)
         yield Admit()
@@ -219,14 +212,41 @@ def try_flow(
         if found.kind is FaultKind.THROTTLED:
             manners.meter.refused += 1
             yield Full()
-        repeat += 1
-        last = found.kind not in again or repeat > manners.retries.times
+        last = tries.over(found) or found.kind not in again
         if found.kind is FaultKind.RESTING:
             found = manners.refused(account, found, guess=last)
         if last or (found.rest and found.rest.seconds > manners.patience.max_wait):
             return found, seconds
         manners.meter.repeats += 1
-        yield Wait(found.rest.seconds if found.rest else manners.pause(repeat, found))
+        yield Wait(found.rest.seconds if found.rest else tries.pause(found))
+
+
+class _Tries:
+    """How often a call failed so far, and how long it waits before it is repeated."""
+
+    def __init__(self, manners: Manners) -> None:
+        self._manners = manners
+        self._faults = 0
+        self._refusals = 0
+        self._waited = 0.0
+
+    def over(self, fault: Fault) -> bool:
+        """Count a fault, and tell whether the call is not to be repeated."""
+        retries = self._manners.retries
+        if fault.kind is FaultKind.THROTTLED:
+            # Whoever else asks the portal takes the room that there is: that says nothing of this call.
+            self._refusals += 1
+            return not retries.times or self._waited >= retries.full
+        self._faults += 1
+        return self._faults > retries.times
+
+    def pause(self, fault: Fault) -> float:
+        """Give the seconds to wait before the call is repeated."""
+        if fault.kind is not FaultKind.THROTTLED:
+            return self._manners.pause(self._faults, fault)
+        seconds = self._manners.pause(self._refusals, fault)
+        self._waited += seconds
+        return seconds
 
 
 def _rested(call: Call, account: Account, manners: Manners, *, once: bool) -> Flow[None]:
@@ -269,9 +289,15 @@ def drive(
                 manners.meter.wait(manners.clock.now(), seconds)
                 sleep(seconds)
             case Admit():
-                while seconds := manners.allowance.ask():
+                turn = Turn()
+                while seconds := manners.allowance.ask(turn):
                     manners.meter.wait(manners.clock.now(), seconds)
                     sleep(seconds)
+
+
+async def _aside(allowance: Allowance, ask: Callable[..., T], *args: Turn) -> T:
+    """Ask an allowance without stopping the event loop."""
+    return await asyncio.to_thread(ask, *args) if allowance.remote else ask(*args)
 
 
 async def drive_async(
@@ -294,12 +320,13 @@ async def drive_async(
             case Send(request):
                 reply = await send(request)
             case Full():
-                manners.allowance.tell_full()
+                await _aside(manners.allowance, manners.allowance.tell_full)
             case Wait(seconds):
                 manners.meter.wait(manners.clock.now(), seconds)
                 await sleep(seconds)
             case Admit():
-                while seconds := manners.allowance.ask():
+                turn = Turn()
+                while seconds := await _aside(manners.allowance, manners.allowance.ask, turn):
                     manners.meter.wait(manners.clock.now(), seconds)
                     await sleep(seconds)
 

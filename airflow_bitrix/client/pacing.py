@@ -3,7 +3,7 @@
 Follows https://apidocs.bitrix24.com/limits.html. The portal counts requests in a leaky bucket per portal and
 source address: it drains at a steady rate and refuses what would overflow it. One number models that bucket:
 the time at which it will have run empty (the generic cell rate algorithm); beside it is kept what the portal
-said of others who fill it too.
+said of others who fill it too (:mod:`~airflow_bitrix.client.sharing`).
 
 It also adds up how long each method worked in the last ten minutes, its operating time, and refuses a method
 that worked too long. Every answer tells how much that is and when the oldest minute of it will be forgotten.
@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any
+
+from airflow_bitrix.client.sharing import NOBODY_ELSE, Share
 
 _ROUNDING = 1e-6
 """Requests by which the arithmetic of clocks may be off."""
@@ -29,8 +31,13 @@ LONGEST = 60.0
 """Seconds in which the bucket of any plan runs empty. Callers with different plans may share one bucket, and
 what the one wrote down, the other must not take for damage."""
 
-_CAREFUL = 5
-"""Requests that are sent one after the other into a bucket of which nothing has been heard for a while."""
+_CAREFUL = 35
+"""Requests that are sent one after the other into a bucket of which nothing has been heard for a while: so
+many that two hosts which begin together are still at it when the bucket is full."""
+
+_BRIM = 2.5
+"""Requests for which there should have been room: who is refused with less is wrong about the brim, and need
+not suspect others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +46,17 @@ class Level:
 
     :param empty_at: When it will have run empty.
     :param opened_at: When the first request went into it after it had last run empty.
-    :param refused_at: When the portal last called it full, apart from requests that were under way by then.
-    :param refusals: How often it has done so without a calm between.
+    :param quiet_until: Until when a refusal says nothing new: the request was under way when the portal last
+        called the bucket full.
+    :param refusals: How often it has done so without a calm between, though no others are known to fill it.
+    :param share: What others leave of it.
     """
 
     empty_at: float = 0.0
     opened_at: float = -inf
-    refused_at: float = -inf
+    quiet_until: float = -inf
     refusals: int = 0
+    share: Share = NOBODY_ELSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,48 +80,71 @@ class Bucket:
         :return: The new level and 0 where the request may be sent at once; else the level as it was and the
             seconds to wait before asking again.
         """
-        opened_at = level.opened_at if level.empty_at > now else now
+        is_open = level.empty_at > now
+        opened_at = level.opened_at if is_open else now
         wait = max(level.empty_at - now, 0.0) + (1 - self.burst) / self.rate
         sent = max(level.empty_at - opened_at, 0.0) * self.rate
         if sent < _CAREFUL - _ROUNDING:
             # Longer gaps than that would let it run empty, and all that follow would be first ones.
             wait = max(wait, opened_at + sent * min(self.gap, 0.5 / self.rate) - now)
+        wait = max(wait, level.share.due_at - now)
         if wait > _ROUNDING / self.rate:
             return level, wait
-        return replace(level, empty_at=max(level.empty_at, now) + 1 / self.rate, opened_at=opened_at), 0.0
+        share = level.share if is_open else level.share.opened(now)
+        empty_at = max(level.empty_at, now) + 1 / self.rate
+        return replace(level, empty_at=empty_at, opened_at=opened_at, share=share.taken(now, self.rate)), 0.0
+
+    def after(self, level: Level, now: float, others: int) -> float:
+        """Give the seconds to wait where so many others are let through first."""
+        at = now
+        for _ in range(others):
+            level, wait = self.admit(level, at)
+            if wait:
+                at += wait
+                level, _ = self.admit(level, at)
+        return at + self.admit(level, at)[1] - now
 
     def full(self, level: Level, now: float) -> Level:
         """Give the level of a bucket that the portal has just called full.
 
-        The first time it is taken at its word: a request later there is room for one. Who is refused again
-        then may be at a portal that counts what it refuses, or his requests arrive closer together than they
-        left: the bucket is taken as fuller than full, each time by more.
+        Where there should have been room, others have filled it, and the caller goes on with the share that
+        they leave. Where there was hardly room, he may be at a portal that counts what it refuses, or his
+        requests arrive closer together than they left: the bucket is taken as fuller than full, each time by
+        more.
         """
-        spare = SPARES[level.refusals - 1] if level.refusals else 0
-        pause = (1 + spare - _ROUNDING) / self.rate
-        if now < level.refused_at + pause:
-            return level  # it was under way when the one came that told
-        refusals = min(level.refusals + 1, len(SPARES)) if now < level.refused_at + pause + CALM else 1
-        empty_at = now + (self.burst + SPARES[refusals - 1]) / self.rate
-        return Level(max(level.empty_at, empty_at), level.opened_at, now, refusals)
+        if now < level.quiet_until:
+            return level
+        room = self.burst - max(level.empty_at - now, 0.0) * self.rate
+        again = level.share.known and room < _BRIM
+        calm = now >= level.quiet_until + CALM
+        refusals = min(level.refusals + 1, len(SPARES)) if again and not calm else 1
+        spare = SPARES[refusals - 1]
+        empty_at = max(level.empty_at, now + (self.burst + spare) / self.rate)
+        if again:
+            quiet_until = now + (1 + spare - _ROUNDING) / self.rate
+            return replace(level, empty_at=empty_at, quiet_until=quiet_until, refusals=refusals)
+        share = level.share.refused(now, rate=self.rate, burst=self.burst, opened_at=level.opened_at)
+        quiet_until = share.due_at - _ROUNDING / self.rate
+        return Level(empty_at, level.opened_at, quiet_until, refusals, share)
 
     def credible(self, level: Level, now: float) -> Level:
         """Give a level that can be true: one that was kept may be damaged, or older than the host's clock."""
         empty_at = level.empty_at if level.empty_at == level.empty_at else 0.0
-        refused = level.refused_at <= now and 1 <= level.refusals <= len(SPARES)
+        longest = max((self.burst + SPARES[-1]) / self.rate, LONGEST)
         return Level(
-            min(empty_at, now + max((self.burst + SPARES[-1]) / self.rate, LONGEST)),
+            min(empty_at, now + longest),
             level.opened_at if level.opened_at <= now else -inf,
-            level.refused_at if refused else -inf,
-            level.refusals if refused else 0,
+            level.quiet_until if level.quiet_until <= now + longest else -inf,
+            level.refusals if 0 <= level.refusals <= len(SPARES) else 0,
+            level.share if level.share.credible(now, longest) else NOBODY_ELSE,
         )
 
 
 # One request less than the portal holds: requests do not take equally long to arrive, so two that left with
 # the right distance may arrive closer together.
 PLANS: Mapping[str, Bucket | None] = {
-    "standard": Bucket(rate=2, burst=49, gap=0.1),
-    "enterprise": Bucket(rate=5, burst=249, gap=0.1),
+    "standard": Bucket(rate=2, burst=49, gap=0.05),
+    "enterprise": Bucket(rate=5, burst=249, gap=0.05),
     "self_hosted": None,
 }
 """The bucket of each Bitrix24 plan; a self-hosted portal has none."""
@@ -124,11 +157,14 @@ class Retries:
     :param times: Repeats after the first try.
     :param first: Seconds before the first repeat; doubled for each further one.
     :param longest: Seconds that no single wait exceeds.
+    :param full: Seconds of such waits after which a call is given up that the portal refuses each time for a
+        full bucket; such refusals are none of ``times``, unless that is 0.
     """
 
     times: int = 6
     first: float = 0.5
     longest: float = 30.0
+    full: float = 600.0
 
     def delay(self, repeat: int, luck: float) -> float:
         """Give the seconds to wait before repeat number ``repeat``, counted from 1.
@@ -274,6 +310,23 @@ class Budgets:
             return self
         return Budgets({**self.accounts, account: replace(known, refused_until=until)})
 
+    def joined(self, others: Budgets, now: float) -> Budgets:
+        """Give what is known here and there: of each account what was told last.
+
+        :param others: What others know, whose clocks may be wrong.
+        :param now: Unix time.
+        """
+        accounts = dict(self.accounts)
+        for account, told in others.accounts.items():
+            here = accounts.get(account, _UNKNOWN)
+            resets = (
+                min(_number(at) or 0.0, now + LONGEST_REST) for at in (told.reset_at, told.refused_until)
+            )
+            there = Budget(_number(told.used) or 0.0, *resets)
+            last = max(here, there, key=lambda one: (one.reset_at, one.used))
+            accounts[account] = replace(last, refused_until=max(here.refused_until, there.refused_until))
+        return Budgets(accounts)
+
     def rest(self, accounts: Iterable[Account], now: float, limit: float) -> Rest | None:
         """Give the rest after which all of these accounts may be used, ``None`` where they may be now.
 
@@ -283,6 +336,13 @@ class Budgets:
         ends = max((self.accounts.get(account, _UNKNOWN).ends(limit) for account in accounts), default=0.0)
         until = min(ends, now + LONGEST_REST) + _CLOCKS  # further off only after the clock was set back
         return Rest(until, until - now) if ends and until > now else None
+
+
+@dataclass(slots=True)
+class OperatingTime:
+    """What the portal has told so far of the operating time of its methods."""
+
+    budgets: Budgets = field(default_factory=Budgets)
 
 
 def _number(value: object) -> float | None:

@@ -11,11 +11,11 @@ import requests
 from airflow.providers.http.hooks.http import HttpHook
 from requests.adapters import HTTPAdapter
 
-from airflow_bitrix.client.allowance import Allowance
+from airflow_bitrix.client.allowance import Allowance, Turn
 from airflow_bitrix.client.bodies import ENCODINGS
 from airflow_bitrix.client.deadlines import own_connections
 from airflow_bitrix.client.flow import Clock, Manners
-from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.client.pacing import OperatingTime, Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import (
@@ -74,6 +74,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         self.patience = patience()
         self.clock = Clock()
         self.stop = Stop()
+        self._operating = OperatingTime()
 
     # -- what the HTTP provider's hook asks of a subclass --------------------------------------------------
 
@@ -103,7 +104,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
 
     @cached_property
     def _allowance(self) -> Allowance:
-        return allowance_of(self.settings)
+        return allowance_of(self.settings, self._operating)
 
     def _set_base_url(self, connection: Any) -> None:  # noqa: ARG002 (the parent's signature)
         # The portal's plain address, without the secret: the parent prints what it finds here.
@@ -135,7 +136,8 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         extra_options: dict[Any, Any],
     ) -> requests.Response:
         """Send a request of the stock operators: paced, and without the address in any log or error."""
-        while seconds := self._allowance.ask():
+        turn = Turn()
+        while seconds := self._allowance.ask(turn):
             time.sleep(seconds)
         settings = self.settings
         timeout = extra_options.get("timeout") or settings.timeout
@@ -173,7 +175,12 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
             session, settings.webhook.portal, settings.timeout, settings.deadline, settings.largest_answer
         )
         manners = Manners(
-            self._allowance, self.retries, patience=self.patience, clock=self.clock, stop=self.stop
+            self._allowance,
+            self.retries,
+            patience=self.patience,
+            operating=self._operating,
+            clock=self.clock,
+            stop=self.stop,
         )
         return Portal(send, manners, settings.in_flight, check=check_raw_call)
 

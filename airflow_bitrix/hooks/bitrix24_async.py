@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 from asgiref.sync import sync_to_async
 
-from airflow_bitrix.client.flow import Clock, Manners, Meter, OperatingTime
+from airflow_bitrix.client.flow import Clock, Manners, Meter
 from airflow_bitrix.client.outcomes import CommandOutcome
-from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.client.pacing import OperatingTime, Retries
 from airflow_bitrix.client.portal import AsyncPortal, Calls, Outcomes
 from airflow_bitrix.client.proxies import trusted_by
 from airflow_bitrix.client.stopping import Stop
@@ -91,8 +91,9 @@ class Bitrix24AsyncHook(ReadsConnections):
 
             send = aiohttp_transport(post, settings.timeout, settings.deadline, settings.largest_answer)
             meter = meter or Meter()
+            allowance = await sync_to_async(allowance_of)(settings, self._operating)
             manners = Manners(
-                allowance_of(settings),
+                allowance,
                 self.retries,
                 meter,
                 patience=self.patience,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -14,15 +15,17 @@ from typing import Any
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.log import mask_secret
 
-from airflow_bitrix.client.allowance import Allowance, shared_allowance
+from airflow_bitrix.client.allowance import Allowance, file_name, shared_allowance
 from airflow_bitrix.client.known_secrets import keep_secrets
-from airflow_bitrix.client.pacing import Patience
+from airflow_bitrix.client.pacing import OperatingTime, Patience
+from airflow_bitrix.client.redis_allowance import RedisAllowance, WithFallback
 from airflow_bitrix.compat import AirflowNotFoundException, conf
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.hooks.redis_connection import redis_scripts
 from airflow_bitrix.hooks.settings import Settings, read_settings
 
 CONN_TYPE = "bitrix24"
@@ -190,6 +193,24 @@ def who_is_connected(portal: str, profile: object, scope: object) -> tuple[bool,
     return True, f"Connected to {portal} as {name or 'a user'} ({role})"
 
 
-def allowance_of(settings: Settings) -> Allowance:
-    """Give the allowance that this host has at the connection's portal."""
-    return shared_allowance(settings.bucket, settings.webhook.portal, pacing_folder())
+def allowance_of(settings: Settings, operating: OperatingTime) -> Allowance:
+    """Give the allowance at the connection's portal that ``[bitrix24] allowance`` asks for.
+
+    It may talk to Airflow, for the connection of Redis: from an event loop, call it in a thread.
+
+    :param operating: What the caller knows of operating time; in Redis it is shared.
+    :raises InvalidInput: The setting is neither ``file`` nor ``redis``; or Redis cannot be used as it is set.
+    """
+    chosen = conf.get("bitrix24", "allowance", fallback="") or "file"
+    host = shared_allowance(settings.bucket, settings.webhook.portal, pacing_folder())
+    if chosen not in ("file", "redis"):
+        with final_failures():
+            raise InvalidInput("[bitrix24] allowance", chosen, "file or redis")
+    if chosen == "file" or settings.bucket is None:
+        return host
+    webhook = settings.webhook
+    credential = hashlib.sha256(webhook.with_secret(f"{webhook.portal}/").encode()).hexdigest()[:16]
+    with final_failures():
+        run = redis_scripts()
+    remote = RedisAllowance(settings.bucket, run, file_name(webhook.portal), credential, operating)
+    return WithFallback(remote, host)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from airflow_bitrix.client.allowance import shared_allowance
+from airflow_bitrix.client.allowance import Allowance, shared_allowance
 from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.flow import Manners
+from airflow_bitrix.client.pacing import OperatingTime
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.redis_allowance import RedisAllowance, WithFallback
+from airflow_bitrix.client.redis_scripts import scripts_of
 from airflow_bitrix.client.transport import aiohttp_transport, open_session
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
@@ -34,9 +39,14 @@ class Ours:
                 f"{settings.webhook.portal}/{method}", data=body, allow_redirects=False
             )
 
-        allowance = shared_allowance(settings.bucket, settings.webhook.portal, Path(job.folder))
+        allowance: Allowance = shared_allowance(settings.bucket, settings.webhook.portal, Path(job.folder))
+        operating = OperatingTime()
+        if job.redis and settings.bucket:
+            run = scripts_of(host="127.0.0.1", port=job.redis, user=None, password=None, number=0, tls=())
+            remote = RedisAllowance(settings.bucket, run, settings.webhook.portal, "bench", operating)
+            allowance = WithFallback(remote, allowance)
         send = aiohttp_transport(post, settings.timeout)
-        self._portal = AsyncPortal(send, Manners(allowance), settings.in_flight)
+        self._portal = AsyncPortal(send, Manners(allowance, operating=operating), settings.in_flight)
 
     def use_up(self, requests: int) -> None:
         """Make cheap requests, one each."""
@@ -89,6 +99,25 @@ class Ours:
                 seen.add_row(row)
 
         self._loop.run(through())
+
+    def share(self, ids: Sequence[int], seconds: float) -> tuple[int, int]:
+        """Read links until the time is over."""
+        method, done, failed = methods.name("lead", "items.get"), 0, 0
+
+        async def through() -> None:
+            nonlocal done, failed
+            calls = (Call(method, methods.items_get(one)) for one in cycle(ids))
+            async with aclosing(self._portal.stream(calls)) as outcomes:
+                async for outcome in outcomes:
+                    done, failed = done + outcome.ok, failed + (not outcome.ok)
+
+        async def for_a_while() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await through()
+
+        self._loop.run(for_a_while())
+        return done, failed
 
     def close(self) -> None:
         """Let go of connections."""

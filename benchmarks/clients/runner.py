@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Told = dict[int, Any]
 """By owner: the rows of a read as they came, ``True`` for a write, or the text of an error."""
@@ -30,12 +30,14 @@ class Job:
     """What a runner is asked for.
 
     :param url: The webhook's address.
-    :param work: ``read``, ``set``, ``clear``, ``scan`` or ``list``.
+    :param work: ``read``, ``set``, ``clear``, ``scan``, ``list`` or ``share``.
     :param ids: Owners to work on.
     :param filter: A scan's filter.
     :param plan: The portal's plan, for clients that pace themselves.
     :param used: Whether the bucket is used up first.
     :param folder: Where processes of one host may share what they know.
+    :param seconds: How long to go on, where the work has no end.
+    :param redis: Port of the Redis through which hosts share what they know, 0 for none.
     """
 
     url: str
@@ -45,6 +47,8 @@ class Job:
     plan: str = "standard"
     used: bool = False
     folder: str = ""
+    seconds: float = 0
+    redis: int = 0
 
 
 class Driver(Protocol):
@@ -70,6 +74,14 @@ class Driver(Protocol):
 
     def close(self) -> None:
         """Let go of connections."""
+
+
+@runtime_checkable
+class Sharer(Protocol):
+    """A client that can work beside others for a while."""
+
+    def share(self, ids: Sequence[int], seconds: float) -> tuple[int, int]:
+        """Read links again and again, and tell how many calls were done and how many failed."""
 
 
 class Seen:
@@ -121,7 +133,10 @@ def serve(connect: Callable[[Job], Driver]) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF)
     began = time.monotonic()
     try:
-        told = _do(driver, job, seen)
+        if isinstance(driver, Sharer) and job.work == "share":
+            report["done"], report["failed"] = driver.share(job.ids, job.seconds)
+        else:
+            told = _do(driver, job, seen)
     except Exception as error:  # noqa: BLE001 - whatever a client raises is its result
         report["raised"] = f"{type(error).__name__}: {error}"[:300]
     ended = time.monotonic()

@@ -71,7 +71,7 @@ def walk() -> Callable[..., Walk]:
 @pytest.fixture
 def three_repeats() -> Manners:
     """Manners that repeat three times, after 1, 2 and 4 seconds."""
-    return Manners(Unlimited(), Retries(times=3, first=1, longest=4), luck=lambda: 1.0)
+    return Manners(Unlimited(), Retries(times=3, first=1, longest=4, full=7), luck=lambda: 1.0)
 
 
 @pytest.fixture

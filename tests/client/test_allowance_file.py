@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,19 +16,25 @@ from airflow_bitrix.client.allowance import FileAllowance, MemoryAllowance, shar
 from airflow_bitrix.client.pacing import LONGEST
 from tests.client.allowances import BUCKET, NOON, admitted
 
+ALONE = (math.inf, -math.inf, 0.0, 0.0, -math.inf)
+
 
 def kept(
-    empty_at: float, opened_at: float = 0.0, refused_at: float = -math.inf, refusals: float = 0
+    empty_at: float,
+    opened_at: float = 0.0,
+    quiet_until: float = -math.inf,
+    refusals: float = 0,
+    share: tuple[float, float, float, float, float] = ALONE,
 ) -> bytes:
-    return struct.pack("<4d", empty_at, opened_at, refused_at, refusals)
+    return struct.pack("<9d", empty_at, opened_at, quiet_until, refusals, *share)
 
 
 NUMBERS: list[tuple[str, bytes, int]] = [
     ("empty", b"", 5),
     ("cut", b"\0\0\0", 5),
-    ("of an older version", struct.pack("<d", NOON + 2.5), 5),
+    ("of an older version", struct.pack("<4d", NOON + 2.5, 0, NOON, 1), 5),
     ("not a number", kept(math.nan), 5),
-    ("nothing but no numbers", kept(*[math.nan] * 4), 5),
+    ("nothing but no numbers", struct.pack("<9d", *[math.nan] * 9), 5),
     ("long past", kept(-1e300), 5),
     ("minus infinity", kept(-math.inf), 5),
     ("now", kept(NOON), 5),
@@ -35,6 +42,12 @@ NUMBERS: list[tuple[str, bytes, int]] = [
     ("opened in the future", kept(NOON + 0.5, 1e300), 4),
     ("refused in the future", kept(NOON, 0, 1e300, 3), 5),
     ("refused uncountably often", kept(NOON, 0, NOON - 1, math.inf), 5),
+    ("shared since the future", kept(NOON, 0, NOON, 1, (1.0, 1e300, 33, 5, NOON + 1)), 5),
+    ("at no pace", kept(NOON, 0, NOON, 1, (0.0, NOON, 33, 5, NOON + 1)), 5),
+    ("for ever", kept(NOON, 0, NOON, 1, (1.0, NOON, math.inf, 5, NOON + 1)), 5),
+    ("due in the far future", kept(NOON, 0, NOON, 1, (1.0, NOON, 33, 5, 1e300)), 5),
+    ("sent uncountably often", kept(NOON, 0, NOON, 1, (1.0, NOON, 33, math.inf, NOON + 1)), 5),
+    ("a share", kept(NOON, 0, NOON, 1, (1.0, NOON, 33, 5, NOON + 1)), 0),
     ("refused now", kept(NOON + 2.5, 0, NOON, 1), 0),
     ("full", kept(NOON + 2.5), 0),
     ("far future", kept(1e300), 0),
@@ -64,7 +77,7 @@ def test_whatever_the_file_holds_nobody_waits_longer_than_the_fullest_bucket_nee
     assert allowance.ask() < 1e-6
 
 
-def test_the_file_holds_four_numbers_that_only_its_user_may_read(path: Path) -> None:
+def test_the_file_holds_nine_numbers_that_only_its_user_may_read(path: Path) -> None:
     before = os.umask(0)
     try:
         allowance = FileAllowance(BUCKET, path, clock=lambda: NOON)
@@ -72,7 +85,29 @@ def test_the_file_holds_four_numbers_that_only_its_user_may_read(path: Path) -> 
         os.umask(before)
     allowance.ask()
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.stat().st_size == 32
+    assert path.stat().st_size == 72
+
+
+def test_a_file_of_an_earlier_start_or_of_another_host_is_another_file(tmp_path: Path) -> None:
+    """Its times are of another clock. Two hosts may keep theirs in one folder on a shared disk."""
+    found = []
+    for start in ("monday", "monday", "tuesday", "monday"):
+        boot = tmp_path / start
+        boot.write_text(start)
+        allowance = shared_allowance(BUCKET, "https://boot.bitrix24.com", tmp_path / "pacing", boot)
+        found.append(admitted(allowance, 4))
+    assert found == [4, 1, 4, 0]
+
+
+def test_what_earlier_starts_left_is_removed_after_a_day(tmp_path: Path) -> None:
+    shared_allowance(BUCKET, "https://old.bitrix24.com", tmp_path)
+    (mine,) = tmp_path.iterdir()
+    old, other = (mine.with_name(f"{mine.name.rsplit('-', 1)[0]}-{end}.bucket") for end in ("old", "other"))
+    for place, age in ((old, 90_000), (other, 80_000)):
+        place.touch()
+        os.utime(place, (time.time() - age,) * 2)
+    shared_allowance(BUCKET, "https://old.bitrix24.com", tmp_path)
+    assert {place.name for place in tmp_path.iterdir()} == {mine.name, other.name}
 
 
 def symlink(path: Path) -> None:

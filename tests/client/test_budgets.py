@@ -14,6 +14,7 @@ from airflow_bitrix.client.pacing import (
     OPERATING_LIMIT,
     UNTOLD_REST,
     Account,
+    Budget,
     Budgets,
     Patience,
     Rest,
@@ -162,3 +163,19 @@ def test_every_rest_ends(story: list[tuple[float, float, bool, float]]) -> None:
             assert 0 < rest.seconds <= LONGEST_REST + 1
             assert rest.until == pytest.approx(now + rest.seconds)
             assert budgets.rest([SAVE], rest.until, 420) is None
+
+
+def test_what_others_know_is_joined_with_what_was_told_here() -> None:
+    here = Budgets({SAVE: Budget(100.0, NOW + 60, NOW + 20), GET: Budget(10.0, NOW + 30)})
+    there = Budgets({SAVE: Budget(430.0, NOW + 120, NOW + 10)})
+    joined = Budgets({SAVE: Budget(430.0, NOW + 120, NOW + 20), GET: Budget(10.0, NOW + 30)})
+    assert here.joined(there, NOW) == there.joined(here, NOW) == joined
+    assert joined.joined(here, NOW) == joined
+
+
+@pytest.mark.parametrize("wrong", [nan, inf, -1.0, NOW + 90_000])
+def test_nobody_rests_for_longer_because_the_clock_of_another_host_is_wrong(wrong: float) -> None:
+    joined = Budgets().joined(Budgets({SAVE: Budget(430.0, wrong, wrong)}), NOW)
+    rest = joined.rest([SAVE], NOW, 420)
+    assert rest is None or rest.seconds <= LONGEST_REST + 1
+    assert joined.rest([SAVE], NOW + LONGEST_REST + 1, 420) is None

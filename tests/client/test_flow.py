@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from airflow_bitrix.client.allowance import MemoryAllowance, Unlimited
+from airflow_bitrix.client.allowance import MemoryAllowance, Turn, Unlimited
 from airflow_bitrix.client.flow import Admit, Full, Manners, Send, Wait, call_flow, drive, drive_async
 from airflow_bitrix.client.flow import Clock as WallClock
 from airflow_bitrix.client.pacing import Bucket, Retries
@@ -116,7 +117,7 @@ def test_a_cut_connection_is_tried_again_soon_but_not_hastily(walk: Walking) -> 
     """A portal closes idle connections; one that goes on cutting them is left more time."""
     manners = Manners(Unlimited(), Retries(), luck=lambda: 1.0)
     assert walk(call_flow(LINK, manners), CUT, YES).waits == [0.1]
-    assert walk(call_flow(LINK, manners), CUT, CUT, BUSY, YES).waits == [0.1, 1, 2]
+    assert walk(call_flow(LINK, manners), CUT, CUT, BUSY, YES).waits == [0.1, 1, 0.5]
     assert walk(call_flow(LINK, manners), BROKEN, CUT, YES).waits == [0.5, 1]
 
 
@@ -145,7 +146,7 @@ def test_only_a_full_bucket_is_told_to_everybody_before_the_wait(
 ) -> None:
     done = walk(call_flow(LINK, three_repeats), BUSY, TIRED, PAGE_502, YES)
     again = [Admit(), Send(request_of(LINK))]
-    assert done.steps == [*again, Full(), Wait(1), *again, Wait(2), *again, Wait(4), *again]
+    assert done.steps == [*again, Full(), Wait(1), *again, Wait(1), *again, Wait(2), *again]
     assert three_repeats.meter.refused == 1
 
 
@@ -155,6 +156,22 @@ def test_a_bucket_that_stays_full_is_told_to_everybody_even_when_the_call_gives_
     done = walk(call_flow(LINK, three_repeats), *[BUSY] * 4)
     assert done.told_full == 4
     assert three_repeats.meter.refused == 4
+
+
+def test_a_full_bucket_uses_up_no_tries(walk: Walking) -> None:
+    """Others take the room that there is: with many hosts, some call is always refused several times."""
+    manners = Manners(Unlimited(), Retries(times=2, first=1, longest=4), luck=lambda: 1.0)
+    done = walk(call_flow(LINK, manners), *[BUSY] * 20, BROKEN, BUSY, BROKEN, YES)
+    assert done.result == Answer(result=True)
+    assert done.waits == [1, 2, *[4] * 18, 1, 4, 2]
+
+
+def test_a_portal_that_refuses_everything_ends_the_call_after_ten_minutes_of_waiting(walk: Walking) -> None:
+    manners = Manners(Unlimited(), Retries(), luck=lambda: 1.0)
+    done = walk(call_flow(LINK, manners), answering=lambda _: BUSY)
+    assert type(done.error) is RetryLater
+    assert "QUERY_LIMIT_EXCEEDED: Too many requests" in str(done.error)
+    assert 600 <= sum(done.waits) < 630
 
 
 def test_waits_are_spread_by_luck(walk: Walking, three_repeats: Manners) -> None:
@@ -234,9 +251,9 @@ def test_a_driver_waits_before_a_repeat_and_asks_the_bucket_again(*, is_async: b
     manners = Manners(allowance, retries, luck=lambda: 1.0, clock=WallClock(now=clock))
     portal = Portal(clock, BROKEN, BUSY, YES)
     assert run(manners, clock, portal, is_async=is_async).result is True
-    assert portal.at == [100.0, 101.0, 103.0]
-    assert clock.slept == [1, 2]
-    assert manners.meter.waited == 3
+    assert portal.at == [100.0, 101.0, 102.0]
+    assert clock.slept == [1, 1]
+    assert manners.meter.waited == 2
 
 
 @both
@@ -247,7 +264,7 @@ def test_a_driver_fills_the_bucket_that_the_portal_called_full(*, is_async: bool
     portal = Portal(clock, BUSY, YES, YES)
     run(manners, clock, portal, is_async=is_async)
     run(manners, clock, portal, is_async=is_async)
-    assert portal.at == pytest.approx([100.0, 101.0, 102.0])
+    assert portal.at == pytest.approx([100.0, 101.0, 101.0 + 1 / 0.425], abs=0.01)
 
 
 @both
@@ -271,3 +288,30 @@ def test_a_driver_sends_the_request_of_the_flow(*, is_async: bool) -> None:
 
     run(manners, clock, Listening(clock, YES), is_async=is_async)
     assert [(request.method, json.loads(request.body)) for request in seen] == [(LINK.method, LINK.params)]
+
+
+def test_an_allowance_that_is_asked_over_the_network_does_not_stop_the_event_loop() -> None:
+    """It is let go on by what the loop does meanwhile."""
+    meanwhile = threading.Event()
+
+    class Far(Unlimited):
+        remote = True
+
+        def ask(self, turn: Turn | None = None) -> float:
+            assert meanwhile.wait(10)
+            return super().ask(turn)
+
+        def tell_full(self) -> None:
+            assert meanwhile.wait(10)
+
+    async def other_work() -> None:
+        meanwhile.set()
+
+    async def both_at_once(portal: Portal, clock: Clock) -> Answer:
+        manners = Manners(Far())
+        flow = drive_async(call_flow(LINK, manners), portal.answer_async, manners, clock.sleep_async)
+        answer, _ = await asyncio.gather(flow, other_work())
+        return answer
+
+    clock = Clock()
+    assert asyncio.run(both_at_once(Portal(clock, BUSY, YES), clock)).result is True

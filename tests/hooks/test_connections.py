@@ -279,7 +279,7 @@ def test_errors_that_would_come_again_fail_the_task_at_once_and_keep_their_type(
 def test_a_busy_portal_lets_airflow_retry(sandbox: Any) -> None:
     sandbox.set_faults(throttle=1.0)
     hook = Bitrix24Hook()
-    hook.retries = Retries(times=2, first=0.01)
+    hook.retries = Retries(times=2, first=0.01, full=0.015)
     with pytest.raises(RetryLater, match="QUERY_LIMIT_EXCEEDED: Too many requests") as raised:
         hook.call("profile")
     assert not isinstance(raised.value, AirflowFailException)

@@ -20,7 +20,7 @@ from airflow_bitrix.operators.contact_links import Bitrix24LeadContactAddOperato
 from airflow_bitrix.sandbox.server import Sandbox
 
 CODE = "s3cr3tWebhookCode42"
-QUICK = Retries(times=1, first=0.01, longest=0.01)
+QUICK = Retries(times=1, first=0.01, longest=0.01, full=0.01)
 
 
 class OwnAdapter(Bitrix24Hook):

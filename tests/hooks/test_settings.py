@@ -25,7 +25,7 @@ def test_the_plain_fields_make_a_webhook_of_the_standard_plan() -> None:
         settings.webhook.with_secret("https://acme.bitrix24.com/profile")
         == "https://acme.bitrix24.com/rest/1/abc123/profile"
     )
-    assert settings.bucket == Bucket(rate=2, burst=49, gap=0.1)
+    assert settings.bucket == Bucket(rate=2, burst=49, gap=0.05)
     assert (settings.timeout, settings.deadline, settings.in_flight) == (65, 180, 5)
     assert (settings.verify, settings.proxy) == (True, "")
 
@@ -47,10 +47,10 @@ def test_a_pasted_webhook_needs_no_other_field(pasted: str, others: tuple[Any, A
 @pytest.mark.parametrize(
     ("extra", "bucket"),
     [
-        ({"plan": "enterprise"}, Bucket(rate=5, burst=249, gap=0.1)),
+        ({"plan": "enterprise"}, Bucket(rate=5, burst=249, gap=0.05)),
         ({"plan": "self_hosted"}, None),
-        ({"plan": "", "burst": None}, Bucket(rate=2, burst=49, gap=0.1)),
-        ({"requests_per_second": "0.5", "burst": 10}, Bucket(rate=0.5, burst=10, gap=0.1)),
+        ({"plan": "", "burst": None}, Bucket(rate=2, burst=49, gap=0.05)),
+        ({"requests_per_second": "0.5", "burst": 10}, Bucket(rate=0.5, burst=10, gap=0.05)),
         ({"plan": "self_hosted", "requests_per_second": 3}, Bucket(rate=3, burst=1000)),
     ],
 )
