@@ -26,6 +26,8 @@ from requests.adapters import DEFAULT_POOLSIZE, HTTPAdapter
 from requests.utils import prepend_scheme_if_needed
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HeaderParsingError
+from urllib3.util.response import assert_header_parsing
 
 from airflow_bitrix.client.auth import Webhook, origin
 from airflow_bitrix.client.bodies import UnreadableError
@@ -144,8 +146,15 @@ class _Response(http.client.HTTPResponse):
         return version, http.client.CONTINUE if early else status, reason
 
     def begin(self) -> None:
-        """Read the headers, and forget the portal's cookies: none is ever sent back."""
+        """Read the headers, and forget the portal's cookies: none is ever sent back.
+
+        :raises HTTPException: Some are none. urllib3 would take the others, and write all into the log.
+        """
         super().begin()
+        try:
+            assert_header_parsing(self.headers)
+        except HeaderParsingError:
+            raise http.client.HTTPException from None
         del self.headers["Set-Cookie"]
 
 

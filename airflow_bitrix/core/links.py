@@ -165,8 +165,29 @@ class LinkSet:
 
     @classmethod
     def from_json(cls, owner: Owner, rows: list[list[Any]], scalar_id: int | None = None) -> LinkSet:
-        """Read what :meth:`as_json` wrote."""
-        return cls(owner, tuple(ContactLink(*row) for row in rows), scalar_id)
+        """Read what :meth:`as_json` wrote; whoever hands in a file may have written something else.
+
+        :raises ValueError: It is nothing that an owner can have: ids above 0, each contact once, numbers for
+            sorts and roles. Likewise ``TypeError``.
+        """
+        links = tuple(map(_read_link, rows))
+        if not _is_id(owner.id) or len({link.contact_id for link in links}) < len(links):
+            raise ValueError(rows)
+        if scalar_id is not None and scalar_id != 0 and not _is_id(scalar_id):
+            raise ValueError(scalar_id)
+        return cls(owner, links, scalar_id)
+
+
+def _read_link(row: Iterable[Any]) -> ContactLink:
+    link = ContactLink(*row)
+    numbers = all(one is None or type(one) is int for one in (link.sort, link.role_id))
+    if not (_is_id(link.contact_id) and numbers and type(link.is_primary) is bool):
+        raise ValueError(row)
+    return link
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int and value > 0
 
 
 def owner_address(portal: str, owner: Owner) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.numbers import LARGEST
 
 if TYPE_CHECKING:
     from airflow_bitrix.core.owner_states import OwnerState
@@ -254,12 +255,18 @@ def write_commands(change: Change) -> list[Command]:
     return [(methods.name(owner.kind, "items.set"), methods.items_set(owner.id, rows))]
 
 
-def unwritable(change: Change) -> str:
-    """Say why no apply can write a change; nothing where one can."""
-    links = len(change.after.links)
-    if links <= MOST_LINKS or not replaces(change):
-        return ""
-    return f"{links} contacts are to be linked, and a request that replaces them holds {MOST_LINKS} at most"
+def unwritable(change: Change) -> tuple[str, str]:
+    """Say why no apply can write a change, as a group and in words; nothing where one can."""
+    links = change.after.links
+    numbers = (change.owner.id, *(number for link in links for number in (link.contact_id, link.sort or 0)))
+    if max(numbers) > LARGEST:
+        return "numbers too large", f"no id and no sort of the portal is larger than {LARGEST}"
+    if len(links) <= MOST_LINKS or not replaces(change):
+        return "", ""
+    why = (
+        f"{len(links)} contacts are to be linked, and a request that replaces them holds {MOST_LINKS} at most"
+    )
+    return "too many contacts", why
 
 
 def replaces(change: Change) -> bool:

@@ -16,6 +16,7 @@ def shown_timestamp(moment: str) -> str:
     """
     try:
         when = datetime.fromisoformat(moment)
-    except ValueError:
-        return as_plain_text(moment, _LONGEST)
-    return moment if when.tzinfo is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        told = moment if when.tzinfo is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError):  # in another time zone it may lie in no year that there is
+        told = moment
+    return as_plain_text(told, _LONGEST)  # any sign may stand between date and time

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.files.damage import reading
-from airflow_bitrix.files.plain_files import open_text
+from airflow_bitrix.files.json_texts import json_value
+from airflow_bitrix.files.plain_files import MOST_BYTES, plain_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,6 @@ def _effort(told: dict[str, Any]) -> ApplyCost:
 def _told(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():
         return
-    with open_text(path, errors="replace") as lines:
-        for line in lines:
-            if line.startswith(('{"effort":', '{"journal":')) and line.endswith("\n"):
-                yield json.loads(line)
+    for line in plain_lines(path, MOST_BYTES):
+        if line.startswith((b'{"effort":', b'{"journal":')) and line.endswith(b"\n"):
+            yield json_value(line)

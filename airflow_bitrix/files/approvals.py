@@ -14,7 +14,7 @@ import msgspec
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.atomic_writes import atomic_write
-from airflow_bitrix.files.plain_files import read_plain
+from airflow_bitrix.files.json_texts import read_as
 
 APPROVAL, CONTRADICTION = "approval.json", "contradiction.json"
 
@@ -103,10 +103,10 @@ def read_decision(folder: Path) -> Approval | None:
     """
     path = folder / APPROVAL
     try:
-        return msgspec.json.decode(read_plain(path), type=Approval)
+        return read_as(path, Approval)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError):
         raise PlanRefused(
             f"the decision about the plan in {folder}, {APPROVAL}, cannot be read: clear the task that asks "
             "for approval with all that follows it, and it asks again"
@@ -130,8 +130,8 @@ def write_contradiction(folder: Path, contradiction: Contradiction) -> None:
 def read_contradiction(folder: Path, plan_hash: str) -> str:
     """Give what was noted about this very plan; nothing where nothing was, or it cannot be read."""
     try:
-        told = msgspec.json.decode(read_plain(folder / CONTRADICTION), type=Contradiction)
-    except (OSError, msgspec.MsgspecError):
+        told = read_as(folder / CONTRADICTION, Contradiction)
+    except (OSError, ValueError):
         return ""
     return told.said if told.plan == plan_hash else ""
 

@@ -24,9 +24,10 @@ from airflow_bitrix.files.apply_costs import ApplyCost, read_apply_costs
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.locks import held, one_at_a_time, take
 from airflow_bitrix.files.own_files import make_folder, open_new
-from airflow_bitrix.files.plain_files import open_text, read_plain
+from airflow_bitrix.files.plain_files import MOST_BYTES, plain_lines, read_plain
 
 _ROW = 4
 """Values that tell of one link: contact, sort, primary, role."""
@@ -234,17 +235,16 @@ def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.exists():
         return
-    with open_text(path, errors="replace") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.endswith("\n"):
-                return
-            try:
-                told = json.loads(line)
-            except ValueError:
-                told = None
-            if not isinstance(told, dict):
-                raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the line")
-            yield told
+    for number, line in enumerate(plain_lines(path, MOST_BYTES), start=1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            told = json_value(line)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict):
+            raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the line")
+        yield told
 
 
 def read_effort(folder: Path, parts: Iterable[int] | None = None) -> ApplyCost:
@@ -293,23 +293,26 @@ def befores_told(line: dict[str, Any]) -> dict[int, list[Any]]:
     :raises ValueError: It is no such line; likewise ``TypeError`` and ``KeyError``.
     """
     if "writing" in line:
-        return {int(owner_id): told for owner_id, *told in line["writing"]}
+        return {int(owner_id): _rows_and_scalar(*told) for owner_id, *told in line["writing"]}
     if "owner" not in line:
         return {}
     return {int(line["owner"]): [line["before"], line.get("scalar")]}
+
+
+def _rows_and_scalar(rows: Any, scalar: Any = None) -> list[Any]:
+    return [rows, scalar]
 
 
 def links_kept(owner: Owner, rows: Any, scalar: Any = None) -> LinkSet | None:
     """Read links that a journal kept; ``None`` where they are none that an owner can have."""
     try:
         links = LinkSet.from_json(owner, rows, scalar)
-        ids = {
-            positive_id("contact", link.contact_id) for link in links.links if type(link.contact_id) is int
-        }
+        for one in links.contact_ids:
+            positive_id("contact", one)
     except (TypeError, ValueError):
         return None
     whole = isinstance(rows, list) and all(len(row) == _ROW for row in rows)
-    return links if whole and len(ids) == len(rows) else None
+    return links if whole else None
 
 
 def _as_row(links: LinkSet) -> list[Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.locks import one_at_a_time
 from airflow_bitrix.files.own_files import make_folder, open_new
 from airflow_bitrix.files.plain_files import read_plain
@@ -81,10 +82,10 @@ def read_parked(path: Path, pairing: Pairing) -> dict[int, ParkedOwner]:
     parked: dict[int, ParkedOwner] = {}
     number = 1
     try:
-        first, *lines = read_plain(path).decode().splitlines()
-        about = json.loads(first)
+        first, *lines = read_plain(path).splitlines()
+        about = json_value(first)
         for number, line in enumerate(lines, start=2):  # noqa: B007 (an error names it)
-            one = ParkedOwner(**json.loads(line))
+            one = ParkedOwner(**json_value(line))
             parked[int(one.owner)] = one
     except (ValueError, TypeError):
         raise PlanRefused(f"line {number} of {path} is damaged; mend or remove it") from None

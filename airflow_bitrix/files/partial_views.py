@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from airflow_bitrix.files.json_texts import read_as
 from airflow_bitrix.files.own_files import make_folder, write_new
-from airflow_bitrix.files.plain_files import read_plain
 
 PARTIAL = "partial.json"
 
@@ -29,6 +29,6 @@ def write_partial(folder: Path, partial: Sequence[str]) -> None:
 def read_partial(folder: Path) -> list[str]:
     """Read them; none where all was seen."""
     try:
-        return msgspec.json.decode(read_plain(folder / PARTIAL), type=list[str])
-    except (OSError, msgspec.DecodeError):
+        return read_as(folder / PARTIAL, list[str])
+    except (OSError, ValueError):
         return []

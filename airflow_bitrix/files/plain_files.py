@@ -102,18 +102,19 @@ def open_text(
     return io.TextIOWrapper(open_plain(path), encoding=encoding, errors=errors, newline=newline)
 
 
-def read_plain(path: Path) -> bytes:
+def read_plain(path: Path, most: int = MOST_BYTES) -> bytes:
     """Read a plain file, whole; see :func:`open_plain`."""
-    with open_plain(path) as file:
+    with open_plain(path, most) as file:
         return file.read()
 
 
-def plain_lines(path: Path) -> Iterator[bytes]:
-    """Give the lines of a plain file of any size, with their ends; see :func:`open_plain`.
+def plain_lines(path: Path, most: int | None = None) -> Iterator[bytes]:
+    """Give the lines of a plain file, with their ends; see :func:`open_plain`.
 
+    :param most: Bytes that may be read of it; any number by default.
     :raises NoPlainFileError: It is something else, or a line is longer than :data:`LONGEST_LINE`.
     """
-    with open_plain(path, most=None) as file:
+    with open_plain(path, most) as file:
         while line := file.readline(LONGEST_LINE + 1):
             if len(line) > LONGEST_LINE:
                 too_long = f"has a line of more than {LONGEST_LINE:,} bytes, and is not read"

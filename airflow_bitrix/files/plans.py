@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import re
 from collections import Counter
@@ -28,6 +29,7 @@ from airflow_bitrix.files import FORMAT, another_format, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.earlier_runs import TAKEN, set_aside
+from airflow_bitrix.files.json_texts import json_value, read_json
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
 from airflow_bitrix.files.plain_files import open_plain, read_plain
@@ -185,8 +187,9 @@ class PlanWriter:
         if change.owner.id in self._owners:
             raise PlanRefused(f"two changes for {change.owner} in one plan", owner=str(change.owner))
         self._owners.add(change.owner.id)
-        if why_not := unwritable(change):
-            self._leave(change.owner, "too many contacts", why_not, self._portal)
+        group, why_not = unwritable(change)
+        if group:
+            self._leave(change.owner, group, why_not, self._portal)
             return
         self._by_rule.update(change.rules)
         self._emptied += change.empties and not change.may_empty
@@ -252,8 +255,8 @@ def _make_room(folder: Path) -> None:
 def _told_hash(manifest: Path) -> str:
     """Give the hash that a manifest of any format tells; nothing where it tells none."""
     try:
-        told = str(json.loads(read_plain(manifest))["hash"])
-    except (KeyError, TypeError, ValueError, RecursionError):
+        told = str(read_json(manifest)["hash"])
+    except (KeyError, TypeError, ValueError):
         return ""
     return told if re.fullmatch("[0-9a-f]{64}", told) else ""
 
@@ -264,11 +267,11 @@ def read_manifest(folder: Path) -> Manifest:
     :raises PlanRefused: There is no plan, it is of another format, or it was edited.
     """
     try:
-        body = json.loads(read_plain(folder / MANIFEST))
+        body = read_json(folder / MANIFEST)
         given = body.get("format")
     except FileNotFoundError:
         raise PlanRefused(f"there is no plan in {folder}") from None
-    except (AttributeError, ValueError, RecursionError):
+    except (AttributeError, ValueError):
         raise _damaged(folder) from None
     if given != FORMAT:
         raise PlanRefused(f"the plan in {folder} {another_format(given)}")
@@ -329,10 +332,16 @@ def check_parts(folder: Path, manifest: Manifest, parts: Iterable[int] | None = 
 def read_changes(folder: Path, manifest: Manifest, part: int) -> Iterator[Change]:
     """Give the changes of one part, one after the other.
 
-    :raises PlanRefused: The part was edited since :func:`check_parts` looked; none of it is given.
+    :raises PlanRefused: The part was edited since :func:`check_parts` looked, and then none of it is given;
+        or a line of it is no change.
     """
-    for line in read_part(folder, manifest, part).splitlines():
-        yield Change.from_json(manifest.kind, json.loads(line))
+    for number, line in enumerate(io.BytesIO(read_part(folder, manifest, part)), start=1):
+        try:
+            change = Change.from_json(manifest.kind, json_value(line))
+        except (AttributeError, KeyError, TypeError, ValueError):
+            name = manifest.parts[part]["name"]
+            raise PlanRefused(f"line {number} of {name} of the plan in {folder} is no change") from None
+        yield change
 
 
 def read_part(folder: Path, manifest: Manifest, part: int) -> bytes:

@@ -16,12 +16,16 @@ from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.earlier_runs import TAKEN, earlier_journals, journal_parts, may_have_written
 from airflow_bitrix.files.journals import befores_told, journal_lines, links_kept
 from airflow_bitrix.files.locks import held
-from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
+from airflow_bitrix.files.plans import PART_CHANGES, Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back
 
 RIGHT_FOLDER = "the tab Bitrix24 report of the run to take back shows its folder, under “Take this run back”"
 """Where people find what a restore wants."""
+
+
+MOST_OWNERS, MOST_LINKS = 10 * PART_CHANGES, 2**19
+"""What a part of a journal may tell of: all of it is kept while it is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +191,7 @@ class JournalSource:
         images: dict[int, LinkSet] = {}
         begun: set[int] = set()
         odd: dict[int, str] = {}
+        kept = 0
         for number, line in enumerate(journal_lines(path), start=1):
             if number == 1 and "journal" not in line:
                 raise PlanRefused(f"{path} is no part of a journal")
@@ -194,14 +199,17 @@ class JournalSource:
                 raise PlanRefused(f"the journal in {self.journal} is not that of the plan in {self.plan}")
             try:
                 told = befores_told(line)
-                begun = begun | told.keys() if "writing" in line else begun - told.keys()
-            except (ValueError, TypeError, KeyError):
+            except (ArithmeticError, ValueError, TypeError, KeyError):
                 raise PlanRefused(f"line {number} of {path} is damaged") from None
+            (begun.update if "writing" in line else begun.difference_update)(told)
+            if kept > MOST_LINKS or max(len(told), len(begun), len(images), len(odd)) > MOST_OWNERS:
+                raise PlanRefused(f"{path} tells of more owners or links than a part of a plan can have")
             for owner_id, (rows, *scalar) in told.items():
                 if rows is None:
                     continue
                 links = links_kept(Owner(self.kind, owner_id), rows, *scalar)
                 if links:
+                    kept += len(links.links) - (len(images[owner_id].links) if owner_id in images else 0)
                     images[owner_id] = links
                     odd.pop(owner_id, None)
                 else:

@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
-import msgspec
-
 from airflow_bitrix.core.differences import Difference
 from airflow_bitrix.core.links import LinkSet, owner_address
+from airflow_bitrix.files.json_texts import read_as
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
-from airflow_bitrix.files.plain_files import read_plain
 
 CHANGED, COMPARED = "changed.csv", "compared.json"
 
@@ -41,8 +39,8 @@ def write_snapshot_changes(folder: Path, compared: SnapshotChanges) -> None:
 def read_snapshot_changes(folder: Path) -> SnapshotChanges | None:
     """Read it; ``None`` where nothing was compared."""
     try:
-        return msgspec.json.decode(read_plain(folder / COMPARED), type=SnapshotChanges)
-    except (OSError, msgspec.DecodeError):  # half written, or another version's
+        return read_as(folder / COMPARED, SnapshotChanges)
+    except (OSError, ValueError):  # half written, or another version's
         return None
 
 

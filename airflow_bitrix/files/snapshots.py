@@ -12,8 +12,9 @@ from typing import Any, Self
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind
 from airflow_bitrix.files import FORMAT, another_format
+from airflow_bitrix.files.json_texts import json_value, read_json
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
-from airflow_bitrix.files.plain_files import plain_lines, read_plain
+from airflow_bitrix.files.plain_files import plain_lines
 
 WHOLE = "whole"
 """The view of an administrator; older snapshots are taken for whole."""
@@ -133,7 +134,7 @@ class Snapshot:
         for number, line in enumerate(self._lines(), start=1):
             digest.update(line)
             try:
-                row = json.loads(line)
+                row = json_value(line)
                 links = LinkSet.from_json(Owner(self.kind, row["owner"]), row["links"], row.get("scalar"))
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise self._damaged(f"line {number} is no link set") from None
@@ -170,14 +171,14 @@ def read_snapshot(folder: Path) -> Snapshot:
     :raises PlanRefused: There is no snapshot, it was not finished, or its manifest cannot be read.
     """
     try:
-        body = json.loads(read_plain(folder / ABOUT))
+        body = read_json(folder / ABOUT)
         given = body.get("format")
     except FileNotFoundError:
         unfinished = f"{LINKS} without {ABOUT}: the export did not end"
         how = unfinished if (folder / LINKS).exists() else f"no {ABOUT}"
         where = "the tab Bitrix24 report of the run that made one shows its folder"
         raise PlanRefused(f"there is no snapshot in {folder} ({how}); {where}") from None
-    except (AttributeError, ValueError, RecursionError):
+    except (AttributeError, ValueError):
         raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
     if given != FORMAT:
         raise PlanRefused(f"the snapshot in {folder} {another_format(given)}")
@@ -194,7 +195,7 @@ def read_snapshot(folder: Path) -> Snapshot:
             view=str(body.get("view") or WHOLE),
             partial=str(body.get("partial") or ""),
         )
-    except (KeyError, TypeError, ValueError, InvalidInput):
+    except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError, InvalidInput):
         raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
 
 

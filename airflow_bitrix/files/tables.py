@@ -26,6 +26,9 @@ MOST_BYTES = 100_000_000
 MOST_SIGNS = 16_000_000
 """How long a row may be, all lines of its cells together: rows are read one at a time."""
 
+MOST_CELLS = 16_384
+"""How many cells a row may have: as many as a row of a spreadsheet."""
+
 _HINT = "sep="
 
 _NO_MARK = "\x1f"
@@ -192,6 +195,8 @@ def rows_of(lines: Lines, start: Start, fits: Callable[[Sequence[str]], bool]) -
             said = "has quotes that are not closed, more behind closing quotes, or a cell that is too long"
             raise NoTableError(f"the row at line {begins} {said}") from None
         lines.end_row()
+        if len(cells) > MOST_CELLS:
+            raise NoTableError(f"the row at line {begins} has more than {MOST_CELLS:,} cells")
         row = _trimmed(cells)
         if any(row):
             yield begins, row
@@ -231,9 +236,10 @@ def _mark_of(begun: _Begun, start: Start, fits: Callable[[Sequence[str]], bool])
 
 def _first(lines: Iterable[str], mark: str) -> list[str]:
     try:
-        return _trimmed(next(_reader(lines, mark), []))
+        cells: list[str] = next(_reader(lines, mark), [])
     except csv.Error:
         return []
+    return _trimmed(cells) if len(cells) <= MOST_CELLS else []
 
 
 def _reader(lines: Iterable[str], mark: str) -> Reader:

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import msgspec
-
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.atomic_writes import atomic_write
-from airflow_bitrix.files.plain_files import read_plain
+from airflow_bitrix.files.json_texts import read_as
 
 NOTES = "taken-back-*.json"
 
@@ -67,6 +65,6 @@ def read_taken_back(run: Path, plan_hash: str) -> list[TakenBack]:
 
 def _read(path: Path) -> TakenBack | None:
     try:
-        return msgspec.json.decode(read_plain(path), type=TakenBack)
-    except (OSError, msgspec.DecodeError):  # half written, or another version's
+        return read_as(path, TakenBack)
+    except (OSError, ValueError):  # half written, or another version's
         return None

@@ -15,15 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-import msgspec
-
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import named_run
+from airflow_bitrix.files.json_texts import read_as
 from airflow_bitrix.files.locks import one_at_a_time, take
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
-from airflow_bitrix.files.plain_files import read_plain
 
 WAIT = "wait.json"
 
@@ -105,8 +103,8 @@ def only_writer(folder: Path, portal: str, kind: OwnerKind, me: Writer) -> Itera
 def _told(path: Path) -> Writer | None:
     """Read who wrote last; ``None`` where nobody did, or the file is damaged."""
     try:
-        return msgspec.json.decode(read_plain(path), type=Writer)
-    except msgspec.DecodeError:
+        return read_as(path, Writer)
+    except ValueError:
         return None
 
 
@@ -148,7 +146,7 @@ def forget_wait(folder: Path) -> None:
 def read_wait(folder: Path, plan_hash: str) -> Wait | None:
     """Read whom the apply of a plan waits for; ``None`` where it does not."""
     try:
-        wait = msgspec.json.decode(read_plain(folder / WAIT), type=Wait)
-    except (OSError, msgspec.DecodeError):  # half written, or another version's
+        wait = read_as(folder / WAIT, Wait)
+    except (OSError, ValueError):  # half written, or another version's
         return None
     return wait if wait.plan == plan_hash else None

@@ -22,8 +22,8 @@ def test_what_a_plan_takes_can_be_sent_and_one_link_more_cannot() -> None:
     (method, params), *none = write_commands(change(MOST_LINKS))
     assert none == []
     assert command_of(Call(method, params)).count("=") == 3 * MOST_LINKS + 1
-    assert unwritable(change(MOST_LINKS)) == ""
+    assert unwritable(change(MOST_LINKS)) == ("", "")
     (method, params), *_ = write_commands(change(MOST_LINKS + 1))
     with pytest.raises(InvalidInput, match="at most 900 values"):
         command_of(Call(method, params))
-    assert unwritable(change(MOST_LINKS + 1)).startswith("300 contacts are to be linked")
+    assert unwritable(change(MOST_LINKS + 1))[1].startswith("300 contacts are to be linked")

@@ -59,6 +59,23 @@ def test_a_row_without_an_end_is_refused(tmp_path: Path, argument: str, begins: 
     assert len(refusal(argument, tmp_path / "it")) < 1000
 
 
+@pytest.mark.parametrize(
+    ("argument", "begins"),
+    [
+        ("contact_map", "5,6"),
+        ("contact_map", "old,new\n5,6"),
+        ("owners_file", "5"),
+        ("owners_file", "owner_id,owner\n5"),
+    ],
+)
+def test_a_row_of_more_cells_than_any_spreadsheet_has_is_refused(
+    tmp_path: Path, argument: str, begins: str
+) -> None:
+    """Each of a million empty cells takes one byte of the file, and sixty of the memory."""
+    (tmp_path / "it").write_text(begins + "," * 200_000 + "\n")
+    assert len(refusal(argument, tmp_path / "it")) < 1000
+
+
 @pytest.mark.parametrize("argument", READERS)
 def test_a_file_on_an_object_storage_is_bounded_too(argument: str) -> None:
     path = flat_path("map.csv")

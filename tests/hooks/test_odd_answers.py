@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_bitrix.core.errors import Bitrix24Error, OutcomeUnknown, Rejected
+from airflow_bitrix.core.errors import Bitrix24Error, OutcomeUnknown, Rejected, RetryLater
 from tests.hooks.raw_portals import BOTH_HOOKS, CODE, EACH_WAY, Way, answering, call_async, http, webhook_at
 
 pytestmark = pytest.mark.attack
@@ -271,3 +271,16 @@ def early() -> Iterator[bytes]:
 @EACH_WAY
 def test_an_answer_behind_early_ones_is_the_answer(way: Way, connection: Any) -> None:
     assert whatever(way, early, connection) in (1, RIGHT.decode())
+
+
+@EACH_WAY
+def test_lines_that_are_no_headers_are_no_answer_and_fill_no_log(
+    way: Way, connection: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of each answer a library would write a megabyte of the portal's choice into the log, twice."""
+    lines = b"\r\n".join([b"no header", *[b"x y " + b"A" * 50_000] * 10])
+    with answering(http(b'{"result": 1}', lines)) as (port, _):
+        connection(webhook_at(port), extra={"plan": "self_hosted"})
+        with pytest.raises(RetryLater, match="what came is no answer by the rules of HTTP"):
+            way("profile", {})
+    assert "AAAA" not in caplog.text
