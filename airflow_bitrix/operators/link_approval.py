@@ -17,19 +17,18 @@ from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
-from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
-from airflow_bitrix.operators.shared.artifacts import as_folder, is_in_tab, tab_folder
+from airflow_bitrix.operators.shared.artifacts import is_in_tab, tab_folder
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import (
     asker_of,
-    check_maker,
     check_other_tasks,
     decide,
     decision_in_run,
-    maker_of,
 )
+from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
 from airflow_bitrix.operators.shared.parameters import (
     count,
     hours,
@@ -48,7 +47,7 @@ DEADLINE = timedelta(hours=72)
 """How long an answer is awaited where neither the task nor the configuration says otherwise."""
 
 
-class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
+class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
     """Show a plan to a person, and go on only where that person approves it.
 
     The task waits under *Required actions* in the Airflow UI, without holding a worker slot. It shows counts
@@ -89,6 +88,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     template_fields: Sequence[str] = (
         *ApprovalOperator.template_fields,
         "plan",
+        "made_in",
         "mode",
         "over",
         "is_dry_run",
@@ -122,8 +122,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             subject="", body="", response_timeout=response_timeout, execution_timeout=None, **kwargs
         )
         self.execution_timeout = execution_timeout
-        self.plan = plan
-        self.maker = maker_of(plan)
+        self.take(plan)
         self.mode = mode
         self.over = over
         self.is_dry_run = is_dry_run
@@ -172,7 +171,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the answer, where the plan is still the one that was shown."""
         by, asker = _name(event), asker_of(context)
-        place, shown = decision_in_run(self.plan, context) or (None, None)
+        place, shown = decision_in_run(self.plan, context, self.is_at_home) or (None, None)
         is_ours = bool(shown and shown.answer == "waiting" and shown.asked == asker)
         if event.get("error_type") == "timeout":
             if place and shown and is_ours:
@@ -277,22 +276,10 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             return "within limit", f"{changes:,} changes, and only more than {over:,} need an approval"
         return None
 
-    def _given(self) -> Mapping[str, Any]:
-        given = self.plan
-        if isinstance(given, Mapping) and {"plan", "hash"} <= given.keys():
-            return given
-        raise InvalidInput("plan", given, "what a plan operator returned")
-
     def _checked(self, context: Context) -> tuple[Path, Manifest]:
         """Read the plan, and refuse it where it is not the one that this run made, or may not run."""
-        given = self._given()
-        folder = as_folder(given["plan"])
-        manifest = read_manifest(folder)
-        if manifest.hash != given["hash"]:
-            raise PlanRefused(
-                f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
-            )
-        check_maker(given, folder, manifest, run=asker_of(context).run, maker=self.maker)
+        given = named_plan(self.plan)
+        folder, manifest = self.read_plan(given["plan"], given["hash"], asker_of(context).run)
         check_parts(folder, manifest)
         for broken in manifest.broken_guards:
             if not switch("is_dry_run", self.is_dry_run):
@@ -308,7 +295,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         approval: dict[str, Any] = {"mode": self.mode, "by": by, "at": at.isoformat(), "valid_until": until}
         if switch("is_dry_run", self.is_dry_run):
             approval["is_dry_run"] = True  # nobody was asked
-        return {**self._given(), "approval": approval}
+        return {**named_plan(self.plan), "approval": approval}
 
 
 def _deadline() -> timedelta:
