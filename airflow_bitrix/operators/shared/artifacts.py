@@ -20,16 +20,23 @@ from airflow_bitrix.files.own_files import go_by
 _LONGEST = 200
 """Bytes of a name; file systems take 255, and some files have a suffix."""
 
+_DISK = ("file", "local")
+"""Schemes of addresses that lead to this machine's disk."""
+
 go_by(lambda: conf.get("bitrix24", "artifacts_access", fallback="private") or "private")
 
 log = logging.getLogger(__name__)
 
 
 def as_folder(text: str) -> Path:
-    """Give a path, or an object storage address, as something that behaves like a path."""
-    if "://" in text and not text.startswith("file://"):
+    """Give a path, or an object storage address, as something that behaves like a path.
+
+    What Airflow calls a storage and is this machine's disk is a path: so pipes and links are told from files.
+    """
+    scheme, is_address, rest = text.partition("://")
+    if is_address and scheme.lower() not in _DISK:
         return cast("Path", ObjectStoragePath(text))
-    return Path(text.removeprefix("file://"))
+    return Path(rest if is_address else text)
 
 
 def given_folder(argument: str, given: object) -> Path:
