@@ -50,6 +50,7 @@ from airflow_bitrix.operators.shared.parameters import (
 )
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
+from airflow_bitrix.operators.shared.shown_limits import LIMITS, check_limits, check_tried
 from airflow_bitrix.operators.shared.turns import Patience, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
@@ -121,6 +122,8 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     ui_color = "#d9f2dd"
 
     grace = GRACE
+
+    limits: Mapping[str, str] = LIMITS
 
     waits_since: float | None = None
 
@@ -248,7 +251,11 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         folder = self.own_folder or plan.parent
         if not orders.dry_run:
             note_contradiction(self.plan, plan, manifest)
-            check_decision(plan, manifest, folder, needs_approval=self.needs_approval)
+            decision = check_decision(plan, manifest, folder, needs_approval=self.needs_approval)
+            if decision and isinstance(self.plan, Mapping):  # what a DAG file names goes by that file
+                check_limits(decision, {name: getattr(self, own) for name, own in self.limits.items()})
+                if not orders.canary and not orders.first:
+                    check_tried(decision, plan, manifest, folder / "journal")
         return ApplyTask(plan, manifest, parts, folder, orders)
 
     def _plan(self) -> tuple[Path, Manifest]:

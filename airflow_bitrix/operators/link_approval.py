@@ -14,7 +14,6 @@ from msgspec import structs
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
 from airflow_bitrix.files.plans import Manifest, check_parts
@@ -34,12 +33,12 @@ from airflow_bitrix.operators.shared.parameters import (
     hours,
     optional_count,
     optional_share,
-    quiet_hours,
     switch,
     wait,
 )
+from airflow_bitrix.operators.shared.shown_limits import CALLED, as_shown, quiet_of
 from airflow_bitrix.report.approval import headline, plan_markdown
-from airflow_bitrix.report.texts import no_match, per_cent, shown_limit
+from airflow_bitrix.report.texts import no_match
 
 MODES = ("always", "over_limit", "never")
 
@@ -151,16 +150,19 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
                 self.response_timeout = self.response_timeout or _deadline()
                 end = now + self.response_timeout
                 self.subject = headline(manifest)
-                page = plan_markdown(folder, manifest, self._limits())
+                page = plan_markdown(
+                    folder, manifest, [(CALLED[one], text) for one, text in self._limits().items()]
+                )
                 self.body = f"{_link(context, folder)}{self._meaning(end)}\n\n{page}"
         decision = Approval(manifest.hash, "waiting", _moment(now), asked=asker_of(context))
         if nobody is not None:
             self.log.info("Nobody is asked: %s", nobody[1])
-            told = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
-            decide(folder, structs.replace(decision, **told))
+            why = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
+            decide(folder, structs.replace(decision, **why))
             return self._passed(by="", at=now, valid_until=None)
+        told = {name: text for name, text in self._limits().items() if name in (self.applied_by or {})}
         # The plan may be made again while the question waits, and its task then hands over another one.
-        decide(folder, structs.replace(decision, by=self._asked(), until=_moment(end)))
+        decide(folder, structs.replace(decision, by=self._asked(), until=_moment(end), limits=told))
         self.log.info(
             "%s Answer under Required actions until %s.", self.subject, shown_timestamp(end.isoformat())
         )
@@ -175,14 +177,14 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         is_ours = bool(shown and shown.answer == "waiting" and shown.asked == asker)
         if event.get("error_type") == "timeout":
             if place and shown and is_ours:
-                _keep(place, shown.plan, asker, "unanswered", datetime.now(UTC))
+                _keep(place, shown, asker, "unanswered", datetime.now(UTC))
             raise AirflowFailException(
                 "nobody answered in time; nothing was written. Clear this task, and it asks again"
             )
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
             self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
             if place and shown:  # whichever task of this run asks: one that says no is enough
-                _keep(place, shown.plan, asker, "rejected", event["responded_at"], by=by)
+                _keep(place, shown, asker, "rejected", event["responded_at"], by=by)
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
@@ -205,7 +207,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             period = self._period()
         valid_until = None if period is None else at + period
         end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
-        _keep(folder, shown.plan, asker, "approved", at, by=by, until=valid_until)
+        _keep(folder, shown, asker, "approved", at, by=by, until=valid_until)
         self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
 
@@ -219,19 +221,11 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         optional_count("max_failed", given.get("max_failed"))
         optional_share("max_failure_share", given.get("max_failure_share"))
         wait("wait_for_turn", given.get("wait_for_turn", 0))
-        _quiet(given)
+        quiet_of(given)
 
-    def _limits(self) -> list[tuple[str, str]]:
+    def _limits(self) -> dict[str, str]:
         """Give the limits that the tasks behind will go by, as they stand; none where they are not told."""
-        if not (given := self.applied_by):
-            return []
-        share = optional_share("max_failure_share", given.get("max_failure_share"))
-        return [
-            ("Try the first ones", f"{count('canary', given.get('canary', 0)):,}"),
-            ("Most failures allowed", shown_limit(optional_count("max_failed", given.get("max_failed")))),
-            ("Stop at a share of failures", "no limit" if share is None else per_cent(share)),
-            ("Quiet hours", str(_quiet(given) or "none")),
-        ]
+        return as_shown(self.applied_by) if self.applied_by else {}
 
     def _asked(self) -> str:
         """Give the names of those who may answer; nothing where all may who see it."""
@@ -317,22 +311,26 @@ def _link(context: Context, plan: Path) -> str:
 
 
 def _keep(
-    plan: Path, shown: str, asker: Asker, answer: Answer, at: datetime, *, by: str = "", until: Any = None
+    plan: Path,
+    shown: Approval,
+    asker: Asker,
+    answer: Answer,
+    at: datetime,
+    *,
+    by: str = "",
+    until: Any = None,
 ) -> None:
     """Keep the answer to the question about a plan.
 
-    :param shown: Hash of the plan that was shown.
+    :param shown: The question, with the plan that was shown.
     """
     end = _moment(until) if until else ""
-    decide(plan, Approval(shown, answer, _moment(at), by, end, asked=asker))
+    told = {"answer": answer, "at": _moment(at), "by": by, "until": end, "asked": asker}
+    decide(plan, structs.replace(shown, **told))
 
 
 def _moment(at: datetime) -> str:
     return at.isoformat(timespec="seconds")
-
-
-def _quiet(given: Mapping[str, Any]) -> QuietHours | None:
-    return quiet_hours(given.get("quiet_hours"), given.get("timezone", "UTC"))
 
 
 _LONGEST_NAME = 100

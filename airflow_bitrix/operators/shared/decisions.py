@@ -92,8 +92,8 @@ def decision_in_run(
     return (plan, decision) if decision and decision.asked.run == asker_of(context).run else None
 
 
-def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval: bool) -> None:
-    """Refuse a plan that nobody has let be applied.
+def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval: bool) -> Approval | None:
+    """Refuse a plan that nobody has let be applied; give the decision about it, if there is one.
 
     :param plan: Folder of the plan.
     :param home: Folder that holds its journal: what has begun may go on when its approval has expired.
@@ -107,9 +107,10 @@ def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval
                 f"nobody has decided about the plan in {plan}: let a task ask for approval ahead of this "
                 "one, as carry_out does, or say needs_approval=False where a DAG is to go without"
             )
-        return
+        return None
     if why := _why_not(decision, lambda: has_begun(home, manifest.hash)):
         raise PlanRefused(f"the plan in {plan} {why}")
+    return decision
 
 
 def may_not_go_on(plan: Path, manifest: Manifest, home: Path) -> str:
