@@ -59,6 +59,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param reason: Why nobody was asked, in words.
     :param unasked: Why nobody was asked.
     :param asked: The task that asks.
+    :param limits: The limits that were shown beside those of the plan, by argument, as they were shown.
     """
 
     plan: str
@@ -69,6 +70,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     unasked: Unasked = ""
     asked: Asker = Asker()
+    limits: dict[str, str] = {}
 
     def is_over(self, now: datetime) -> bool:
         """Whether it was approved, and that counts no more."""

@@ -27,7 +27,7 @@ from airflow_bitrix.files.journals import (
     write_failed,
 )
 from airflow_bitrix.files.own_files import write_new
-from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.writers import Occupied
 from airflow_bitrix.hooks.failures import final_failures
@@ -37,14 +37,9 @@ from airflow_bitrix.operators.shared.apply_parts import (
     note_restore,
     summary_of,
 )
-from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.operators.shared.constants import check_constants
-from airflow_bitrix.operators.shared.decisions import (
-    check_decision,
-    check_maker,
-    maker_of,
-    note_contradiction,
-)
+from airflow_bitrix.operators.shared.decisions import check_decision, note_contradiction
+from airflow_bitrix.operators.shared.handed_plans import TakesPlan
 from airflow_bitrix.operators.shared.parameters import (
     count,
     optional_count,
@@ -55,6 +50,7 @@ from airflow_bitrix.operators.shared.parameters import (
 )
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
+from airflow_bitrix.operators.shared.shown_limits import LIMITS, check_limits, check_tried
 from airflow_bitrix.operators.shared.turns import Patience, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
@@ -69,7 +65,7 @@ FRUITLESS = 3
 REPORT, FAILED = "report.html", "failed.csv"
 
 
-class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
+class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     """Apply a plan: exactly that one, each owner looked at before and after it is written.
 
     Each change gets one outcome: ``applied`` (written and read back), ``already`` (was right), ``drift``
@@ -111,6 +107,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     template_fields: Sequence[str] = (
         *LinkPlanOperator.template_fields,
         "plan",
+        "made_in",
         "plan_hash",
         "part",
         "is_dry_run",
@@ -125,6 +122,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
     ui_color = "#d9f2dd"
 
     grace = GRACE
+
+    limits: Mapping[str, str] = LIMITS
 
     waits_since: float | None = None
 
@@ -149,8 +148,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.plan = plan
-        self.maker = maker_of(plan)
+        self.take(plan)
         self.plan_hash = plan_hash
         self.part = part
         self.is_dry_run = is_dry_run
@@ -253,7 +251,11 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         folder = self.own_folder or plan.parent
         if not orders.dry_run:
             note_contradiction(self.plan, plan, manifest)
-            check_decision(plan, manifest, folder, needs_approval=self.needs_approval)
+            decision = check_decision(plan, manifest, folder, needs_approval=self.needs_approval)
+            if decision and isinstance(self.plan, Mapping):  # what a DAG file names goes by that file
+                check_limits(decision, {name: getattr(self, own) for name, own in self.limits.items()})
+                if not orders.canary and not orders.first:
+                    check_tried(decision, plan, manifest, folder / "journal")
         return ApplyTask(plan, manifest, parts, folder, orders)
 
     def _plan(self) -> tuple[Path, Manifest]:
@@ -265,12 +267,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             raise InvalidInput("plan", self.plan, "what the plan operator returned, or the folder of a plan")
         if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
             raise InvalidInput("plan_hash", self.plan_hash, "the hash of the plan that may run")
-        plan = given_folder("plan", place)
-        manifest = read_manifest(plan)
-        if manifest.hash != plan_hash:
-            raise PlanRefused(f"the plan in {plan} is not the one with hash {plan_hash}: it was replaced")
-        check_maker(self.plan, plan, manifest, run=self.run_name, maker=self.maker)
-        return plan, manifest
+        return self.read_plan(place, plan_hash, self.run_name)
 
     def _parts(self, manifest: Manifest) -> list[int] | None:
         if self.part is None:

@@ -14,33 +14,31 @@ from msgspec import structs
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
-from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
-from airflow_bitrix.operators.shared.artifacts import as_folder, is_in_tab, tab_folder
+from airflow_bitrix.operators.shared.artifacts import is_in_tab, tab_folder
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import (
     asker_of,
-    check_maker,
     check_other_tasks,
     decide,
     decision_in_run,
-    maker_of,
 )
+from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
 from airflow_bitrix.operators.shared.parameters import (
     count,
     hours,
     optional_count,
     optional_share,
-    quiet_hours,
     switch,
     wait,
 )
+from airflow_bitrix.operators.shared.shown_limits import CALLED, as_shown, quiet_of
 from airflow_bitrix.report.approval import headline, plan_markdown
-from airflow_bitrix.report.texts import no_match, per_cent, shown_limit
+from airflow_bitrix.report.texts import no_match
 
 MODES = ("always", "over_limit", "never")
 
@@ -48,7 +46,7 @@ DEADLINE = timedelta(hours=72)
 """How long an answer is awaited where neither the task nor the configuration says otherwise."""
 
 
-class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
+class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
     """Show a plan to a person, and go on only where that person approves it.
 
     The task waits under *Required actions* in the Airflow UI, without holding a worker slot. It shows counts
@@ -89,6 +87,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     template_fields: Sequence[str] = (
         *ApprovalOperator.template_fields,
         "plan",
+        "made_in",
         "mode",
         "over",
         "is_dry_run",
@@ -122,8 +121,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             subject="", body="", response_timeout=response_timeout, execution_timeout=None, **kwargs
         )
         self.execution_timeout = execution_timeout
-        self.plan = plan
-        self.maker = maker_of(plan)
+        self.take(plan)
         self.mode = mode
         self.over = over
         self.is_dry_run = is_dry_run
@@ -152,16 +150,19 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
                 self.response_timeout = self.response_timeout or _deadline()
                 end = now + self.response_timeout
                 self.subject = headline(manifest)
-                page = plan_markdown(folder, manifest, self._limits())
+                page = plan_markdown(
+                    folder, manifest, [(CALLED[one], text) for one, text in self._limits().items()]
+                )
                 self.body = f"{_link(context, folder)}{self._meaning(end)}\n\n{page}"
         decision = Approval(manifest.hash, "waiting", _moment(now), asked=asker_of(context))
         if nobody is not None:
             self.log.info("Nobody is asked: %s", nobody[1])
-            told = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
-            decide(folder, structs.replace(decision, **told))
+            why = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
+            decide(folder, structs.replace(decision, **why))
             return self._passed(by="", at=now, valid_until=None)
+        told = {name: text for name, text in self._limits().items() if name in (self.applied_by or {})}
         # The plan may be made again while the question waits, and its task then hands over another one.
-        decide(folder, structs.replace(decision, by=self._asked(), until=_moment(end)))
+        decide(folder, structs.replace(decision, by=self._asked(), until=_moment(end), limits=told))
         self.log.info(
             "%s Answer under Required actions until %s.", self.subject, shown_timestamp(end.isoformat())
         )
@@ -172,18 +173,18 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """Go on after the answer, where the plan is still the one that was shown."""
         by, asker = _name(event), asker_of(context)
-        place, shown = decision_in_run(self.plan, context) or (None, None)
+        place, shown = decision_in_run(self.plan, context, self.is_at_home) or (None, None)
         is_ours = bool(shown and shown.answer == "waiting" and shown.asked == asker)
         if event.get("error_type") == "timeout":
             if place and shown and is_ours:
-                _keep(place, shown.plan, asker, "unanswered", datetime.now(UTC))
+                _keep(place, shown, asker, "unanswered", datetime.now(UTC))
             raise AirflowFailException(
                 "nobody answered in time; nothing was written. Clear this task, and it asks again"
             )
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
             self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
             if place and shown:  # whichever task of this run asks: one that says no is enough
-                _keep(place, shown.plan, asker, "rejected", event["responded_at"], by=by)
+                _keep(place, shown, asker, "rejected", event["responded_at"], by=by)
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
@@ -206,7 +207,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             period = self._period()
         valid_until = None if period is None else at + period
         end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
-        _keep(folder, shown.plan, asker, "approved", at, by=by, until=valid_until)
+        _keep(folder, shown, asker, "approved", at, by=by, until=valid_until)
         self.log.info("Approved by %s; may be used until %s", by, end)
         return self._passed(by=by, at=at, valid_until=valid_until)
 
@@ -220,19 +221,11 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         optional_count("max_failed", given.get("max_failed"))
         optional_share("max_failure_share", given.get("max_failure_share"))
         wait("wait_for_turn", given.get("wait_for_turn", 0))
-        _quiet(given)
+        quiet_of(given)
 
-    def _limits(self) -> list[tuple[str, str]]:
+    def _limits(self) -> dict[str, str]:
         """Give the limits that the tasks behind will go by, as they stand; none where they are not told."""
-        if not (given := self.applied_by):
-            return []
-        share = optional_share("max_failure_share", given.get("max_failure_share"))
-        return [
-            ("Try the first ones", f"{count('canary', given.get('canary', 0)):,}"),
-            ("Most failures allowed", shown_limit(optional_count("max_failed", given.get("max_failed")))),
-            ("Stop at a share of failures", "no limit" if share is None else per_cent(share)),
-            ("Quiet hours", str(_quiet(given) or "none")),
-        ]
+        return as_shown(self.applied_by) if self.applied_by else {}
 
     def _asked(self) -> str:
         """Give the names of those who may answer; nothing where all may who see it."""
@@ -277,22 +270,10 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
             return "within limit", f"{changes:,} changes, and only more than {over:,} need an approval"
         return None
 
-    def _given(self) -> Mapping[str, Any]:
-        given = self.plan
-        if isinstance(given, Mapping) and {"plan", "hash"} <= given.keys():
-            return given
-        raise InvalidInput("plan", given, "what a plan operator returned")
-
     def _checked(self, context: Context) -> tuple[Path, Manifest]:
         """Read the plan, and refuse it where it is not the one that this run made, or may not run."""
-        given = self._given()
-        folder = as_folder(given["plan"])
-        manifest = read_manifest(folder)
-        if manifest.hash != given["hash"]:
-            raise PlanRefused(
-                f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
-            )
-        check_maker(given, folder, manifest, run=asker_of(context).run, maker=self.maker)
+        given = named_plan(self.plan)
+        folder, manifest = self.read_plan(given["plan"], given["hash"], asker_of(context).run)
         check_parts(folder, manifest)
         for broken in manifest.broken_guards:
             if not switch("is_dry_run", self.is_dry_run):
@@ -308,7 +289,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         approval: dict[str, Any] = {"mode": self.mode, "by": by, "at": at.isoformat(), "valid_until": until}
         if switch("is_dry_run", self.is_dry_run):
             approval["is_dry_run"] = True  # nobody was asked
-        return {**self._given(), "approval": approval}
+        return {**named_plan(self.plan), "approval": approval}
 
 
 def _deadline() -> timedelta:
@@ -330,22 +311,26 @@ def _link(context: Context, plan: Path) -> str:
 
 
 def _keep(
-    plan: Path, shown: str, asker: Asker, answer: Answer, at: datetime, *, by: str = "", until: Any = None
+    plan: Path,
+    shown: Approval,
+    asker: Asker,
+    answer: Answer,
+    at: datetime,
+    *,
+    by: str = "",
+    until: Any = None,
 ) -> None:
     """Keep the answer to the question about a plan.
 
-    :param shown: Hash of the plan that was shown.
+    :param shown: The question, with the plan that was shown.
     """
     end = _moment(until) if until else ""
-    decide(plan, Approval(shown, answer, _moment(at), by, end, asked=asker))
+    told = {"answer": answer, "at": _moment(at), "by": by, "until": end, "asked": asker}
+    decide(plan, structs.replace(shown, **told))
 
 
 def _moment(at: datetime) -> str:
     return at.isoformat(timespec="seconds")
-
-
-def _quiet(given: Mapping[str, Any]) -> QuietHours | None:
-    return quiet_hours(given.get("quiet_hours"), given.get("timezone", "UTC"))
 
 
 _LONGEST_NAME = 100

@@ -12,6 +12,7 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.shared.parameters import count
 from airflow_bitrix.operators.shared.plan_maker import parts_of
+from airflow_bitrix.operators.shared.shown_limits import QUIET
 
 
 class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
@@ -31,6 +32,9 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
 
     ui_color = "#e6f5c9"
     logs_report = False
+
+    # All of its changes must succeed: it has no share of failures.
+    limits: Mapping[str, str] = {**QUIET, "canary": "first"}
 
     def __init__(
         self,

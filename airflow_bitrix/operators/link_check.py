@@ -14,7 +14,7 @@ from airflow.sdk import Context, XComArg
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException, AirflowSkipException
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
@@ -30,13 +30,13 @@ from airflow_bitrix.files.journals import (
     write_failed,
 )
 from airflow_bitrix.files.own_files import write_new
-from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.apply_parts import note_restore
-from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.constants import check_constants
-from airflow_bitrix.operators.shared.decisions import check_maker, maker_of, may_not_go_on, note_contradiction
+from airflow_bitrix.operators.shared.decisions import may_not_go_on, note_contradiction
+from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
@@ -50,7 +50,7 @@ AT_ONCE = 2500
 """Owners that one request looks at."""
 
 
-class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
+class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
     """Look again at what an apply wrote, tell what became of every change, and fail where too many failed.
 
     It changes nothing on the portal. It reads the journals of all parts of the plan, looks at each owner that
@@ -73,6 +73,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
     template_fields: Sequence[str] = (
         *LinkPlanOperator.template_fields,
         "plan",
+        "made_in",
         "is_dry_run",
         "max_failed",
         "max_failure_share",
@@ -89,8 +90,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.plan = plan
-        self.maker = maker_of(plan)
+        self.take(plan)
         self.is_dry_run = is_dry_run
         self.max_failed = max_failed
         self.max_failure_share = max_failure_share
@@ -148,15 +148,8 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
             raise AirflowSkipException("there is no plan to check")
         if isinstance(given, Mapping) and "plan" not in given and _is_rejection(given.get("approval")):
             raise AirflowSkipException("the plan was rejected: there is nothing to check")
-        if not isinstance(given, Mapping) or not {"plan", "hash"} <= given.keys():
-            raise InvalidInput("plan", given, "what the plan operator or the approval returned")
-        folder = as_folder(given["plan"])
-        manifest = read_manifest(folder)
-        if manifest.hash != given["hash"]:
-            raise PlanRefused(
-                f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
-            )
-        check_maker(given, folder, manifest, run=self.run_name, maker=self.maker)
+        named = named_plan(given)
+        folder, manifest = self.read_plan(named["plan"], named["hash"], self.run_name)
         check_parts(folder, manifest)
         portal = self.settings.webhook.portal
         if manifest.portal != portal:

@@ -18,7 +18,8 @@ from airflow_bitrix.operators.link_plans import (
 
 
 @pytest.fixture
-def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", str(tmp_path))
     sandbox = make_sandbox(leads=300, contacts=200, plan="self_hosted", code="abcdef123456")
     found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
     monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))

@@ -26,7 +26,8 @@ Rows = list[tuple[int, int, bool]]
 
 
 @pytest.fixture
-def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", str(tmp_path))
     sandbox = make_sandbox(leads=700, deals=300, contacts=300, plan="self_hosted")
     found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
     monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))

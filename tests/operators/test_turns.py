@@ -153,6 +153,7 @@ def test_the_canary_waits_for_all_that_come_behind_it(first: int, sandbox: Any, 
     canary: dict[str, Any] = {
         "task_id": "canary",
         "plan": made,
+        "artifacts_path": str(Path(made["plan"]).parent),
         "first": first,
         "is_dry_run": False,
         "needs_approval": False,

@@ -20,16 +20,23 @@ from airflow_bitrix.files.own_files import go_by
 _LONGEST = 200
 """Bytes of a name; file systems take 255, and some files have a suffix."""
 
+_DISK = ("file", "local")
+"""Schemes of addresses that lead to this machine's disk."""
+
 go_by(lambda: conf.get("bitrix24", "artifacts_access", fallback="private") or "private")
 
 log = logging.getLogger(__name__)
 
 
 def as_folder(text: str) -> Path:
-    """Give a path, or an object storage address, as something that behaves like a path."""
-    if "://" in text and not text.startswith("file://"):
+    """Give a path, or an object storage address, as something that behaves like a path.
+
+    What Airflow calls a storage and is this machine's disk is a path: so pipes and links are told from files.
+    """
+    scheme, is_address, rest = text.partition("://")
+    if is_address and scheme.lower() not in _DISK:
         return cast("Path", ObjectStoragePath(text))
-    return Path(text.removeprefix("file://"))
+    return Path(rest if is_address else text)
 
 
 def given_folder(argument: str, given: object) -> Path:
@@ -59,13 +66,13 @@ def named_file(argument: str, given: object) -> Path:
     path = given_folder(argument, given)
     folders = [text.strip() for text in conf.get("bitrix24", "files_path", fallback="").split(",")]
     folders = [text for text in folders if text]
-    if folders and not any(_lies_in(path, one) for one in (*map(as_folder, folders), artifacts_root())):
+    if folders and not any(lies_in(path, one) for one in (*map(as_folder, folders), artifacts_root())):
         accepted = f"what lies in {' or '.join(folders)} or among the artifacts ([bitrix24] files_path)"
         raise InvalidInput(argument, given, accepted)
     return path
 
 
-def _lies_in(path: Path, folder: Path) -> bool:
+def lies_in(path: Path, folder: Path) -> bool:
     """Whether a path leads into a folder, symbolic links and dots followed."""
     if is_on_disk(path) and is_on_disk(folder):
         try:
@@ -73,7 +80,13 @@ def _lies_in(path: Path, folder: Path) -> bool:
         except (OSError, RuntimeError):  # links that go round, a name that is none
             return False
     inside = f"{str(folder).rstrip('/')}/"
-    return is_on_disk(path) == is_on_disk(folder) and ".." not in path.parts and f"{path}/".startswith(inside)
+    is_like_it = is_on_disk(path) == is_on_disk(folder) and ".." not in path.parts
+    return is_like_it and f"{path}/".startswith(inside) and _conn_id(path) in ("", _conn_id(folder))
+
+
+def _conn_id(path: Path) -> str:
+    """Give the connection that an address names; its text does not tell."""
+    return str(getattr(path, "conn_id", "") or "")
 
 
 def artifacts_root() -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.compat import AirflowException
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import (
@@ -27,8 +27,7 @@ from airflow_bitrix.files.approvals import (
 )
 from airflow_bitrix.files.journals import has_begun
 from airflow_bitrix.files.plans import Manifest
-from airflow_bitrix.operators.shared.artifacts import as_folder
-from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.report.texts import ASK_AGAIN, approval_line
 
 _LONGEST = 100
@@ -73,57 +72,28 @@ def check_other_tasks(plan: Path, manifest: Manifest, asker: Asker, *, asks: boo
         raise PlanRefused(f"{said}: {approval_line(old)}")
 
 
-def decision_in_run(given: object, context: Mapping[str, Any]) -> tuple[Path, Approval] | None:
+def decision_in_run(
+    given: object, context: Mapping[str, Any], is_at_home: Callable[[Path], bool]
+) -> tuple[Path, Approval] | None:
     """Give the folder of a plan, and what this run has decided about it so far.
 
     ``None`` where there is nothing of the kind, or it cannot be read.
 
     :param given: What a plan operator returned, or anything else: by now its task may be making another plan.
+    :param is_at_home: Whether a plan lies where workers alone write.
     """
     place = given.get("plan") if isinstance(given, Mapping) else None
-    if not isinstance(place, str):
-        return None
-    plan = as_folder(place)
     try:
-        decision = read_decision(plan.parent)
-    except PlanRefused as error:
+        plan = given_folder("plan", place)
+        decision = read_decision(plan.parent) if is_at_home(plan) else None
+    except (InvalidInput, PlanRefused) as error:
         log.warning("%s", error)
         return None
     return (plan, decision) if decision and decision.asked.run == asker_of(context).run else None
 
 
-def maker_of(plan: object) -> str:
-    """Give the task that makes a plan, where the DAG file says so: ``plan=plan.output``; else nothing.
-
-    :param plan: The argument, before Airflow fills it in.
-    """
-    task = getattr(plan, "operator", None)
-    kind = getattr(task, "operator_class", type(task))
-    return str(task.task_id) if task and isinstance(kind, type) and issubclass(kind, LinkPlanMaker) else ""
-
-
-def check_maker(given: object, plan: Path, manifest: Manifest, *, run: str, maker: str) -> None:
-    """Refuse a plan that another run or task made, where a task handed it on; a DAG file may name any folder.
-
-    :param given: What names the plan: what a task returned, or a folder.
-    :param run: This DAG run, as people read it; empty outside of one.
-    :param maker: The task that is to have made it; empty for any.
-    :raises PlanRefused: It is another one.
-    """
-    if not isinstance(given, Mapping):
-        return
-    if maker and manifest.task not in (maker, ""):  # an earlier version did not tell
-        raise PlanRefused(f"the plan in {plan} was not made by the task {maker}, whose plan this is to be")
-    if manifest.run != run:
-        made, this = (text or "no DAG run" for text in (manifest.run, run))
-        raise PlanRefused(
-            f"the plan in {plan} was made by {made}, and this is {this}: tasks hand on plans of their own "
-            "run alone. A DAG may name another run's plan to the apply, by folder and plan_hash"
-        )
-
-
-def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval: bool) -> None:
-    """Refuse a plan that nobody has let be applied.
+def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval: bool) -> Approval | None:
+    """Refuse a plan that nobody has let be applied; give the decision about it, if there is one.
 
     :param plan: Folder of the plan.
     :param home: Folder that holds its journal: what has begun may go on when its approval has expired.
@@ -137,9 +107,10 @@ def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval
                 f"nobody has decided about the plan in {plan}: let a task ask for approval ahead of this "
                 "one, as carry_out does, or say needs_approval=False where a DAG is to go without"
             )
-        return
+        return None
     if why := _why_not(decision, lambda: has_begun(home, manifest.hash)):
         raise PlanRefused(f"the plan in {plan} {why}")
+    return decision
 
 
 def may_not_go_on(plan: Path, manifest: Manifest, home: Path) -> str:

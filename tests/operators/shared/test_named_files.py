@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.operators.shared.artifacts import named_file
 
 pytestmark = pytest.mark.attack
@@ -51,3 +54,16 @@ def test_without_the_setting_a_file_may_lie_anywhere(root: Path, monkeypatch: py
 def test_what_is_no_name_is_refused(given: object) -> None:
     with pytest.raises(InvalidInput, match="the path or address of a file or folder, as text"):
         named_file("owners_file", given)
+
+
+@pytest.mark.parametrize("scheme", ["file", "FILE", "local", "Local"])
+def test_what_airflow_calls_a_storage_and_is_this_machine_s_disk_holds_up_nobody_by_a_pipe(
+    tmp_path: Path, scheme: str
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "ids.csv").write_text("5\n")
+    pipe, ids = (named_file("owners_file", f"{scheme}://{tmp_path}/{name}") for name in ("pipe", "ids.csv"))
+    assert is_on_disk(pipe)
+    with pytest.raises(InvalidInput, match="no plain file"):
+        read_owner_ids(pipe, "lead")
+    assert list(read_owner_ids(ids, "lead")) == [5]

@@ -1,0 +1,92 @@
+"""Finding the plan that another task handed on: the one that this DAG run's task made, and no other.
+
+What tasks hand on is an XCom, which many may rewrite, and a plan that lies where they may write, as in a
+bucket of their own, would bring its own approval along. So nothing is even looked at elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.files.plans import Manifest, read_manifest
+from airflow_bitrix.operators.shared.artifacts import artifacts_root, given_folder, lies_in
+from airflow_bitrix.operators.shared.parameters import is_nothing
+from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+
+
+class TakesPlan:
+    """An operator that goes by a plan which another task made."""
+
+    plan: Any
+    """What names the plan: what a task returned, or a folder. (templated)"""
+
+    maker = ""
+    """The task that makes it, where the DAG file says so: ``plan=plan.output``, or an approval of it."""
+
+    made_in: Any = ""
+    """The ``artifacts_path`` that the DAG file gives that task. (templated)"""
+
+    artifacts_path: Any = ""
+
+    def take(self, plan: Any) -> None:
+        """Keep what names the plan, and what the DAG file says of the task that makes it."""
+        self.plan = plan
+        task = getattr(plan, "operator", None)  # before Airflow fills it in
+        if isinstance(task, TakesPlan):
+            self.maker, self.made_in = task.maker, task.made_in
+        elif task is not None and issubclass(getattr(task, "operator_class", type(task)), LinkPlanMaker):
+            self.maker = str(task.task_id)
+            own = getattr(task, "partial_kwargs", {}).get("artifacts_path", "")  # where it is mapped
+            self.made_in = getattr(task, "artifacts_path", own)
+
+    def is_at_home(self, place: Path) -> bool:
+        """Whether a plan lies where workers alone write: among the artifacts, or where the DAG file says."""
+        given = (one for one in (self.made_in, self.artifacts_path) if not is_nothing(one))
+        folders = [given_folder("artifacts_path", one) for one in given]
+        return any(lies_in(place, folder) for folder in folders) or lies_in(place, artifacts_root())
+
+    def read_plan(self, place: object, plan_hash: object, run: str) -> tuple[Path, Manifest]:
+        """Read the plan; where a task handed it on it is one of this run. A DAG file may name any folder.
+
+        :param place: Its folder.
+        :param run: This DAG run, as people read it; empty outside of one.
+        :raises PlanRefused: It lies elsewhere, was replaced, or another run or task made it.
+        """
+        folder = given_folder("plan", place)
+        is_handed_on = isinstance(self.plan, Mapping)
+        if is_handed_on and run and not self.is_at_home(folder):
+            raise PlanRefused(
+                f"the plan in {folder} lies neither among the artifacts nor in the artifacts_path that the "
+                "DAG file gives the task that makes it: what a task returned may have been rewritten"
+            )
+        manifest = read_manifest(folder)
+        if manifest.hash != plan_hash:
+            raise PlanRefused(f"the plan in {folder} is not the one with hash {plan_hash}: it was replaced")
+        if is_handed_on:
+            self._check_maker(folder, manifest, run)
+        return folder, manifest
+
+    def _check_maker(self, folder: Path, manifest: Manifest, run: str) -> None:
+        if self.maker and manifest.task not in (self.maker, ""):  # an earlier version did not tell
+            raise PlanRefused(
+                f"the plan in {folder} was not made by the task {self.maker}, whose plan this is to be"
+            )
+        if manifest.run != run:
+            made, this = (text or "no DAG run" for text in (manifest.run, run))
+            raise PlanRefused(
+                f"the plan in {folder} was made by {made}, and this is {this}: tasks hand on plans of their "
+                "own run alone. A DAG may name another run's plan to the apply, by folder and plan_hash"
+            )
+
+
+def named_plan(given: object) -> Mapping[str, Any]:
+    """Give what a task handed on.
+
+    :raises InvalidInput: It names no plan.
+    """
+    if isinstance(given, Mapping) and {"plan", "hash"} <= given.keys():
+        return given
+    raise InvalidInput("plan", given, "what the plan operator or the approval returned")
