@@ -275,9 +275,11 @@ def test_a_damaged_file_is_named_also_while_the_run_goes_on(
 def test_a_manifest_that_a_page_cannot_be_made_of_is_named(reader: TestClient, run: Path) -> None:
     """And not the folder of all runs."""
     sealed(run / "plan", created="0001-01-01T00:00:00+14:00")  # which no calendar has
+    assert "0001-01-01T00:00:00+14:00" in reader.get(at()).text
+    sealed(run / "plan", created=5)
     page = reader.get(at())
     assert page.status_code == 200
-    assert "The plan cannot be shown:</b> plan/manifest.json is damaged" in page.text
+    assert "The plan cannot be shown:</b> the manifest of the plan is damaged or was edited" in page.text
 
 
 def test_what_may_not_be_read_is_named_in_the_page(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import logging
 
 from airflow.sdk import DAG, task
 
@@ -11,15 +11,19 @@ from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 
+log = logging.getLogger(__name__)
+
 with DAG("telltale", schedule=None):
 
     @task
     def call() -> None:
         """Call a method with each hook."""
-        Bitrix24Hook().call("profile")
-        hook = Bitrix24AsyncHook()
-        hook.retries = Retries(times=0)
-        with suppress(Bitrix24Error):
-            asyncio.run(hook.call("profile"))
+        now, later = Bitrix24Hook(), Bitrix24AsyncHook()
+        now.retries = later.retries = Retries(times=0)
+        for is_now in (True, False):
+            try:
+                now.call("profile") if is_now else asyncio.run(later.call("profile"))
+            except Bitrix24Error:
+                log.exception("No answer")
 
     call()
