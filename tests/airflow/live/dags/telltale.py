@@ -23,7 +23,7 @@ with DAG("telltale", schedule=None):
         for is_now in (True, False):
             try:
                 now.call("profile") if is_now else asyncio.run(later.call("profile"))
-            except Bitrix24Error:
-                log.exception("No answer")
+            except Bitrix24Error as error:
+                log.warning("%s", error, exc_info=True)
 
     call()
