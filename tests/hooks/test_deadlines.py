@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
-from airflow.providers.http.operators.http import HttpOperator
 
-from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.errors import Bitrix24Error, OutcomeUnknown, RetryLater
-from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.sandbox.server import Sandbox
+from tests.hooks.raw_portals import BOTH_HOOKS, EACH_WAY, Way, call_async
 
 DEADLINE = 0.5
-ONCE = Retries(times=0)
-
-
-def call(method: str, params: dict[str, Any]) -> Any:
-    hook = Bitrix24Hook()
-    hook.retries = ONCE
-    return hook.call(method, params)
-
-
-def call_async(method: str, params: dict[str, Any]) -> Any:
-    hook = Bitrix24AsyncHook()
-    hook.retries = ONCE
-    return asyncio.run(hook.call(method, params))
-
-
-def stock_operator(method: str, params: dict[str, Any]) -> Any:
-    return HttpOperator(
-        task_id="stock", http_conn_id="bitrix24_default", endpoint=method, data=params
-    ).execute({})
-
-
-BOTH_HOOKS = pytest.mark.parametrize("way", [call, call_async], ids=lambda way: way.__name__)
-EACH_WAY = pytest.mark.parametrize("way", [call, call_async, stock_operator], ids=lambda way: way.__name__)
 FAULTS: dict[str, dict[str, Any]] = {
     "silent": {"silent": 1.0},
     "drip": {"drip": 1.0, "drip_seconds": 0.01},
     "endless": {"endless": 1.0},
     "bad_chunk": {"bad_chunk": 1.0},
 }
-Way = Callable[[str, dict[str, Any]], Any]
 
 
 @pytest.fixture(scope="module", params=["http", "https"])
