@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import and_, select
+from sqlalchemy import Text, and_, cast, func, select
 from sqlalchemy.orm import Session
 
+from airflow_bitrix.core.errors import LONGEST_MESSAGE
 from airflow_bitrix.hooks.failures import WHY
 from airflow_bitrix.plugins.airflow_internals import (
     DagRun,
@@ -30,6 +31,9 @@ AT_WORK = (
 """States of tasks that a run is at. Airflow before 3.3 has no ``awaiting_input``."""
 
 MOST_AHEAD = 5
+
+MOST_SIGNS = 6 * LONGEST_MESSAGE + len('""')
+"""Signs that the sentence of a task that failed has in the database, where each may be escaped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ def _why(dag_id: str, run_id: str, session: Session) -> dict[str, str]:
             TaskInstance.dag_id == dag_id,
             TaskInstance.run_id == run_id,
             TaskInstance.state.in_((TaskInstanceState.FAILED, TaskInstanceState.UP_FOR_RETRY)),
+            # Whoever may write XComs can make it as long as they like.
+            func.length(cast(XComModel.value, Text)) <= MOST_SIGNS,
         )
         .order_by(XComModel.task_id, XComModel.map_index.desc())
     )

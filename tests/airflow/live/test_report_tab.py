@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 
+from airflow_bitrix.hooks.failures import WHY
 from scripts.local_sandbox import LocalSandbox
 from scripts.processes import Processes, clean_environment
 
@@ -90,6 +91,19 @@ def test_the_tasks_link_to_the_tab(live: Live, run: Run) -> None:
 
 OWN, CLEANUP = "own_arguments", "bitrix24_lead_link_cleanup"
 TOGETHER = "bitrix24_together"
+
+
+@pytest.mark.attack
+@pytest.mark.usefixtures("run")
+def test_a_sentence_that_is_longer_than_any_of_ours_is_not_read(
+    live: Live, browser: requests.Session
+) -> None:
+    """Whoever may write XComs could have the API server read megabytes for each look at the page."""
+    failed = live.run(DAG_ID, stages=["NOPE"])
+    path = f"/api/v2/dags/{DAG_ID}/dagRuns/{failed.run_id}/taskInstances/plan/xcomEntries/{WHY}"
+    for signs, shown in ((4_000, True), (40_000, False)):
+        live.airflow.call("PATCH", path, json={"value": "z" * signs})
+        assert ("z" * 100 in browser.get(address(live, failed.run_id)).text) == shown
 
 
 @pytest.fixture(scope="module")
