@@ -23,7 +23,7 @@ waits, and others go on. What the portal puts off for its operating time is neve
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -73,6 +73,9 @@ Progress = Callable[[int], None]
 Gate = Callable[[], Exception | None]
 """Asked before each write; what it gives ends the run, when requests under way are accounted for."""
 
+Leaves = Callable[[], Awaitable[object]]
+"""Awaited as a request that writes leaves, behind every wait; an error keeps it here, and ends the run."""
+
 
 class ApplyRun:
     """A run over the changes of one kind.
@@ -82,10 +85,17 @@ class ApplyRun:
     :param journal: Takes what is about to be written, and the outcomes.
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request.
+    :param leaves: Awaited as a write request leaves.
     """
 
     def __init__(
-        self, portal: AsyncPortal, kind: OwnerKind, journal: Journal, progress: Progress, gate: Gate
+        self,
+        portal: AsyncPortal,
+        kind: OwnerKind,
+        journal: Journal,
+        progress: Progress,
+        gate: Gate,
+        leaves: Leaves | None = None,
     ) -> None:
         self._portal = portal
         self._looks = OwnerReads(portal, kind)
@@ -93,6 +103,7 @@ class ApplyRun:
         self._journal = journal
         self._progress = progress
         self._gate = gate
+        self._leaves = leaves
         self._queue: deque[ChangeTask] = deque()
         self._held: list[ChangeTask] = []
         self._rested = 0.0
@@ -324,7 +335,7 @@ class ApplyRun:
         reads = [] if self._portal.manners.rest(self._reads) else self._looks.exact_calls(_ids(upcoming))
         looks = self._looks.calls([*_ids(group), *_ids(upcoming)])
         calls = [*look, *(call for part in parts for call in part), *reads, *looks]
-        told = await self._portal.run_batch(calls, repeat=False)
+        told = await self._portal.run_batch(calls, repeat=False, leaves=self._leaves)
         answered, outcomes = any(one.ok for one in told), iter(told)
         there: dict[int, OwnerState] = {}
         for one in islice(outcomes, len(look)):

@@ -12,7 +12,7 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.approvals import APPROVAL
 from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.disks import is_on_disk
-from airflow_bitrix.files.journals import journal_lines
+from airflow_bitrix.files.journal_lines import journal_lines
 from airflow_bitrix.files.locks import held, one_at_a_time
 from airflow_bitrix.files.taken_back import NOTES
 

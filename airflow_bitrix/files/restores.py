@@ -14,7 +14,8 @@ from airflow_bitrix.core.restores import BroughtBack, Image, Origin, with_known_
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.earlier_runs import TAKEN, earlier_journals, journal_parts, may_have_written
-from airflow_bitrix.files.journals import befores_told, journal_lines, links_kept
+from airflow_bitrix.files.journal_lines import journal_lines
+from airflow_bitrix.files.journals import befores_told, links_kept
 from airflow_bitrix.files.locks import held
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot

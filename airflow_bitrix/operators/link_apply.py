@@ -344,6 +344,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                         dry_run=task.orders.dry_run,
                         progress=progress.add,
                         gate=gate,
+                        leaves=run.save,
                     )
 
                 changes = islice(run.changes(), task.orders.first)
