@@ -250,8 +250,8 @@ def in_process(seed: int, options: argparse.Namespace) -> Found:
     command = [sys.executable, "-m", "scripts.chaos", "--one", *how]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600)
     try:
-        told = json.loads(done.stdout)
-    except ValueError:
+        told = json.loads(done.stdout.splitlines()[-1])  # Airflow logs to it, too
+    except (ValueError, IndexError):
         return Found(seed, "wrong", Counter(), done.stderr[-3000:])
     return Found(told["seed"], told["verdict"], Counter(told["struck"]), told["said"])
 

@@ -58,7 +58,7 @@ async def apply_changes(
     """
     settled = settled_before or {}
     tell = progress or _unseen
-    run = ApplyRun(portal, kind, journal, tell, gate or _open, leaves)
+    run = ApplyRun(portal, kind, journal, tell, gate or _open, leaves=leaves)
 
     def to_look_at() -> Iterator[ChangeTask]:
         for change in changes:

@@ -95,6 +95,7 @@ class ApplyRun:
         journal: Journal,
         progress: Progress,
         gate: Gate,
+        *,
         leaves: Leaves | None = None,
     ) -> None:
         self._portal = portal

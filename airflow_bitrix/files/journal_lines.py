@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.file_systems import is_kept_by_kernel
 from airflow_bitrix.files.journal_objects import ObjectLines, Spool, part_content
 from airflow_bitrix.files.locks import take
 from airflow_bitrix.files.object_files import storing
@@ -59,7 +61,8 @@ class _DiskLines:
         self._is_saved = True
         self._file = path.open("a", encoding="utf-8")
         try:
-            take(self._file, busy(path))
+            if is_kept_by_kernel(path.parent):  # elsewhere a lease is held
+                take(self._file, busy(path))
             _drop_torn_line(path)
         except BaseException:
             self._file.close()
@@ -117,17 +120,22 @@ def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
 def raw_lines(path: Path) -> Iterator[bytes]:
     """Give the lines of a part as they are, each with its end; none where there is no such part."""
     if not is_on_disk(path):
-        yield from raw_content(path).splitlines(keepends=True)
+        yield from part_content(path).splitlines(keepends=True)
     elif path.exists():
         with path.open("rb") as lines:
             yield from lines
 
 
 def raw_content(path: Path) -> bytes:
-    """Give the lines of a part as one; nothing where there is no such part."""
+    """Give the lines of a part as one.
+
+    :raises FileNotFoundError: There is no such part.
+    """
     if is_on_disk(path):
-        return path.read_bytes() if path.exists() else b""
-    return part_content(path)
+        return path.read_bytes()
+    if not (content := part_content(path)):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return content
 
 
 def told_lines(lines: Iterable[bytes], path: Path) -> Iterator[dict[str, Any]]:

@@ -26,7 +26,7 @@ from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journal_lines import busy, journal_lines, opened_lines, told_lines
 from airflow_bitrix.files.journal_objects import Spool
-from airflow_bitrix.files.locks import held, one_at_a_time
+from airflow_bitrix.files.plan_locks import refuse_if_applied, turn_at
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +175,7 @@ def journal_folder(run_folder: Path, plan_hash: str) -> Path:
     :raises RetryLater: The other plan is being applied now.
     """
     run_folder.mkdir(parents=True, exist_ok=True)
-    with one_at_a_time(run_folder):  # the parts of one plan may be applied by tasks that begin together
+    with turn_at(run_folder):  # the parts of one plan may be applied by tasks that begin together
         return _journal_folder(run_folder, plan_hash)
 
 
@@ -185,8 +185,7 @@ def _journal_folder(run_folder: Path, plan_hash: str) -> Path:
     found = next((owner for path in parts if (owner := _header(path).get("plan"))), None)
     if found not in (None, plan_hash):
         for path in parts:
-            with held(path, busy(path)):
-                continue
+            refuse_if_applied(path, busy(path), str(found))
         _move(folder, _free(_aside(run_folder, str(found))))
     elif found is None and folder.exists() and aside.exists():
         # A run of another plan died before it wrote its first line: nothing is lost with its empty parts.

@@ -5,44 +5,38 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from airflow_bitrix.core.errors import RetryLater
-from airflow_bitrix.files.disks import is_on_disk
 
 
 def take(file: IO[Any], busy: str, *, shared: bool = False) -> None:
     """Lock a file until it is closed.
 
-    On a file system without locks nothing is locked: then nobody can tell.
-
     :param busy: What to say where somebody else holds the lock.
     :param shared: Whether others may hold it too, if they share it as well.
-    :raises RetryLater: Somebody else holds it.
+    :raises RetryLater: Somebody else holds it, or it cannot be locked.
     """
-    is_taken = False
+    why: str | None = None
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
-        is_taken = True
-    except OSError:
-        return
-    if is_taken:
-        raise RetryLater(busy)
+        why = busy
+    except OSError as error:
+        why = f"{file.name} cannot be locked: {error.strerror}"
+    if why is not None:
+        raise RetryLater(why)
 
 
 @contextmanager
 def held(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock of a file that exists; object storage has none.
+    """Hold the lock of a file that exists, on a disk of this machine.
 
     :param shared: Whether others may hold it too, if they share it as well.
-    :raises RetryLater: Somebody else holds it.
+    :raises RetryLater: Somebody else holds it, or it cannot be locked.
     """
-    if not is_on_disk(path):
-        yield
-        return
     with path.open("rb") as file:
         take(file, busy, shared=shared)
         yield
@@ -50,14 +44,10 @@ def held(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
 
 @contextmanager
 def one_at_a_time(folder: Path) -> Iterator[None]:
-    """Wait until nobody else is at a folder, for the moment that a look at its files and a move take."""
-    if not is_on_disk(folder):
-        yield
-        return
+    """Wait until nobody else is at a folder of this machine, for the moment that looking at it takes."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)

@@ -15,6 +15,7 @@ from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.journal_objects import Spool
 from airflow_bitrix.files.journals import SETTLED, JournalPart, ledger_of
+from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.plans import Manifest, read_changes
 
 LATELY = 1800.0
@@ -30,6 +31,7 @@ class RunJournal:
     :param dry_run: Whether the run only looks.
     :param files: Closes the parts in the end.
     :param numbers: Numbers of the parts; ``None`` for all.
+    :param leases: What has to be held still when a request that writes leaves.
     :raises RetryLater: Another task writes the journal now.
     """
 
@@ -42,7 +44,9 @@ class RunJournal:
         dry_run: bool,
         files: ExitStack,
         numbers: Sequence[int] | None = None,
+        leases: Sequence[Lease] = (),
     ) -> None:
+        self._leases = leases
         self._plan = plan
         self._manifest = manifest
         self._part_of: dict[int, int] = {}
@@ -102,13 +106,16 @@ class RunJournal:
             self._parts[number].writing(some)
 
     async def save(self) -> None:
-        """Make sure that what was noted outlives this task, now that a request leaves.
+        """Make sure, now that a request leaves, that it may, and that what was noted outlives this task.
 
         Whatever is about to be written by other requests is saved with it, as a rule: they wait for the
         portal's bucket at the same time.
 
-        :raises RetryLater: It cannot be written, or another task writes the journal now.
+        :raises RetryLater: It cannot be written, or another task goes on in the place of this one.
         """
+        for lease in self._leases:
+            if lease.is_due:
+                await asyncio.to_thread(lease.check)
         for part in self._parts.values():
             if not part.is_saved:
                 await asyncio.to_thread(part.save)

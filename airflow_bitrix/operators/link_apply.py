@@ -26,6 +26,7 @@ from airflow_bitrix.files.journals import (
     journal_folder,
     write_failed,
 )
+from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_manifest
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.writers import Occupied
@@ -49,7 +50,7 @@ from airflow_bitrix.operators.shared.parameters import (
 )
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
-from airflow_bitrix.operators.shared.turns import Patience, told_to_wait, turn, writer_of
+from airflow_bitrix.operators.shared.turns import Patience, name_of, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
 from airflow_bitrix.report.texts import ASK_AGAIN, as_line, as_markdown
@@ -118,6 +119,8 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
 
     waits_since: float | None = None
 
+    _leases: Sequence[Lease] = ()
+
     logs_report = True
     """Whether the log shows the whole report, where the apply is not one of several that a check sums up."""
 
@@ -175,7 +178,12 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
             task = self._read()
             if deferrals > (0 if task.orders.dry_run else FRUITLESS):
                 self._wait_here()  # looking begins anew each time, and comes before the first write
-            with self.in_turn(context, task, deferrals), plan_lock(task.plan, task.manifest, task.parts):
+            who = name_of(context)
+            with (
+                self.in_turn(context, task, deferrals) as turns,
+                plan_lock(task.plan, task.manifest, task.parts, run=task.folder, who=who) as plans,
+            ):
+                self._leases = [*turns, *plans]
                 summary = self._run(task)
         paths = {"report": str(task.folder / REPORT), "failed_csv": str(task.folder / FAILED)}
         if broken := task.orders.policy.broken_by(failed=summary.counts["failed"], of=task.changes):
@@ -187,16 +195,18 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         return {**told, **where, **as_json(summary)}
 
     @contextmanager
-    def in_turn(self, context: Context, task: ApplyTask, deferrals: int) -> Iterator[None]:
+    def in_turn(self, context: Context, task: ApplyTask, deferrals: int) -> Iterator[list[Lease]]:
         """Let no other run write meanwhile; where one does, wait for it.
 
+        :return: What is to be checked before anything is written.
         :raises TaskDeferred: It is waited for, holding no worker slot.
         :raises RetryLater: Likewise, by Airflow's retries where the task is not deferrable.
         :raises PlanRefused: It was waited for long enough, or is not to be.
         """
         with ExitStack() as held:
+            leases: list[Lease] = []
             try:
-                held.enter_context(turn(task, writer_of(context, task)))
+                leases = held.enter_context(turn(task, writer_of(context, task), name_of(context)))
             except Occupied as other:
                 now = time.time()
                 patience = Patience(task.orders.wait, self.waits_since or now)
@@ -204,7 +214,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                 if not self.deferrable:
                     raise
                 self._defer(again, said, deferrals, waits_since=patience.since)
-            yield
+            yield leases
 
     def orders(self) -> Orders:
         """Read the parameters, but for the plan.
@@ -318,6 +328,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
                 dry_run=task.orders.dry_run,
                 files=files,
                 numbers=task.parts,
+                leases=self._leases,
             )
 
             def gate() -> Exception | None:
