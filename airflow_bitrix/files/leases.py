@@ -25,17 +25,16 @@ from uuid import uuid4
 import msgspec
 
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.holders import Holder, this_holder
 from airflow_bitrix.files.object_files import contents, create, listed, remove, storing
 
 LEASE = 60.0
-"""Seconds without a sign after which a holder counts as dead."""
-
-BEAT = LEASE / 4
-"""Seconds between two signs."""
+"""Seconds without a sign after which a holder counts as dead; it gives four in that time."""
 
 _DAY = 86400.0
 _TRIES = 50
+_PAUSE = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -85,12 +84,21 @@ class Lease:
     :param conflicts: Whether somebody else's claim does not go with it.
     :param busy: What to say of one that holds it.
     :param holder: Who asks.
+    :param seconds: See :data:`LEASE`.
     """
 
     def __init__(
-        self, folder: Path, claim: Claim, conflicts: Conflicts, busy: str, holder: Holder | None = None
+        self,
+        folder: Path,
+        claim: Claim,
+        conflicts: Conflicts,
+        busy: str,
+        holder: Holder | None = None,
+        *,
+        seconds: float = LEASE,
     ) -> None:
         self._folder = folder
+        self._seconds = seconds
         self._conflicts = conflicts
         self._busy = busy
         self._mine = _Sign(dict(claim), holder or this_holder())
@@ -107,7 +115,8 @@ class Lease:
         :raises HeldError: Another one holds it.
         :raises RetryLater: The storage is away, or does not keep what it holds from being written over.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
+        if is_on_disk(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
         others = self._put_in()
         try:
             self._prove()
@@ -121,17 +130,17 @@ class Lease:
     def __exit__(self, *_: object) -> None:
         """Give it up; where the storage is away, it ends by itself."""
         self._is_over.set()
-        self._beating.join(timeout=BEAT)
+        self._beating.join(timeout=self._seconds)
         if not self._is_lost:
             try:
                 self._leave()
             except RetryLater as error:
-                log.warning("A lease ends %.0f s from now, by itself: %s", LEASE, error)
+                log.warning("A lease ends %.0f s from now, by itself: %s", self._seconds, error)
 
     @property
     def is_due(self) -> bool:
         """Whether the last sign is so long ago that nothing may be written before the next one."""
-        return self._is_lost or self._confirmed.ago > LEASE / 2
+        return self._is_lost or self._confirmed.ago > self._seconds / 2
 
     def check(self) -> None:
         """Make sure that it is still held, before something is written.
@@ -140,7 +149,7 @@ class Lease:
         :raises RetryLater: The storage is away.
         """
         if self.is_due:
-            self._beat()
+            self.renew()
 
     def _put_in(self) -> dict[int, int]:
         """Put a claim behind all others, and give the number of the last sign of each of these."""
@@ -148,7 +157,7 @@ class Lease:
             last = _last_signs(self._folder)
             self._number = max(last, default=0) + 1
             try:
-                self._beat()
+                self.renew()
             except LeaseLostError:  # somebody else was faster
                 self._is_lost = False
                 continue
@@ -185,7 +194,7 @@ class Lease:
 
         :raises HeldError: It lives.
         """
-        if not sign.holder.is_gone and self._age(number, beats) <= LEASE:
+        if not sign.holder.is_gone and self._age(number, beats) <= self._seconds:
             raise HeldError(self._busy, sign.claim, sign.holder)
         shut = _Sign(sign.claim, sign.holder, ended=True, shut=True)
         try:
@@ -203,15 +212,20 @@ class Lease:
         return _file(self._folder, self._number, beats)
 
     def _beat_on(self) -> None:
-        while not self._is_over.wait(BEAT):
+        while not self._is_over.wait(self._seconds / 4):
             try:
-                self._beat()
+                self.renew()
             except LeaseLostError:
                 return  # whoever writes next is told
             except RetryLater as error:
                 log.warning("No sign that this task still works: %s", error)
 
-    def _beat(self) -> None:
+    def renew(self) -> None:
+        """Give a sign.
+
+        :raises LeaseLostError: Another one holds it.
+        :raises RetryLater: The storage is away.
+        """
         with self._lock:
             if self._is_lost:
                 raise self._lost()
@@ -226,8 +240,8 @@ class Lease:
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(
-            f"this task gave no sign of life for {LEASE:.0f} s, and another one goes on in its place; "
-            f"nothing was written since: {self._folder}"
+            f"this task gave no sign of life for {self._seconds:.0f} s, and another one goes on in its "
+            f"place, so it writes no more: {self._folder}"
         )
 
     def _leave(self) -> None:
@@ -266,7 +280,7 @@ def in_turn(folder: Path) -> Iterator[None]:
         except HeldError:
             if time.monotonic() > ends:
                 raise
-        time.sleep(BEAT / 60)
+        time.sleep(_PAUSE)
     with ExitStack() as held:
         held.push(lease.__exit__)
         yield

@@ -30,9 +30,12 @@ def storing(path: Path, what: str = "written") -> Iterator[None]:
     except (FileExistsError, FileNotFoundError, Bitrix24Error):
         raise
     except Exception as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        said = redact(" ".join(str(why).split()))[:_LONGEST]
-        raise RetryLater(f"{path} cannot be {what} now: {said}") from error
+        raise _away(path, what, error) from error
+
+
+def _away(path: Path, what: str, error: Exception) -> RetryLater:
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return RetryLater(f"{path} cannot be {what} now: {redact(' '.join(str(why).split()))[:_LONGEST]}")
 
 
 def create(path: Path, content: bytes) -> None:
@@ -49,6 +52,8 @@ def create(path: Path, content: bytes) -> None:
             # The client of a storage asks again where an answer was lost, and then finds what it made itself.
             if contents([path]) != [content]:
                 raise
+        except FileNotFoundError as error:  # the folder, or the bucket
+            raise _away(path, "written", error) from error
 
 
 def _opened(path: Path) -> Any:
