@@ -27,7 +27,7 @@ from airflow_bitrix.files.journals import (
     write_failed,
 )
 from airflow_bitrix.files.leases import Lease
-from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.writers import Occupied
 from airflow_bitrix.hooks.failures import final_failures
@@ -40,6 +40,7 @@ from airflow_bitrix.operators.shared.apply_parts import (
 )
 from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.given_plans import given_manifest
 from airflow_bitrix.operators.shared.parameters import (
     count,
     optional_count,
@@ -238,9 +239,7 @@ class Bitrix24ApplyLinkPlanOperator(LinkPlanOperator):
         """Read the parameters and the plan, and refuse what may not run."""
         orders = self.orders()
         plan, plan_hash = self._plan()
-        manifest = read_manifest(plan)
-        if manifest.hash != plan_hash:
-            raise PlanRefused(f"the plan in {plan} is not the one with hash {plan_hash}: it was replaced")
+        manifest = given_manifest(plan, plan_hash, self.plan)
         parts = self._parts(manifest)
         check_parts(plan, manifest, parts)
         portal = self.settings.webhook.portal

@@ -29,12 +29,13 @@ from airflow_bitrix.files.journals import (
     read_ledger,
     write_failed,
 )
-from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.apply_parts import expired, note_restore
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.given_plans import given_manifest
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
@@ -148,11 +149,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         if not isinstance(given, Mapping) or not {"plan", "hash"} <= given.keys():
             raise InvalidInput("plan", given, "what the plan operator or the approval returned")
         folder = as_folder(given["plan"])
-        manifest = read_manifest(folder)
-        if manifest.hash != given["hash"]:
-            raise PlanRefused(
-                f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
-            )
+        manifest = given_manifest(folder, given["hash"], given)
         check_parts(folder, manifest)
         portal = self.settings.webhook.portal
         if manifest.portal != portal:

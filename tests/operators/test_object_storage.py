@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_bitrix.compat import AirflowFailException
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
@@ -18,6 +20,8 @@ from airflow_bitrix.files.journal_lines import journal_lines
 from airflow_bitrix.files.object_files import create, listed
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
+from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
+from airflow_bitrix.operators.link_check import Bitrix24CheckLinkPlanOperator
 from airflow_bitrix.sandbox.links import Link
 from tests.operators.stops import Writes
 
@@ -96,3 +100,25 @@ def test_a_journal_that_cannot_be_written_stops_the_writing(
     }
     assert {write.owner_id for write in writes} <= announced
     assert len(announced) < LEADS
+
+
+@pytest.mark.parametrize(
+    ("operator", "told"),
+    [
+        (Bitrix24ApplyLinkPlanOperator, {}),
+        (Bitrix24CheckLinkPlanOperator, {}),
+        (Bitrix24ApproveLinkPlanOperator, {"mode": "always"}),
+    ],
+)
+def test_a_plan_that_this_host_does_not_see_names_host_folder_and_remedy_and_is_looked_for_again(
+    operator: Any, told: dict[str, Any], portal: Any, tmp_path: Path
+) -> None:
+    plan = {"plan": str(tmp_path / "plan"), "hash": "1" * 64, "changes": 1, "host": "worker-1"}
+    with pytest.raises(RetryLater) as raised:
+        operator(task_id="any", plan=plan, **told).execute({})
+    assert not isinstance(raised.value, AirflowFailException)
+    said = str(raised.value)
+    assert said.startswith(f"there is no plan in {tmp_path / 'plan'} as this host, ")
+    for told_of in (socket.gethostname(), "written by host worker-1", "[bitrix24] artifacts_path"):
+        assert told_of in said
+    assert portal.stats()["admitted"] == 0
