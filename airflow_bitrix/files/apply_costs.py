@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.files.damage import reading
-from airflow_bitrix.files.plain_files import open_text
+from airflow_bitrix.files.journal_lines import raw_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,6 @@ def _effort(told: dict[str, Any]) -> ApplyCost:
 
 
 def _told(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    with open_text(path, errors="replace") as lines:
-        for line in lines:
-            if line.startswith(('{"effort":', '{"journal":')) and line.endswith("\n"):
-                yield json.loads(line)
+    for line in raw_lines(path):
+        if line.startswith((b'{"effort":', b'{"journal":')) and line.endswith(b"\n"):
+            yield json.loads(line.decode(errors="replace"))

@@ -17,19 +17,18 @@ from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
-from airflow_bitrix.files.plans import Manifest, check_parts, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
 from airflow_bitrix.operators.shared.artifacts import as_folder, is_in_tab, tab_folder
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import (
     asker_of,
-    check_maker,
     check_other_tasks,
     decide,
     decision_in_run,
-    maker_of,
 )
+from airflow_bitrix.operators.shared.given_plans import given_manifest, maker_of
 from airflow_bitrix.operators.shared.parameters import (
     count,
     hours,
@@ -287,12 +286,7 @@ class Bitrix24ApproveLinkPlanOperator(ApprovalOperator):
         """Read the plan, and refuse it where it is not the one that this run made, or may not run."""
         given = self._given()
         folder = as_folder(given["plan"])
-        manifest = read_manifest(folder)
-        if manifest.hash != given["hash"]:
-            raise PlanRefused(
-                f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
-            )
-        check_maker(given, folder, manifest, run=asker_of(context).run, maker=self.maker)
+        manifest = given_manifest(folder, given["hash"], given, run=asker_of(context).run, maker=self.maker)
         check_parts(folder, manifest)
         for broken in manifest.broken_guards:
             if not switch("is_dry_run", self.is_dry_run):

@@ -30,13 +30,14 @@ from airflow_bitrix.files.journals import (
     write_failed,
 )
 from airflow_bitrix.files.own_files import write_new
-from airflow_bitrix.files.plans import Manifest, check_parts, read_changes, read_manifest
+from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.apply_parts import note_restore
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.constants import check_constants
-from airflow_bitrix.operators.shared.decisions import check_maker, maker_of, may_not_go_on, note_contradiction
+from airflow_bitrix.operators.shared.decisions import may_not_go_on, note_contradiction
+from airflow_bitrix.operators.shared.given_plans import given_manifest, maker_of
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
@@ -151,12 +152,7 @@ class Bitrix24CheckLinkPlanOperator(LinkPlanOperator):
         if not isinstance(given, Mapping) or not {"plan", "hash"} <= given.keys():
             raise InvalidInput("plan", given, "what the plan operator or the approval returned")
         folder = as_folder(given["plan"])
-        manifest = read_manifest(folder)
-        if manifest.hash != given["hash"]:
-            raise PlanRefused(
-                f"the plan in {folder} is not the one with hash {given['hash']}: it was replaced"
-            )
-        check_maker(given, folder, manifest, run=self.run_name, maker=self.maker)
+        manifest = given_manifest(folder, given["hash"], given, run=self.run_name, maker=self.maker)
         check_parts(folder, manifest)
         portal = self.settings.webhook.portal
         if manifest.portal != portal:

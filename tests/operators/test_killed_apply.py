@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -16,7 +15,10 @@ from typing import Any
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
+from airflow_bitrix.files.earlier_runs import journal_parts
+from airflow_bitrix.files.journal_lines import journal_lines
 from airflow_bitrix.files.plans import PlanWriter
+from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
 from scripts.killing import Worker, working
@@ -63,19 +65,21 @@ def written(links: LinkSet) -> tuple[tuple[int, int | None, bool], ...]:
     return tuple((link.contact_id, link.sort, link.is_primary) for link in links.links)
 
 
-def test_a_killed_apply_is_ended_by_a_retry(make_sandbox: Any, tmp_path: Path, record_property: Any) -> None:
+def test_a_killed_apply_is_ended_by_a_retry(
+    place: Path, make_sandbox: Any, tmp_path: Path, record_property: Any
+) -> None:
     rng = random.Random(KILLS)
     sandbox = make_sandbox(contacts=200, plan="self_hosted")
     for _ in range(CHANGES):
         sandbox.state.add("lead", {})
     made = changes(rng)
-    with PlanWriter(tmp_path / "plan") as plan:
+    with PlanWriter(place / "plan") as plan:
         for change in made:
             plan.add(change)
         about: dict[str, Any] = {"kind": "lead", "portal": sandbox.base_url, "created": "", "rules": ()}
         manifest = plan.finish(read=CHANGES, guards=Guards(), **about)
     task: dict[str, Any] = {
-        "plan": str(tmp_path / "plan"),
+        "plan": str(place / "plan"),
         "plan_hash": manifest.hash,
         "is_dry_run": False,
         "needs_approval": False,
@@ -94,7 +98,7 @@ def killed_and_retried(
 ) -> tuple[int, int]:
     """How many tries died while they wrote, and how many owners were written twice."""
     wanted = {change.owner.id: written(change.after) for change in made}
-    folder = Path(task["plan"]).parent
+    folder = as_folder(task["plan"]).parent
 
     def applied(name: str, **how: Any) -> int:
         given = {**task, "artifacts_path": str(folder / name)}
@@ -138,9 +142,8 @@ def finals(folder: Path) -> dict[int, str]:
     """The outcome of each owner; one that got two would be the second try's mistake."""
     seen: Counter[int] = Counter()
     last: dict[int, str] = {}
-    for path in sorted((folder / "journal").glob("part-*.jsonl")):
-        for line in path.read_text().splitlines():
-            about = json.loads(line)
+    for path in journal_parts(folder / "journal"):
+        for about in journal_lines(path):
             if "owner" in about:
                 seen[about["owner"]] += 1
                 last[about["owner"]] = about["outcome"]

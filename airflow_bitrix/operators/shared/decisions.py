@@ -28,7 +28,6 @@ from airflow_bitrix.files.approvals import (
 from airflow_bitrix.files.journals import has_begun
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.operators.shared.artifacts import as_folder
-from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.report.texts import ASK_AGAIN, approval_line
 
 _LONGEST = 100
@@ -90,36 +89,6 @@ def decision_in_run(given: object, context: Mapping[str, Any]) -> tuple[Path, Ap
         log.warning("%s", error)
         return None
     return (plan, decision) if decision and decision.asked.run == asker_of(context).run else None
-
-
-def maker_of(plan: object) -> str:
-    """Give the task that makes a plan, where the DAG file says so: ``plan=plan.output``; else nothing.
-
-    :param plan: The argument, before Airflow fills it in.
-    """
-    task = getattr(plan, "operator", None)
-    kind = getattr(task, "operator_class", type(task))
-    return str(task.task_id) if task and isinstance(kind, type) and issubclass(kind, LinkPlanMaker) else ""
-
-
-def check_maker(given: object, plan: Path, manifest: Manifest, *, run: str, maker: str) -> None:
-    """Refuse a plan that another run or task made, where a task handed it on; a DAG file may name any folder.
-
-    :param given: What names the plan: what a task returned, or a folder.
-    :param run: This DAG run, as people read it; empty outside of one.
-    :param maker: The task that is to have made it; empty for any.
-    :raises PlanRefused: It is another one.
-    """
-    if not isinstance(given, Mapping):
-        return
-    if maker and manifest.task not in (maker, ""):  # an earlier version did not tell
-        raise PlanRefused(f"the plan in {plan} was not made by the task {maker}, whose plan this is to be")
-    if manifest.run != run:
-        made, this = (text or "no DAG run" for text in (manifest.run, run))
-        raise PlanRefused(
-            f"the plan in {plan} was made by {made}, and this is {this}: tasks hand on plans of their own "
-            "run alone. A DAG may name another run's plan to the apply, by folder and plan_hash"
-        )
 
 
 def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval: bool) -> None:
