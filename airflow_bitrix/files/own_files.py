@@ -107,14 +107,18 @@ def open_new(path: Path, *, newline: str | None = None, add: bool = False) -> Te
 def open_once(path: Path) -> IO[bytes]:
     """Open a file to write its bytes, which nobody has created yet; of two that do so at once, one can.
 
-    :param path: The file, also on object storage. Its folder is there.
+    :param path: The file, also on object storage. On a disk its folder is there.
     :raises FileExistsError: Somebody created it, or put a pipe, a symbolic link or the like in its place; on
         object storage that is told when it is closed, at the latest.
     :raises OSError: It cannot be written.
     """
     if not is_on_disk(path):
         storage = cast("Any", path)
-        return cast("IO[bytes]", storage.fs.open(storage.path, "xb"))
+        try:
+            return cast("IO[bytes]", storage.fs.open(storage.path, "xb"))
+        except FileNotFoundError:  # a storage whose folders are more than parts of names
+            path.parent.mkdir(exist_ok=True)
+            return cast("IO[bytes]", storage.fs.open(storage.path, "xb"))
     modes = _modes()
     descriptor = descriptor_of(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, modes.file)
     if modes.is_exact:
