@@ -22,6 +22,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -30,6 +31,7 @@ from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
 from airflow_bitrix.sandbox.settings import FAULTS_BY_KIND
 from scripts.killing import FOR_GOOD, HungError, Worker, working
+from scripts.object_storage import object_storage
 
 Verdict = Literal["right", "named", "wrong", "hung"]
 
@@ -123,17 +125,19 @@ class Found:
     said: str = ""
 
 
-def run_seed(seed: int, *, leads: int, chance: float = 0.0) -> Found:
+def run_seed(seed: int, *, leads: int, chance: float = 0.0, storage: Path | None = None) -> Found:
     """Plan, apply, check and restore on a portal that answers wrongly, and judge the end.
 
     :param chance: Share of requests that are answered wrongly; 0 for one of :data:`CHANCES`.
+    :param storage: Where what runs leave lies; a folder of this machine by default.
     """
     rng = random.Random(seed)
     with (
         tempfile.TemporaryDirectory(prefix="chaos") as place,
         Sandbox(leads=leads, contacts=leads // 4, deals=leads // 10, plan="self_hosted") as sandbox,
     ):
-        folder = Path(place)
+        home = Path(place)
+        folder = storage / f"seed-{seed}" if storage else home
         shuffled(sandbox, rng)
         before = rows_of(sandbox)
         kinds = [(name, kind) for name, kinds in FAULTS_BY_KIND.items() for kind in kinds]
@@ -142,7 +146,7 @@ def run_seed(seed: int, *, leads: int, chance: float = 0.0) -> Found:
         faults: dict[str, Any] = {"seed": seed}
         for name, kind in drawn:
             faults.setdefault(name, {})[kind] = chance / len(drawn)
-        with working(sandbox, folder) as worker:
+        with working(sandbox, home) as worker:
             sandbox.set_faults(**faults)
             red, hung = "", False
             try:
@@ -155,7 +159,7 @@ def run_seed(seed: int, *, leads: int, chance: float = 0.0) -> Found:
             after = rows_of(sandbox)
         differing = {lead for lead in before if before[lead] != after[lead]}
         unnamed = differing - named(folder)
-        log = (folder / "log.txt").read_text() if (folder / "log.txt").exists() else ""
+        log = (home / "log.txt").read_text() if (home / "log.txt").exists() else ""
         verdict = "hung" if hung else judged(differing, unnamed, red, bare(log))
         said = red or (f"{len(unnamed)} unnamed, such as lead {min(unnamed)}" if unnamed else "")
         if verdict == "wrong":
@@ -225,16 +229,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--leads", type=int, default=3000)
+    parser.add_argument("--storage", choices=("folder", "s3"), default="folder")
     parser.add_argument("--one", action="store_true", help="run the first seed here, and tell it as JSON")
     options = parser.parse_args(argv)
     if options.one:
-        found = run_seed(options.first, leads=options.leads)
+        with object_storage() if options.storage == "s3" else nullcontext() as server:
+            storage = server.folder("chaos") if server else None
+            found = run_seed(options.first, leads=options.leads, storage=storage)
         json.dump(vars(found), sys.stdout)
         return 0
     seeds = range(options.first, options.first + options.seeds)
     with ThreadPoolExecutor(2) as pool:
         results = []
-        for found in pool.map(lambda seed: in_process(seed, options.leads), seeds):
+        for found in pool.map(lambda seed: in_process(seed, options), seeds):
             results.append(found)
             print(
                 f"{len(results):4} of {len(seeds)}  seed {found.seed}: {found.verdict}  {found.said}",
@@ -244,13 +251,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(any(found.verdict in ("wrong", "hung") for found in results))
 
 
-def in_process(seed: int, leads: int) -> Found:
+def in_process(seed: int, options: argparse.Namespace) -> Found:
     """Run one seed in a process of its own."""
-    command = [sys.executable, "-m", "scripts.chaos", "--one", "--first", str(seed), "--leads", str(leads)]
+    how = ["--first", str(seed), "--leads", str(options.leads), "--storage", options.storage]
+    command = [sys.executable, "-m", "scripts.chaos", "--one", *how]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600)
     try:
-        told = json.loads(done.stdout)
-    except ValueError:
+        told = json.loads(done.stdout.splitlines()[-1])  # Airflow logs to it, too
+    except (ValueError, IndexError):
         return Found(seed, "wrong", Counter(), done.stderr[-3000:])
     return Found(told["seed"], told["verdict"], Counter(told["struck"]), told["said"])
 

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 # Airflow reads these when it is first imported, so they are set before anything else.
@@ -115,6 +115,23 @@ def _seeds() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(seed, "seeded", copied)
         yield
+
+
+@pytest.fixture(scope="session")
+def object_storage() -> Iterator[Any]:
+    """Give an S3 server, to be reached by the connection ``aws_default``."""
+    from scripts.object_storage import object_storage  # noqa: PLC0415 (only these tests need boto3)
+
+    with object_storage() as storage:
+        yield storage
+
+
+@pytest.fixture(params=["folder", "object storage"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Give a place for what runs leave: on a disk, and on an object storage."""
+    if request.param == "folder":
+        return tmp_path
+    return cast("Path", request.getfixturevalue("object_storage").folder(tmp_path.name))
 
 
 @pytest.fixture(scope="session")

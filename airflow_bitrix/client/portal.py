@@ -7,6 +7,7 @@ import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
+    Awaitable,
     Callable,
     Coroutine,
     Iterable,
@@ -251,9 +252,25 @@ class AsyncPortal:
         """Run a flow to its result."""
         return await drive_async(flow, self._send, self.manners)
 
-    async def run_batch(self, calls: Sequence[Call], *, repeat: bool = True) -> Outcomes:
-        """Run at most 50 calls as one batch; see :func:`~airflow_bitrix.client.batch.batch_flow`."""
-        return await self.run(batch_flow(calls, self.manners, repeat=repeat))
+    async def run_batch(
+        self,
+        calls: Sequence[Call],
+        *,
+        repeat: bool = True,
+        leaves: Callable[[], Awaitable[object]] | None = None,
+    ) -> Outcomes:
+        """Run at most 50 calls as one batch; see :func:`~airflow_bitrix.client.batch.batch_flow`.
+
+        :param leaves: Awaited each time that a request of it is about to leave, behind every wait; with an
+            error of its own it does not.
+        """
+
+        async def send(request: Request) -> Reply | Lost:
+            if leaves:
+                await leaves()
+            return await self._send(request)
+
+        return await drive_async(batch_flow(calls, self.manners, repeat=repeat), send, self.manners)
 
     async def batch(self, calls: Iterable[Given]) -> Outcomes:
         """Run any number of calls, several batches in flight; see :meth:`Portal.batch`."""

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.plan import Change, ChangeOutcome
-from airflow_bitrix.engine.apply_run import STRETCH, ApplyRun, Gate, Journal, Progress
+from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Leaves, Progress
+from airflow_bitrix.engine.apply_run import STRETCH, ApplyRun
 from airflow_bitrix.engine.change_tasks import ChangeTask
 
 __all__ = ["Journal", "apply_changes"]
@@ -33,6 +34,7 @@ async def apply_changes(
     dry_run: bool = False,
     progress: Progress | None = None,
     gate: Gate | None = None,
+    leaves: Leaves | None = None,
 ) -> None:
     """Carry out changes and note one outcome for each in the journal.
 
@@ -49,13 +51,15 @@ async def apply_changes(
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request whether to go on; an error that it gives is raised when the
         requests under way are accounted for.
+    :param leaves: Awaited each time that a request that writes is about to leave, behind every wait, such as
+        to make sure that what the journal noted outlives this process. With an error it does not leave.
     :raises RetryLater: The portal takes no more requests, or lets a method rest for long (then ``until`` is
         set). Outcomes noted so far stand; another run goes on.
     :raises AuthFailed: The portal no longer accepts the webhook.
     """
     settled = settled_before or {}
     tell = progress or _unseen
-    run = ApplyRun(portal, kind, journal, tell, gate or _open)
+    run = ApplyRun(portal, kind, journal, tell, gate or _open, leaves=leaves)
 
     def to_look_at() -> Iterator[ChangeTask]:
         for change in changes:

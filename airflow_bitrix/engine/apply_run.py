@@ -23,9 +23,8 @@ waits, and others go on. What the portal puts off for its operating time is neve
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
-from typing import Protocol
 
 from airflow_bitrix.client.batch import MOST_COMMANDS, account_of
 from airflow_bitrix.client.flow import wait_async
@@ -35,7 +34,7 @@ from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.client.wire import Call, error_of, resting
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error
-from airflow_bitrix.core.links import LinkSet, OwnerKind
+from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import (
     MOST_LINKS,
@@ -46,6 +45,7 @@ from airflow_bitrix.core.plan import (
     standing,
 )
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
+from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Leaves, Progress
 from airflow_bitrix.engine.change_tasks import ChangeTask
 from airflow_bitrix.engine.preconditions import lost_preconditions
 
@@ -53,25 +53,6 @@ STRETCH = 2500
 """Changes that one look covers."""
 
 _BATCHES, _LOOKS = Account("batch"), account_of("crm.item.list")
-
-
-class Journal(Protocol):
-    """Where outcomes are kept as they happen."""
-
-    def writing(self, befores: Sequence[LinkSet]) -> None:
-        """Note what owners hold that are about to be written, before the request leaves."""
-
-    def owing(self, owner_ids: Sequence[int]) -> None:
-        """Note that the portal told that it did not save these owners."""
-
-    def note(self, outcome: ChangeOutcome) -> None:
-        """Note the outcome of one change."""
-
-
-Progress = Callable[[int], None]
-
-Gate = Callable[[], Exception | None]
-"""Asked before each write; what it gives ends the run, when requests under way are accounted for."""
 
 
 class ApplyRun:
@@ -82,10 +63,18 @@ class ApplyRun:
     :param journal: Takes what is about to be written, and the outcomes.
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request.
+    :param leaves: Awaited as a write request leaves.
     """
 
     def __init__(
-        self, portal: AsyncPortal, kind: OwnerKind, journal: Journal, progress: Progress, gate: Gate
+        self,
+        portal: AsyncPortal,
+        kind: OwnerKind,
+        journal: Journal,
+        progress: Progress,
+        gate: Gate,
+        *,
+        leaves: Leaves | None = None,
     ) -> None:
         self._portal = portal
         self._looks = OwnerReads(portal, kind)
@@ -93,6 +82,7 @@ class ApplyRun:
         self._journal = journal
         self._progress = progress
         self._gate = gate
+        self._leaves = leaves
         self._queue: deque[ChangeTask] = deque()
         self._held: list[ChangeTask] = []
         self._rested = 0.0
@@ -324,7 +314,7 @@ class ApplyRun:
         reads = [] if self._portal.manners.rest(self._reads) else self._looks.exact_calls(_ids(upcoming))
         looks = self._looks.calls([*_ids(group), *_ids(upcoming)])
         calls = [*look, *(call for part in parts for call in part), *reads, *looks]
-        told = await self._portal.run_batch(calls, repeat=False)
+        told = await self._portal.run_batch(calls, repeat=False, leaves=self._leaves)
         answered, outcomes = any(one.ok for one in told), iter(told)
         there: dict[int, OwnerState] = {}
         for one in islice(outcomes, len(look)):

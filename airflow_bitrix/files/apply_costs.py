@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.files.damage import reading
+from airflow_bitrix.files.journal_lines import raw_lines
 from airflow_bitrix.files.json_texts import json_value
-from airflow_bitrix.files.plain_files import MOST_BYTES, plain_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,6 @@ def _effort(told: dict[str, Any]) -> ApplyCost:
 
 
 def _told(path: Path) -> Iterator[dict[str, Any]]:
-    if not path.exists():
-        return
-    for line in plain_lines(path, MOST_BYTES):
+    for line in raw_lines(path):
         if line.startswith((b'{"effort":', b'{"journal":')) and line.endswith(b"\n"):
             yield json_value(line)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.files.apply_costs import ApplyCost
+from airflow_bitrix.files.json_texts import read_json
 from airflow_bitrix.files.own_files import write_new
-from airflow_bitrix.files.plain_files import read_plain
 
 CHECK = "check.json"
 
@@ -42,7 +42,7 @@ def read_check(folder: Path, plan_hash: str, noted: float) -> Check | None:
     :param noted: When an outcome was noted last, unix time.
     """
     try:
-        told: Any = json.loads(read_plain(folder / CHECK))
+        told: Any = read_json(folder / CHECK)
         plan, finished, effort = told["plan"], told["finished"], ApplyCost(**told["effort"])
         check = Check(plan, finished, effort, tuple(map(str, told.get("partial", ()))))
         ended = datetime.fromisoformat(check.finished).timestamp()

@@ -12,13 +12,10 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.approvals import APPROVAL, CONTRADICTION
 from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.disks import is_on_disk
-from airflow_bitrix.files.journals import journal_lines
-from airflow_bitrix.files.locks import held, one_at_a_time
+from airflow_bitrix.files.journal_lines import journal_lines
 from airflow_bitrix.files.own_files import make_folder
+from airflow_bitrix.files.plan_locks import TAKEN, refuse_if_applied, turn_at
 from airflow_bitrix.files.taken_back import NOTES
-
-TAKEN = "taken"
-"""A file in a plan that an apply has begun with: its journal may lie anywhere."""
 
 _REPORTS = ("report.html", "failed.csv", APPROVAL, CONTRADICTION, CHECK)
 
@@ -38,7 +35,7 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
     :raises PlanRefused: The journal is damaged where it tells whose it is.
     """
     plan, run = manifest.parent, manifest.parent.parent
-    with one_at_a_time(run):
+    with turn_at(run):
         journal = _journal_of(run, plan_hash)
         aside = _unfinished(run / f"earlier-{plan_hash[:12] or 'unknown'}", manifest.name)
         was_applied = may_have_written(journal) if journal else (plan / TAKEN).exists()
@@ -53,8 +50,7 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
             return
         parts = journal_parts(journal) if journal else []
         for path in parts:
-            with held(path, f"another task is at {path} now"):
-                continue
+            refuse_if_applied(path, f"another task is at {path} now", plan_hash)
         files = sorted(path for path in plan.iterdir() if path.is_file() and path != manifest)
         _move(files, aside / "plan")
         _move(reports, aside)

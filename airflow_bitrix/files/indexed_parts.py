@@ -16,7 +16,7 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import OUTCOMES, Change, OutcomeName
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.damage import DAMAGED, damaged, reading
-from airflow_bitrix.files.plain_files import read_plain
+from airflow_bitrix.files.journal_lines import raw_content, raw_lines
 from airflow_bitrix.files.plans import Manifest, read_part
 
 STATES = (*OUTCOMES, "open")
@@ -155,7 +155,7 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
     numbers = {name: number for number, name in enumerate(STATES)}
     skipped = numbers["skipped"]
     at, is_dry = 0, False
-    for raw in read_plain(path).splitlines(keepends=True) if path.exists() else ():
+    for raw in raw_lines(path):
         if not raw.endswith(b"\n"):
             break  # it is being written now
         if raw.startswith(b'{"owner":'):
@@ -202,7 +202,7 @@ class PartLines:
         self._plan, self._journal = plan / part_name(number), journal
         with reading(self._plan):
             self._planned = read_part(plan, manifest, number)
-            self._noted = read_plain(journal) if journal else b""
+            self._noted = raw_content(journal) if journal else b""
         self._lower: tuple[bytes, bytes] | None = None
         self._may_hold = True
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
-from airflow_bitrix.core.errors import PlanRefused, RetryLater
+from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address, positive_id
 from airflow_bitrix.core.plan import OUTCOMES, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
@@ -24,10 +24,12 @@ from airflow_bitrix.files.apply_costs import ApplyCost, read_apply_costs
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
-from airflow_bitrix.files.json_texts import json_value
-from airflow_bitrix.files.locks import held, one_at_a_time, take
-from airflow_bitrix.files.own_files import make_folder, open_new
-from airflow_bitrix.files.plain_files import MOST_BYTES, plain_lines, read_plain
+from airflow_bitrix.files.journal_lines import busy, journal_lines, opened_lines, told_lines
+from airflow_bitrix.files.journal_objects import Spool
+from airflow_bitrix.files.own_files import make_folder
+from airflow_bitrix.files.plan_locks import refuse_if_applied, turn_at
+
+log = logging.getLogger(__name__)
 
 _ROW = 4
 """Values that tell of one link: contact, sort, primary, role."""
@@ -77,84 +79,83 @@ class JournalPart:
     :param path: The file.
     :param plan_hash: Hash of the plan that is applied.
     :param dry_run: Whether the run only looks.
+    :param spool: Keeps lines on this machine that go to an object storage; several parts share one.
     :raises RetryLater: Another task writes this journal now.
     """
 
-    def __init__(self, path: Path, *, plan_hash: str, dry_run: bool) -> None:
-        exists = path.exists()
-        # Some object storages append to what is there only.
-        self._file = open_new(path, add=exists or is_on_disk(path))
+    def __init__(self, path: Path, *, plan_hash: str, dry_run: bool, spool: Spool | None = None) -> None:
+        self._path = path
+        # One for each try: what a dry run skipped says nothing about a real run that follows.
+        header = _as_line({"journal": FORMAT, "plan": plan_hash, "dry_run": dry_run})
+        self._lines = opened_lines(path, spool or Spool())
         try:
-            if is_on_disk(path):
-                take(self._file, _busy(path))
-            if exists:
-                _drop_torn_line(self._file, path)
-                _refuse_another(path, plan_hash)
-            # One for each try: what a dry run skipped says nothing about a real run that follows.
-            self._write([{"journal": FORMAT, "plan": plan_hash, "dry_run": dry_run}])
+            self._refuse_another(plan_hash)
+            self._lines.begin(header)
         except BaseException:
-            self._file.close()
+            self._lines.drop()
             raise
+
+    def _refuse_another(self, plan_hash: str) -> None:
+        # Between finding the folder of the journal and this lock another plan may have made it its own.
+        found = str(next(self.lines(), {}).get("plan", plan_hash))
+        if found != plan_hash:
+            raise RetryLater(f"{self._path} is now the journal of another plan, {found[:12]}")
 
     def __enter__(self) -> Self:
         """Give the part itself."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close the file."""
-        self._file.close()
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Save what is not saved, and be done; where something went wrong already, that counts."""
+        try:
+            self._lines.close()
+        except RetryLater as error:
+            if kind is None:
+                raise
+            log.warning("What came of the last changes is looked up by the next try: %s", error)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether all that was noted would outlive this task."""
+        return self._lines.is_saved
+
+    def save(self) -> None:
+        """Make sure that all that was noted outlives this task.
+
+        :raises RetryLater: It cannot be written, or another task writes this journal now.
+        """
+        self._lines.save()
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """Give all lines so far, of earlier tries too."""
+        return told_lines(self._lines.content.splitlines(keepends=True), self._path)
 
     def writing(self, befores: Sequence[LinkSet]) -> None:
-        """Note what owners hold that are about to be written, before the request leaves."""
-        self._write([{"writing": [_as_row(links) for links in befores]}])
-        self._safe()
+        """Note what owners hold that are about to be written; it is to be saved before the request leaves."""
+        self._write({"writing": [_as_row(links) for links in befores]})
 
     def owing(self, owner_ids: Sequence[int]) -> None:
         """Note that the portal told that it did not save these owners: the next try makes up for it."""
-        self._write([{"owing": list(owner_ids)}])
-        self._safe()
+        self._write({"owing": list(owner_ids)})
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
         line = {"owner": outcome.owner.id, "outcome": outcome.outcome, "reason": outcome.reason}
         _, before, *scalar = _as_row(outcome.before) if outcome.before else (0, None)
         told = {"before": before, **({"scalar": scalar[0]} if scalar else {})}
-        self._write([{**line, **told, "at": int(time.time())}])
+        self._write({**line, **told, "at": int(time.time())})
 
     def note_effort(self, effort: ApplyCost) -> None:
         """Note what this try cost."""
-        self._write([{"effort": effort.as_json()}])
+        self._write({"effort": effort.as_json()})
 
-    def _write(self, lines: Iterable[dict[str, Any]]) -> None:
-        for line in lines:
-            # Plain ASCII: nothing that a portal may say, and no setting of a worker, can make it unwritable.
-            self._file.write(json.dumps(line, separators=(",", ":")) + "\n")
-
-    def _safe(self) -> None:
-        self._file.flush()
-        try:
-            os.fsync(self._file.fileno())
-        except OSError:
-            # A file on object storage has no descriptor to sync; its flush is all there is.
-            return
+    def _write(self, line: dict[str, Any]) -> None:
+        self._lines.add(_as_line(line))
 
 
-def _refuse_another(path: Path, plan_hash: str) -> None:
-    # Between finding the folder of the journal and this lock another plan may have made it its own.
-    found = str(_header(path).get("plan", plan_hash))
-    if found != plan_hash:
-        raise RetryLater(f"{path} is now the journal of another plan, {found[:12]}")
-
-
-def _busy(path: Path) -> str:
-    return f"another task writes {path} now"
-
-
-def _drop_torn_line(file: TextIO, path: Path) -> None:
-    """Cut off the line that a run was writing when it died; what it told is looked up again."""
-    if not is_on_disk(path):
-        return  # object storage takes whole files only, so nothing can be torn
-    file.truncate(read_plain(path).rfind(b"\n") + 1)
+def _as_line(told: dict[str, Any]) -> str:
+    # Plain ASCII: nothing that a portal may say, and no setting of a worker, can make it unwritable.
+    return json.dumps(told, separators=(",", ":")) + "\n"
 
 
 def has_begun(run_folder: Path, plan_hash: str) -> bool:
@@ -175,7 +176,7 @@ def journal_folder(run_folder: Path, plan_hash: str) -> Path:
     :raises RetryLater: The other plan is being applied now.
     """
     make_folder(run_folder)
-    with one_at_a_time(run_folder):  # the parts of one plan may be applied by tasks that begin together
+    with turn_at(run_folder):  # the parts of one plan may be applied by tasks that begin together
         return _journal_folder(run_folder, plan_hash)
 
 
@@ -185,8 +186,7 @@ def _journal_folder(run_folder: Path, plan_hash: str) -> Path:
     found = next((owner for path in parts if (owner := _header(path).get("plan"))), None)
     if found not in (None, plan_hash):
         for path in parts:
-            with held(path, _busy(path)):
-                continue
+            refuse_if_applied(path, busy(path), str(found))
         _move(folder, _free(_aside(run_folder, str(found))))
     elif found is None and folder.exists() and aside.exists():
         # A run of another plan died before it wrote its first line: nothing is lost with its empty parts.
@@ -228,25 +228,6 @@ def _header(path: Path) -> dict[str, Any]:
     return next(journal_lines(path), {})
 
 
-def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Give the lines of a journal part, up to one that a run was writing when it died.
-
-    :raises PlanRefused: A line is damaged.
-    """
-    if not path.exists():
-        return
-    for number, line in enumerate(plain_lines(path, MOST_BYTES), start=1):
-        if not line.endswith(b"\n"):
-            return
-        try:
-            told = json_value(line)
-        except ValueError:
-            told = None
-        if not isinstance(told, dict):
-            raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the line")
-        yield told
-
-
 def read_effort(folder: Path, parts: Iterable[int] | None = None) -> ApplyCost:
     """Add up what all tries cost that a journal tells of.
 
@@ -257,10 +238,13 @@ def read_effort(folder: Path, parts: Iterable[int] | None = None) -> ApplyCost:
 
 def read_ledger(path: Path, kind: OwnerKind) -> Ledger:
     """Read what a journal part says so far; a missing one says nothing."""
+    return ledger_of(journal_lines(path), kind)
+
+
+def ledger_of(lines: Iterable[dict[str, Any]], kind: OwnerKind) -> Ledger:
+    """Read what lines of a journal part say."""
     ledger, is_dry = Ledger(), False
-    if not path.exists():
-        return ledger
-    for line in journal_lines(path):
+    for line in lines:
         if "writing" in line:
             for owner_id, (rows, *scalar) in befores_told(line).items():
                 ledger.owed.discard(owner_id)

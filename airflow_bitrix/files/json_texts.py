@@ -51,7 +51,15 @@ def read_as(path: Path, shape: type[T]) -> T:
     :raises ValueError: It is of another shape.
     :raises OSError: It is not there, or may not be read.
     """
+    return shaped(read_plain(path, MOST_BYTES), shape)
+
+
+def shaped(text: bytes, shape: type[T]) -> T:
+    """Read JSON of a certain shape.
+
+    :raises ValueError: It is of another shape.
+    """
     try:
-        return msgspec.json.decode(read_plain(path, MOST_BYTES), type=shape)
+        return msgspec.json.decode(text, type=shape)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None

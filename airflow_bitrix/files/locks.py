@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from airflow_bitrix.core.errors import RetryLater
-from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.plain_files import open_plain
 
 LONGEST_WAIT = 30.0
@@ -20,38 +19,35 @@ LONGEST_WAIT = 30.0
 _PAUSE = 0.02
 
 
-def take(file: IO[Any], busy: str, *, shared: bool = False) -> None:
+def take(file: IO[Any], path: Path, busy: str, *, shared: bool = False) -> None:
     """Lock a file until it is closed.
 
-    On a file system without locks nothing is locked: then nobody can tell.
-
+    :param path: Its path, to be named.
     :param busy: What to say where somebody else holds the lock.
     :param shared: Whether others may hold it too, if they share it as well.
-    :raises RetryLater: Somebody else holds it.
+    :raises RetryLater: Somebody else holds it, or it cannot be locked.
     """
-    is_taken = False
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
-        is_taken = True
-    except OSError:
-        return
-    if is_taken:
-        raise RetryLater(busy)
+        raise RetryLater(busy) from None
+    except OSError as error:
+        raise _not_lockable(path, error) from error
+
+
+def _not_lockable(path: Path, error: OSError) -> RetryLater:
+    return RetryLater(f"{path} cannot be locked: {error.strerror}")
 
 
 @contextmanager
 def held(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
-    """Hold the lock of a file that exists; object storage has none.
+    """Hold the lock of a file that exists, on a disk of this machine.
 
     :param shared: Whether others may hold it too, if they share it as well.
-    :raises RetryLater: Somebody else holds it.
+    :raises RetryLater: Somebody else holds it, or it cannot be locked.
     """
-    if not is_on_disk(path):
-        yield
-        return
     with open_plain(path, most=None) as file:
-        take(file, busy, shared=shared)
+        take(file, path, busy, shared=shared)
         yield
 
 
@@ -61,12 +57,10 @@ def one_at_a_time(folder: Path, longest: float = LONGEST_WAIT) -> Iterator[None]
 
     Whoever may enter a folder can lock it, so that nobody is waited for for ever.
 
+    :param folder: On a disk of this machine.
     :param longest: Seconds after which to give up.
-    :raises RetryLater: Somebody still is at it.
+    :raises RetryLater: Somebody still is at it, or it cannot be locked.
     """
-    if not is_on_disk(folder):
-        yield
-        return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _wait_for(descriptor, folder, longest)
@@ -85,7 +79,7 @@ def _wait_for(descriptor: int, folder: Path, longest: float) -> None:
                 busy = f"another process has kept {folder} locked for {longest:g} seconds"
                 raise RetryLater(f"{busy}; lslocks names it") from None
             time.sleep(_PAUSE)
-        except OSError:  # a file system without locks
-            return
+        except OSError as error:
+            raise _not_lockable(folder, error) from error
         else:
             return

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, TextIO, cast
+from typing import IO, Any, NamedTuple, TextIO, cast
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.files.disks import is_on_disk
@@ -101,6 +102,33 @@ def open_new(path: Path, *, newline: str | None = None, add: bool = False) -> Te
     except FileExistsError:
         descriptor = descriptor_of(path, flags, modes.file)
     return os.fdopen(descriptor, "a+" if add else "w+", newline=newline, encoding="utf-8")
+
+
+def open_once(path: Path) -> IO[bytes]:
+    """Open a file to write its bytes, which nobody has created yet; of two that do so at once, one can.
+
+    :param path: The file, also on object storage. On a disk its folder is there.
+    :raises FileExistsError: Somebody created it, or put a pipe, a symbolic link or the like in its place; on
+        object storage that is told when it is closed, at the latest.
+    :raises OSError: It cannot be written.
+    """
+    if not is_on_disk(path):
+        storage = cast("Any", path)
+        try:
+            return cast("IO[bytes]", storage.fs.open(storage.path, "xb"))
+        except FileNotFoundError:  # a storage whose folders are more than parts of names
+            path.parent.mkdir(exist_ok=True)
+            return cast("IO[bytes]", storage.fs.open(storage.path, "xb"))
+    modes = _modes()
+    descriptor = descriptor_of(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, modes.file)
+    if modes.is_exact:
+        os.fchmod(descriptor, modes.file)
+    return os.fdopen(descriptor, "wb", buffering=0)
+
+
+def open_nameless() -> IO[bytes]:
+    """Open a file without a name, on a disk of this machine: for this process alone, and gone with it."""
+    return cast("IO[bytes]", tempfile.TemporaryFile())
 
 
 def write_new(path: Path, text: str) -> None:

@@ -14,9 +14,9 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.json_texts import json_value
-from airflow_bitrix.files.locks import one_at_a_time
 from airflow_bitrix.files.own_files import make_folder, open_new
 from airflow_bitrix.files.plain_files import read_plain
+from airflow_bitrix.files.plan_locks import turn_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def add_parked(
     :raises PlanRefused: The file is damaged, or of another pairing.
     """
     make_folder(path.parent)
-    with one_at_a_time(path.parent):
+    with turn_at(path.parent):
         others = {
             number: one for number, one in read_parked(path, pairing).items() if number not in instead_of
         }

@@ -91,7 +91,7 @@ def open_plain(path: Path, most: int | None = MOST_BYTES, *, follow: bool = True
         size = getattr(file, "size", None) or 0  # not every storage tells it
     if most is not None and size > most:
         file.close()
-        raise _too_large(path, most)
+        raise too_large(path, most)
     return io.BufferedReader(_Bounded(file, path, most), _AT_ONCE)
 
 
@@ -145,7 +145,7 @@ class _Bounded(io.RawIOBase):
             raise NoPlainFileError(self._path, NO_PLAIN_FILE)
         self._read += len(piece)
         if self._most is not None and self._read > self._most:
-            raise _too_large(self._path, self._most)
+            raise too_large(self._path, self._most)
         buffer[: len(piece)] = piece
         return len(piece)
 
@@ -155,5 +155,6 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-def _too_large(path: Path, most: int) -> NoPlainFileError:
+def too_large(path: Path, most: int) -> NoPlainFileError:
+    """Say that a file is not read because of its size."""
     return NoPlainFileError(path, f"has more than {most:,} bytes, and is not read")

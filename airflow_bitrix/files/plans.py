@@ -13,7 +13,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -28,11 +28,12 @@ from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.files import FORMAT, another_format, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
-from airflow_bitrix.files.earlier_runs import TAKEN, set_aside
+from airflow_bitrix.files.earlier_runs import set_aside
 from airflow_bitrix.files.json_texts import json_value, read_json
-from airflow_bitrix.files.locks import held
-from airflow_bitrix.files.own_files import make_folder, open_new, write_new
+from airflow_bitrix.files.leases import Lease
+from airflow_bitrix.files.own_files import make_folder, open_new
 from airflow_bitrix.files.plain_files import open_plain, read_plain
+from airflow_bitrix.files.plan_locks import TAKEN, plan_held
 
 PART_CHANGES = 1000
 """Changes in one part of a plan at most."""
@@ -245,7 +246,7 @@ class PlanWriter:
 def _make_room(folder: Path) -> None:
     manifest = folder / MANIFEST
     if manifest.exists():
-        with held(manifest, _busy(folder)):
+        with plan_held(folder, MANIFEST):
             set_aside(manifest, _told_hash(manifest))
             # Without a manifest there is no plan: a run that dies now leaves none behind.
             manifest.unlink(missing_ok=True)
@@ -360,21 +361,23 @@ def read_part(folder: Path, manifest: Manifest, part: int) -> bytes:
 
 
 @contextmanager
-def plan_lock(folder: Path, manifest: Manifest, parts: Sequence[int] | None = None) -> Iterator[None]:
+def plan_lock(
+    folder: Path,
+    manifest: Manifest,
+    parts: Sequence[int] | None = None,
+    *,
+    run: Path | None = None,
+    who: str = "",
+    mounts: Path | None = None,
+) -> Iterator[list[Lease]]:
     """Hold a plan, so that no other task applies it meanwhile, wherever its journal lies.
 
     :param parts: Numbers of the parts to hold, while other tasks may hold others; ``None`` for the whole.
-    :raises RetryLater: Another task holds the plan, or one of these parts.
+    :param run: The folder that the journal lies in; by default that of the plan's folder.
+    :param who: The task that holds it, as people read it.
+    :param mounts: See :func:`~airflow_bitrix.files.file_systems.is_kept_by_kernel`.
+    :return: What is to be checked before anything is written.
+    :raises RetryLater: Another task holds the plan, or one of these parts; it says which.
     """
-    with ExitStack() as locks:
-        locks.enter_context(held(folder / MANIFEST, _busy(folder), shared=parts is not None))
-        for number in parts or ():
-            name = manifest.parts[number]["name"]
-            locks.enter_context(held(folder / name, f"another task applies {name} of {folder} now"))
-        with suppress(OSError):  # where this cannot be written, no other plan can be written either
-            write_new(folder / TAKEN, "")
-        yield
-
-
-def _busy(folder: Path) -> str:
-    return f"another task applies this plan now: {folder}"
+    with plan_held(folder, MANIFEST, manifest.hash, parts, run=run, who=who, mounts=mounts) as leases:
+        yield leases

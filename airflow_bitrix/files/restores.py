@@ -13,9 +13,10 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import BroughtBack, Image, Origin, with_known_scalar
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import read_approval
-from airflow_bitrix.files.earlier_runs import TAKEN, earlier_journals, journal_parts, may_have_written
-from airflow_bitrix.files.journals import befores_told, journal_lines, links_kept
-from airflow_bitrix.files.locks import held
+from airflow_bitrix.files.earlier_runs import earlier_journals, journal_parts, may_have_written
+from airflow_bitrix.files.journal_lines import journal_lines
+from airflow_bitrix.files.journals import befores_told, links_kept
+from airflow_bitrix.files.plan_locks import TAKEN, refuse_if_applied
 from airflow_bitrix.files.plans import PART_CHANGES, Manifest, check_parts, read_changes, read_manifest
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back
@@ -160,8 +161,8 @@ class JournalSource:
         """
         check_parts(self.plan, self.manifest)
         for path in journal_parts(self.journal):
-            with held(path, f"an apply writes {path} now"):
-                self._read(path)
+            refuse_if_applied(path, f"an apply writes {path} now", self.manifest.hash)
+            self._read(path)
 
     def images(self) -> Iterator[Image]:
         """Give the image of every owner that was written, part by part."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,9 @@ from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
-from airflow_bitrix.files.journals import SETTLED, JournalPart, read_ledger
+from airflow_bitrix.files.journal_objects import Spool
+from airflow_bitrix.files.journals import SETTLED, JournalPart, ledger_of
+from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.plans import Manifest, read_changes
 
 LATELY = 1800.0
@@ -28,6 +31,7 @@ class RunJournal:
     :param dry_run: Whether the run only looks.
     :param files: Closes the parts in the end.
     :param numbers: Numbers of the parts; ``None`` for all.
+    :param leases: What has to be held still when a request that writes leaves.
     :raises RetryLater: Another task writes the journal now.
     """
 
@@ -40,7 +44,9 @@ class RunJournal:
         dry_run: bool,
         files: ExitStack,
         numbers: Sequence[int] | None = None,
+        leases: Sequence[Lease] = (),
     ) -> None:
+        self._leases = leases
         self._plan = plan
         self._manifest = manifest
         self._part_of: dict[int, int] = {}
@@ -57,15 +63,18 @@ class RunJournal:
         """Ids of those among them that the portal is known not to have saved."""
         self._standing: set[int] = set()
         self._numbers = range(len(manifest.parts)) if numbers is None else numbers
+        spool = Spool()
         paths = {number: journal / part_name(number) for number in self._numbers}
         # Opened, and with that locked, before they are read: nobody adds to them any more.
         self._parts = {
-            number: files.enter_context(JournalPart(path, plan_hash=manifest.hash, dry_run=dry_run))
+            number: files.enter_context(
+                JournalPart(path, plan_hash=manifest.hash, dry_run=dry_run, spool=spool)
+            )
             for number, path in paths.items()
         }
         began, is_open = time.time(), False
-        for number, path in paths.items():
-            ledger = read_ledger(path, manifest.kind)
+        for number, part in self._parts.items():
+            ledger = ledger_of(part.lines(), manifest.kind)
             is_open |= len(ledger.last) < manifest.parts[number]["changes"]
             self.settled |= ledger.settled
             self.owed |= ledger.owed
@@ -89,12 +98,27 @@ class RunJournal:
                 yield change
 
     def writing(self, befores: Sequence[LinkSet]) -> None:
-        """Note what owners hold that are about to be written, before the request leaves."""
+        """Note what owners hold that are about to be written; it is to be saved before the request leaves."""
         by_part: dict[int, list[LinkSet]] = {}
         for before in befores:
             by_part.setdefault(self._part_of[before.owner.id], []).append(before)
         for number, some in by_part.items():
             self._parts[number].writing(some)
+
+    async def save(self) -> None:
+        """Make sure, now that a request leaves, that it may, and that what was noted outlives this task.
+
+        Whatever is about to be written by other requests is saved with it, as a rule: they wait for the
+        portal's bucket at the same time.
+
+        :raises RetryLater: It cannot be written, or another task goes on in the place of this one.
+        """
+        for lease in self._leases:
+            if lease.is_due:
+                await asyncio.to_thread(lease.check)
+        for part in self._parts.values():
+            if not part.is_saved:
+                await asyncio.to_thread(part.save)
 
     def owing(self, owner_ids: Sequence[int]) -> None:
         """Note that the portal told that it did not save these owners."""

@@ -10,8 +10,8 @@ from typing import Any
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.json_texts import read_json
 from airflow_bitrix.files.own_files import make_folder
-from airflow_bitrix.files.plain_files import read_plain
 from airflow_bitrix.files.snapshots import ABOUT, LINKS, Snapshot, read_snapshot
 
 
@@ -33,7 +33,7 @@ class SnapshotHistory:
         try:
             self._entries = [
                 {"snapshot": str(one["snapshot"]), "sha256": str(one["sha256"])}
-                for one in json.loads(read_plain(path))["snapshots"]
+                for one in read_json(path)["snapshots"]
             ]
         except (ValueError, KeyError, TypeError):
             raise PlanRefused(f"{path} is damaged; remove it, and the next snapshot begins anew") from None

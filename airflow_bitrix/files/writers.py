@@ -10,16 +10,21 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import named_run
+from airflow_bitrix.files.file_systems import is_kept_by_kernel
+from airflow_bitrix.files.holders import this_holder
 from airflow_bitrix.files.json_texts import read_as
+from airflow_bitrix.files.leases import Claim, HeldError, Lease
 from airflow_bitrix.files.locks import one_at_a_time, take
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
 
@@ -75,29 +80,58 @@ def writer_file(folder: Path, portal: str, kind: OwnerKind) -> Path:
 
 
 @contextmanager
-def only_writer(folder: Path, portal: str, kind: OwnerKind, me: Writer) -> Iterator[None]:
+def only_writer(
+    folder: Path, portal: str, kind: OwnerKind, me: Writer, *, who: str = "", mounts: Path | None = None
+) -> Iterator[list[Lease]]:
     """Be the run that writes, alone or with other tasks of it, for as long as the context lasts.
 
-    On a file system without locks nobody is kept from writing: then nobody can tell.
-
     :param folder: Where all those keep the file who may write; it is made where it is missing.
+    :param who: The task, as people read it.
+    :param mounts: See :func:`~airflow_bitrix.files.file_systems.is_kept_by_kernel`.
+    :return: What is to be checked before anything is written; nothing where the kernel keeps the lock.
     :raises Occupied: Another run writes.
     :raises OSError: The file cannot be made or opened.
     """
     make_folder(folder)
     path = writer_file(folder, portal, kind)
+    if not is_kept_by_kernel(folder, mounts):
+        with _leased(path.with_suffix(""), portal, kind, me, who) as lease:
+            yield [lease]
+        return
     with open_new(path, add=True) as file:
         with one_at_a_time(folder):
             told = _told(path)
             try:
-                take(file, "")
+                take(file, path, "")
             except RetryLater:
                 if not (told and told.is_run_of(me)):
                     raise Occupied(told or Writer("", "another run", me.since), kind, portal) from None
             else:
                 _tell(file, told if told and told.is_run_of(me) else me)
-            take(file, "", shared=True)
-        yield
+            take(file, path, "", shared=True)
+        yield []
+
+
+@contextmanager
+def _leased(folder: Path, portal: str, kind: OwnerKind, me: Writer, who: str) -> Iterator[Lease]:
+    def is_another(claim: Claim) -> bool:
+        told = _writer(claim)
+        return not (told and told.is_run_of(me))
+
+    with ExitStack() as held:
+        try:
+            lease = held.enter_context(Lease(folder, asdict(me), is_another, "it writes", this_holder(who)))
+        except HeldError as error:
+            told = _writer(error.claim) or Writer("", "another run", me.since)
+            raise Occupied(told, kind, portal) from None
+        yield lease
+
+
+def _writer(claim: Claim) -> Writer | None:
+    try:
+        return msgspec.convert(dict(claim), Writer)
+    except msgspec.ValidationError:
+        return None
 
 
 def _told(path: Path) -> Writer | None:

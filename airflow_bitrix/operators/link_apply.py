@@ -17,7 +17,6 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
-from airflow_bitrix.core.numbers import whole_number
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.files.apply_costs import ApplyCost
@@ -26,6 +25,7 @@ from airflow_bitrix.files.journals import (
     journal_folder,
     write_failed,
 )
+from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock
 from airflow_bitrix.files.runs import RunJournal
@@ -39,7 +39,7 @@ from airflow_bitrix.operators.shared.apply_parts import (
 )
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import check_decision, note_contradiction
-from airflow_bitrix.operators.shared.handed_plans import TakesPlan
+from airflow_bitrix.operators.shared.handed_plans import TakesPlan, given_parts
 from airflow_bitrix.operators.shared.parameters import (
     count,
     optional_count,
@@ -51,7 +51,7 @@ from airflow_bitrix.operators.shared.parameters import (
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.shown_limits import LIMITS, check_limits, check_tried
-from airflow_bitrix.operators.shared.turns import Patience, told_to_wait, turn, writer_of
+from airflow_bitrix.operators.shared.turns import Patience, name_of, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
 from airflow_bitrix.report.texts import as_line, as_markdown
@@ -127,6 +127,8 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
 
     waits_since: float | None = None
 
+    _leases: Sequence[Lease] = ()
+
     logs_report = True
     """Whether the log shows the whole report, where the apply is not one of several that a check sums up."""
 
@@ -186,7 +188,12 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             task = self._read()
             if deferrals > (0 if task.orders.dry_run else FRUITLESS):
                 self._wait_here()  # looking begins anew each time, and comes before the first write
-            with self.in_turn(context, task, deferrals), plan_lock(task.plan, task.manifest, task.parts):
+            who = name_of(context)
+            with (
+                self.in_turn(context, task, deferrals) as turns,
+                plan_lock(task.plan, task.manifest, task.parts, run=task.folder, who=who) as plans,
+            ):
+                self._leases = [*turns, *plans]
                 summary = self._run(task)
         paths = {"report": str(task.folder / REPORT), "failed_csv": str(task.folder / FAILED)}
         if broken := task.orders.policy.broken_by(failed=summary.counts["failed"], of=task.changes):
@@ -198,16 +205,18 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         return {**told, **where, **as_json(summary)}
 
     @contextmanager
-    def in_turn(self, context: Context, task: ApplyTask, deferrals: int) -> Iterator[None]:
+    def in_turn(self, context: Context, task: ApplyTask, deferrals: int) -> Iterator[list[Lease]]:
         """Let no other run write meanwhile; where one does, wait for it.
 
+        :return: What is to be checked before anything is written.
         :raises TaskDeferred: It is waited for, holding no worker slot.
         :raises RetryLater: Likewise, by Airflow's retries where the task is not deferrable.
         :raises PlanRefused: It was waited for long enough, or is not to be.
         """
         with ExitStack() as held:
+            leases: list[Lease] = []
             try:
-                held.enter_context(turn(task, writer_of(context, task)))
+                leases = held.enter_context(turn(task, writer_of(context, task), name_of(context)))
             except Occupied as other:
                 now = time.time()
                 patience = Patience(task.orders.wait, self.waits_since or now)
@@ -215,7 +224,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                 if not self.deferrable:
                     raise
                 self._defer(again, said, deferrals, waits_since=patience.since)
-            yield
+            yield leases
 
     def orders(self) -> Orders:
         """Read the parameters, but for the plan.
@@ -239,7 +248,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         """Read the parameters and the plan, and refuse what may not run."""
         orders = self.orders()
         plan, manifest = self._plan()
-        parts = self._parts(manifest)
+        parts = given_parts(self.part, manifest)
         check_parts(plan, manifest, parts)
         portal = self.settings.webhook.portal
         if manifest.portal != portal:
@@ -259,26 +268,13 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         return ApplyTask(plan, manifest, parts, folder, orders)
 
     def _plan(self) -> tuple[Path, Manifest]:
-        given: Mapping[str, Any] = {"plan": self.plan, "hash": self.plan_hash}
-        if isinstance(self.plan, Mapping):
-            given = self.plan
+        given = self.plan if isinstance(self.plan, Mapping) else {"plan": self.plan, "hash": self.plan_hash}
         place, plan_hash = given.get("plan"), given.get("hash")
         if not isinstance(place, str) or not place:
             raise InvalidInput("plan", self.plan, "what the plan operator returned, or the folder of a plan")
         if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
             raise InvalidInput("plan_hash", self.plan_hash, "the hash of the plan that may run")
         return self.read_plan(place, plan_hash, self.run_name)
-
-    def _parts(self, manifest: Manifest) -> list[int] | None:
-        if self.part is None:
-            return None
-        given = self.part if isinstance(self.part, (list, tuple)) else [self.part]
-        numbers = [whole_number(str(one)) for one in given]
-        last = len(manifest.parts) - 1
-        parts = sorted({number for number in numbers if number is not None and number <= last})
-        if len(parts) != len(given):
-            raise InvalidInput("part", self.part, f"numbers of parts, from 0 to {last}, each once")
-        return parts
 
     def _run(self, task: ApplyTask) -> Summary:
         journal = journal_folder(task.folder, task.manifest.hash)
@@ -321,6 +317,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                 dry_run=task.orders.dry_run,
                 files=files,
                 numbers=task.parts,
+                leases=self._leases,
             )
 
             def gate() -> Exception | None:
@@ -347,6 +344,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                         dry_run=task.orders.dry_run,
                         progress=progress.add,
                         gate=gate,
+                        leaves=run.save,
                     )
 
                 changes = islice(run.changes(), task.orders.first)

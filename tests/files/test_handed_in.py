@@ -16,9 +16,11 @@ import pytest
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import Change
+from airflow_bitrix.files.checks import CHECK, read_check
 from airflow_bitrix.files.json_texts import MOST_BYTES, MOST_VALUES
 from airflow_bitrix.files.plans import read_changes, read_manifest
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource
+from airflow_bitrix.files.snapshot_history import SnapshotHistory
 from airflow_bitrix.files.snapshots import SnapshotWriter
 from airflow_bitrix.files.taken_back import read_taken_back
 from tests.files.obstacles import soon
@@ -153,6 +155,18 @@ def test_a_journal_of_more_links_than_a_part_has_is_refused(run: Path) -> None:
 def test_a_note_beside_a_run_that_is_deep_says_nothing(run: Path) -> None:
     (run / "taken-back-0.json").write_bytes(b'{"x": ' + DEEP + b"]" * len(DEEP) + b"}")
     assert read_taken_back(run, read_manifest(run / "plan").hash) == []
+
+
+def test_a_check_that_is_deep_says_nothing(run: Path) -> None:
+    (run / CHECK).write_bytes(b'{"plan": ' + DEEP + b"]" * len(DEEP) + b"}")
+    assert read_check(run, read_manifest(run / "plan").hash, 0) is None
+
+
+def test_a_history_of_snapshots_that_is_deep_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "history.json"
+    path.write_bytes(b'{"snapshots": ' + DEEP + b"]" * len(DEEP) + b"}")
+    with pytest.raises(PlanRefused, match="is damaged; remove it"):
+        SnapshotHistory(path)
 
 
 def test_numbers_that_no_portal_holds_reach_no_apply(tmp_path: Path) -> None:

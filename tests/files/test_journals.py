@@ -116,6 +116,7 @@ def test_what_is_about_to_be_written_is_on_disk_before_the_request_leaves(path: 
     with JournalPart(path, plan_hash=PLAN, dry_run=False) as journal:
         journal.note(outcome(1))
         journal.writing([LINKS])
+        journal.save()
         assert read_ledger(path, "lead").writing == {1: LINKS}
         assert kept(path) == [outcome(1)]
 

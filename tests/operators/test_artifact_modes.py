@@ -13,6 +13,7 @@ import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.files.approvals import Approval, write_approval
+from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.own_files import make_folder, write_new
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
@@ -110,6 +111,20 @@ def test_who_may_read_is_the_administrator_s_to_say(
         make_folder(tmp_path / "a" / "b")
         write_new(tmp_path / "a" / "b" / "file", "")
     assert modes(tmp_path) == ({expected[0]}, {expected[1]})
+
+
+def test_so_it_is_with_what_is_created_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases tell which task works on which host."""
+    for access, expected in (("private", (0o700, 0o600)), ("group", (0o2770, 0o660))):
+        monkeypatch.setenv(ACCESS, access)
+        root = tmp_path / access
+        with umask(0o022):
+            make_folder(root / "run")
+            with Lease(root / "run" / "lease", {}, lambda _: True, "it is at work"):
+                names = {path.name for path in (root / "run" / "lease").iterdir()}
+                assert names == {"000001.000001"}
+                assert modes(root) == ({expected[0]}, {expected[1]})
+            assert modes(root) == ({expected[0]}, {expected[1]})
 
 
 @pytest.mark.parametrize("access", ["0o770", "everybody", "PRIVATE"])

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -16,13 +15,17 @@ from typing import Any
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
+from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.earlier_runs import journal_parts
+from airflow_bitrix.files.journal_lines import journal_lines
 from airflow_bitrix.files.plans import PlanWriter
+from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
 from scripts.killing import Worker, working
 
-CHANGES = 2000
-KILLS = int(os.environ.get("BITRIX24_KILLS", "5"))
+SIZES = {True: (1000, 5), False: (300, 3)}
+"""Changes and kills, on a disk and on an object storage, whose every file takes milliseconds."""
 
 
 def links_of(lead: int, *contacts: int) -> LinkSet:
@@ -33,10 +36,10 @@ def links_of(lead: int, *contacts: int) -> LinkSet:
     return LinkSet(Owner("lead", lead), tuple(links))
 
 
-def changes(rng: random.Random) -> list[Change]:
+def changes(rng: random.Random, count: int) -> list[Change]:
     """Three contacts each; a third loses all and is saved, a third loses one, a third gets others."""
     made = []
-    for lead in range(1, CHANGES + 1):
+    for lead in range(1, count + 1):
         before = links_of(lead, *rng.sample(range(1, 100), k=3))
         after = (
             links_of(lead),
@@ -63,38 +66,48 @@ def written(links: LinkSet) -> tuple[tuple[int, int | None, bool], ...]:
     return tuple((link.contact_id, link.sort, link.is_primary) for link in links.links)
 
 
-def test_a_killed_apply_is_ended_by_a_retry(make_sandbox: Any, tmp_path: Path, record_property: Any) -> None:
-    rng = random.Random(KILLS)
+def test_a_killed_apply_is_ended_by_a_retry(
+    place: Path, make_sandbox: Any, tmp_path: Path, record_property: Any
+) -> None:
+    count, kills = SIZES[is_on_disk(place)]
+    kills = int(os.environ.get("BITRIX24_KILLS", str(kills)))
+    rng = random.Random(kills)
     sandbox = make_sandbox(contacts=200, plan="self_hosted")
-    for _ in range(CHANGES):
+    for _ in range(count):
         sandbox.state.add("lead", {})
-    made = changes(rng)
-    with PlanWriter(tmp_path / "plan") as plan:
+    made = changes(rng, count)
+    with PlanWriter(place / "plan") as plan:
         for change in made:
             plan.add(change)
         about: dict[str, Any] = {"kind": "lead", "portal": sandbox.base_url, "created": "", "rules": ()}
-        manifest = plan.finish(read=CHANGES, guards=Guards(), **about)
+        manifest = plan.finish(read=count, guards=Guards(), **about)
     task: dict[str, Any] = {
-        "plan": str(tmp_path / "plan"),
+        "plan": str(place / "plan"),
         "plan_hash": manifest.hash,
         "is_dry_run": False,
         "needs_approval": False,
     }
     with working(sandbox, tmp_path) as worker:
-        killed_within, twice = killed_and_retried(worker, sandbox, made, task, rng)
+        killed_within, twice = killed_and_retried(worker, sandbox, made, task, rng, kills=kills)
     # A request that was on its way when the worker died may arrive while the retry is looking.
     record_property("killed while they wrote", killed_within)
     record_property("owners written twice, to one value", twice)
-    assert twice <= KILLS * 5 * 12
-    assert killed_within > KILLS / 2
+    assert twice <= kills * 5 * 12
+    assert killed_within > kills / 2
 
 
 def killed_and_retried(
-    worker: Worker, sandbox: Sandbox, made: list[Change], task: dict[str, Any], rng: random.Random
+    worker: Worker,
+    sandbox: Sandbox,
+    made: list[Change],
+    task: dict[str, Any],
+    rng: random.Random,
+    *,
+    kills: int,
 ) -> tuple[int, int]:
     """How many tries died while they wrote, and how many owners were written twice."""
     wanted = {change.owner.id: written(change.after) for change in made}
-    folder = Path(task["plan"]).parent
+    folder = as_folder(task["plan"]).parent
 
     def applied(name: str, **how: Any) -> int:
         given = {**task, "artifacts_path": str(folder / name)}
@@ -106,11 +119,11 @@ def killed_and_retried(
     whole = len(writes)  # undisturbed
 
     killed_within = twice = 0
-    for kill in range(KILLS):
+    for kill in range(kills):
         put_back(sandbox, made)
         killed = applied(f"run{kill}", dies_after=rng.randrange(whole))
         begun = {write.owner_id for write in writes}
-        killed_within += killed == -signal.SIGKILL and 0 < len(begun) < CHANGES
+        killed_within += killed == -signal.SIGKILL and 0 < len(begun) < len(made)
 
         assert applied(f"run{kill}") == 0, f"kill {kill}"
         assert worker.result("apply")["counts"]["failed"] == 0
@@ -138,9 +151,8 @@ def finals(folder: Path) -> dict[int, str]:
     """The outcome of each owner; one that got two would be the second try's mistake."""
     seen: Counter[int] = Counter()
     last: dict[int, str] = {}
-    for path in sorted((folder / "journal").glob("part-*.jsonl")):
-        for line in path.read_text().splitlines():
-            about = json.loads(line)
+    for path in journal_parts(folder / "journal"):
+        for about in journal_lines(path):
             if "owner" in about:
                 seen[about["owner"]] += 1
                 last[about["owner"]] = about["outcome"]

@@ -176,7 +176,7 @@ def test_a_whole_number_may_be_written_as_a_fraction(sandbox: Any, tmp_path: Pat
         ({"owners_file": 17}, "owners_file"),
         ({"owners_file": ""}, "owners_file"),
         ({"owners_file": [5, 17]}, "owners_file"),
-        ({"owners_file": "s3://bucket/failed.csv"}, "owners_file"),
+        ({"owners_file": "abfs://bucket/failed.csv"}, "owners_file"),
         ({"owners_file": "5\n17\n" * 200}, "owners_file"),
         ({"artifacts_path": "ftpx://host/folder"}, "artifacts_path"),
         ({"quiet": {"quiet_hours": "08:00-08:00", "timezone": "UTC"}}, "quiet_hours"),

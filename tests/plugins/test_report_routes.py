@@ -319,7 +319,7 @@ def test_artifacts_that_lie_in_object_storage_are_named(
     assert reader.get(at("rows?task=plan")).status_code == 404
 
 
-@pytest.mark.parametrize("root", ["wasb://c/x", "nonsense://c/x", "s3://bucket/x"])
+@pytest.mark.parametrize("root", ["wasb://c/x", "nonsense://c/x", "abfs://bucket/x"])
 def test_artifacts_that_lie_where_nobody_here_can_look_are_named(
     reader: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch, root: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -150,6 +151,7 @@ class LinkPlanMaker(LinkPlanOperator):
             **{name: manifest.counts[name] for name in told},
             "partial": list(manifest.partial),
             "parts": parts_of(manifest),
+            "host": socket.gethostname(),
         }
 
     def _quiet_hours(self) -> QuietHours | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_bitrix.client.allowance import make_own_folder
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
-from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.writers import Occupied, Wait, Writer, forget_wait, only_writer, write_wait
 from airflow_bitrix.hooks.bitrix24 import pacing_folder
 from airflow_bitrix.operators.shared.apply_parts import ApplyTask
@@ -49,39 +49,55 @@ def writer_of(context: Mapping[str, Any], task: ApplyTask) -> Writer:
     return Writer("", f"an apply of the plan {task.manifest.hash[:12]}", now)
 
 
+def name_of(context: Mapping[str, Any]) -> str:
+    """Give a task as people find it: ``task apply, try 2, of run manual__2026… of the DAG clean_up``."""
+    if not (run_id := context.get("run_id")):
+        return ""
+    ti = context["ti"]
+    index = getattr(ti, "map_index", None)
+    task = getattr(ti, "task_id", "of a kind") + (f" [{index}]" if index is not None and index >= 0 else "")
+    tried = getattr(ti, "try_number", 1)
+    return f"task {task}, try {tried}, of run {run_id} of the DAG {context['dag'].dag_id}"
+
+
 @contextmanager
-def turn(task: ApplyTask, me: Writer) -> Iterator[None]:
+def turn(task: ApplyTask, me: Writer, who: str = "") -> Iterator[list[Lease]]:
     """Be the run that writes for as long as the context lasts; a dry run need not be.
 
+    :param who: The task, as people read it.
+    :return: What is to be checked before anything is written.
     :raises Occupied: Another run writes.
     """
     with ExitStack() as held:
+        leases: list[Lease] = []
         if not task.orders.dry_run:
-            _enter(held, task, me)
+            leases = _enter(held, task, me, who)
             with suppress(OSError):
                 forget_wait(task.folder)
-        yield
+        yield leases
 
 
-def _enter(held: ExitStack, task: ApplyTask, me: Writer) -> None:
+def _enter(held: ExitStack, task: ApplyTask, me: Writer, who: str) -> list[Lease]:
     """Take the lock where all runs see it: among the artifacts, or on this host alone where these are not."""
     problem: OSError | None = None
     for folder in _folders():
         try:
-            held.enter_context(only_writer(folder, task.manifest.portal, task.manifest.kind, me))
+            leases = held.enter_context(
+                only_writer(folder, task.manifest.portal, task.manifest.kind, me, who=who)
+            )
         except OSError as error:
             problem = error
         else:
             if problem:
                 log.warning("Whether a run writes on another host cannot be told: %s", problem)
-            return
+            return leases
     log.warning("Whether another run writes too cannot be told: %s", problem)
+    return []
 
 
 def _folders() -> Iterator[Path]:
     with suppress(InvalidInput):  # whoever keeps files there is told; a task with a folder of its own goes on
-        if is_on_disk(root := artifacts_root()):
-            yield root / "writing"
+        yield artifacts_root() / "writing"
     folder = pacing_folder()
     try:
         make_own_folder(folder)

@@ -1,0 +1,76 @@
+"""Who holds a lease: a task on some host, and whether it is gone where that can be seen."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.plain_files import read_plain
+
+_PROC = Path("/proc")
+_STARTED = 19
+"""Place of a process's start among what stands behind its name in ``/proc/<pid>/stat``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A task that holds something.
+
+    :param who: The task, as people read it; empty for a process outside of Airflow.
+    :param since: Since when, ISO 8601.
+    :param host: Name of its host.
+    :param pid: Its process.
+    :param started: When that process began, as its kernel counts; empty where that is not told.
+    :param kernel: Tells the kernel and the container in which the process has that number.
+    :param key: Differs for each lease.
+    """
+
+    who: str
+    since: str
+    host: str
+    pid: int
+    started: str
+    kernel: str
+    key: str
+
+    @property
+    def name(self) -> str:
+        """How people find it: task, host, process, and since when."""
+        task = self.who or "a process outside of Airflow"
+        return f"{task}, on host {self.host}, process {self.pid}, since {shown_timestamp(self.since)}"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is known to have ended, as far as that can be seen from here."""
+        return bool(self.kernel) and self.kernel == _kernel() and self.started != _started(self.pid)
+
+
+def this_holder(who: str = "") -> Holder:
+    """Give this process.
+
+    :param who: The task that it runs, as people read it.
+    """
+    pid, since = os.getpid(), datetime.now(UTC).isoformat(timespec="seconds")
+    return Holder(who, since, socket.gethostname(), pid, _started(pid), _kernel(), uuid4().hex)
+
+
+def _kernel() -> str:
+    try:
+        boot = read_plain(_PROC / "sys/kernel/random/boot_id").decode().strip()
+        return f"{boot} {(_PROC / 'self/ns/pid').readlink()}"
+    except OSError:  # another system's, or not to be seen
+        return ""
+
+
+def _started(pid: int) -> str:
+    """Say when a process began; nothing where there is none, or it has only to be waited for."""
+    try:
+        told = read_plain(_PROC / str(pid) / "stat").rpartition(b")")[2].decode().split()
+    except OSError:
+        return ""
+    return "" if told[0] in "ZX" else told[_STARTED]
