@@ -9,8 +9,8 @@ still finds some of these passes them over.
 What a task begins with, behind others, is never deleted, nor is the object that ends a part which is moved:
 whoever was called dead before would go on at this number. So objects can lie where a part was moved away
 from; the next part there begins behind them. And whoever puts a part together adds a last object first: one
-that was called dead finds out there that another task went on, and leaves the part alone. What a task adds behind
-one that died stays until the next one ends, should the dead one's part arrive late.
+that was called dead finds out there that another task went on, and leaves the part alone. What a task adds
+behind one that died stays until the next one ends, should the dead one's part arrive late.
 """
 
 from __future__ import annotations

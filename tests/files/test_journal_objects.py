@@ -123,7 +123,7 @@ def test_whoever_was_called_dead_puts_nothing_together_behind_another_task(
 def test_a_part_that_arrives_late_takes_nothing_away(path: Path) -> None:
     dead = begun(path)
     note(dead, 1)
-    whole = dead._lines.content  # noqa: SLF001 (what it would put into the part)
+    whole = dead._lines.content
     with begun(path) as part:
         note(part, 2)
     assert noted(path) == [1, 2]
