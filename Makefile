@@ -10,6 +10,7 @@ PINS := $(VENV)/pins.txt
 WHEELS := $(VENV)/wheels
 BENCH := .venv-bench
 SECURITY := .venv-security
+RELEASE := .venv-release
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 # The first of these that is new enough, and not newer than what constraints.txt has wheels for.
@@ -51,9 +52,8 @@ demo: env ## clean up a sandbox portal with a real Airflow, and check the result
 ui: env ## start Airflow with the sample DAGs and two sandbox portals, until Ctrl-C
 	@$(BIN)/python -m scripts.ui
 
-dist: env ## build the wheel and the sdist into dist/
-	@rm -rf dist
-	@$(BIN)/python -m hatchling build --directory dist
+dist: env $(RELEASE)/.installed ## build and check the wheel, the sdist, a bill of materials and their hashes into dist/
+	@$(BIN)/python -m scripts.release $(RELEASE)/bin
 
 SIDE_BY_SIDE := --numprocesses 4 --no-loadscope-reorder
 
@@ -125,10 +125,10 @@ security: env $(SECURITY)/.installed ## attacks, rules about code, known faults 
 	@echo "== hostile answers" && mkdir -p build/fuzz && AIRFLOW_HOME=$(CURDIR)/build/fuzz NO_PROXY=127.0.0.1 \
 		$(BIN)/python -m scripts.fuzz --draws $(DRAWS)
 
-$(SECURITY)/.installed: security/requirements.txt
-	@echo "Installing tools that look for faults into $(SECURITY)"
-	@$(PYTHON) -m venv --clear $(SECURITY)
-	@$(SECURITY)/bin/python -m pip -qq --disable-pip-version-check install --requirement $<
+.venv-%/.installed: %/requirements.txt
+	@echo "Installing the tools of $< into $(@D)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip -qq --disable-pip-version-check install --requirement $<
 	@touch $@
 
 check: lint ## all that CI checks: lint, then all tests but the matrix

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from airflow_bitrix import __version__
 
 ROOT = Path(__file__).parents[1]
 
@@ -59,6 +62,22 @@ def test_the_wheel_holds_the_package_its_types_and_the_page(wheel: set[str]) -> 
     assert {*modules, "airflow_bitrix/py.typed", "airflow_bitrix/report/report.html.j2"} <= wheel
     tops = {name.split("/")[0] for name in wheel if ".dist-info" not in name}
     assert tops == {"airflow_bitrix"}
+
+
+def test_what_an_index_shows_of_the_readme_leads_to_files_of_the_same_version(dist: Path) -> None:
+    (made,) = dist.glob("*.whl")
+    packed = zipfile.ZipFile(made)
+    (name,) = [one for one in packed.namelist() if one.endswith(".dist-info/METADATA")]
+    head, _, text = packed.read(name).decode().partition("\n\n")
+    assert text.count("](") == (ROOT / "README.md").read_text().count("](")
+    leads = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", text)
+    outside = [place for _, place in leads if not re.match("https?://|#", place)]
+    assert outside == []
+    host = "https://raw.githubusercontent.com/airflow-bitrix/airflow-bitrix"
+    pictures = {place.rpartition("/")[0] for mark, place in leads if mark}
+    assert pictures == {f"{host}/v{__version__}/docs/images"}
+    told = set(re.findall("^Project-URL: ([^,]+)", head, re.MULTILINE))
+    assert told == {"Homepage", "Documentation", "Source", "Issues", "Changelog"}
 
 
 def test_the_dist_and_the_package_have_names_that_airflow_finds_examples_by() -> None:

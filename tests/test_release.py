@@ -1,0 +1,51 @@
+"""What make dist refuses, and what it tells of a release."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from scripts.release import NotFit, check_same, check_version, runtime, sums
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("again", "named"),
+    [({"a": b"1", "b": b"3"}, "b"), ({"a": b"1"}, "b"), ({"a": b"1", "b": b"2", "c": b""}, "c")],
+)
+def test_files_that_differ_are_no_release(again: dict[str, bytes], named: str) -> None:
+    first = {"a": b"1", "b": b"2"}
+    check_same(first, dict(first), "when built again")
+    with pytest.raises(NotFit, match=f"^not the same bytes when built again: {named}$"):
+        check_same(first, again, "when built again")
+
+
+def test_a_version_is_released_with_its_section_and_day() -> None:
+    assert check_version("0.2.0", "# Changelog\n\n## [0.2.0] - 2026-12-31\n") == ""
+    for section in ("[Unreleased]", "[0.2.0]", "[0.2.0] - 2026", "[0x2.0] - 2026-12-31"):
+        assert "has no section [0.2.0] with a day" in check_version("0.2.0", f"## {section}\n")
+
+
+def test_the_bill_names_what_the_package_needs_and_no_more() -> None:
+    pins = dict(
+        line.split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if not line.startswith("#")
+    )
+    needed = runtime()
+    assert {name: pins[name] for name in ("apache-airflow", "msgspec", "requests", "aiohttp")}.items() <= (
+        needed.items()
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert not {"moto", "pytest", "mypy", "airflow-bitrix", *project["optional-dependencies"]} & needed.keys()
+
+
+def test_hashes_are_written_as_sha256sum_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"2")
+    (tmp_path / "a").write_bytes(b"1")
+    told = sums([tmp_path / "b", tmp_path / "a"])
+    assert told.splitlines()[0] == f"{hashlib.sha256(b'1').hexdigest()}  a"
