@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
-from airflow.sdk import Context
+from airflow.sdk import Context, XComArg
 
 from airflow_bitrix.client.row_pages import fields_in
 from airflow_bitrix.client.wire import METHOD_NAME
@@ -23,6 +23,12 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.links import Bitrix24OwnerLink
 from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
 from airflow_bitrix.operators.shared.parameters import is_nothing
+from airflow_bitrix.operators.shared.task_arguments import (
+    ConnectedArguments,
+    DeferrableArguments,
+    Identifier,
+    OwnerArguments,
+)
 
 __all__ = [
     "Bitrix24DealContactAddOperator",
@@ -60,7 +66,9 @@ class Bitrix24Operator(Bitrix24BaseOperator):
     owner_url = ""
     """What the link *Open in Bitrix24* leads to, once the operator works."""
 
-    def __init__(self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
+    def __init__(
+        self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, **kwargs: Unpack[DeferrableArguments]
+    ) -> None:
         super().__init__(**kwargs)
         self.bitrix24_conn_id = bitrix24_conn_id
 
@@ -113,7 +121,7 @@ class _LinkOperator(Bitrix24Operator):
 class _OfOwner(_LinkOperator):
     template_fields: Sequence[str] = (*Bitrix24Operator.template_fields, "owner_id")
 
-    def __init__(self, *, owner_id: int | str, **kwargs: Any) -> None:
+    def __init__(self, *, owner_id: Identifier, **kwargs: Unpack[ConnectedArguments]) -> None:
         """Take the owner.
 
         :param owner_id: Id of the lead or deal. (templated)
@@ -140,10 +148,10 @@ class _ContactAdd(_OfOwner):
     def __init__(
         self,
         *,
-        contact_id: int | str,
+        contact_id: Identifier,
         sort: int | str | None = None,
         is_primary: bool | str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OwnerArguments],
     ) -> None:
         """Take what to link.
 
@@ -168,7 +176,7 @@ class _ContactAdd(_OfOwner):
 class _ContactDelete(_OfOwner):
     template_fields: Sequence[str] = (*_OfOwner.template_fields, "contact_id")
 
-    def __init__(self, *, contact_id: int | str, **kwargs: Any) -> None:
+    def __init__(self, *, contact_id: Identifier, **kwargs: Unpack[OwnerArguments]) -> None:
         """Take what to unlink.
 
         :param contact_id: Id of the contact to unlink. (templated)
@@ -196,7 +204,12 @@ class _ContactItemsGet(_OfOwner):
 class _ContactItemsSet(_OfOwner):
     template_fields: Sequence[str] = (*_OfOwner.template_fields, "items")
 
-    def __init__(self, *, items: Sequence[int | str | Mapping[str, Any]] | str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        items: Sequence[int | str | Mapping[str, Any]] | str | XComArg,
+        **kwargs: Unpack[OwnerArguments],
+    ) -> None:
         """Take the new links.
 
         :param items: All contacts that the owner is to have, in order: ids, dicts with ``CONTACT_ID`` and, as
@@ -376,7 +389,11 @@ class Bitrix24MethodOperator(Bitrix24Operator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"api_params": "json"}
 
     def __init__(
-        self, *, api_method: str, api_params: Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        *,
+        api_method: str,
+        api_params: Mapping[str, Any] | XComArg | None = None,
+        **kwargs: Unpack[ConnectedArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.api_method = api_method

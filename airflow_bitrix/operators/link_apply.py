@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context, XComArg
 
@@ -51,6 +51,7 @@ from airflow_bitrix.operators.shared.parameters import (
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.shown_limits import LIMITS, check_limits, check_tried
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.operators.shared.turns import Patience, name_of, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
@@ -147,7 +148,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         quiet_hours: str = "",
         timezone: str = "UTC",
         wait_for_turn: timedelta | float | str = 12,
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.take(plan)

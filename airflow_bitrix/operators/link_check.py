@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context, XComArg
 
@@ -40,6 +40,7 @@ from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, summarise
 from airflow_bitrix.report.texts import as_line, as_markdown
@@ -87,7 +88,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         is_dry_run: bool | str = True,
         max_failed: int | str | None = 0,
         max_failure_share: float | str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.take(plan)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context
 
@@ -30,6 +30,7 @@ from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
+from airflow_bitrix.operators.shared.task_arguments import PlanArguments
 from airflow_bitrix.report.texts import origin_line, taken_back_line
 
 SWITCHES = ("overwrite", "link_missing", "believe_any_user", "save")
@@ -112,7 +113,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         link_missing: bool | str = False,
         believe_any_user: bool | str = False,
         save: bool | str = False,
-        **kwargs: Any,
+        **kwargs: Unpack[PlanArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.journal = journal

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from airflow.sdk import Context
 
@@ -39,6 +39,7 @@ from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, l
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, optional_count, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.changes import Changes, as_page, figures, gather, nothing_to_compare
 
 __all__ = ["Bitrix24ExportContactLinksOperator"]
@@ -103,7 +104,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         ordered: bool = True,
         compare_with: str | None = None,
         keep: int | str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.kind = kind

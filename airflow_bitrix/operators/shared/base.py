@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Unpack
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
@@ -13,6 +13,7 @@ from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.hooks.failures import says_why
 from airflow_bitrix.operators.shared.parameters import switch
+from airflow_bitrix.operators.shared.task_arguments import TaskArguments
 
 MOST_DEFERRALS = 20
 """How often in a row an operator defers without having got anywhere."""
@@ -35,7 +36,7 @@ class Bitrix24BaseOperator(BaseOperator):
     grace = 0.0
     """Seconds in which the work may still account for what was under way when it is told to stop."""
 
-    def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, deferrable: bool = True, **kwargs: Unpack[TaskArguments]) -> None:
         super().__init__(**kwargs)
         self.deferrable = switch("deferrable", deferrable)
         self.stop = Stop(self.grace)

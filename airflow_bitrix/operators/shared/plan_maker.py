@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context
 
@@ -30,6 +30,7 @@ from airflow_bitrix.operators.shared.artifacts import task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.approval import plan_markdown
 from airflow_bitrix.report.texts import no_match
 
@@ -74,7 +75,7 @@ class LinkPlanMaker(LinkPlanOperator):
         max_share: float | str | None = None,
         portals: Sequence[str] | str = (),
         quiet: Mapping[str, Any] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.max_changes = max_changes
