@@ -121,8 +121,8 @@ def _refuse(constant: str) -> None:
 
 
 def _check_depth(value: Any) -> None:
-    level = [value]
-    for depth in count(1):
+    level = [[value]]
+    for depth in count():
         level = [
             inner
             for one in level
