@@ -37,6 +37,7 @@ from airflow_bitrix.operators.shared.apply_parts import note_restore
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import may_not_go_on, note_contradiction
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
+from airflow_bitrix.operators.shared.other_hosts import find_journal, this_host
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
@@ -57,9 +58,9 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
     was applied or right already, and writes ``report.html`` and ``failed.csv``. Who is no longer as the apply
     left it counts as ``drift``.
 
-    Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "counts": {outcome: n},
-    "checked": n, "changed_since": n, …}``. Where the plan was rejected, or there is none, the task is
-    skipped.
+    Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "host": name, "counts":
+    {outcome: n}, "checked": n, "changed_since": n, …}``. Where the plan was rejected, or there is none, the
+    task is skipped.
 
     :param plan: What the plan operator or the approval returned. (templated)
     :param is_dry_run: Whether the apply only looked. (templated)
@@ -111,6 +112,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             plan, manifest = self._plan()
             note_contradiction(self.plan, plan, manifest)
             folder = self.own_folder or plan.parent
+            find_journal(plan, folder, range(len(manifest.parts)))
             journal = journal_folder(folder, manifest.hash)
             meter = Meter()
             progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)
@@ -130,6 +132,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             "failed_csv": str(folder / FAILED),
             "plan": str(plan),
             "journal": str(journal),
+            "host": this_host(),
             "checked": progress.done,
             "changed_since": len(changed),
             **as_json(summary),

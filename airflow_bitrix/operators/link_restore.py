@@ -27,6 +27,7 @@ from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, named_file
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.other_hosts import not_here, refuse_unseen
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
@@ -179,12 +180,25 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
 
     def _source(self) -> Source:
         self._check_sources()
-        if not is_nothing(self.snapshot):
-            return SnapshotSource.of(_folder("snapshot", self.snapshot))
+        what = "journal" if is_nothing(self.snapshot) else "snapshot"
+        given = getattr(self, what)
+        folder = _folder(what, given)
+        try:
+            return self._read_source(what, folder)
+        except PlanRefused as error:
+            if not any(folder.glob("*")):
+                refuse_unseen(what, folder, given.get("host") if isinstance(given, Mapping) else None)
+                if hint := not_here(folder):
+                    raise PlanRefused(f"{error}{hint}") from None
+            raise
+
+    def _read_source(self, what: str, folder: Path) -> Source:
+        if what == "snapshot":
+            return SnapshotSource.of(folder)
         told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
         plan = told if is_nothing(self.plan) else self.plan
         place = None if is_nothing(plan) else _folder("plan", plan)
-        source = JournalSource.of(_folder("journal", self.journal), place, place=as_folder)
+        source = JournalSource.of(folder, place, place=as_folder)
         if self.own_folder and self.own_folder / "plan" == source.plan:
             another = "another folder: the plan that is taken back lies in this one"
             raise InvalidInput("artifacts_path", self.artifacts_path, another)

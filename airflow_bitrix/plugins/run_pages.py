@@ -16,6 +16,7 @@ from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.plans import MANIFEST, Manifest
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.files.snapshots import ABOUT, Snapshot, read_snapshot
+from airflow_bitrix.operators.shared.other_hosts import elsewhere
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.plugins.run_states import RunState
@@ -82,7 +83,7 @@ def run_page(
         task = max(planned, key=lambda name: (_made(folders[name] / "plan"), name))
     task = task or next(iter(names), "")
     if not task:
-        return as_tab(None, Tab(heading, [*first, without_plan(state)], live))
+        return as_tab(None, Tab(heading, [*first, without_plan(state, elsewhere(stands.left))], live))
     folder = folders[task]
     if task not in planned:
         found = found_in(folder)

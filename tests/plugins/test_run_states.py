@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import insert, select
 
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval, Contradiction, write_approval, write_contradiction
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.writers import Wait, forget_wait, write_wait
+from airflow_bitrix.plugins.airflow_internals import DagRun, TaskInstance, XComModel, create_session
 from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_states import RunState
@@ -42,6 +45,21 @@ def test_a_run_without_a_plan_says_so(reader: TestClient, make_run: MakeRun, sta
         page = reader.get(at()).text
         assert told in page
         assert ('data-live="yes"' in page) == (state in ("queued", "running"))
+
+
+def test_what_another_host_has_left_is_named_with_the_host(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN, "success")
+    place = "/home/airflow/bitrix24/mine/run/plan/plan"
+    told = {"plan": place, "host": "worker-<1>", "changes": 3}
+    with create_session() as session:
+        about: dict[str, Any] = {"dag_id": MINE, "run_id": RUN, "task_id": "plan", "map_index": -1}
+        session.execute(insert(TaskInstance).values(**about, id=uuid4(), pool="default_pool", try_number=1))
+        run = session.scalar(select(DagRun.id).where(DagRun.dag_id == MINE, DagRun.run_id == RUN))
+        session.add(XComModel(dag_run_id=run, key="return_value", value=told, **about))
+    said = f"The task plan has left {place} on host worker-&lt;1&gt;. [bitrix24] artifacts_path has to"
+    assert said in reader.get(at()).text
+    applied_plan(folder / "plan")
+    assert said not in reader.get(at()).text
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,8 @@ def as_folder(text: str) -> Path:
 def given_folder(argument: str, given: object) -> Path:
     """Give the path, or the object storage address, that an argument names.
 
+    The storage is asked anew each time that something is looked for: other hosts write there, too.
+
     :raises InvalidInput: It is no text, an empty one, or an address that this Airflow has no file system for.
     """
     if (
@@ -50,7 +52,9 @@ def given_folder(argument: str, given: object) -> Path:
         raise InvalidInput(argument, given, "the path or address of a file or folder, as text")
     try:
         folder = as_folder(given)
-        getattr(folder, "fs", None)  # the file system of an address is looked for when it is first used
+        if storage := getattr(folder, "fs", None):  # that of an address is looked for when it is first used
+            storage.dircache.use_listings_cache = False
+            storage.dircache.clear()
     except (ValueError, ImportError) as error:  # no such scheme, or its library is not installed
         accepted = f"a path, or an address that Airflow can open ({error})"
         raise InvalidInput(argument, given, accepted) from None

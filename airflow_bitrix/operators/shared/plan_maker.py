@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.other_hosts import this_host
 from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.report.approval import plan_markdown
@@ -151,7 +151,7 @@ class LinkPlanMaker(LinkPlanOperator):
             **{name: manifest.counts[name] for name in told},
             "partial": list(manifest.partial),
             "parts": parts_of(manifest),
-            "host": socket.gethostname(),
+            "host": this_host(),
         }
 
     def _quiet_hours(self) -> QuietHours | None:
