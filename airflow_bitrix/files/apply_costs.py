@@ -64,6 +64,14 @@ def read_apply_costs(paths: Iterable[Path]) -> ApplyCost:
     return real if was_real else dry
 
 
+def told_effort(line: bytes) -> ApplyCost:
+    """Read the line of a journal that tells what a try cost.
+
+    :raises ValueError: It does not; likewise ``TypeError`` and ``KeyError``.
+    """
+    return _effort(json_value(line)["effort"])
+
+
 def _effort(told: dict[str, Any]) -> ApplyCost:
     """Read an effort; what a newer version tells besides is passed over."""
     known = {field.name for field in fields(ApplyCost)}

@@ -68,6 +68,9 @@ _decode_begun = msgspec.json.Decoder(_Begun).decode
 
 def stamp(path: Path) -> Stamp:
     """Tell a file's state: another one means that it was written since. Empty where there is no file."""
+    told: Stamp | None = getattr(path, "stamp", None)  # of a look at an object storage
+    if told is not None:
+        return told
     try:
         about = path.stat()
     except FileNotFoundError:
@@ -89,6 +92,7 @@ class IndexedPart:
     :param biggest: Size, and place below 0, of the changes that alter the most links.
     :param is_noted: Whether an apply of this plan began the journal.
     :param is_real: Whether one of its tries was no dry run.
+    :param efforts: Lines that tell what a try cost, as they are, and whether it was a dry run.
     """
 
     stamp: Stamp
@@ -100,6 +104,7 @@ class IndexedPart:
     biggest: list[tuple[int, int]] = field(default_factory=list)
     is_noted: bool = False
     is_real: bool = False
+    efforts: list[tuple[bool, bytes]] = field(default_factory=list)
 
 
 def index_part(
@@ -176,6 +181,8 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
             if not is_dry:
                 found.is_real = True
                 noted = {owner: one for owner, one in noted.items() if one[0] != skipped}
+        elif raw.startswith(b'{"effort":'):
+            found.efforts.append((is_dry, raw))
         at += len(raw)
     return noted
 
@@ -195,14 +202,23 @@ class PartLines:
     :param plan: Folder of the plan.
     :param number: Number of the part.
     :param journal: The file of the journal's part; ``None`` where there is none of this plan.
+    :param told: Lines that have been read, by their beginning and file; other files are read whole.
     :raises PlanRefused: The plan was edited since, or a file cannot be read.
     """
 
-    def __init__(self, plan: Path, manifest: Manifest, number: int, journal: Path | None) -> None:
+    def __init__(
+        self,
+        plan: Path,
+        manifest: Manifest,
+        number: int,
+        journal: Path | None,
+        told: Mapping[Path, Mapping[int, bytes]],
+    ) -> None:
         self._plan, self._journal = plan / part_name(number), journal
+        self._told = told
         with reading(self._plan):
-            self._planned = read_part(plan, manifest, number)
-            self._noted = raw_content(journal) if journal else b""
+            self._planned = b"" if self._plan in told else read_part(plan, manifest, number)
+            self._noted = b"" if journal is None or journal in told else raw_content(journal)
         self._lower: tuple[bytes, bytes] | None = None
         self._may_hold = True
 
@@ -213,16 +229,20 @@ class PartLines:
         :param noted_at: Where its outcome's line begins; :data:`NOWHERE` for none.
         """
         try:
-            planned: dict[str, Any] = _decode(_line(self._planned, planned_at))
+            planned: dict[str, Any] = _decode(self._line(self._plan, self._planned, planned_at))
             if noted_at == NOWHERE or self._journal is None:
                 return planned, None
-            noted: dict[str, Any] = _decode(_line(self._noted, noted_at))
+            noted: dict[str, Any] = _decode(self._line(self._journal, self._noted, noted_at))
             is_one = planned["owner"] == noted["owner"]
         except DAMAGED as error:
             raise self.refusal() from error
         if not is_one:
             raise self.refusal()
         return planned, noted
+
+    def _line(self, path: Path, content: bytes, at: int) -> bytes:
+        told = self._told.get(path)
+        return _line(content, at) if told is None else told[at]
 
     def refusal(self) -> PlanRefused:
         """Say that a line is not as it was; what the plan's file holds has been compared with its hash."""

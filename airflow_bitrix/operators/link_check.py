@@ -29,6 +29,7 @@ from airflow_bitrix.files.journals import (
     read_ledger,
     write_failed,
 )
+from airflow_bitrix.files.outcome_index import keep_index
 from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.files.taken_back import read_taken_back
@@ -213,6 +214,8 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         write_failed(folder / FAILED, outcomes(), manifest.portal)
         write_new(folder / REPORT, as_html(summary, folder=str(folder)))
         write_check(folder, Check(manifest.hash, finished, effort, self.seen_partially))
+        if plan.parent == folder:
+            keep_index(folder)
         self.log.info("%s", as_line(summary))
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.files.damage import reading
+from airflow_bitrix.files.damage import StoreAwayError, reading
 from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.partial_views import read_partial
@@ -45,31 +44,23 @@ _HOLDS = {
 
 def run_page(
     stands: RunState,
-    tasks: Mapping[str, Path | PlanRefused] | None,
+    tasks: Mapping[str, Path | PlanRefused],
     task: str,
     index_of: Callable[[Path], OutcomeIndex],
-    root: str,
 ) -> str:
     """Give the page of a run.
 
     :param stands: How the DAG run stands.
-    :param tasks: Folders of its tasks by name, or why one cannot be read; ``None`` where they are not on a
-        disk of this machine.
+    :param tasks: Folders of its tasks by name, or why one cannot be read.
     :param task: The task to show; empty for the first that has a plan, and while the run is under way for the
         one whose plan was made last or is being made: it waits for somebody, or is being applied.
     :param index_of: Gives the index of a folder.
-    :param root: The artifacts root, as a text.
     :raises PlanRefused: None of its folders can be read.
+    :raises StoreAwayError: The object storage that they lie on is away.
     """
     heading, state = "Bitrix24 report", stands.state
     live = state in UNDER_WAY
-    if tasks is None:
-        text = (
-            f"The artifacts lie in {root}. This tab reads folders of the API server's machine only; "
-            "report.html and the other files lie there for each task."
-        )
-        return as_tab(None, Tab(heading, [*failed(stands.why), Notice("odd", "No report here.", text)]))
-    folders = {name: folder for name, folder in tasks.items() if isinstance(folder, Path)}
+    folders = {name: folder for name, folder in tasks.items() if not isinstance(folder, PlanRefused)}
     refused = [why for why in tasks.values() if isinstance(why, PlanRefused)]
     if refused and not folders:
         raise refused[0]
@@ -96,6 +87,8 @@ def run_page(
     try:
         with reading(manifest):
             return _plan_page(stands, index_of(folder), unread, names, task)
+    except StoreAwayError:
+        raise
     except PlanRefused as error:
         notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
         if not manifest.exists():  # it goes first and is written last, and whole
@@ -151,8 +144,12 @@ def _snapshots(folder: Path) -> list[Snapshot]:
     """Give the whole snapshots that a task has left, the oldest first."""
     found = []
     for path in folder.glob(f"*/{ABOUT}"):
-        with suppress(PlanRefused):  # no restore takes one that is not whole
+        try:
             found.append(read_snapshot(path.parent))
+        except StoreAwayError:
+            raise
+        except PlanRefused:  # no restore takes one that is not whole
+            continue
     return sorted(found, key=lambda one: (one.created, str(one.folder)))
 
 

@@ -134,15 +134,11 @@ def test_a_run_that_waits_for_another_one_says_for_whom(reader: TestClient, make
         assert FOR_ANOTHER not in reader.get(at("", run_id=f"{RUN}{state}")).text
 
 
-def test_why_a_task_failed_is_told_wherever_the_artifacts_lie() -> None:
+def test_why_a_task_failed_is_told_where_there_is_no_plan() -> None:
     stands = RunState("failed", why={"plan": "stages: 'NOPE' is not <accepted>."})
-    for folders, told in (
-        (None, "The artifacts lie in s3://bucket."),
-        ({}, "The run failed before it had a plan."),
-    ):
-        page = run_page(stands, folders, "", Indexes().of, "s3://bucket")
-        assert "<b>The task plan failed:</b> stages: &#39;NOPE&#39; is not &lt;accepted&gt;.<" in page
-        assert told in page
+    page = run_page(stands, {}, "", Indexes().of)
+    assert "<b>The task plan failed:</b> stages: &#39;NOPE&#39; is not &lt;accepted&gt;.<" in page
+    assert "The run failed before it had a plan." in page
 
 
 QUEUED = """Queued.</b> Airflow begins it when fewer runs of this DAG are under way than its \

@@ -6,11 +6,13 @@ import hashlib
 import logging
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from airflow.sdk import Context, ObjectStoragePath
+from airflow.sdk.io import attach
 
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
@@ -26,6 +28,11 @@ _DISK = ("file", "local")
 go_by(lambda: conf.get("bitrix24", "artifacts_access", fallback="private") or "private")
 
 log = logging.getLogger(__name__)
+
+KEPT_OPEN = 60.0
+"""Seconds for which what opened an object storage is kept at least: each leaves something behind."""
+
+_opened_anew: dict[str, float] = {}
 
 
 def as_folder(text: str) -> Path:
@@ -113,17 +120,25 @@ def task_folder(context: Context) -> Path:
 
 
 def tab_folder(dag_id: str, run_id: str) -> Path | None:
-    """Give the folder that the report tab of a run reads; ``None`` where there is no local one."""
+    """Give the folder that the report tab of a run reads; ``None`` where there is none."""
     try:
-        folder = run_folder(dag_id, run_id)
+        return run_folder(dag_id, run_id)
     except InvalidInput:
         return None  # whoever keeps files there is told; a task with a folder of its own goes on
-    return folder if is_on_disk(folder) else None
 
 
 def is_in_tab(path: Path, tab: Path | None) -> bool:
     """Whether the report tab of a run, which reads one folder, shows what lies at a path."""
-    return tab is not None and is_on_disk(path) and path.is_relative_to(tab)
+    return tab is not None and lies_in(path, tab)
+
+
+def open_anew(path: Path) -> None:
+    """Let the next one who opens an address go by its connection as it is then; see :data:`KEPT_OPEN`."""
+    now = time.monotonic()
+    if not is_on_disk(path) and now - _opened_anew.get(str(path), -KEPT_OPEN) >= KEPT_OPEN:
+        _opened_anew[str(path)] = now
+        storage = cast("Any", path)
+        vars(attach(storage.protocol, storage.conn_id)).pop("fs", None)
 
 
 def folder_names(dag_id: str, run_id: str) -> tuple[str, str]:
