@@ -28,22 +28,17 @@ DAMAGED = (
 """What comes of a file that does not hold what it should."""
 
 
-class StoreAwayError(PlanRefused):
-    """An object storage does not give what it holds; the text says which one, and what it said."""
-
-
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong while files are read into a refusal that names the file, and no path.
 
+    That an object storage is away stays what it is, ``RetryLater``.
+
     :param path: The file that is blamed where the error does not say which it was.
     :raises PlanRefused: A file cannot be read, or does not hold what it should.
-    :raises StoreAwayError: An object storage is away.
     """
     try:
         yield
-    except StoreAwayError:
-        raise
     except PlanRefused as error:
         raise PlanRefused(_without_folders(str(error), path)) from error
     except FileNotFoundError as error:

@@ -15,9 +15,12 @@ import msgspec
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import OUTCOMES, Change, OutcomeName
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.apply_costs import NOTHING, ApplyCost, told_effort
 from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.journal_lines import raw_content, raw_lines
+from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.plans import Manifest, read_part
+from airflow_bitrix.files.stamps import Stamp
 
 STATES = (*OUTCOMES, "open")
 """What a change can be: an outcome, or open while it has none."""
@@ -31,8 +34,6 @@ OVERWRITE = 16
 
 NOWHERE = 2**64 - 1
 """Place of a line that there is not."""
-
-Stamp = tuple[Any, ...]
 
 
 class _Planned(msgspec.Struct):
@@ -66,19 +67,6 @@ _decode_noted = msgspec.json.Decoder(_Noted).decode
 _decode_begun = msgspec.json.Decoder(_Begun).decode
 
 
-def stamp(path: Path) -> Stamp:
-    """Tell a file's state: another one means that it was written since. Empty where there is no file."""
-    told: Stamp | None = getattr(path, "stamp", None)  # of a look at an object storage
-    if told is not None:
-        return told
-    try:
-        about = path.stat()
-    except FileNotFoundError:
-        return ()
-    # The last is the one that whoever edits a file cannot set.
-    return about.st_mtime_ns, about.st_size, about.st_ino, about.st_ctime_ns
-
-
 @dataclass(slots=True)
 class IndexedPart:
     """What a part holds, a number a change in each list, in the order of the plan.
@@ -92,7 +80,8 @@ class IndexedPart:
     :param biggest: Size, and place below 0, of the changes that alter the most links.
     :param is_noted: Whether an apply of this plan began the journal.
     :param is_real: Whether one of its tries was no dry run.
-    :param efforts: Lines that tell what a try cost, as they are, and whether it was a dry run.
+    :param real: What its tries cost that were no dry runs.
+    :param dry: What the others cost.
     """
 
     stamp: Stamp
@@ -104,7 +93,8 @@ class IndexedPart:
     biggest: list[tuple[int, int]] = field(default_factory=list)
     is_noted: bool = False
     is_real: bool = False
-    efforts: list[tuple[bool, bytes]] = field(default_factory=list)
+    real: ApplyCost = NOTHING
+    dry: ApplyCost = NOTHING
 
 
 def index_part(
@@ -182,7 +172,11 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
                 found.is_real = True
                 noted = {owner: one for owner, one in noted.items() if one[0] != skipped}
         elif raw.startswith(b'{"effort":'):
-            found.efforts.append((is_dry, raw))
+            cost = told_effort(json_value(raw))
+            if is_dry:
+                found.dry += cost
+            else:
+                found.real += cost
         at += len(raw)
     return noted
 

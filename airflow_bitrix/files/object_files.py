@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from airflow_bitrix.core.errors import Bitrix24Error, RetryLater
-from airflow_bitrix.core.redaction import redact
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.own_files import open_once
 from airflow_bitrix.files.plain_files import MOST_BYTES, NoPlainFileError, read_plain, too_large
@@ -32,12 +32,13 @@ def storing(path: Path, what: str = "written") -> Iterator[None]:
     except (FileExistsError, FileNotFoundError, Bitrix24Error):
         raise
     except Exception as error:
-        raise _away(path, what, error) from error
+        raise away(path, what, error) from error
 
 
-def _away(path: Path, what: str, error: Exception) -> RetryLater:
+def away(path: Path, what: str, error: Exception) -> RetryLater:
+    """Say what cannot be done now, and why in the storage's own words."""
     why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return RetryLater(f"{path} cannot be {what} now: {redact(' '.join(str(why).split()))[:_LONGEST]}")
+    return RetryLater(f"{path} cannot be {what} now: {as_plain_text(why, _LONGEST)}")
 
 
 def create(path: Path, content: bytes) -> None:
@@ -55,7 +56,7 @@ def create(path: Path, content: bytes) -> None:
             if not _holds(path, content):
                 raise
         except FileNotFoundError as error:  # the folder, or the bucket
-            raise _away(path, "written", error) from error
+            raise away(path, "written", error) from error
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -96,10 +97,21 @@ def contents(paths: Sequence[Path]) -> list[bytes]:
             return [read_plain(path) for path in paths]
         storage = [cast("Any", path) for path in paths]
         names = [path.path for path in storage]
-        found: list[bytes] = storage[0].fs.cat_ranges(names, 0, MOST_BYTES + 1, on_error="raise")
+        found = given(storage[0].fs.cat_ranges(names, 0, MOST_BYTES + 1))
     if sum(map(len, found)) > MOST_BYTES:
         raise too_large(paths[0], MOST_BYTES)
     return found
+
+
+def given(pieces: Sequence[bytes | BaseException]) -> list[bytes]:
+    """Give pieces of files as a storage's client gives them, which has errors among them.
+
+    :raises BaseException: The first of these.
+    """
+    for piece in pieces:
+        if isinstance(piece, BaseException):
+            raise piece
+    return cast("list[bytes]", list(pieces))
 
 
 def remove(paths: Sequence[Path]) -> None:

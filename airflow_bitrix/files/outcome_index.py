@@ -20,7 +20,7 @@ from typing import Any, Literal, cast
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.apply_costs import ApplyCost, told_effort
+from airflow_bitrix.files.apply_costs import NOTHING, ApplyCost
 from airflow_bitrix.files.csv_cells import text_of_cell
 from airflow_bitrix.files.damage import DAMAGED, reading
 from airflow_bitrix.files.disks import is_on_disk
@@ -32,15 +32,15 @@ from airflow_bitrix.files.indexed_parts import (
     STATES,
     IndexedPart,
     PartLines,
-    Stamp,
     index_part,
-    stamp,
 )
 from airflow_bitrix.files.journals import outcome_of
 from airflow_bitrix.files.kept_indexes import kept_parts, packed
 from airflow_bitrix.files.object_files import storing
+from airflow_bitrix.files.own_files import open_new
 from airflow_bitrix.files.plain_files import open_text
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
+from airflow_bitrix.files.stamps import Stamp, stamp
 from airflow_bitrix.files.stored_paths import StoredPath, looked_at
 
 SINCE = "applied, and "
@@ -99,17 +99,9 @@ class OutcomeIndex:
 
     @property
     def effort(self) -> ApplyCost:
-        """What all tries cost that the journal tells of; dry runs count only where there was no other run.
-
-        :raises PlanRefused: A line that tells so is damaged.
-        """
-        total, is_real = ApplyCost(), any(part.is_real for part in self.parts)
-        for number, part in enumerate(self.parts):
-            with reading(self.journal / part_name(number)):
-                for is_dry, line in part.efforts:
-                    if is_dry != is_real:
-                        total += told_effort(line)
-        return total
+        """What all tries cost that the journal tells of; dry runs count only where there was no other run."""
+        costs = (part.dry if self.is_dry_run else part.real for part in self.parts)
+        return sum(costs, NOTHING)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -311,8 +303,8 @@ def keep_index(folder: Path) -> None:
     path = folder / "journal" / INDEX
     try:
         content = packed(read_index(looked_at(folder)).parts)
-        with storing(path), path.open("wb") as file:
-            file.write(content)
+        with storing(path), open_new(path) as file:
+            file.buffer.write(content)
     except (Bitrix24Error, OSError, TypeError) as error:
         log.warning("No index is kept by which the report would be shown faster: %s", error)
 

@@ -23,8 +23,9 @@ from typing import Any, cast
 
 from fsspec.asyn import sync  # type: ignore[import-untyped]
 
-from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.files.damage import StoreAwayError
+from airflow_bitrix.files.object_files import away, given, storing
+from airflow_bitrix.files.plain_files import LONGEST_LINE, MOST_BYTES, NoPlainFileError, too_large
+from airflow_bitrix.files.stamps import Stamp
 
 TIMEOUT = 20.0
 """Seconds that the storage has for an answer."""
@@ -35,14 +36,11 @@ MOST_KEPT = 2**25
 LARGEST_KEPT = 2**21
 """Bytes of a file that is kept; parts of plans and journals have a fifth of it."""
 
-LONGEST_SAID = 300
-"""Letters of a storage's words that are shown."""
-
 _A_LINE = 4096
 _NEAR = 2**16
 """Bytes between two places that are asked for together, as these cost less than another request."""
 
-Stamp = tuple[Any, ...]
+_TOO_LONG = f"has a line of more than {LONGEST_LINE:,} bytes, and is not read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Look:
     It stands for the file system of its paths, as far as reading needs one.
 
     :param folder: The folder; it need not be there.
-    :raises StoreAwayError: The storage did not tell.
+    :raises RetryLater: The storage did not tell.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -122,11 +120,11 @@ class Look:
         """Give what lies in a folder, as the listing tells it."""
         return [f"{path}/{name}" for name in sorted({name.partition("/")[0] for name, _ in self.below(path)})]
 
-    def cat_ranges(self, names: Sequence[str], start: int, end: int, **_: Any) -> list[bytes]:
+    def cat_ranges(self, names: Sequence[str], start: int, end: int) -> list[bytes]:
         """Read files at once, as far as they are asked for.
 
         :raises FileNotFoundError: One of them is not there any more.
-        :raises StoreAwayError: The storage did not give it.
+        :raises RetryLater: The storage did not give it.
         """
         found = {name: self._known(name) for name in names}
         sizes = {name: self._listed(name).size for name, content in found.items() if content is None}
@@ -162,7 +160,7 @@ class Look:
         :param wanted: Where they begin, in bytes, by file.
         :return: The lines, by file and beginning. What has no end within the file is given up to there.
         :raises FileNotFoundError: A file is not there any more.
-        :raises StoreAwayError: The storage did not give it.
+        :raises RetryLater: The storage did not give it.
         """
         found: dict[str, dict[int, bytes]] = {name: {} for name in wanted}
         left = {name: sorted(set(places)) for name, places in wanted.items()}
@@ -172,6 +170,8 @@ class Look:
                 left[name] = []
         length = _A_LINE
         while any(left.values()):
+            if length > LONGEST_LINE:
+                raise NoPlainFileError(self._folder, _TOO_LONG)
             spans = [
                 (name, *span) for name, places in left.items() for span in self._spans(name, places, length)
             ]
@@ -186,7 +186,7 @@ class Look:
         return found
 
     def part(self, name: str, start: int, end: int) -> bytes:
-        """Read some bytes of a file; see :meth:`cat`."""
+        """Read some bytes of a file; see :meth:`cat_ranges`."""
         return self._ask_for([(name, start, end)])[0]
 
     def _listed(self, name: str) -> Entry:
@@ -213,46 +213,34 @@ class Look:
 
     def _renew(self) -> None:
         top = str(self._folder.path).rstrip("/")
-        try:
-            storage = self._folder.fs
-            storage.invalidate_cache(top)
+        with storing(self._folder, "read"):
             try:
+                storage = self._folder.fs
                 found = _bounded(storage, "find", top, detail=True)
-            finally:
-                storage.invalidate_cache(top)  # nor does anybody else go by this listing
+            except FileNotFoundError as error:  # the bucket is
+                raise away(self._folder, "read", error) from error
+            storage.invalidate_cache()  # it keeps this listing, and nobody is to go by it
             inside = f"{storage._strip_protocol(top)}/"  # noqa: SLF001 (each file system has it)
-        except Exception as error:
-            raise self._away(error) from error
-        self._entries = {
-            path.removeprefix(inside): _entry(about)
-            for path, about in found.items()
-            if path.startswith(inside) and not path.endswith("/")
-        }
+            self._entries = {
+                path.removeprefix(inside): _entry(about)
+                for path, about in found.items()
+                if path.startswith(inside) and not path.endswith("/")
+            }
         self._names = sorted(self._entries)
 
     def _ask_for(self, spans: Sequence[tuple[str, int, int]]) -> list[bytes]:
         if not spans:
             return []
+        if sum(end - start for _, start, end in spans) > MOST_BYTES:
+            raise too_large(self._folder, MOST_BYTES)
         paths = [f"{str(self._folder.path).rstrip('/')}/{name}" for name, _, _ in spans]
         starts, ends = [start for _, start, _ in spans], [end for _, _, end in spans]
         try:
-            found: list[Any] = _bounded(self._folder.fs, "cat_ranges", paths, starts, ends, on_error="return")
-        except Exception as error:
-            raise self._away(error) from error
-        wrong = [piece for piece in found if isinstance(piece, BaseException)]
-        if any(isinstance(one, FileNotFoundError) for one in wrong):
+            with storing(self._folder, "read"):
+                return given(_bounded(self._folder.fs, "cat_ranges", paths, starts, ends))
+        except FileNotFoundError:
             self._renew()  # it was put together meanwhile, or replaced
-            raise _gone(self._address)
-        if wrong:
-            raise self._away(wrong[0]) from wrong[0]
-        return found
-
-    def _away(self, error: BaseException) -> StoreAwayError:
-        if isinstance(error, TimeoutError):
-            said = f"no answer within {TIMEOUT:g} seconds"
-        else:
-            said = as_plain_text(str(error) or type(error).__name__, LONGEST_SAID)
-        return StoreAwayError(f"{as_plain_text(self._address)} cannot be read now: {said}")
+            raise
 
 
 def _bounded(storage: Any, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -261,7 +249,10 @@ def _bounded(storage: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         return getattr(storage, name)(*args, **kwargs)
 
     async def in_time() -> Any:
-        return await asyncio.wait_for(getattr(storage, f"_{name}")(*args, **kwargs), TIMEOUT)
+        try:
+            return await asyncio.wait_for(getattr(storage, f"_{name}")(*args, **kwargs), TIMEOUT)
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {TIMEOUT:g} seconds") from None
 
     return sync(storage.loop, in_time)
 

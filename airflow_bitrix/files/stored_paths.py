@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self, cast
 
-from airflow_bitrix.files.stored_looks import LARGEST_KEPT, Look, Stamp
+from airflow_bitrix.files.stamps import Stamp
+from airflow_bitrix.files.stored_looks import LARGEST_KEPT, Look
 
 _PIECE = 2**20
 
@@ -18,7 +19,7 @@ _PIECE = 2**20
 def looked_at(folder: Path) -> Path:
     """Look at a folder of an object storage, and give it as it was then.
 
-    :raises StoreAwayError: The storage did not tell.
+    :raises RetryLater: The storage did not tell.
     """
     return cast("Path", StoredPath(Look(folder), ()))
 
@@ -110,7 +111,7 @@ class StoredPath:
         """Open the file to read its bytes.
 
         :raises FileNotFoundError: It is not there.
-        :raises StoreAwayError: The storage did not give it.
+        :raises RetryLater: The storage did not give it.
         """
         entry = self.look.entry(self.path)
         if mode != "rb" or entry is None:

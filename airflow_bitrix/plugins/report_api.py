@@ -16,9 +16,9 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.files.damage import StoreAwayError, reading
+from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import SORTS, Sort
 from airflow_bitrix.plugins.airflow_internals import AirflowChangedError
 from airflow_bitrix.plugins.downloads import as_csv, as_it_is, as_json_lines
@@ -62,7 +62,7 @@ def _page(run: Run, task: str) -> HTMLResponse:
             if task:
                 run.folder(task)
             return HTMLResponse(run_page(run.stands, folders, task, run.indexes.of))
-    except StoreAwayError as error:
+    except RetryLater as error:
         text = f"{error}. This page looks again by itself."
         away = Notice("odd", "The store of the artifacts is away:", text)
         return HTMLResponse(_without_summary(away, *failed(run.stands.why), live=True), BUSY, LATER)

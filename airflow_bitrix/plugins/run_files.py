@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airflow_bitrix.compat import conf
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.files.damage import StoreAwayError, reading
+from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.disks import is_on_disk
-from airflow_bitrix.files.indexed_parts import stamp
 from airflow_bitrix.files.plain_files import open_plain
+from airflow_bitrix.files.stamps import stamp
 from airflow_bitrix.files.stored_paths import looked_at
 from airflow_bitrix.operators.shared.artifacts import artifacts_root, folder_names
 
@@ -26,7 +26,7 @@ def opened_root() -> Path:
     """Give the artifacts root.
 
     :raises ArtifactsElsewhere: Nothing here opens such an address.
-    :raises StoreAwayError: It cannot be opened now, as there is no such connection for example.
+    :raises RetryLater: It cannot be opened now, as there is no such connection for example.
     """
     try:
         return artifacts_root()
@@ -38,7 +38,7 @@ def opened_root() -> Path:
         ) from None
     except Exception as error:
         root = as_plain_text(conf.get("bitrix24", "artifacts_path"))
-        raise StoreAwayError(f"{root} cannot be opened now: {as_plain_text(error)}") from error
+        raise RetryLater(f"{root} cannot be opened now: {as_plain_text(error)}") from error
 
 
 def task_folders(root: Path, dag_id: str, run_id: str) -> dict[str, Path | PlanRefused]:
@@ -51,7 +51,7 @@ def task_folders(root: Path, dag_id: str, run_id: str) -> dict[str, Path | PlanR
 
     :param root: The artifacts root.
     :raises PlanRefused: The folder of the run, or one that it lies in, cannot be read.
-    :raises StoreAwayError: The object storage does not tell what lies there.
+    :raises RetryLater: The object storage does not tell what lies there.
     """
     if not is_on_disk(root):
         every = looked_at(root.joinpath(*folder_names(dag_id, run_id))).iterdir()

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.files.damage import StoreAwayError, reading
-from airflow_bitrix.files.indexed_parts import Stamp, stamp
+from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.plans import MANIFEST, Manifest
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.files.snapshots import ABOUT, Snapshot, read_snapshot
+from airflow_bitrix.files.stamps import Stamp, stamp
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.plugins.run_states import RunState
@@ -56,7 +57,7 @@ def run_page(
         one whose plan was made last or is being made: it waits for somebody, or is being applied.
     :param index_of: Gives the index of a folder.
     :raises PlanRefused: None of its folders can be read.
-    :raises StoreAwayError: The object storage that they lie on is away.
+    :raises RetryLater: The object storage that they lie on is away.
     """
     heading, state = "Bitrix24 report", stands.state
     live = state in UNDER_WAY
@@ -87,8 +88,6 @@ def run_page(
     try:
         with reading(manifest):
             return _plan_page(stands, index_of(folder), unread, names, task)
-    except StoreAwayError:
-        raise
     except PlanRefused as error:
         notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
         if not manifest.exists():  # it goes first and is written last, and whole
@@ -144,12 +143,8 @@ def _snapshots(folder: Path) -> list[Snapshot]:
     """Give the whole snapshots that a task has left, the oldest first."""
     found = []
     for path in folder.glob(f"*/{ABOUT}"):
-        try:
+        with suppress(PlanRefused):  # no restore takes one that is not whole
             found.append(read_snapshot(path.parent))
-        except StoreAwayError:
-            raise
-        except PlanRefused:  # no restore takes one that is not whole
-            continue
     return sorted(found, key=lambda one: (one.created, str(one.folder)))
 
 

@@ -14,8 +14,8 @@ import anyio.to_thread
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
-from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.files.damage import StoreAwayError, reading
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
+from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.operators.shared.artifacts import open_anew
 from airflow_bitrix.plugins.airflow_internals import (
@@ -71,12 +71,12 @@ class Run:
         """Folders of its tasks by name, or why one cannot be read.
 
         :raises ArtifactsElsewhere: The API server lacks what opens the artifacts root.
-        :raises StoreAwayError: The object storage of the artifacts is away.
+        :raises RetryLater: The object storage of the artifacts is away.
         """
         root = opened_root()
         try:
             return task_folders(root, *self.name)
-        except StoreAwayError:
+        except RetryLater:
             open_anew(root)  # the next request goes by the connection as it is then
             raise
 
@@ -109,7 +109,7 @@ class Run:
         """
         try:
             return await self._turns.take(self.name, partial(self._read, work))
-        except StoreAwayError as error:
+        except RetryLater as error:
             raise HTTPException(BUSY, str(error), LATER) from None
         except PlanRefused:
             raise HTTPException(404) from None

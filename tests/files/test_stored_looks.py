@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.damage import StoreAwayError, reading
+from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.kept_indexes import packed
 from airflow_bitrix.files.outcome_index import INDEX, OutcomeIndex, keep_index, read_index
@@ -81,9 +81,11 @@ def test_a_view_asks_as_often_for_a_long_run_as_for_a_short_one(
         b"nonsense",
         zlib.compress(b"nonsense"),
         zlib.compress(bytes(2**28)),
-        zlib.compress(b"\x92\x02\x91\x91\x01"),
+        zlib.compress(b'{"index":2,"order":"little","parts":[[[],3,[],[],true,true,{},{}]]}\nabc'),
+        zlib.compress(b'{"index":2,"order":"little","parts":[[' + b"[" * 800 + b"]" * 802 + b"}\n"),
+        zlib.compress(b"[]," * 2**20 + b"\n"),
     ],
-    ids=["empty", "no zlib", "no index", "a bomb", "half of one"],
+    ids=["empty", "no zlib", "no index", "a bomb", "half of one", "a deep one", "many values"],
 )
 def test_an_index_that_is_none_is_passed_over(
     object_storage: ObjectStorage, tmp_path: Path, content: bytes
@@ -157,7 +159,7 @@ def test_lines_longer_than_what_is_asked_for_are_read_whole(
 def test_a_storage_that_is_away_is_named_and_says_why(object_storage: ObjectStorage) -> None:
     folder = given_folder("name", str(object_storage.folder("run")).replace("@artifacts", "@no-such-bucket"))
     said = "s3://aws_default@no-such-bucket/run cannot be read now: The specified bucket does not exist"
-    with pytest.raises(StoreAwayError, match=f"^{said}$"):
+    with pytest.raises(RetryLater, match=f"^{said}$"):
         looked_at(folder)
 
 
