@@ -238,15 +238,18 @@ class LocalAirflow(AirflowApi):
             parts.append(f"map_index={task['map_index']}")
         return self.home.joinpath("logs", *parts, f"attempt={task['try_number']}.log")
 
-    def behind(self, prefix: str) -> str:
+    def behind(self, prefix: str, **also: str) -> str:
         """Start a second API server, whose addresses begin with a prefix as behind a proxy; give its URL.
 
         :param prefix: Such as ``/airflow``.
+        :param also: What its environment has that those of the others have not.
         """
         port = free_port()
         url = f"http://127.0.0.1:{port}{prefix}"
         self._running[f"api-server{prefix}"] = self._component(
-            "api-server", AIRFLOW__API__BASE_URL=url, AIRFLOW__API__PORT=str(port), log=f"api-server-{port}"
+            "api-server",
+            log=f"api-server-{port}",
+            **{"AIRFLOW__API__BASE_URL": url, "AIRFLOW__API__PORT": str(port), **also},
         )
         door, begun = AirflowApi(url, self.password), time.monotonic()
         while True:

@@ -30,11 +30,15 @@ from airflow_bitrix.files.stamps import Stamp
 TIMEOUT = 20.0
 """Seconds that the storage has for an answer."""
 
-MOST_KEPT = 2**25
-"""Bytes of files that are kept by a process, of all folders together."""
+MOST_KEPT = 2**24
+"""Bytes of files and lines that are kept by a process, of all folders together."""
 
 LARGEST_KEPT = 2**21
 """Bytes of a file that is kept; parts of plans and journals have a fifth of it."""
+
+_WHOLE = -1
+_OF_EACH = 500
+"""Bytes that something weighs that is kept, beside what it holds."""
 
 _A_LINE = 4096
 _NEAR = 2**16
@@ -56,26 +60,28 @@ class Entry:
 
 
 class _Kept:
-    """Contents of files by address and stamp, those that were asked for last."""
+    """Files and lines of files, by address, stamp and where they begin; those that were asked for last."""
 
     def __init__(self, most: int) -> None:
         self._most, self._bytes, self._lock = most, 0, Lock()
-        self._by_key: OrderedDict[tuple[str, Stamp], bytes] = OrderedDict()
+        self._by_key: OrderedDict[tuple[str, Stamp, int], bytes] = OrderedDict()
 
-    def get(self, key: tuple[str, Stamp]) -> bytes | None:
+    def get(self, key: tuple[str, Stamp, int]) -> bytes | None:
         with self._lock:
             if key in self._by_key:
                 self._by_key.move_to_end(key)
             return self._by_key.get(key)
 
-    def put(self, key: tuple[str, Stamp], content: bytes) -> None:
+    def put(self, key: tuple[str, Stamp, int], content: bytes) -> None:
         if len(content) > LARGEST_KEPT:
             return
         with self._lock:
-            self._bytes += len(content) - len(self._by_key.pop(key, b""))
+            if (earlier := self._by_key.pop(key, None)) is not None:
+                self._bytes -= len(earlier) + _OF_EACH
+            self._bytes += len(content) + _OF_EACH
             self._by_key[key] = content
             while self._bytes > self._most:
-                self._bytes -= len(self._by_key.popitem(last=False)[1])
+                self._bytes -= len(self._by_key.popitem(last=False)[1]) + _OF_EACH
 
 
 _kept = _Kept(MOST_KEPT)
@@ -131,7 +137,7 @@ class Look:
         spans = [(name, start, min(end, size)) for name, size in sizes.items()]
         for name, content in zip(sizes, self._ask_for(spans), strict=True):
             if start == 0 and end >= sizes[name]:
-                _kept.put((self.address(name), self._listed(name).stamp), content)
+                self._keep(name, content)
             found[name] = content
         return [cast("bytes", found[name])[start:end] for name in names]
 
@@ -163,11 +169,15 @@ class Look:
         :raises RetryLater: The storage did not give it.
         """
         found: dict[str, dict[int, bytes]] = {name: {} for name in wanted}
-        left = {name: sorted(set(places)) for name, places in wanted.items()}
+        left: dict[str, list[int]] = {}
         for name, places in wanted.items():
-            if (content := self._known(name)) is not None:
-                found[name] = {at: content[at : content.find(b"\n", at)] for at in places}
-                left[name] = []
+            whole = self._known(name)
+            for at in sorted(set(places)):
+                line = self._known(name, at) if whole is None else _line(whole, at)
+                if line is None:
+                    left.setdefault(name, []).append(at)
+                else:
+                    found[name][at] = line
         length = _A_LINE
         while any(left.values()):
             if length > LONGEST_LINE:
@@ -178,9 +188,9 @@ class Look:
             for (name, start, end), piece in zip(spans, self._ask_for(spans), strict=True):
                 is_last = end >= self._listed(name).size
                 for at in [at for at in left[name] if start <= at < end]:
-                    ends = piece.find(b"\n", at - start)
-                    if ends >= 0 or is_last:
-                        found[name][at] = piece[at - start : ends if ends >= 0 else None]
+                    if is_last or piece.find(b"\n", at - start) >= 0:
+                        found[name][at] = _line(piece, at - start)
+                        self._keep(name, found[name][at], at)
             left = {name: [at for at in places if at not in found[name]] for name, places in left.items()}
             length *= 16
         return found
@@ -207,9 +217,12 @@ class Look:
                 spans.append((at, end))
         return spans
 
-    def _known(self, name: str) -> bytes | None:
+    def _known(self, name: str, at: int = _WHOLE) -> bytes | None:
         entry = self._entries.get(name)
-        return _kept.get((self.address(name), entry.stamp)) if entry else None
+        return _kept.get((self.address(name), entry.stamp, at)) if entry else None
+
+    def _keep(self, name: str, content: bytes, at: int = _WHOLE) -> None:
+        _kept.put((self.address(name), self._listed(name).stamp, at), content)
 
     def _renew(self) -> None:
         top = str(self._folder.path).rstrip("/")
@@ -255,6 +268,11 @@ def _bounded(storage: Any, name: str, *args: Any, **kwargs: Any) -> Any:
             raise TimeoutError(f"no answer within {TIMEOUT:g} seconds") from None
 
     return sync(storage.loop, in_time)
+
+
+def _line(content: bytes, at: int) -> bytes:
+    ends = content.find(b"\n", at)
+    return content[at : ends if ends >= 0 else None]
 
 
 def _gone(address: str) -> FileNotFoundError:
