@@ -12,7 +12,7 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.approvals import APPROVAL, CONTRADICTION
 from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.disks import is_on_disk
-from airflow_bitrix.files.journal_lines import journal_lines
+from airflow_bitrix.files.journal_lines import journal_lines, move_part
 from airflow_bitrix.files.own_files import make_folder
 from airflow_bitrix.files.plan_locks import TAKEN, refuse_if_applied, turn_at
 from airflow_bitrix.files.taken_back import NOTES
@@ -54,7 +54,9 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
         files = sorted(path for path in plan.iterdir() if path.is_file() and path != manifest)
         _move(files, aside / "plan")
         _move(reports, aside)
-        _move(parts, aside / "journal")
+        for path in parts:
+            make_folder(aside / "journal")
+            move_part(path, aside / "journal" / path.name)
         _move([manifest], aside / "plan")
         if journal and is_on_disk(journal) and not any(journal.iterdir()):
             journal.rmdir()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.files import journal_objects
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.file_systems import is_kept_by_kernel
 from airflow_bitrix.files.journal_objects import ObjectLines, Spool, part_content
@@ -131,6 +132,17 @@ def raw_content(path: Path) -> bytes:
     if not (content := part_content(path)):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     return content
+
+
+def move_part(path: Path, target: Path) -> None:
+    """Move a part of a journal, with all its lines, to where none lies. Nobody writes it meanwhile.
+
+    :param target: Its new path, on the same storage; the folder is there.
+    """
+    if is_on_disk(path):
+        path.rename(target)
+    else:
+        journal_objects.move_part(path, target)
 
 
 def told_lines(lines: Iterable[bytes], path: Path) -> Iterator[dict[str, Any]]:

@@ -6,7 +6,8 @@ whoever has lost the part to another task, and nothing is ever written over. In 
 part itself, and then deleted. The last line of the part tells up to which number it holds them: a reader that
 still finds some of these passes them over.
 
-What a task begins with behind one that died is never deleted: that one would go on at this number.
+What a task begins with behind one that died is never deleted: that one would go on at this number. So objects
+can lie where a part was moved away from; the next part there begins behind them.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def _object(path: Path, number: int) -> Path:
 class _Found:
     """What lies of a part on a storage.
 
-    :param base: What the part itself holds.
+    :param base: What the part itself holds; nothing where there is none.
     :param numbers: Numbers of all its objects.
-    :param held: The last one whose lines the part holds.
+    :param held: The last one whose lines the part holds, or that was there before it.
     :param later: What those behind it hold, by number.
     """
 
@@ -77,7 +78,7 @@ def _read(path: Path) -> _Found:
         try:
             [base] = contents([path])
         except FileNotFoundError:
-            return _Found()
+            return _Found(numbers=numbers, held=max(numbers, default=0))
         held = _held(base)
         later = [number for number in numbers if number > held]
         if later != list(range(held + 1, held + 1 + len(later))):
@@ -88,6 +89,29 @@ def _read(path: Path) -> _Found:
             continue
         return _Found(base, numbers, held, dict(zip(later, lines, strict=True)))
     raise RetryLater(f"{path} is being put together, and cannot be read now")
+
+
+def move_part(path: Path, target: Path) -> None:
+    """Move a part with all its lines; where that broke off it is done again.
+
+    The caller lets nobody write it meanwhile.
+
+    :raises PlanRefused: Some lines are missing.
+    :raises RetryLater: The storage does not take it.
+    """
+    found, there = _read(path), _read(target)
+    if not found.base:
+        return
+    with storing(target), open_new(target) as file:
+        file.buffer.write(found.content + _holds(max([found.held, *there.numbers])))
+    with storing(path, "deleted"):
+        path.unlink()
+    remove([_object(path, number) for number, lines in found.later.items() if not lines.startswith(_KEPT)])
+
+
+def _holds(number: int) -> bytes:
+    """Give the line that ends a part which holds the lines of objects."""
+    return f'{{"holds":{number}}}\n'.encode() if number else b""
 
 
 def _held(base: bytes) -> int:
@@ -150,11 +174,12 @@ class ObjectLines:
         :raises PartLostError: Another task began at the same time.
         """
         if self._is_new:
+            lines = header.encode() + _holds(self._held)
             try:
-                create(self._path, header.encode())
+                create(self._path, lines)
             except FileExistsError:
                 raise self._lost() from None
-            self._places.append(self._spool.keep(header.encode()))
+            self._places.append(self._spool.keep(lines))
             return
         if self._is_left:
             self._stay.add(self._next)
@@ -219,8 +244,7 @@ class ObjectLines:
         if self._next > self._held + 1:  # whoever has lost the part finds it out here
             self.save()
         with self._saving, storing(self._path), open_new(self._path) as file:
-            last = f'{{"holds":{self._next - 1}}}\n'
-            file.buffer.write(self.content + last.encode())
+            file.buffer.write(self.content + _holds(self._next - 1))
         olds = [number for number in self._numbers if number <= self._held]
         told = contents([_object(self._path, number) for number in olds])
         self._stay |= {number for number, lines in zip(olds, told, strict=True) if lines.startswith(_KEPT)}

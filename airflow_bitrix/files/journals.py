@@ -24,7 +24,7 @@ from airflow_bitrix.files.apply_costs import ApplyCost, read_apply_costs
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
-from airflow_bitrix.files.journal_lines import busy, journal_lines, opened_lines, told_lines
+from airflow_bitrix.files.journal_lines import busy, journal_lines, move_part, opened_lines, told_lines
 from airflow_bitrix.files.journal_objects import Spool
 from airflow_bitrix.files.own_files import make_folder
 from airflow_bitrix.files.plan_locks import refuse_if_applied, turn_at
@@ -187,37 +187,41 @@ def _journal_folder(run_folder: Path, plan_hash: str) -> Path:
     if found not in (None, plan_hash):
         for path in parts:
             refuse_if_applied(path, busy(path), str(found))
-        _move(folder, _free(_aside(run_folder, str(found))))
-    elif found is None and folder.exists() and aside.exists():
+        _move(folder, _free(_aside(run_folder, str(found)), str(found)))
+    elif found is None and aside.exists():
         # A run of another plan died before it wrote its first line: nothing is lost with its empty parts.
         for path in parts:
             path.unlink()
-        if is_on_disk(folder):
-            folder.rmdir()
-    if not folder.exists() and aside.exists():
+    if aside.exists() and not (found == plan_hash and is_on_disk(aside)):
         _move(aside, folder)
     make_folder(folder)
     return folder
 
 
 def _move(folder: Path, target: Path) -> None:
+    """Move a journal to where none lies."""
     if is_on_disk(folder):
-        folder.rename(target)
+        folder.rename(target)  # an empty folder in its place goes
         return
     for path in _journal_parts(folder):  # object storage has files alone, and folders in their names
-        path.rename(target / path.name)
+        move_part(path, target / path.name)
 
 
 def _aside(run_folder: Path, plan_hash: str) -> Path:
     return run_folder / f"journal-{plan_hash[:12]}"
 
 
-def _free(path: Path) -> Path:
+def _free(path: Path, plan_hash: str) -> Path:
+    """Give where the journal of a plan can be moved to; where such a move broke off it goes on."""
     number, name = 1, path.name
-    while path.exists():
+    while path.exists() and (is_on_disk(path) or not _is_of(path, plan_hash)):
         number += 1
         path = path.with_name(f"{name}-{number}")
     return path
+
+
+def _is_of(folder: Path, plan_hash: str) -> bool:
+    return all(_header(path).get("plan") == plan_hash for path in _journal_parts(folder))
 
 
 def _journal_parts(folder: Path) -> list[Path]:

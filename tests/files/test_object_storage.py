@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.journal_lines import journal_lines, move_part
 from airflow_bitrix.files.journals import JournalPart, journal_folder
 from airflow_bitrix.files.snapshot_history import delete_snapshot
 from airflow_bitrix.files.snapshots import ABOUT, SnapshotWriter
@@ -44,3 +46,43 @@ def test_the_journal_of_another_plan_is_moved_aside_and_back(place: Path) -> Non
         path.parent.name: path.read_text().count(FIRST) for path in (place / "run").glob("*/part-*.jsonl")
     }
     assert kept == {"journal": 2, f"journal-{SECOND[:12]}": 0}
+
+
+def killed(path: Path, plan: str, *leads: int) -> None:
+    """Leave what an apply leaves that is killed while it writes."""
+    part = JournalPart(path, plan_hash=plan, dry_run=False)
+    for lead in leads:
+        part.writing([LinkSet(Owner("lead", lead))])
+        part.save()
+
+
+def noted(path: Path) -> list[int]:
+    return [line["writing"][0][0] for line in journal_lines(path) if "writing" in line]
+
+
+def test_the_journal_of_a_killed_apply_is_moved_aside_whole_and_back(place: Path) -> None:
+    run = place / "run"
+    part = "part-00000.jsonl"
+    killed(journal_folder(run, FIRST) / part, FIRST, 1, 2)
+    killed(journal_folder(run, FIRST) / part, FIRST, 3)  # a try that goes on leaves a file that shuts out
+    killed(journal_folder(run, SECOND) / part, SECOND, 4)
+    assert noted(run / f"journal-{FIRST[:12]}" / part) == [1, 2, 3]
+    assert noted(run / "journal" / part) == [4]
+    with JournalPart(journal_folder(run, FIRST) / part, plan_hash=FIRST, dry_run=False):
+        assert noted(run / "journal" / part) == [1, 2, 3]
+    assert noted(run / f"journal-{SECOND[:12]}" / part) == [4]
+
+
+def test_a_move_of_a_journal_that_broke_off_goes_on(tmp_path: Path) -> None:
+    run = flat_path(tmp_path.name) / "run"
+    journal, aside = run / "journal", run / f"journal-{FIRST[:12]}"
+    parts = ("part-00000.jsonl", "part-00001.jsonl")
+    for lead, part in enumerate(parts, start=1):
+        killed(journal_folder(run, FIRST) / part, FIRST, lead)
+    move_part(journal / parts[0], aside / parts[0])
+    killed(journal_folder(run, SECOND) / parts[0], SECOND, 3)
+    assert [noted(aside / part) for part in parts] == [[1], [2]]
+    journal_folder(run, "3" * 64)
+    move_part(aside / parts[1], journal / parts[1])
+    assert [noted(journal_folder(run, FIRST) / part) for part in parts] == [[1], [2]]
+    assert not aside.exists()
