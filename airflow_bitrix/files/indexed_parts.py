@@ -82,6 +82,7 @@ class IndexedPart:
     :param is_real: Whether one of its tries was no dry run.
     :param real: What its tries cost that were no dry runs.
     :param dry: What the others cost.
+    :param is_cost_told: Whether all lines could be read that tell of costs; the others count without them.
     """
 
     stamp: Stamp
@@ -95,6 +96,7 @@ class IndexedPart:
     is_real: bool = False
     real: ApplyCost = NOTHING
     dry: ApplyCost = NOTHING
+    is_cost_told: bool = True
 
 
 def index_part(
@@ -172,13 +174,20 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
                 found.is_real = True
                 noted = {owner: one for owner, one in noted.items() if one[0] != skipped}
         elif raw.startswith(b'{"effort":'):
-            cost = told_effort(json_value(raw))
-            if is_dry:
-                found.dry += cost
-            else:
-                found.real += cost
+            _take_cost(found, raw, is_dry=is_dry)
         at += len(raw)
     return noted
+
+
+def _take_cost(found: IndexedPart, line: bytes, *, is_dry: bool) -> None:
+    try:
+        cost = told_effort(json_value(line))
+        if is_dry:
+            found.dry += cost
+        else:
+            found.real += cost
+    except DAMAGED:
+        found.is_cost_told = False
 
 
 def _weigh(biggest: list[tuple[int, int]], size: int, place: int) -> int:

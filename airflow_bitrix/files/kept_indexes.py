@@ -49,6 +49,7 @@ class _Part(msgspec.Struct, array_like=True):
     is_real: bool
     real: ApplyCost
     dry: ApplyCost
+    is_cost_told: bool
 
 
 class _Head(msgspec.Struct):
@@ -80,6 +81,7 @@ def _told(part: IndexedPart) -> _Part:
         part.is_real,
         part.real,
         part.dry,
+        part.is_cost_told,
     )
 
 
@@ -126,6 +128,7 @@ def _parts(told: Iterable[_Part], numbers: memoryview) -> dict[Stamp, IndexedPar
             one.is_real,
             one.real,
             one.dry,
+            one.is_cost_told,
         )
         found[part.stamp] = part
     return found

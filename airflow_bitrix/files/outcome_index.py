@@ -22,7 +22,7 @@ from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import NOTHING, ApplyCost
 from airflow_bitrix.files.csv_cells import text_of_cell
-from airflow_bitrix.files.damage import DAMAGED, reading
+from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.indexed_parts import (
     APPLIED,
@@ -99,7 +99,13 @@ class OutcomeIndex:
 
     @property
     def effort(self) -> ApplyCost:
-        """What all tries cost that the journal tells of; dry runs count only where there was no other run."""
+        """What all tries cost that the journal tells of; dry runs count only where there was no other run.
+
+        :raises PlanRefused: A line that tells so is damaged.
+        """
+        for number, part in enumerate(self.parts):
+            if not part.is_cost_told:
+                raise damaged(self.journal / part_name(number))
         costs = (part.dry if self.is_dry_run else part.real for part in self.parts)
         return sum(costs, NOTHING)
 

@@ -14,9 +14,10 @@ import os
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any, cast
@@ -35,6 +36,9 @@ MOST_KEPT = 2**24
 
 LARGEST_KEPT = 2**21
 """Bytes of a file that is kept; parts of plans and journals have a fifth of it."""
+
+_AT_ONCE = MOST_KEPT // 2
+"""Bytes that are read ahead: so nothing of it is lost before it is used."""
 
 _WHOLE = -1
 _OF_EACH = 500
@@ -148,7 +152,11 @@ class Look:
         :param later: Those to be read after them.
         """
         if missing := self._not_kept(now):
-            self.cat_ranges(list(dict.fromkeys([*missing, *self._not_kept(later)])), 0, LARGEST_KEPT)
+            every = dict.fromkeys([*missing, *self._not_kept(later)])
+            sums = accumulate(self._listed(name).size for name in every)
+            few = [name for name, bytes_so_far in zip(every, sums, strict=True) if bytes_so_far <= _AT_ONCE]
+            with suppress(FileNotFoundError):  # it was put together meanwhile, as its reader finds out
+                self.cat_ranges(few, 0, LARGEST_KEPT)
 
     def _not_kept(self, names: Iterable[str]) -> list[str]:
         with_objects = (one for name in names for one in (name, *self._objects(name)))

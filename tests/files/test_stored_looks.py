@@ -18,7 +18,7 @@ from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.kept_indexes import packed
 from airflow_bitrix.files.outcome_index import INDEX, OutcomeIndex, keep_index, read_index
-from airflow_bitrix.files.plain_files import open_plain
+from airflow_bitrix.files.plain_files import LONGEST_LINE, NoPlainFileError, open_plain
 from airflow_bitrix.files.stored_paths import looked_at
 from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.report.indexed import summary_of
@@ -84,7 +84,7 @@ def test_a_view_asks_as_often_for_a_long_run_as_for_a_short_one(
         b"nonsense",
         zlib.compress(b"nonsense"),
         zlib.compress(bytes(2**28)),
-        zlib.compress(b'{"index":2,"order":"little","parts":[[[],3,[],[],true,true,{},{}]]}\nabc'),
+        zlib.compress(b'{"index":2,"order":"little","parts":[[[],3,[],[],true,true,{},{},true]]}\nabc'),
         zlib.compress(b'{"index":2,"order":"little","parts":[[' + b"[" * 800 + b"]" * 802 + b"}\n"),
         zlib.compress(b"[]," * 2**20 + b"\n"),
     ],
@@ -136,6 +136,21 @@ def test_a_part_that_is_written_now_is_read_with_its_objects(
                 assert asked(object_storage, partial(again, index)) <= 2
 
 
+def test_a_part_that_is_put_together_while_it_is_read_is_read_again(
+    object_storage: ObjectStorage, tmp_path: Path
+) -> None:
+    folder = object_storage.folder(tmp_path.name)
+    manifest = make_plan(folder, [change(number) for number in range(1, 11)])
+    with JournalPart(folder / "journal" / part_name(0), plan_hash=manifest.hash, dry_run=False) as part:
+        for number in range(1, 9):
+            part.note(outcome(number))
+            part.save()
+        earlier = looked_at(folder)
+    index = read_index(earlier)
+    assert index.counts["applied"] == 8
+    assert [one.owner.id for one, _ in index.read([7, 0])] == [8, 1]
+
+
 def test_a_file_of_any_size_is_read_in_pieces(object_storage: ObjectStorage, tmp_path: Path) -> None:
     folder = object_storage.folder(tmp_path.name)
     content = os.urandom(3 * 2**20 + 5)
@@ -157,6 +172,15 @@ def test_lines_longer_than_what_is_asked_for_are_read_whole(
     places = [0, 200_001, 200_003, 209_004]
     told = looked_at(folder).look.lines({"lines": places})  # type: ignore[attr-defined]
     assert [told["lines"][place] for place in places] == lines
+
+
+@pytest.mark.attack
+def test_a_line_without_an_end_is_not_read(object_storage: ObjectStorage, tmp_path: Path) -> None:
+    folder = object_storage.folder(tmp_path.name)
+    with (folder / "lines").open("wb") as file:
+        file.write(bytes(LONGEST_LINE + 1))
+    with pytest.raises(NoPlainFileError, match="has a line of more than 16,777,216 bytes, and is not read"):
+        looked_at(folder).look.lines({"lines": [0]})  # type: ignore[attr-defined]
 
 
 def test_a_storage_that_is_away_is_named_and_says_why(object_storage: ObjectStorage) -> None:

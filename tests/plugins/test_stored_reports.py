@@ -14,11 +14,15 @@ from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 from moto.server import ThreadedMotoServer
 
+from airflow_bitrix.files import part_name
+from airflow_bitrix.files.journals import JournalPart
+from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.operators.shared.artifacts import is_in_tab, tab_folder
 from scripts.object_storage import ObjectStorage
 from tests.plugins.applied_run import ROUTES, RUN, applied_plan, at
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE
+from tests.plugins.runs import change, make_plan, outcome
 
 
 @pytest.fixture
@@ -54,6 +58,30 @@ def test_a_report_that_is_looked_at_again_costs_one_listing(
     seen = object_storage.requests.seen[before:]
     assert len(seen) == 2
     assert all("list-type=2" in one for one in seen)
+
+
+def test_progress_and_differences_are_shown_while_the_run_goes_on(
+    reader: TestClient, make_run: MakeRun, object_storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", str(object_storage.folder(uuid4().hex)))
+    folder = make_run(MINE, f"{RUN}running", state="running")
+    manifest = make_plan(folder / "plan", [change(number) for number in range(1, 101)])
+
+    def shown(task: str = "") -> str:
+        page = reader.get(at(f"?task={task}" if task else "", run_id=f"{RUN}running"))
+        assert page.status_code == 200
+        text: str = page.text
+        return text
+
+    journal = folder / "plan" / "journal" / part_name(0)
+    with JournalPart(journal, plan_hash=manifest.hash, dry_run=False) as part:
+        for number in range(1, 61):
+            part.note(outcome(number))
+            if number % 20 == 0:
+                part.save()
+                assert f"{number} applied" in shown()
+    write_new(folder / "compare" / "reconcile.csv", "difference,kind\nmissing,lead\nmissing,lead\n")
+    assert "a contact is not linked that should be" in shown("compare")
 
 
 @pytest.mark.attack
