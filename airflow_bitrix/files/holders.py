@@ -9,9 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.plain_files import read_plain
 
+_LONGEST = 600
+"""Signs of a task or a host that are shown; ids of DAG, run and task have 250 each at most."""
 _PROC = Path("/proc")
 _STARTED = 19
 """Place of a process's start among what stands behind its name in ``/proc/<pid>/stat``."""
@@ -41,8 +44,9 @@ class Holder:
     @property
     def name(self) -> str:
         """How people find it: task, host, process, and since when."""
-        task = self.who or "a process outside of Airflow"
-        return f"{task}, on host {self.host}, process {self.pid}, since {shown_timestamp(self.since)}"
+        task = as_plain_text(self.who, _LONGEST) or "a process outside of Airflow"
+        host = as_plain_text(self.host, _LONGEST)
+        return f"{task}, on host {host}, process {self.pid}, since {shown_timestamp(self.since)}"
 
     @property
     def is_gone(self) -> bool:

@@ -12,7 +12,7 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files import journal_objects
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.file_systems import is_kept_by_kernel
-from airflow_bitrix.files.journal_objects import ObjectLines, Spool, part_content
+from airflow_bitrix.files.journal_objects import ObjectLines, Spool, has_objects, part_content
 from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.locks import take
 from airflow_bitrix.files.object_files import storing
@@ -51,9 +51,17 @@ def opened_lines(path: Path, spool: Spool) -> Lines:
     """Open a part to add lines to it.
 
     :param spool: Keeps lines on this machine that go to an object storage.
+    :raises PlanRefused: It is a copy on a disk, with objects beside it.
     :raises RetryLater: Another task writes it now, or the storage is away.
     """
-    return _DiskLines(path) if is_on_disk(path) else ObjectLines(path, spool)
+    if not is_on_disk(path):
+        return ObjectLines(path, spool)
+    if has_objects(path):
+        raise PlanRefused(
+            f"{path} is a copy from an object storage, with lines beside it: a restore reads them, and "
+            "an apply goes on where the journal was begun"
+        )
+    return _DiskLines(path)
 
 
 class _DiskLines:
@@ -116,7 +124,7 @@ def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def raw_lines(path: Path) -> Iterator[bytes]:
     """Give the lines of a part as they are, each with its end; none where there is no such part."""
-    if not is_on_disk(path):
+    if not is_on_disk(path) or has_objects(path):
         yield from part_content(path).splitlines(keepends=True)
     elif path.exists():
         yield from plain_lines(path, MOST_BYTES)
@@ -127,7 +135,7 @@ def raw_content(path: Path) -> bytes:
 
     :raises FileNotFoundError: There is no such part.
     """
-    if is_on_disk(path):
+    if is_on_disk(path) and not has_objects(path):
         return read_plain(path)
     if not (content := part_content(path)):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))

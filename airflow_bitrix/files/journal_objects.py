@@ -6,8 +6,11 @@ whoever has lost the part to another task, and nothing is ever written over. In 
 part itself, and then deleted. The last line of the part tells up to which number it holds them: a reader that
 still finds some of these passes them over.
 
-What a task begins with behind one that died is never deleted: that one would go on at this number. So objects
-can lie where a part was moved away from; the next part there begins behind them.
+What a task begins with, behind others, is never deleted, nor is the object that ends a part which is moved:
+whoever was called dead before would go on at this number. So objects can lie where a part was moved away
+from; the next part there begins behind them. And whoever puts a part together adds a last object first: one
+that was called dead finds out there that another task went on, and leaves the part alone. What a task adds
+behind one that died stays until the next one ends, should the dead one's part arrive late.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from uuid import uuid4
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.files.json_texts import json_value
@@ -32,6 +36,11 @@ _KEPT = b'{"began_after": '
 
 class PartLostError(RetryLater):
     """Another task writes this part of a journal now."""
+
+
+def has_objects(path: Path) -> bool:
+    """Whether a part on a disk was copied from an object storage with objects beside it."""
+    return _objects(path).is_dir()
 
 
 def part_content(path: Path) -> bytes:
@@ -70,6 +79,11 @@ class _Found:
     def content(self) -> bytes:
         return b"".join([self.base, *self.later.values()])
 
+    @property
+    def last(self) -> int:
+        """The number of the last object; behind it nobody has written."""
+        return max([self.held, *self.numbers])
+
 
 def _read(path: Path) -> _Found:
     for _ in range(_LOOKS):
@@ -102,11 +116,33 @@ def move_part(path: Path, target: Path) -> None:
     found, there = _read(path), _read(target)
     if not found.base:
         return
+    _create_next(path, found.last + 1, _began_after(found.last))
     with storing(target), open_new(target) as file:
         file.buffer.write(found.content + _holds(max([found.held, *there.numbers])))
     with storing(path, "deleted"):
         path.unlink()
     remove([_object(path, number) for number, lines in found.later.items() if not lines.startswith(_KEPT)])
+
+
+def _create_next(path: Path, number: int, lines: bytes) -> None:
+    """Create the next object of a part.
+
+    :raises PartLostError: Another task did.
+    :raises RetryLater: The storage does not take it.
+    """
+    try:
+        create(_object(path, number), lines)
+    except FileExistsError:
+        raise _lost(path) from None
+
+
+def _lost(path: Path) -> PartLostError:
+    return PartLostError(f"another task writes {path} now, and this one writes no more")
+
+
+def _began_after(number: int) -> bytes:
+    """Give the line that begins an object which is never deleted, and which differs from all others."""
+    return f'{_KEPT.decode()}{number},"by":"{uuid4().hex}"}}\n'.encode()
 
 
 def _holds(number: int) -> bytes:
@@ -164,7 +200,7 @@ class ObjectLines:
         found = _read(path)
         self._held, self._numbers = found.held, list(found.numbers)
         self._stay = {number for number, lines in found.later.items() if lines.startswith(_KEPT)}
-        self._next = max([found.held, *found.numbers]) + 1
+        self._next = found.last + 1
         self._places = [spool.keep(found.content)]
         self._is_lost, self._is_new, self._is_left = False, not found.base, bool(found.later)
 
@@ -174,19 +210,16 @@ class ObjectLines:
         :raises PartLostError: Another task began at the same time.
         """
         if self._is_new:
-            lines = header.encode() + _holds(self._held)
+            lines = header.encode() + _began_after(self._held) + _holds(self._held)
             try:
                 create(self._path, lines)
             except FileExistsError:
-                raise self._lost() from None
+                raise self._has_lost() from None
             self._places.append(self._spool.keep(lines))
             return
-        if self._is_left:
-            self._stay.add(self._next)
-            self.add(f"{_KEPT.decode()}{self._next - 1}}}\n")
-        self.add(header)
-        if self._is_left:
-            self.save()
+        self._stay.add(self._next)
+        self.add(_began_after(self._next - 1).decode() + header)
+        self.save()
 
     def drop(self) -> None:
         """Be done, without having begun."""
@@ -217,9 +250,9 @@ class ObjectLines:
         with self._saving:
             while self._take_up():
                 try:
-                    create(_object(self._path, self._next), self._pending)
-                except FileExistsError:
-                    raise self._lost() from None
+                    _create_next(self._path, self._next, self._pending)
+                except PartLostError:
+                    raise self._has_lost() from None
                 self._places.append(self._spool.keep(self._pending))
                 self._numbers.append(self._next)
                 self._next += 1
@@ -241,15 +274,18 @@ class ObjectLines:
         """
         if self._is_lost or (self.is_saved and self._next == self._held + 1):
             return
-        if self._next > self._held + 1:  # whoever has lost the part finds it out here
-            self.save()
+        self.add(f'{{"ended":{self._next}}}\n')
+        self.save()
         with self._saving, storing(self._path), open_new(self._path) as file:
             file.buffer.write(self.content + _holds(self._next - 1))
         olds = [number for number in self._numbers if number <= self._held]
         told = contents([_object(self._path, number) for number in olds])
         self._stay |= {number for number, lines in zip(olds, told, strict=True) if lines.startswith(_KEPT)}
-        remove([_object(self._path, number) for number in self._numbers if number not in self._stay])
+        gone = [number for number in self._numbers if number not in self._stay]
+        if self._is_left:  # one that was called dead may be about to put the part together, and arrive late
+            gone = [number for number in gone if number <= self._held]
+        remove([_object(self._path, number) for number in gone])
 
-    def _lost(self) -> PartLostError:
+    def _has_lost(self) -> PartLostError:
         self._is_lost = True
-        return PartLostError(f"another task writes {self._path} now, and this one writes no more")
+        return _lost(self._path)

@@ -9,9 +9,9 @@ import pytest
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.files.earlier_runs import journal_parts
-from airflow_bitrix.files.journal_lines import journal_lines
-from airflow_bitrix.files.journal_objects import PartLostError
-from airflow_bitrix.files.journals import JournalPart, has_begun
+from airflow_bitrix.files.journal_lines import journal_lines, opened_lines
+from airflow_bitrix.files.journal_objects import PartLostError, Spool
+from airflow_bitrix.files.journals import JournalPart, has_begun, journal_folder
 from airflow_bitrix.files.object_files import contents, create, listed
 from tests.files.flat import flat_path
 
@@ -62,12 +62,15 @@ def test_in_the_end_one_file_holds_it_all_but_for_what_shuts_out_one_that_was_ca
     note(dead, 3)
     with begun(path) as part:
         note(part, 4)
-    assert listed(objects(path)) == ["000004"]
+    assert listed(objects(path)) == [
+        f"00000{number}" for number in range(4, 9)
+    ]  # behind a dead one all stays
     with pytest.raises(PartLostError, match=r"another task writes .*, and this one writes no more"):
         note(dead, 5)
     with begun(path) as part:
         note(part, 6)
     assert noted(path) == [1, 2, 3, 4, 6]
+    assert listed(objects(path)) == ["000004", "000006", "000009"]  # what each of them began with
     with pytest.raises(PartLostError):
         note(dead, 7)
 
@@ -96,7 +99,71 @@ def test_files_that_a_crash_left_behind_are_not_read_twice(left: tuple[int, ...]
     with begun(path) as part:
         note(part, 4)
     assert noted(path) == [1, 2, 3, 4]
-    assert listed(objects(path)) == []
+    assert listed(objects(path)) == ["000005"]  # what that try began with
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_whoever_was_called_dead_puts_nothing_together_behind_another_task(
+    path: Path, *, is_closed: bool
+) -> None:
+    """Also where it had nothing left to save, and where the other task has ended."""
+    with begun(path) as part:
+        note(part, 1)
+    dead = begun(path)
+    if not is_closed:
+        note(dead, 2)
+    with begun(path) as part:
+        note(part, 3)
+    told = noted(path)
+    with pytest.raises(PartLostError), dead:
+        pass
+    assert noted(path) == told == ([1, 3] if is_closed else [1, 2, 3])
+
+
+def test_a_part_that_arrives_late_takes_nothing_away(path: Path) -> None:
+    dead = begun(path)
+    note(dead, 1)
+    whole = dead._lines.content
+    with begun(path) as part:
+        note(part, 2)
+    assert noted(path) == [1, 2]
+    with path.open("wb") as file:
+        file.write(whole + b'{"holds":1}\n')
+    assert noted(path) == [1, 2]
+
+
+def test_of_two_that_begin_at_once_one_is_refused(path: Path) -> None:
+    one, other = opened_lines(path, Spool()), opened_lines(path, Spool())
+    header = '{"journal":1}\n'
+    one.begin(header)
+    with pytest.raises(PartLostError):
+        other.begin(header)
+
+
+def test_one_that_was_called_dead_adds_nothing_to_a_part_of_another_plan(path: Path) -> None:
+    dead = begun(path)
+    note(dead, 1, 2)
+    folder = journal_folder(path.parent.parent, "2" * 64)
+    with JournalPart(folder / path.name, plan_hash="2" * 64, dry_run=False) as part:
+        note(part, 7)
+        with pytest.raises(PartLostError):
+            note(dead, 3)
+        note(part, 8)
+    assert noted(folder / path.name) == [7, 8]
+
+
+def test_a_copy_on_a_disk_is_read_with_all_that_lies_beside_it_and_not_written(
+    path: Path, tmp_path: Path
+) -> None:
+    note(begun(path), 1, 2)
+    copy = tmp_path / "journal" / path.name
+    objects(copy).mkdir(parents=True)
+    for name in listed(objects(path)):
+        (objects(copy) / name).write_bytes((objects(path) / name).read_bytes())
+    copy.write_bytes(path.read_bytes())
+    assert noted(copy) == [1, 2]
+    with pytest.raises(PlanRefused, match="is a copy from an object storage, with lines beside it"):
+        begun(copy)
 
 
 def test_a_file_that_is_gone_is_missed(path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.earlier_runs import journal_parts
 from airflow_bitrix.files.journal_lines import journal_lines, move_part
 from airflow_bitrix.files.journals import JournalPart, journal_folder
 from airflow_bitrix.files.snapshot_history import delete_snapshot
@@ -85,4 +86,4 @@ def test_a_move_of_a_journal_that_broke_off_goes_on(tmp_path: Path) -> None:
     journal_folder(run, "3" * 64)
     move_part(aside / parts[1], journal / parts[1])
     assert [noted(journal_folder(run, FIRST) / part) for part in parts] == [[1], [2]]
-    assert not aside.exists()
+    assert journal_parts(aside) == []
