@@ -2,8 +2,8 @@
 
 A *set* is what lies beside an Airflow in such an environment, as ``name==version`` lines: what a resolver
 finds on the day after that Airflow was released, which is what who follows its documentation has. The set
-``lowest`` is made of the lowest versions that pyproject.toml allows, with the libraries of their time. It and
-the newest one have what opens an object storage, too.
+``lowest`` is made of the lowest versions that pyproject.toml allows, with the libraries of their time. What
+opens an object storage of S3 is among them, which some tests need.
 
 ``python -m scripts.environments`` writes the sets that are kept in the repository anew.
 """
@@ -57,7 +57,7 @@ KEPT = (LOWEST, *newest_of_each())
 
 
 STORED = (KEPT[0], KEPT[-1])
-"""Sets with what the extra ``s3`` brings, beside which runs lie on an object storage."""
+"""Sets beside which the extra ``s3`` is installed, and runs lie on an object storage."""
 
 
 class MakingError(RuntimeError):
@@ -82,8 +82,8 @@ def write_pins(name: str, file: Path) -> None:
     if name != LOWEST and name not in RELEASES:
         raise MakingError(f"set {name!r} is not accepted; accepted: {LOWEST}, {', '.join(RELEASES)}")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    also = project["optional-dependencies"]["s3"] if name in STORED else ()
-    wanted = [Requirement(text) for text in (*project["dependencies"], *also)]
+    texts = (*project["dependencies"], *project["optional-dependencies"]["s3"])
+    wanted = [Requirement(text) for text in texts]
     airflow = next(iter(RELEASES)) if name == LOWEST else name
     lines = [f"apache-airflow=={airflow}"]
     lines += [str(one) if name == LOWEST else _named(one) for one in wanted if one.name != "apache-airflow"]

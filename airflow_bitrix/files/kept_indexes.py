@@ -96,7 +96,7 @@ def kept_parts(path: Path) -> dict[Stamp, IndexedPart]:
         head = msgspec.convert(json_value(line), _Head)
         is_ours = (head.index, head.order) == (FORMAT, _ORDER)
         return _parts(head.parts, memoryview(numbers)) if is_ours else {}
-    except (OSError, ValueError, TypeError, RecursionError, zlib.error) as error:
+    except (OSError, ValueError, TypeError, RecursionError, zlib.error, msgspec.MsgspecError) as error:
         log.debug("%s is passed over: %s", path, error)
         return {}
 

@@ -202,19 +202,21 @@ class OutcomeIndex:
 
     def _lines_of(self, rows: Iterable[int]) -> Mapping[Path, Mapping[int, bytes]]:
         """Read the lines of few rows by themselves, where they lie on an object storage."""
-        if not isinstance(self.plan, StoredPath) or not isinstance(rows, Sequence) or len(rows) > FEW:
+        if not isinstance(self.plan, StoredPath) or not isinstance(self.journal, StoredPath):
+            return {}
+        if not isinstance(rows, Sequence) or len(rows) > FEW:
             return {}
         firsts, wanted = self._firsts(), defaultdict[StoredPath, list[int]](list)
         for row in rows:
             number = bisect_right(firsts, row) - 1
             part, place = self.parts[number], row - firsts[number]
             wanted[self.plan / part_name(number)].append(part.planned_at[place])
-            journal = self.journal / part_name(number)
-            is_whole = isinstance(journal, StoredPath) and not (self.journal / f"{journal.name}.d").is_dir()
-            if is_whole and part.noted_at[place] != NOWHERE:
-                wanted[journal].append(part.noted_at[place])
-        told = self.plan.look.lines({path.path: places for path, places in wanted.items()})
-        return {cast("Path", path): told[path.path] for path in wanted}
+            if part.noted_at[place] != NOWHERE:
+                wanted[self.journal / part_name(number)].append(part.noted_at[place])
+        # What lies behind a part's end lies in its objects, which are read with it.
+        inside = {path: places for path, places in wanted.items() if max(places) < path.size}
+        told = self.plan.look.lines({path.path: places for path, places in inside.items()})
+        return {cast("Path", path): told[path.path] for path in inside}
 
     def _places(
         self, rows: Iterable[int], told: Mapping[Path, Mapping[int, bytes]]

@@ -83,6 +83,12 @@ class StoredPath:
         written, sizes, signs = zip(*every, strict=True)
         return max(written), sum(sizes), signs
 
+    @property
+    def size(self) -> int:
+        """Bytes of the file; 0 where there is none."""
+        entry = self.look.entry(self.path)
+        return entry.size if entry else 0
+
     def exists(self) -> bool:
         """Whether there is a file, or a folder with something in it."""
         return self.look.entry(self.path) is not None or self.is_dir()

@@ -34,6 +34,7 @@ def applied(folder: Path, parts: int, troubled: int = 2) -> None:
         failed = some[500] if number < troubled else 0
         outcomes = [outcome(one, "failed" if one == failed else "applied") for one in some]
         note(folder, manifest, {number: outcomes})
+    note(folder, manifest, {0: [outcome(1)]})  # of a second try, whose first line stays beside the part
 
 
 def asked(storage: ObjectStorage, work: Callable[[], Any]) -> int:

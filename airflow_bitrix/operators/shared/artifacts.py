@@ -92,8 +92,9 @@ def lies_in(path: Path, folder: Path) -> bool:
 
 
 def _conn_id(path: Path) -> str:
-    """Give the connection that an address names; its text does not tell."""
-    return str(getattr(path, "conn_id", "") or "")
+    """Give the connection that an address names; its text does not tell in each Airflow."""
+    of_airflow_3_1 = getattr(path, "storage_options", {}).get("conn_id")
+    return str(getattr(path, "conn_id", of_airflow_3_1) or "")
 
 
 def artifacts_root() -> Path:
@@ -137,8 +138,7 @@ def open_anew(path: Path) -> None:
     now = time.monotonic()
     if not is_on_disk(path) and now - _opened_anew.get(str(path), -KEPT_OPEN) >= KEPT_OPEN:
         _opened_anew[str(path)] = now
-        storage = cast("Any", path)
-        vars(attach(storage.protocol, storage.conn_id)).pop("fs", None)
+        vars(attach(cast("Any", path).protocol, _conn_id(path) or None)).pop("fs", None)
 
 
 def folder_names(dag_id: str, run_id: str) -> tuple[str, str]:
