@@ -5,6 +5,7 @@ What a storage's client keeps of earlier listings is never gone by: others write
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,10 @@ from airflow_bitrix.files.plain_files import MOST_BYTES, NoPlainFileError, read_
 
 _LONGEST = 300
 """Letters of a storage's words that are shown."""
+
+_MOST = 10_000
+_QUERY = re.compile(r"\?[^\s\"']+")
+"""What stands behind an address, and may be a key to it, as Azure has them."""
 
 
 @contextmanager
@@ -35,10 +40,11 @@ def storing(path: Path, what: str = "written") -> Iterator[None]:
         raise away(path, what, error) from error
 
 
-def away(path: Path, what: str, error: Exception) -> RetryLater:
+def away(path: Path | str, what: str, error: Exception) -> RetryLater:
     """Say what cannot be done now, and why in the storage's own words."""
     why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return RetryLater(f"{path} cannot be {what} now: {as_plain_text(why, _LONGEST)}")
+    said = as_plain_text(_QUERY.sub("?…", str(why)[:_MOST]), _LONGEST)
+    return RetryLater(f"{path} cannot be {what} now: {said}")
 
 
 def create(path: Path, content: bytes) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airflow_bitrix.compat import conf
-from airflow_bitrix.core.errors import PlanRefused, RetryLater
+from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.object_files import away
 from airflow_bitrix.files.plain_files import open_plain
 from airflow_bitrix.files.stamps import stamp
 from airflow_bitrix.files.stored_paths import looked_at
@@ -37,8 +38,7 @@ def opened_root() -> Path:
             "what the workers have for it; report.html and the other files lie there for each task."
         ) from None
     except Exception as error:
-        root = as_plain_text(conf.get("bitrix24", "artifacts_path"))
-        raise RetryLater(f"{root} cannot be opened now: {as_plain_text(error)}") from error
+        raise away(as_plain_text(conf.get("bitrix24", "artifacts_path")), "opened", error) from error
 
 
 def task_folders(root: Path, dag_id: str, run_id: str) -> dict[str, Path | PlanRefused]:

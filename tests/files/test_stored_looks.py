@@ -17,6 +17,7 @@ from airflow_bitrix.files import part_name, stored_looks
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.kept_indexes import packed
+from airflow_bitrix.files.object_files import away
 from airflow_bitrix.files.outcome_index import INDEX, OutcomeIndex, keep_index, read_index
 from airflow_bitrix.files.plain_files import LONGEST_LINE, NoPlainFileError, open_plain
 from airflow_bitrix.files.stored_paths import looked_at
@@ -189,6 +190,17 @@ def test_a_storage_that_is_away_is_named_and_says_why(object_storage: ObjectStor
     said = "s3://aws_default@no-such-bucket/run cannot be read now: The specified bucket does not exist"
     with pytest.raises(RetryLater, match=f"^{said}$"):
         looked_at(folder)
+
+
+@pytest.mark.attack
+def test_what_a_storage_said_shows_no_key_to_it() -> None:
+    said = (
+        'Cannot GET "https://a.example/x?sv=1&sig=sesame" nor https://key:sesame@b.example/x?sig=sesame. Why?'
+    )
+    told = str(away("abfs://name@c/x", "read", ValueError(said)))
+    assert told.startswith('abfs://name@c/x cannot be read now: Cannot GET "https://a.example/x?…" nor')
+    assert told.endswith("Why?")
+    assert "sesame" not in told
 
 
 def test_a_folder_that_is_not_there_is_an_empty_one(object_storage: ObjectStorage, tmp_path: Path) -> None:
