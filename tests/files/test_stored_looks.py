@@ -15,15 +15,17 @@ import pytest
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.files import part_name, stored_looks
 from airflow_bitrix.files.damage import reading
+from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.kept_indexes import packed
-from airflow_bitrix.files.object_files import away
+from airflow_bitrix.files.object_files import away, contents
 from airflow_bitrix.files.outcome_index import INDEX, OutcomeIndex, keep_index, read_index
 from airflow_bitrix.files.plain_files import LONGEST_LINE, NoPlainFileError, open_plain
 from airflow_bitrix.files.stored_paths import looked_at
 from airflow_bitrix.operators.shared.artifacts import given_folder
 from airflow_bitrix.report.indexed import summary_of
 from scripts.object_storage import ObjectStorage
+from tests.files.flat import flat_path
 from tests.plugins.runs import change, make_plan, note, outcome
 
 
@@ -174,6 +176,24 @@ def test_lines_longer_than_what_is_asked_for_are_read_whole(
     places = [0, 200_001, 200_003, 209_004]
     told = looked_at(folder).look.lines({"lines": places})  # type: ignore[attr-defined]
     assert [told["lines"][place] for place in places] == lines
+
+
+def test_an_empty_file_is_read_though_no_range_of_it_is_given(place: Path) -> None:
+    for name, content in (("empty", b""), ("full", b"full")):
+        with (place / name).open("wb") as file:
+            file.write(content)
+    assert contents([place / "full", place / "empty", place / "full"]) == [b"full", b"", b"full"]
+    if not is_on_disk(place):
+        assert looked_at(place).look.cat_ranges(["full", "empty"], 0, 9) == [b"full", b""]  # type: ignore[attr-defined]
+
+
+def test_a_storage_whose_client_is_not_asynchronous_is_read_likewise(tmp_path: Path) -> None:
+    folder = flat_path(tmp_path.name)
+    applied(folder, 1)
+    keep_index(folder)
+    index = read_index(looked_at(folder))
+    assert (index.counts["applied"], index.counts["failed"]) == (999, 1)
+    assert [one.owner.id for one, _ in index.read([999, 0])] == [1000, 1]
 
 
 @pytest.mark.attack
