@@ -51,7 +51,7 @@ def test_a_view_asks_as_often_for_a_long_run_as_for_a_short_one(
     object_storage: ObjectStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = []
-    for parts in (2, 5):
+    for parts in (2, 3):
         folder = object_storage.folder(f"{tmp_path.name}/{parts}")
         applied(folder, parts)
         keep_index(folder)
