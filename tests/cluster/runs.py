@@ -1,0 +1,71 @@
+"""Runs on a cluster, and what they leave in the portal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scripts.local_airflow import AirflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scripts.local_cluster import LocalCluster
+    from scripts.local_sandbox import LocalSandbox, Owners
+
+CLEANUP, RESTORE = "bitrix24_lead_link_cleanup", "bitrix24_link_restore"
+
+
+@dataclass(frozen=True)
+class Portal:
+    """Airflow on several hosts, and the portal that they ask."""
+
+    airflow: LocalCluster
+    sandbox: LocalSandbox
+
+    def run(self, dag_id: str, meanwhile: Callable[[str], None] = lambda _: None, **conf: Any) -> str:
+        """Trigger a real run, approve its plan, and return its id once it ended in success.
+
+        :param meanwhile: What happens while the plan is applied; called with the id.
+        """
+        self.airflow.wait_for_dag(dag_id)
+        self.airflow.unpause(dag_id)
+        run_id = self.airflow.trigger(dag_id, {"dry_run": False, "max_changes": 10_000, **conf})
+        self.airflow.wait_for_question(dag_id, run_id)
+        self.airflow.answer(dag_id, run_id, "approve", "Approve")
+        meanwhile(run_id)
+        assert self.airflow.wait_for_run(dag_id, run_id, timeout=240) == "success"
+        return run_id
+
+    def applying(self, run_id: str, *, hosts: int, writes: int, timeout: float = 120) -> dict[str, int]:
+        """Wait until so many hosts apply a plan and so much was written; give the part of each host."""
+        written = self.sandbox.stats()["writes"]
+        deadline = time.monotonic() + timeout
+        while True:
+            tasks = self.tasks(CLEANUP, run_id, "apply")
+            found = {task["hostname"]: task["map_index"] for task in tasks if task["state"] == "running"}
+            done = self.sandbox.stats()["writes"] - written
+            if len(found) >= hosts and done >= writes:
+                return found
+            if time.monotonic() > deadline:
+                raise AirflowError(f"after {timeout:.0f} s {done} writes, and apply runs on {found}: {tasks}")
+            time.sleep(0.1)
+
+    def tasks(self, dag_id: str, run_id: str, task_id: str) -> list[Mapping[str, Any]]:
+        """Give the last tries of a task, one for each of its copies."""
+        tasks = self.airflow.task_instances(dag_id, run_id)
+        return [task for task in tasks if task["task_id"] == task_id]
+
+    def links(self) -> dict[str, Any]:
+        """Give the links of all leads, in order, with sort and primary: what a restore brings back."""
+        return {lead: links_of(owner) for lead, owner in self.leads().items()}
+
+    def leads(self) -> Owners:
+        """Give all that is known of the leads."""
+        return self.sandbox.owners("lead")
+
+
+def links_of(owner: Mapping[str, Any]) -> list[Any]:
+    """Give contact, sort and primary of each link of an owner, without the role, which no method sets."""
+    return [link[:3] for link in owner["links"]]

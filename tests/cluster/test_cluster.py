@@ -1,0 +1,102 @@
+"""The clean-up on several hosts that share a database, a queue and a store, and no disk.
+
+``make test-cluster`` runs this.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any, TypedDict
+from urllib.parse import quote
+
+import pytest
+import requests
+
+from scripts.local_sandbox import difference
+from tests.cluster.runs import CLEANUP, RESTORE, Portal, links_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WORKERS = ("worker-1", "worker-2")
+
+
+class Workers(TypedDict):
+    """How workers are started."""
+
+    fresh_disks: bool
+
+
+@pytest.fixture(params=[False, True], ids=["a disk for each worker", "a disk for each task"])
+def workers(portal: Portal, request: pytest.FixtureRequest) -> Iterator[Workers]:
+    """Two workers, and whether each of their tasks has a disk of its own."""
+    options = Workers(fresh_disks=request.param)
+    for name in WORKERS:
+        portal.airflow.start_worker(name, **options)
+    yield options
+    for name in WORKERS:
+        portal.airflow.kill_worker(name)
+        shutil.rmtree(portal.airflow.disk_of(name))
+
+
+def test_a_worker_dies_while_it_applies_and_nothing_is_lost(portal: Portal, workers: Workers) -> None:
+    """Plan, approval, apply on both hosts, one of them without power in between, check, and the way back."""
+    airflow, sandbox = portal.airflow, portal.sandbox
+    leads, released = portal.leads(), sandbox.released_leads()
+    hosts: dict[str, int] = {}
+
+    def lose_a_host(run_id: str) -> None:
+        hosts.update(portal.applying(run_id, hosts=2, writes=250))
+        lost = min(hosts)
+        airflow.kill_worker(worker_of(lost))
+        airflow.start_worker(worker_of(lost), **workers)
+
+    run_id = portal.run(CLEANUP, lose_a_host)
+
+    assert difference(leads, portal.leads(), released) == []
+    checked = airflow.xcom(CLEANUP, run_id, "check")
+    assert checked["counts"] == {**checked["counts"], "failed": 0, "drift": 0}
+    assert checked["counts"]["applied"] == len(released)
+    tries = {task["map_index"]: task["try_number"] for task in portal.tasks(CLEANUP, run_id, "apply")}
+    assert tries[hosts[min(hosts)]] == 2
+    assert [file for name in WORKERS for file in journals(airflow.disk_of(name))] == []
+
+    restored = portal.run(RESTORE, journal=checked["plan"].removesuffix("/plan"), link_missing=True)
+
+    whole = {lead: links_of(owner) for lead, owner in leads.items() if not is_at_odds(owner)}
+    assert len(whole.keys() & released) > len(released) / 2
+    assert {lead: links for lead, links in portal.links().items() if lead in whole} == whole
+    assert airflow.xcom(RESTORE, restored, "check")["counts"]["failed"] == 0
+    rows = tab(portal, run_id, "rows?task=plan").json()
+    assert rows["total"] == len(released)
+    assert "Lead link clean-up" in tab(portal, run_id).text
+
+
+def is_at_odds(lead: dict[str, Any]) -> bool:
+    """Whether flags and scalar contact say different things, which no link method can bring about."""
+    flagged = [contact for contact, _sort, primary, _role in lead["links"] if primary == "Y"]
+    return bool(lead["links"]) and flagged != [lead["contact_id"]]
+
+
+def worker_of(host: str) -> str:
+    """A task with a disk of its own tells another host name than its worker."""
+    return host.partition("-pod-")[0]
+
+
+def journals(disk: Path) -> list[Path]:
+    """What a host kept of a run, though it should all be in the store."""
+    return [file for file in disk.rglob("*") if file.is_dir() and file.name in {"journal", "plan"}]
+
+
+def tab(portal: Portal, run_id: str, route: str = "") -> requests.Response:
+    """Ask the report tab, as the browser of somebody who has logged in does."""
+    session = requests.Session()
+    session.trust_env = False
+    login: dict[str, Any] = {"username": "admin", "password": portal.airflow.password}
+    token = session.post(f"{portal.airflow.url}/auth/token", json=login, timeout=30).json()["access_token"]
+    session.cookies.set("_token", token)
+    path = f"/bitrix24/report/{CLEANUP}/{quote(run_id, safe='')}/{route}"
+    answer = session.get(portal.airflow.url + path, timeout=60)
+    assert answer.ok, answer.text
+    return answer
