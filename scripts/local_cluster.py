@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from scripts.cluster_services import Services
     from scripts.processes import Processes
 
-SILENCE = 15
-"""Seconds without a heartbeat after which the scheduler takes a task for dead; Airflow's default is 300."""
+SILENCE = 50
+"""Seconds without a heartbeat after which the scheduler takes a task for dead; Airflow's default is 300.
+
+With the pause before a retry it is not to be shorter than a lease (``airflow_bitrix/files/leases.py``): until
+that has ended, a retry on another host is refused, and that costs one of the task's tries.
+"""
 
 
 class LocalCluster(LocalAirflow):
