@@ -39,7 +39,8 @@ class Services:
         self._processes, self._logs = processes, logs
         self._password = secrets.token_hex(12)
         self.ports = {name: free_port() for name in ("postgres", "redis", "s3")}
-        self._data = Path(tempfile.mkdtemp(prefix="airflow-bitrix-cluster-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="airflow-bitrix-cluster-"))
+        """Where they keep what they keep."""
 
     def start(self, timeout: float = 60) -> Self:
         """Start all, and wait until each of them answers."""
@@ -52,17 +53,16 @@ class Services:
 
     def remove(self) -> None:
         """Delete what they kept; they have ended."""
-        shutil.rmtree(self._data, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def database(self) -> str:
         """The address of the database, without what tells the driver."""
         return f"postgresql://{USER}:{self._password}@127.0.0.1:{self.ports['postgres']}/postgres"
 
-    @property
-    def broker(self) -> str:
-        """The address of Redis."""
-        return f"redis://:{self._password}@127.0.0.1:{self.ports['redis']}/0"
+    def redis(self, number: int) -> str:
+        """Give the address of a database of Redis: 0 is Celery's queue, 1 the allowance of portals."""
+        return f"redis://:{self._password}@127.0.0.1:{self.ports['redis']}/{number}"
 
     @property
     def store(self) -> str:
@@ -84,7 +84,7 @@ class Services:
         return {
             "AIRFLOW__BITRIX24__ALLOWANCE": "redis",
             "AIRFLOW__BITRIX24__ARTIFACTS_PATH": f"s3://aws_default@{BUCKET}/artifacts",
-            "AIRFLOW__CELERY__BROKER_URL": self.broker,
+            "AIRFLOW__CELERY__BROKER_URL": self.redis(0),
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{driver}",
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": driver,
             "AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER": f"s3://{BUCKET}/logs",
@@ -93,10 +93,10 @@ class Services:
         }
 
     def _start_postgres(self, timeout: float) -> None:
-        data, secret = self._data / "postgres", self._data / "secret"
+        data, secret = self.folder / "postgres", self.folder / "secret"
         secret.touch(mode=0o600)
         secret.write_text(self._password)
-        for one in (self._data, secret):
+        for one in (self.folder, secret):
             give_to_services(one)
         initdb = [str(POSTGRES[-1] / "initdb"), "--pgdata", str(data), "--username", USER]
         words = ["--auth", "scram-sha-256", "--pwfile", str(secret), "--no-sync"]
@@ -110,7 +110,7 @@ class Services:
         self._wait("postgres", timeout, lambda: not subprocess.run(asks, check=False).returncode)
 
     def _start_redis(self, timeout: float) -> None:
-        settings = self._data / "redis.conf"
+        settings = self.folder / "redis.conf"
         settings.touch(mode=0o600)
         port = self.ports["redis"]
         # With a title of its own it would write over the mark in its environment; see scripts/processes.py.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING
 
+import psutil  # type: ignore[import-untyped]  # it carries no types, and its stubs would be one more package
 import pytest
 
 from scripts.cluster_services import Services
 from scripts.local_cluster import LocalCluster
 from scripts.local_sandbox import ROOT, LocalSandbox
-from scripts.processes import Processes, clean_environment
+from scripts.processes import MARK, Processes, clean_environment
 from tests.cluster.runs import Portal
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ PATIENT, HASTY = '"retry_delay": timedelta(minutes=2)', '"retry_delay": timedelt
 
 @pytest.fixture(scope="session")
 def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample DAGs, but that a retry comes after seconds: behind ``SILENCE`` no lease of a dead task counts."""
+    """The sample DAGs, but that a retry comes after seconds: behind ``SILENCE`` no dead lease is left."""
     folder = tmp_path_factory.mktemp("dags")
     for name in DAGS:
         text = (ROOT / "dags" / name).read_text()
@@ -32,16 +34,18 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def portal(cluster: tuple[LocalCluster, Processes]) -> Portal:
-    """A portal at the standard plan that nobody has cleaned up."""
-    airflow, processes = cluster
+def portal(cluster: tuple[LocalCluster, Services, Processes]) -> Portal:
+    """A portal at the standard plan that nobody has cleaned up; its plans come to two parts."""
+    airflow, services, processes = cluster
     sandbox = LocalSandbox(processes, leads=4000, deals=20, contacts=4000).start()
     airflow.create_connection("bitrix24_default", **sandbox.connection())
-    return Portal(airflow, sandbox)
+    return Portal(airflow, services, sandbox)
 
 
 @pytest.fixture(scope="session")
-def cluster(dags: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalCluster, Processes]]:
+def cluster(
+    dags: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[LocalCluster, Services, Processes]]:
     """Services, and Airflow without a worker; and the processes among which it runs."""
     home = tmp_path_factory.mktemp("cluster")
     with Processes(clean_environment()) as processes:
@@ -53,7 +57,24 @@ def cluster(dags: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
             ).start()
             for conn_id, fields in services.connections().items():
                 airflow.create_connection(conn_id, **fields)
-            yield airflow, processes
-            processes.stop()
+            yield airflow, services, processes
         finally:
+            processes.stop()
             services.remove()
+    mark = processes.environment[MARK]
+    assert [one for one in psutil.process_iter() if _mark_of(one) == mark] == []
+    assert [port for port in services.ports.values() if _is_open(port)] == []
+    assert not services.folder.exists()
+
+
+def _mark_of(process: psutil.Process) -> str:
+    try:
+        told: str = process.environ().get(MARK, "")
+    except psutil.Error:
+        return ""
+    return told
+
+
+def _is_open(port: int) -> bool:
+    with socket.socket() as door:
+        return not door.connect_ex(("127.0.0.1", port))

@@ -6,11 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis import Redis
+
 from scripts.local_airflow import AirflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from scripts.cluster_services import Services
     from scripts.local_cluster import LocalCluster
     from scripts.local_sandbox import LocalSandbox, Owners
 
@@ -22,6 +25,7 @@ class Portal:
     """Airflow on several hosts, and the portal that they ask."""
 
     airflow: LocalCluster
+    services: Services
     sandbox: LocalSandbox
 
     def run(self, dag_id: str, meanwhile: Callable[[str], None] = lambda _: None, **conf: Any) -> str:
@@ -57,15 +61,25 @@ class Portal:
         tasks = self.airflow.task_instances(dag_id, run_id)
         return [task for task in tasks if task["task_id"] == task_id]
 
-    def links(self) -> dict[str, Any]:
-        """Give the links of all leads, in order, with sort and primary: what a restore brings back."""
-        return {lead: links_of(owner) for lead, owner in self.leads().items()}
-
     def leads(self) -> Owners:
         """Give all that is known of the leads."""
         return self.sandbox.owners("lead")
 
+    def is_paced_by_redis(self) -> bool:
+        """Whether Redis knows how full the portal's bucket is."""
+        with Redis.from_url(self.services.redis(1)) as redis:
+            address = self.sandbox.url.partition("://")[2].replace(":", "_")
+            return any(redis.scan_iter(f"airflow-bitrix:{{{address}-*}}:level"))
 
-def links_of(owner: Mapping[str, Any]) -> list[Any]:
-    """Give contact, sort and primary of each link of an owner, without the role, which no method sets."""
-    return [link[:3] for link in owner["links"]]
+
+def is_restored(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether a lead has its links back as exactly as methods can bring them: they take no roles.
+
+    Nor do they take that flags and the scalar contact say different things. Of such a lead the contacts come
+    back, in order.
+    """
+    flagged = [contact for contact, _sort, primary, _role in was["links"] if primary == "Y"]
+    if was["links"] and flagged != [was["contact_id"]]:
+        return [link[0] for link in now["links"]] == [link[0] for link in was["links"]]
+    wanted = [[*link[:3], 0] for link in was["links"]]
+    return (now["links"], now["contact_id"]) == (wanted, was["contact_id"])

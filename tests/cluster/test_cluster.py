@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from scripts.local_sandbox import difference
-from tests.cluster.runs import CLEANUP, RESTORE, Portal, links_of
+from tests.cluster.runs import CLEANUP, RESTORE, Portal, is_restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,19 +64,19 @@ def test_a_worker_dies_while_it_applies_and_nothing_is_lost(portal: Portal, work
 
     restored = portal.run(RESTORE, journal=checked["plan"].removesuffix("/plan"), link_missing=True)
 
-    whole = {lead: links_of(owner) for lead, owner in leads.items() if not is_at_odds(owner)}
-    assert len(whole.keys() & released) > len(released) / 2
-    assert {lead: links for lead, links in portal.links().items() if lead in whole} == whole
+    there = portal.leads()
+    assert {
+        lead: there[lead]["links"] for lead in released if not is_restored(leads[lead], there[lead])
+    } == {}
+    assert {lead: there[lead] for lead in there if lead not in released} == {
+        lead: leads[lead] for lead in leads if lead not in released
+    }
     assert airflow.xcom(RESTORE, restored, "check")["counts"]["failed"] == 0
+    assert sandbox.stats()["refused_503"] == 0
+    assert portal.is_paced_by_redis()
     rows = tab(portal, run_id, "rows?task=plan").json()
     assert rows["total"] == len(released)
     assert "Lead link clean-up" in tab(portal, run_id).text
-
-
-def is_at_odds(lead: dict[str, Any]) -> bool:
-    """Whether flags and scalar contact say different things, which no link method can bring about."""
-    flagged = [contact for contact, _sort, primary, _role in lead["links"] if primary == "Y"]
-    return bool(lead["links"]) and flagged != [lead["contact_id"]]
 
 
 def worker_of(host: str) -> str:
