@@ -162,6 +162,8 @@ check: lint ## all that CI checks: lint, then all tests but the matrix
 	@$(MAKE) --no-print-directory test-ui
 	@echo "== pytest, beside older Airflows"
 	@$(MAKE) --no-print-directory test-floors
+	@echo "== pytest, on several hosts"
+	@$(MAKE) --no-print-directory test-cluster
 	@$(MAKE) --no-print-directory security ATTACKED=by-the-tests
 
 bench: env redis $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes
