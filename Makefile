@@ -111,7 +111,7 @@ redis: ## install the server of Redis where it is missing; needs Debian, and roo
 cluster: $(CLUSTER)/.installed postgres redis ## start Airflow on several hosts of this machine with PostgreSQL, Redis and S3, until Ctrl-C
 	@$(CLUSTER)/bin/python -m scripts.cluster
 
-test-cluster: $(CLUSTER)/.installed postgres redis ## run the clean-up on several hosts, and kill one of them; in 7 minutes
+test-cluster: $(CLUSTER)/.installed postgres redis ## run the clean-up on several hosts, and kill one of them; in 6 to 8 minutes
 	@$(CLUSTER)/bin/python -m pytest tests/cluster
 
 postgres: ## install the server of PostgreSQL where it is missing; needs Debian, and root

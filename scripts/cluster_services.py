@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any, Self
 
@@ -69,6 +71,13 @@ class Services:
         """The address of the store."""
         return f"http://127.0.0.1:{self.ports['s3']}"
 
+    def stored(self, prefix: str) -> list[str]:
+        """Give the keys in the store, a thousand at most, that begin so."""
+        query = {"list-type": "2", "prefix": prefix}
+        told = _session().get(f"{self.store}/{BUCKET}", params=query, timeout=10)
+        told.raise_for_status()
+        return [unescape(key) for key in re.findall("<Key>(.*?)</Key>", told.text)]
+
     def connections(self) -> dict[str, dict[str, Any]]:
         """Tell the fields of the Airflow connections that lead to them."""
         endpoint = f'{{"endpoint_url": "{self.store}", "region_name": "us-east-1"}}'
@@ -126,10 +135,8 @@ class Services:
         self._wait("s3", timeout, self._makes_bucket)
 
     def _makes_bucket(self) -> bool:
-        session = requests.Session()
-        session.trust_env = False  # a proxy of the environment must not see loopback traffic
         try:
-            return session.put(f"{self.store}/{BUCKET}", timeout=10).ok
+            return _session().put(f"{self.store}/{BUCKET}", timeout=10).ok
         except requests.RequestException:
             return False
 
@@ -147,6 +154,12 @@ class Services:
     def _said(self, name: str) -> str:
         said = (self._logs / f"{name}.log").read_text(errors="replace").splitlines()[-15:]
         return "\n".join([f"{name} did not start; it said:", *said]).replace(self._password, "***")
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # a proxy of the environment must not see loopback traffic
+    return session
 
 
 def _listens(port: int) -> bool:

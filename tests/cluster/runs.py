@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from redis import Redis
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from scripts.local_sandbox import LocalSandbox, Owners
 
 CLEANUP, RESTORE = "bitrix24_lead_link_cleanup", "bitrix24_link_restore"
+
+SAVED = 5
+"""Objects of a journal by which a task is in the middle of its part: each tells of some twenty changes."""
 
 
 @dataclass(frozen=True)
@@ -42,18 +46,18 @@ class Portal:
         assert self.airflow.wait_for_run(dag_id, run_id, timeout=240) == "success"
         return run_id
 
-    def applying(self, run_id: str, *, hosts: int, writes: int, timeout: float = 120) -> dict[str, int]:
-        """Wait until so many hosts apply a plan and so much was written; give the part of each host."""
-        written = self.sandbox.stats()["writes"]
+    def caught_writing(self, run_id: str, *, timeout: float = 120) -> Mapping[str, Any]:
+        """Wait until two hosts apply a plan, one of them being in the middle of it, and give its task."""
+        journal = f"artifacts/{CLEANUP}/{quote(run_id, safe='')}/plan/journal/"
         deadline = time.monotonic() + timeout
         while True:
-            tasks = self.tasks(CLEANUP, run_id, "apply")
-            found = {task["hostname"]: task["map_index"] for task in tasks if task["state"] == "running"}
-            done = self.sandbox.stats()["writes"] - written
-            if len(found) >= hosts and done >= writes:
-                return found
+            tasks = [task for task in self.tasks(CLEANUP, run_id, "apply") if task["state"] == "running"]
+            saved = self.services.stored(journal)
+            for task in tasks if len(tasks) > 1 else ():
+                if len([one for one in saved if f"part-{task['map_index']:05d}.jsonl.d/" in one]) >= SAVED:
+                    return task
             if time.monotonic() > deadline:
-                raise AirflowError(f"after {timeout:.0f} s {done} writes, and apply runs on {found}: {tasks}")
+                raise AirflowError(f"after {timeout:.0f} s nobody was caught writing: {tasks}, {saved}")
             time.sleep(0.1)
 
     def tasks(self, dag_id: str, run_id: str, task_id: str) -> list[Mapping[str, Any]]:
