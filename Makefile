@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
 .PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-report ui fmt chaos
-.PHONY: constraints sets arguments clean security
+.PHONY: constraints sets arguments clean security cluster test-cluster postgres
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,6 +11,7 @@ WHEELS := $(VENV)/wheels
 BENCH := .venv-bench
 SECURITY := .venv-security
 RELEASE := .venv-release
+CLUSTER := .venv-cluster
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 # The first of these that is new enough, and not newer than what constraints.txt has wheels for.
@@ -107,6 +108,29 @@ redis: ## install the server of Redis where it is missing; needs Debian, and roo
 		echo "Installing redis-server" && apt-get -qq update \
 		&& DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends redis-server >/dev/null
 
+cluster: $(CLUSTER)/.installed postgres redis ## start Airflow on several hosts of this machine with PostgreSQL, Redis and S3, until Ctrl-C
+	@$(CLUSTER)/bin/python -m scripts.cluster
+
+test-cluster: $(CLUSTER)/.installed postgres redis ## run the clean-up on several hosts, and kill one of them; in 6 to 8 minutes
+	@$(CLUSTER)/bin/python -m pytest tests/cluster
+
+postgres: ## install the server of PostgreSQL where it is missing; needs Debian, and root
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 && exit 0; \
+		command -v apt-get >/dev/null && test "$$(id -u)" = 0 \
+		|| { echo "Install PostgreSQL; on Debian, as root: apt-get install postgresql"; exit 1; }; \
+		echo "Installing PostgreSQL" && apt-get -qq update \
+		&& DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends postgresql >/dev/null
+
+# It sees .venv, with Airflow and the tools, and holds in front of it what a cluster needs beside.
+$(CLUSTER)/.installed: $(INSTALLED) constraints-cluster.txt
+	@echo "Installing Celery and what speaks to PostgreSQL, Redis and S3 into $(CLUSTER)"
+	@$(BIN)/python -m venv --clear --without-pip $(CLUSTER)
+	@$(BIN)/uv pip install -q --no-deps --only-binary :all: --python $(CLUSTER)/bin/python --requirement constraints-cluster.txt
+	@cd $(CLUSTER)/lib/python*/site-packages \
+		&& echo "import site; site.addsitedir('$$(cd $(CURDIR) && $(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')')" \
+		> beside.pth
+	@touch $@
+
 lint: env ## check format, style, types and the direction of imports
 	@echo "== ruff format" && $(BIN)/ruff format --check .
 	@echo "== ruff check" && $(BIN)/ruff check .
@@ -138,6 +162,8 @@ check: lint ## all that CI checks: lint, then all tests but the matrix
 	@$(MAKE) --no-print-directory test-ui
 	@echo "== pytest, beside older Airflows"
 	@$(MAKE) --no-print-directory test-floors
+	@echo "== pytest, on several hosts"
+	@$(MAKE) --no-print-directory test-cluster
 	@$(MAKE) --no-print-directory security ATTACKED=by-the-tests
 
 bench: env redis $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes
@@ -146,7 +172,7 @@ bench: env redis $(BENCH)/.installed ## measure speed beside other clients, most
 chaos: env ## plan, apply, kill and restore on portals that answer wrongly, 200 of them; SEEDS=20: so many
 	@$(BIN)/python -m scripts.chaos --seeds $(or $(SEEDS),200)
 
-bench-report: env browser ## measure the report tab with 100,000 outcomes, in a browser; takes a minute
+bench-report: env browser ## measure the report tab with 100,000 outcomes in a folder and on S3, in a browser; takes three minutes
 	@$(BIN)/python -m benchmarks.report_tab
 
 # The other clients live apart: what they need shall not meet what Airflow needs.
@@ -178,5 +204,5 @@ arguments: env ## write docs/arguments.md anew: what each argument and form fiel
 	@AIRFLOW_HOME=$(CURDIR)/build/arguments $(BIN)/python -m scripts.argument_tables
 
 clean: ## remove .venv and everything that was made here
-	@rm -rf $(VENV) $(BENCH) $(SECURITY) .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(BENCH) $(SECURITY) $(CLUSTER) .cluster .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

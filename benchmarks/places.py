@@ -111,8 +111,31 @@ class Places:
             _end(process)
 
     @contextmanager
+    def storage(self, folder: Path) -> Iterator[tuple[int, Path]]:
+        """Run an S3 server, and give its port, and the log of what it is asked."""
+        port, output = free_port(), folder / "storage"
+        process = self._start([sys.executable, "-m", "moto.server", "-p", str(port)], output)
+        try:
+            deadline = time.monotonic() + START_SECONDS
+            while "Running on" not in output.read_text():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RowError("the S3 server did not start")
+                self._tick()
+            yield port, output
+        finally:
+            _end(process)
+
+    @contextmanager
     def runner(
-        self, work: Work, client: str, folder: Path, portal: Address, ids: list[int], *, redis_port: int = 0
+        self,
+        work: Work,
+        client: str,
+        folder: Path,
+        portal: Address,
+        ids: list[int],
+        *,
+        redis_port: int = 0,
+        storage: int = 0,
     ) -> Iterator[Runner]:
         """Run a process of a client, up to the point where it waits for the word to go."""
         if client in {FAST, SDK} and not OTHERS_PYTHON.exists():
@@ -121,12 +144,15 @@ class Places:
         job = {
             "url": portal.webhook, "work": work.kind, "ids": ids, "filter": dict(work.filter),
             "plan": work.plan, "used": work.used == "own", "seconds": work.seconds,
-            "redis": redis_port, "folder": str((folder if work.hosts else folder.parent) / "shared"),
+            "redis": redis_port, "storage": storage,
+            "folder": str((folder if work.hosts else folder.parent) / "shared"),
         }  # fmt: skip
         (folder / "job.json").write_text(json.dumps(job))
         python = str(OTHERS_PYTHON) if client in {FAST, SDK} else sys.executable
-        command = [python, "-m", f"benchmarks.clients.{MODULES[client]}", str(folder)]
-        process = self._start(command, folder / "output", **_environment(client, folder, portal))
+        module = "applies" if work.applies else MODULES[client]
+        command = [python, "-m", f"benchmarks.clients.{module}", str(folder)]
+        environment = _environment(client, folder, portal) | (_airflow(folder) if work.applies else {})
+        process = self._start(command, folder / "output", **environment)
         try:
             yield Runner(process, folder)
         finally:
@@ -162,13 +188,18 @@ def _environment(client: str, folder: Path, portal: Address) -> dict[str, str]:
     if portal.authority:
         environment = {"SSL_CERT_FILE": portal.authority, "REQUESTS_CA_BUNDLE": portal.authority}
     if client == PLAIN:
-        environment |= {
-            "AIRFLOW_HOME": str(folder),
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
-            "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-            "AIRFLOW_CONN_PORTAL": json.dumps({"conn_type": "http", "host": portal.webhook.rstrip("/")}),
-        }
+        connection = {"conn_type": "http", "host": portal.webhook.rstrip("/")}
+        environment |= _airflow(folder) | {"AIRFLOW_CONN_PORTAL": json.dumps(connection)}
     return environment
+
+
+def _airflow(folder: Path) -> dict[str, str]:
+    return {
+        "AIRFLOW_HOME": str(folder),
+        "AIRFLOW__BITRIX24__PACING_PATH": str(folder / "pacing"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+    }
 
 
 def _end(process: Popen[bytes]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 
+from benchmarks.applies import beside_a_folder
 from benchmarks.check import check, least_requests
 from benchmarks.places import START_SECONDS, Control, Places, RowError, Runner
 from benchmarks.works import BUCKETS, SDK, WHOLE, Work
@@ -35,7 +36,8 @@ def make(places: Places, work: Work, client: str) -> Row:
         "peak_rss_mb": None, "measure": work.measure, "target": work.target, "note": "",
     }  # fmt: skip
     try:
-        return row | _measured(places, work, client)
+        measured = beside_a_folder if work.applies else _measured
+        return row | measured(places, work, client)
     except RowError as error:
         return row | {"note": str(error)}
     except requests.RequestException as error:

@@ -41,6 +41,7 @@ class Work:
     :param hosts: Whether each of them is a host of its own, which knows of no other, or but through Redis.
     :param seconds: How long hosts go on.
     :param goals: For hosts: the largest part that may be refused, and the smallest share to the fair one.
+    :param applies: Whether a plan is applied, with its files on an object storage and in a folder.
     :param missing: Whether one of the owners does not exist.
     :param measure: What the ratio is about.
     :param target: The ratio that ours should not exceed; for ``cpu`` the reads that a second should do, and
@@ -64,6 +65,7 @@ class Work:
     hosts: Literal["", "apart", "redis"] = ""
     seconds: float = 0
     goals: tuple[float, float] = (0.04, 0.5)
+    applies: bool = False
     missing: bool = False
     measure: Measure = "seconds"
     target: float | None = None
@@ -92,6 +94,7 @@ def works(*, quick: bool) -> list[Work]:
         *_lists(quick=quick),
         *_paced(quick=quick),
         *_hosts(quick=quick),
+        *_applies(quick=quick),
         *_hard(quick=quick),
         *_processor(quick=quick),
         *_memory(quick=quick),
@@ -219,6 +222,19 @@ def _hosts(*, quick: bool) -> Iterator[Work]:
                 goals=(0, {2: 0.9, 4: 0.8}[number]),
                 **fixed,
             )
+
+
+def _applies(*, quick: bool) -> Iterator[Work]:
+    n = 1_500 if quick else 3_500
+    yield Work(
+        f"{n:,} changes applied, files on S3 or in a folder",
+        "clear",
+        n,
+        leads=2 * n,
+        applies=True,
+        target=None if quick else 1.05,
+        clients=(OURS,),
+    )
 
 
 def _hard(*, quick: bool) -> Iterator[Work]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup
 
@@ -94,7 +95,7 @@ with DAG(
     },
 ) as dag:
     for kind in ("lead", "deal"):
-        migration = {
+        migration: dict[str, Any] = {
             "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
             "migration": "contact_map",
             "kind": kind,

@@ -101,7 +101,10 @@ with DAG(
         **form,
     },
 ) as dag:
-    common = {"bitrix24_conn_id": "{{ params.bitrix24_conn_id }}", "filter": "{{ params.filter }}"}
+    common: dict[str, Any] = {
+        "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
+        "filter": "{{ params.filter }}",
+    }
 
     with TaskGroup("deals", group_display_name="Deals") as deals:
         plan = Bitrix24PlanLinkMigrationOperator(

@@ -201,7 +201,7 @@ with DAG(
         return kind in (params or {})["kinds"]
 
     for kind in ("lead", "deal"):
-        migration = {
+        migration: dict[str, Any] = {
             "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
             "source_conn_id": "{{ params.source_conn_id }}",
             "migration": "portal_to_portal",

@@ -2,7 +2,8 @@
 
 A *set* is what lies beside an Airflow in such an environment, as ``name==version`` lines: what a resolver
 finds on the day after that Airflow was released, which is what who follows its documentation has. The set
-``lowest`` is made of the lowest versions that pyproject.toml allows, with the libraries of their time.
+``lowest`` is made of the lowest versions that pyproject.toml allows, with the libraries of their time. What
+opens an object storage of S3 is among them, which some tests need.
 
 ``python -m scripts.environments`` writes the sets that are kept in the repository anew.
 """
@@ -55,6 +56,10 @@ KEPT = (LOWEST, *newest_of_each())
 """The sets in the repository, which tests go by."""
 
 
+STORED = (KEPT[0], KEPT[-1])
+"""Sets beside which the extra ``s3`` is installed, and runs lie on an object storage."""
+
+
 class MakingError(RuntimeError):
     """An environment cannot be made; the text says what the resolver or the installer said."""
 
@@ -77,10 +82,11 @@ def write_pins(name: str, file: Path) -> None:
     if name != LOWEST and name not in RELEASES:
         raise MakingError(f"set {name!r} is not accepted; accepted: {LOWEST}, {', '.join(RELEASES)}")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [Requirement(text) for text in project["dependencies"]]
+    texts = (*project["dependencies"], *project["optional-dependencies"]["s3"])
+    wanted = [Requirement(text) for text in texts]
     airflow = next(iter(RELEASES)) if name == LOWEST else name
     lines = [f"apache-airflow=={airflow}"]
-    lines += [str(one) if name == LOWEST else one.name for one in wanted if one.name != "apache-airflow"]
+    lines += [str(one) if name == LOWEST else _named(one) for one in wanted if one.name != "apache-airflow"]
     lowest = ["--resolution", "lowest-direct"] if name == LOWEST else []
     made = uv(
         "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate", "--python-version", "3.11",
@@ -89,6 +95,10 @@ def write_pins(name: str, file: Path) -> None:
     )  # fmt: skip
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(made)
+
+
+def _named(one: Requirement) -> str:
+    return one.name + (f"[{','.join(sorted(one.extras))}]" if one.extras else "")
 
 
 def read_pins(file: Path) -> dict[str, str]:

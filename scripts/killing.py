@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+from airflow_bitrix.files.file_systems import MOUNTS
 from airflow_bitrix.sandbox.server import Sandbox
 
 FOR_GOOD = 2
@@ -30,6 +31,7 @@ _WORK = f"""
 import json, os, sys, traceback
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.compat import AirflowFailException
+from airflow_bitrix.files import file_systems
 from airflow_bitrix.operators import link_plans
 print("ready", flush=True)
 for line in sys.stdin:
@@ -40,6 +42,7 @@ for line in sys.stdin:
         end = 1
         try:
             task = json.loads(line)
+            file_systems.MOUNTS = file_systems.Path(task["mounts"])
             operator = getattr(link_plans, task["operator"])(task_id=task["task_id"], **task["arguments"])
             operator.hook.retries = Retries(times=6, first=0.01, longest=0.05)
             told = operator.execute({{}})
@@ -96,14 +99,24 @@ class Worker:
         self._folder = folder
         self.writes = Writes()
 
-    def run(self, task_id: str, operator: str, *, dies_after: float = math.inf, **arguments: Any) -> int:
+    def run(
+        self,
+        task_id: str,
+        operator: str,
+        *,
+        dies_after: float = math.inf,
+        mounts: Path = MOUNTS,
+        **arguments: Any,
+    ) -> int:
         """Run a task once, and give the exit status of its process.
 
         :param dies_after: Writes, of all that were made, after which it is killed.
+        :param mounts: Tells it what is mounted where.
         :raises HungError: It came to no end, and was killed.
         """
         told = str(self._told(task_id))
         task = {"task_id": task_id, "operator": operator, "told": told, "arguments": arguments}
+        task["mounts"] = str(mounts)
         given = _open(self._process.stdin)
         given.write(json.dumps(task) + "\n")
         given.flush()

@@ -195,6 +195,7 @@ class LocalAirflow(AirflowApi):
     :param dags: Folder of the DAG files.
     :param port: Port of UI and API; 0 for a free one.
     :param python: The Python whose Airflow it is.
+    :param artifacts: The artifacts root; ``artifacts`` in ``home`` by default.
     :param fresh: Empty ``home`` first.
     :param schedules: Whether schedules of DAGs count; without them only what is triggered runs.
     :param timeout: Seconds within which everything must be healthy.
@@ -209,6 +210,7 @@ class LocalAirflow(AirflowApi):
         dags: Path,
         port: int = 0,
         python: str = sys.executable,
+        artifacts: str = "",
         fresh: bool = False,
         schedules: bool = True,
         timeout: float = 120,
@@ -217,6 +219,7 @@ class LocalAirflow(AirflowApi):
         self.home, self.dags, self._fresh = home.resolve(), dags.resolve(), fresh
         self._schedules, self._timeout, self._on_wait = schedules, timeout, on_wait
         self._processes, self._port, self._python = processes, port or free_port(), python
+        self._artifacts = artifacts or str(self.home / "artifacts")
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._lock: int | None = None
         super().__init__(f"http://127.0.0.1:{self._port}", "")
@@ -238,15 +241,18 @@ class LocalAirflow(AirflowApi):
             parts.append(f"map_index={task['map_index']}")
         return self.home.joinpath("logs", *parts, f"attempt={task['try_number']}.log")
 
-    def behind(self, prefix: str) -> str:
+    def behind(self, prefix: str, **also: str) -> str:
         """Start a second API server, whose addresses begin with a prefix as behind a proxy; give its URL.
 
         :param prefix: Such as ``/airflow``.
+        :param also: What its environment has that those of the others have not.
         """
         port = free_port()
         url = f"http://127.0.0.1:{port}{prefix}"
         self._running[f"api-server{prefix}"] = self._component(
-            "api-server", AIRFLOW__API__BASE_URL=url, AIRFLOW__API__PORT=str(port), log=f"api-server-{port}"
+            "api-server",
+            log=f"api-server-{port}",
+            **{"AIRFLOW__API__BASE_URL": url, "AIRFLOW__API__PORT": str(port), **also},
         )
         door, begun = AirflowApi(url, self.password), time.monotonic()
         while True:
@@ -302,6 +308,7 @@ class LocalAirflow(AirflowApi):
                 cwd=self.home,
                 **{
                     **settings(home=self.home, dags=self.dags, port=self._port),
+                    "AIRFLOW__BITRIX24__ARTIFACTS_PATH": self._artifacts,
                     "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._schedules),
                     **also,
                 },

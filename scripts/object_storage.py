@@ -37,6 +37,13 @@ class ObjectStorage:
         self._server = server
         self.requests = Requests()
 
+    @property
+    def connection(self) -> dict[str, str]:
+        """The fields of an Airflow connection that leads to it, but for its id."""
+        host, port = self._server.get_host_and_port()
+        extra = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
+        return {"conn_type": "aws", "login": "key", "password": "secret", "extra": json.dumps(extra)}
+
     def folder(self, name: str) -> Path:
         """Give a folder in the bucket, by the connection ``aws_default``."""
         return given_folder("name", f"s3://aws_default@artifacts/{name}")
@@ -52,10 +59,7 @@ def object_storage() -> Iterator[ObjectStorage]:
     log.propagate = False
     log.addHandler(storage.requests)
     server.start()
-    host, port = server.get_host_and_port()
-    extra = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
-    connection = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
-    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
+    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(storage.connection)
     try:
         storage.folder("").mkdir(parents=True, exist_ok=True)
         yield storage

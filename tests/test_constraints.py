@@ -40,6 +40,16 @@ def test_the_pins_are_plain_and_sorted() -> None:
     assert list(PINS) == sorted(PINS, key=str.lower)
 
 
+def test_the_pins_of_a_cluster_are_plain_and_name_nothing_twice() -> None:
+    """They lie in front of those of constraints.txt, and so name nothing that stands there."""
+    lines = [line for line in (ROOT / "constraints-cluster.txt").read_text().splitlines() if line[0] != "#"]
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9.-]+==[a-z0-9.]+", line)] == []
+    assert lines == sorted(lines)
+    named = [canonicalize_name(line.partition("==")[0]) for line in lines]
+    assert {canonicalize_name(name) for name in PINS} & set(named) == set()
+    assert len(set(named)) == len(named)
+
+
 def test_the_lowest_set_is_the_lowest_that_is_allowed() -> None:
     """After a change of the lower bounds in pyproject.toml, ``make sets`` is due."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

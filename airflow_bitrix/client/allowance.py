@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import hashlib
 import logging
 import math
@@ -26,7 +27,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -38,14 +38,13 @@ log = logging.getLogger(__name__)
 _FORMAT = struct.Struct("<9d")
 
 
-@dataclass(frozen=True, slots=True)
 class Turn:
-    """One request that asks to be let through, until it is.
+    """One request that asks to be let through, until it is."""
 
-    :param name: No other's.
-    """
-
-    name: str = field(default_factory=lambda: uuid.uuid4().hex)
+    @functools.cached_property
+    def name(self) -> str:
+        """A name that is no other's; made where somebody asks for it, since most allowances do not."""
+        return uuid.uuid4().hex
 
 
 class Allowance(Protocol):

@@ -6,8 +6,9 @@ Follows https://apidocs.bitrix24.com/api-reference/how-to-call-rest-api/batch.ht
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from airflow_bitrix.client.commands import MOST_VALUES, command_of
 from airflow_bitrix.client.flow import Flow, Manners, Wait, try_flow

@@ -11,6 +11,8 @@ import zlib
 from itertools import count
 from typing import Any
 
+import msgspec
+
 MOST_BYTES = 64_000_000
 """The largest answer. The 2,500 rows of a full batch, with all fields, are two million bytes in the sandbox;
 a portal with hundreds of fields and long texts may have some tens of millions."""
@@ -21,6 +23,10 @@ MOST_VALUES = 4_000_000
 DEEPEST = 100
 """Maps and lists within each other. The rows of a batch lie in the fourth; what is deeper than some hundreds,
 Python itself can neither show nor write down."""
+
+_AT_ONCE = 8
+"""Levels that an answer may have to be read in one go. A row of a batch lies in the sixth; a list in it, such
+as that of its phone numbers, is in the seventh, and each of them in the eighth."""
 
 ENCODINGS = "gzip, deflate"
 """What may be packed how, for ``Accept-Encoding``: what is unpacked here."""
@@ -107,12 +113,27 @@ def parsed(body: bytes) -> Any:
     if len(body) > 2 * MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise UnreadableError(f"more than {MOST_VALUES:,} values")
     try:
+        return _decode(body)
+    except (msgspec.MsgspecError, ValueError):
+        pass  # deeper, or no JSON; or such as json alone takes: in UTF-16, with half of a pair of surrogates
+    try:
         value = json.loads(body, parse_constant=_refuse)
     except RecursionError:
         raise _too_deep() from None
-    if len(body) > DEEPEST:
-        _check_depth(value)
+    _check_depth(value)
     return value
+
+
+def _decoder(levels: int) -> msgspec.json.Decoder[Any]:
+    """Give what reads JSON of so many levels, and none that is deeper, in half the time of ``json``."""
+    scalar = bool | int | float | str | None
+    shape: Any = scalar
+    for _ in range(levels):
+        shape = scalar | list[shape] | dict[str, shape]
+    return msgspec.json.Decoder(shape)
+
+
+_decode = _decoder(_AT_ONCE).decode
 
 
 def _refuse(constant: str) -> None:
@@ -121,8 +142,8 @@ def _refuse(constant: str) -> None:
 
 
 def _check_depth(value: Any) -> None:
-    level = [value]
-    for depth in count(1):
+    level: list[Any] = [[value]]
+    for depth in count():
         level = [
             inner
             for one in level

@@ -37,6 +37,10 @@ class Conditions:
     def __init__(self, wanted: Mapping[str, Any]) -> None:
         self._conditions = [] if has_logic(wanted) else list(filter(None, map(_condition, wanted.items())))
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._conditions)
+
     @property
     def fields(self) -> list[str]:
         """The fields that they speak of."""

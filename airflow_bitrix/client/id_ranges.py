@@ -86,19 +86,22 @@ class Ranges:
         self._out.update(pieces)
         return pieces
 
-    def settle(self, pages: Sequence[tuple[Range, Sequence[int]]]) -> None:
-        """Take what a request found: for each piece the ids on its page, in order, none behind the end."""
+    def settle(self, pages: Sequence[tuple[Range, int, int]]) -> None:
+        """Take what a request found.
+
+        :param pages: Each piece, how many ids there are on its page, none behind the end, and the last one.
+        """
         rows = ids = 0
-        for piece, page in pages:
+        for piece, found, last_found in pages:
             self._out.discard(piece)
             first, last = piece[0], min(piece[1], self._end)
             if last < first:
                 continue
             # A full page ends before its piece does, unless the piece has no more ids than that.
-            reached = page[-1] if len(page) >= PAGE else last
+            reached = last_found if found >= PAGE else last
             if reached < last:
-                self._leave((reached + 1, last), len(page) / (reached - first + 1))
-            rows, ids = rows + len(page), ids + reached - first + 1
+                self._leave((reached + 1, last), found / (reached - first + 1))
+            rows, ids = rows + found, ids + reached - first + 1
         if ids:
             # Without a row the true density is unknown, but it is less than one row in all that was read.
             self._density = max(rows, 0.5) / ids

@@ -167,7 +167,10 @@ class Sweep(ABC, Generic[Row]):
             else:
                 self._tries.settled(piece)
                 pages.append((piece, self._up_to_the_end(rows)))
-        self._ranges.settle([(piece, list(map(self._source.position, rows))) for piece, rows in pages])
+        position = self._source.position
+        self._ranges.settle(
+            [(piece, len(rows), position(rows[-1]) if rows else piece[0]) for piece, rows in pages]
+        )
         if is_first and self._ends and self._ends.density:
             self._ranges.expect(self._ends.density)
         for _, rows in pages:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
+
 from airflow_bitrix.client.pacing import Rest
 from airflow_bitrix.client.wire import Answer, Call, Fault, FaultKind, error_of, fault_of
 from airflow_bitrix.core.errors import Bitrix24Error, OutcomeUnknown, PortalAnswer, RetryLater
 
 
-@dataclass(frozen=True, slots=True)
-class CommandOutcome:
+class CommandOutcome(Struct, frozen=True):
     """What became of one command of a batch: an answer or a fault."""
 
     call: Call

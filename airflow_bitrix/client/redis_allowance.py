@@ -31,13 +31,17 @@ _PATIENT = 0.6
 _SOON = 0.01
 """Seconds after which to ask again where somebody else is just being let through."""
 
+_LATE = 0.25
+"""The part of the silence of whoever is first after which those behind look again though there is room: the
+longer he does not come, the more likely he is dead, and until he has left the queue nobody gets by."""
+
 _KEPT = 86_400
 """Seconds for which Redis keeps what nobody asks for."""
 
 _LOOK = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local place = 0
+local place, silent = 0, '0'
 if ARGV[1] ~= '' then
   for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', now)) do
     redis.call('ZREM', KEYS[3], gone)
@@ -49,8 +53,11 @@ if ARGV[1] ~= '' then
   redis.call('ZADD', KEYS[4], now + ARGV[2], ARGV[1])
   for number = 3, 5 do redis.call('EXPIRE', KEYS[number], ARGV[3]) end
   place = redis.call('ZRANK', KEYS[3], ARGV[1])
+  local first = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
+  silent = tostring(now + ARGV[2] - (redis.call('ZSCORE', KEYS[4], first) or now))
 end
-return {time[1], time[2], place, redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or ''}
+local level, budgets = redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or ''
+return {time[1], time[2], place, silent, level, budgets}
 """
 
 _WRITE = """
@@ -110,13 +117,15 @@ class RedisAllowance:
         :raises OSError: Redis is away.
         """
         turn = turn or Turn()
-        now, place, kept, level = self._look(turn.name)
+        now, place, silent, kept, level = self._look(turn.name)
         if place == 0:
             level, wait = self._bucket.admit(level, now)
             if wait == 0:
                 return 0.0 if self._write(turn.name, kept, level) else _SOON
         else:
-            wait = max(self._bucket.after(level, now, place), _SOON)
+            wait = self._bucket.after(level, now, place)
+            if wait < _SOON:
+                wait = max(_LATE * silent, _SOON)
         return min(wait, _PATIENT * self._gone)
 
     def tell_full(self) -> None:
@@ -125,16 +134,16 @@ class RedisAllowance:
         :raises OSError: Redis is away.
         """
         for _ in range(_TRIES):
-            now, _, kept, level = self._look("")
+            now, _, _, kept, level = self._look("")
             if self._write("", kept, self._bucket.full(level, now)):
                 return
 
-    def _look(self, name: str) -> tuple[float, int, tuple[str, str], Level]:
+    def _look(self, name: str) -> tuple[float, int, float, tuple[str, str], Level]:
         found = self._run(_LOOK, self._keys, (name, self._gone, _KEPT))
-        seconds, micros, place, level, budgets = found
+        seconds, micros, place, silent, level, budgets = found
         now = int(seconds) + int(micros) / 1e6
         self._operating.budgets = self._operating.budgets.joined(budgets_of(budgets), now)
-        return now, int(place), (level, budgets), self._bucket.credible(read_level(level), now)
+        return now, int(place), float(silent), (level, budgets), self._bucket.credible(read_level(level), now)
 
     def _write(self, name: str, kept: tuple[str, str], level: Level) -> bool:
         budgets = text_of_budgets(self._operating.budgets)

@@ -65,22 +65,30 @@ def fields_in(method: str, result: Any) -> Mapping[str, Any]:
     return fields
 
 
-_FEW_DIGITS = 10
-
-
 def id_in(method: str, field: str, row: Any) -> int:
     """Give the id of a row: a number above 0, or its digits.
 
     :raises OddAnswer: The row has none.
     """
-    value = row.get(field) if type(row) is dict or isinstance(row, Mapping) else None
-    if type(value) is str and value.isascii() and value.isdecimal() and len(value) < _FEW_DIGITS:
-        number: int | None = int(value)  # most are read here
-    else:
-        number = as_number(value)
+    number = as_number(row.get(field)) if isinstance(row, Mapping) else None
     if number is None or number < 1:
         raise odd(method, f"the portal answered a row without an id in {field!r}")
     return number
+
+
+def ids_in(method: str, field: str, rows: Sequence[Any]) -> list[int]:
+    """Give the ids of rows, each as :func:`id_in` does.
+
+    :raises OddAnswer: A row has none.
+    """
+    with suppress(KeyError, TypeError, ValueError, OverflowError):
+        told = [row[field] for row in rows]
+        numbers = list(map(int, told))
+        # Most pages are read here: all numbers, or all digits that are written again as they came.
+        plain = set(map(type, told)) == {int} or list(map(str, numbers)) == told
+        if plain and min(numbers) > 0 and max(numbers) < FURTHEST:
+            return numbers
+    return [id_in(method, field, row) for row in rows]
 
 
 def total_of(method: str, answer: Answer) -> int:
@@ -156,7 +164,7 @@ def check_matches(method: str, field: str, rows: Iterable[Mapping[str, Any]], co
 
     :raises OddAnswer: It names the condition and a row.
     """
-    for row in rows:
+    for row in rows if conditions else ():
         if key := conditions.broken_by(row):
             raise odd(
                 method,
@@ -198,20 +206,23 @@ class Asked:
         :raises OddAnswer: There are none, or one has no id.
         """
         rows = list_in(self.method, result)
-        for row in rows:
-            id_in(self.method, self.field, row)
+        ids_in(self.method, self.field, rows)
         return rows
 
     def position(self, row: Any) -> int:
         """Give where a row stands."""
         return self.sign * id_in(self.method, self.field, row)
 
+    def positions(self, rows: Sequence[Any]) -> list[int]:
+        """Give where rows stand."""
+        return [self.sign * one for one in ids_in(self.method, self.field, rows)]
+
     def check(self, rows: Sequence[Any], span: tuple[int, int]) -> None:
         """Refuse rows that do not lie in a span, in order, or that the filter excludes.
 
         :raises OddAnswer: It says which.
         """
-        check_places(self.method, [self.position(row) for row in rows], span)
+        check_places(self.method, self.positions(rows), span)
         check_matches(self.method, self.field, rows, self.conditions)
 
     def read(

@@ -103,20 +103,24 @@ class Stream:
         """Take the calls as there is room for them."""
         if isinstance(self._source, AsyncIterable):
             async for written in self._source:
-                await self._add(written)
+                if self._add(written):
+                    await self._room.wait()
         else:
             for written in self._source:
-                await self._add(written)
+                if self._add(written):
+                    await self._room.wait()
 
-    async def _add(self, written: Written) -> None:
+    def _add(self, written: Written) -> bool:
+        """Take a call, and tell whether there is no room for a further one yet."""
         if not self._filling:
             self._since = asyncio.get_running_loop().time()
             self._news.set()
         self._filling.append(written)
-        if len(self._filling) >= self._portal.size:
-            self._news.set()
-            self._room.clear()
-            await self._room.wait()
+        if len(self._filling) < self._portal.size:
+            return False
+        self._news.set()
+        self._room.clear()
+        return True
 
     def _start(self, *, made: bool) -> None:
         """Send what is to be sent now.

@@ -17,6 +17,8 @@ from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
+import msgspec
+
 from airflow_bitrix.client.bodies import UnreadableError, parsed
 from airflow_bitrix.client.pacing import Rest
 from airflow_bitrix.core.errors import (
@@ -106,14 +108,13 @@ class Lost:
     final: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """A successful answer: the result and what stands beside it."""
 
     result: Any
     total: int | None = None
     next: int | None = None
-    time: Mapping[str, Any] = field(default_factory=dict)
+    time: Mapping[str, Any] = msgspec.field(default_factory=dict)
 
 
 class FaultKind(Enum):

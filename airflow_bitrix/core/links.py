@@ -155,9 +155,9 @@ class LinkSet:
     @classmethod
     def of_ids(cls, owner: Owner, contact_ids: Iterable[int], primary_id: int | None = None) -> LinkSet:
         """Make the link set that a scan sees: ids in order and the owner's scalar contact."""
-        links = tuple([ContactLink(one, is_primary=one == primary_id) for one in contact_ids])
-        is_told = not primary_id or any(link.is_primary for link in links)
-        return cls(owner, links, None if is_told else primary_id)
+        ids = list(contact_ids)
+        links = tuple([ContactLink(one, None, one == primary_id) for one in ids])
+        return cls(owner, links, None if not primary_id or primary_id in ids else primary_id)
 
     def as_json(self) -> list[list[Any]]:
         """Give the links as short rows ``[contact_id, sort, is_primary, role_id]`` for files."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from airflow_bitrix.core.errors import Bitrix24Error
@@ -14,7 +15,8 @@ SELECT = ("id", "contactId", "contactIds", "companyId", "stageId", "stageSemanti
 """Fields that a scan asks for; asking for all of them would load products and observers of every row."""
 
 
-_NEEDED = tuple(name for name in SELECT if name not in ("stageSemanticId", "contactIds"))
+_NEEDED = ("id", "contactId", "companyId", "stageId", "isReturnCustomer")
+_needed_of = itemgetter(*_NEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +69,25 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any], also: Sequence[str] = ()) 
     :param also: Further fields that were asked for.
     :raises Bitrix24Error: The portal left another field out, or it cannot be read: nothing may be concluded.
     """
-    if not row.keys() >= {*_NEEDED, *also}:
+    try:
+        told, contact, company, stage, repeat = _needed_of(row)
+        fields = {name: row[name] for name in also}
+    except KeyError:
         left_out = next(name for name in (*_NEEDED, *also) if name not in row)
-        raise _unread(kind, f"left {left_out!r} out of a {kind}")
-    if not (number := told_id(row["id"])):
+        raise _unread(kind, f"left {left_out!r} out of a {kind}") from None
+    if not (number := told_id(told)):
         raise _unread(kind, f"answered a {kind} without an id")
     owner = Owner(kind, number)
     contact_ids = _contact_ids(row.get("contactIds"))
+    contact_id = _id(contact, "contactId", owner)
     return OwnerState(
-        links=LinkSet.of_ids(
-            owner, dict.fromkeys(contact_ids or ()), _id_in(row, "contactId", owner) or None
-        ),
-        is_repeat=_one_of(row, "isReturnCustomer", owner, _FLAGS) in ("Y", True),
-        company_id=_id_in(row, "companyId", owner),
-        stage_id=str(_text_in(row, "stageId", owner) or ""),
-        semantic=str(_text_in(row, "stageSemanticId", owner) or ""),
-        links_known=contact_ids is not None,
-        fields={name: row[name] for name in also},
+        LinkSet.of_ids(owner, dict.fromkeys(contact_ids or ()), contact_id or None),
+        _flag(repeat, "isReturnCustomer", owner),
+        _id(company, "companyId", owner),
+        _text(stage, "stageId", owner),
+        _text(row.get("stageSemanticId"), "stageSemanticId", owner),
+        contact_ids is not None,
+        fields,
     )
 
 
@@ -93,29 +97,29 @@ _FLAGS = ("Y", "N", "", True, False, None)
 def _contact_ids(value: object) -> list[int] | None:
     if not isinstance(value, list):
         return None
-    ids = [told_id(one) for one in value]
-    return [one for one in ids if one] if all(ids) else None
+    ids = list(filter(None, map(told_id, value)))
+    return ids if len(ids) == len(value) else None
 
 
-def _id_in(row: Mapping[str, Any], name: str, owner: Owner) -> int:
-    number = told_id(row.get(name))
+def _id(value: object, name: str, owner: Owner) -> int:
+    number = told_id(value)
     if number is None:
         raise _unread(owner.kind, f"answered a {name!r} of {owner} that is no id")
     return number
 
 
-def _text_in(row: Mapping[str, Any], name: str, owner: Owner) -> str | int | None:
-    value = row.get(name)
-    if type(value) is not str and type(value) is not int and value is not None:
+def _text(value: object, name: str, owner: Owner) -> str:
+    if type(value) is str:
+        return value
+    if type(value) is not int and value is not None:
         raise _unread(owner.kind, f"answered a {name!r} of {owner} that is no text")
-    return value
+    return str(value or "")
 
 
-def _one_of(row: Mapping[str, Any], name: str, owner: Owner, values: Sequence[object]) -> object:
-    value: object = row[name]
-    if isinstance(value, (list, dict)) or value not in values:
+def _flag(value: object, name: str, owner: Owner) -> bool:
+    if value not in _FLAGS:
         raise _unread(owner.kind, f"answered a {name!r} of {owner} that is neither Y nor N")
-    return value
+    return value in ("Y", True)
 
 
 def _unread(kind: OwnerKind, what: str) -> Bitrix24Error:

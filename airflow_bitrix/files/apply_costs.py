@@ -41,6 +41,10 @@ class ApplyCost:
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
+NOTHING = ApplyCost()
+"""What is added to."""
+
+
 def read_apply_costs(paths: Iterable[Path]) -> ApplyCost:
     """Add up what the tries cost that a journal tells of; a try that was killed tells nothing.
 
@@ -49,7 +53,7 @@ def read_apply_costs(paths: Iterable[Path]) -> ApplyCost:
     :param paths: Parts of the journal.
     :raises PlanRefused: A part cannot be read, or is damaged.
     """
-    real, dry, was_real = ApplyCost(), ApplyCost(), False
+    real, dry, was_real = NOTHING, NOTHING, False
     for path in paths:
         is_dry = True
         with reading(path):
@@ -58,16 +62,16 @@ def read_apply_costs(paths: Iterable[Path]) -> ApplyCost:
                     is_dry = about["dry_run"]
                     was_real = was_real or not is_dry
                 elif is_dry:
-                    dry += _effort(about["effort"])
+                    dry += told_effort(about)
                 else:
-                    real += _effort(about["effort"])
+                    real += told_effort(about)
     return real if was_real else dry
 
 
-def _effort(told: dict[str, Any]) -> ApplyCost:
-    """Read an effort; what a newer version tells besides is passed over."""
+def told_effort(about: dict[str, Any]) -> ApplyCost:
+    """Give the effort that a line tells; what a newer version tells besides is passed over."""
     known = {field.name for field in fields(ApplyCost)}
-    return ApplyCost(**{name: value for name, value in told.items() if name in known})
+    return ApplyCost(**{name: value for name, value in about["effort"].items() if name in known})
 
 
 def _told(path: Path) -> Iterator[dict[str, Any]]:

@@ -32,6 +32,8 @@ DAMAGED = (
 def reading(path: Path) -> Iterator[None]:
     """Turn whatever goes wrong while files are read into a refusal that names the file, and no path.
 
+    That an object storage is away stays what it is, ``RetryLater``.
+
     :param path: The file that is blamed where the error does not say which it was.
     :raises PlanRefused: A file cannot be read, or does not hold what it should.
     """

@@ -6,6 +6,7 @@ Without its plan a journal takes nothing back, so the two stay together.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from airflow_bitrix.core.errors import PlanRefused
@@ -13,7 +14,7 @@ from airflow_bitrix.files.approvals import APPROVAL, CONTRADICTION
 from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journal_lines import journal_lines, move_part
-from airflow_bitrix.files.own_files import make_folder
+from airflow_bitrix.files.own_files import in_its_folder, make_folder
 from airflow_bitrix.files.plan_locks import TAKEN, refuse_if_applied, turn_at
 from airflow_bitrix.files.taken_back import NOTES
 
@@ -79,7 +80,7 @@ def earlier_journals(run: Path) -> Iterator[Path]:
 
 def journal_parts(journal: Path) -> list[Path]:
     """Give the parts of a journal, in order; none where there is no journal."""
-    return sorted(journal.glob("part-*.jsonl")) if journal.exists() else []
+    return sorted(journal.glob("part-*.jsonl"))
 
 
 def may_have_written(journal: Path) -> bool:
@@ -114,4 +115,5 @@ def _unfinished(aside: Path, manifest: str) -> Path:
 def _move(files: Iterable[Path], folder: Path) -> None:
     for path in files:
         make_folder(folder)
-        path.rename(folder / path.name)
+        target = folder / path.name
+        in_its_folder(target, partial(path.rename, target))

@@ -15,9 +15,12 @@ import msgspec
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import OUTCOMES, Change, OutcomeName
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.apply_costs import NOTHING, ApplyCost, told_effort
 from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.journal_lines import raw_content, raw_lines
+from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.plans import Manifest, read_part
+from airflow_bitrix.files.stamps import Stamp
 
 STATES = (*OUTCOMES, "open")
 """What a change can be: an outcome, or open while it has none."""
@@ -31,8 +34,6 @@ OVERWRITE = 16
 
 NOWHERE = 2**64 - 1
 """Place of a line that there is not."""
-
-Stamp = tuple[Any, ...]
 
 
 class _Planned(msgspec.Struct):
@@ -66,16 +67,6 @@ _decode_noted = msgspec.json.Decoder(_Noted).decode
 _decode_begun = msgspec.json.Decoder(_Begun).decode
 
 
-def stamp(path: Path) -> Stamp:
-    """Tell a file's state: another one means that it was written since. Empty where there is no file."""
-    try:
-        about = path.stat()
-    except FileNotFoundError:
-        return ()
-    # The last is the one that whoever edits a file cannot set.
-    return about.st_mtime_ns, about.st_size, about.st_ino, about.st_ctime_ns
-
-
 @dataclass(slots=True)
 class IndexedPart:
     """What a part holds, a number a change in each list, in the order of the plan.
@@ -89,6 +80,9 @@ class IndexedPart:
     :param biggest: Size, and place below 0, of the changes that alter the most links.
     :param is_noted: Whether an apply of this plan began the journal.
     :param is_real: Whether one of its tries was no dry run.
+    :param real: What its tries cost that were no dry runs.
+    :param dry: What the others cost.
+    :param is_cost_told: Whether all lines could be read that tell of costs; the others count without them.
     """
 
     stamp: Stamp
@@ -100,6 +94,9 @@ class IndexedPart:
     biggest: list[tuple[int, int]] = field(default_factory=list)
     is_noted: bool = False
     is_real: bool = False
+    real: ApplyCost = NOTHING
+    dry: ApplyCost = NOTHING
+    is_cost_told: bool = True
 
 
 def index_part(
@@ -176,8 +173,21 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
             if not is_dry:
                 found.is_real = True
                 noted = {owner: one for owner, one in noted.items() if one[0] != skipped}
+        elif raw.startswith(b'{"effort":'):
+            _take_cost(found, raw, is_dry=is_dry)
         at += len(raw)
     return noted
+
+
+def _take_cost(found: IndexedPart, line: bytes, *, is_dry: bool) -> None:
+    try:
+        cost = told_effort(json_value(line))
+        if is_dry:
+            found.dry += cost
+        else:
+            found.real += cost
+    except DAMAGED:
+        found.is_cost_told = False
 
 
 def _weigh(biggest: list[tuple[int, int]], size: int, place: int) -> int:
@@ -195,14 +205,23 @@ class PartLines:
     :param plan: Folder of the plan.
     :param number: Number of the part.
     :param journal: The file of the journal's part; ``None`` where there is none of this plan.
+    :param told: Lines that have been read, by their beginning and file; other files are read whole.
     :raises PlanRefused: The plan was edited since, or a file cannot be read.
     """
 
-    def __init__(self, plan: Path, manifest: Manifest, number: int, journal: Path | None) -> None:
+    def __init__(
+        self,
+        plan: Path,
+        manifest: Manifest,
+        number: int,
+        journal: Path | None,
+        told: Mapping[Path, Mapping[int, bytes]],
+    ) -> None:
         self._plan, self._journal = plan / part_name(number), journal
+        self._told = told
         with reading(self._plan):
-            self._planned = read_part(plan, manifest, number)
-            self._noted = raw_content(journal) if journal else b""
+            self._planned = b"" if self._plan in told else read_part(plan, manifest, number)
+            self._noted = b"" if journal is None or journal in told else raw_content(journal)
         self._lower: tuple[bytes, bytes] | None = None
         self._may_hold = True
 
@@ -213,16 +232,20 @@ class PartLines:
         :param noted_at: Where its outcome's line begins; :data:`NOWHERE` for none.
         """
         try:
-            planned: dict[str, Any] = _decode(_line(self._planned, planned_at))
+            planned: dict[str, Any] = _decode(self._line(self._plan, self._planned, planned_at))
             if noted_at == NOWHERE or self._journal is None:
                 return planned, None
-            noted: dict[str, Any] = _decode(_line(self._noted, noted_at))
+            noted: dict[str, Any] = _decode(self._line(self._journal, self._noted, noted_at))
             is_one = planned["owner"] == noted["owner"]
         except DAMAGED as error:
             raise self.refusal() from error
         if not is_one:
             raise self.refusal()
         return planned, noted
+
+    def _line(self, path: Path, content: bytes, at: int) -> bytes:
+        told = self._told.get(path)
+        return _line(content, at) if told is None else told[at]
 
     def refusal(self) -> PlanRefused:
         """Say that a line is not as it was; what the plan's file holds has been compared with its hash."""

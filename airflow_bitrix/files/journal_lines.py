@@ -15,9 +15,9 @@ from airflow_bitrix.files.file_systems import is_kept_by_kernel
 from airflow_bitrix.files.journal_objects import ObjectLines, Spool, has_objects, part_content
 from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.locks import take
-from airflow_bitrix.files.object_files import storing
 from airflow_bitrix.files.own_files import open_new
 from airflow_bitrix.files.plain_files import MOST_BYTES, plain_lines, read_plain
+from airflow_bitrix.files.storage_errors import storing
 
 
 class Lines(Protocol):

@@ -24,8 +24,9 @@ from uuid import uuid4
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.files.json_texts import json_value
-from airflow_bitrix.files.object_files import contents, create, listed, remove, storing
+from airflow_bitrix.files.object_files import contents, create, listed, remove
 from airflow_bitrix.files.own_files import open_nameless, open_new
+from airflow_bitrix.files.storage_errors import storing
 
 _LOOKS = 10
 """Times that a part is read anew because it was put together meanwhile."""

@@ -225,7 +225,7 @@ def _is_of(folder: Path, plan_hash: str) -> bool:
 
 
 def _journal_parts(folder: Path) -> list[Path]:
-    return sorted(folder.glob("part-*.jsonl")) if folder.exists() else []
+    return sorted(folder.glob("part-*.jsonl"))
 
 
 def _header(path: Path) -> dict[str, Any]:

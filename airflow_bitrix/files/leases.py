@@ -26,9 +26,10 @@ from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.holders import Holder, this_holder
 from airflow_bitrix.files.json_texts import shaped
-from airflow_bitrix.files.object_files import contents, create, listed, remove, storing
+from airflow_bitrix.files.object_files import contents, create, listed, remove
 from airflow_bitrix.files.own_files import make_folder
 from airflow_bitrix.files.plain_files import NoPlainFileError
+from airflow_bitrix.files.storage_errors import storing
 
 LEASE = 60.0
 """Seconds without a sign after which a holder counts as dead; it gives four in that time."""

@@ -19,18 +19,23 @@ LONGEST_WAIT = 30.0
 _PAUSE = 0.02
 
 
+class TakenError(RetryLater):
+    """Somebody else holds the lock."""
+
+
 def take(file: IO[Any], path: Path, busy: str, *, shared: bool = False) -> None:
     """Lock a file until it is closed.
 
     :param path: Its path, to be named.
     :param busy: What to say where somebody else holds the lock.
     :param shared: Whether others may hold it too, if they share it as well.
-    :raises RetryLater: Somebody else holds it, or it cannot be locked.
+    :raises TakenError: Somebody else holds it.
+    :raises RetryLater: It cannot be locked.
     """
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise RetryLater(busy) from None
+        raise TakenError(busy) from None
     except OSError as error:
         raise _not_lockable(path, error) from error
 
@@ -44,7 +49,8 @@ def held(path: Path, busy: str, *, shared: bool = False) -> Iterator[None]:
     """Hold the lock of a file that exists, on a disk of this machine.
 
     :param shared: Whether others may hold it too, if they share it as well.
-    :raises RetryLater: Somebody else holds it, or it cannot be locked.
+    :raises TakenError: Somebody else holds it.
+    :raises RetryLater: It cannot be locked.
     """
     with open_plain(path, most=None) as file:
         take(file, path, busy, shared=shared)

@@ -5,39 +5,15 @@ What a storage's client keeps of earlier listings is never gone by: others write
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
-from airflow_bitrix.core.errors import Bitrix24Error, RetryLater
-from airflow_bitrix.core.redaction import redact
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.own_files import open_once
-from airflow_bitrix.files.plain_files import MOST_BYTES, NoPlainFileError, read_plain, too_large
-
-_LONGEST = 300
-"""Letters of a storage's words that are shown."""
-
-
-@contextmanager
-def storing(path: Path, what: str = "written") -> Iterator[None]:
-    """Turn whatever a storage or a disk raises into one error, but for files that are there or are not.
-
-    :param what: What cannot be done with the path.
-    :raises RetryLater: It cannot be done now; it says with which path, and why in the storage's own words.
-    """
-    try:
-        yield
-    except (FileExistsError, FileNotFoundError, Bitrix24Error):
-        raise
-    except Exception as error:
-        raise _away(path, what, error) from error
-
-
-def _away(path: Path, what: str, error: Exception) -> RetryLater:
-    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return RetryLater(f"{path} cannot be {what} now: {redact(' '.join(str(why).split()))[:_LONGEST]}")
+from airflow_bitrix.files.plain_files import NoPlainFileError, read_plain, read_stored
+from airflow_bitrix.files.storage_errors import away, storing
 
 
 def create(path: Path, content: bytes) -> None:
@@ -55,7 +31,7 @@ def create(path: Path, content: bytes) -> None:
             if not _holds(path, content):
                 raise
         except FileNotFoundError as error:  # the folder, or the bucket
-            raise _away(path, "written", error) from error
+            raise away(path, "written", error) from error
 
 
 def _holds(path: Path, content: bytes) -> bool:
@@ -91,15 +67,10 @@ def contents(paths: Sequence[Path]) -> list[bytes]:
     """
     if not paths:
         return []
-    with storing(paths[0], "read"):
-        if is_on_disk(paths[0]):
+    if is_on_disk(paths[0]):
+        with storing(paths[0], "read"):
             return [read_plain(path) for path in paths]
-        storage = [cast("Any", path) for path in paths]
-        names = [path.path for path in storage]
-        found: list[bytes] = storage[0].fs.cat_ranges(names, 0, MOST_BYTES + 1, on_error="raise")
-    if sum(map(len, found)) > MOST_BYTES:
-        raise too_large(paths[0], MOST_BYTES)
-    return found
+    return read_stored(paths)
 
 
 def remove(paths: Sequence[Path]) -> None:

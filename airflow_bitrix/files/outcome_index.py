@@ -8,32 +8,40 @@ from __future__ import annotations
 
 import csv
 import heapq
+import logging
 from array import array
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
+from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
+from airflow_bitrix.files.apply_costs import NOTHING, ApplyCost
 from airflow_bitrix.files.csv_cells import text_of_cell
-from airflow_bitrix.files.damage import DAMAGED, reading
+from airflow_bitrix.files.damage import DAMAGED, damaged, reading
+from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.indexed_parts import (
     APPLIED,
     BIGGEST,
+    NOWHERE,
     OVERWRITE,
     STATES,
     IndexedPart,
     PartLines,
-    Stamp,
     index_part,
-    stamp,
 )
 from airflow_bitrix.files.journals import outcome_of
+from airflow_bitrix.files.kept_indexes import kept_parts, packed
+from airflow_bitrix.files.own_files import open_new
 from airflow_bitrix.files.plain_files import open_text
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
+from airflow_bitrix.files.stamps import Stamp, stamp
+from airflow_bitrix.files.storage_errors import storing
+from airflow_bitrix.files.stored_paths import StoredPath, looked_at
 
 SINCE = "applied, and "
 """How the reason begins where a check found an owner changed after it was applied."""
@@ -41,11 +49,23 @@ SINCE = "applied, and "
 Sort = Literal["plan", "owner", "-owner", "outcome"]
 SORTS: tuple[Sort, ...] = ("plan", "owner", "-owner", "outcome")
 
+INDEX = "index"
+"""A file beside the parts of a journal on an object storage, see :func:`keep_index`."""
+
+FEW = 500
+"""Rows that are read by themselves where a request is dearer than what it brings."""
+
+AHEAD = 8
+"""Parts that are read at once from an object storage."""
+
 OVERWRITTEN = "overwritten"
 """What a change is called that took away what somebody had changed meanwhile; it counts as applied."""
 
 Joined = tuple[Change, ChangeOutcome | None]
 """A change and its outcome, ``None`` while it has none."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +96,18 @@ class OutcomeIndex:
     def is_dry_run(self) -> bool:
         """Whether all that has been applied were dry runs."""
         return self.is_begun and not any(part.is_real for part in self.parts)
+
+    @property
+    def effort(self) -> ApplyCost:
+        """What all tries cost that the journal tells of; dry runs count only where there was no other run.
+
+        :raises PlanRefused: A line that tells so is damaged.
+        """
+        for number, part in enumerate(self.parts):
+            if not part.is_cost_told:
+                raise damaged(self.journal / part_name(number))
+        costs = (part.dry if self.is_dry_run else part.real for part in self.parts)
+        return sum(costs, NOTHING)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -144,7 +176,7 @@ class OutcomeIndex:
 
         :raises PlanRefused: The plan or its journal was replaced meanwhile, or is damaged.
         """
-        for _, lines, planned_at, noted_at in self._places(rows):
+        for _, lines, planned_at, noted_at in self._places(rows, self._lines_of(rows)):
             planned, noted = lines.both(planned_at, noted_at)
             try:
                 change = Change.from_json(self.manifest.kind, planned)
@@ -158,7 +190,7 @@ class OutcomeIndex:
     def _matching(
         self, rows: Iterable[int], matches: Callable[[str], bool], hints: Sequence[bytes]
     ) -> Iterator[int]:
-        for row, lines, planned_at, noted_at in self._places(rows):
+        for row, lines, planned_at, noted_at in self._places(rows, {}):
             if lines.may_hold(hints, planned_at, noted_at):
                 planned, noted = lines.both(planned_at, noted_at)
                 try:
@@ -168,20 +200,42 @@ class OutcomeIndex:
                 if matches(text):
                     yield row
 
-    def _places(self, rows: Iterable[int]) -> Iterator[tuple[int, PartLines, int, int]]:
+    def _lines_of(self, rows: Iterable[int]) -> Mapping[Path, Mapping[int, bytes]]:
+        """Read the lines of few rows by themselves, where they lie on an object storage."""
+        if not isinstance(self.plan, StoredPath) or not isinstance(self.journal, StoredPath):
+            return {}
+        if not isinstance(rows, Sequence) or len(rows) > FEW:
+            return {}
+        firsts, wanted = self._firsts(), defaultdict[StoredPath, list[int]](list)
+        for row in rows:
+            number = bisect_right(firsts, row) - 1
+            part, place = self.parts[number], row - firsts[number]
+            wanted[self.plan / part_name(number)].append(part.planned_at[place])
+            if part.noted_at[place] != NOWHERE:
+                wanted[self.journal / part_name(number)].append(part.noted_at[place])
+        # What lies behind a part's end lies in its objects, which are read with it.
+        inside = {path: places for path, places in wanted.items() if max(places) < path.size}
+        told = self.plan.look.lines({path.path: places for path, places in inside.items()})
+        return {cast("Path", path): told[path.path] for path in inside}
+
+    def _places(
+        self, rows: Iterable[int], told: Mapping[Path, Mapping[int, bytes]]
+    ) -> Iterator[tuple[int, PartLines, int, int]]:
         """Give where the two lines of each row begin; a part is read once for rows that stand together."""
         firsts = self._firsts()
         number, lines = -1, None
         for row in rows:
             found = bisect_right(firsts, row) - 1
             if lines is None or found != number:
-                number, lines = found, self._open(found)
+                number, lines = found, self._open(found, told)
             part, place = self.parts[number], row - firsts[number]
             yield row, lines, part.planned_at[place], part.noted_at[place]
 
-    def _open(self, number: int) -> PartLines:
+    def _open(self, number: int, told: Mapping[Path, Mapping[int, bytes]]) -> PartLines:
+        if not told:
+            _warm(self.plan, self.journal, range(number, min(number + AHEAD, len(self.parts))))
         journal = self.journal / part_name(number) if self.parts[number].is_noted else None
-        return PartLines(self.plan, self.manifest, number, journal)
+        return PartLines(self.plan, self.manifest, number, journal, told)
 
     def _text(self, planned: Mapping[str, Any], noted: Mapping[str, Any] | None) -> str:
         reason = (self.since.get(planned["owner"]) or noted["reason"]) if noted else ""
@@ -218,7 +272,7 @@ def read_index(folder: Path, earlier: OutcomeIndex | None = None) -> OutcomeInde
 def _read_index(plan: Path, journal: Path, failed: Path, earlier: OutcomeIndex | None) -> OutcomeIndex:
     made_from = stamp(plan / MANIFEST)
     manifest = read_manifest(plan)
-    known = {part.stamp: part for part in earlier.parts} if earlier else {}
+    known = {part.stamp: part for part in earlier.parts} if earlier else _kept(journal)
     names = [part_name(number) for number in range(len(manifest.parts))]
     stamps = [stamp(journal / name) for name in names]
     noted = max((seen[0] for seen in stamps if seen), default=None)
@@ -235,11 +289,41 @@ def _read_index(plan: Path, journal: Path, failed: Path, earlier: OutcomeIndex |
     parts = []
     for number, name in enumerate(names):
         of_part = (*whole, number, stamp(plan / name), stamps[number])
-        parts.append(
-            known.get(of_part)
-            or index_part(plan, manifest, number, journal=journal, since=since, made_from=of_part)
-        )
+        part = known.get(of_part)
+        if part is None or len(part.ids) != manifest.parts[number]["changes"]:
+            _warm(plan, journal, range(number, min(number + AHEAD, len(names))))
+            part = index_part(plan, manifest, number, journal=journal, since=since, made_from=of_part)
+        parts.append(part)
     return OutcomeIndex(plan, journal, manifest, since, checked, noted / 1e9 if noted else None, parts)
+
+
+def _kept(journal: Path) -> Mapping[Stamp, IndexedPart]:
+    return {} if is_on_disk(journal) else kept_parts(journal / INDEX)
+
+
+def keep_index(folder: Path) -> None:
+    """Keep an index beside the journal in a task's folder, if that lies on an object storage.
+
+    Where that cannot be done it is logged: a report then takes longer, and says the same.
+    """
+    if is_on_disk(folder):
+        return
+    path = folder / "journal" / INDEX
+    try:
+        content = packed(read_index(looked_at(folder)).parts)
+        with storing(path), open_new(path) as file:
+            file.buffer.write(content)
+    except (Bitrix24Error, OSError, TypeError) as error:
+        log.warning("No index is kept by which the report would be shown faster: %s", error)
+
+
+def _warm(plan: Path, journal: Path, numbers: Iterable[int]) -> None:
+    """Read parts at once that are to be read one after the other, where they lie on an object storage."""
+    if isinstance(plan, StoredPath) and isinstance(journal, StoredPath):
+        now, *later = [
+            [(plan / part_name(number)).path, (journal / part_name(number)).path] for number in numbers
+        ]
+        plan.look.warm(now, (path for two in later for path in two))
 
 
 def _changed_since(path: Path, most: int) -> dict[int, str]:

@@ -6,15 +6,19 @@ Plans, journals and reports tell who a company's clients are.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TextIO, cast
+from typing import IO, Any, NamedTuple, TextIO, TypeVar, cast
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.plain_files import descriptor_of
+from airflow_bitrix.files.storage_errors import away, storing
+
+T = TypeVar("T")
 
 
 class _Modes(NamedTuple):
@@ -55,13 +59,13 @@ def make_folder(folder: Path) -> None:
 
     With ``private``, the default, nobody else enters those that are made; with ``group`` all of their group
     may, which they have from the process, or from a folder with its setgid bit that they lie in; with
-    ``umask`` the process decides. Object storage has no such modes.
+    ``umask`` the process decides. On object storage nothing is made before a file needs it: a bucket whose
+    name is misspelt shall not come to be.
 
     :raises InvalidInput: The setting is none of these.
     :raises OSError: It cannot be made.
     """
     if not is_on_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         return
     modes = _modes()
     missing = []
@@ -82,17 +86,33 @@ def make_folder(folder: Path) -> None:
             place.chmod(modes.folder)  # whatever the umask has taken away
 
 
+def in_its_folder(path: Path, make: Callable[[], T]) -> T:
+    """Make a file on an object storage; of one whose folders are more than parts of names, its folder first.
+
+    :param make: Makes it, or fails where its folder is missing.
+    """
+    try:
+        return make()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return make()
+
+
 def open_new(path: Path, *, newline: str | None = None, add: bool = False) -> TextIO:
     """Open a text file to write it, in UTF-8; one that lies there is emptied first, and keeps its mode.
 
-    :param path: The file, also on object storage. Its folder is there.
+    :param path: The file, also on object storage. On a disk its folder is there.
     :param newline: As of ``open``.
     :param add: Whether what lies there stays, and is added to.
     :raises NoPlainFileError: There is a pipe, a folder, a symbolic link or the like in its place.
     :raises OSError: It cannot be written.
+    :raises RetryLater: An object storage does not take it; that is told when it is closed, at the latest.
     """
     if not is_on_disk(path):
-        return cast("TextIO", path.open("a" if add else "w", newline=newline, encoding="utf-8"))
+        storage = cast("Any", path)
+        mode = "ab" if add else "wb"
+        made = in_its_folder(path, lambda: storage.fs.open(storage.path, mode))
+        return cast("TextIO", _StoredText(made, path, newline))
     modes = _modes()
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if add else os.O_TRUNC)
     try:
@@ -102,6 +122,21 @@ def open_new(path: Path, *, newline: str | None = None, add: bool = False) -> Te
     except FileExistsError:
         descriptor = descriptor_of(path, flags, modes.file)
     return os.fdopen(descriptor, "a+" if add else "w+", newline=newline, encoding="utf-8")
+
+
+class _StoredText(io.TextIOWrapper):
+    """A text file on an object storage, most of which take a file when it is closed."""
+
+    def __init__(self, file: IO[bytes], path: Path, newline: str | None) -> None:
+        super().__init__(file, encoding="utf-8", newline=newline)
+        self._path = path
+
+    def close(self) -> None:
+        try:
+            with storing(self._path):
+                super().close()
+        except FileNotFoundError as error:  # the bucket
+            raise away(self._path, "written", error) from error
 
 
 def open_once(path: Path) -> IO[bytes]:
@@ -114,11 +149,7 @@ def open_once(path: Path) -> IO[bytes]:
     """
     if not is_on_disk(path):
         storage = cast("Any", path)
-        try:
-            return cast("IO[bytes]", storage.fs.open(storage.path, "xb"))
-        except FileNotFoundError:  # a storage whose folders are more than parts of names
-            path.parent.mkdir(exist_ok=True)
-            return cast("IO[bytes]", storage.fs.open(storage.path, "xb"))
+        return cast("IO[bytes]", in_its_folder(path, lambda: storage.fs.open(storage.path, "xb")))
     modes = _modes()
     descriptor = descriptor_of(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, modes.file)
     if modes.is_exact:

@@ -11,13 +11,14 @@ import errno
 import io
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import IO, Any, TextIO
+from typing import IO, Any, TextIO, cast
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.storage_errors import storing
 
 MOST_BYTES = 2**28
 """Bytes of a file that are read; parts of plans and journals have a few million."""
@@ -81,14 +82,16 @@ def open_plain(path: Path, most: int | None = MOST_BYTES, *, follow: bool = True
     :param follow: Whether a symbolic link to a file will do.
     :raises NoPlainFileError: It is something else, or larger; also while it is read, where it grows.
     :raises OSError: It is not there, or may not be read.
+    :raises RetryLater: An object storage does not give it now; also while it is read.
     """
     file: IO[bytes]
     if is_on_disk(path):
         file = os.fdopen(descriptor_of(path, os.O_RDONLY if follow else os.O_RDONLY | os.O_NOFOLLOW), "rb", 0)
         size = os.fstat(file.fileno()).st_size
     else:
-        file = path.open("rb")
-        size = getattr(file, "size", None) or 0  # not every storage tells it
+        with storing(path, "read"):
+            file = path.open("rb")
+            size = getattr(file, "size", None) or 0  # not every storage tells it
     if most is not None and size > most:
         file.close()
         raise too_large(path, most)
@@ -104,8 +107,37 @@ def open_text(
 
 def read_plain(path: Path, most: int = MOST_BYTES) -> bytes:
     """Read a plain file, whole; see :func:`open_plain`."""
+    if not is_on_disk(path):
+        return read_stored([path], most)[0]
     with open_plain(path, most) as file:
         return file.read()
+
+
+def read_stored(paths: Sequence[Path], most: int = MOST_BYTES) -> list[bytes]:
+    """Read files of an object storage at once, with a request for each.
+
+    :param most: Bytes that they may have together.
+    :raises NoPlainFileError: They have more.
+    :raises FileNotFoundError: One of them is gone.
+    :raises RetryLater: One cannot be read now.
+    """
+    storage = [cast("Any", path) for path in paths]
+    with storing(paths[0], "read"):
+        names = [path.path for path in storage]
+        told = storage[0].fs.cat_ranges(names, 0, most + 1)
+        found = [_content(path, one) for path, one in zip(storage, told, strict=True)]
+    if sum(map(len, found)) > most:
+        raise too_large(paths[0], most)
+    return found
+
+
+def _content(path: Any, told: bytes | Exception) -> bytes:
+    """Give what a storage told of a file: S3 has no range of an empty one to give, and says so."""
+    if isinstance(told, Exception):
+        if isinstance(told, FileNotFoundError) or path.fs.info(path.path)["size"]:
+            raise told
+        return b""
+    return told
 
 
 def plain_lines(path: Path, most: int | None = None) -> Iterator[bytes]:
@@ -140,7 +172,8 @@ class _Bounded(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        piece: bytes | None = self._file.read(len(buffer))
+        with nullcontext() if is_on_disk(self._path) else storing(self._path, "read"):
+            piece: bytes | None = self._file.read(len(buffer))
         if piece is None:  # as files of the kernel do that wait for something to happen
             raise NoPlainFileError(self._path, NO_PLAIN_FILE)
         self._read += len(piece)

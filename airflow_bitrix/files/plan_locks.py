@@ -20,10 +20,10 @@ from airflow_bitrix.files.file_systems import is_kept_by_kernel
 from airflow_bitrix.files.holders import Holder, this_holder
 from airflow_bitrix.files.json_texts import shaped
 from airflow_bitrix.files.leases import Claim, Lease, in_turn, refuse_if_held
-from airflow_bitrix.files.locks import held, one_at_a_time
-from airflow_bitrix.files.object_files import storing
+from airflow_bitrix.files.locks import TakenError, held, one_at_a_time
 from airflow_bitrix.files.own_files import open_new
 from airflow_bitrix.files.plain_files import read_plain
+from airflow_bitrix.files.storage_errors import storing
 
 TAKEN = "taken"
 """A file in a plan that an apply has begun with: its journal may lie anywhere. It says who that was."""
@@ -41,6 +41,7 @@ def plan_held(
     *,
     run: Path | None = None,
     who: str = "",
+    writes: bool = True,
     mounts: Path | None = None,
 ) -> Iterator[list[Lease]]:
     """Hold a plan, so that no other task applies or replaces it meanwhile.
@@ -51,6 +52,7 @@ def plan_held(
     :param parts: Numbers of the parts to hold, while other tasks may hold others; ``None`` for the whole.
     :param run: The folder that the journal lies in; by default that of the plan's folder.
     :param who: The task that holds it, as people read it.
+    :param writes: Whether it is to write to the portal.
     :param mounts: See :func:`~airflow_bitrix.files.file_systems.is_kept_by_kernel`.
     :return: The leases to be checked before anything is written; none where the kernel keeps the lock.
     :raises RetryLater: Another task holds the plan, one of these parts, or the journal.
@@ -75,7 +77,7 @@ def plan_held(
             lease = Lease(folder / LEASES, here, _Conflict(here), _busy(plan), me)
             leases.append(locks.enter_context(lease))
         if plan_hash:
-            _tell(plan, parts, me)
+            _tell(plan, _Taken(me, None if parts is None else list(parts), str(run), writes))
         yield leases
 
 
@@ -89,7 +91,7 @@ def _hold(plan: Path, anchor: str, parts: Sequence[int] | None, locks: ExitStack
         for number in parts or ():
             name = part_name(number)
             locks.enter_context(held(plan / name, f"another task applies {name} of {plan} now"))
-    except RetryLater as error:
+    except TakenError as error:
         wanted = {*parts} if parts else None
         there = [one.holder.name for one in _told(plan) if one.is_at(wanted) and not one.holder.is_gone]
         raise RetryLater(f"{error}: {there[-1]}") if there else error from None
@@ -99,22 +101,25 @@ class _Taken(msgspec.Struct):
     """A line of the file that says who has applied a plan.
 
     :param parts: Numbers of the parts; ``None`` for all.
+    :param run: The folder that the journal lies in; earlier versions did not tell.
+    :param writes: Whether it was to write to the portal.
     """
 
     holder: Holder
     parts: list[int] | None = None
+    run: str = ""
+    writes: bool = True
 
     def is_at(self, parts: set[int] | None) -> bool:
         """Whether it is at one of these parts; ``None`` for all."""
         return parts is None or self.parts is None or not parts.isdisjoint(self.parts)
 
 
-def _tell(plan: Path, parts: Sequence[int] | None, me: Holder) -> None:
+def _tell(plan: Path, taken: _Taken) -> None:
     """Say who is at a plan. Where this cannot be written, no other plan can be written either."""
-    line = msgspec.json.encode(_Taken(me, None if parts is None else list(parts))).decode()
     path, add = plan / TAKEN, is_on_disk(plan)
     with suppress(OSError, RetryLater), storing(path), open_new(path, add=add) as file:
-        file.write(f"{line}\n")
+        file.write(f"{msgspec.json.encode(taken).decode()}\n")
 
 
 def _told(plan: Path) -> list[_Taken]:
@@ -123,6 +128,16 @@ def _told(plan: Path) -> list[_Taken]:
         return [shaped(line, _Taken) for line in lines]
     except (OSError, ValueError):
         return []
+
+
+def hosts_at(plan: Path, run: Path, parts: set[int]) -> list[str]:
+    """Give the hosts on which parts of a plan were applied, other than dry, as far as that was told.
+
+    :param run: The folder that the journal lies in.
+    :param parts: Numbers of the parts; none for no hosts.
+    """
+    told = (one for one in _told(plan) if one.writes and one.run == str(run) and parts and one.is_at(parts))
+    return [one.holder.host for one in told]
 
 
 class _Conflict:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any, Self
 
@@ -31,8 +32,9 @@ from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.earlier_runs import set_aside
 from airflow_bitrix.files.json_texts import json_value, read_json
 from airflow_bitrix.files.leases import Lease
+from airflow_bitrix.files.object_files import listed, remove
 from airflow_bitrix.files.own_files import make_folder, open_new
-from airflow_bitrix.files.plain_files import open_plain, read_plain
+from airflow_bitrix.files.plain_files import read_plain
 from airflow_bitrix.files.plan_locks import TAKEN, plan_held
 
 PART_CHANGES = 1000
@@ -168,8 +170,7 @@ class PlanWriter:
         self._owners: set[int] = set()
         make_folder(folder)
         _make_room(folder)
-        for old in folder.glob("part-*.jsonl"):
-            old.unlink()
+        remove([folder / name for name in listed(folder) if fnmatch(name, "part-*.jsonl")])
         self._reasons = open_new(folder / "left_out.csv", newline="")
         self._rows = csv.writer(self._reasons)
         self._rows.writerow(["owner", "owner_id", "why", "reason", "address"])
@@ -316,18 +317,8 @@ def check_parts(folder: Path, manifest: Manifest, parts: Iterable[int] | None = 
     :param parts: Numbers of the parts; ``None`` for all.
     :raises PlanRefused: A part is missing, was edited or cut short.
     """
-    for part in manifest.parts if parts is None else [manifest.parts[number] for number in parts]:
-        digest = hashlib.sha256()
-        try:
-            with open_plain(folder / part["name"]) as lines:
-                for line in lines:
-                    digest.update(line)
-        except FileNotFoundError:
-            raise PlanRefused(f"{part['name']} of the plan in {folder} is missing") from None
-        if digest.hexdigest() != part["sha256"]:
-            raise PlanRefused(
-                f"{part['name']} of the plan in {folder} does not match its hash: it was edited"
-            )
+    for number in range(len(manifest.parts)) if parts is None else parts:
+        read_part(folder, manifest, number)
 
 
 def read_changes(folder: Path, manifest: Manifest, part: int) -> Iterator[Change]:
@@ -368,6 +359,7 @@ def plan_lock(
     *,
     run: Path | None = None,
     who: str = "",
+    writes: bool = True,
     mounts: Path | None = None,
 ) -> Iterator[list[Lease]]:
     """Hold a plan, so that no other task applies it meanwhile, wherever its journal lies.
@@ -375,9 +367,11 @@ def plan_lock(
     :param parts: Numbers of the parts to hold, while other tasks may hold others; ``None`` for the whole.
     :param run: The folder that the journal lies in; by default that of the plan's folder.
     :param who: The task that holds it, as people read it.
+    :param writes: Whether it is to write to the portal.
     :param mounts: See :func:`~airflow_bitrix.files.file_systems.is_kept_by_kernel`.
     :return: What is to be checked before anything is written.
     :raises RetryLater: Another task holds the plan, or one of these parts; it says which.
     """
-    with plan_held(folder, MANIFEST, manifest.hash, parts, run=run, who=who, mounts=mounts) as leases:
+    how: dict[str, Any] = {"run": run, "who": who, "writes": writes, "mounts": mounts}
+    with plan_held(folder, MANIFEST, manifest.hash, parts, **how) as leases:
         yield leases

@@ -25,7 +25,7 @@ from airflow_bitrix.files.file_systems import is_kept_by_kernel
 from airflow_bitrix.files.holders import this_holder
 from airflow_bitrix.files.json_texts import read_as
 from airflow_bitrix.files.leases import Claim, HeldError, Lease
-from airflow_bitrix.files.locks import one_at_a_time, take
+from airflow_bitrix.files.locks import TakenError, one_at_a_time, take
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
 
 WAIT = "wait.json"
@@ -90,6 +90,7 @@ def only_writer(
     :param mounts: See :func:`~airflow_bitrix.files.file_systems.is_kept_by_kernel`.
     :return: What is to be checked before anything is written; nothing where the kernel keeps the lock.
     :raises Occupied: Another run writes.
+    :raises RetryLater: Whether one does cannot be told: the file cannot be locked, or the storage is away.
     :raises OSError: The file cannot be made or opened.
     """
     make_folder(folder)
@@ -103,7 +104,7 @@ def only_writer(
             told = _told(path)
             try:
                 take(file, path, "")
-            except RetryLater:
+            except TakenError:
                 if not (told and told.is_run_of(me)):
                     raise Occupied(told or Writer("", "another run", me.since), kind, portal) from None
             else:

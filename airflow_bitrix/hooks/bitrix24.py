@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import requests
 from airflow.providers.http.hooks.http import HttpHook
@@ -28,6 +28,7 @@ from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
 from airflow_bitrix.compat import connection_form
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import Owner, OwnerKind
+from airflow_bitrix.core.method_results import Fields, ItemsGet, LinkField, LinkItem, Writing
 from airflow_bitrix.core.raw_calls import check_raw_call
 from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
@@ -183,6 +184,18 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
             stop=self.stop,
         )
         return Portal(send, manners, settings.in_flight, check=check_raw_call)
+
+    @overload
+    def call(self, method: ItemsGet, params: Mapping[str, Any] | None = None) -> Sequence[LinkItem]: ...
+
+    @overload
+    def call(self, method: Fields, params: Mapping[str, Any] | None = None) -> dict[str, LinkField]: ...
+
+    @overload
+    def call(self, method: Writing, params: Mapping[str, Any] | None = None) -> bool: ...
+
+    @overload
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any: ...
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its ``result``.

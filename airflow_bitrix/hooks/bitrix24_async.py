@@ -6,7 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from typing import Any, overload
 
 import aiohttp
 from asgiref.sync import sync_to_async
@@ -21,6 +21,7 @@ from airflow_bitrix.client.transport import aiohttp_transport, open_session
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.links import OWNER_KINDS, Owner, OwnerKind
+from airflow_bitrix.core.method_results import Fields, ItemsGet, LinkField, LinkItem, Writing
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.raw_calls import check_raw_call
@@ -107,6 +108,18 @@ class Bitrix24AsyncHook(ReadsConnections):
             finally:
                 heart.cancel()
                 await asyncio.gather(heart, return_exceptions=True)
+
+    @overload
+    async def call(self, method: ItemsGet, params: Mapping[str, Any] | None = None) -> Sequence[LinkItem]: ...
+
+    @overload
+    async def call(self, method: Fields, params: Mapping[str, Any] | None = None) -> dict[str, LinkField]: ...
+
+    @overload
+    async def call(self, method: Writing, params: Mapping[str, Any] | None = None) -> bool: ...
+
+    @overload
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any: ...
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
         """Call a REST method and give its ``result``; see :meth:`Bitrix24Hook.call`."""

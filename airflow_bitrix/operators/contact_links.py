@@ -7,10 +7,9 @@ https://apidocs.bitrix24.com/api-reference/crm/deals/contacts/index.html.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
-from airflow.sdk import Context
+from airflow.sdk import XComArg
 
 from airflow_bitrix.client.row_pages import fields_in
 from airflow_bitrix.client.wire import METHOD_NAME
@@ -18,11 +17,14 @@ from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind, positive_id
 from airflow_bitrix.core.wording import as_rendered, counted
-from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
-from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.links import Bitrix24OwnerLink
-from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
+from airflow_bitrix.operators.shared.base import Bitrix24Operator
 from airflow_bitrix.operators.shared.parameters import is_nothing
+from airflow_bitrix.operators.shared.task_arguments import (
+    ConnectedArguments,
+    Identifier,
+    OwnerArguments,
+)
 
 __all__ = [
     "Bitrix24DealContactAddOperator",
@@ -42,62 +44,6 @@ __all__ = [
 ]
 
 
-class Bitrix24Operator(Bitrix24BaseOperator):
-    """One call of a REST method; a subclass names the method and builds its parameters.
-
-    What the portal refuses, and input that it would misread, fails the task at once; a portal that is busy
-    or cannot be reached lets Airflow retry. While the portal lets the method rest, the task is deferred.
-
-    :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
-    :param deferrable: Whether to defer; without it Airflow's retries have to bridge the rest.
-    """
-
-    template_fields: Sequence[str] = ("bitrix24_conn_id",)
-    ui_color = "#d8f3fb"
-
-    api_method: str = ""
-
-    owner_url = ""
-    """What the link *Open in Bitrix24* leads to, once the operator works."""
-
-    def __init__(self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.bitrix24_conn_id = bitrix24_conn_id
-
-    @cached_property
-    def hook(self) -> Bitrix24Hook:
-        """The hook of the operator's connection."""
-        hook = Bitrix24Hook(self.bitrix24_conn_id)
-        hook.stop = self.stop
-        return hook
-
-    def parameters(self) -> dict[str, Any]:
-        """Give the parameters of the call, from fields that are rendered by now.
-
-        :raises InvalidInput: A field that the portal would misread.
-        """
-        return {}
-
-    def page(self) -> str:
-        """Give the address of the page on the portal that the call is about; empty where there is none."""
-        return ""
-
-    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
-        """Say for the log what came of the call: ids at most, as other values may be personal."""
-        del parameters, result
-        return "done"
-
-    def work(self, context: Context, *, deferrals: int) -> Any:
-        """Make the call and return its result."""
-        del context, deferrals
-        with final_failures():
-            parameters = self.parameters()
-            self.owner_url = self.page()
-        result = self.hook.call(self.api_method, parameters)
-        self.log.info("%s: %s", self.api_method, self.outcome(parameters, result))
-        return result
-
-
 class _LinkOperator(Bitrix24Operator):
     operator_extra_links = (Bitrix24OwnerLink(),)
 
@@ -113,7 +59,7 @@ class _LinkOperator(Bitrix24Operator):
 class _OfOwner(_LinkOperator):
     template_fields: Sequence[str] = (*Bitrix24Operator.template_fields, "owner_id")
 
-    def __init__(self, *, owner_id: int | str, **kwargs: Any) -> None:
+    def __init__(self, *, owner_id: Identifier, **kwargs: Unpack[ConnectedArguments]) -> None:
         """Take the owner.
 
         :param owner_id: Id of the lead or deal. (templated)
@@ -140,10 +86,10 @@ class _ContactAdd(_OfOwner):
     def __init__(
         self,
         *,
-        contact_id: int | str,
+        contact_id: Identifier,
         sort: int | str | None = None,
         is_primary: bool | str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[OwnerArguments],
     ) -> None:
         """Take what to link.
 
@@ -168,7 +114,7 @@ class _ContactAdd(_OfOwner):
 class _ContactDelete(_OfOwner):
     template_fields: Sequence[str] = (*_OfOwner.template_fields, "contact_id")
 
-    def __init__(self, *, contact_id: int | str, **kwargs: Any) -> None:
+    def __init__(self, *, contact_id: Identifier, **kwargs: Unpack[OwnerArguments]) -> None:
         """Take what to unlink.
 
         :param contact_id: Id of the contact to unlink. (templated)
@@ -196,7 +142,12 @@ class _ContactItemsGet(_OfOwner):
 class _ContactItemsSet(_OfOwner):
     template_fields: Sequence[str] = (*_OfOwner.template_fields, "items")
 
-    def __init__(self, *, items: Sequence[int | str | Mapping[str, Any]] | str, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        items: Sequence[int | str | Mapping[str, Any]] | str | XComArg,
+        **kwargs: Unpack[OwnerArguments],
+    ) -> None:
         """Take the new links.
 
         :param items: All contacts that the owner is to have, in order: ids, dicts with ``CONTACT_ID`` and, as
@@ -376,7 +327,11 @@ class Bitrix24MethodOperator(Bitrix24Operator):
     template_fields_renderers: ClassVar[dict[str, str]] = {"api_params": "json"}
 
     def __init__(
-        self, *, api_method: str, api_params: Mapping[str, Any] | None = None, **kwargs: Any
+        self,
+        *,
+        api_method: str,
+        api_params: Mapping[str, Any] | XComArg | None = None,
+        **kwargs: Unpack[ConnectedArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.api_method = api_method

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context, XComArg
 
@@ -20,26 +20,18 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.files.apply_costs import ApplyCost
-from airflow_bitrix.files.journals import (
-    final_outcomes,
-    journal_folder,
-    write_failed,
-)
+from airflow_bitrix.files.journals import final_outcomes, journal_folder, write_failed
 from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.writers import Occupied
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import (
-    ApplyTask,
-    Orders,
-    note_restore,
-    summary_of,
-)
+from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders, note_restore, summary_of
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import check_decision, note_contradiction
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, given_parts
+from airflow_bitrix.operators.shared.other_hosts import find_journal, this_host
 from airflow_bitrix.operators.shared.parameters import (
     count,
     optional_count,
@@ -51,6 +43,7 @@ from airflow_bitrix.operators.shared.parameters import (
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.shown_limits import LIMITS, check_limits, check_tried
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.operators.shared.turns import Patience, name_of, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
@@ -77,8 +70,8 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     parts, and report and ``failed.csv`` are left to
     :class:`~airflow_bitrix.operators.link_check.Bitrix24CheckLinkPlanOperator`.
 
-    Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "counts": {outcome: n},
-    …}``.
+    Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "host": name, "counts":
+    {outcome: n}, …}``.
 
     :param plan: What the plan operator or the approval returned, or the folder of a plan. (templated)
     :param plan_hash: The hash of the plan that may run; needed where ``plan`` is a folder. (templated)
@@ -147,7 +140,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         quiet_hours: str = "",
         timezone: str = "UTC",
         wait_for_turn: timedelta | float | str = 12,
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.take(plan)
@@ -188,10 +181,14 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             task = self._read()
             if deferrals > (0 if task.orders.dry_run else FRUITLESS):
                 self._wait_here()  # looking begins anew each time, and comes before the first write
-            who = name_of(context)
+            how: dict[str, Any] = {
+                "run": task.folder,
+                "who": name_of(context),
+                "writes": not task.orders.dry_run,
+            }
             with (
                 self.in_turn(context, task, deferrals) as turns,
-                plan_lock(task.plan, task.manifest, task.parts, run=task.folder, who=who) as plans,
+                plan_lock(task.plan, task.manifest, task.parts, **how) as plans,
             ):
                 self._leases = [*turns, *plans]
                 summary = self._run(task)
@@ -201,7 +198,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         if not summary.complete:
             raise AirflowException(f"{summary.open} of {task.changes} changes have no outcome")
         told = paths if task.parts is None else {"parts": list(task.parts)}
-        where = {"plan": str(task.plan), "journal": str(task.folder / "journal")}
+        where = {"plan": str(task.plan), "journal": str(task.folder / "journal"), "host": this_host()}
         return {**told, **where, **as_json(summary)}
 
     @contextmanager
@@ -265,6 +262,8 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                 check_limits(decision, {name: getattr(self, own) for name, own in self.limits.items()})
                 if not orders.canary and not orders.first:
                     check_tried(decision, plan, manifest, folder / "journal")
+            wanted = range(len(manifest.parts)) if parts is None else parts
+            find_journal(plan, folder, wanted, any_will_do=True)
         return ApplyTask(plan, manifest, parts, folder, orders)
 
     def _plan(self) -> tuple[Path, Manifest]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.sdk import Context, XComArg
@@ -37,6 +37,7 @@ from airflow_bitrix.operators.shared.parameters import (
     wait,
 )
 from airflow_bitrix.operators.shared.shown_limits import CALLED, as_shown, quiet_of
+from airflow_bitrix.operators.shared.task_arguments import ApprovalArguments
 from airflow_bitrix.report.approval import headline, plan_markdown
 from airflow_bitrix.report.texts import no_match
 
@@ -107,7 +108,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         applied_by: Mapping[str, Any] | None = None,
         response_timeout: timedelta | None = None,
         execution_timeout: timedelta | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ApprovalArguments],
     ) -> None:
         for argument, given in (
             ("response_timeout", response_timeout),

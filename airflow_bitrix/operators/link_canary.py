@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context, XComArg
 
@@ -13,6 +13,7 @@ from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.shared.parameters import count
 from airflow_bitrix.operators.shared.plan_maker import parts_of
 from airflow_bitrix.operators.shared.shown_limits import QUIET
+from airflow_bitrix.operators.shared.task_arguments import ApplyArguments
 
 
 class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
@@ -41,7 +42,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
         *,
         plan: Mapping[str, Any] | XComArg | str,
         first: int | str = 0,
-        **kwargs: Any,
+        **kwargs: Unpack[ApplyArguments],
     ) -> None:
         super().__init__(plan=plan, first=first, **kwargs)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context, XComArg
 
@@ -29,6 +29,7 @@ from airflow_bitrix.files.journals import (
     read_ledger,
     write_failed,
 )
+from airflow_bitrix.files.outcome_index import keep_index
 from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.files.taken_back import read_taken_back
@@ -37,9 +38,11 @@ from airflow_bitrix.operators.shared.apply_parts import note_restore
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import may_not_go_on, note_contradiction
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
+from airflow_bitrix.operators.shared.other_hosts import find_journal, this_host
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, summarise
 from airflow_bitrix.report.texts import as_line, as_markdown
@@ -57,9 +60,9 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
     was applied or right already, and writes ``report.html`` and ``failed.csv``. Who is no longer as the apply
     left it counts as ``drift``.
 
-    Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "counts": {outcome: n},
-    "checked": n, "changed_since": n, …}``. Where the plan was rejected, or there is none, the task is
-    skipped.
+    Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "host": name, "counts":
+    {outcome: n}, "checked": n, "changed_since": n, …}``. Where the plan was rejected, or there is none, the
+    task is skipped.
 
     :param plan: What the plan operator or the approval returned. (templated)
     :param is_dry_run: Whether the apply only looked. (templated)
@@ -87,7 +90,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         is_dry_run: bool | str = True,
         max_failed: int | str | None = 0,
         max_failure_share: float | str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.take(plan)
@@ -111,6 +114,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             plan, manifest = self._plan()
             note_contradiction(self.plan, plan, manifest)
             folder = self.own_folder or plan.parent
+            find_journal(plan, folder, range(len(manifest.parts)))
             journal = journal_folder(folder, manifest.hash)
             meter = Meter()
             progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)
@@ -130,6 +134,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             "failed_csv": str(folder / FAILED),
             "plan": str(plan),
             "journal": str(journal),
+            "host": this_host(),
             "checked": progress.done,
             "changed_since": len(changed),
             **as_json(summary),
@@ -213,6 +218,8 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         write_failed(folder / FAILED, outcomes(), manifest.portal)
         write_new(folder / REPORT, as_html(summary, folder=str(folder)))
         write_check(folder, Check(manifest.hash, finished, effort, self.seen_partially))
+        if plan.parent == folder:
+            keep_index(folder)
         self.log.info("%s", as_line(summary))
         self.log.info("::group::Report")
         for line in as_markdown(summary).splitlines():

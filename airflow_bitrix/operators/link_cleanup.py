@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, Unpack
 
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
@@ -31,6 +31,7 @@ from airflow_bitrix.operators.shared.parameters import (
     time_zone,
 )
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.shared.task_arguments import PlanArguments
 
 MOST_DAYS = 36_500
 
@@ -92,7 +93,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         timezone: str = "UTC",
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
         owners_file: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PlanArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.rules = rules

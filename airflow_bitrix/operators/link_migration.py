@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context
 
@@ -28,6 +28,7 @@ from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.shared.parameters import is_nothing, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.shared.task_arguments import MigrationPlanArguments
 
 PARKED = "parked.jsonl"
 
@@ -68,9 +69,14 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
     ui_color = "#d9e8f7"
 
     def __init__(
-        self, *, is_dry_run: bool | str = False, parked_path: str | None = None, **kwargs: Any
+        self,
+        *,
+        is_dry_run: bool | str = False,
+        parked_path: str | None = None,
+        **kwargs: Unpack[MigrationPlanArguments],
     ) -> None:
-        super().__init__(**kwargs)
+        # The next class in line is MigrationArguments, which hands the guards on to LinkPlanMaker.
+        super().__init__(**kwargs)  # type: ignore[misc]
         self.is_dry_run = is_dry_run
         self.parked_path = parked_path
         check_constants(self, ("is_dry_run", self._is_dry_run))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context
 
@@ -21,6 +21,7 @@ from airflow_bitrix.operators.shared.artifacts import task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.shared.parameters import optional_count
+from airflow_bitrix.operators.shared.task_arguments import MappedArguments
 
 RECONCILE = "reconcile.csv"
 
@@ -48,7 +49,9 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
     template_fields: Sequence[str] = (*MigrationArguments.template_fields, "max_differences")
     ui_color = "#e8e3f7"
 
-    def __init__(self, *, max_differences: int | str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, max_differences: int | str | None = None, **kwargs: Unpack[MappedArguments]
+    ) -> None:
         super().__init__(**kwargs)
         self.max_differences = max_differences
         check_constants(self, ("max_differences", self._most))

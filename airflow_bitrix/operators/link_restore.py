@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context
 
@@ -27,9 +27,11 @@ from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, named_file
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.other_hosts import not_here, refuse_unseen
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
+from airflow_bitrix.operators.shared.task_arguments import PlanArguments
 from airflow_bitrix.report.texts import origin_line, taken_back_line
 
 SWITCHES = ("overwrite", "link_missing", "believe_any_user", "save")
@@ -112,7 +114,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         link_missing: bool | str = False,
         believe_any_user: bool | str = False,
         save: bool | str = False,
-        **kwargs: Any,
+        **kwargs: Unpack[PlanArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.journal = journal
@@ -179,12 +181,25 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
 
     def _source(self) -> Source:
         self._check_sources()
-        if not is_nothing(self.snapshot):
-            return SnapshotSource.of(_folder("snapshot", self.snapshot))
+        what = "journal" if is_nothing(self.snapshot) else "snapshot"
+        given = getattr(self, what)
+        folder = _folder(what, given)
+        try:
+            return self._read_source(what, folder)
+        except PlanRefused as error:
+            if not any(folder.glob("*")):
+                refuse_unseen(what, folder, given.get("host") if isinstance(given, Mapping) else None)
+                if hint := not_here(folder.parent if folder.name == "journal" else folder):
+                    raise PlanRefused(f"{error}{hint}") from None
+            raise
+
+    def _read_source(self, what: str, folder: Path) -> Source:
+        if what == "snapshot":
+            return SnapshotSource.of(folder)
         told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
         plan = told if is_nothing(self.plan) else self.plan
         place = None if is_nothing(plan) else _folder("plan", plan)
-        source = JournalSource.of(_folder("journal", self.journal), place, place=as_folder)
+        source = JournalSource.of(folder, place, place=as_folder)
         if self.own_folder and self.own_folder / "plan" == source.plan:
             another = "another folder: the plan that is taken back lies in this one"
             raise InvalidInput("artifacts_path", self.artifacts_path, another)

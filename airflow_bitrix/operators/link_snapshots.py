@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 from airflow.sdk import Context
 
@@ -37,8 +37,10 @@ from airflow_bitrix.files.snapshots import (
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, lasting_file, task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.other_hosts import this_host
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, optional_count, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.changes import Changes, as_page, figures, gather, nothing_to_compare
 
 __all__ = ["Bitrix24ExportContactLinksOperator"]
@@ -57,12 +59,13 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
 
     The portal tells nobody when links change, so two snapshots are the only way to see it.
 
-    Returns ``{"snapshot": folder, "owners": n, "links": n, "sha256": …, "requests": n, "hidden_links": n,
-    "partial": […]}``. The folder holds ``links.jsonl``, a line an owner, and ``manifest.json``.
-    ``hidden_links`` counts owners whose links were read by ``items.get``, because the portal leaves them out
-    of its lists. A whole snapshot is never written over: where one lies already, the next one gets a folder
-    with a number. ``partial`` says why it may be about a part of the portal only, as where the webhook's user
-    is no administrator: such a snapshot is marked, and compared with those of the same user alone.
+    Returns ``{"snapshot": folder, "host": name, "owners": n, "links": n, "sha256": …, "requests": n,
+    "hidden_links": n, "partial": […]}``. The folder holds ``links.jsonl``, a line an owner, and
+    ``manifest.json``. ``hidden_links`` counts owners whose links were read by ``items.get``, because the
+    portal leaves them out of its lists. A whole snapshot is never written over: where one lies already,
+    the next one gets a folder with a number. ``partial`` says why it may be about a part of the portal
+    only, as where the webhook's user is no administrator: such a snapshot is marked, and compared with
+    those of the same user alone.
 
     With ``compare_with`` it returns ``{"compared_with": folder or None, "remark": text,
     "changed_owners": n, "changes": {what: n}, "changed_csv": path, "report": path, "deleted": n}`` too; see
@@ -103,7 +106,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         ordered: bool = True,
         compare_with: str | None = None,
         keep: int | str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.kind = kind
@@ -140,7 +143,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                 self.log.warning("No %s is in the snapshot: none matches the filter, or there is none", kind)
             self.log.info("%s, %s", counted(about["owners"], kind), counted(about["links"], "contact link"))
             told = {key: about[key] for key in ("owners", "links", "sha256")}
-            result = {"snapshot": str(folder), **told, "requests": meter.requests}
+            result = {"snapshot": str(folder), "host": this_host(), **told, "requests": meter.requests}
             result |= {"hidden_links": meter.hidden_links, "partial": list(self.seen_partially)}
             if is_nothing(self.compare_with):
                 return result

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.csv_cells import text_of_cell
-from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.plain_files import open_text
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
+from airflow_bitrix.files.stamps import Stamp, stamp
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.report.changes import MEANINGS, MEANINGS_IN_PART
 from airflow_bitrix.report.page import Found

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import SORTS, Sort
@@ -24,12 +24,12 @@ from airflow_bitrix.plugins.airflow_internals import AirflowChangedError
 from airflow_bitrix.plugins.downloads import as_csv, as_it_is, as_json_lines
 from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.plugins.read_slots import ReadSlots
-from airflow_bitrix.plugins.run_files import open_file, shown_files
+from airflow_bitrix.plugins.run_files import ArtifactsElsewhere, open_file, shown_files
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_requests import BUSY, LATER, OfRun, Pieces, Run, check_access
 from airflow_bitrix.plugins.unavailable import NOT_HERE, headers, unavailable
 from airflow_bitrix.report.indexed import MOST_LETTERS, MOST_WORDS, search_for, shown_rows
-from airflow_bitrix.report.notices import UNDER_WAY, Notice
+from airflow_bitrix.report.notices import UNDER_WAY, Notice, failed
 from airflow_bitrix.report.page import Tab, as_tab, row_json
 
 MOST_ROWS = 500
@@ -57,18 +57,28 @@ async def page(run: OfRun, task: str = "") -> Response:
 def _page(run: Run, task: str) -> HTMLResponse:
     live = run.stands.state in UNDER_WAY
     try:
-        with reading(Path(run.root)):
+        folders = run.folders
+        with reading(Path(*run.name)):
             if task:
                 run.folder(task)
-            return HTMLResponse(run_page(run.stands, run.folders, task, run.indexes.of, str(run.root)))
+            return HTMLResponse(run_page(run.stands, folders, task, run.indexes.of))
+    except RetryLater as error:
+        text = f"{error}. This page looks again by itself."
+        away = Notice("odd", "The store of the artifacts is away:", text)
+        return HTMLResponse(_without_summary(away, *failed(run.stands.why), live=True), BUSY, LATER)
+    except ArtifactsElsewhere as error:
+        if task:
+            raise HTTPException(404) from None
+        elsewhere = Notice("odd", "No report here.", str(error))
+        return HTMLResponse(_without_summary(*failed(run.stands.why), elsewhere, live=False))
     except PlanRefused as error:
         return HTMLResponse(
             _without_summary(Notice("bad", "The report cannot be shown:", f"{error}."), live=live)
         )
 
 
-def _without_summary(notice: Notice, *, live: bool) -> str:
-    return as_tab(None, Tab("Bitrix24 report", [notice], live))
+def _without_summary(*told: Notice, live: bool) -> str:
+    return as_tab(None, Tab("Bitrix24 report", told, live))
 
 
 @router.get("/rows")

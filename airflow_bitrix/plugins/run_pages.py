@@ -10,12 +10,13 @@ from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.files.damage import reading
-from airflow_bitrix.files.indexed_parts import Stamp, stamp
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.partial_views import read_partial
 from airflow_bitrix.files.plans import MANIFEST, Manifest
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.files.snapshots import ABOUT, Snapshot, read_snapshot
+from airflow_bitrix.files.stamps import Stamp, stamp
+from airflow_bitrix.operators.shared.other_hosts import elsewhere
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
 from airflow_bitrix.plugins.run_states import RunState
@@ -45,31 +46,23 @@ _HOLDS = {
 
 def run_page(
     stands: RunState,
-    tasks: Mapping[str, Path | PlanRefused] | None,
+    tasks: Mapping[str, Path | PlanRefused],
     task: str,
     index_of: Callable[[Path], OutcomeIndex],
-    root: str,
 ) -> str:
     """Give the page of a run.
 
     :param stands: How the DAG run stands.
-    :param tasks: Folders of its tasks by name, or why one cannot be read; ``None`` where they are not on a
-        disk of this machine.
+    :param tasks: Folders of its tasks by name, or why one cannot be read.
     :param task: The task to show; empty for the first that has a plan, and while the run is under way for the
         one whose plan was made last or is being made: it waits for somebody, or is being applied.
     :param index_of: Gives the index of a folder.
-    :param root: The artifacts root, as a text.
     :raises PlanRefused: None of its folders can be read.
+    :raises RetryLater: The object storage that they lie on is away.
     """
     heading, state = "Bitrix24 report", stands.state
     live = state in UNDER_WAY
-    if tasks is None:
-        text = (
-            f"The artifacts lie in {root}. This tab reads folders of the API server's machine only; "
-            "report.html and the other files lie there for each task."
-        )
-        return as_tab(None, Tab(heading, [*failed(stands.why), Notice("odd", "No report here.", text)]))
-    folders = {name: folder for name, folder in tasks.items() if isinstance(folder, Path)}
+    folders = {name: folder for name, folder in tasks.items() if not isinstance(folder, PlanRefused)}
     refused = [why for why in tasks.values() if isinstance(why, PlanRefused)]
     if refused and not folders:
         raise refused[0]
@@ -82,7 +75,7 @@ def run_page(
         task = max(planned, key=lambda name: (_made(folders[name] / "plan"), name))
     task = task or next(iter(names), "")
     if not task:
-        return as_tab(None, Tab(heading, [*first, without_plan(state)], live))
+        return as_tab(None, Tab(heading, [*first, without_plan(state, elsewhere(stands.left))], live))
     folder = folders[task]
     if task not in planned:
         found = found_in(folder)

@@ -14,12 +14,10 @@ import anyio.to_thread
 from fastapi import Depends, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
-from airflow_bitrix.compat import conf
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.files.damage import reading
-from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.outcome_index import OutcomeIndex
-from airflow_bitrix.operators.shared.artifacts import artifacts_root
+from airflow_bitrix.operators.shared.artifacts import open_anew
 from airflow_bitrix.plugins.airflow_internals import (
     DagAccessEntity,
     GetUserDep,
@@ -28,7 +26,7 @@ from airflow_bitrix.plugins.airflow_internals import (
 )
 from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.plugins.read_slots import Busy, Download, ReadSlots
-from airflow_bitrix.plugins.run_files import task_folders
+from airflow_bitrix.plugins.run_files import opened_root, task_folders
 from airflow_bitrix.plugins.run_states import RunState, run_state
 
 BUSY = 503
@@ -62,25 +60,25 @@ class Run:
     def __init__(
         self, dag_id: str, run_id: str, stands: RunState, *, user: str, turns: ReadSlots, indexes: Indexes
     ) -> None:
-        self._name = dag_id, run_id
+        self.name = dag_id, run_id
         self._user = user
         self._turns = turns
         self.indexes = indexes
         self.stands = stands
 
     @cached_property
-    def root(self) -> Path | str:
-        """The artifacts root; its address alone where it is not on a disk of this machine."""
-        try:
-            root = artifacts_root()
-        except (ImportError, ValueError):  # nobody here knows how to read such an address
-            return str(conf.get("bitrix24", "artifacts_path"))
-        return root if is_on_disk(root) else str(root)
+    def folders(self) -> dict[str, Path | PlanRefused]:
+        """Folders of its tasks by name, or why one cannot be read.
 
-    @cached_property
-    def folders(self) -> dict[str, Path | PlanRefused] | None:
-        """Folders of its tasks by name, or why one cannot be read; ``None`` where no disk here has them."""
-        return task_folders(self.root, *self._name) if isinstance(self.root, Path) else None
+        :raises ArtifactsElsewhere: The API server lacks what opens the artifacts root.
+        :raises RetryLater: The object storage of the artifacts is away.
+        """
+        root = opened_root()
+        try:
+            return task_folders(root, *self.name)
+        except RetryLater:
+            open_anew(root)  # the next request goes by the connection as it is then
+            raise
 
     def folder(self, task: str) -> Path:
         """Give the folder of a task.
@@ -88,7 +86,7 @@ class Run:
         :raises HTTPException: 404: it has none.
         :raises PlanRefused: It cannot be read.
         """
-        found = (self.folders or {}).get(task)
+        found = self.folders.get(task)
         if found is None:
             raise HTTPException(404)
         if isinstance(found, PlanRefused):
@@ -106,17 +104,20 @@ class Run:
     async def turn(self, work: Callable[[], _Found]) -> _Found:
         """Do what has to do with the run's files, in a thread, once it is this request's turn.
 
-        :raises HTTPException: 404: there is nothing that could be read. 503: it was not its turn in time.
+        :raises HTTPException: 404: there is nothing that could be read. 503: it was not its turn in time, or
+            the object storage of the artifacts is away.
         """
         try:
-            return await self._turns.take(self._name, partial(self._read, work))
+            return await self._turns.take(self.name, partial(self._read, work))
+        except RetryLater as error:
+            raise HTTPException(BUSY, str(error), LATER) from None
         except PlanRefused:
             raise HTTPException(404) from None
         except Busy:
             raise HTTPException(BUSY, headers=LATER) from None
 
     def _read(self, work: Callable[[], _Found]) -> _Found:
-        with reading(Path(*self._name)):
+        with reading(Path(*self.name)):
             return work()
 
     async def stream(
@@ -144,7 +145,7 @@ class Run:
             while piece is not None:
                 yield piece
                 # Who has half of a file waits for the rest; where that cannot be read, the answer breaks off.
-                piece = await self._turns.take(self._name, partial(next, pieces, None), is_patient=True)
+                piece = await self._turns.take(self.name, partial(next, pieces, None), is_patient=True)
 
         headers = {"Content-Disposition": _to_be_saved(name)}
         if size is not None:

@@ -46,6 +46,7 @@ class RunState:
     :param ahead: While it is queued, which runs of its DAG are under way, the oldest first, and the tasks
         that each of them is at.
     :param why: The sentence with which each of its tasks has failed, by id; of those of ours alone.
+    :param left: Where tasks of it say that they have left a plan or a snapshot, and on which host, by id.
     """
 
     state: str
@@ -53,6 +54,7 @@ class RunState:
     cleared: datetime | None = None
     ahead: Mapping[str, Sequence[str]] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def run_state(dag_id: str, run_id: str) -> RunState | None:
@@ -78,7 +80,8 @@ def run_state(dag_id: str, run_id: str) -> RunState | None:
         state = str(getattr(state, "value", state))
         cleared = queued if times_cleared else None  # clearing puts a run into the queue again
         ahead = _under_way(dag_id, session) if state == "queued" else {}
-        return RunState(state, tuple(session.scalars(failed)), cleared, ahead, _why(dag_id, run_id, session))
+        why, left = _why(dag_id, run_id, session), _left(dag_id, run_id, session)
+        return RunState(state, tuple(session.scalars(failed)), cleared, ahead, why, left)
 
 
 def _why(dag_id: str, run_id: str, session: Session) -> dict[str, str]:
@@ -103,6 +106,27 @@ def _why(dag_id: str, run_id: str, session: Session) -> dict[str, str]:
         .order_by(XComModel.task_id, XComModel.map_index.desc())
     )
     return {task_id: said for task_id, said in session.execute(asked) if isinstance(said, str)}
+
+
+def _left(dag_id: str, run_id: str, session: Session) -> dict[str, tuple[str, str]]:
+    """Give where tasks of ours say that they have left something, by what they returned."""
+    asked = (
+        select(XComModel.task_id, XComModel.value)
+        .where(
+            XComModel.dag_id == dag_id,
+            XComModel.run_id == run_id,
+            XComModel.key == "return_value",
+            func.length(cast(XComModel.value, Text)) <= MOST_SIGNS,
+        )
+        .order_by(XComModel.task_id, XComModel.map_index.desc())
+    )
+    left = {}
+    for task_id, told in session.execute(asked):
+        if isinstance(told, dict):
+            place, host = told.get("plan") or told.get("snapshot"), told.get("host")
+            if isinstance(place, str) and isinstance(host, str):
+                left[task_id] = place, host
+    return left
 
 
 def _under_way(dag_id: str, session: Session) -> dict[str, list[str]]:

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_bitrix.core.plan import OUTCOMES
-from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.checks import read_check
-from airflow_bitrix.files.journals import read_effort
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.files.writers import read_wait
@@ -32,7 +30,7 @@ def summary_of(index: OutcomeIndex) -> Summary:
     """Give what an index comes to, with as many rows as a page shows."""
     manifest, counts = index.manifest, index.counts
     folder, noted = index.plan.parent, index.noted if index.is_begun else None
-    effort = read_effort(index.journal, range(len(manifest.parts))) if index.is_begun else ApplyCost()
+    effort = index.effort
     finished = datetime.fromtimestamp(noted, UTC).isoformat(timespec="seconds") if noted else ""
     check = read_check(folder, manifest.hash, noted) if noted else None
     troubles = index.rows(["failed", "drift", OVERWRITTEN])[:MOST_TROUBLES]

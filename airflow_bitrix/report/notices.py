@@ -12,6 +12,7 @@ from airflow_bitrix.files.writers import Wait
 from airflow_bitrix.report.summary import Summary
 from airflow_bitrix.report.texts import (
     ASK_AGAIN,
+    SHARE,
     approval_line,
     has_expired,
     hidden_links_line,
@@ -116,11 +117,16 @@ def queued(ahead: Mapping[str, Sequence[str]]) -> Iterator[Notice]:
         yield Notice("odd", "Queued.", f"{text} {', '.join(others)}.")
 
 
-def without_plan(run: str) -> Notice:
+def without_plan(run: str, elsewhere: Mapping[str, tuple[str, str]] | None = None) -> Notice:
     """Say why there is no plan to show.
 
     :param run: State of the DAG run.
+    :param elsewhere: What tasks have left on other hosts, and on which, by the task's id.
     """
+    if elsewhere:
+        task, (place, host) = next(iter(elsewhere.items()))
+        text = f"The task {task} has left {place} on host {host}. {SHARE}."
+        return Notice("bad", "What this run has left is not to be seen from here.", text)
     if run in UNDER_WAY:
         return Notice("plain", "No plan yet.", "The run is under way; this page looks again by itself.")
     if run == "failed":

@@ -26,6 +26,12 @@ _MEANING = {
 }
 
 
+SHARE = (
+    "[bitrix24] artifacts_path has to name a folder that all hosts share, or an object storage, such as "
+    "s3://aws_default@bucket/bitrix24"
+)
+"""What to do where a host does not see what another one wrote."""
+
 ASK_AGAIN = (
     "clear “Ask for approval” with all that follows it, and somebody can approve the plan again; "
     "clearing a task that applies it does not help"

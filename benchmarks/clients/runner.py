@@ -38,6 +38,7 @@ class Job:
     :param folder: Where processes of one host may share what they know.
     :param seconds: How long to go on, where the work has no end.
     :param redis: Port of the Redis through which hosts share what they know, 0 for none.
+    :param storage: Port of the object storage that the files of an apply lie on, 0 for a folder.
     """
 
     url: str
@@ -49,6 +50,7 @@ class Job:
     folder: str = ""
     seconds: float = 0
     redis: int = 0
+    storage: int = 0
 
 
 class Driver(Protocol):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_bitrix.client.id_ranges import Ranges
+from airflow_bitrix.client.id_ranges import Range, Ranges
 from airflow_bitrix.client.row_pages import PAGE
+
+
+def settle(ranges: Ranges, pages: Sequence[tuple[Range, Sequence[int]]]) -> None:
+    ranges.settle([(piece, len(page), page[-1] if page else piece[0]) for piece, page in pages])
 
 
 @given(st.sets(st.integers(1, 4000), max_size=600), st.floats(0.001, 1), st.integers(1, 50))
@@ -22,7 +27,7 @@ def test_every_id_is_found_once_whatever_density_was_expected(
         assert len(pieces) <= most
         pages = [(piece, sorted(n for n in ids if piece[0] <= n <= piece[1])[:PAGE]) for piece in pieces]
         found += [n for _, page in pages for n in page]
-        ranges.settle(pages)
+        settle(ranges, pages)
     assert sorted(found) == sorted(ids)
     assert ranges.lowest == math.inf
 
@@ -31,7 +36,7 @@ def test_a_stretch_without_a_row_makes_the_next_pieces_wider() -> None:
     ranges = Ranges((1, 10_000_000), 1.0)
     narrow = ranges.take(50)
     assert [last - first + 1 for first, last in narrow] == [50] * 50
-    ranges.settle([(piece, []) for piece in narrow])
+    settle(ranges, [(piece, []) for piece in narrow])
     wide = ranges.take(50)
     assert min(last - first for first, last in wide) > 100_000
 
@@ -40,9 +45,9 @@ def test_a_request_that_would_not_be_full_waits_for_those_under_way() -> None:
     """What they leave over may ride along."""
     ranges = Ranges((1, 8000), 0.5)
     one, other = ranges.take(50), ranges.take(50)
-    ranges.settle([(one[0], range(1, PAGE + 1)), *((piece, []) for piece in one[1:])])
+    settle(ranges, [(one[0], range(1, PAGE + 1)), *((piece, []) for piece in one[1:])])
     assert ranges.take(50) == []
-    ranges.settle([(other[0], range(4001, 4001 + PAGE)), *((piece, []) for piece in other[1:])])
+    settle(ranges, [(other[0], range(4001, 4001 + PAGE)), *((piece, []) for piece in other[1:])])
     assert ranges.take(50) == [(51, 80), (4051, 4080)]
 
 
@@ -50,14 +55,14 @@ def test_what_pieces_left_over_comes_first_and_lowest_first() -> None:
     ranges = Ranges((1, 100_000), 0.1)
     pieces = ranges.take(3)
     full = [(piece, list(range(piece[0], piece[0] + 2 * PAGE, 2))) for piece in pieces]
-    ranges.settle(full[::-1])
+    settle(ranges, full[::-1])
     assert ranges.lowest == 100
     left = ranges.take(50, ahead=False)
     assert left == sorted(left)
     assert [n for first, last in left for n in range(first, last + 1)] == [
         n for piece in pieces for n in range(piece[0] + 2 * PAGE - 1, piece[1] + 1)
     ]
-    ranges.settle([(piece, []) for piece in left])
+    settle(ranges, [(piece, []) for piece in left])
     assert ranges.take(50, ahead=False) == []
     assert ranges.take(50)[0][0] == pieces[-1][1] + 1
 
@@ -71,7 +76,7 @@ def read(ids: list[int], ranges: Ranges) -> int:
             (piece, ids[bisect_left(ids, piece[0]) : bisect_right(ids, piece[1])][:PAGE]) for piece in pieces
         ]
         found += [n for _, page in pages for n in page]
-        ranges.settle(pages)
+        settle(ranges, pages)
     assert sorted(found) == ids
     return requests
 
@@ -92,6 +97,6 @@ def test_what_lies_behind_an_end_that_is_told_later_is_left_out() -> None:
     assert pieces == [(1, 50), (51, 100), (101, 150), (151, 200)]
     ranges.end_at(120)
     pages = [range(1, 51), range(51, 101), range(101, 121), range(0)]
-    ranges.settle(list(zip(pieces, pages, strict=True)))
+    settle(ranges, list(zip(pieces, pages, strict=True)))
     assert ranges.lowest == math.inf
     assert ranges.take(50) == []

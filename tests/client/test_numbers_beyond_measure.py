@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from math import inf, nan
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_bitrix.client.exclusions import Conditions
 from airflow_bitrix.client.flow import Manners
 from airflow_bitrix.client.pacing import Account, Budgets
 from airflow_bitrix.client.portal import Portal
-from airflow_bitrix.client.row_pages import OddAnswer, count_in, id_in, offset_in, total_of
+from airflow_bitrix.client.row_pages import OddAnswer, count_in, id_in, ids_in, offset_in, total_of
 from airflow_bitrix.client.wire import Answer, Reply
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import Owner
 from airflow_bitrix.core.methods import links_of
 from airflow_bitrix.core.numbers import told_id
+from tests.answers import VALUES
 
 pytestmark = pytest.mark.attack
 
@@ -75,3 +79,24 @@ def test_a_row_with_such_a_number_is_compared_all_the_same(key: str, number: Any
     for wanted in (5, "5", number):
         found = Conditions({key: [wanted] if key == "@ID" else wanted}).broken_by({"ID": number})
         assert found in (None, key)
+
+
+ODD_IDS = st.sampled_from([" 5", "05", "+5", "5_0", "\uff15", "", "-5", 0, -5, 5.0, True, inf, "9" * 25])
+IDS = st.integers(1, 9) | st.integers(1, 9).map(str) | ODD_IDS | VALUES
+PAGES = st.lists(IDS.map(lambda told: {"ID": told}) | VALUES, max_size=3)
+RIGHT = st.lists(st.integers(1, 2**41), min_size=1, max_size=3)
+RIGHT_PAGES = RIGHT.map(lambda ids: [{"ID": one} for one in ids]) | RIGHT.map(
+    lambda ids: [{"ID": str(one)} for one in ids]
+)
+
+
+@pytest.mark.drawn
+@given(PAGES | RIGHT_PAGES)
+def test_ids_of_a_page_are_those_of_its_rows(rows: list[Any]) -> None:
+    try:
+        expected = [id_in("crm.lead.list", "ID", row) for row in rows]
+    except OddAnswer as error:
+        with pytest.raises(OddAnswer, match=re.escape(str(error))):
+            ids_in("crm.lead.list", "ID", rows)
+    else:
+        assert list(map(repr, ids_in("crm.lead.list", "ID", rows))) == list(map(repr, expected))

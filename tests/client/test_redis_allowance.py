@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -114,6 +115,22 @@ def test_who_died_waiting_is_passed_over(scripts: Scripts) -> None:
     assert allowance.ask(Turn()) > 0  # and never again
     began = time.monotonic()
     assert 0.4 < waited_for(allowance) - began < 1
+
+
+def test_redis_is_asked_a_few_times_while_somebody_who_died_is_waited_for(scripts: Scripts) -> None:
+    asked: list[str] = []
+
+    def counted(script: str, *how: Any) -> Any:
+        asked.append(script)
+        return scripts(script, *how)
+
+    allowance = RedisAllowance(Bucket(rate=20, burst=2), counted, "seldom", "user", OperatingTime(), gone=1)
+    assert [allowance.ask(), allowance.ask()] == [0, 0]
+    assert allowance.ask(Turn()) > 0  # and never again
+    began = time.monotonic()
+    del asked[:]
+    assert waited_for(allowance) - began < 1.5
+    assert len(asked) < 15
 
 
 def test_a_refusal_is_heard_by_all(scripts: Scripts) -> None:

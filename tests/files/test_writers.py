@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.files.writers import (
     Occupied,
@@ -101,3 +106,16 @@ def test_the_report_is_told_of_a_wait_for_the_very_plan(tmp_path: Path) -> None:
     write_wait(tmp_path, wait)
     assert read_wait(tmp_path, "a" * 64) == wait
     assert read_wait(tmp_path, "b" * 64) is None
+
+
+def test_a_lock_that_cannot_be_had_is_nobody_else_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flock = fcntl.flock
+
+    def without_locks(file: Any, how: int) -> None:
+        if not stat.S_ISDIR(os.fstat(file if isinstance(file, int) else file.fileno()).st_mode):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    with pytest.raises(RetryLater, match=r"/writing-lead\.acme\S+ cannot be locked: No locks available$"):
+        write(tmp_path, OTHER)

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from scripts.environments import KEPT, MADE, build_wheel, make, pins, read_pins
+from scripts.environments import KEPT, MADE, STORED, build_wheel, make, pins, read_pins
 from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import LocalSandbox, Owners
+from scripts.object_storage import object_storage
 from scripts.processes import Processes, clean_environment
 from tests.ui.conftest import log_in, open_chromium
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import Browser, Page
 
@@ -58,13 +59,17 @@ class Installed:
 
 @dataclass(frozen=True)
 class Place:
-    """That Airflow at work, and a portal before anything was changed."""
+    """That Airflow at work, and a portal before anything was changed.
+
+    :ivar asked: What an object storage was asked that its runs lie on; ``None`` where they lie in a folder.
+    """
 
     installed: Installed
     airflow: LocalAirflow
     sandbox: LocalSandbox
     leads: Owners
     samples: frozenset[str]
+    asked: Sequence[str] | None
 
     def run(self, dag_id: str, **conf: object) -> tuple[str, str]:
         """Run a DAG to its end; give the id of the run, and how it ended."""
@@ -90,7 +95,8 @@ def installed(request: pytest.FixtureRequest, wheel: Path) -> Installed:
     file = pins(name)
     versions = read_pins(file)
     folder = MADE / name
-    wanted = [f"apache-airflow=={versions['apache-airflow']}", str(wheel)]
+    extra = "[s3]" if name in STORED else ""
+    wanted = [f"apache-airflow=={versions['apache-airflow']}", f"airflow-bitrix{extra} @ {wheel.as_uri()}"]
     python = make(folder, python=sys.executable, install=wanted, constraints=[file])
     return Installed(name, python, versions)
 
@@ -102,15 +108,22 @@ def place(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Ite
     samples = sorted((Path(found).parent / "example_dags").glob("*.py"))
     for file in (*samples, Path(__file__).parent / "dags" / "what_works.py"):
         shutil.copy(file, dags)
-    with Processes(clean_environment()) as processes:
+    with Processes(clean_environment()) as processes, ExitStack() as opened:
+        storage = opened.enter_context(object_storage()) if installed.name in STORED else None
         python = str(installed.python)
         sandbox = LocalSandbox(processes, leads=300, deals=200, contacts=250, python=python).start()
         home = tmp_path_factory.mktemp(f"airflow-{installed.name}") / "home"
         shutil.copytree(Path(__file__).parent / "plugins", home / "plugins")
-        airflow = LocalAirflow(processes, home=home, dags=dags, python=python, schedules=False).start()
+        artifacts = "s3://floor_store@artifacts/runs" if storage else ""
+        airflow = LocalAirflow(
+            processes, home=home, dags=dags, python=python, artifacts=artifacts, schedules=False
+        ).start()
+        if storage:
+            airflow.create_connection("floor_store", **storage.connection)
         airflow.create_connection("bitrix24_default", **sandbox.connection())
         names = frozenset(file.stem for file in samples)
-        yield Place(installed, airflow, sandbox, sandbox.owners("lead"), names)
+        asked = storage.requests.seen if storage else None
+        yield Place(installed, airflow, sandbox, sandbox.owners("lead"), names, asked)
 
 
 @pytest.fixture(scope="module")

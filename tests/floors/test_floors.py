@@ -17,7 +17,7 @@ from packaging.version import Version
 from playwright.sync_api import Page, expect
 
 from airflow_bitrix.get_provider_info import get_provider_info
-from scripts.environments import frozen
+from scripts.environments import STORED, frozen
 from scripts.local_airflow import READING, USER
 from scripts.local_sandbox import ROOT, difference
 from tests.ui.screens import Form
@@ -201,8 +201,12 @@ def _the_tab_shows_it(place: Place, run_id: str, changes: int) -> None:
     login = {"username": "admin", "password": place.airflow.password}
     token = session.post(f"{place.airflow.url}/auth/token", json=login, timeout=30).json()["access_token"]
     session.cookies.set("_token", token)
+    asked = len(place.asked or ())
     page = session.get(address, timeout=30)
     assert page.status_code == 200
+    assert (place.asked is None) == (place.installed.name not in STORED)
+    if place.asked is not None:  # by the connection in Airflow's database, which the API server asks itself
+        assert len(place.asked) > asked
     assert "Lead link clean-up" in page.text
     rows: dict[str, Any] = session.get(f"{address}rows?task=plan", timeout=30).json()
     assert rows["total"] == changes

@@ -49,7 +49,7 @@ def modes(root: Path) -> tuple[set[int], set[int]]:
 
 def run_all(folder: Path) -> None:
     """Plan, apply, check, export twice, and plan the way back; then plan anew in the same folder."""
-    here = {"artifacts_path": str(folder / "run")}
+    here: dict[str, Any] = {"artifacts_path": str(folder / "run")}
     for _ in range(2):
         plan = Bitrix24PlanLinkCleanupOperator(task_id="plan", rules=["release_repeat_leads"], **here)
         made = plan.execute({})

@@ -67,13 +67,14 @@ def test_each_operator_says_what_its_arguments_are(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_each_operator_is_mapped_rendered_and_serialised(method: str) -> None:
     arguments = ARGUMENTS[METHODS[method].verb]
+    text: Any = dict.fromkeys(arguments, "{{ 41 + 1 }}")
     with DAG("family", schedule=None) as dag:
         make_one = operator_of(method)
         make_one.partial(task_id="mapped").expand(
             **{key: [value] for key, value in arguments.items()} or {"bitrix24_conn_id": ["bitrix24_default"]}
         )
         make_one(task_id="plain", **arguments)
-        templated = make_one(task_id="templated", **dict.fromkeys(arguments, "{{ 41 + 1 }}"))
+        templated = make_one(task_id="templated", **text)
     serialised = json.dumps(DagSerialization.to_dict(dag))
     restored = DagSerialization.from_dict(json.loads(serialised))
     assert set(restored.task_dict) == {"mapped", "plain", "templated"}

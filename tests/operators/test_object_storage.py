@@ -18,10 +18,11 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.earlier_runs import journal_parts
 from airflow_bitrix.files.journal_lines import journal_lines
 from airflow_bitrix.files.object_files import create, listed
-from airflow_bitrix.files.plans import Manifest, PlanWriter
+from airflow_bitrix.files.plans import Manifest, PlanWriter, read_manifest
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.link_check import Bitrix24CheckLinkPlanOperator
+from airflow_bitrix.operators.link_restore import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.sandbox.links import Link
 from tests.operators.stops import Writes
 
@@ -70,14 +71,9 @@ def test_the_storage_is_asked_no_more_often_than_the_portal(
     assert len(new) <= sent + 60  # what each task asks, whatever it writes
 
 
-def test_a_journal_that_cannot_be_written_stops_the_writing(
-    portal: Any, object_storage: Any, tmp_path: Path
-) -> None:
-    folder = object_storage.folder(tmp_path.name)
-    made = a_plan(portal, folder)
-    journal = folder / "journal" / "part-00000.jsonl"
-
-    objects = journal.with_name(f"{journal.name}.d")
+def loses_its_journal(portal: Any, folder: Path, made: Manifest) -> Writes:
+    """Apply a plan whose journal is lost in the middle, and give what was written until then."""
+    objects = folder / "journal" / "part-00000.jsonl.d"
 
     def lost() -> None:
         """Somebody else's file stands where the next is to be."""
@@ -89,9 +85,16 @@ def test_a_journal_that_cannot_be_written_stops_the_writing(
     writes = Writes(lost, after=200)
     with portal.portal.lock:
         portal.portal.writes = writes
-    apply = apply_of(folder, made)
     with pytest.raises(RetryLater, match=r"another task writes .* now, and this one writes no more"):
-        apply.execute({})
+        apply_of(folder, made).execute({})
+    return writes
+
+
+def test_a_journal_that_cannot_be_written_stops_the_writing(
+    portal: Any, object_storage: Any, tmp_path: Path
+) -> None:
+    folder = object_storage.folder(tmp_path.name)
+    writes = loses_its_journal(portal, folder, a_plan(portal, folder))
     announced = {
         owner
         for path in journal_parts(folder / "journal")
@@ -101,6 +104,28 @@ def test_a_journal_that_cannot_be_written_stops_the_writing(
     }
     assert {write.owner_id for write in writes} <= announced
     assert len(announced) < LEADS
+
+
+def test_what_an_apply_wrote_that_broke_off_is_taken_back_also_where_its_plan_was_made_again(
+    portal: Any, object_storage: Any, tmp_path: Path
+) -> None:
+    folder = object_storage.folder(tmp_path.name)
+    first = a_plan(portal, folder)
+    writes = loses_its_journal(portal, folder, first)
+    written = {write.owner_id for write in writes}
+    assert len(written) > 100
+    second = a_plan(portal, folder)
+    earlier = str(folder / f"earlier-{first.hash[:12]}")
+    restore = Bitrix24PlanLinkRestoreOperator(
+        task_id="restore", journal=earlier, artifacts_path=str(folder / "back"), overwrite=True
+    )
+    assert restore.execute({})["changes"] == len(written)
+    assert apply_of(folder, second).execute({})["counts"]["applied"] == LEADS
+    assert (
+        apply_of(folder / "back", read_manifest(folder / "back" / "plan")).execute({})["counts"]["failed"]
+        == 0
+    )
+    assert all(portal.state.links("lead", lead) == (Link(10, 7, primary=True),) for lead in written)
 
 
 @pytest.mark.parametrize(

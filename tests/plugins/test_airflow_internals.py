@@ -29,6 +29,7 @@ PUBLIC = {
     "airflow.sdk",
     "airflow.sdk.configuration",
     "airflow.sdk.exceptions",
+    "airflow.sdk.io",
     "airflow.sdk.log",
 }
 """What providers may use of Airflow, as far as we do."""

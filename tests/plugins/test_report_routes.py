@@ -310,15 +310,6 @@ def test_a_comparison_that_cannot_be_read_is_named_in_the_page(reader: TestClien
     assert "The report cannot be shown:" in page.text
 
 
-def test_artifacts_that_lie_in_object_storage_are_named(
-    reader: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert run.exists()
-    monkeypatch.setenv("AIRFLOW__BITRIX24__ARTIFACTS_PATH", "memory://bitrix24")
-    assert "The artifacts lie in memory://bitrix24." in reader.get(at()).text
-    assert reader.get(at("rows?task=plan")).status_code == 404
-
-
 @pytest.mark.parametrize("root", ["wasb://c/x", "nonsense://c/x", "abfs://bucket/x"])
 def test_artifacts_that_lie_where_nobody_here_can_look_are_named(
     reader: TestClient, run: Path, monkeypatch: pytest.MonkeyPatch, root: str

@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import insert, select
 
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import Approval, Contradiction, write_approval, write_contradiction
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.writers import Wait, forget_wait, write_wait
+from airflow_bitrix.plugins.airflow_internals import DagRun, TaskInstance, XComModel, create_session
 from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_states import RunState
@@ -42,6 +45,21 @@ def test_a_run_without_a_plan_says_so(reader: TestClient, make_run: MakeRun, sta
         page = reader.get(at()).text
         assert told in page
         assert ('data-live="yes"' in page) == (state in ("queued", "running"))
+
+
+def test_what_another_host_has_left_is_named_with_the_host(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN, "success")
+    place = "/home/airflow/bitrix24/mine/run/plan/plan"
+    told = {"plan": place, "host": "worker-<1>", "changes": 3}
+    with create_session() as session:
+        about: dict[str, Any] = {"dag_id": MINE, "run_id": RUN, "task_id": "plan", "map_index": -1}
+        session.execute(insert(TaskInstance).values(**about, id=uuid4(), pool="default_pool", try_number=1))
+        run = session.scalar(select(DagRun.id).where(DagRun.dag_id == MINE, DagRun.run_id == RUN))
+        session.add(XComModel(dag_run_id=run, key="return_value", value=told, **about))
+    said = f"The task plan has left {place} on host worker-&lt;1&gt;. [bitrix24] artifacts_path has to"
+    assert said in reader.get(at()).text
+    applied_plan(folder / "plan")
+    assert said not in reader.get(at()).text
 
 
 @pytest.mark.parametrize(
@@ -134,15 +152,11 @@ def test_a_run_that_waits_for_another_one_says_for_whom(reader: TestClient, make
         assert FOR_ANOTHER not in reader.get(at("", run_id=f"{RUN}{state}")).text
 
 
-def test_why_a_task_failed_is_told_wherever_the_artifacts_lie() -> None:
+def test_why_a_task_failed_is_told_where_there_is_no_plan() -> None:
     stands = RunState("failed", why={"plan": "stages: 'NOPE' is not <accepted>."})
-    for folders, told in (
-        (None, "The artifacts lie in s3://bucket."),
-        ({}, "The run failed before it had a plan."),
-    ):
-        page = run_page(stands, folders, "", Indexes().of, "s3://bucket")
-        assert "<b>The task plan failed:</b> stages: &#39;NOPE&#39; is not &lt;accepted&gt;.<" in page
-        assert told in page
+    page = run_page(stands, {}, "", Indexes().of)
+    assert "<b>The task plan failed:</b> stages: &#39;NOPE&#39; is not &lt;accepted&gt;.<" in page
+    assert "The run failed before it had a plan." in page
 
 
 QUEUED = """Queued.</b> Airflow begins it when fewer runs of this DAG are under way than its \

@@ -65,7 +65,7 @@ class Server:
     def page(self) -> str:
         """Make the page anew."""
         tasks: Any = {path.name: path for path in self.folder.iterdir()}
-        return run_page(RunState("running"), tasks, "", read_index, "")
+        return run_page(RunState("running"), tasks, "", read_index)
 
 
 @pytest.fixture

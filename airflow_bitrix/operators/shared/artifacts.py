@@ -6,11 +6,13 @@ import hashlib
 import logging
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 from airflow.sdk import Context, ObjectStoragePath
+from airflow.sdk.io import attach
 
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
@@ -27,6 +29,11 @@ go_by(lambda: conf.get("bitrix24", "artifacts_access", fallback="private") or "p
 
 log = logging.getLogger(__name__)
 
+KEPT_OPEN = 60.0
+"""Seconds for which what opened an object storage is kept at least: each leaves something behind."""
+
+_opened_anew: dict[str, float] = {}
+
 
 def as_folder(text: str) -> Path:
     """Give a path, or an object storage address, as something that behaves like a path.
@@ -42,6 +49,8 @@ def as_folder(text: str) -> Path:
 def given_folder(argument: str, given: object) -> Path:
     """Give the path, or the object storage address, that an argument names.
 
+    The storage is asked anew each time that something is looked for: other hosts write there, too.
+
     :raises InvalidInput: It is no text, an empty one, or an address that this Airflow has no file system for.
     """
     if (
@@ -50,7 +59,9 @@ def given_folder(argument: str, given: object) -> Path:
         raise InvalidInput(argument, given, "the path or address of a file or folder, as text")
     try:
         folder = as_folder(given)
-        getattr(folder, "fs", None)  # the file system of an address is looked for when it is first used
+        if storage := getattr(folder, "fs", None):  # that of an address is looked for when it is first used
+            storage.dircache.use_listings_cache = False
+            storage.dircache.clear()
     except (ValueError, ImportError) as error:  # no such scheme, or its library is not installed
         accepted = f"a path, or an address that Airflow can open ({error})"
         raise InvalidInput(argument, given, accepted) from None
@@ -85,8 +96,9 @@ def lies_in(path: Path, folder: Path) -> bool:
 
 
 def _conn_id(path: Path) -> str:
-    """Give the connection that an address names; its text does not tell."""
-    return str(getattr(path, "conn_id", "") or "")
+    """Give the connection that an address names; its text does not tell in each Airflow."""
+    of_airflow_3_1 = getattr(path, "storage_options", {}).get("conn_id")
+    return str(getattr(path, "conn_id", of_airflow_3_1) or "")
 
 
 def artifacts_root() -> Path:
@@ -113,17 +125,24 @@ def task_folder(context: Context) -> Path:
 
 
 def tab_folder(dag_id: str, run_id: str) -> Path | None:
-    """Give the folder that the report tab of a run reads; ``None`` where there is no local one."""
+    """Give the folder that the report tab of a run reads; ``None`` where there is none."""
     try:
-        folder = run_folder(dag_id, run_id)
+        return run_folder(dag_id, run_id)
     except InvalidInput:
         return None  # whoever keeps files there is told; a task with a folder of its own goes on
-    return folder if is_on_disk(folder) else None
 
 
 def is_in_tab(path: Path, tab: Path | None) -> bool:
     """Whether the report tab of a run, which reads one folder, shows what lies at a path."""
-    return tab is not None and is_on_disk(path) and path.is_relative_to(tab)
+    return tab is not None and lies_in(path, tab)
+
+
+def open_anew(path: Path) -> None:
+    """Let the next one who opens an address go by its connection as it is then; see :data:`KEPT_OPEN`."""
+    now = time.monotonic()
+    if not is_on_disk(path) and now - _opened_anew.get(str(path), -KEPT_OPEN) >= KEPT_OPEN:
+        _opened_anew[str(path)] = now
+        vars(attach(cast("Any", path).protocol, _conn_id(path) or None)).pop("fs", None)
 
 
 def folder_names(dag_id: str, run_id: str) -> tuple[str, str]:

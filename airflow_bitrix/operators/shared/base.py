@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import Any, NoReturn, Unpack
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
 
 from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.core.errors import RetryLater
-from airflow_bitrix.hooks.failures import says_why
+from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
+from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.operators.shared.parameters import switch
+from airflow_bitrix.operators.shared.task_arguments import DeferrableArguments, TaskArguments
 
 MOST_DEFERRALS = 20
 """How often in a row an operator defers without having got anywhere."""
@@ -35,7 +39,7 @@ class Bitrix24BaseOperator(BaseOperator):
     grace = 0.0
     """Seconds in which the work may still account for what was under way when it is told to stop."""
 
-    def __init__(self, *, deferrable: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, deferrable: bool = True, **kwargs: Unpack[TaskArguments]) -> None:
         super().__init__(**kwargs)
         self.deferrable = switch("deferrable", deferrable)
         self.stop = Stop(self.grace)
@@ -87,3 +91,61 @@ class Bitrix24BaseOperator(BaseOperator):
         self.log.info("Deferred until %s: %s", moment.isoformat(timespec="seconds"), said)
         trigger = DateTimeTrigger(moment=moment)
         self.defer(trigger=trigger, method_name="execute_again", kwargs={"deferrals": deferrals, **told})
+
+
+class Bitrix24Operator(Bitrix24BaseOperator):
+    """One call of a REST method; a subclass names the method and builds its parameters.
+
+    What the portal refuses, and input that it would misread, fails the task at once; a portal that is busy
+    or cannot be reached lets Airflow retry. While the portal lets the method rest, the task is deferred.
+
+    :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
+    :param deferrable: Whether to defer; without it Airflow's retries have to bridge the rest.
+    """
+
+    template_fields: Sequence[str] = ("bitrix24_conn_id",)
+    ui_color = "#d8f3fb"
+
+    api_method: str = ""
+
+    owner_url = ""
+    """What the link *Open in Bitrix24* leads to, once the operator works."""
+
+    def __init__(
+        self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, **kwargs: Unpack[DeferrableArguments]
+    ) -> None:
+        super().__init__(**kwargs)
+        self.bitrix24_conn_id = bitrix24_conn_id
+
+    @cached_property
+    def hook(self) -> Bitrix24Hook:
+        """The hook of the operator's connection."""
+        hook = Bitrix24Hook(self.bitrix24_conn_id)
+        hook.stop = self.stop
+        return hook
+
+    def parameters(self) -> dict[str, Any]:
+        """Give the parameters of the call, from fields that are rendered by now.
+
+        :raises InvalidInput: A field that the portal would misread.
+        """
+        return {}
+
+    def page(self) -> str:
+        """Give the address of the page on the portal that the call is about; empty where there is none."""
+        return ""
+
+    def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
+        """Say for the log what came of the call: ids at most, as other values may be personal."""
+        del parameters, result
+        return "done"
+
+    def work(self, context: Context, *, deferrals: int) -> Any:
+        """Make the call and return its result."""
+        del context, deferrals
+        with final_failures():
+            parameters = self.parameters()
+            self.owner_url = self.page()
+        result = self.hook.call(self.api_method, parameters)
+        self.log.info("%s: %s", self.api_method, self.outcome(parameters, result))
+        return result

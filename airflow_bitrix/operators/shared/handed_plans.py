@@ -6,21 +6,17 @@ bucket of their own, would bring its own approval along. So nothing is even look
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
-from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.numbers import whole_number
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
 from airflow_bitrix.operators.shared.artifacts import artifacts_root, given_folder, lies_in
+from airflow_bitrix.operators.shared.other_hosts import refuse_unseen
 from airflow_bitrix.operators.shared.parameters import is_nothing
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
-
-_LONGEST = 100
-"""Signs of a host's name that are shown."""
 
 
 class TakesPlan:
@@ -70,7 +66,9 @@ class TakesPlan:
                 "DAG file gives the task that makes it: what a task returned may have been rewritten"
             )
         if is_handed_on:
-            _find(folder, self.plan.get("host"))
+            host = self.plan.get("host")
+            if host is not None and not (folder / MANIFEST).exists():
+                refuse_unseen("plan", folder, host)
         manifest = read_manifest(folder)
         if manifest.hash != plan_hash:
             raise PlanRefused(f"the plan in {folder} is not the one with hash {plan_hash}: it was replaced")
@@ -89,22 +87,6 @@ class TakesPlan:
                 f"the plan in {folder} was made by {made}, and this is {this}: tasks hand on plans of their "
                 "own run alone. A DAG may name another run's plan to the apply, by folder and plan_hash"
             )
-
-
-def _find(folder: Path, host: object) -> None:
-    """Look whether there is a plan in a folder.
-
-    :param host: The host that wrote it; nothing where an earlier version did.
-    :raises RetryLater: There is none here, and another host wrote it.
-    """
-    here = socket.gethostname()
-    if host in (None, here) or (folder / MANIFEST).exists():
-        return
-    raise RetryLater(
-        f"there is no plan in {folder} as this host, {here}, sees it: it was written by host "
-        f"{as_plain_text(host, _LONGEST)}. [bitrix24] artifacts_path has to name a folder that all hosts "
-        "share, or an object storage, such as s3://aws_default@bucket/bitrix24. The next try looks again"
-    )
 
 
 def given_parts(part: object, manifest: Manifest) -> list[int] | None:

@@ -6,9 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapp
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, cast
-
-from airflow.sdk import XComArg
+from typing import Any, Unpack, cast
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput
@@ -45,8 +43,7 @@ from airflow_bitrix.operators.shared.migration_checks import (
 )
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
-
-MapGiven = str | Mapping[Any, Any] | Sequence[Any] | XComArg | None
+from airflow_bitrix.operators.shared.task_arguments import MapGiven, PipelineArguments
 
 _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
     "contact_map": ("lead", "deal"),
@@ -142,7 +139,7 @@ class MigrationArguments(LinkPlanOperator):
         match_field: str | None = None,
         extra: str = "keep",
         detail: str = "full",
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.migration = migration

@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 from airflow.sdk import Context
 
@@ -20,6 +20,7 @@ from airflow_bitrix.links import Bitrix24ReportLink
 from airflow_bitrix.operators.shared.artifacts import given_folder, is_in_tab, progress_teller, tab_folder
 from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
 from airflow_bitrix.operators.shared.parameters import is_nothing
+from airflow_bitrix.operators.shared.task_arguments import DeferrableArguments
 from airflow_bitrix.operators.shared.timeouts import timeout_stops
 
 T = TypeVar("T")
@@ -44,7 +45,11 @@ class LinkPlanOperator(Bitrix24BaseOperator):
     """The DAG run, as people read it; empty outside of one."""
 
     def __init__(
-        self, *, bitrix24_conn_id: str = DEFAULT_CONN_ID, artifacts_path: str = "", **kwargs: Any
+        self,
+        *,
+        bitrix24_conn_id: str = DEFAULT_CONN_ID,
+        artifacts_path: str = "",
+        **kwargs: Unpack[DeferrableArguments],
     ) -> None:
         """Take what all pipeline operators take.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from airflow.sdk import Context
 
@@ -28,8 +27,10 @@ from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.other_hosts import this_host
 from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.approval import plan_markdown
 from airflow_bitrix.report.texts import no_match
 
@@ -74,7 +75,7 @@ class LinkPlanMaker(LinkPlanOperator):
         max_share: float | str | None = None,
         portals: Sequence[str] | str = (),
         quiet: Mapping[str, Any] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.max_changes = max_changes
@@ -151,7 +152,7 @@ class LinkPlanMaker(LinkPlanOperator):
             **{name: manifest.counts[name] for name in told},
             "partial": list(manifest.partial),
             "parts": parts_of(manifest),
-            "host": socket.gethostname(),
+            "host": this_host(),
         }
 
     def _quiet_hours(self) -> QuietHours | None:

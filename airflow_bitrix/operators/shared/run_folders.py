@@ -28,7 +28,7 @@ def place_in_run(argument: str, text: str) -> Path:
     try:
         found = [folder] if any(folder.glob(HOLDS[argument])) else sorted(_within(argument, folder))
     except OSError as error:
-        raise InvalidInput(argument, text, f"a folder that can be read ({error.strerror})") from None
+        raise InvalidInput(argument, text, f"a folder that can be read ({error.strerror or error})") from None
     if len(found) > 1:
         problem = f"the run in {folder} has several {argument}s"
         raise InvalidInput(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.client.allowance import make_own_folder
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.writers import Occupied, Wait, Writer, forget_wait, only_writer, write_wait
 from airflow_bitrix.hooks.bitrix24 import pacing_folder
@@ -127,6 +127,6 @@ def told_to_wait(task: ApplyTask, other: Occupied, patience: Patience, now: floa
     wait = Wait(task.manifest.hash, other.writer.name, other.writer.since, since, until)
     try:
         write_wait(task.folder, wait)
-    except OSError as error:
+    except (OSError, RetryLater) as error:  # a disk, an object storage
         log.warning("The report will not tell who is waited for: %s", error)
     return patience.next_look(now)
