@@ -15,6 +15,8 @@ from airflow_bitrix.files.plain_files import read_plain
 
 _LONGEST = 600
 """Signs of a task or a host that are shown; ids of DAG, run and task have 250 each at most."""
+_HIDDEN = "hidden"
+"""In place of when a process began that is there, where another user's cannot be seen."""
 _PROC = Path("/proc")
 _STARTED = 19
 """Place of a process's start among what stands behind its name in ``/proc/<pid>/stat``."""
@@ -51,7 +53,9 @@ class Holder:
     @property
     def is_gone(self) -> bool:
         """Whether it is known to have ended, as far as that can be seen from here."""
-        return bool(self.kernel) and self.kernel == _kernel() and self.started != _started(self.pid)
+        if not self.kernel or self.kernel != _kernel():
+            return False
+        return _started(self.pid) not in (self.started, _HIDDEN)
 
 
 def this_holder(who: str = "") -> Holder:
@@ -76,5 +80,14 @@ def _started(pid: int) -> str:
     try:
         told = read_plain(_PROC / str(pid) / "stat").rpartition(b")")[2].decode().split()
     except OSError:
-        return ""
+        return _HIDDEN if _is_there(pid) else ""
     return "" if told[0] in "ZX" else told[_STARTED]
+
+
+def _is_there(pid: int) -> bool:
+    """Whether there is a process, also one whose folder in ``/proc`` is hidden, as ``hidepid`` does."""
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return isinstance(error, PermissionError)
+    return True

@@ -4,7 +4,8 @@ A lease lies in a folder, as small files that are created once and never written
 the claim with the number 7, ``000007.000002`` the sign that its holder still lives, and so on. A claim with a
 lower number comes first; it holds for as long as signs come, by the storage's own clock. A holder that is
 dead is shut out by whoever comes next, with the file that would have been its next sign: should it live after
-all, it finds that there, and stops before the next request. What a dead one is shut out with lies for a day.
+all, it finds that there, and stops before the next request. What a dead one is shut out with lies for a day,
+and whoever could give no sign for half of that holds nothing any more.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import json
 import logging
 import math
+import random
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -26,7 +28,7 @@ from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.holders import Holder, this_holder
 from airflow_bitrix.files.json_texts import shaped
-from airflow_bitrix.files.object_files import contents, create, listed, remove
+from airflow_bitrix.files.object_files import contents, create, listed, remove, written_at
 from airflow_bitrix.files.own_files import make_folder
 from airflow_bitrix.files.plain_files import NoPlainFileError
 from airflow_bitrix.files.storage_errors import storing
@@ -42,6 +44,9 @@ log = logging.getLogger(__name__)
 
 Claim = Mapping[str, Any]
 Conflicts = Callable[[Claim], bool]
+
+_Signs = dict[int, list[int]]
+"""The numbers of the signs of each claim, in order."""
 
 
 class HeldError(RetryLater):
@@ -119,8 +124,8 @@ class Lease:
         """
         if is_on_disk(self._folder):
             make_folder(self._folder)
-        others = self._put_in()
         try:
+            others = self._put_in()
             self._prove()
             self._look_at(others)
         except BaseException:
@@ -153,18 +158,32 @@ class Lease:
         if self.is_due:
             self.renew()
 
-    def _put_in(self) -> dict[int, int]:
-        """Put a claim behind all others, and give the number of the last sign of each of these."""
+    def _put_in(self) -> _Signs:
+        """Put a claim behind all others, and give the signs of these.
+
+        They are listed once more behind it. A claim that takes long to arrive may come to a number which has
+        been another one's and is free again, and whoever holds a later number has not seen it.
+        """
         for _ in range(_TRIES):
-            last = _last_signs(self._folder)
-            self._number = max(last, default=0) + 1
+            self._number = max(_signs(self._folder), default=0) + 1
             try:
                 self.renew()
             except LeaseLostError:  # somebody else was faster
                 self._is_lost = False
                 continue
-            return last
+            others = _signs(self._folder)
+            if others.pop(self._number, []) == [1] and not self._is_late(others):
+                return others
+            self._leave()
+            self._beats = 0
+            time.sleep(_PAUSE * (1 + random.random()))
         raise RetryLater(f"too many tasks begin at the same time: {self._folder}")
+
+    def _is_late(self, others: _Signs) -> bool:
+        """Whether one behind ours claims the same, and may have come before it."""
+        later = (_file(self._folder, one, beats[-1]) for one, beats in others.items() if one > self._number)
+        signs = map(_read, later)
+        return any(sign and not sign.ended and self._conflicts(sign.claim) for sign in signs)
 
     def _prove(self) -> None:
         """Find out that what is there is not written over: all else counts on it."""
@@ -177,19 +196,22 @@ class Lease:
             "nobody could tell whether two tasks write at once; [bitrix24] artifacts_path has to name another"
         )
 
-    def _look_at(self, others: Mapping[int, int]) -> None:
-        """Find out whether none of those who came before holds what is claimed."""
-        gone = []
-        for number, beats in others.items():
+    def _look_at(self, others: _Signs) -> None:
+        """Find out whether none of those who came before holds what is claimed; delete what is of no use."""
+        gone: list[Path] = []
+        for number, every in others.items():
+            beats = every[-1]
             sign = _read(_file(self._folder, number, beats))
             if sign is None:
                 continue
-            if sign.ended:
-                if not sign.shut or self._age(number, beats) > _DAY:
-                    gone.append(_file(self._folder, number, beats))
-            elif self._conflicts(sign.claim):
+            if not sign.ended:
+                if not self._conflicts(sign.claim):
+                    continue
                 self._shut_out(number, beats, sign)
-        remove(gone)
+            is_in_use = sign.shut and self._age(number, beats) <= _DAY
+            gone += [_file(self._folder, number, one) for one in (every[:-1] if is_in_use else every)]
+        with suppress(RetryLater):  # it only tidies up, and somebody may have put a folder there
+            remove(gone)
 
     def _shut_out(self, number: int, beats: int, sign: _Sign) -> None:
         """Shut out a holder that is dead.
@@ -229,7 +251,8 @@ class Lease:
         :raises RetryLater: The storage is away.
         """
         with self._lock:
-            if self._is_lost:
+            if self._is_lost or self._confirmed.ago > _DAY / 2:  # by then it may have been shut out for a day
+                self._is_lost = True
                 raise self._lost()
             began = _Moment.now()
             try:
@@ -249,6 +272,8 @@ class Lease:
     def _leave(self) -> None:
         ended = _Sign(self._mine.claim, self._mine.holder, ended=True)
         with self._lock:
+            if not self._beats:  # nothing is claimed
+                return
             try:
                 create(self._file(self._beats + 1), ended.as_bytes())
             except FileExistsError:
@@ -261,8 +286,8 @@ def refuse_if_held(folder: Path, conflicts: Conflicts, busy: str) -> None:
 
     :raises HeldError: Somebody does.
     """
-    for number, beats in _last_signs(folder).items():
-        file = _file(folder, number, beats)
+    for number, beats in _signs(folder).items():
+        file = _file(folder, number, beats[-1])
         sign = _read(file)
         if not sign or sign.ended or sign.holder.is_gone or not conflicts(sign.claim):
             continue
@@ -292,14 +317,12 @@ def _file(folder: Path, number: int, beats: int) -> Path:
     return folder / f"{number:06d}.{beats:06d}"
 
 
-def _last_signs(folder: Path) -> dict[int, int]:
-    """Give the number of the last sign of each claim."""
-    last: dict[int, int] = {}
+def _signs(folder: Path) -> _Signs:
+    signs: _Signs = {}
     for name in listed(folder):
         if found := re.fullmatch(r"(\d{6,})\.(\d{6,})", name):
-            number, beats = int(found[1]), int(found[2])
-            last[number] = max(beats, last.get(number, 0))
-    return last
+            signs.setdefault(int(found[1]), []).append(int(found[2]))
+    return {number: sorted(beats) for number, beats in signs.items()}
 
 
 def _read(file: Path) -> _Sign | None:
@@ -324,7 +347,7 @@ def _age(folder: Path, file: Path) -> float:
     create(probe, b"")
     try:
         with storing(file, "read"):
-            times = [path.stat().st_mtime for path in (probe, file)]
+            times = [written_at(path) for path in (probe, file)]
     except FileNotFoundError:
         return math.inf
     finally:

@@ -5,8 +5,9 @@ What a storage's client keeps of earlier listings is never gone by: others write
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +15,9 @@ from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.own_files import open_once
 from airflow_bitrix.files.plain_files import NoPlainFileError, read_plain, read_stored
 from airflow_bitrix.files.storage_errors import away, storing
+
+_TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
+"""What clients of storages call the time at which a file was written; Airflow's paths know two of them."""
 
 
 def create(path: Path, content: bytes) -> None:
@@ -92,3 +96,23 @@ def remove(paths: Sequence[Path]) -> None:
             for one in storage:
                 if one.exists():
                     one.unlink()
+
+
+def written_at(path: Path) -> float:
+    """Give the time at which a file was written, unix time by the clock of its storage; 0 where none is told.
+
+    :raises FileNotFoundError: It is gone.
+    """
+    return path.stat().st_mtime if is_on_disk(path) else _stored_at(path)
+
+
+def _stored_at(path: Any) -> float:
+    return time_told(path.fs.info(path.path))
+
+
+def time_told(about: Mapping[str, Any]) -> float:
+    """Give the time at which a file was written as its storage tells it, unix time; 0 where it tells none."""
+    written = next((about[name] for name in _TIMES if about.get(name)), 0)
+    if isinstance(written, str):
+        written = datetime.fromisoformat(written)
+    return written.timestamp() if isinstance(written, datetime) else float(written)

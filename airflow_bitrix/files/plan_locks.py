@@ -178,7 +178,8 @@ def refuse_if_applied(
             return
 
     def conflicts(other: Claim) -> bool:
-        return bool(other.get("journal", True)) and other.get("plan") in (None, plan_hash)
+        plan = other.get("plan")  # of whoever replaces a plan it is empty, and that may be the caller
+        return bool(other.get("journal", True)) and (plan in (None, plan_hash) if plan_hash else plan != "")
 
     refuse_if_held(journal_part.parent.parent / LEASES, conflicts, busy)
 

@@ -16,7 +16,6 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate, islice
 from pathlib import Path
 from threading import Lock
@@ -24,6 +23,7 @@ from typing import Any, cast
 
 from fsspec.asyn import sync  # type: ignore[import-untyped]
 
+from airflow_bitrix.files.object_files import time_told
 from airflow_bitrix.files.plain_files import LONGEST_LINE, MOST_BYTES, NoPlainFileError, too_large
 from airflow_bitrix.files.stamps import Stamp
 from airflow_bitrix.files.storage_errors import away, storing
@@ -290,17 +290,13 @@ def _gone(address: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), address)
 
 
-_TIMES = ("LastModified", "last_modified", "mtime", "updated", "modified", "created")
 _SIGNS = ("ETag", "etag", "generation", "md5Hash", "content_md5")
 
 
 def _entry(about: Mapping[str, Any]) -> Entry:
     size = int(about.get("size") or 0)
-    written = next((about[name] for name in _TIMES if about.get(name)), 0)
     sign = next((about[name] for name in _SIGNS if about.get(name)), None)
-    if isinstance(written, str):
-        written = datetime.fromisoformat(written)
-    seconds = written.timestamp() if isinstance(written, datetime) else float(written)
+    seconds = time_told(about)
     known = str(sign) if sign or seconds else object()  # of what tells neither nothing is kept
     return Entry(size, (int(seconds * 1e9), size, known))
 
