@@ -5,7 +5,7 @@ Without its plan a journal takes nothing back, so the two stay together.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from airflow_bitrix.files.taken_back import NOTES
 _REPORTS = ("report.html", "failed.csv", APPROVAL, CONTRADICTION, CHECK)
 
 
-def set_aside(manifest: Path, plan_hash: str) -> None:
+def set_aside(manifest: Path, plan_hash: str, check: Callable[[], object] = lambda: None) -> None:
     """Move a plan aside with its journal and report, where something was or may have been written.
 
     The report of a dry run is removed, as its plan is to be replaced.
@@ -32,6 +32,7 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
 
     :param manifest: The manifest, in the folder of its plan, beside which journal and report lie.
     :param plan_hash: The plan's hash; empty where it can no longer be read.
+    :param check: Called before each file is moved: whether the caller holds the manifest still.
     :raises RetryLater: The journal is being read or written now.
     :raises PlanRefused: The journal is damaged where it tells whose it is.
     """
@@ -53,12 +54,13 @@ def set_aside(manifest: Path, plan_hash: str) -> None:
         for path in parts:
             refuse_if_applied(path, f"another task is at {path} now", plan_hash)
         files = sorted(path for path in plan.iterdir() if path.is_file() and path != manifest)
-        _move(files, aside / "plan")
-        _move(reports, aside)
+        _move(files, aside / "plan", check)
+        _move(reports, aside, check)
         for path in parts:
+            check()
             make_folder(aside / "journal")
             move_part(path, aside / "journal" / path.name)
-        _move([manifest], aside / "plan")
+        _move([manifest], aside / "plan", check)
         if journal and is_on_disk(journal) and not any(journal.iterdir()):
             journal.rmdir()
 
@@ -112,8 +114,9 @@ def _unfinished(aside: Path, manifest: str) -> Path:
     return aside
 
 
-def _move(files: Iterable[Path], folder: Path) -> None:
+def _move(files: Iterable[Path], folder: Path, check: Callable[[], object]) -> None:
     for path in files:
+        check()
         make_folder(folder)
         target = folder / path.name
         in_its_folder(target, partial(path.rename, target))

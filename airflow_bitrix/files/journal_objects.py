@@ -109,20 +109,39 @@ def _read(path: Path) -> _Found:
 def move_part(path: Path, target: Path) -> None:
     """Move a part with all its lines; where that broke off it is done again.
 
-    The caller lets nobody write it meanwhile.
+    The caller lets nobody write it meanwhile. Should it be taken for dead and sleep, it finds out before it
+    deletes anything, and writes over no part that another one moved.
 
     :raises PlanRefused: Some lines are missing.
+    :raises PartLostError: Another task moved it meanwhile.
     :raises RetryLater: The storage does not take it.
     """
     found, there = _read(path), _read(target)
     if not found.base:
         return
     _create_next(path, found.last + 1, _began_after(found.last))
-    with storing(target), open_new(target) as file:
-        file.buffer.write(found.content + _holds(max([found.held, *there.numbers])))
+    lines = found.content + _holds(max([found.held, *there.numbers]))
+    if there.base or not _is_created(target, lines):  # a move broke off behind this
+        with storing(target), open_new(target) as file:
+            file.buffer.write(lines)
+    _create_next(path, found.last + 2, _began_after(found.last + 1))
     with storing(path, "deleted"):
         path.unlink()
     remove([_object(path, number) for number, lines in found.later.items() if not lines.startswith(_KEPT)])
+
+
+def _is_created(target: Path, lines: bytes) -> bool:
+    """Create a part; or tell that an empty one is there, as storages leave them that write bit by bit.
+
+    :raises PartLostError: Another task created it.
+    """
+    try:
+        create(target, lines)
+    except FileExistsError:
+        if contents([target]) != [b""]:
+            raise _lost(target) from None
+        return False
+    return True
 
 
 def _create_next(path: Path, number: int, lines: bytes) -> None:
@@ -280,7 +299,10 @@ class ObjectLines:
         with self._saving, storing(self._path), open_new(self._path) as file:
             file.buffer.write(self.content + _holds(self._next - 1))
         olds = [number for number in self._numbers if number <= self._held]
-        told = contents([_object(self._path, number) for number in olds])
+        try:
+            told = contents([_object(self._path, number) for number in olds])
+        except FileNotFoundError:  # one that was called dead deletes them now
+            told = [_KEPT] * len(olds)
         self._stay |= {number for number, lines in zip(olds, told, strict=True) if lines.startswith(_KEPT)}
         gone = [number for number in self._numbers if number not in self._stay]
         if self._is_left:  # one that was called dead may be about to put the part together, and arrive late

@@ -247,8 +247,14 @@ class PlanWriter:
 def _make_room(folder: Path) -> None:
     manifest = folder / MANIFEST
     if manifest.exists():
-        with plan_held(folder, MANIFEST):
-            set_aside(manifest, _told_hash(manifest))
+        with plan_held(folder, MANIFEST) as leases:
+
+            def check() -> None:
+                for lease in leases:
+                    lease.check()
+
+            set_aside(manifest, _told_hash(manifest), check)
+            check()
             # Without a manifest there is no plan: a run that dies now leaves none behind.
             manifest.unlink(missing_ok=True)
     (folder / TAKEN).unlink(missing_ok=True)

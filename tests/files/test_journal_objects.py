@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.files import journal_objects
 from airflow_bitrix.files.earlier_runs import journal_parts
 from airflow_bitrix.files.journal_lines import journal_lines, opened_lines
-from airflow_bitrix.files.journal_objects import PartLostError, Spool
+from airflow_bitrix.files.journal_objects import PartLostError, Spool, move_part
 from airflow_bitrix.files.journals import JournalPart, has_begun, journal_folder
-from airflow_bitrix.files.object_files import contents, create, listed
+from airflow_bitrix.files.object_files import contents, create, listed, remove
 from tests.files.flat import flat_path
 
 PLAN = "1" * 64
@@ -178,3 +181,54 @@ def test_an_answer_that_was_lost_is_no_loss(path: Path) -> None:
     create(path, b"mine")
     with pytest.raises(FileExistsError):
         create(path, b"yours")
+
+
+def test_one_that_slept_while_it_moved_a_part_takes_nothing_from_the_next(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another task was through with the move meanwhile, and the next plan began."""
+    note(begun(path), 1, 2)
+    target = path.parent.parent / "journal-1" / path.name
+
+    def meanwhile() -> None:
+        monkeypatch.undo()
+        move_part(path, target)
+        note(JournalPart(path, plan_hash="2" * 64, dry_run=False), 7)
+        note(begun(target), 3)
+
+    asleep(meanwhile, monkeypatch)
+    with pytest.raises(PartLostError):
+        move_part(path, target)
+    assert noted(path) == [7]
+    assert noted(target) == [1, 2, 3]
+
+
+def asleep(meanwhile: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do something before a part is written."""
+
+    def writes(real: Callable[..., Any]) -> Callable[..., Any]:
+        def write(path: Path, *args: Any, **kwargs: Any) -> Any:
+            if path.name.endswith(".jsonl"):
+                meanwhile()
+            return real(path, *args, **kwargs)
+
+        return write
+
+    for name in ("create", "open_new"):
+        monkeypatch.setattr(journal_objects, name, writes(getattr(journal_objects, name)))
+
+
+def test_a_dead_one_that_tidies_up_late_lets_the_next_one_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = begun(path)
+    note(part, 1, 2)
+    late: list[Path] = []
+    monkeypatch.setattr(journal_objects, "remove", late.extend)
+    with part:
+        pass
+    monkeypatch.undo()
+    with begun(path) as part:
+        note(part, 3)
+        remove(late)
+    assert noted(path) == [1, 2, 3]
