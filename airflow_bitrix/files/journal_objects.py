@@ -237,9 +237,18 @@ class ObjectLines:
                 raise self._has_lost() from None
             self._places.append(self._spool.keep(lines))
             return
-        self._stay.add(self._next)
-        self.add(_began_after(self._next - 1).decode() + header)
+        began = self._next
+        self._stay.add(began)
+        self.add(_began_after(began - 1).decode() + header)
         self.save()
+        # One that was called dead may have ended since the part was read: then this number is free again, and
+        # the part holds what was never read here.
+        try:
+            [base] = contents([self._path])
+        except FileNotFoundError:
+            raise self._has_lost() from None
+        if _held(base) >= began:
+            raise self._has_lost()
 
     def drop(self) -> None:
         """Be done, without having begun."""

@@ -94,7 +94,7 @@ def remove(paths: Sequence[Path]) -> None:
             storage[0].fs.rm([path.path for path in storage])
         except FileNotFoundError:
             for one in storage:
-                if one.exists():
+                with suppress(FileNotFoundError):
                     one.unlink()
 
 

@@ -232,3 +232,18 @@ def test_a_dead_one_that_tidies_up_late_lets_the_next_one_end(
         note(part, 3)
         remove(late)
     assert noted(path) == [1, 2, 3]
+
+
+def test_a_task_that_began_while_a_dead_one_ended_writes_nothing_that_is_not_read(path: Path) -> None:
+    """The numbers that it found free were those of the dead one, whose part holds them already."""
+    header = '{"journal":1}\n'
+    dead = begun(path)
+    late = opened_lines(path, Spool())
+    with dead:
+        note(dead, 1, 2)
+    with pytest.raises(PartLostError):
+        late.begin(header)
+    late.close()
+    with begun(path) as part:
+        note(part, 3)
+    assert noted(path) == [1, 2, 3]
