@@ -12,7 +12,7 @@ from types import MappingProxyType
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.plan import Change, ChangeOutcome
-from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Leaves, Progress
+from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Progress
 from airflow_bitrix.engine.apply_run import STRETCH, ApplyRun
 from airflow_bitrix.engine.change_tasks import ChangeTask
 
@@ -34,14 +34,13 @@ async def apply_changes(
     dry_run: bool = False,
     progress: Progress | None = None,
     gate: Gate | None = None,
-    leaves: Leaves | None = None,
 ) -> None:
     """Carry out changes and note one outcome for each in the journal.
 
     :param portal: The portal.
     :param kind: Whether the owners are leads or deals.
     :param changes: What to do; each owner at most once.
-    :param journal: Takes the outcomes.
+    :param journal: Takes the outcomes; what it asks for is awaited as a write leaves, behind every wait.
     :param written_before: What owners held, by id, whose write was begun by an earlier run that did not end.
     :param owed_before: Ids of those among them that the portal is known not to have saved.
     :param settled_before: Outcomes of owners that an earlier run left as the plan wants them. They are looked
@@ -51,15 +50,13 @@ async def apply_changes(
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request whether to go on; an error that it gives is raised when the
         requests under way are accounted for.
-    :param leaves: Awaited each time that a request that writes is about to leave, behind every wait, such as
-        to make sure that what the journal noted outlives this process. With an error it does not leave.
     :raises RetryLater: The portal takes no more requests, or lets a method rest for long (then ``until`` is
         set). Outcomes noted so far stand; another run goes on.
     :raises AuthFailed: The portal no longer accepts the webhook.
     """
     settled = settled_before or {}
     tell = progress or _unseen
-    run = ApplyRun(portal, kind, journal, tell, gate or _open, leaves=leaves)
+    run = ApplyRun(portal, kind, journal, tell, gate or _open)
 
     def to_look_at() -> Iterator[ChangeTask]:
         for change in changes:

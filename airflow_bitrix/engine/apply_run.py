@@ -45,7 +45,7 @@ from airflow_bitrix.core.plan import (
     standing,
 )
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
-from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Leaves, Progress
+from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Progress
 from airflow_bitrix.engine.change_tasks import ChangeTask
 from airflow_bitrix.engine.preconditions import lost_preconditions
 
@@ -63,7 +63,6 @@ class ApplyRun:
     :param journal: Takes what is about to be written, and the outcomes.
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request.
-    :param leaves: Awaited as a write request leaves.
     """
 
     def __init__(
@@ -73,8 +72,6 @@ class ApplyRun:
         journal: Journal,
         progress: Progress,
         gate: Gate,
-        *,
-        leaves: Leaves | None = None,
     ) -> None:
         self._portal = portal
         self._looks = OwnerReads(portal, kind)
@@ -82,7 +79,6 @@ class ApplyRun:
         self._journal = journal
         self._progress = progress
         self._gate = gate
-        self._leaves = leaves
         self._queue: deque[ChangeTask] = deque()
         self._held: list[ChangeTask] = []
         self._rested = 0.0
@@ -308,13 +304,13 @@ class ApplyRun:
 
     async def _write(self, group: Sequence[ChangeTask], upcoming: Sequence[ChangeTask]) -> Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
-        self._journal.writing([task.begin() for task in group])
+        leaves = self._journal.writing([task.begin() for task in group])
         look = self._looks.calls(_ids(group))
         parts = [task.commands for task in group]
         reads = [] if self._portal.manners.rest(self._reads) else self._looks.exact_calls(_ids(upcoming))
         looks = self._looks.calls([*_ids(group), *_ids(upcoming)])
         calls = [*look, *(call for part in parts for call in part), *reads, *looks]
-        told = await self._portal.run_batch(calls, repeat=False, leaves=self._leaves)
+        told = await self._portal.run_batch(calls, repeat=False, leaves=leaves)
         answered, outcomes = any(one.ok for one in told), iter(told)
         there: dict[int, OwnerState] = {}
         for one in islice(outcomes, len(look)):

@@ -88,6 +88,8 @@ class JournalPart:
         # One for each try: what a dry run skipped says nothing about a real run that follows.
         header = _as_line({"journal": FORMAT, "plan": plan_hash, "dry_run": dry_run})
         self._lines = opened_lines(path, spool or Spool())
+        self._noted = self._saved = self._urgent = 0
+        """Notes that the next try counts on, how many are saved, and the last that no write may outrun."""
         try:
             self._refuse_another(plan_hash)
             self._lines.begin(header)
@@ -114,29 +116,39 @@ class JournalPart:
                 raise
             log.warning("What came of the last changes is looked up by the next try: %s", error)
 
-    @property
-    def is_saved(self) -> bool:
-        """Whether all that was noted would outlive this task."""
-        return self._lines.is_saved
+    def is_saved(self, number: int) -> bool:
+        """Whether what :meth:`writing` noted with this number would outlive this task.
+
+        So would all that another try could not find out by looking: what somebody changed meanwhile.
+        """
+        return max(number, self._urgent) <= self._saved
 
     def save(self) -> None:
         """Make sure that all that was noted outlives this task.
 
         :raises RetryLater: It cannot be written, or another task writes this journal now.
         """
+        noted = self._noted
         self._lines.save()
+        self._saved = max(self._saved, noted)
 
     def lines(self) -> Iterator[dict[str, Any]]:
         """Give all lines so far, of earlier tries too."""
         return told_lines(self._lines.content.splitlines(keepends=True), self._path)
 
-    def writing(self, befores: Sequence[LinkSet]) -> None:
-        """Note what owners hold that are about to be written; it is to be saved before the request leaves."""
+    def writing(self, befores: Sequence[LinkSet]) -> int:
+        """Note what owners hold that are about to be written; it is to be saved before the request leaves.
+
+        :return: The number of the note, for :meth:`is_saved`.
+        """
         self._write({"writing": [_as_row(links) for links in befores]})
+        self._noted += 1
+        return self._noted
 
     def owing(self, owner_ids: Sequence[int]) -> None:
         """Note that the portal told that it did not save these owners: the next try makes up for it."""
         self._write({"owing": list(owner_ids)})
+        self._hurry()
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
@@ -144,6 +156,12 @@ class JournalPart:
         _, before, *scalar = _as_row(outcome.before) if outcome.before else (0, None)
         told = {"before": before, **({"scalar": scalar[0]} if scalar else {})}
         self._write({**line, **told, "at": int(time.time())})
+        if outcome.needs_a_look:
+            self._hurry()
+
+    def _hurry(self) -> None:
+        self._noted += 1
+        self._urgent = self._noted
 
     def note_effort(self, effort: ApplyCost) -> None:
         """Note what this try cost."""

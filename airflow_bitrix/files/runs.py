@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from airflow_bitrix.core.links import LinkSet
@@ -97,27 +98,29 @@ class RunJournal:
                 self._part_of[change.owner.id] = number
                 yield change
 
-    def writing(self, befores: Sequence[LinkSet]) -> None:
-        """Note what owners hold that are about to be written; it is to be saved before the request leaves."""
+    def writing(self, befores: Sequence[LinkSet]) -> Callable[[], Awaitable[None]]:
+        """Note what owners hold that are about to be written.
+
+        :return: To be awaited as the request leaves. With an error it may not: the journal cannot be written,
+            or another task goes on in the place of this one (``RetryLater``).
+        """
         by_part: dict[int, list[LinkSet]] = {}
         for before in befores:
             by_part.setdefault(self._part_of[before.owner.id], []).append(before)
-        for number, some in by_part.items():
-            self._parts[number].writing(some)
+        notes = [(self._parts[number], self._parts[number].writing(some)) for number, some in by_part.items()]
+        return partial(self._save, notes)
 
-    async def save(self) -> None:
-        """Make sure, now that a request leaves, that it may, and that what was noted outlives this task.
+    async def _save(self, notes: Sequence[tuple[JournalPart, int]]) -> None:
+        """Make sure that a request may leave, and that what was noted of it outlives this task.
 
-        Whatever is about to be written by other requests is saved with it, as a rule: they wait for the
-        portal's bucket at the same time.
-
-        :raises RetryLater: It cannot be written, or another task goes on in the place of this one.
+        A save keeps what other requests are about to write as well. These wait for the portal's bucket at the
+        same time, and need none of their own when they leave.
         """
         for lease in self._leases:
             if lease.is_due:
                 await asyncio.to_thread(lease.check)
-        for part in self._parts.values():
-            if not part.is_saved:
+        for part, number in notes:
+            if not part.is_saved(number):
                 await asyncio.to_thread(part.save)
 
     def owing(self, owner_ids: Sequence[int]) -> None:

@@ -343,7 +343,6 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                         dry_run=task.orders.dry_run,
                         progress=progress.add,
                         gate=gate,
-                        leaves=run.save,
                     )
 
                 changes = islice(run.changes(), task.orders.first)

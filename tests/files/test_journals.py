@@ -47,6 +47,31 @@ def keep(
             journal.note(one)
 
 
+def test_a_save_keeps_what_others_are_about_to_write_and_hurries_for_what_somebody_has_to_look_at(
+    path: Path,
+) -> None:
+    with JournalPart(path, plan_hash=PLAN, dry_run=False) as journal:
+        first, second = journal.writing([LINKS]), journal.writing([LinkSet(Owner("lead", 2))])
+        assert not journal.is_saved(first)
+        journal.save()
+        assert journal.is_saved(first)
+        assert journal.is_saved(second)
+
+        journal.note(outcome(1))
+        assert journal.is_saved(second)  # the next try finds that out by looking
+        third = journal.writing([LinkSet(Owner("lead", 3))])
+        assert not journal.is_saved(third)
+        assert journal.is_saved(second)
+
+        for urgent in (outcome(2, "failed", "no"), outcome(3, "applied", "it held 9 too", LINKS)):
+            journal.note(urgent)
+            assert not journal.is_saved(second)
+            journal.save()
+            assert journal.is_saved(second)
+        journal.owing([4])
+        assert not journal.is_saved(second)
+
+
 def kept(path: Path) -> list[ChangeOutcome]:
     return list(read_ledger(path, "lead").last.values())
 
