@@ -11,6 +11,7 @@ import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.operators.link_snapshots import Bitrix24ExportContactLinksOperator
+from airflow_bitrix.pipelines.snapshot_rows import snapshot_rows
 
 
 @pytest.fixture
@@ -19,6 +20,10 @@ def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
     monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
     return sandbox
+
+
+def by_id(item: tuple[str, Any]) -> int:
+    return int(item[0])
 
 
 def export(folder: Path, **arguments: Any) -> Any:
@@ -42,6 +47,14 @@ def test_a_full_snapshot_holds_every_link_exactly_in_order_of_owners(
         (int(owner), [[row[0], row[1], row[2] == "Y", row[3]] for row in data["links"]])
         for owner, data in sorted(truth.items(), key=lambda item: int(item[0]))
     ]
+    rows = [row for row in snapshot_rows(made) if row["contact_id"]]
+    assert sorted(
+        (row["owner_id"], row["contact_id"], row["sort"], row["is_primary"]) for row in rows
+    ) == sorted(
+        (int(owner), row[0], row[1], row[2] == "Y") for owner, data in truth.items() for row in data["links"]
+    )
+    bare = [row["owner_id"] for row in snapshot_rows(made["snapshot"]) if row["contact_id"] is None]
+    assert bare == [int(owner) for owner, data in sorted(truth.items(), key=by_id) if not data["links"]]
     assert made["owners"] == len(truth)
     assert made["links"] == sum(len(data["links"]) for data in truth.values())
 
@@ -84,3 +97,9 @@ def test_a_portal_that_leaves_links_out_of_its_lists_is_named_in_summary_and_log
     about = json.loads((Path(made["snapshot"]) / "manifest.json").read_text())
     assert about["hidden_links"] == 700
     assert caplog.text.count("The portal leaves contactIds out of crm.item.list") == 1
+
+
+@pytest.mark.parametrize("given", [{}, {"snapshot": 5}, "", None])
+def test_what_is_no_snapshot_is_refused_before_anything_is_read(given: Any) -> None:
+    with pytest.raises(InvalidInput, match="what the export task returned, or the folder of a snapshot"):
+        snapshot_rows(given)
