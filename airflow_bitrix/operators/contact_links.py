@@ -70,6 +70,9 @@ class _OfOwner(_LinkOperator):
     def page(self) -> str:
         return owner_address(self._portal, Owner(self._kind, positive_id("owner_id", self.owner_id)))
 
+    def title(self, parameters: Mapping[str, Any]) -> str:
+        return str(self._owner(parameters))
+
     def _settled(self, said: str) -> str:
         """Tell of an owner that was as it should be, to this call at least."""
         if self.hook.portal.manners.meter.repeats:

@@ -55,3 +55,35 @@ def test_one_dag_carries_out_two_plans_dry_and_then_for_good(
     leads = sandbox.links("lead")
     assert released
     assert [lead for lead in released if leads[str(lead)]["is_return_customer"] != "N"] == []
+
+
+MAPPED_FILE = """
+from airflow.sdk import DAG
+
+from airflow_bitrix.operators.contact_links import (
+    Bitrix24DealContactFieldsOperator, Bitrix24LeadContactAddOperator, Bitrix24LeadContactItemsGetOperator,
+)
+
+with DAG("mapped", schedule=None):
+    Bitrix24LeadContactItemsGetOperator.partial(task_id="get").expand(owner_id=[4, "5"])
+    Bitrix24LeadContactAddOperator.partial(
+        task_id="own", contact_id=1, map_index_template="to {{ task.owner_id }}"
+    ).expand(owner_id=[1, 2])
+    Bitrix24DealContactFieldsOperator.partial(task_id="fields").expand(
+        bitrix24_conn_id=["bitrix24_default", "bitrix24_default"]
+    )
+    Bitrix24LeadContactItemsGetOperator(task_id="single", owner_id=1)
+"""
+
+
+def test_mapped_link_tasks_are_called_after_their_owners(run_file: Any, make_sandbox: Any) -> None:
+    sandbox = make_sandbox(leads=5, contacts=5, plan="self_hosted")
+    done, states = run_file(MAPPED_FILE)("mapped", sandbox, {"plan": "self_hosted"})
+    assert set(states.values()) == {"success"}
+    names = {(ti.task_id, ti.map_index): ti.rendered_map_index for ti in done.get_task_instances()}
+    assert names == {
+        ("get", 0): "lead 4", ("get", 1): "lead 5",
+        ("own", 0): "to 1", ("own", 1): "to 2",
+        ("fields", 0): "0", ("fields", 1): "1",
+        ("single", -1): None,
+    }  # fmt: skip

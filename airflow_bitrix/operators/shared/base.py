@@ -135,6 +135,11 @@ class Bitrix24Operator(Bitrix24BaseOperator):
         """Give the address of the page on the portal that the call is about; empty where there is none."""
         return ""
 
+    def title(self, parameters: Mapping[str, Any]) -> str:
+        """Give what the call is about, as mapped instances of a task are called; empty for their numbers."""
+        del parameters
+        return ""
+
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
         """Say for the log what came of the call: ids at most, as other values may be personal."""
         del parameters, result
@@ -142,10 +147,14 @@ class Bitrix24Operator(Bitrix24BaseOperator):
 
     def work(self, context: Context, *, deferrals: int) -> Any:
         """Make the call and return its result."""
-        del context, deferrals
+        del deferrals
         with final_failures():
             parameters = self.parameters()
             self.owner_url = self.page()
+        # Airflow reads it when the task has ended; of defaults of an operator a mapped one knows nothing.
+        is_mapped = "ti" in context and (context["ti"].map_index or 0) >= 0
+        if is_mapped and context.get("map_index_template") is None:
+            context["map_index_template"] = self.title(parameters) or None
         result = self.hook.call(self.api_method, parameters)
         self.log.info("%s: %s", self.api_method, self.outcome(parameters, result))
         return result
