@@ -75,7 +75,8 @@ def says_why(work: _Work) -> _Work:
     """Let a method of an operator say why it fails: in a line of its own, ahead of Airflow's traceback.
 
     The report tab shows the same sentence. Around the outermost method only, which takes the context first,
-    so that it is said once, and never for an error that is caught.
+    so that it is said once, and never for an error that is caught. What says all by itself passes on without
+    the frames that it came through, and Airflow's traceback has but those of its own call.
     """
 
     @functools.wraps(work)
@@ -93,6 +94,8 @@ def says_why(work: _Work) -> _Work:
                 self.log.error("%s", said)  # noqa: TRY400 (the traceback is Airflow's to log)
                 with suppress(Exception):  # it fails for the reason in the log, whatever the tab can show
                     context["ti"].xcom_push(key=WHY, value=said)
+                if not isinstance(error, OSError):
+                    raise error.with_traceback(None) from None
             raise
 
     return cast("_Work", wrapped)

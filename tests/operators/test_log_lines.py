@@ -40,10 +40,14 @@ def sandbox(make_sandbox: Any, portals: Any) -> Any:
 
 
 def test_a_task_that_fails_says_why_in_a_line_of_its_own(tmp_path: Path, logged: Logged) -> None:
-    """Once, though errors pass several of our layers; the traceback comes behind it."""
+    """Once, though errors pass several of our layers; the traceback behind it has no frame of these."""
     apply = Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=str(tmp_path), plan_hash="abc")
-    with pytest.raises(PlanRefused):
+    with pytest.raises(PlanRefused) as caught:
         apply.execute({})
+    ours = [frame.name for frame in caught.traceback if "airflow_bitrix" in str(frame.path)]
+    assert ours[-2:] == ["execute", "wrapped"]
+    assert len(caught.traceback) <= len(("this test", "Airflow's own", *ours[-2:]))
+    assert caught.value.__suppress_context__
     assert logged() == [f"error: there is no plan in {tmp_path}"]
 
 
