@@ -13,7 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.auth import webhook
 from airflow_bitrix.client.deadlines import own_connections
-from airflow_bitrix.client.transport import WebhookAuth, aiohttp_transport, open_session, requests_transport
+from airflow_bitrix.client.transport import LoginAuth, aiohttp_transport, open_session, requests_transport
 from airflow_bitrix.client.wire import Request
 
 REQUEST, LOG = Request("batch", b"{}"), logging.getLogger("mine")
@@ -31,7 +31,7 @@ def main(url: str, proxy: str) -> None:
                 assert isinstance(adapter, HTTPAdapter)
                 own_connections(adapter, hook, 5, proxy)
         else:
-            session.auth = WebhookAuth(hook)
+            session.auth = LoginAuth(hook)
         session.proxies = {"http": proxy, "https": proxy} if proxy else {}
         sys.stdout.write(f"{requests_transport(session, hook.portal, 5)(REQUEST)}\n")
         try:
