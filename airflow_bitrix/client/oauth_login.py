@@ -75,6 +75,7 @@ class OAuthLogin:
     :param conn_id: The connection's id, for errors.
     :param hide: Told of each new secret.
     :param aside: Runs blocking work without stopping the event loop.
+    :param winner: Seconds for which the pair of whoever was quicker is waited for.
     :raises AuthFailed: Nobody has logged in yet.
     :raises RetryLater: The store is away.
     """
@@ -89,10 +90,11 @@ class OAuthLogin:
         hide: Callable[[str], object] = keep_secret,
         aside: Callable[..., Awaitable[Any]] = asyncio.to_thread,
         clock: Clock | None = None,
+        winner: float = WINNER,
     ) -> None:
         self._application, self._store, self._server = application, store, server
         self._conn_id, self._hide, self._aside = conn_id, hide, aside
-        self._clock = clock or Clock()
+        self._clock, self._patience = clock or Clock(), winner
         self._lock = threading.Lock()
         self._number = 0
         self._before = self._kept()
@@ -169,12 +171,13 @@ class OAuthLogin:
                 if self._take_newest():
                     return
                 found = _undisturbed(self._ask_and_store)
-            if isinstance(found, Pair):
-                self._take(found)
-                return
-            refusal = found
-            if refusal.used_up and self._winner():
-                return
+                if isinstance(found, Pair):
+                    self._take(found)
+                    return
+                refusal = found
+                # Whoever else of this host would ask now would hear the same.
+                if refusal.used_up and self._winner():
+                    return
             if not refusal.passing:
                 break
         raise refused(refusal, self._address(), self._conn_id)
@@ -192,7 +195,7 @@ class OAuthLogin:
 
     def _winner(self) -> bool:
         """Wait for the pair of whoever has used the refresh token, and take it."""
-        ends, pause = time.monotonic() + WINNER, _FIRST_PAUSE
+        ends, pause = time.monotonic() + self._patience, _FIRST_PAUSE
         while not self._take_newest():
             if time.monotonic() > ends:
                 return False
