@@ -19,7 +19,7 @@ from airflow_bitrix.client.logins import belongs_to
 from airflow_bitrix.client.wire import Lost, Reply
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, PortalAnswer, RetryLater
 
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{8,4000}")
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{4,4000}")
 """What a token looks like; it stands in a header and in an address."""
 
 _CLIENT = re.compile(r"[A-Za-z0-9._-]{3,200}")

@@ -13,16 +13,24 @@ from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.auth import webhook
 from airflow_bitrix.client.deadlines import own_connections
+from airflow_bitrix.client.logins import Login
+from airflow_bitrix.client.oauth import Application, Pair
 from airflow_bitrix.client.transport import LoginAuth, aiohttp_transport, open_session, requests_transport
 from airflow_bitrix.client.wire import Request
 
 REQUEST, LOG = Request("batch", b"{}"), logging.getLogger("mine")
 
 
+def of_an_application(url: str) -> Login:
+    """Log in with tokens: ``http://127.0.0.1:8900#client_secret`` stands for an application with this secret."""
+    portal, _, secret = url.partition("#")
+    return Application(portal, "local.1", secret, pair=Pair(secret[::-1], secret))
+
+
 def main(url: str, proxy: str) -> None:
     """Ask once with connections of ours, once with those of requests, once with aiohttp."""
     logging.basicConfig(level=logging.DEBUG)
-    hook = webhook(host="", password=url)
+    hook = webhook(host="", password=url) if "/rest/" in url else of_an_application(url)
     for own in (True, False):
         session = requests.Session()
         http.client.HTTPConnection.debuglevel = int(own)

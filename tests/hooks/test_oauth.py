@@ -171,8 +171,18 @@ WRONG = [
     ({}, {"client_secret": "an0therSecret"}, AuthFailed, "client_id or client_secret of the connection is"),
     ({"application": "revoked"}, {}, AuthFailed, "profile: the application was deleted in the portal, or is"),
     ({"application": "unpaid"}, {}, AuthFailed, "profile: the application was deleted in the portal, or is"),
-    ({"clocks_apart": 7200}, {}, AuthFailed, "expired, however new it is: are its clock and that of the OAuth"),
-    ({}, {"server_endpoint": "http://127.0.0.1:1"}, RetryLater, "http://127.0.0.1:1 gives no tokens: nothing"),
+    (
+        {"clocks_apart": 7200},
+        {},
+        AuthFailed,
+        "expired, however new it is: are its clock and that of the OAuth",
+    ),
+    (
+        {},
+        {"server_endpoint": "http://127.0.0.1:1"},
+        RetryLater,
+        "http://127.0.0.1:1 gives no tokens: nothing",
+    ),
 ]
 
 
@@ -204,7 +214,9 @@ def test_a_refresh_token_that_is_used_up_expired_or_unknown_says_how_to_log_in(
     hours.pass_()
     assert login.renew(0, expired=True)
     hours.pass_()
-    with pytest.raises(AuthFailed, match=r"expired or revoked .* log in again: python -m airflow_bitrix.login"):
+    with pytest.raises(
+        AuthFailed, match=r"expired or revoked .* log in again: python -m airflow_bitrix.login"
+    ):
         login.renew(1, expired=True)
     assert not login.renew(1, expired=False)
 
@@ -230,7 +242,9 @@ def browser(said: list[str]) -> str:
 
 def test_a_person_logs_in_once_for_all_workers(app: Sandbox, hours: Hours, connection: Any) -> None:
     connect(app, connection, access_token="", refresh_token="", server_endpoint="")
-    with pytest.raises(AuthFailed, match="nobody has logged in for connection 'bitrix24_default' yet; log in"):
+    with pytest.raises(
+        AuthFailed, match="nobody has logged in for connection 'bitrix24_default' yet; log in"
+    ):
         Bitrix24Hook().call("profile")
     said: list[str] = []
     log_in(CONN_ID, lambda: browser(said), said.append)
@@ -259,5 +273,7 @@ def test_a_login_with_a_code_that_is_too_old_says_so(app: Sandbox, hours: Hours)
 
 def test_a_webhook_is_not_logged_in(make_sandbox: Any, connection: Any) -> None:
     connection(make_sandbox().webhook_url)
-    with pytest.raises(Rejected, match="extra.client_id: '' is not accepted; accepted: client_id and client_"):
+    with pytest.raises(
+        Rejected, match="extra.client_id: '' is not accepted; accepted: client_id and client_"
+    ):
         log_in(CONN_ID, str, str)
