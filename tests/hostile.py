@@ -1,4 +1,4 @@
-"""Answers of those who mean harm, or cannot speak HTTP: each repeats the address, and the token, that came."""
+"""Answers of those who mean harm, or cannot speak HTTP: each repeats the address and the token that came."""
 
 from __future__ import annotations
 

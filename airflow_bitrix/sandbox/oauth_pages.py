@@ -59,18 +59,26 @@ async def _done(request: Request) -> Response:  # noqa: ARG001 (every route has 
     return _page("The portal let the application in. Copy the address of this page.")
 
 
+async def _pause(request: Request, seconds: float) -> None:
+    """Wait, but not longer than the server lives."""
+    if seconds:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(request.app.state.stopping.wait(), seconds)
+
+
 async def _token(request: Request) -> Response:
     portal: Portal = request.app.state.portal
     faults = portal.faults
     if portal.strikes("oauth_down"):
         return HTMLResponse("<html><head><title>503</title></head></html>", 503)
+    await _pause(request, faults.oauth_late)
+    if faults.oauth_late and await request.is_disconnected():
+        return Response()
     try:
         tokens = portal.oauth_tokens(dict(request.query_params))
     except RestError as error:
         return JSONResponse(error.body(), error.status)
-    if faults.oauth_slow:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(request.app.state.stopping.wait(), faults.oauth_slow)
+    await _pause(request, faults.oauth_slow)
     origin = _origin(request)
     where = {
         "domain": request.url.netloc,

@@ -156,6 +156,8 @@ class Faults:
     """The work is done, and what is said of it is wrong: the share of requests, by kind. Kinds: {kinds}."""
     oauth_down: float = 0.0
     """The OAuth server answers a page with the status 503; nothing was done."""
+    oauth_late: float = 0.0
+    """Seconds until the OAuth server works on a question; for who is gone by then, it does nothing."""
     oauth_slow: float = 0.0
     """Seconds for which the OAuth server keeps tokens back that it has made already."""
     redirect: str | None = None
@@ -262,6 +264,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "telltale": _SHARE,
     "late": _SECONDS,
     "oauth_down": _SHARE,
+    "oauth_late": _SECONDS,
     "oauth_slow": _SECONDS,
     **{name: _shares(kinds) for name, kinds in FAULTS_BY_KIND.items()},
     "redirect": (

@@ -22,7 +22,7 @@ REQUEST, LOG = Request("batch", b"{}"), logging.getLogger("mine")
 
 
 def of_an_application(url: str) -> Login:
-    """Log in with tokens: ``http://127.0.0.1:8900#client_secret`` stands for an application with this secret."""
+    """Log in with tokens: ``http://127.0.0.1:8900#secret`` stands for an application."""
     portal, _, secret = url.partition("#")
     return Application(portal, "local.1", secret, pair=Pair(secret[::-1], secret))
 

@@ -1,4 +1,4 @@
-"""What an application's connection says, what is kept of its tokens, and what an OAuth server's answers mean."""
+"""What an application's connection says, what is kept of its tokens, and what an OAuth server answers."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_is_kept_is_read_again_and_tells_of_which_connection_it_is() -> Non
     assert [read_kept(one) for one in odd] == [None] * len(odd)
 
 
-def answer(status: int = 200, **body: Any) -> Reply:
+def answer(status: int = 200, /, **body: Any) -> Reply:
     return Reply(status, json.dumps(body).encode())
 
 

@@ -46,7 +46,7 @@ SERVER = "http://127.0.0.1:1"
 
 @pytest.fixture(params=["webhook", "application"])
 def reached(request: pytest.FixtureRequest, connection: Any) -> Callable[..., str]:
-    """Set ``bitrix24_default`` to a portal and one secret: the code of a webhook, or each of an application."""
+    """Set ``bitrix24_default`` to a portal and one secret: a code, or each of an application."""
     if request.param == "application":
         request.getfixturevalue("_airflow_database")
 

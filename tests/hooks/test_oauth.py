@@ -68,7 +68,7 @@ def refreshes(sandbox: Sandbox) -> dict[str, int]:
 def login_of(sandbox: Sandbox, store: Any = None, **how: Any) -> OAuthLogin:
     """Log in as another host does, which shares nothing but the Variable."""
     hook = Bitrix24Hook()
-    told = json.loads(hook.get_connection(CONN_ID).extra)
+    told = hook.get_connection(CONN_ID).extra_dejson
     application = Application(
         sandbox.base_url,
         told["client_id"],
@@ -110,7 +110,7 @@ def test_all_that_calls_goes_on_when_the_token_expires(app: Sandbox, hours: Hour
 
 
 def test_whoever_sees_a_newer_pair_takes_it(app: Sandbox, hours: Hours) -> None:
-    """After a refresh the portal does not know the older access token any more, which is no reason for one."""
+    """After a refresh the portal does not know the older access token, which is no reason for another."""
     first, second = Bitrix24Hook(), Bitrix24Hook()
     assert first.call("profile")["ID"] == second.call("profile")["ID"] == "1"
     hours.pass_()
@@ -252,14 +252,16 @@ def test_a_person_logs_in_once_for_all_workers(app: Sandbox, hours: Hours, conne
     hours.pass_()
     assert Bitrix24Hook().call("profile")["ID"] == "1"
     assert said[-1] == (
-        f"Logged in to {app.base_url}. The tokens are in the Variable {NAME}; all workers take them from there."
+        f"Logged in to {app.base_url}. The tokens are in the Variable {NAME}; "
+        "all workers take them from there."
     )
     kept = json.loads(read_variable(NAME))
     secrets = (kept["access_token"], kept["refresh_token"], app.application()["client_secret"])
     assert not any(secret in " ".join(said) for secret in secrets)
 
 
-def test_a_login_with_a_code_that_is_too_old_says_so(app: Sandbox, hours: Hours) -> None:
+@pytest.mark.usefixtures("app")
+def test_a_login_with_a_code_that_is_too_old_says_so(hours: Hours) -> None:
     said: list[str] = []
 
     def late() -> str:
@@ -274,6 +276,6 @@ def test_a_login_with_a_code_that_is_too_old_says_so(app: Sandbox, hours: Hours)
 def test_a_webhook_is_not_logged_in(make_sandbox: Any, connection: Any) -> None:
     connection(make_sandbox().webhook_url)
     with pytest.raises(
-        Rejected, match="extra.client_id: '' is not accepted; accepted: client_id and client_"
+        Rejected, match=r"extra.client_id: '' is not accepted; accepted: client_id and client_"
     ):
         log_in(CONN_ID, str, str)
