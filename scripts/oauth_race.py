@@ -1,6 +1,6 @@
 """Race many workers of many hosts for tokens that soon expire: how often are they renewed, is a call lost.
 
-Hosts are processes that share nothing but the place where the tokens are kept. Run as a program, it has twenty
+Hosts are processes that share nothing but the place where the tokens are kept. As a program, it has twenty
 workers on four hosts for two minutes, once with Redis and once with a Variable of Airflow, and kills one of
 them at each third question to the OAuth server, which has heard it by then and not worked on it.
 """
