@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -217,7 +218,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for store, starting in (("redis", 30.0), ("variable", 90.0)):
         with tempfile.TemporaryDirectory() as folder:
             race = run(Race(store, seconds=options.seconds), Path(folder), starting=starting)
-        print(json.dumps(asdict(race)), flush=True)
+        print(json.dumps({**asdict(race), "failed": Counter(race.failed)}), flush=True)
         bad = bad or bool(race.failed)
     return int(bad)
 

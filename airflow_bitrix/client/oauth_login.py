@@ -160,7 +160,9 @@ class OAuthLogin:
                 return True
             if expired:
                 self._refresh()
-            return expired
+                return True
+            # Somebody may have got the next pair, and be about to store it.
+            return self._winner()
 
     def _refresh(self) -> None:
         refusal = Refusal(PortalAnswer())
@@ -194,7 +196,7 @@ class OAuthLogin:
         return found
 
     def _winner(self) -> bool:
-        """Wait for the pair of whoever has used the refresh token, and take it."""
+        """Wait for the pair of whoever has used the refresh token, and take it; tell whether it came."""
         ends, pause = time.monotonic() + self._patience, _FIRST_PAUSE
         while not self._take_newest():
             if time.monotonic() > ends:

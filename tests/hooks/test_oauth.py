@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,20 @@ def test_whoever_lost_the_race_takes_the_pair_of_who_won(app: Sandbox, hours: Ho
     assert told["refresh_token"] == 1
     assert told.get("invalid_grant", 0) <= len(hosts) - 1
     assert len({login.headers_for(app.base_url)["Authorization"] for login in logins}) == 1
+
+
+def test_a_call_between_the_server_s_answer_and_the_store_waits(app: Sandbox) -> None:
+    """The older access token is no good any more, and the next one not to be seen yet."""
+    first, second = login_of(app, clock=Waits(), winner=10), Bitrix24Hook()
+    assert second.call("profile")["ID"] == "1"
+    app.set_faults(oauth_slow=0.4)
+    thread = threading.Thread(target=first.renew, args=(0,), kwargs={"expired": True})
+    thread.start()
+    while not refreshes(app):
+        time.sleep(0.01)
+    assert second.call("profile")["ID"] == "1"
+    thread.join()
+    assert refreshes(app) == {"refresh_token": 1}
 
 
 def test_tokens_that_a_person_puts_into_the_connection_are_newer(
