@@ -22,10 +22,11 @@ from airflow_bitrix.compat import read_variable, write_variable
 from airflow_bitrix.core.errors import AuthFailed, Rejected, RetryLater
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.tokens import VariableTokens
-from airflow_bitrix.login import log_in
+from airflow_bitrix.login import log_in, main
 from airflow_bitrix.operators.contact_links import Bitrix24LeadContactAddOperator
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.server import Sandbox
+from scripts.processes import free_port
 
 CONN_ID = "bitrix24_default"
 NAME = f"bitrix24_oauth_token_{CONN_ID}"
@@ -294,3 +295,37 @@ def test_a_webhook_is_not_logged_in(make_sandbox: Any, connection: Any) -> None:
         Rejected, match=r"extra.client_id: '' is not accepted; accepted: client_id and client_"
     ):
         log_in(CONN_ID, str, str)
+
+
+def test_the_command_takes_the_browser_back_on_a_port_of_this_machine(
+    app: Sandbox, connection: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connect(app, connection, access_token="", refresh_token="", server_endpoint="")
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    port = free_port()
+    said: list[str] = []
+
+    def opened() -> None:
+        while not said:
+            said.extend(word for word in capsys.readouterr().out.split() if "/oauth/authorize/" in word)
+            time.sleep(0.01)
+        assert requests.get(f"http://127.0.0.1:{port}/favicon.ico", timeout=10).status_code == 404
+        back = {"redirect_uri": f"http://127.0.0.1:{port}/"}
+        assert "Back to the terminal" in requests.get(said[0], params=back, timeout=10).text
+
+    thread = threading.Thread(target=opened)
+    thread.start()
+    assert main(["--conn-id", CONN_ID, "--listen", str(port)]) == 0
+    thread.join()
+    assert Bitrix24Hook().call("profile")["ID"] == "1"
+
+
+def test_the_command_says_in_one_line_why_there_is_no_login(
+    make_sandbox: Any, connection: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "server")
+    connection(make_sandbox().webhook_url)
+    assert main([]) == 1
+    told = capsys.readouterr()
+    assert told.err.startswith("Not logged in. extra.client_id: '' is not accepted; accepted: client_id and")
+    assert told.err.count("\n") == 1
