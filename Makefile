@@ -149,6 +149,9 @@ chaos: env ## plan, apply, kill and restore on portals that answer wrongly, 200 
 bench-report: env browser ## measure the report tab with 100,000 outcomes, in a browser; takes a minute
 	@$(BIN)/python -m benchmarks.report_tab
 
+bench-oauth: env redis ## race twenty workers on four hosts for tokens that live ten seconds; takes six minutes
+	@$(BIN)/python -m scripts.oauth_race
+
 # The other clients live apart: what they need shall not meet what Airflow needs.
 $(BENCH)/.installed: benchmarks/requirements.txt
 	@echo "Installing the other clients into $(BENCH)"
