@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-report ui fmt chaos
+.PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-oauth bench-report ui fmt chaos
 .PHONY: constraints sets arguments clean security
 
 VENV := .venv

@@ -320,13 +320,13 @@ def resting(rest: Rest) -> Fault:
 _NOT_ACCEPTED = {
     "ACCESS_DENIED": "the portal has no subscription for REST",
     "APPLICATION_NOT_FOUND": "the application was deleted in the portal, or is not installed there",
-    "AUTHORIZATION_ERROR": "the portal does not let the webhook's user in",
+    "AUTHORIZATION_ERROR": "the portal does not let the user of the webhook or application in",
     "EXPIRED_TOKEN": "the portal calls each access token expired, however new it is: are its clock and "
     "that of the OAuth server apart?",
-    "INSUFFICIENT_SCOPE": "the webhook lacks the scope for it",
+    "INSUFFICIENT_SCOPE": "the webhook or application lacks the scope for it",
     "INVALID_TOKEN": "the portal does not know the access token, and there is no newer one; "
     "python -m airflow_bitrix.login logs in again",
-    "OVERLOAD_LIMIT": "the portal's operator has blocked the webhook",
+    "OVERLOAD_LIMIT": "the portal's operator has blocked the webhook or application",
     "PORTAL_DELETED": "the portal is closed",
     "USER_ACCESS_ERROR": "the user who logged in may not use the application",
 }

@@ -186,12 +186,10 @@ def who_is_connected(portal: str, profile: object, scope: object) -> tuple[bool,
     """
     scope = scope or []
     if not isinstance(profile, Mapping) or not isinstance(scope, list):
-        return False, f"{portal} does not say who the webhook's user is and what it may use, as a portal does"
+        return False, f"{portal} does not say whose login this is and what it may use, as a portal does"
     if "crm" not in scope:
-        return (
-            False,
-            f"The webhook lacks the scope crm; it has: {as_plain_text(', '.join(map(str, scope))) or 'none'}",
-        )
+        has = as_plain_text(", ".join(map(str, scope))) or "none"
+        return False, f"The webhook or application lacks the scope crm; it has: {has}"
     names = (as_plain_text(profile.get(part) or "", _LONGEST_NAME) for part in ("NAME", "LAST_NAME"))
     name = " ".join(names).strip()
     role = "administrator" if profile.get("ADMIN") else "no administrator"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from airflow.sdk.log import redact
+from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
 from airflow_bitrix.compat import read_variable
 from airflow_bitrix.sandbox.clock import Clock
