@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -163,6 +164,30 @@ def test_a_call_between_the_server_s_answer_and_the_store_waits(app: Sandbox) ->
         time.sleep(0.01)
     assert second.call("profile")["ID"] == "1"
     thread.join()
+    assert refreshes(app) == {"refresh_token": 1}
+
+
+def test_a_signal_that_ends_a_task_does_not_lose_tokens_that_the_server_has_made(
+    app: Sandbox, hours: Hours
+) -> None:
+    class EndedError(Exception):
+        pass
+
+    def end(*_: object) -> None:
+        raise EndedError
+
+    login = login_of(app)
+    hours.pass_()
+    app.set_faults(oauth_slow=0.6)
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        with pytest.raises(EndedError):
+            login.renew(0, expired=True)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    app.clear_faults()
+    assert Bitrix24Hook().call("profile")["ID"] == "1"
     assert refreshes(app) == {"refresh_token": 1}
 
 
