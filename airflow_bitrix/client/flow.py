@@ -210,7 +210,7 @@ def try_flow(
     request = request_of(call)
     account = Account(call.method.lower())
     tries = _Tries(manners)
-    renewals = 0
+    renewals = 0.0
     while True:
         yield from _rested(call, account, manners, once=not again)
         yield Admit()
@@ -227,7 +227,7 @@ def try_flow(
             manners.hear([(account, found)])
             return found, seconds
         if found.wants_tokens and manners.renewal and renewals < MOST_RENEWALS:
-            renewals += 1
+            renewals += 1 if found.expired else _TAKEN
             if (yield Renew(mark, found.expired)):
                 if again:
                     continue
@@ -247,6 +247,10 @@ def try_flow(
 
 MOST_RENEWALS = 4
 """Times that one call gets newer tokens. Where clocks are apart, a portal may call each of them expired."""
+
+
+_TAKEN = 0.2
+"""What tokens count for that somebody else has got: they cost the OAuth server nothing."""
 
 
 class _Tries:

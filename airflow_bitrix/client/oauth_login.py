@@ -191,9 +191,24 @@ class OAuthLogin:
             for secret in (found.access, found.refresh):
                 self._hide(secret)
             # From here to the end of the next line the new pair is nowhere but in this process.
-            self._store.write(text_of(found, self._application, self._clock.now(), platform.node()))
+            self._write(text_of(found, self._application, self._clock.now(), platform.node()))
             log.info("The access token had expired; %s gave new tokens, and they are stored.", server.address)
         return found
+
+    def _write(self, text: str) -> None:
+        """Store a pair; a store that is busy for a moment must not lose it.
+
+        :raises RetryLater: The store stays away.
+        """
+        for tried in range(TRIES):
+            if tried:
+                self._clock.sleep(2.0**tried)
+            try:
+                return self._store.write(text)
+            except RetryLater:
+                if tried == TRIES - 1:
+                    raise
+        return None
 
     def _winner(self) -> bool:
         """Wait for the pair of whoever has used the refresh token, and take it; tell whether it came."""

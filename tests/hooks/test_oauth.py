@@ -191,6 +191,23 @@ def test_a_signal_that_ends_a_task_does_not_lose_tokens_that_the_server_has_made
     assert refreshes(app) == {"refresh_token": 1}
 
 
+def test_a_store_that_is_busy_for_a_moment_does_not_lose_tokens(app: Sandbox, hours: Hours) -> None:
+    class Busy(VariableTokens):
+        refuses = 2
+
+        def write(self, text: str) -> None:
+            if self.refuses:
+                self.refuses -= 1
+                raise RetryLater("busy")
+            super().write(text)
+
+    login = login_of(app, Busy(CONN_ID))
+    hours.pass_()
+    assert login.renew(0, expired=True)
+    assert Bitrix24Hook().call("profile")["ID"] == "1"
+    assert refreshes(app) == {"refresh_token": 1}
+
+
 def test_tokens_that_a_person_puts_into_the_connection_are_newer(
     app: Sandbox, hours: Hours, connection: Any
 ) -> None:
