@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -39,3 +39,22 @@ def sandbox(make_sandbox: Any, connection: Any) -> Any:
     sandbox = make_sandbox(leads=120, deals=60, contacts=80, code="abcdef123456", plan="self_hosted")
     connection(sandbox.webhook_url, extra={"plan": "self_hosted"})
     return sandbox
+
+
+SERVER = "http://127.0.0.1:1"
+
+
+@pytest.fixture(params=["webhook", "application"])
+def reached(request: pytest.FixtureRequest, connection: Any) -> Callable[..., str]:
+    """Set ``bitrix24_default`` to a portal and one secret: a code, or each of an application."""
+    if request.param == "application":
+        request.getfixturevalue("_airflow_database")
+
+    def make(portal: str, secret: str, **extra: Any) -> str:
+        if request.param == "webhook":
+            return cast("str", connection(f"{portal}/rest/1/{secret}/", extra=extra))
+        named = ("client_secret", "access_token", "refresh_token")
+        told = {"client_id": "local.1", "server_endpoint": SERVER, **dict.fromkeys(named, secret)}
+        return cast("str", connection(None, host=portal, extra={**told, **extra}))
+
+    return make
