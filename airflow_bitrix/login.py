@@ -20,7 +20,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from airflow_bitrix.client.auth import portal_address
-from airflow_bitrix.client.oauth import Application, Pair, refused, server_address, text_of
+from airflow_bitrix.client.kept_tokens import text_of
+from airflow_bitrix.client.oauth import Application, Pair, refused, server_address
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 

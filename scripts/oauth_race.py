@@ -2,7 +2,8 @@
 
 Hosts are processes that share nothing but the place where the tokens are kept. As a program, it has twenty
 workers on four hosts for two minutes, once with Redis and once with a Variable of Airflow, and kills one of
-them at each third question to the OAuth server, which has heard it by then and not worked on it.
+them at each third question to the OAuth server, which has heard it by then and not worked on it. Where the
+server takes a refresh token again, who asks is killed after it has made the next tokens.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -41,6 +43,7 @@ class Race:
     :param life: Seconds for which an access token is good.
     :param seconds: How long the workers call.
     :param kill_each: At each question of this number who asks is killed, until two thirds are left.
+    :param reuse: Seconds for which the server takes a refresh token again; then who is killed has used it up.
     """
 
     store: str
@@ -49,6 +52,7 @@ class Race:
     life: float = 10.0
     seconds: float = 120.0
     kill_each: int = 3
+    reuse: float = 0.0
     calls: int = 0
     failed: list[str] = field(default_factory=list)
     killed: int = 0
@@ -136,9 +140,9 @@ def run(race: Race, folder: Path, *, starting: float = 5.0) -> Race:
             subprocess.run(migrate, env=environment, check=True, capture_output=True)
         processes = stack.enter_context(Processes(environment))
         sandbox = stack.enter_context(Sandbox(plan="self_hosted"))
-        # A question waits for a while before it is worked on: there is time to kill who asked.
-        sandbox.set_switches(access_seconds=race.life)
-        sandbox.set_faults(oauth_late=0.2)
+        sandbox.set_switches(access_seconds=race.life, reuse_seconds=race.reuse)
+        # A question waits before it is worked on, or its answer does: there is time to kill who asked.
+        sandbox.set_faults(**{"oauth_slow" if race.reuse else "oauth_late": 0.2})
         ends = time.time() + starting + race.seconds
         where = {"store": race.store, "redis": str(redis), "portal": sandbox.base_url}
         told = json.dumps({**where, "application": sandbox.application(), "ends": ends})
@@ -218,14 +222,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--work", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--store", choices=_STARTING, action="append", help="one of them alone")
+    parser.add_argument(
+        "--reuse", type=float, action="append", help="seconds for which a token is good again"
+    )
     options = parser.parse_args(argv)
     if options.work:
         return work(options.work)
     bad = False
-    for store in options.store or _STARTING:
-        starting = _STARTING[store]
+    for store, reuse in product(options.store or _STARTING, options.reuse or (0.0, 60.0)):
+        race = Race(store, seconds=options.seconds, reuse=reuse)
         with tempfile.TemporaryDirectory() as folder:
-            race = run(Race(store, seconds=options.seconds), Path(folder), starting=starting)
+            run(race, Path(folder), starting=_STARTING[store])
         print(json.dumps({**asdict(race), "failed": Counter(race.failed)}), flush=True)
         bad = bad or bool(race.failed)
     return int(bad)

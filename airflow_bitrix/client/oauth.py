@@ -6,7 +6,6 @@ Follows https://apidocs.bitrix24.com/settings/oauth/index.html. Pure functions, 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from airflow_bitrix.client.logins import belongs_to
 from airflow_bitrix.client.wire import Lost, Reply
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, PortalAnswer, RetryLater
 
-_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{4,4000}")
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{4,4000}")
 """What a token looks like; it stands in a header and in an address."""
 
 _CLIENT = re.compile(r"[A-Za-z0-9._-]{3,200}")
@@ -129,7 +128,7 @@ def application(
         raise InvalidInput(
             "extra.client_id", "***", "the client_id that the portal shows for the application"
         )
-    if not isinstance(secret, str) or not _TOKEN.fullmatch(secret):
+    if not isinstance(secret, str) or not TOKEN.fullmatch(secret):
         accepted = "the client_secret (application key) that the portal shows for the application"
         raise InvalidInput("extra.client_secret", "***", accepted)
     server = server_address(given.get("server_endpoint", ""))
@@ -144,7 +143,7 @@ def application(
 
 def _token(name: str, given: Mapping[str, Any]) -> str:
     token = given.get(name, "")
-    if token and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
+    if token and not (isinstance(token, str) and TOKEN.fullmatch(token)):
         raise InvalidInput(f"extra.{name}", "***", "a token as the OAuth server gave it, or nothing")
     return str(token)
 
@@ -165,46 +164,6 @@ def server_address(given: object, argument: str = "extra.server_endpoint") -> st
     except ValueError:  # InvalidInput is one
         pass
     raise InvalidInput(argument, given, _ACCEPTED_SERVER)
-
-
-# -- what is kept -------------------------------------------------------------------------------------------
-
-
-def text_of(pair: Pair, application: Application, made: float, host: str) -> str:
-    """Write a pair down as it is kept for all workers.
-
-    :param made: When it was got, unix time, and
-    :param host: by whom: for people who look.
-    """
-    return json.dumps(
-        {
-            "access_token": pair.access,
-            "refresh_token": pair.refresh,
-            "server": pair.server,
-            "of": application.fingerprint,
-            "made": round(made),
-            "host": host,
-        }
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A pair as it was kept, and the fingerprint of the connection that it goes back to."""
-
-    pair: Pair
-    fingerprint: str
-
-
-def read_kept(text: str) -> Kept | None:
-    """Read what was kept; ``None`` where it is nothing."""
-    try:
-        told = json.loads(text)
-        access, refresh, of = (str(told[name]) for name in ("access_token", "refresh_token", "of"))
-        pair = Pair(access, refresh, server_address(told["server"]))
-    except (ValueError, TypeError, KeyError):
-        return None
-    return Kept(pair, of) if _TOKEN.fullmatch(access) and _TOKEN.fullmatch(refresh) else None
 
 
 # -- what an OAuth server is asked, and answers -------------------------------------------------------------
@@ -289,7 +248,7 @@ def granted(reply: Reply | Lost, asked: str) -> Pair | Refusal:
         return Refusal(said, passing=passing)
     if isinstance(body, dict):
         tokens = [body.get("access_token"), body.get("refresh_token")]
-        if all(isinstance(token, str) and _TOKEN.fullmatch(token) for token in tokens):
+        if all(isinstance(token, str) and TOKEN.fullmatch(token) for token in tokens):
             return Pair(str(tokens[0]), str(tokens[1]), _named(body.get("server_endpoint")) or asked)
     return Refusal(PortalAnswer(text=f"no tokens in its answer, HTTP status {reply.status}"), passing=True)
 
@@ -322,17 +281,20 @@ _NO_REFRESH = "the refresh token is used up, expired or revoked"
 _NO_CODE = "the code in the address was used already, or is older than 30 seconds"
 
 
-def refused(refusal: Refusal, server: str, conn_id: str, *, by_code: bool = False) -> Bitrix24Error:
+def refused(
+    refusal: Refusal, server: str, conn_id: str, lost: str = "", *, by_code: bool = False
+) -> Bitrix24Error:
     """Give the error that tells a person why there are no tokens.
 
     :param server: The OAuth server's address.
+    :param lost: What became of those that the refresh token got already, if it did.
     :param by_code: Whether a code was to be exchanged, rather than a refresh token.
     """
     details: dict[str, Any] = {"answer": refusal.answer, "method": "oauth/token"}
     if refusal.passing:
         return RetryLater(f"the OAuth server {server} gives no tokens: {refusal.answer}", **details)
     if refusal.used_up:
-        what = _NO_CODE if by_code else _NO_REFRESH
+        what = _NO_CODE if by_code else lost or _NO_REFRESH
         return AuthFailed(f"{what} ({refusal.answer}); {log_in_again(conn_id)}", **details)
     said = _SAID.get(refusal.answer.code.upper(), f"the OAuth server {server} refuses")
     return AuthFailed(f"{said}: {refusal.answer}", **details)

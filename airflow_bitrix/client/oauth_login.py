@@ -1,7 +1,8 @@
 """The tokens of an application, got anew once for all workers of all hosts, and kept in one place.
 
 A refresh token can be used once: the OAuth server is who decides a race. So the new pair is stored before it
-is used, whoever comes second takes it from there, and a claim only keeps the many from asking in vain.
+is used, and whoever comes second takes it from there. A claim and a note keep the many from asking in vain; a
+note without new tokens tells that who wrote it may have died with them.
 """
 
 from __future__ import annotations
@@ -17,16 +18,14 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from airflow_bitrix.client.flow import Clock
+from airflow_bitrix.client.kept_tokens import Kept, Note, Part, note_of, read_kept, read_note, text_of
 from airflow_bitrix.client.oauth import (
     Application,
-    Kept,
     Pair,
     Refusal,
     bearer,
     log_in_again,
-    read_kept,
     refused,
-    text_of,
 )
 from airflow_bitrix.client.oauth_server import OAuthServer
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, PortalAnswer, RetryLater
@@ -42,18 +41,29 @@ WINNER = 20.0
 """Seconds for which the pair of whoever was quicker is waited for: an OAuth server is, for 15."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_SOMEBODY_ELSE = Refusal(
+    PortalAnswer(text="a worker elsewhere asks for them, and has got none yet"), passing=True
+)
 
 
 class Store(Protocol):
-    """Where the pair of a connection is kept for all workers."""
+    """Where the pair of a connection is kept for all workers, and a note of who asks for the next one."""
 
-    def read(self) -> str:
+    @property
+    def place(self) -> str:
+        """What tells whom a claim keeps out: who has it knows that nobody else of this place asks."""
+
+    @property
+    def settling(self) -> float:
+        """Seconds in which those of other places write notes over this one; 0 where there are no others."""
+
+    def read(self, part: Part = "pair") -> str:
         """Give what was written last, empty for nothing.
 
         :raises RetryLater: The place is away.
         """
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, part: Part = "pair") -> None:
         """Keep a text; every worker reads it from the moment on at which this returns.
 
         :raises RetryLater: The place is away.
@@ -156,33 +166,63 @@ class OAuthLogin:
         :raises RetryLater: The OAuth server or the store is away.
         """
         with self._lock:
+            # Read before the tokens: then a note about these is there for who finds no newer ones.
+            note = self._note()
             if self._number > mark or self._take_newest():
                 return True
-            if expired:
-                self._refresh()
-                return True
-            # Somebody may have got the next pair, and be about to store it.
-            return self._winner()
+            if not expired and note is None:
+                return False
+            # Expired; or somebody is about to store the next pair, or died before that.
+            self._refresh()
+            return True
 
     def _refresh(self) -> None:
-        refusal = Refusal(PortalAnswer())
+        before, found = None, Refusal(PortalAnswer())
         for tried in range(TRIES):
             if tried:
                 self._clock.sleep(2.0**tried)
             with self._store.claim():
-                if self._take_newest():
-                    return
-                found = _undisturbed(self._ask_and_store)
-                if isinstance(found, Pair):
-                    self._take(found)
-                    return
-                refusal = found
-                # Whoever else of this host would ask now would hear the same.
-                if refusal.used_up and self._winner():
-                    return
-            if not refusal.passing:
+                before = self._note()
+                answer = self._one_turn(before)
+            if answer is None:
+                return
+            found = answer
+            if not found.passing:
                 break
-        raise refused(refusal, self._address(), self._conn_id)
+        raise refused(found, self._address(), self._conn_id, before.lost() if before else "")
+
+    def _one_turn(self, before: Note | None) -> Refusal | None:
+        """Have the next pair, whoever gets it; give why there is none.
+
+        :param before: The note of who has used the refresh token, and not stored what came of it.
+        """
+        store = self._store
+        # Whoever wrote it elsewhere may be asking now. Here nobody is: this process has the claim.
+        is_elsewhere = before is not None and before.place != store.place
+        if self._take_newest() or (is_elsewhere and self._winner()):
+            return None
+        note = note_of(self._pair, before, store.place, platform.node(), self._clock.now())
+        self._write(note.text(), "note")
+        if store.settling:
+            self._clock.sleep(store.settling)
+            if self._take_newest():
+                return None
+            if self._note() != note:
+                return None if self._winner() else _SOMEBODY_ELSE
+        found = _undisturbed(self._ask_and_store)
+        if isinstance(found, Pair):
+            self._take(found)
+            return None
+        # While this process waits it keeps the claim: whoever else would ask now would hear the same.
+        if found.used_up and self._winner():
+            return None
+        if before is None and not found.passing:
+            self._write("", "note")  # the server has said what came of it: nothing
+        return found
+
+    def _note(self) -> Note | None:
+        """Give the note of who uses the refresh token of this pair, or has used it."""
+        return read_note(self._store.read("note"), self._pair)
 
     def _ask_and_store(self) -> Pair | Refusal:
         server = self._server(self._address())
@@ -191,12 +231,12 @@ class OAuthLogin:
             for secret in (found.access, found.refresh):
                 self._hide(secret)
             # From here to the end of the next line the new pair is nowhere but in this process.
-            self._write(text_of(found, self._application, self._clock.now(), platform.node()))
+            self._write(text_of(found, self._application, self._clock.now(), platform.node()), "pair")
             log.info("The access token had expired; %s gave new tokens, and they are stored.", server.address)
         return found
 
-    def _write(self, text: str) -> None:
-        """Store a pair; a store that is busy for a moment must not lose it.
+    def _write(self, text: str, part: Part) -> None:
+        """Store a pair, or a note; a store that is busy for a moment must not lose it.
 
         :raises RetryLater: The store stays away.
         """
@@ -204,7 +244,7 @@ class OAuthLogin:
             if tried:
                 self._clock.sleep(2.0**tried)
             try:
-                return self._store.write(text)
+                return self._store.write(text, part)
             except RetryLater:
                 if tried == TRIES - 1:
                     raise

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from airflow_bitrix.client.allowance import own_slot
+from airflow_bitrix.client.kept_tokens import Part
 from airflow_bitrix.client.oauth_server import SECONDS
 from airflow_bitrix.client.redis_allowance import Scripts
 from airflow_bitrix.core.errors import RetryLater
@@ -55,22 +56,32 @@ class RedisTokens:
 
     def __init__(self, run: Scripts, name: str, *, longest: float = LONGEST) -> None:
         self._run, self._longest = run, longest
-        start = f"airflow-bitrix:{{oauth-{name}}}"
-        self._pair, self._claim = f"{start}:pair", f"{start}:claim"
+        self._start = f"airflow-bitrix:{{oauth-{name}}}"
+        self._claim = f"{self._start}:claim"
 
-    def read(self) -> str:
+    @property
+    def place(self) -> str:
+        """The same for all hosts: a claim reaches them."""
+        return "Redis"
+
+    @property
+    def settling(self) -> float:
+        """Nothing: there are no others."""
+        return 0.0
+
+    def read(self, part: Part = "pair") -> str:
         """Give what was written last, empty for nothing.
 
         :raises RetryLater: Redis is away.
         """
-        return str(self._ask(_READ, self._pair, ()))
+        return str(self._ask(_READ, f"{self._start}:{part}", ()))
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, part: Part = "pair") -> None:
         """Keep a text, without an end.
 
         :raises RetryLater: Redis is away.
         """
-        self._ask(_WRITE, self._pair, (text,))
+        self._ask(_WRITE, f"{self._start}:{part}", (text,))
 
     @contextmanager
     def claim(self) -> Iterator[None]:

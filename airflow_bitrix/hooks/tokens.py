@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from airflow.sdk.log import mask_secret
 from asgiref.sync import sync_to_async
 
 from airflow_bitrix.client.allowance import file_name
+from airflow_bitrix.client.kept_tokens import Part
 from airflow_bitrix.client.oauth import Application
 from airflow_bitrix.client.oauth_login import OAuthLogin, Store
 from airflow_bitrix.client.oauth_server import OAuthServer
@@ -22,6 +24,9 @@ from airflow_bitrix.core.redaction import keep_secret
 from airflow_bitrix.hooks.folders import pacing_folder
 from airflow_bitrix.hooks.redis_connection import redis_scripts
 from airflow_bitrix.hooks.settings import Settings
+
+SETTLING = 0.3
+"""Seconds that Airflow takes at most, as a rule, to write a Variable that was found empty."""
 
 
 def hide(secret: str) -> None:
@@ -41,33 +46,46 @@ class VariableTokens:
         self.name = f"bitrix24_oauth_token_{conn_id}"
         self._lock = pacing_folder() / f"{file_name(self.name)}.claim"
 
+    @property
+    def place(self) -> str:
+        """What tells this host, or those of its processes that share a folder."""
+        return hashlib.sha256(f"{platform.node()} {self._lock}".encode()).hexdigest()[:12]
+
+    @property
+    def settling(self) -> float:
+        """Seconds in which the processes of other hosts, who have found no note, have written theirs."""
+        return SETTLING
+
     def __str__(self) -> str:
         """Say where it is."""
         return f"the Variable {self.name}"
 
-    def read(self) -> str:
+    def read(self, part: Part = "pair") -> str:
         """Give what was written last, empty for nothing.
 
         :raises RetryLater: Airflow does not answer.
         """
         try:
-            return read_variable(self.name)
+            return read_variable(self._name_of(part))
         except Exception as error:  # noqa: BLE001 (whatever a backend raises)
             raise RetryLater(f"{self} cannot be read: {type(error).__name__}") from None
 
-    def write(self, text: str) -> None:
+    def write(self, text: str, part: Part = "pair") -> None:
         """Keep a text.
 
         :raises RetryLater: Airflow does not answer, or another place hides what it keeps.
         """
         try:
-            write_variable(self.name, text)
+            write_variable(self._name_of(part), text)
         except Exception as error:  # noqa: BLE001 (likewise; it may hold the text)
             raise RetryLater(f"{self} cannot be written: {type(error).__name__}") from None
 
     def claim(self) -> AbstractContextManager[object]:
         """Keep the other processes of this host from asking meanwhile."""
         return file_claim(self._lock)
+
+    def _name_of(self, part: Part) -> str:
+        return self.name if part == "pair" else f"{self.name}_{part}"
 
 
 class _InRedis(RedisTokens):

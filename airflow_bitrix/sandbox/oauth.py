@@ -1,6 +1,7 @@
 """The OAuth server of the sandbox: codes, and tokens that follow one another. No HTTP.
 
-After a refresh the refresh token is used up, and so is the access token that came with it.
+After a refresh the refresh token is used up, and so is the access token that came with it; a switch lets it
+get tokens once more for a while, in the place of those that it got first.
 """
 
 from __future__ import annotations
@@ -29,17 +30,41 @@ class _Grant:
 
     :param expires: When its access token expires, by the OAuth server's clock.
     :param refresh_expires: Likewise its refresh token.
+    :param used_at: When its refresh token was first used, or the pair was taken back.
+    :param next: The pair that it got.
     """
 
     access: str
     refresh: str
     expires: float
     refresh_expires: float
-    is_used: bool = False
+    used_at: float | None = None
+    next: _Grant | None = None
 
 
 def _token() -> str:
     return secrets.token_hex(_TOKEN_BYTES)
+
+
+def _is_good(grant: _Grant, switches: Switches, now: float) -> bool:
+    """Whether a refresh token gets tokens: for the first time, or once more."""
+    if grant.used_at is None:
+        return True
+    replaced = grant.next
+    is_late = now >= grant.used_at + switches.reuse_seconds
+    return replaced is not None and replaced.used_at is None and not is_late
+
+
+def _told(grant: _Grant, switches: Switches) -> dict[str, Any]:
+    return {
+        "access_token": grant.access,
+        "expires": int(grant.expires),
+        "expires_in": int(switches.access_seconds),
+        "scope": ",".join(switches.scope),
+        "member_id": "a223c6b3710f85df22e9377d6c4f7553",
+        "status": "L",
+        "refresh_token": grant.refresh,
+    }
 
 
 class OAuthServer:
@@ -91,26 +116,20 @@ class OAuthServer:
         if grant_type == "authorization_code":
             if self._codes.pop(str(asked.get("code")), now) <= now:
                 raise RestError("invalid_grant", "Authorization code is wrong or has expired")
-            return self._granted(switches, now)
+            return _told(self._grant(switches, now), switches)
         old = self._by_refresh.get(str(asked.get("refresh_token")))
-        if old is None or old.is_used or old.refresh_expires <= now:
+        if old is None or old.refresh_expires <= now or not _is_good(old, switches, now):
             raise RestError("invalid_grant", "Refresh token is wrong or has expired")
-        old.is_used = True
-        return {**self._granted(switches, now), "user_id": 1}
+        old.used_at = now if old.used_at is None else old.used_at
+        if old.next:
+            old.next.used_at = now
+        old.next = self._grant(switches, now)
+        return {**_told(old.next, switches), "user_id": 1}
 
-    def _granted(self, switches: Switches, now: float) -> dict[str, Any]:
-        life = switches.access_seconds
-        grant = _Grant(_token(), _token(), now + life, now + switches.refresh_seconds)
+    def _grant(self, switches: Switches, now: float) -> _Grant:
+        grant = _Grant(_token(), _token(), now + switches.access_seconds, now + switches.refresh_seconds)
         self._by_access[grant.access] = self._by_refresh[grant.refresh] = grant
-        return {
-            "access_token": grant.access,
-            "expires": int(grant.expires),
-            "expires_in": int(life),
-            "scope": ",".join(switches.scope),
-            "member_id": "a223c6b3710f85df22e9377d6c4f7553",
-            "status": "L",
-            "refresh_token": grant.refresh,
-        }
+        return grant
 
     def check(self, token: str, switches: Switches) -> None:
         """Let the bearer of a token in.
@@ -120,7 +139,7 @@ class OAuthServer:
         if switches.application != "installed":
             raise RestError("APPLICATION_NOT_FOUND", "Application not found", _UNAUTHORIZED)
         grant = self._by_access.get(token)
-        if grant is None or grant.is_used:
+        if grant is None or grant.used_at is not None:
             raise RestError("invalid_token", "Unable to get application by token", _UNAUTHORIZED)
         if grant.expires <= self._clock.time():
             raise RestError("expired_token", "The access token provided has expired.", _UNAUTHORIZED)

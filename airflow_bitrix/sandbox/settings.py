@@ -101,6 +101,9 @@ class Switches:
     """For how long an access token is good that is given from now on."""
     refresh_seconds: float = 180 * 86_400.0
     """For how long a refresh token is good that is given from now on, and not used."""
+    reuse_seconds: float = 0.0
+    """For how long a refresh token that was used gets tokens once more, in place of those that it got before.
+    The vendor's documentation knows no such time."""
     clocks_apart: float = 0.0
     """Seconds by which the clock of the OAuth server is behind the portal's."""
     max_input_vars: int = 1000
@@ -232,6 +235,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "application": _one_of("installed", "revoked", "unpaid"),
     "access_seconds": _SECONDS,
     "refresh_seconds": _SECONDS,
+    "reuse_seconds": _SECONDS,
     "clocks_apart": _SECONDS,
     "max_input_vars": _COUNT,
     "seed": (lambda value: type(value) is int, "a whole number"),

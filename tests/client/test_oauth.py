@@ -7,16 +7,15 @@ from typing import Any
 
 import pytest
 
+from airflow_bitrix.client.kept_tokens import note_of, read_kept, read_note, text_of
 from airflow_bitrix.client.oauth import (
     Application,
     Pair,
     Question,
     Refusal,
     granted,
-    read_kept,
     refused,
     server_address,
-    text_of,
 )
 from airflow_bitrix.client.wire import Lost, Reply
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, RetryLater
@@ -96,6 +95,24 @@ def test_what_is_kept_is_read_again_and_tells_of_which_connection_it_is() -> Non
     told = json.loads(text)
     odd = ["", "x", "[]", "null", "{}", json.dumps({**told, "access_token": "a\nb"})]
     assert [read_kept(one) for one in odd] == [None] * len(odd)
+
+
+def test_a_note_is_about_one_refresh_token_and_remembers_who_asked_first() -> None:
+    pair, next_pair = Pair(ACCESS, REFRESH, SERVER), Pair("newAccess1", "newRefresh1", SERVER)
+    first = note_of(pair, None, "here", "worker-1", 1_795_000_000.0)
+    assert read_note(first.text(), pair) == first
+    assert read_note(first.text(), next_pair) is None
+    assert REFRESH not in first.text()
+    second = note_of(pair, first, "there", "worker-2", 1_795_000_009.0)
+    assert (second.place, second.host, second.at) == ("there", "worker-1", first.at)
+    assert second.name != first.name
+    assert second.lost() == (
+        "worker-1 asked for new tokens at 2026-11-18 11:06:40 UTC, and they were lost before they were stored"
+    )
+    told = json.loads(first.text())
+    wrong = [{**told, "at": at} for at in ("x", None, "nan", 1e300, -1)]
+    odd = ["", "x", "[]", "null", "{}", *map(json.dumps, wrong)]
+    assert [read_note(one, pair) for one in odd] == [None] * len(odd)
 
 
 def answer(status: int = 200, /, **body: Any) -> Reply:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
+
+from airflow_bitrix.compat import write_variable
+from airflow_bitrix.sandbox.clock import Clock
+from airflow_bitrix.sandbox.server import Sandbox
+from tests.hooks.applications import NAME, Hours, connect
 
 FROM_OUTSIDE = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
@@ -58,3 +63,21 @@ def reached(request: pytest.FixtureRequest, connection: Any) -> Callable[..., st
         return cast("str", connection(None, host=portal, extra={**told, **extra}))
 
     return make
+
+
+@pytest.fixture
+def hours() -> Hours:
+    return Hours()
+
+
+@pytest.fixture
+def app(make_sandbox: Any, connection: Any, hours: Hours, _airflow_database: None) -> Iterator[Sandbox]:
+    clock = Clock(time=lambda: hours.now)
+    sandbox: Sandbox = make_sandbox(leads=5, contacts=5, plan="self_hosted", clock=clock)
+    connect(sandbox, connection)
+    names = (NAME, f"{NAME}_note")
+    for name in names:
+        write_variable(name, "")
+    yield sandbox
+    for name in names:
+        write_variable(name, "")

@@ -1,14 +1,12 @@
-"""A connection with tokens works as one with a webhook does, and they are renewed once for everybody."""
+"""A connection with tokens works as one with a webhook does."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,71 +14,14 @@ import requests
 from airflow.providers.http.operators.http import HttpOperator
 
 from airflow_bitrix.client.flow import Clock as Waits
-from airflow_bitrix.client.oauth import Application, server_address
-from airflow_bitrix.client.oauth_login import OAuthLogin
-from airflow_bitrix.client.oauth_server import OAuthServer
-from airflow_bitrix.compat import read_variable, write_variable
+from airflow_bitrix.compat import read_variable
 from airflow_bitrix.core.errors import AuthFailed, Rejected, RetryLater
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
-from airflow_bitrix.hooks.tokens import VariableTokens
 from airflow_bitrix.login import log_in, main
 from airflow_bitrix.operators.contact_links import Bitrix24LeadContactAddOperator
-from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.server import Sandbox
 from scripts.processes import free_port
-
-CONN_ID = "bitrix24_default"
-NAME = f"bitrix24_oauth_token_{CONN_ID}"
-
-
-class Hours:
-    """A portal's clock that is moved by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_795_000_000.0
-
-    def pass_(self, hours: float = 1.1) -> None:
-        self.now += hours * 3600
-
-
-@pytest.fixture
-def hours() -> Hours:
-    return Hours()
-
-
-@pytest.fixture
-def app(make_sandbox: Any, connection: Any, hours: Hours, _airflow_database: None) -> Iterator[Sandbox]:
-    clock = Clock(time=lambda: hours.now)
-    sandbox: Sandbox = make_sandbox(leads=5, contacts=5, plan="self_hosted", clock=clock)
-    connect(sandbox, connection)
-    write_variable(NAME, "")
-    yield sandbox
-    write_variable(NAME, "")
-
-
-def connect(sandbox: Sandbox, connection: Callable[..., str], **extra: Any) -> None:
-    fields = {**sandbox.application(), "plan": "self_hosted", **extra}
-    connection(None, host=sandbox.base_url, extra={name: one for name, one in fields.items() if one})
-
-
-def refreshes(sandbox: Sandbox) -> dict[str, int]:
-    told: dict[str, int] = sandbox.stats()["oauth"]
-    return {name: count for name, count in told.items() if name != "authorization_code"}
-
-
-def login_of(sandbox: Sandbox, store: Any = None, **how: Any) -> OAuthLogin:
-    """Log in as another host does, which shares nothing but the Variable."""
-    hook = Bitrix24Hook()
-    told = hook.get_connection(CONN_ID).extra_dejson
-    application = Application(
-        sandbox.base_url,
-        told["client_id"],
-        told["client_secret"],
-        server_address(told["server_endpoint"]),
-        hook.settings.login._application.pair,  # type: ignore[attr-defined]
-    )
-    how = {"clock": Waits(sleep=lambda _: None), "winner": 0.1, **how}
-    return OAuthLogin(application, store or VariableTokens(CONN_ID), OAuthServer, CONN_ID, **how)
+from tests.hooks.applications import CONN_ID, NAME, Hours, connect, login_of, refreshes
 
 
 def test_all_that_calls_goes_on_when_the_token_expires(app: Sandbox, hours: Hours) -> None:
@@ -110,102 +51,6 @@ def test_all_that_calls_goes_on_when_the_token_expires(app: Sandbox, hours: Hour
     assert Bitrix24Hook().settings.login.headers_for(app.base_url) == {
         "Authorization": f"Bearer {kept['access_token']}"
     }
-
-
-def test_whoever_sees_a_newer_pair_takes_it(app: Sandbox, hours: Hours) -> None:
-    """After a refresh the portal does not know the older access token, which is no reason for another."""
-    first, second = Bitrix24Hook(), Bitrix24Hook()
-    assert first.call("profile")["ID"] == second.call("profile")["ID"] == "1"
-    hours.pass_()
-    assert first.call("profile")["ID"] == "1"
-    assert second.call("profile")["ID"] == "1"
-    assert refreshes(app) == {"refresh_token": 1}
-
-
-def test_whoever_lost_the_race_takes_the_pair_of_who_won(app: Sandbox, hours: Hours, tmp_path: Path) -> None:
-    """Hosts that share no file ask at the same time: the server lets one of them win."""
-
-    class OfAHost(VariableTokens):
-        def __init__(self, name: str) -> None:
-            super().__init__(CONN_ID)
-            self._lock = tmp_path / name / "claim"
-
-    hosts = [OfAHost(str(number)) for number in range(3)]
-    logins = [login_of(app, store, clock=Waits(), winner=15) for store in hosts for _ in range(2)]
-    hours.pass_()
-    failed: list[BaseException] = []
-
-    def renew(login: OAuthLogin) -> None:
-        try:
-            assert login.renew(0, expired=True)
-        except BaseException as error:  # noqa: BLE001 (told below)
-            failed.append(error)
-
-    threads = [threading.Thread(target=renew, args=(login,)) for login in logins]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failed
-    told = refreshes(app)
-    assert told["refresh_token"] == 1
-    assert told.get("invalid_grant", 0) <= len(hosts) - 1
-    assert len({login.headers_for(app.base_url)["Authorization"] for login in logins}) == 1
-
-
-def test_a_call_between_the_server_s_answer_and_the_store_waits(app: Sandbox) -> None:
-    """The older access token is no good any more, and the next one not to be seen yet."""
-    first, second = login_of(app, clock=Waits(), winner=10), Bitrix24Hook()
-    assert second.call("profile")["ID"] == "1"
-    app.set_faults(oauth_slow=0.4)
-    thread = threading.Thread(target=first.renew, args=(0,), kwargs={"expired": True})
-    thread.start()
-    while not refreshes(app):
-        time.sleep(0.01)
-    assert second.call("profile")["ID"] == "1"
-    thread.join()
-    assert refreshes(app) == {"refresh_token": 1}
-
-
-def test_a_signal_that_ends_a_task_does_not_lose_tokens_that_the_server_has_made(
-    app: Sandbox, hours: Hours
-) -> None:
-    class EndedError(Exception):
-        pass
-
-    def end(*_: object) -> None:
-        raise EndedError
-
-    login = login_of(app)
-    hours.pass_()
-    app.set_faults(oauth_slow=0.6)
-    before = signal.signal(signal.SIGALRM, end)
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
-    try:
-        with pytest.raises(EndedError):
-            login.renew(0, expired=True)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    app.clear_faults()
-    assert Bitrix24Hook().call("profile")["ID"] == "1"
-    assert refreshes(app) == {"refresh_token": 1}
-
-
-def test_a_store_that_is_busy_for_a_moment_does_not_lose_tokens(app: Sandbox, hours: Hours) -> None:
-    class Busy(VariableTokens):
-        refuses = 2
-
-        def write(self, text: str) -> None:
-            if self.refuses:
-                self.refuses -= 1
-                raise RetryLater("busy")
-            super().write(text)
-
-    login = login_of(app, Busy(CONN_ID))
-    hours.pass_()
-    assert login.renew(0, expired=True)
-    assert Bitrix24Hook().call("profile")["ID"] == "1"
-    assert refreshes(app) == {"refresh_token": 1}
 
 
 def test_tokens_that_a_person_puts_into_the_connection_are_newer(
@@ -277,16 +122,6 @@ def test_a_refresh_token_that_is_used_up_expired_or_unknown_says_how_to_log_in(
     ):
         login.renew(1, expired=True)
     assert not login.renew(1, expired=False)
-
-
-def test_an_oauth_server_that_is_down_loses_nothing(app: Sandbox, hours: Hours) -> None:
-    login = login_of(app)
-    hours.pass_()
-    app.set_faults(oauth_down=1.0)
-    with pytest.raises(RetryLater, match="gives no tokens: no tokens in its answer, HTTP status 503"):
-        login.renew(0, expired=True)
-    app.clear_faults()
-    assert login.renew(0, expired=True)
 
 
 # -- the login ---------------------------------------------------------------------------------------------
