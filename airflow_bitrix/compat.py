@@ -6,6 +6,7 @@ Nothing else in the package asks for a version of Airflow or of a provider.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from importlib.metadata import version
@@ -44,6 +45,8 @@ __all__ = [
     "ApprovalOperator",
     "conf",
     "connection_form",
+    "read_variable",
+    "write_variable",
 ]
 
 _Hook = TypeVar("_Hook", bound=type)
@@ -94,6 +97,38 @@ def _widgets(fields: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             default=schema.get("default"),
         )
     return found
+
+
+# -- superfluous once airflow.sdk.Variable writes in every process that it reads in --------------------------
+
+
+def _has_supervisor() -> bool:
+    """Whether this process is a task or a trigger; others ask Airflow's database themselves."""
+    runner = sys.modules.get("airflow.sdk.execution_time.task_runner")
+    return getattr(runner, "SUPERVISOR_COMMS", None) is not None
+
+
+def read_variable(name: str) -> str:
+    """Give the value of a Variable, empty where there is none."""
+    if _has_supervisor():
+        from airflow.sdk import Variable  # noqa: PLC0415 (the other one is slow to import)
+
+        return str(Variable.get(name, default=None) or "")
+    from airflow.models.variable import Variable as Stored  # noqa: PLC0415 (only outside of tasks)
+
+    return str(Stored.get(name, default_var=None) or "")
+
+
+def write_variable(name: str, value: str) -> None:
+    """Set a Variable."""
+    if _has_supervisor():
+        from airflow.sdk import Variable  # noqa: PLC0415 (likewise)
+
+        Variable.set(name, value)
+        return
+    from airflow.models.variable import Variable as Stored  # noqa: PLC0415 (likewise)
+
+    Stored.set(name, value)
 
 
 # -- superfluous with the standard provider 1.12.2, and with Airflow 3.2 beside 1.10 of it -------------------

@@ -162,6 +162,34 @@ def field_labels() -> dict[str, str]:
 _LABELS = {"host": "Portal address", "login": "Webhook user id", "password": "Webhook code"}
 
 _CONN_FIELDS: dict[str, Any] = {
+    "client_id": {
+        "label": "Application: client_id",
+        "description": "In place of a webhook, a local application of the portal: with it, user id and code "
+        "stay empty. Then log in once: python -m airflow_bitrix.login --conn-id …",
+        "schema": {"type": ["string", "null"]},
+    },
+    "client_secret": {
+        "label": "Application: client_secret",
+        "description": "The key that the portal shows for the application.",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "access_token": {
+        "label": "Application: access token",
+        "description": "Empty where the command logs in. Else the tokens to begin with; newer ones are "
+        "kept in a Variable of Airflow, or in Redis.",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "refresh_token": {
+        "label": "Application: refresh token",
+        "description": "The one that belongs to the access token. No other program may use it.",
+        "schema": {"type": ["string", "null"], "format": "password"},
+    },
+    "server_endpoint": {
+        "label": "Application: OAuth server",
+        "description": "What the portal names as server_endpoint, such as https://oauth.bitrix.info/rest/. "
+        "A login finds it by itself.",
+        "schema": {"type": ["string", "null"]},
+    },
     "plan": {
         "label": "Bitrix24 plan",
         "description": "Sets how many requests the portal admits: standard 2 a second after 50 at once, "

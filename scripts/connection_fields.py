@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_bitrix.client.oauth import FIELDS
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.get_provider_info import get_provider_info
 from airflow_bitrix.hooks.settings import read_settings
@@ -13,6 +14,7 @@ from scripts.argument_probes import REFUSED, FindingError
 
 _APART: dict[str, Any] = {"host": "acme.bitrix24.com", "login": "1", "password": "abc123", "port": None}
 _WHOLE: dict[str, Any] = dict.fromkeys(_APART) | {"password": "https://acme.bitrix24.com/rest/1/abc123/"}
+_APPLICATION: dict[str, Any] = {"client_id": "local.1", "client_secret": "abc123"}
 
 _WRONG = ("?", -1, "https://acme.bitrix24.com/crm/", 10**6)
 
@@ -49,7 +51,7 @@ def _field(name: str, title: str, about: str) -> ConnectionField:
     accepted: list[str] = []
     for value in _WRONG:
         try:
-            _taken(_APART, name, value)
+            _given(name, value)
         except InvalidInput as error:
             if error.argument in (name, f"extra.{name}") and error.accepted not in accepted:
                 accepted.append(error.accepted)
@@ -58,6 +60,15 @@ def _field(name: str, title: str, about: str) -> ConnectionField:
     return ConnectionField(
         name, title, about, "; ".join(accepted), (_become(_APART, name), _become(_WHOLE, name))
     )
+
+
+def _given(name: str, value: Any) -> None:
+    """Read a connection with a value of a field: a webhook, or an application where the field is of one."""
+    if name in FIELDS:
+        bare = {**dict.fromkeys(_APART), "host": _APART["host"]}
+        read_settings(**bare, extra={**_APPLICATION, name: value})
+    else:
+        _taken(_APART, name, value)
 
 
 def _become(beside: dict[str, Any], name: str) -> str:

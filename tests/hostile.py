@@ -1,4 +1,4 @@
-"""Answers of those who mean harm, or cannot speak HTTP: each repeats the address that was asked for."""
+"""Answers of those who mean harm, or cannot speak HTTP: each repeats the address and the token that came."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ ANSWERS: Mapping[str, bytes] = {
 def hostile(answer: bytes) -> Iterator[int]:
     """Answer so whatever comes, on a port of the loopback, and give that.
 
-    :param answer: What is written: ``%path`` is the path that was asked for, ``%code`` the webhook's code in
-        it, ``%escaped`` the path as JSON may have it.
+    :param answer: What is written: ``%path`` is the path that was asked for, with a token behind it that came
+        in a header; ``%code`` the webhook's code in it, ``%escaped`` the path as JSON may have it.
     """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=_serve, args=(listening, answer), daemon=True)
@@ -63,7 +63,8 @@ def _serve(listening: socket.socket, answer: bytes) -> None:
                 asked.read(
                     sum(int(line[15:]) for line in head if line.lower().startswith(b"content-length:"))
                 )
-                path = head[0].split()[1]
+                tokens = [line.split()[-1] for line in head if line.lower().startswith(b"authorization:")]
+                path = b"/".join([head[0].split()[1], *tokens])
                 parts = path.split(b"/")
                 told = {
                     b"%path": path,

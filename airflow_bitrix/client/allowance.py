@@ -136,12 +136,12 @@ class FileAllowance:
         self._path = path
         self._clock = clock
         self._locked_since: float | None = None
-        with _opened(path):
+        with own_slot(path):
             pass
 
     def ask(self, turn: Turn | None = None) -> float:  # noqa: ARG002 (as all allowances)
         """Count one request for everybody, or give the seconds to wait."""
-        with _opened(self._path) as slot:
+        with own_slot(self._path) as slot:
             if not self._lock(slot):
                 return _LOCKED
             now = self._clock()
@@ -151,12 +151,12 @@ class FileAllowance:
 
     def tell_full(self) -> None:
         """Take the bucket as full for everybody. Where the lock is not let go, nobody hears of it."""
-        with _opened(self._path) as slot:
+        with own_slot(self._path) as slot:
             if self._lock(slot):
                 now = self._clock()
                 slot.write(self._bucket.full(self._read(slot.descriptor, now), now))
 
-    def _lock(self, slot: _Slot) -> bool:
+    def _lock(self, slot: Slot) -> bool:
         # Never waited for in the kernel: it would stop an event loop with all its other work.
         if slot.lock():
             self._locked_since = None
@@ -195,13 +195,14 @@ def _count(number: float) -> int:
     return int(number) if math.isfinite(number) else -1
 
 
-class _Slot:
-    """The open file: a level in it, to be read and written while it is locked."""
+class Slot:
+    """An open file of this user: what is in it is read and written while it is locked."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
 
     def lock(self) -> bool:
+        """Lock it, unless somebody else does for more than a moment."""
         for _ in range(_TRIES):
             try:
                 fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -212,19 +213,24 @@ class _Slot:
         return False
 
     def write(self, level: Level) -> None:
+        """Write a level into it."""
         raw = _FORMAT.pack(*numbers_of(level))
         os.pwrite(self.descriptor, raw, 0)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[_Slot]:
+def own_slot(path: Path) -> Iterator[Slot]:
+    """Open a file, which is made when missing; its lock is let go at the end.
+
+    :raises OSError: It cannot be made, or is somebody else's.
+    """
     descriptor = _open(path)
     try:
         found = os.fstat(descriptor)
         # One of several names: in a folder that others may write, of any other file of ours.
         if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
             raise PermissionError(errno.EPERM, "it is no file of this user", str(path))
-        yield _Slot(descriptor)
+        yield Slot(descriptor)
     finally:
         # Closing alone would leave the lock to a child that was forked meanwhile.
         with suppress(OSError):

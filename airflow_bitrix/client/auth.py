@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from airflow_bitrix.client.logins import belongs_to
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.numbers import as_whole, whole_number
 
@@ -62,7 +64,7 @@ class Webhook:
         :param address: ``https://portal/method``, as all but the socket knows it; another's stays as it is.
         """
         rest, path = address.removeprefix(self.portal), self._path
-        if rest == address or rest[:1] not in ("", "/", "?") or rest.startswith(path):
+        if not belongs_to(self.portal, address) or rest.startswith(path):
             return address
         return f"{self.portal}{path}{rest.lstrip('/')}"
 
@@ -70,6 +72,24 @@ class Webhook:
         """Give the method of an address of the portal, which may hold the secret path, empty for none."""
         rest = address.partition("?")[0].removeprefix(self.portal).removeprefix(self._path)
         return rest.rstrip("/").rpartition("/")[2].removesuffix(".json")
+
+    def headers_for(self, address: str) -> Mapping[str, str]:  # noqa: ARG002 (as every login has it)
+        """Give no header: the secret is in the address."""
+        return {}
+
+    def secrets(self) -> tuple[str, ...]:
+        """Give the code."""
+        return (self.code,)
+
+    @property
+    def identity(self) -> str:
+        """The whole address, with the secret."""
+        return self.with_secret(f"{self.portal}/")
+
+    @property
+    def renewal(self) -> None:
+        """Nothing: a webhook does not expire."""
+        return
 
     @property
     def _path(self) -> str:

@@ -4,8 +4,8 @@ By itself ``requests`` bounds each wait, and never the whole: its timeout begins
 comes. Here the connection, the handshake, and each piece of the answer, headers and body, are waited for only
 as long as is left of the whole.
 
-The secret path enters where a connection writes a request's first line. So sessions, pools, answers,
-exceptions and lines of a log have the portal's plain address.
+The secret enters where a connection writes a request's first line: a path, or a header behind it. So
+sessions, pools, answers, exceptions and lines of a log have the portal's plain address, and no token.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -29,9 +29,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HeaderParsingError
 from urllib3.util.response import assert_header_parsing
 
-from airflow_bitrix.client.auth import Webhook, origin
+from airflow_bitrix.client.auth import origin
 from airflow_bitrix.client.bodies import UnreadableError
 from airflow_bitrix.client.known_secrets import keep_secrets
+from airflow_bitrix.client.logins import Login
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +75,22 @@ def deadline_in(seconds: float, most_bytes: float = inf) -> Iterator[Deadline]:
         _now.reset(token)
 
 
-def own_connections(adapter: HTTPAdapter, webhook: Webhook, in_flight: int, proxy: str) -> None:
+def own_connections(adapter: HTTPAdapter, login: Login, in_flight: int, proxy: str) -> None:
     """Make the connections of a session's adapter keep to :func:`deadline_in`, and a secret to themselves.
 
-    :param webhook: Its secret path goes into each request to its portal's plain address, and into no other.
+    :param login: Its secret, a path or a header, goes into each request to its portal's plain address, and
+        into no other.
     :param in_flight: Connections that the adapter keeps open.
     :param proxy: The proxy that it will be told of, empty for none.
     """
-    keep_secrets(webhook, proxy)
+    keep_secrets(login, proxy)
     adapter.init_poolmanager(DEFAULT_POOLSIZE, in_flight)
     managers = [adapter.poolmanager]
     if proxy:
         named = prepend_scheme_if_needed(proxy, "http")  # type: ignore[no-untyped-call]
         managers.append(adapter.proxy_manager_for(named))  # it is made once, and kept by this name
     for manager in managers:
-        pools: Any = {scheme: partial(_pool, kind, webhook) for scheme, kind in _POOLS.items()}
+        pools: Any = {scheme: partial(_pool, kind, login) for scheme, kind in _POOLS.items()}
         manager.pool_classes_by_scheme = pools
 
 
@@ -162,12 +164,15 @@ class _Connection(HTTPConnection):
     response_class = _Response
     debuglevel = 0  # whatever is set for all others: it would print what is written
 
-    def __init__(self, *args: Any, with_secret: Callable[[str], str], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, login: Login, at: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._with_secret = with_secret
+        self._login, self._at = login, at
 
     def putrequest(self, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-        super().putrequest(method, self._with_secret(url), *args, **kwargs)
+        address = self._at + url
+        super().putrequest(method, self._login.with_secret(address)[len(self._at) :], *args, **kwargs)
+        for name, value in self._login.headers_for(address).items():
+            self.putheader(name, value)
 
     def _new_conn(self) -> socket.socket:
         self.timeout = _within(self.timeout)
@@ -192,8 +197,8 @@ _POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
 
 
 def _pool(
-    kind: type[HTTPConnectionPool], webhook: Webhook, host: str, port: int, **options: Any
+    kind: type[HTTPConnectionPool], login: Login, host: str, port: int, **options: Any
 ) -> HTTPConnectionPool:
     """Give the connections to a host, be it behind a proxy or not."""
     at = origin(str(kind.scheme), host.strip("[]"), port)
-    return kind(host, port, with_secret=lambda path: webhook.with_secret(at + path)[len(at) :], **options)
+    return kind(host, port, login=login, at=at, **options)

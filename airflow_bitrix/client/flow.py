@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from airflow_bitrix.client.allowance import Allowance, Turn
+from airflow_bitrix.client.logins import Renewal
 from airflow_bitrix.client.pacing import Account, OperatingTime, Patience, Rest, Retries
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.wire import (
@@ -58,9 +59,21 @@ class Send:
     request: Request
 
 
-Step = Admit | Full | Wait | Send
+@dataclass(frozen=True, slots=True)
+class Renew:
+    """Have newer tokens; the flow is resumed with whether there are any.
+
+    :param mark: What tells the tokens that were used.
+    :param expired: Whether the portal called them expired.
+    """
+
+    mark: int
+    expired: bool
+
+
+Step = Admit | Full | Wait | Send | Renew
 T = TypeVar("T")
-Flow = Generator[Step, Reply | Lost | None, T]
+Flow = Generator[Step, Reply | Lost | bool | None, T]
 
 
 @dataclass(slots=True)
@@ -120,6 +133,7 @@ class Manners:
     :param operating: Keeps what the portal told of operating time.
     :param clock: The wall clock.
     :param stop: Whether anything may be sent any more.
+    :param renewal: Gets newer tokens, where the login has some that expire.
     """
 
     allowance: Allowance
@@ -130,6 +144,7 @@ class Manners:
     operating: OperatingTime = field(default_factory=OperatingTime)
     clock: Clock = field(default_factory=Clock)
     stop: Stop = field(default_factory=Stop)
+    renewal: Renewal | None = None
 
     def rest(self, *accounts: Account) -> Rest | None:
         """Give the rest after which all of these accounts may be used, ``None`` where they may be now."""
@@ -195,20 +210,29 @@ def try_flow(
     request = request_of(call)
     account = Account(call.method.lower())
     tries = _Tries(manners)
+    renewals = 0.0
     while True:
         yield from _rested(call, account, manners, once=not again)
         yield Admit()
         manners.stop.check(once=not again)
         manners.meter.requests += 1
         began = manners.clock.now()
+        mark = manners.renewal.mark() if manners.renewal else 0
         reply = yield Send(request)
-        if reply is None:
+        if not isinstance(reply, (Reply, Lost)):
             raise TypeError("a Send step is resumed with a reply")
         seconds = manners.clock.now() - began
         found = read(reply)
         if isinstance(found, Answer):
             manners.hear([(account, found)])
             return found, seconds
+        if found.wants_tokens and manners.renewal and renewals < MOST_RENEWALS:
+            renewals += 1 if found.expired else _TAKEN
+            if (yield Renew(mark, found.expired)):
+                if again:
+                    continue
+                # Nothing was done; but getting tokens took a while, and the caller wants to look first.
+                return replace(found, kind=FaultKind.UNREACHABLE), seconds
         if found.kind is FaultKind.THROTTLED:
             manners.meter.refused += 1
             yield Full()
@@ -219,6 +243,14 @@ def try_flow(
             return found, seconds
         manners.meter.repeats += 1
         yield Wait(found.rest.seconds if found.rest else tries.pause(found))
+
+
+MOST_RENEWALS = 4
+"""Times that one call gets newer tokens. Where clocks are apart, a portal may call each of them expired."""
+
+
+_TAKEN = 0.2
+"""What tokens count for that somebody else has got: they cost the OAuth server nothing."""
 
 
 class _Tries:
@@ -272,7 +304,7 @@ def drive(
 ) -> T:
     """Run a flow to its result, sleeping and sending in this thread."""
     sleep = sleep or manners.clock.sleep
-    reply: Reply | Lost | None = None
+    reply: Reply | Lost | bool | None = None
     while True:
         try:
             step = flow.send(reply)
@@ -283,6 +315,8 @@ def drive(
         match step:
             case Send(request):
                 reply = send(request)
+            case Renew(mark, expired):
+                reply = manners.renewal is not None and manners.renewal.renew(mark, expired=expired)
             case Full():
                 manners.allowance.tell_full()
             case Wait(seconds):
@@ -308,7 +342,7 @@ async def drive_async(
 ) -> T:
     """Run a flow to its result, sleeping and sending on the event loop."""
     sleep = sleep or manners.clock.sleep_async
-    reply: Reply | Lost | None = None
+    reply: Reply | Lost | bool | None = None
     while True:
         try:
             step = flow.send(reply)
@@ -319,6 +353,9 @@ async def drive_async(
         match step:
             case Send(request):
                 reply = await send(request)
+            case Renew(mark, expired):
+                renewal = manners.renewal
+                reply = renewal is not None and await renewal.renew_async(mark, expired=expired)
             case Full():
                 await _aside(manners.allowance, manners.allowance.tell_full)
             case Wait(seconds):

@@ -22,12 +22,12 @@ import urllib3
 from aiohttp.client_proto import ResponseHandler
 from requests.auth import AuthBase
 
-from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.bodies import ENCODINGS, MOST_BYTES, Body, UnreadableError
 from airflow_bitrix.client.deadlines import HEAD, Deadline, deadline_in
 from airflow_bitrix.client.flow import AsyncTransport, Transport
 from airflow_bitrix.client.hidden_requests import hidden_requests
 from airflow_bitrix.client.known_secrets import keep_secrets
+from airflow_bitrix.client.logins import Login
 from airflow_bitrix.client.wire import Lost, Reply, Request
 from airflow_bitrix.core.redaction import redact
 
@@ -46,24 +46,25 @@ DEADLINE = 180.0
 _PIECE = 2**16
 
 
-class WebhookAuth(AuthBase):
-    """Puts the webhook's secret path into a request where its connections are not ours.
+class LoginAuth(AuthBase):
+    """Puts the secret of a login into a request where its connections are not ours.
 
     Ours do it later, so that no library sees it: :func:`~airflow_bitrix.client.deadlines.own_connections`.
     """
 
-    def __init__(self, webhook: Webhook) -> None:
-        self._webhook = webhook
-        keep_secrets(webhook)
+    def __init__(self, login: Login) -> None:
+        self._login = login
+        keep_secrets(login)
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Rewrite ``https://portal/method`` to ``https://portal/rest/user/code/method``."""
-        prepared.url = self._webhook.with_secret(str(prepared.url))
+        """Rewrite ``https://portal/method`` to ``https://portal/rest/user/code/method``, or add a header."""
+        prepared.headers.update(self._login.headers_for(str(prepared.url)))
+        prepared.url = self._login.with_secret(str(prepared.url))
         return prepared
 
     def __repr__(self) -> str:
         """Keep the secret out of reprs."""
-        return f"WebhookAuth({self._webhook.portal!r})"
+        return f"LoginAuth({self._login.portal!r})"
 
 
 def no_login(prepared: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -234,10 +235,10 @@ class _Bounded(ResponseHandler):
             super().data_received(data)
 
 
-def open_session(webhook: Webhook, seconds: float) -> aiohttp.ClientSession:
+def open_session(login: Login, seconds: float) -> aiohttp.ClientSession:
     """Give a session that unpacks no answer, keeps no cookie, and takes nothing from the environment.
 
-    :param webhook: Its secret path goes into each request to its portal's plain address.
+    :param login: Its secret goes into each request to its portal's plain address.
     :param seconds: For a connection, and again for each piece of the answer, as ``requests`` has it.
     """
     connector = aiohttp.TCPConnector()
@@ -251,7 +252,7 @@ def open_session(webhook: Webhook, seconds: float) -> aiohttp.ClientSession:
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
-        request_class=hidden_requests(webhook),
+        request_class=hidden_requests(login),
     )
 
 

@@ -153,6 +153,16 @@ class Fault:
     rest: Rest | None = None
     reset_at: Any = None
 
+    @property
+    def expired(self) -> bool:
+        """Whether the portal says that the access token has expired."""
+        return self.answer.code.upper() == "EXPIRED_TOKEN"
+
+    @property
+    def wants_tokens(self) -> bool:
+        """Whether newer tokens may help: one is no good any more as soon as somebody has got the next."""
+        return self.expired or self.answer.code.upper() == "INVALID_TOKEN"
+
 
 _BY_CODE: Mapping[str, FaultKind] = {
     "QUERY_LIMIT_EXCEEDED": FaultKind.THROTTLED,
@@ -163,6 +173,7 @@ _BY_CODE: Mapping[str, FaultKind] = {
     "ERROR_METHOD_NOT_FOUND": FaultKind.REJECTED,
     "APPLICATION_NOT_FOUND": FaultKind.AUTH,
     "AUTHORIZATION_ERROR": FaultKind.AUTH,
+    "CONNECTION_ERROR": FaultKind.UNREACHABLE,
     "EXPIRED_TOKEN": FaultKind.AUTH,
     "INSUFFICIENT_SCOPE": FaultKind.AUTH,
     "INVALID_CREDENTIALS": FaultKind.AUTH,
@@ -309,10 +320,16 @@ def resting(rest: Rest) -> Fault:
 
 _NOT_ACCEPTED = {
     "ACCESS_DENIED": "the portal has no subscription for REST",
-    "AUTHORIZATION_ERROR": "the portal does not let the webhook's user in",
-    "INSUFFICIENT_SCOPE": "the webhook lacks the scope for it",
-    "OVERLOAD_LIMIT": "the portal's operator has blocked the webhook",
+    "APPLICATION_NOT_FOUND": "the application was deleted in the portal, or is not installed there",
+    "AUTHORIZATION_ERROR": "the portal does not let the user of the webhook or application in",
+    "EXPIRED_TOKEN": "the portal calls each access token expired, however new it is: are its clock and "
+    "that of the OAuth server apart?",
+    "INSUFFICIENT_SCOPE": "the webhook or application lacks the scope for it",
+    "INVALID_TOKEN": "the portal does not know the access token, and there is no newer one; "
+    "python -m airflow_bitrix.login logs in again",
+    "OVERLOAD_LIMIT": "the portal's operator has blocked the webhook or application",
     "PORTAL_DELETED": "the portal is closed",
+    "USER_ACCESS_ERROR": "the user who logged in may not use the application",
 }
 
 _BUSY = {

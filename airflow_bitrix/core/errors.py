@@ -6,7 +6,7 @@
     ├── RetryLater        the portal is busy or unreachable: the same call may be made again later
     ├── Rejected          the portal refused the call: it would refuse it again
     │   └── InvalidInput  this package refused it before anything was sent (also a ValueError)
-    ├── AuthFailed        the portal does not accept the webhook
+    ├── AuthFailed        the portal does not accept the webhook, or the application
     ├── OutcomeUnknown    a creating call was sent and no answer came: look before calling again
     └── PlanRefused       a plan may not run: a guard, a hash, a portal
 
@@ -133,7 +133,7 @@ class InvalidInput(Rejected, ValueError):
 
 
 class AuthFailed(Bitrix24Error):
-    """The portal does not accept the webhook.
+    """The portal does not accept the webhook, or the application.
 
     It was revoked or blocked, lacks the scope, its user may not enter, or the portal is closed or has no
     subscription for REST. No other call would be accepted either, but for one of another scope.

@@ -14,12 +14,12 @@ from requests.adapters import HTTPAdapter
 from airflow_bitrix.client.allowance import Allowance, Turn
 from airflow_bitrix.client.bodies import ENCODINGS
 from airflow_bitrix.client.deadlines import own_connections
-from airflow_bitrix.client.flow import Clock, Manners
+from airflow_bitrix.client.flow import MOST_RENEWALS, Clock, Manners
 from airflow_bitrix.client.pacing import OperatingTime, Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import (
-    WebhookAuth,
+    LoginAuth,
     no_login,
     requests_transport,
     send_once,
@@ -39,11 +39,11 @@ from airflow_bitrix.hooks.connection import (
     allowance_of,
     connection_settings,
     in_words_of_the_form,
-    pacing_folder,
     patience,
     who_is_connected,
 )
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.hooks.folders import pacing_folder
 from airflow_bitrix.hooks.settings import Settings
 
 __all__ = ["DEFAULT_CONN_ID", "Bitrix24AsyncHook", "Bitrix24Hook", "pacing_folder"]
@@ -90,7 +90,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
                 if isinstance(adapter, HTTPAdapter):
                     # As many connections are kept as requests may be under way, in place of ten.
                     own_connections(
-                        adapter, self.settings.webhook, self.settings.in_flight, self.settings.proxy
+                        adapter, self.settings.login, self.settings.in_flight, self.settings.proxy
                     )
         return session
 
@@ -109,12 +109,12 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
 
     def _set_base_url(self, connection: Any) -> None:  # noqa: ARG002 (the parent's signature)
         # The portal's plain address, without the secret: the parent prints what it finds here.
-        self.base_url = self.settings.webhook.portal
+        self.base_url = self.settings.portal
         self._base_url_initialized = True
 
     def _extract_auth(self, connection: Any) -> Any:  # noqa: ARG002 (the parent's signature)
         # An author's own adapter has connections of its own, and gets the whole address.
-        return WebhookAuth(self.settings.webhook) if self.adapter else no_login
+        return LoginAuth(self.settings.login) if self.adapter else no_login
 
     def _configure_session_from_extra(
         self, session: requests.Session, connection: Any, extra_options: dict[str, Any]
@@ -137,19 +137,36 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         extra_options: dict[Any, Any],
     ) -> requests.Response:
         """Send a request of the stock operators: paced, and without the address in any log or error."""
-        turn = Turn()
-        while seconds := self._allowance.ask(turn):
-            time.sleep(seconds)
-        settings = self.settings
-        timeout = extra_options.get("timeout") or settings.timeout
-        found, response = send_once(
-            session, prepped_request, timeout, settings.deadline, settings.largest_answer
-        )
+        for last in (*[False] * MOST_RENEWALS, True):
+            found, response, renewed = self._send(session, prepped_request, extra_options)
+            if last or not renewed:
+                break
         if isinstance(found, Lost):
             self._raise_for(prepped_request, read(found))
         if extra_options.get("check_response", True):
             self.check_response(response)
         return response
+
+    def _send(
+        self,
+        session: requests.Session,
+        prepared: requests.PreparedRequest,
+        extra_options: Mapping[Any, Any],
+    ) -> tuple[Reply | Lost, requests.Response, bool]:
+        """Send a request once; tell what came, and whether there are newer tokens since."""
+        turn = Turn()
+        while seconds := self._allowance.ask(turn):
+            time.sleep(seconds)
+        settings = self.settings
+        renewal = settings.login.renewal
+        mark = renewal.mark() if renewal else 0
+        timeout = extra_options.get("timeout") or settings.timeout
+        found, response = send_once(session, prepared, timeout, settings.deadline, settings.largest_answer)
+        fault = read(found)
+        if renewal is None or not isinstance(fault, Fault) or not fault.wants_tokens:
+            return found, response, False
+        with final_failures():
+            return found, response, renewal.renew(mark, expired=fault.expired)
 
     def check_response(self, response: requests.Response) -> None:
         """Raise what the portal says, also where it says so with HTTP status 200.
@@ -161,7 +178,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
 
     def _raise_for(self, request: requests.PreparedRequest, found: object) -> None:
         if isinstance(found, Fault):
-            method = self.settings.webhook.method_of(str(request.url))
+            method = self.settings.login.method_of(str(request.url))
             with final_failures():
                 raise error_of(Call(method or "rest"), found)
 
@@ -173,7 +190,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         settings = self.settings
         session = self.get_conn()
         send = requests_transport(
-            session, settings.webhook.portal, settings.timeout, settings.deadline, settings.largest_answer
+            session, settings.portal, settings.timeout, settings.deadline, settings.largest_answer
         )
         manners = Manners(
             self._allowance,
@@ -182,6 +199,7 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
             operating=self._operating,
             clock=self.clock,
             stop=self.stop,
+            renewal=settings.login.renewal,
         )
         return Portal(send, manners, settings.in_flight, check=check_raw_call)
 
@@ -253,4 +271,4 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
             profile, scope = self.call("profile"), self.call("scope")
         except Bitrix24Error as error:
             return False, in_words_of_the_form(error, self.bitrix24_conn_id)
-        return who_is_connected(self.settings.webhook.portal, profile, scope)
+        return who_is_connected(self.settings.portal, profile, scope)

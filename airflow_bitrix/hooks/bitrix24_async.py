@@ -79,11 +79,11 @@ class Bitrix24AsyncHook(ReadsConnections):
         """
         settings = await self.settings()
         tls = self._tls = self._tls or _tls(settings.verify)
-        async with open_session(settings.webhook, settings.timeout) as session:
+        async with open_session(settings.login, settings.timeout) as session:
 
             async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
                 return await session.post(
-                    f"{settings.webhook.portal}/{method}",
+                    f"{settings.portal}/{method}",
                     data=body,
                     allow_redirects=False,
                     ssl=tls,
@@ -101,6 +101,7 @@ class Bitrix24AsyncHook(ReadsConnections):
                 operating=self._operating,
                 clock=self.clock,
                 stop=self.stop,
+                renewal=settings.login.renewal,
             )
             heart = asyncio.ensure_future(_beat(meter))
             try:

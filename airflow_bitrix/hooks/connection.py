@@ -6,10 +6,8 @@ import hashlib
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseHook, Connection
@@ -25,8 +23,10 @@ from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.hooks.folders import pacing_folder
 from airflow_bitrix.hooks.redis_connection import redis_scripts
 from airflow_bitrix.hooks.settings import Settings, read_settings
+from airflow_bitrix.hooks.tokens import logged_in
 
 CONN_TYPE = "bitrix24"
 DEFAULT_CONN_ID = "bitrix24_default"
@@ -67,12 +67,6 @@ def _with_numbers(conn_id: str) -> Connection | None:
     return connection
 
 
-def pacing_folder() -> Path:
-    """Give the folder of the files through which the processes of this host share a portal's allowance."""
-    fallback = str(Path(tempfile.gettempdir()) / f"airflow-bitrix-{os.geteuid()}")
-    return Path(conf.get("bitrix24", "pacing_path", fallback=fallback) or fallback)
-
-
 def patience() -> Patience:
     """Give how far the portal's operating time is used, and how long its return is waited for.
 
@@ -102,26 +96,37 @@ def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
 
     :raises InvalidInput: There is no such connection, or a field of it cannot be right. Airflow does not
         retry it, as it does its own error.
+    :raises AuthFailed: It is for an application, and nobody has logged in yet.
     """
     with final_failures():
-        connection = _found(hook, conn_id)
-        _check_type(conn_id, connection)
-        try:
-            settings = read_settings(
-                host=connection.host,
-                login=connection.login,
-                password=connection.password,
-                port=connection.port,
-                extra=_extra(connection),
-            )
-        except InvalidInput as error:
-            label = field_labels().get(error.argument)
-            said = error.called(label) if label else error.message
-            error.message = f"{_named(conn_id)}: {said}"
-            raise
-    for secret in keep_secrets(settings.webhook, settings.proxy):
+        settings, proxy = fields_of(hook, conn_id)
+        return logged_in(settings, conn_id, proxy)
+
+
+def fields_of(hook: BaseHook, conn_id: str) -> tuple[Settings, object]:
+    """Read a connection as it is, without the tokens that are kept elsewhere; and the proxy that it names.
+
+    :raises InvalidInput: There is no such connection, or a field of it cannot be right.
+    """
+    connection = _found(hook, conn_id)
+    _check_type(conn_id, connection)
+    try:
+        extra = _extra(connection)
+        settings = read_settings(
+            host=connection.host,
+            login=connection.login,
+            password=connection.password,
+            port=connection.port,
+            extra=extra,
+        )
+    except InvalidInput as error:
+        label = field_labels().get(error.argument)
+        said = error.called(label) if label else error.message
+        error.message = f"{_named(conn_id)}: {said}"
+        raise
+    for secret in keep_secrets(settings.login, settings.proxy):
         mask_secret(secret)
-    return settings
+    return settings, extra.get("proxy", "")
 
 
 def _named(conn_id: str) -> str:
@@ -181,12 +186,10 @@ def who_is_connected(portal: str, profile: object, scope: object) -> tuple[bool,
     """
     scope = scope or []
     if not isinstance(profile, Mapping) or not isinstance(scope, list):
-        return False, f"{portal} does not say who the webhook's user is and what it may use, as a portal does"
+        return False, f"{portal} does not say whose login this is and what it may use, as a portal does"
     if "crm" not in scope:
-        return (
-            False,
-            f"The webhook lacks the scope crm; it has: {as_plain_text(', '.join(map(str, scope))) or 'none'}",
-        )
+        has = as_plain_text(", ".join(map(str, scope))) or "none"
+        return False, f"The webhook or application lacks the scope crm; it has: {has}"
     names = (as_plain_text(profile.get(part) or "", _LONGEST_NAME) for part in ("NAME", "LAST_NAME"))
     name = " ".join(names).strip()
     role = "administrator" if profile.get("ADMIN") else "no administrator"
@@ -202,15 +205,14 @@ def allowance_of(settings: Settings, operating: OperatingTime) -> Allowance:
     :raises InvalidInput: The setting is neither ``file`` nor ``redis``; or Redis cannot be used as it is set.
     """
     chosen = conf.get("bitrix24", "allowance", fallback="") or "file"
-    host = shared_allowance(settings.bucket, settings.webhook.portal, pacing_folder())
+    host = shared_allowance(settings.bucket, settings.portal, pacing_folder())
     if chosen not in ("file", "redis"):
         with final_failures():
             raise InvalidInput("[bitrix24] allowance", chosen, "file or redis")
     if chosen == "file" or settings.bucket is None:
         return host
-    webhook = settings.webhook
-    credential = hashlib.sha256(webhook.with_secret(f"{webhook.portal}/").encode()).hexdigest()[:16]
+    credential = hashlib.sha256(settings.login.identity.encode()).hexdigest()[:16]
     with final_failures():
         run = redis_scripts()
-    remote = RedisAllowance(settings.bucket, run, file_name(webhook.portal), credential, operating)
+    remote = RedisAllowance(settings.bucket, run, file_name(settings.portal), credential, operating)
     return WithFallback(remote, host)

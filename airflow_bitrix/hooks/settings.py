@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_bitrix.client.auth import Webhook, webhook
+from airflow_bitrix.client import oauth
+from airflow_bitrix.client.auth import webhook
 from airflow_bitrix.client.bodies import MOST_BYTES
+from airflow_bitrix.client.logins import Login
 from airflow_bitrix.client.pacing import PLANS, Bucket
 from airflow_bitrix.client.proxies import bundle_of, proxy_of
 from airflow_bitrix.client.transport import DEADLINE
@@ -28,6 +30,7 @@ EXTRAS = (
     "largest_answer",
     "verify",
     "proxy",
+    *oauth.FIELDS,
 )
 
 _MB = 1_000_000
@@ -37,7 +40,7 @@ _MB = 1_000_000
 class Settings:
     """What a connection says.
 
-    :param webhook: Portal, user and secret.
+    :param login: The portal, and how to get in: a webhook, or an application with tokens.
     :param bucket: The portal's request bucket, ``None`` for a portal without one.
     :param in_flight: Requests under way at once.
     :param timeout: Seconds to wait for a connection, and for each piece of an answer.
@@ -47,7 +50,7 @@ class Settings:
     :param proxy: Address of a proxy, empty for none.
     """
 
-    webhook: Webhook
+    login: Login
     bucket: Bucket | None
     in_flight: int = DEFAULT_IN_FLIGHT
     timeout: float = DEFAULT_TIMEOUT
@@ -55,6 +58,11 @@ class Settings:
     largest_answer: int = MOST_BYTES
     verify: bool | str = True
     proxy: str = field(default="", repr=False)
+
+    @property
+    def portal(self) -> str:
+        """The portal's address, without a closing slash."""
+        return self.login.portal
 
 
 def read_settings(
@@ -68,9 +76,9 @@ def read_settings(
     for key in given:
         if key not in EXTRAS:
             raise InvalidInput("extra", key, ", ".join(EXTRAS))
-    told = webhook(host=host, login=login, password=password, port=port)
+    told = _login(host, login, password, port, given)
     return Settings(
-        webhook=told,
+        login=told,
         bucket=_bucket(given),
         in_flight=int(_number(given, "in_flight", DEFAULT_IN_FLIGHT, least=1, most=20, whole=True)),
         timeout=_number(given, "timeout", DEFAULT_TIMEOUT, least=1, most=600),
@@ -79,6 +87,14 @@ def read_settings(
         verify=bundle_of(told.portal, given.get("verify", True)),
         proxy=proxy_of(told.portal, given.get("proxy", "")),
     )
+
+
+def _login(
+    host: str | None, login: object, password: object, port: int | None, given: Mapping[str, Any]
+) -> Login:
+    if any(name in given for name in oauth.FIELDS):
+        return oauth.application(host=host, port=port, login=login, password=password, given=given)
+    return webhook(host=host, login=login, password=password, port=port)
 
 
 def _bucket(given: Mapping[str, Any]) -> Bucket | None:

@@ -53,7 +53,7 @@ class _LinkOperator(Bitrix24Operator):
 
     @property
     def _portal(self) -> str:
-        return self.hook.settings.webhook.portal
+        return self.hook.settings.portal
 
 
 class _OfOwner(_LinkOperator):

@@ -247,7 +247,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         plan, manifest = self._plan()
         parts = given_parts(self.part, manifest)
         check_parts(plan, manifest, parts)
-        portal = self.settings.webhook.portal
+        portal = self.settings.portal
         if manifest.portal != portal:
             raise PlanRefused(f"the plan is for {manifest.portal}, the connection leads to {portal}")
         for broken in manifest.broken_guards:

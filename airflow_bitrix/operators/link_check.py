@@ -156,7 +156,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         named = named_plan(given)
         folder, manifest = self.read_plan(named["plan"], named["hash"], self.run_name)
         check_parts(folder, manifest)
-        portal = self.settings.webhook.portal
+        portal = self.settings.portal
         if manifest.portal != portal:
             raise PlanRefused(f"the plan is for {manifest.portal}, the connection leads to {portal}")
         return folder, manifest

@@ -157,7 +157,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     def plan_rules(self) -> tuple[str, ...]:
         """Check all that the plan goes by, the whole journal or snapshot included."""
         source = self._source()
-        portal = self.settings.webhook.portal
+        portal = self.settings.portal
         if source.portal != portal:
             raise PlanRefused(f"the {source.name} is of {source.portal}, the connection leads to {portal}")
         for argument in SWITCHES:

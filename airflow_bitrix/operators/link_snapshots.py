@@ -192,14 +192,14 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         return earlier
 
     def _check_comparable(self, earlier: Snapshot, kind: OwnerKind, view: str | None = None) -> None:
-        portal, wanted = self.settings.webhook.portal, self._wanted()
+        portal, wanted = self.settings.portal, self._wanted()
         if why_not := why_not_comparable(earlier, kind=kind, portal=portal, wanted=wanted, view=view):
             raise PlanRefused(f"the snapshot in {earlier.folder} cannot be compared: {why_not}")
 
     def _history(self, context: Context, kind: OwnerKind) -> SnapshotHistory | None:
         if self.compare_with != PREVIOUS:
             return None
-        return SnapshotHistory(lasting_file(context, kind, self.settings.webhook.portal))
+        return SnapshotHistory(lasting_file(context, kind, self.settings.portal))
 
     def _compare(
         self, earlier: Snapshot | None, new: Snapshot, history: SnapshotHistory | None, path: Path
@@ -281,7 +281,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                     progress.add(1)
                 about = snapshot.finish(
                     kind=kind,
-                    portal=self.settings.webhook.portal,
+                    portal=self.settings.portal,
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     detail=detail,
                     hidden_links=meter.hidden_links,

@@ -11,8 +11,9 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from airflow_bitrix.sandbox import control, pages, php
+from airflow_bitrix.sandbox import control, oauth_pages, pages, php
 from airflow_bitrix.sandbox.errors import FatalError, RestError
+from airflow_bitrix.sandbox.portal import Caller
 from airflow_bitrix.sandbox.request import bounded_body, read_params
 from airflow_bitrix.sandbox.unending import unending
 from airflow_bitrix.sandbox.visitors import ForItsDeveloper
@@ -93,13 +94,13 @@ async def _rest(request: Request) -> Response:
         body,
         portal.switches.max_input_vars,
     )
-    user, code, method = (request.path_params[name] for name in ("user", "code", "method"))
-    method = method.strip("/").removesuffix(".json").lower()
+    method = request.path_params["method"].strip("/").removesuffix(".json").lower()
+    caller = _caller(request, params)
     wrong = portal.wrong_answers()
     try:
-        reply = portal.answer(user, code, method, params)
+        reply = portal.answer(caller, method, params)
         if TWICE in wrong:
-            reply = portal.answer(user, code, method, params)
+            reply = portal.answer(caller, method, params)
     except FatalError:
         return _error_page(HTTPStatus.INTERNAL_SERVER_ERROR)
     except RecursionError:
@@ -117,19 +118,25 @@ async def _rest(request: Request) -> Response:
     return answer
 
 
-async def _rest_without_webhook(request: Request) -> Response:
-    portal: Portal = request.app.state.portal
-    if (refused := _refused(portal, request.client.host if request.client else "")) is not None:
-        return refused
-    return PhpJson(RestError("NO_AUTH_FOUND", "Wrong authorization data").body(), 401)
+def _caller(request: Request, params: dict[str, Any]) -> Caller:
+    """Who asks, as the portal finds out: by the address, by a header, or by a parameter."""
+    path = request.path_params
+    if "user" in path:
+        return Caller(path["user"], path["code"])
+    kind, _, told = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return Caller(token=told.strip())
+    named = [params.pop(name) for name in ("auth", "access_token") if isinstance(params.get(name), str)]
+    return Caller(token=named[0] if named else None)
 
 
 def routes() -> list[Route]:
     """All that a sandbox answers."""
     return [
         Route("/rest/{user}/{code}/{method:path}", _rest, methods=_VERBS),
-        Route("/rest/{rest:path}", _rest_without_webhook, methods=_VERBS),
+        Route("/rest/{method:path}", _rest, methods=_VERBS),
         *control.routes(),
+        *oauth_pages.routes(),
         *pages.routes(),
     ]
 

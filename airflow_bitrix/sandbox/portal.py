@@ -14,6 +14,7 @@ from airflow_bitrix.sandbox.calls import Answer, Call, Method, record_id
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.errors import REFUSALS, FatalError, RestError
 from airflow_bitrix.sandbox.limits import PLANS, Bucket, Budget, OperatingTime
+from airflow_bitrix.sandbox.oauth import OAuthServer
 from airflow_bitrix.sandbox.other_methods import METHODS
 from airflow_bitrix.sandbox.schema import format_datetime
 from airflow_bitrix.sandbox.settings import Faults, Switches, changed
@@ -43,6 +44,14 @@ class Reply:
     body: dict[str, Any]
 
 
+class Caller(NamedTuple):
+    """Who asks: a webhook's user and code, or the bearer of a token; neither where nobody says."""
+
+    user: str = ""
+    code: str = ""
+    token: str | None = None
+
+
 class Write(NamedTuple):
     """A method that was run to change a lead or deal, and the links that it left."""
 
@@ -67,6 +76,8 @@ class Portal:
         *,
         code: str,
         user: int = 1,
+        client_id: str = "",
+        client_secret: str = "",
         plan: str = "standard",
         truth: Callable[[], Mapping[str, Any]] = dict,
         clock: Clock | None = None,
@@ -74,6 +85,7 @@ class Portal:
         self.code, self.user, self.plan = code, user, plan
         self._truth = truth
         self.clock = clock or Clock()
+        self.oauth = OAuthServer(self.clock, client_id, client_secret)
         self.lock = threading.RLock()
         self.reset(state)
 
@@ -167,7 +179,23 @@ class Portal:
         with self.lock:
             return self._random.expovariate(1 / self.faults.late) if self.faults.late else 0.0
 
-    def answer(self, user: str, code: str, method: str, params: Any) -> Reply:
+    def oauth_code(self, client_id: str) -> str:
+        """Let an application in, in the name of the portal's user.
+
+        :raises RestError: There is no such application.
+        """
+        with self.lock:
+            return self.oauth.code(client_id, self.switches)
+
+    def oauth_tokens(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Give tokens for a code or a refresh token.
+
+        :raises RestError: It is no good.
+        """
+        with self.lock:
+            return self.oauth.tokens(asked, self.switches, self.stats)
+
+    def answer(self, caller: Caller, method: str, params: Any) -> Reply:
         """Run one request.
 
         :raises FatalError: It died on the way.
@@ -177,11 +205,10 @@ class Portal:
             self.stats.methods[method] += 1
             try:
                 self._refuse()
-                if user != str(self.user) or code != self.code:
-                    raise self._auth_error("INVALID_CREDENTIALS", "Invalid request credentials")
+                credential = self._let_in(caller)
                 if method == "batch":
-                    return self._run_batch(params)
-                outcome, time = self._run(method, params, self.code)
+                    return self._run_batch(params, credential)
+                outcome, time = self._run(method, params, credential)
                 if isinstance(outcome, RestError):
                     raise outcome
             except RestError as error:
@@ -190,6 +217,17 @@ class Portal:
             body = {"result": outcome.result, "next": outcome.next, "total": outcome.total, "time": time}
             present = {name: value for name, value in body.items() if name == "result" or value is not None}
             return Reply(200, present)
+
+    def _let_in(self, caller: Caller) -> str:
+        """Give whom operating time is booked on."""
+        if caller.token is not None:
+            self.oauth.check(caller.token, self.switches)
+            return self.oauth.client_id
+        if not caller.user:
+            raise RestError("NO_AUTH_FOUND", "Wrong authorization data", 401)
+        if caller.user != str(self.user) or caller.code != self.code:
+            raise self._auth_error("INVALID_CREDENTIALS", "Invalid request credentials")
+        return self.code
 
     def _refuse(self) -> None:
         if not self.switches.refusal:
@@ -283,10 +321,10 @@ class Portal:
             time = {"operating_reset_at": reset_at} if self.switches.refusal_tells_reset else None
             raise RestError("OPERATION_TIME_LIMIT", text, 429, time=time)
 
-    def _run_batch(self, params: Any) -> Reply:
+    def _run_batch(self, params: Any, credential: str) -> Reply:
         started, at = self.clock.monotonic(), self.clock.time()
         on_envelope = self.switches.batch_billing == "envelope"
-        budget = Budget(self.code, "batch")
+        budget = Budget(credential, "batch")
         if on_envelope:
             self._check_operating(budget)
         inner = 0.0

@@ -104,6 +104,7 @@ class Sandbox:
     :param seed: The same seed gives the same records.
     :param originator: Makes the records look imported from those with the same ids in a portal of that name.
     :param code: The webhook's code; random if empty.
+    :param client_secret: The secret of the local application; random if empty.
     :param user: The webhook's user id.
     :param plan: ``standard``, ``enterprise`` or ``self_hosted``.
     :param latency: Seconds that every REST call takes before it is worked on.
@@ -123,6 +124,7 @@ class Sandbox:
         seed: int = 7,
         originator: str = "",
         code: str = "",
+        client_secret: str = "",
         user: int = 1,
         plan: str = "standard",
         latency: float = 0.0,
@@ -146,6 +148,8 @@ class Sandbox:
             self._seeded(),
             code=code or random_code(),
             user=user,
+            client_id=f"local.{random_code()}.1",
+            client_secret=client_secret or random_code() * 3,
             plan=plan,
             # Of the data as it was seeded, whatever has become of it since.
             truth=lambda: truth_of(self._seeded()),
@@ -174,6 +178,19 @@ class Sandbox:
     def webhook_url(self) -> str:
         """The webhook's address, with a slash at the end."""
         return f"{self.base_url}/rest/{self.portal.user}/{self.code}/"
+
+    @property
+    def client_id(self) -> str:
+        """The id of the portal's local application."""
+        return self.portal.oauth.client_id
+
+    def application(self) -> dict[str, str]:
+        """What a connection holds of the local application, with a first pair of tokens."""
+        code = self.portal.oauth_code(self.client_id)
+        who = {"client_id": self.client_id, "client_secret": self.portal.oauth.client_secret}
+        told = self.portal.oauth_tokens({"grant_type": "authorization_code", "code": code, **who})
+        tokens = {name: told[name] for name in ("access_token", "refresh_token")}
+        return {**who, **tokens, "server_endpoint": f"{self.base_url}/rest/"}
 
     # Start and stop
 

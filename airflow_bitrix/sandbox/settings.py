@@ -95,6 +95,17 @@ class Switches:
     """Whose addresses the CRM is set to: ``ru``, ``de``, or ``eu``, ``en`` and others of no country."""
     missing_methods: tuple[str, ...] = ()
     """Methods that this portal does not have, by their names in lower case."""
+    application: str = "installed"
+    """What has become of the local application: it is ``installed``, ``revoked`` or ``unpaid``."""
+    access_seconds: float = 3600.0
+    """For how long an access token is good that is given from now on."""
+    refresh_seconds: float = 180 * 86_400.0
+    """For how long a refresh token is good that is given from now on, and not used."""
+    reuse_seconds: float = 0.0
+    """For how long a refresh token that was used gets tokens once more, in place of those that it got before.
+    The vendor's documentation knows no such time."""
+    clocks_apart: float = 0.0
+    """Seconds by which the clock of the OAuth server is behind the portal's."""
     max_input_vars: int = 1000
     """How many variables PHP takes from a form or a batch command before it drops the rest."""
 
@@ -146,6 +157,12 @@ class Faults:
     """Seconds by which requests arrive late, on average: some much more, most hardly at all."""
     wrong_answers: Mapping[str, float] = field(default_factory=dict)
     """The work is done, and what is said of it is wrong: the share of requests, by kind. Kinds: {kinds}."""
+    oauth_down: float = 0.0
+    """The OAuth server answers a page with the status 503; nothing was done."""
+    oauth_late: float = 0.0
+    """Seconds until the OAuth server works on a question; for who is gone by then, it does nothing."""
+    oauth_slow: float = 0.0
+    """Seconds for which the OAuth server keeps tokens back that it has made already."""
     redirect: str | None = None
     """Every request is answered with a 302 to this address, as after a portal was renamed."""
 
@@ -215,6 +232,11 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "refuse_contacts_read": (_is_list_of(int), "a list of contact ids"),
     "address_zone": _one_of(*ADDRESS_ZONES),
     "missing_methods": _WORDS,
+    "application": _one_of("installed", "revoked", "unpaid"),
+    "access_seconds": _SECONDS,
+    "refresh_seconds": _SECONDS,
+    "reuse_seconds": _SECONDS,
+    "clocks_apart": _SECONDS,
     "max_input_vars": _COUNT,
     "seed": (lambda value: type(value) is int, "a whole number"),
     "throttle": _SHARE,
@@ -245,6 +267,9 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "bad_chunk": _SHARE,
     "telltale": _SHARE,
     "late": _SECONDS,
+    "oauth_down": _SHARE,
+    "oauth_late": _SECONDS,
+    "oauth_slow": _SECONDS,
     **{name: _shares(kinds) for name, kinds in FAULTS_BY_KIND.items()},
     "redirect": (
         lambda value: value is None or (isinstance(value, str) and bool(_IN_A_HEADER.fullmatch(value))),

@@ -20,6 +20,8 @@ class Stats:
     commands_in_batches: Counter[str] = field(default_factory=Counter)
     commands_outside: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
+    oauth: Counter[str] = field(default_factory=Counter)
+    """Questions to the OAuth server: by kind those that it answered with tokens, by error the others."""
 
     def as_json(self) -> dict[str, Any]:
         """The counts as a JSON object."""
@@ -32,5 +34,6 @@ class Stats:
             "commands_outside": dict(sorted(self.commands_outside.items())),
             "writes": self.writes,
             "faults": dict(sorted(self.faults.items())),
+            "oauth": dict(sorted(self.oauth.items())),
             "max_level": round(self.max_level, 3),
         }

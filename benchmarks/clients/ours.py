@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 
 from airflow_bitrix.client.allowance import Allowance, shared_allowance
-from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.flow import Manners
+from airflow_bitrix.client.logins import Login
 from airflow_bitrix.client.pacing import OperatingTime
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.redis_allowance import RedisAllowance, WithFallback
@@ -32,18 +32,16 @@ class Ours:
     def __init__(self, job: Job) -> None:
         settings = read_settings(host="", login="", password=job.url, port=None, extra={"plan": job.plan})
         self._loop = asyncio.Runner()
-        self._session: aiohttp.ClientSession = self._loop.run(_session(settings.webhook, settings.timeout))
+        self._session: aiohttp.ClientSession = self._loop.run(_session(settings.login, settings.timeout))
 
         async def post(method: str, body: bytes) -> aiohttp.ClientResponse:
-            return await self._session.post(
-                f"{settings.webhook.portal}/{method}", data=body, allow_redirects=False
-            )
+            return await self._session.post(f"{settings.portal}/{method}", data=body, allow_redirects=False)
 
-        allowance: Allowance = shared_allowance(settings.bucket, settings.webhook.portal, Path(job.folder))
+        allowance: Allowance = shared_allowance(settings.bucket, settings.portal, Path(job.folder))
         operating = OperatingTime()
         if job.redis and settings.bucket:
             run = scripts_of(host="127.0.0.1", port=job.redis, user=None, password=None, number=0, tls=())
-            remote = RedisAllowance(settings.bucket, run, settings.webhook.portal, "bench", operating)
+            remote = RedisAllowance(settings.bucket, run, settings.portal, "bench", operating)
             allowance = WithFallback(remote, allowance)
         send = aiohttp_transport(post, settings.timeout)
         self._portal = AsyncPortal(send, Manners(allowance, operating=operating), settings.in_flight)
@@ -125,7 +123,7 @@ class Ours:
         self._loop.close()
 
 
-async def _session(webhook: Webhook, seconds: float) -> aiohttp.ClientSession:
+async def _session(webhook: Login, seconds: float) -> aiohttp.ClientSession:
     return open_session(webhook, seconds)
 
 

@@ -27,9 +27,9 @@ class OursSync:
         self._session = requests.Session()
         for adapter in self._session.adapters.values():
             if isinstance(adapter, HTTPAdapter):
-                own_connections(adapter, settings.webhook, settings.in_flight, settings.proxy)
-        allowance = shared_allowance(settings.bucket, settings.webhook.portal, Path(job.folder))
-        send = requests_transport(self._session, settings.webhook.portal, settings.timeout)
+                own_connections(adapter, settings.login, settings.in_flight, settings.proxy)
+        allowance = shared_allowance(settings.bucket, settings.portal, Path(job.folder))
+        send = requests_transport(self._session, settings.portal, settings.timeout)
         self._portal = Portal(send, Manners(allowance), settings.in_flight)
 
     def use_up(self, requests: int) -> None:

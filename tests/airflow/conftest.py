@@ -102,7 +102,10 @@ def _runner(
     dags: dict[str, DAG], defaults: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> Run:
     def go(dag_id: str, sandbox: Any, extra: dict[str, Any] | None = None, **conf: Any) -> Any:
-        found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": extra or {}}
+        where = (
+            {"host": sandbox.base_url} if "client_id" in (extra or {}) else {"password": sandbox.webhook_url}
+        )
+        found = {"conn_type": "bitrix24", **where, "extra": extra or {}}
         monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
         dag = dags[dag_id]
         for task in dag.tasks:

@@ -13,16 +13,24 @@ from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.auth import webhook
 from airflow_bitrix.client.deadlines import own_connections
-from airflow_bitrix.client.transport import WebhookAuth, aiohttp_transport, open_session, requests_transport
+from airflow_bitrix.client.logins import Login
+from airflow_bitrix.client.oauth import Application, Pair
+from airflow_bitrix.client.transport import LoginAuth, aiohttp_transport, open_session, requests_transport
 from airflow_bitrix.client.wire import Request
 
 REQUEST, LOG = Request("batch", b"{}"), logging.getLogger("mine")
 
 
+def of_an_application(url: str) -> Login:
+    """Log in with tokens: ``http://127.0.0.1:8900#secret`` stands for an application."""
+    portal, _, secret = url.partition("#")
+    return Application(portal, "local.1", secret, pair=Pair(secret[::-1], secret))
+
+
 def main(url: str, proxy: str) -> None:
     """Ask once with connections of ours, once with those of requests, once with aiohttp."""
     logging.basicConfig(level=logging.DEBUG)
-    hook = webhook(host="", password=url)
+    hook = webhook(host="", password=url) if "/rest/" in url else of_an_application(url)
     for own in (True, False):
         session = requests.Session()
         http.client.HTTPConnection.debuglevel = int(own)
@@ -31,7 +39,7 @@ def main(url: str, proxy: str) -> None:
                 assert isinstance(adapter, HTTPAdapter)
                 own_connections(adapter, hook, 5, proxy)
         else:
-            session.auth = WebhookAuth(hook)
+            session.auth = LoginAuth(hook)
         session.proxies = {"http": proxy, "https": proxy} if proxy else {}
         sys.stdout.write(f"{requests_transport(session, hook.portal, 5)(REQUEST)}\n")
         try:

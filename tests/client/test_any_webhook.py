@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bitrix.client.auth import Webhook, webhook
-from airflow_bitrix.client.transport import WebhookAuth
+from airflow_bitrix.client.transport import LoginAuth
 from airflow_bitrix.core.errors import InvalidInput
 
 CODE = "s3cr3tc0de"
@@ -87,7 +87,7 @@ def test_whatever_a_connection_holds_it_is_what_it_shows_or_one_error(
 )
 def test_the_code_goes_into_a_request_behind_the_portal_s_address(portal: str) -> None:
     hook = Webhook(portal, "1", CODE)
-    request = requests.Request("POST", f"{portal}/profile", auth=WebhookAuth(hook)).prepare()
+    request = requests.Request("POST", f"{portal}/profile", auth=LoginAuth(hook)).prepare()
     assert request.url == f"{portal}/rest/1/{CODE}/profile" == hook.with_secret(f"{portal}/profile")
     assert hook.with_secret(request.url) == request.url
     assert hook.method_of(request.url) == hook.method_of(f"{portal}/profile.json?a=b/c") == "profile"

@@ -16,6 +16,7 @@ import pytest
 
 from airflow_bitrix.client.auth import Webhook
 from airflow_bitrix.client.known_secrets import keep_secrets
+from airflow_bitrix.client.oauth import Application, Pair
 from airflow_bitrix.core.redaction import keep_secret, redact
 
 SECRET = "s3cr3tc0de-Of_16"
@@ -92,6 +93,12 @@ def test_what_a_client_handles_is_known(monkeypatch: pytest.MonkeyPatch) -> None
     said = redact(f"{SECRET} sesame-open pass@word1 pass%40word1 http://a:b@c")
     assert said == "*** *** *** *** http://a:***@c"
     assert keep_secrets(hook, "http://[me:sesame@x") == keep_secrets(hook)
+    application = Application(
+        "https://a.example", "local.1", "app-s3cret", pair=Pair("acc3ss-1", "r3fresh-1")
+    )
+    keep_secrets(application)
+    said = redact("client_secret=app-s3cret&refresh_token=r3fresh-1 Authorization: Bearer acc3ss-1")
+    assert said == "client_secret=***&refresh_token=*** Authorization: Bearer ***"
 
 
 # -- time --------------------------------------------------------------------------------------------------

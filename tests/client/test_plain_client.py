@@ -17,11 +17,14 @@ CODE, PASSWORD = "s3cr3tWebhookCode42", "open-sesame-1001"
 PROGRAM = Path(__file__).with_name("plain_client.py")
 
 
-def told_by(portal: str, proxy: str = "") -> str:
+LOGINS = pytest.mark.parametrize("login", ["/rest/1/{}/", "#{}"], ids=["webhook", "application"])
+
+
+def told_by(portal: str, login: str, proxy: str = "") -> str:
     """Give what the program writes, and see that it came to its end."""
     without = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     done = subprocess.run(
-        [sys.executable, "-X", "dev", str(PROGRAM), f"{portal}/rest/1/{CODE}/", proxy],
+        [sys.executable, "-X", "dev", str(PROGRAM), portal + login.format(CODE), proxy],
         env={**without, "PYTHONPATH": str(PROGRAM.parents[2])},
         capture_output=True,
         check=False,
@@ -32,17 +35,20 @@ def told_by(portal: str, proxy: str = "") -> str:
     return said
 
 
+@LOGINS
 @pytest.mark.parametrize("answer", ["no header", "status line", "reason"])
-def test_no_stream_of_a_program_holds_the_code(answer: str) -> None:
+def test_no_stream_of_a_program_holds_the_code(answer: str, login: str) -> None:
     with hostile(ANSWERS[answer]) as port:
-        said = told_by(f"http://127.0.0.1:{port}")
+        said = told_by(f"http://127.0.0.1:{port}", login)
     assert "***" in said
     assert CODE.lower() not in said.lower()
+    assert CODE[::-1].lower() not in said.lower()
 
 
-def test_nor_that_of_one_behind_a_proxy_that_refuses() -> None:
+@LOGINS
+def test_nor_that_of_one_behind_a_proxy_that_refuses(login: str) -> None:
     with hostile(b"HTTP/1.1 403 no %path\r\n\r\n") as port:
-        said = told_by("https://acme.bitrix24.com", f"http://user:{PASSWORD}@127.0.0.1:{port}")
+        said = told_by("https://acme.bitrix24.com", login, f"http://user:{PASSWORD}@127.0.0.1:{port}")
     assert "the proxy cannot be reached or refuses" in said
     assert CODE.lower() not in said.lower()
     assert PASSWORD not in said

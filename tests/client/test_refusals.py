@@ -14,14 +14,16 @@ from airflow_bitrix.sandbox.server import Sandbox
 WORDS = {
     "revoked": "the portal does not accept the webhook: INVALID_CREDENTIALS: Invalid request credentials",
     "overload": (
-        "the portal's operator has blocked the webhook: OVERLOAD_LIMIT: REST API is blocked due to overload."
+        "the portal's operator has blocked the webhook or application: OVERLOAD_LIMIT: "
+        "REST API is blocked due to overload."
     ),
     "no_subscription": (
         "the portal has no subscription for REST: ACCESS_DENIED: REST is available only by subscription."
     ),
     "portal_deleted": "the portal is closed: PORTAL_DELETED: Portal was deleted",
     "no_user": (
-        "the portal does not let the webhook's user in: authorization_error: Unable to authorize user"
+        "the portal does not let the user of the webhook or application in: authorization_error: "
+        "Unable to authorize user"
     ),
 }
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from requests.adapters import HTTPAdapter
 
+from airflow_bitrix.client.oauth import Application, Refusal, refused
+from airflow_bitrix.client.oauth_server import OAuthServer
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
 from tests.hooks.test_secrets import CODE, call_async, call_sync, everything_said, stock_operator
 from tests.hostile import ANSWERS, hostile
@@ -54,7 +56,7 @@ def failed(caller: Any, conn_id: str) -> BaseException | None:
 def test_no_answer_makes_anybody_print_the_code(  # noqa: PLR0917 (fixtures)
     caller: Any,
     answer: bytes,
-    connection: Any,
+    reached: Any,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -62,7 +64,7 @@ def test_no_answer_makes_anybody_print_the_code(  # noqa: PLR0917 (fixtures)
     if caller is not own_adapter:  # its connections are not ours, and print what they are told to
         monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     with hostile(answer) as port:
-        error = failed(caller, connection(f"http://127.0.0.1:{port}/rest/1/{CODE}/", extra={"timeout": 5}))
+        error = failed(caller, reached(f"http://127.0.0.1:{port}", CODE, timeout=5))
     assert_silent(error, caplog, capfd)
 
 
@@ -73,29 +75,45 @@ def test_no_answer_makes_anybody_print_the_code(  # noqa: PLR0917 (fixtures)
 def test_a_proxy_that_refuses_makes_nobody_print_the_code_or_its_password(
     caller: Any,
     answer: str,
-    connection: Any,
+    reached: Any,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     with hostile(answer.encode()) as port:
         proxy = f"http://user:{PASSWORD}@127.0.0.1:{port}"
-        webhook = f"https://acme.bitrix24.com/rest/1/{CODE}/"
-        error = failed(caller, connection(webhook, extra={"timeout": 5, "proxy": proxy}))
+        error = failed(caller, reached("https://acme.bitrix24.com", CODE, timeout=5, proxy=proxy))
     assert error is not None
     assert_silent(error, caplog, capfd)
 
 
 @pytest.mark.parametrize("caller", [call_sync, call_async, stock_operator], ids=lambda one: one.__name__)
 def test_no_library_knows_the_code(
-    caller: Any, connection: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caller: Any, reached: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What none of them knows none of them can print; of a code as short as this no record is cleaned."""
     monkeypatch.setattr(logging, "_logRecordFactory", logging.LogRecord)
     for answer in (ANSWERS["no header"].replace(b"%path", b"x"), b""):
         with hostile(answer) as port:
-            error = failed(caller, connection(f"http://127.0.0.1:{port}/rest/1/Zq-7x/", extra={"timeout": 5}))
+            error = failed(caller, reached(f"http://127.0.0.1:{port}", "Zq-7x", timeout=5))
         assert "Zq-7x" not in everything_said(error) + caplog.text
     assert logging.getLogRecordFactory() is logging.LogRecord
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+def test_no_answer_of_an_oauth_server_makes_anybody_print_a_secret(
+    answer: bytes,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    with hostile(answer) as port:
+        server = f"http://127.0.0.1:{port}"
+        application = Application("https://acme.bitrix24.com", "local.1", CODE)
+        found = OAuthServer(server).refresh(application, PASSWORD)
+        assert isinstance(found, Refusal)
+        assert_silent(refused(found, server, "crm"), caplog, capfd)
+        assert CODE not in repr(found)
 
 
 @pytest.mark.parametrize("own", [None, HTTPAdapter()], ids=["ours", "an author's"])

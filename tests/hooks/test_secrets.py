@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import traceback
@@ -14,6 +15,7 @@ from airflow.providers.http.operators.http import HttpOperator
 from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.pacing import Retries
+from airflow_bitrix.compat import read_variable, write_variable
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import read_settings
 from airflow_bitrix.operators.contact_links import Bitrix24LeadContactAddOperator, Bitrix24MethodOperator
@@ -148,6 +150,40 @@ def test_no_code_in_logs_errors_or_tracebacks(  # noqa: PLR0917 (fixtures)
     everything = everything_said(error) + caplog.text + out + err
     assert CODE not in everything
     assert CODE[::-1] not in everything
+
+
+@pytest.mark.usefixtures("_airflow_database")
+@pytest.mark.parametrize("trouble", ["lost answer", "timeout", "html 502", "redirect", "expired"])
+@pytest.mark.parametrize("caller", CALLERS, ids=lambda caller: caller.__name__)
+def test_no_secret_of_an_application_in_logs_errors_or_tracebacks(  # noqa: PLR0917 (fixtures)
+    caller: Callable[[str], None],
+    trouble: str,
+    make_sandbox: Any,
+    connection: Any,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Those that are got anew are not known when all begins, and are as secret."""
+    name = "bitrix24_oauth_token_bitrix24_default"
+    write_variable(name, "")
+    sandbox = make_sandbox(plan="self_hosted")
+    application = sandbox.application()
+    conn_id = connection(None, host=sandbox.base_url, extra={**application, "timeout": 1})
+    sandbox.set_switches(clocks_apart=7200.0)  # from now on each token is expired at once
+    Bitrix24Hook(conn_id).settings.login.renewal.renew(0, expired=True)  # type: ignore[union-attr]
+    arrange(trouble, sandbox)
+    caplog.set_level(logging.DEBUG)
+    for logger in ("urllib3", "aiohttp", "requests", "asyncio", "airflow"):
+        caplog.set_level(logging.DEBUG, logger=logger)
+    with pytest.raises(Exception, match=r"\w") as caught:
+        caller(conn_id)
+    out, err = capfd.readouterr()
+    everything = everything_said(caught.value) + caplog.text + out + err
+    kept = json.loads(read_variable(name))
+    told = {key: value for key, value in {**application, **kept}.items() if "secret" in key or "token" in key}
+    assert len(told) == 3
+    for secret in (*told.values(), application["access_token"], application["refresh_token"]):
+        assert secret not in everything
 
 
 def test_the_debug_lines_of_the_http_libraries_are_there_without_the_code(

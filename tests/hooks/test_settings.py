@@ -22,7 +22,7 @@ GOOD: dict[str, Any] = {
 def test_the_plain_fields_make_a_webhook_of_the_standard_plan() -> None:
     settings = read_settings(**GOOD)
     assert (
-        settings.webhook.with_secret("https://acme.bitrix24.com/profile")
+        settings.login.with_secret("https://acme.bitrix24.com/profile")
         == "https://acme.bitrix24.com/rest/1/abc123/profile"
     )
     assert settings.bucket == Bucket(rate=2, burst=49, gap=0.05)
@@ -41,7 +41,7 @@ def test_the_plain_fields_make_a_webhook_of_the_standard_plan() -> None:
 @pytest.mark.parametrize("others", [("", ""), ("acme.bitrix24.com", "1"), (None, None)])
 def test_a_pasted_webhook_needs_no_other_field(pasted: str, others: tuple[Any, Any]) -> None:
     fields = {**GOOD, "host": others[0], "login": others[1], "password": pasted}
-    assert read_settings(**fields).webhook == read_settings(**GOOD).webhook
+    assert read_settings(**fields).login == read_settings(**GOOD).login
 
 
 @pytest.mark.parametrize(

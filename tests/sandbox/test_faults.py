@@ -267,6 +267,7 @@ def test_stats(sandbox: Sandbox, client: Client) -> None:
         "commands_outside": {"crm.lead.get": 1, "crm.lead.update": 1},
         "writes": 2,
         "faults": {},
+        "oauth": {},
         "max_level": 0,
     }
     assert _control(sandbox, "DELETE", "stats").json() == shown

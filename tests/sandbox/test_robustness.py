@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from airflow_bitrix.sandbox import php
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.other_methods import METHODS
-from airflow_bitrix.sandbox.portal import Portal
+from airflow_bitrix.sandbox.portal import Caller, Portal
 from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, BY_NAME
 from airflow_bitrix.sandbox.seed import seeded
 
@@ -53,7 +53,7 @@ PORTAL = _portal()
 def test_every_method_answers_every_parameter(
     method: str, entity: int, number: int, params: dict[str, Any]
 ) -> None:
-    reply = PORTAL.answer("1", "code", method, {"id": number, "entityTypeId": entity, **params})
+    reply = PORTAL.answer(Caller("1", "code"), method, {"id": number, "entityTypeId": entity, **params})
     assert reply.status in {200, 400, 403, 404}
     assert php.loads(php.dumps(reply.body)) is not None
 
@@ -67,6 +67,6 @@ def test_every_batch_is_answered(cmd: Any, halt: Any, method: str) -> None:
         "c": cmd,
     }
     for sent in (cmd, commands):
-        reply = PORTAL.answer("1", "code", "batch", {"cmd": sent, "halt": halt})
+        reply = PORTAL.answer(Caller("1", "code"), "batch", {"cmd": sent, "halt": halt})
         assert reply.status == 200
         assert php.loads(php.dumps(reply.body)) is not None

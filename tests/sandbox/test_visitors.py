@@ -95,7 +95,7 @@ def test_every_route_answers_its_developer(served: Sandbox, own: Mapping[str, st
     headers = {name: value.format(port=served.port) for name, value in own.items()}
     for verb, path in ROUTES:
         status = ask(served, verb, path.replace("delete?id=1", "get?id=1"), headers, b"{}")
-        assert status in {200, 401}, (verb, path)
+        assert status in {200, 400, 401}, (verb, path)
 
 
 def test_links_out_of_reports_lead_to_records_and_to_nothing_else(served: Sandbox) -> None:

@@ -230,7 +230,7 @@ class MigrationArguments(LinkPlanOperator):
         matching = self._matching
         if matching.by == "map":
             one_to_one(matching.owner_map, "owner_map")
-        if self._source_settings.webhook.portal == self.settings.webhook.portal:
+        if self._source_settings.portal == self.settings.portal:
             raise InvalidInput(
                 "source_conn_id", self.source_conn_id, "a connection to another portal than bitrix24_conn_id"
             )
@@ -264,8 +264,8 @@ class MigrationArguments(LinkPlanOperator):
         matching = self._matching
         return Pairing(
             self.owners_kind(),
-            self._source_settings.webhook.portal,
-            self.settings.webhook.portal,
+            self._source_settings.portal,
+            self.settings.portal,
             matching.by,
             matching.originator if matching.by == "origin" else "",
             matching.match_field if matching.by == "field" else "",

@@ -104,7 +104,7 @@ class LinkPlanMaker(LinkPlanOperator):
 
     def left_out_on(self) -> str:
         """Give the address of the portal that those are on who are left out."""
-        return self.settings.webhook.portal
+        return self.settings.portal
 
     @abstractmethod
     async def fill(self, plan: PlanWriter, portal: AsyncPortal, progress: Progress) -> None:
@@ -124,7 +124,7 @@ class LinkPlanMaker(LinkPlanOperator):
             kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
             base = self.own_folder or task_folder(context)
             folder = base / "plan"
-            portal = self.settings.webhook.portal
+            portal = self.settings.portal
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
             with PlanWriter(folder, left_out_on=self.left_out_on(), portal=portal) as plan:

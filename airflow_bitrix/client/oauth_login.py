@@ -1,0 +1,323 @@
+"""The tokens of an application, got anew once for all workers of all hosts, and kept in one place.
+
+A refresh token can be used once: the OAuth server is who decides a race. So the new pair is stored before it
+is used, and whoever comes second takes it from there. A claim and a note keep the many from asking in vain; a
+note without new tokens tells that who wrote it may have died with them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar
+
+from airflow_bitrix.client.flow import Clock
+from airflow_bitrix.client.kept_tokens import Kept, Note, Part, note_of, read_kept, read_note, text_of
+from airflow_bitrix.client.oauth import (
+    Application,
+    Pair,
+    Refusal,
+    bearer,
+    log_in_again,
+    refused,
+)
+from airflow_bitrix.client.oauth_server import OAuthServer
+from airflow_bitrix.core.errors import AuthFailed, InvalidInput, PortalAnswer, RetryLater
+from airflow_bitrix.core.redaction import keep_secret
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TRIES = 3
+"""How often an OAuth server is asked that does not answer, or answers that it cannot."""
+
+WINNER = 20.0
+"""Seconds for which the pair of whoever was quicker is waited for: an OAuth server is, for 15."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
+_SOMEBODY_ELSE = Refusal(
+    PortalAnswer(text="a worker elsewhere asks for them, and has got none yet"), passing=True
+)
+
+
+class Store(Protocol):
+    """Where the pair of a connection is kept for all workers, and a note of who asks for the next one."""
+
+    @property
+    def place(self) -> str:
+        """What tells whom a claim keeps out: who has it knows that nobody else of this place asks."""
+
+    @property
+    def settling(self) -> float:
+        """Seconds in which those of other places write notes over this one; 0 where there are no others."""
+
+    def read(self, part: Part = "pair") -> str:
+        """Give what was written last, empty for nothing.
+
+        :raises RetryLater: The place is away.
+        """
+
+    def write(self, text: str, part: Part = "pair") -> None:
+        """Keep a text; every worker reads it from the moment on at which this returns.
+
+        :raises RetryLater: The place is away.
+        """
+
+    def claim(self) -> AbstractContextManager[object]:
+        """Keep others, as far as they can be known, from asking the OAuth server meanwhile.
+
+        It waits for whoever has the claim, and ends by itself where that one is killed.
+        """
+
+
+class OAuthLogin:
+    """A login with tokens that are renewed.
+
+    :param application: What the connection says.
+    :param store: Where the tokens are kept.
+    :param server: Gives the OAuth server at an address.
+    :param conn_id: The connection's id, for errors.
+    :param hide: Told of each new secret.
+    :param aside: Runs blocking work without stopping the event loop.
+    :param winner: Seconds for which the pair of whoever was quicker is waited for.
+    :raises AuthFailed: Nobody has logged in yet.
+    :raises RetryLater: The store is away.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        store: Store,
+        server: Callable[[str], OAuthServer],
+        conn_id: str,
+        *,
+        hide: Callable[[str], object] = keep_secret,
+        aside: Callable[..., Awaitable[Any]] = asyncio.to_thread,
+        clock: Clock | None = None,
+        winner: float = WINNER,
+    ) -> None:
+        self._application, self._store, self._server = application, store, server
+        self._conn_id, self._hide, self._aside = conn_id, hide, aside
+        self._clock, self._patience = clock or Clock(), winner
+        self._lock = threading.Lock()
+        self._number = 0
+        self._before = self._kept()
+        self._pair = self._first()
+        self._keep()
+
+    def __repr__(self) -> str:
+        """Keep tokens out of reprs."""
+        return f"OAuthLogin({self._application!r})"
+
+    # -- a login ---------------------------------------------------------------------------------------------
+
+    @property
+    def portal(self) -> str:
+        """The portal's address."""
+        return self._application.portal
+
+    @property
+    def identity(self) -> str:
+        """A text that no other login has."""
+        return self._application.identity
+
+    @property
+    def renewal(self) -> OAuthLogin:
+        """What gets newer tokens."""
+        return self
+
+    def with_secret(self, address: str) -> str:
+        """Give the address of a method."""
+        return self._application.with_secret(address)
+
+    def headers_for(self, address: str) -> Mapping[str, str]:
+        """Give the header with the token."""
+        return bearer(self._application, self._pair, address)
+
+    def method_of(self, address: str) -> str:
+        """Give the method of an address of the portal, empty for none."""
+        return self._application.method_of(address)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Give the application's secret, and the tokens."""
+        return (*self._application.secrets(), self._pair.access, self._pair.refresh)
+
+    # -- a renewal -------------------------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """Give a number for the pair that is used from now on."""
+        return self._number
+
+    async def renew_async(self, mark: int, *, expired: bool) -> bool:
+        """Do as :meth:`renew` does, aside."""
+        renewed: bool = await self._aside(lambda: self.renew(mark, expired=expired))
+        return renewed
+
+    def renew(self, mark: int, *, expired: bool) -> bool:
+        """Have a newer pair than that of a mark.
+
+        :raises AuthFailed: A person has to do something: log in again, or look at the application.
+        :raises RetryLater: The OAuth server or the store is away.
+        """
+        with self._lock:
+            # Read before the tokens: then a note about these is there for who finds no newer ones.
+            note = self._note()
+            if self._number > mark or self._take_newest():
+                return True
+            if not expired and note is None:
+                return False
+            # Expired; or somebody is about to store the next pair, or died before that.
+            self._refresh()
+            return True
+
+    def _refresh(self) -> None:
+        before, found = None, Refusal(PortalAnswer())
+        for tried in range(TRIES):
+            if tried:
+                self._clock.sleep(2.0**tried)
+            with self._store.claim():
+                before = self._note()
+                answer = self._one_turn(before)
+            if answer is None:
+                return
+            found = answer
+            if not found.passing:
+                break
+        raise refused(found, self._address(), self._conn_id, before.lost() if before else "")
+
+    def _one_turn(self, before: Note | None) -> Refusal | None:
+        """Have the next pair, whoever gets it; give why there is none.
+
+        :param before: The note of who has used the refresh token, and not stored what came of it.
+        """
+        store = self._store
+        # Whoever wrote it elsewhere may be asking now. Here nobody is: this process has the claim.
+        is_elsewhere = before is not None and before.place != store.place
+        if self._take_newest() or (is_elsewhere and self._winner()):
+            return None
+        note = note_of(self._pair, before, store.place, platform.node(), self._clock.now())
+        self._write(note.text(), "note")
+        if store.settling:
+            self._clock.sleep(store.settling)
+            if self._take_newest():
+                return None
+            if self._note() != note:
+                return None if self._winner() else _SOMEBODY_ELSE
+        found = _undisturbed(self._ask_and_store)
+        if isinstance(found, Pair):
+            self._take(found)
+            return None
+        # While this process waits it keeps the claim: whoever else would ask now would hear the same.
+        if found.used_up and self._winner():
+            return None
+        if before is None and not found.passing:
+            self._write("", "note")  # the server has said what came of it: nothing
+        return found
+
+    def _note(self) -> Note | None:
+        """Give the note of who uses the refresh token of this pair, or has used it."""
+        return read_note(self._store.read("note"), self._pair)
+
+    def _ask_and_store(self) -> Pair | Refusal:
+        server = self._server(self._address())
+        found = server.refresh(self._application, self._pair.refresh)
+        if isinstance(found, Pair):
+            for secret in (found.access, found.refresh):
+                self._hide(secret)
+            # From here to the end of the next line the new pair is nowhere but in this process.
+            self._write(text_of(found, self._application, self._clock.now(), platform.node()), "pair")
+            log.info("The access token had expired; %s gave new tokens, and they are stored.", server.address)
+        return found
+
+    def _write(self, text: str, part: Part) -> None:
+        """Store a pair, or a note; a store that is busy for a moment must not lose it.
+
+        :raises RetryLater: The store stays away.
+        """
+        for tried in range(TRIES):
+            if tried:
+                self._clock.sleep(2.0**tried)
+            try:
+                return self._store.write(text, part)
+            except RetryLater:
+                if tried == TRIES - 1:
+                    raise
+        return None
+
+    def _winner(self) -> bool:
+        """Wait for the pair of whoever has used the refresh token, and take it; tell whether it came."""
+        ends, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        while not self._take_newest():
+            if time.monotonic() > ends:
+                return False
+            self._clock.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        return True
+
+    def _kept(self) -> Kept | None:
+        return read_kept(self._store.read())
+
+    def _first(self) -> Pair:
+        """Give the pair to begin with: what is kept, where it goes back to this very connection."""
+        kept = self._before
+        own = kept.pair if kept and kept.fingerprint == self._application.fingerprint else None
+        found = own or self._application.pair
+        if found is None:
+            again = log_in_again(self._conn_id)
+            raise AuthFailed(f"nobody has logged in for connection {self._conn_id!r} yet; {again}")
+        return found
+
+    def _take_newest(self) -> bool:
+        """Use what is kept, and tell whether it is newer than what is used.
+
+        :raises RetryLater: It goes back to another connection than the one that this process has read.
+        """
+        kept = self._kept()
+        if kept is None:  # it was lost; what this process has is the newest
+            return False
+        if kept.fingerprint == self._application.fingerprint:
+            return self._take(kept.pair)
+        if kept == self._before:  # it was there before the tokens of the connection
+            return False
+        raise RetryLater(
+            f"connection {self._conn_id!r} was changed meanwhile; whoever reads it anew can go on"
+        )
+
+    def _take(self, pair: Pair) -> bool:
+        """Use a pair from now on, and tell whether it is another one."""
+        if pair == self._pair:
+            return False
+        self._pair = pair
+        self._keep()
+        self._number += 1
+        return True
+
+    def _keep(self) -> None:
+        for secret in self.secrets():
+            self._hide(secret)
+
+    def _address(self) -> str:
+        address = self._application.server or self._pair.server
+        if not address:
+            accepted = (
+                "the OAuth server that the portal names at a login, such as https://oauth.bitrix.info/rest/"
+            )
+            raise InvalidInput("extra.server_endpoint", "", accepted)
+        return address
+
+
+def _undisturbed(work: Callable[[], T]) -> T:
+    """Do work to its end, also where a signal interrupts who waits for it.
+
+    Airflow tells a task to end by one, and its handler raises where the main thread is.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    with ThreadPoolExecutor(1, thread_name_prefix="bitrix24-oauth") as thread:
+        return thread.submit(work).result()
