@@ -25,6 +25,7 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _INTEGRATION,
                 "python-modules": [
                     "airflow_bitrix.operators.contact_links",
+                    "airflow_bitrix.operators.housekeeping",
                     "airflow_bitrix.operators.link_plans",
                 ],
             }
@@ -117,6 +118,16 @@ def get_provider_info() -> dict[str, Any]:
                         "type": "string",
                         "example": "redis_pacing",
                         "default": "redis_default",
+                    },
+                    "keep_days": {
+                        "description": (
+                            "Days for which the housekeeping operator keeps what a run has left, where it is "
+                            "not told otherwise; counted from when something was last written there."
+                        ),
+                        "version_added": "0.2.0",
+                        "type": "integer",
+                        "example": "365",
+                        "default": "90",
                     },
                     "approval_deadline": {
                         "description": (

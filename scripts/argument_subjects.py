@@ -20,6 +20,7 @@ from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.files.snapshots import SnapshotWriter
 from airflow_bitrix.operators import contact_links
+from airflow_bitrix.operators.housekeeping import Bitrix24HousekeepingOperator
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
     Bitrix24ApproveLinkPlanOperator,
@@ -312,4 +313,10 @@ def _bulk(made: Mapping[str, Any]) -> Iterator[Subject]:
         _export,
         {**_EXAMPLES, "compare_with": made["snapshot"]},
         {"keep": {"compare_with": "previous"}},
+    )
+    yield Subject(
+        Bitrix24HousekeepingOperator,
+        {},
+        lambda task: (task._days(), task._is_dry_run(), task._root()),
+        {**_EXAMPLES, "keep_days": 30},
     )

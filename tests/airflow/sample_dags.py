@@ -15,6 +15,7 @@ from airflow_bitrix.operators.link_plans import Bitrix24ApproveLinkPlanOperator
 DAGS = Path(__file__).parents[2] / "dags"
 CLEANUP = "bitrix24_lead_link_cleanup"
 DEALS = "bitrix24_deal_link_cleanup"
+HOUSEKEEPING = "bitrix24_housekeeping"
 TOUR = "bitrix24_link_methods_tour"
 RESTORE = "bitrix24_link_restore"
 SNAPSHOT = "bitrix24_link_snapshot"

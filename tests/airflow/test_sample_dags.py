@@ -15,17 +15,18 @@ from airflow.sdk import DAG
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS
-from tests.airflow.sample_dags import CLEANUP, DAGS, DEALS, RESTORE, SNAPSHOT, TOUR
+from tests.airflow.sample_dags import CLEANUP, DAGS, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
     migrations = {"bitrix24_contact_remap", "bitrix24_lead_to_deal_links", "bitrix24_portal_to_portal_links"}
-    assert set(dags) == {CLEANUP, DEALS, RESTORE, SNAPSHOT, TOUR, *migrations}
+    assert set(dags) == {CLEANUP, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR, *migrations}
     for dag in dags.values():
         assert dag.doc_md
         assert dag.description
         assert "bitrix24" in dag.tags
-        assert dag.params["bitrix24_conn_id"] == "bitrix24_default"
+        assert dag.dag_id == HOUSEKEEPING or dag.params["bitrix24_conn_id"] == "bitrix24_default"
+    assert dags[HOUSEKEEPING].params["dry_run"] is True
     for dag_id in (CLEANUP, DEALS, RESTORE):
         assert dags[dag_id].params["dry_run"] is True
         assert dags[dag_id].max_active_runs > 1  # what waits for somebody holds up no dry run

@@ -1,0 +1,176 @@
+"""What runs have left long ago, and whether anybody may still need it.
+
+Folders are as tasks make them: ``<root>/<dag id>/<run id>/<task id>/…``, and beside the runs of a DAG what
+its tasks keep from one to the next. What looks otherwise is none of ours, and left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from airflow_bitrix.core.errors import PlanRefused, RetryLater
+from airflow_bitrix.files.approvals import APPROVAL, read_decision
+from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.object_files import time_told
+from airflow_bitrix.files.plan_locks import plan_held
+from airflow_bitrix.files.plans import MANIFEST
+from airflow_bitrix.files.snapshot_history import SnapshotHistory
+from airflow_bitrix.files.storage_errors import storing
+
+_OURS = re.compile(
+    r"(?:plan|journal|snapshot)[\w-]*/|(?:report|changes)\.html$|(?:reconciliation|changed)\.csv$"
+)
+"""What one file at least in the folder of a task is called."""
+
+_DEPTH = len(("dag id", "run id", "task id", "file"))
+
+DAY = 86400.0
+
+
+@dataclass(slots=True)
+class OldRun:
+    """What a run has left, or a file of parked owners.
+
+    :param path: Its folder; the file.
+    :param bytes: How much it takes.
+    :param files: How many files that are.
+    :param written: When something in it was written last, unix time.
+    :param kept: Why it may not be removed; empty where it may.
+    """
+
+    path: Path
+    bytes: int = 0
+    files: int = 0
+    written: float = 0.0
+    kept: str = ""
+    tasks: set[str] = field(default_factory=set)
+    is_ours: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    parts: tuple[str, ...]
+    size: int
+    written: float
+
+
+def old_runs(root: Path, *, days: float, now: float) -> Iterator[OldRun]:
+    """Give what was written last more than so many days ago, by the name of its folder.
+
+    :param root: The folder that the folders of DAGs lie in.
+    :param now: Unix time, by the clock of the storage.
+    :raises RetryLater: The storage is away.
+    """
+    runs: dict[tuple[str, ...], OldRun] = {}
+    histories: list[Path] = []
+    for file in _files(root):
+        is_lasting = len(file.parts) == len(("dag id", "file"))
+        if is_lasting and file.parts[1].endswith(".json"):
+            histories.append(root.joinpath(*file.parts))
+        is_parked = is_lasting and file.parts[1].startswith("parked-") and file.parts[1].endswith(".jsonl")
+        if not is_parked and len(file.parts) < _DEPTH:
+            continue
+        run = runs.setdefault(file.parts[:2], OldRun(root.joinpath(*file.parts[:2])))
+        run.bytes += file.size
+        run.files += 1
+        run.written = max(run.written, file.written)
+        run.is_ours |= is_parked or bool(_OURS.match("/".join(file.parts[3:])))
+        if len(file.parts) >= _DEPTH:
+            run.tasks.add(file.parts[2])
+    last = _last_snapshots(histories)
+    for _, run in sorted(runs.items()):
+        if run.is_ours and run.written < now - days * DAY:
+            run.kept = _why_kept(run, last, now)
+            yield run
+
+
+def _why_kept(run: OldRun, last: Mapping[str, str], now: float) -> str:
+    inside = f"{run.path}/"
+    if snapshot := next((one for one in last if one.startswith(inside)), ""):
+        return f"the last snapshot of {last[snapshot]}"
+    for task in sorted(run.tasks):
+        try:
+            decision = read_decision(run.path / task)
+        except PlanRefused:
+            return f"{task}/{APPROVAL} cannot be read"
+        if decision and decision.answer == "waiting" and not _is_past(decision.until, now):
+            return "it waits for approval"
+    return ""
+
+
+def _is_past(until: str, now: float) -> bool:
+    with suppress(ValueError):
+        return bool(until) and datetime.fromisoformat(until) < datetime.fromtimestamp(now, UTC)
+    return False
+
+
+def _last_snapshots(histories: list[Path]) -> dict[str, str]:
+    """Give the folder of the last snapshot of each history, and the name of the history."""
+    found: dict[str, str] = {}
+    for path in histories:
+        with suppress(PlanRefused, OSError):  # another file of the folder
+            for folder, _ in SnapshotHistory(path).newest_first():
+                found[folder] = path.name.removesuffix(".json")
+                break
+    return found
+
+
+def remove_run(run: OldRun) -> bool:
+    """Remove what a run has left; whether it could be: somebody may be at one of its plans.
+
+    :raises RetryLater: The storage is away.
+    """
+    try:
+        for task in sorted(run.tasks):
+            if (run.path / task / "plan" / MANIFEST).exists():
+                with plan_held(run.path / task / "plan", MANIFEST):
+                    pass
+    except RetryLater as error:
+        run.kept = str(error)
+        return False
+    with storing(run.path, "deleted"):
+        if not is_on_disk(run.path):
+            storage = cast("Any", run.path)
+            storage.fs.rm(storage.path, recursive=True)
+        elif run.tasks:
+            shutil.rmtree(run.path)
+        else:
+            run.path.unlink()
+    return True
+
+
+def _files(root: Path) -> Iterator[_File]:
+    """Give all files below a folder, symbolic links not followed; none where there is no such folder."""
+    with storing(root, "read"):
+        if is_on_disk(root):
+            yield from _on_disk(root)
+            return
+        storage = cast("Any", root)
+        storage.fs.invalidate_cache()
+        base = storage.path.rstrip("/")
+        try:
+            found = storage.fs.find(base, detail=True)
+        except FileNotFoundError:
+            return
+        for path, about in found.items():
+            parts = tuple(str(path).removeprefix(base).strip("/").split("/"))
+            yield _File(parts, int(about.get("size") or 0), time_told(about))
+
+
+def _on_disk(root: Path) -> Iterator[_File]:
+    for folder, _, names in os.walk(root):
+        parts = Path(folder).relative_to(root).parts
+        for name in names:
+            with suppress(FileNotFoundError):  # somebody else removed it just now
+                about = (Path(folder) / name).lstat()
+                if stat.S_ISREG(about.st_mode):
+                    yield _File((*parts, name), about.st_size, about.st_mtime)

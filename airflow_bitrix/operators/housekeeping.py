@@ -1,0 +1,124 @@
+"""Removing what runs have left long ago."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+from airflow.sdk import BaseOperator, Context
+
+from airflow_bitrix.compat import AirflowException, conf
+from airflow_bitrix.core.errors import InvalidInput, RetryLater
+from airflow_bitrix.core.numbers import as_whole
+from airflow_bitrix.core.wording import counted
+from airflow_bitrix.files.old_runs import DAY, OldRun, old_runs, remove_run
+from airflow_bitrix.hooks.failures import final_failures, says_why
+from airflow_bitrix.operators.shared.artifacts import artifacts_root, given_folder
+from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.parameters import is_nothing, switch
+from airflow_bitrix.operators.shared.task_arguments import TaskArguments
+
+__all__ = ["Bitrix24HousekeepingOperator"]
+
+SHOWN = 50
+"""Folders that the log names."""
+
+
+class Bitrix24HousekeepingOperator(BaseOperator):
+    """Remove what runs have left, when nothing in it was written for so many days.
+
+    That is the folder of a DAG run, with its plan, journal, snapshots and reports, and files of parked
+    owners. What waits for approval stays, what a task is at, and the last snapshot that the next one is
+    compared with; so does what no task of this package has left. A run that is gone cannot be taken back.
+
+    Returns ``removed``, the number of folders and files of parked owners; ``bytes`` that this freed;
+    ``kept``, how many are as old and stay, by the reason; and ``is_dry_run``: nothing was removed then.
+
+    :param keep_days: Days for which it stays, at least 1; ``None`` for ``[bitrix24] keep_days``. (templated)
+    :param is_dry_run: Whether to say only what would go, as by default. (templated)
+    :param artifacts_path: The folder of all DAGs; by default ``[bitrix24] artifacts_path``. (templated)
+    """
+
+    template_fields: Sequence[str] = ("keep_days", "is_dry_run", "artifacts_path")
+    ui_color = "#d8f3fb"
+
+    def __init__(
+        self,
+        *,
+        keep_days: int | str | None = None,
+        is_dry_run: bool | str = True,
+        artifacts_path: str = "",
+        **kwargs: Unpack[TaskArguments],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.keep_days = keep_days
+        self.is_dry_run = is_dry_run
+        self.artifacts_path = artifacts_path
+        check_constants(
+            self,
+            ("keep_days", self._days),
+            ("is_dry_run", self._is_dry_run),
+        )
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look at all runs, and remove what is old."""
+        return self._keep_house(context)
+
+    @says_why
+    def _keep_house(self, context: Context) -> dict[str, Any]:
+        del context
+        with final_failures():
+            days, is_dry, root = self._days(), self._is_dry_run(), self._root()
+        kept: Counter[str] = Counter()
+        removed = freed = 0
+        failed: list[str] = []
+        for run in old_runs(root, days=days, now=time.time()):
+            try:
+                if run.kept or not (is_dry or remove_run(run)):
+                    kept[run.kept] += 1
+                    self.log.info("Stays: %s, %s", run.path, run.kept)
+                    continue
+            except (OSError, RetryLater) as error:
+                failed.append(f"{run.path}: {error}")
+                continue
+            removed, freed = removed + 1, freed + run.bytes
+            self._tell(run, removed, is_dry=is_dry)
+        said = f"{counted(removed, 'folder')} of runs, {_megabytes(freed)}"
+        self.log.info("%s, older than %s", said, counted(days, "day"))
+        if is_dry:
+            self.log.info("Dry run: nothing was removed.")
+        if failed:
+            raise AirflowException(f"{counted(len(failed), 'folder')} could not be removed: {failed[0]}")
+        return {"removed": removed, "bytes": freed, "kept": dict(kept), "is_dry_run": is_dry}
+
+    def _tell(self, run: OldRun, number: int, *, is_dry: bool) -> None:
+        if number <= SHOWN:
+            age = counted(int((time.time() - run.written) / DAY), "day")
+            what = "Would go" if is_dry else "Removed"
+            self.log.info("%s: %s, %s, %s old", what, run.path, _megabytes(run.bytes), age)
+        elif number == SHOWN + 1:
+            self.log.info("… and others")
+
+    def _days(self) -> int:
+        given: object = self.keep_days
+        argument = "keep_days"
+        if is_nothing(given):
+            argument, given = "[bitrix24] keep_days", conf.get("bitrix24", "keep_days", fallback="90") or "90"
+        days = as_whole(given)
+        if days is None or days < 1:
+            raise InvalidInput(argument, given, "a whole number of days, 1 or above")
+        return days
+
+    def _is_dry_run(self) -> bool:
+        return switch("is_dry_run", self.is_dry_run)
+
+    def _root(self) -> Path:
+        given = self.artifacts_path
+        return artifacts_root() if is_nothing(given) else given_folder("artifacts_path", given)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"

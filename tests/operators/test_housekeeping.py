@@ -1,0 +1,134 @@
+"""What old runs have left is removed, and nothing that anybody may need."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.files import old_runs
+from airflow_bitrix.files.approvals import Answer, Approval, write_approval
+from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.own_files import make_folder, write_new
+from airflow_bitrix.files.plan_locks import plan_held
+from airflow_bitrix.files.plans import MANIFEST, PlanWriter
+from airflow_bitrix.files.snapshot_history import SnapshotHistory
+from airflow_bitrix.files.snapshots import SnapshotWriter, read_snapshot
+from airflow_bitrix.operators.housekeeping import Bitrix24HousekeepingOperator
+
+PORTAL = "https://acme.bitrix24.com"
+LATER = 100 * old_runs.DAY
+"""Seconds from the time at which the runs were made to that of the clean-up."""
+
+
+def made_plan(task: Path, answer: Answer = "approved", until: str = "") -> None:
+    with PlanWriter(task / "plan") as plan:
+        manifest = plan.finish(
+            read=1, guards=Guards(), kind="lead", portal=PORTAL, created="", rules=("fix_primary",)
+        )
+    write_approval(task, Approval(manifest.hash, answer, "2026-01-01T00:00:00+00:00", until=until))
+
+
+def made_snapshot(folder: Path) -> None:
+    with SnapshotWriter(folder) as snapshot:
+        snapshot.add(LinkSet(Owner("lead", 1)))
+        snapshot.finish(kind="lead", portal=PORTAL, created="", detail="ids")
+
+
+Clean = Callable[..., Any]
+
+
+@pytest.fixture
+def clean(place: Path, monkeypatch: pytest.MonkeyPatch) -> Clean:
+    """Clean up a hundred days later."""
+    now = time.time() + LATER
+
+    def clean(**how: Any) -> Any:
+        monkeypatch.setattr("airflow_bitrix.operators.housekeeping.time.time", lambda: now)
+        arguments = {"artifacts_path": str(place), "is_dry_run": False, **how}
+        return Bitrix24HousekeepingOperator(task_id="keep", **arguments).execute({})
+
+    return clean
+
+
+def there(place: Path) -> set[str]:
+    return {"/".join(path.parts[-2:]) for path in place.glob("*/*")}
+
+
+def test_what_nobody_needs_goes_and_all_else_stays(place: Path, clean: Clean) -> None:
+    made_plan(place / "dag" / "done" / "plan")
+    made_plan(place / "dag" / "answered too late" / "plan", "waiting", "2026-01-02T00:00:00+00:00")
+    made_plan(place / "dag" / "waits" / "plan", "waiting", "2999-01-01T00:00:00+00:00")
+    made_plan(place / "dag" / "under way" / "plan")
+    for night in ("first", "last"):
+        made_snapshot(place / "nights" / night / "leads" / "snapshot")
+        history = SnapshotHistory(place / "nights" / "leads.lead.portal.json")
+        history.add(read_snapshot(place / "nights" / night / "leads" / "snapshot"))
+    make_folder(place / "pairs")
+    write_new(place / "pairs" / "parked-lead.old.new.1f0c7a2e.jsonl", "{}\n")
+    write_new(place / "pairs" / "notes.txt", "of a colleague")
+    make_folder(place / "other" / "run" / "task")
+    write_new(place / "other" / "run" / "task" / "data.csv", "1,2")
+    all_of_it = there(place)
+
+    dry = clean(is_dry_run=True)
+    assert there(place) == all_of_it
+    with plan_held(place / "dag" / "under way" / "plan" / "plan", MANIFEST):
+        done = clean()
+    gone = {"dag/done", "dag/answered too late", "nights/first", "pairs/parked-lead.old.new.1f0c7a2e.jsonl"}
+    assert there(place) == all_of_it - gone
+    assert (done["removed"], dry["removed"]) == (len(gone), len(gone) + 1)  # nobody looks who is at a plan
+    assert 0 < done["bytes"] < dry["bytes"]
+    reasons = sorted(done["kept"])
+    assert reasons[1:] == ["it waits for approval", "the last snapshot of leads.lead.portal"]
+    assert "another task" in reasons[0]
+
+    assert clean()["removed"] == 1  # what was under way
+    assert clean()["removed"] == 0
+
+
+def test_days_are_those_of_the_form_and_else_of_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for days in (5, 50, 95):
+        task = tmp_path / "dag" / f"{days}" / "plan"
+        made_plan(task)
+        for path in task.rglob("*"):
+            os.utime(path, (0, time.time() - days * old_runs.DAY - 60))
+
+    def would_go(**how: Any) -> Any:
+        task = Bitrix24HousekeepingOperator(task_id="keep", artifacts_path=str(tmp_path), **how)
+        return task.execute({})["removed"]
+
+    assert would_go() == 1
+    assert [would_go(keep_days=days) for days in (1, "50", 51, 96)] == [3, 2, 1, 0]
+    monkeypatch.setenv("AIRFLOW__BITRIX24__KEEP_DAYS", "5")
+    assert would_go() == would_go(keep_days="None") == 3
+    assert is_on_disk(tmp_path / "dag" / "5" / "plan")
+    monkeypatch.setenv("AIRFLOW__BITRIX24__KEEP_DAYS", "0")
+    with pytest.raises(InvalidInput, match=r"\[bitrix24\] keep_days"):
+        would_go()
+
+
+@pytest.mark.parametrize("given", [0, -1, 2.5, "soon"])
+def test_days_that_cannot_be_are_refused_with_the_dag(given: Any) -> None:
+    with pytest.raises(InvalidInput, match="keep_days"):
+        Bitrix24HousekeepingOperator(task_id="keep", keep_days=given)
+
+
+def test_a_link_into_other_files_is_not_followed(tmp_path: Path) -> None:
+    others = tmp_path / "others"
+    made_plan(others / "plan")
+    root = tmp_path / "root"
+    (root / "dag").mkdir(parents=True)
+    (root / "dag" / "run").symlink_to(others)
+    task = Bitrix24HousekeepingOperator(task_id="keep", artifacts_path=str(root), is_dry_run=False)
+    assert task.execute({})["removed"] == 0
+    assert (others / "plan" / "plan" / MANIFEST).exists()
