@@ -29,6 +29,21 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "sensors": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [
+                    "airflow_bitrix.sensors.contact_links",
+                    "airflow_bitrix.sensors.records",
+                ],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_bitrix.triggers.waiting"],
+            }
+        ],
         "hooks": [
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_bitrix.hooks.bitrix24"]},
         ],
