@@ -41,7 +41,7 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": _INTEGRATION,
-                "python-modules": ["airflow_bitrix.triggers.waiting"],
+                "python-modules": ["airflow_bitrix.triggers.records", "airflow_bitrix.triggers.waiting"],
             }
         ],
         "hooks": [
