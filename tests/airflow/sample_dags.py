@@ -18,6 +18,7 @@ DEALS = "bitrix24_deal_link_cleanup"
 TOUR = "bitrix24_link_methods_tour"
 RESTORE = "bitrix24_link_restore"
 SNAPSHOT = "bitrix24_link_snapshot"
+CHANGED = "bitrix24_links_changed_cleanup"
 REAL = {"dry_run": False, "canary": 0}
 
 
