@@ -30,8 +30,10 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.apply_parts import (
     ApplyTask,
     Orders,
+    StoppedError,
     canary_failed,
     effort_of,
+    lineage_of,
     note_restore,
     summary_of,
 )
@@ -216,6 +218,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         where = {"plan": str(task.plan), "journal": str(task.folder / "journal"), "host": this_host()}
         if self.tells_changes and not task.orders.dry_run:
             tell_applied(context, task.manifest, summary, where)
+        self.lineage = lineage_of(task, summary)
         return {**told, **where, **as_json(summary)}
 
     @contextmanager
@@ -311,7 +314,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             note_restore(task.plan, task.manifest, self.run_name)
         try:
             self.run_loop(self._apply(task, journal, progress, meter))
-        except _StoppedError as error:
+        except StoppedError as error:
             stopped = str(error)
         finally:
             summary = report()
@@ -343,7 +346,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                     said = f"quiet hours {task.orders.quiet}: nothing is written before they end"
                     return RetryLater(said, until=end.timestamp())
                 stop = task.orders.policy.stops(failed=run.tried["failed"], of=run.tried.total())
-                return _StoppedError(stop) if stop else None
+                return StoppedError(stop) if stop else None
 
             async with self.hook.portal(meter) as portal:
 
@@ -387,10 +390,6 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             self.log.info("%s", line)
         self.log.info("::endgroup::")
         self.log_place("Report", task.folder / REPORT)
-
-
-class _StoppedError(AirflowException):
-    """Too many changes failed while the apply was under way."""
 
 
 def _applied(summary: Summary) -> int:

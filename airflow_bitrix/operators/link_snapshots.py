@@ -39,6 +39,7 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, lasting_file, task_folder
 from airflow_bitrix.operators.shared.asset_events import tell_changed, with_aliases
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.lineage import file_of, lineage, links_of
 from airflow_bitrix.operators.shared.other_hosts import this_host
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, optional_count, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
@@ -151,6 +152,8 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), "host": this_host(), **told, "requests": meter.requests}
             result |= {"hidden_links": meter.hidden_links, "partial": list(self.seen_partially)}
+            read = links_of(self.settings.webhook.portal, kind, about["owners"])
+            self.lineage = lineage([read], [file_of(folder, about["owners"])])
             if is_nothing(self.compare_with):
                 return result
             new = read_snapshot(folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.files.apply_costs import ApplyCost
@@ -20,6 +21,7 @@ from airflow_bitrix.files.journals import final_outcomes, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back, write_taken_back
 from airflow_bitrix.operators.shared.artifacts import as_folder
+from airflow_bitrix.operators.shared.lineage import Lineage, file_of, lineage, links_of
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.summary import Summary, summarise
 
@@ -124,6 +126,16 @@ def effort_of(meter: Meter, progress: Progress) -> ApplyCost:
     return ApplyCost(
         meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
     )
+
+
+class StoppedError(AirflowException):
+    """Too many changes failed while the apply was under way."""
+
+
+def lineage_of(task: ApplyTask, summary: Summary) -> Lineage:
+    """Give what an apply read and wrote."""
+    applied = links_of(task.manifest.portal, task.manifest.kind, summary.counts["applied"])
+    return lineage([file_of(task.plan, task.changes)], [] if task.orders.dry_run else [applied])
 
 
 def canary_failed(task: ApplyTask, failed: int) -> str:
