@@ -30,8 +30,31 @@ def get_provider_info() -> dict[str, Any]:
                 ],
             }
         ],
+        "sensors": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": [
+                    "airflow_bitrix.sensors.contact_links",
+                    "airflow_bitrix.sensors.records",
+                ],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": _INTEGRATION,
+                "python-modules": ["airflow_bitrix.triggers.records", "airflow_bitrix.triggers.waiting"],
+            }
+        ],
         "hooks": [
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_bitrix.hooks.bitrix24"]},
+        ],
+        "asset-uris": [
+            {
+                "schemes": ["bitrix24"],
+                "handler": "airflow_bitrix.assets.portals.sanitize_uri",
+                "factory": "airflow_bitrix.assets.portals.create_asset",
+                "to_openlineage_converter": "airflow_bitrix.assets.portals.convert_asset_to_openlineage",
+            }
         ],
         "connection-types": [
             {

@@ -20,6 +20,9 @@ from airflow_bitrix.compat import AirflowSkipException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.rule_judgement import Rule
 
+ROOMS = ("airflow_bitrix.operators", "airflow_bitrix.sensors")
+"""Where classes lie that take arguments."""
+
 EMPTY: Sequence[Any] = ("", None, "None")
 """What an empty argument may be: an empty text, what a template gives that gives nothing, and its text."""
 
@@ -106,7 +109,7 @@ def classes_of(operator: type) -> dict[type, list[str]]:
     found: dict[type, list[str]] = {}
     seen: set[str] = set()
     for one in operator.__mro__:
-        if one.__module__.startswith("airflow_bitrix.operators") and "__init__" in vars(one):
+        if one.__module__.startswith(ROOMS) and "__init__" in vars(one):
             names = [
                 each.name
                 for each in inspect.signature(vars(one)["__init__"]).parameters.values()
@@ -160,8 +163,8 @@ def probed(subject: Subject | RuleSubject, owner: type, name: str) -> Argument:
     return Argument(name, about, may_be, accepted, tuple(map(become, EMPTY)), bare)
 
 
-_NONE_OF_IT = ("contact_map", "owner_map", "part")
-"""Arguments of which an empty list is what it says: none of them, and so nothing to do."""
+_NONE_OF_IT = ("contact_map", "owner_map", "part", "exactly")
+"""Arguments of which an empty list is what it says: none of them."""
 
 
 def _is_empty(value: object) -> bool:

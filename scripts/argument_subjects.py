@@ -32,6 +32,8 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkRestoreOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.sensors.contact_links import Bitrix24ContactLinksSensor
+from airflow_bitrix.sensors.records import Bitrix24RecordsSensor
 from scripts.argument_probes import RuleSubject, Subject
 
 PORTAL, SOURCE = "https://acme.bitrix24.com", "https://old.bitrix24.com"
@@ -110,6 +112,12 @@ _EXAMPLES: Mapping[str, Any] = {
     "ordered": False,
     "compare_with": "previous",
     "keep": 30,
+    "has": [17, 23],
+    "lacks": 17,
+    "exactly": [17],
+    "primary": 17,
+    "at_least": 5,
+    "at_most": 9,
 }
 """A value for each argument that is accepted, and not the default."""
 
@@ -119,7 +127,7 @@ def subjects(folder: Path) -> list[Subject]:
 
     :param folder: An empty one, for a plan, a snapshot and lists that the arguments name.
     """
-    return [*_link_methods(), *_bulk(_made(folder))]
+    return [*_link_methods(), *_bulk(_made(folder)), *_sensors()]
 
 
 def rule_subjects() -> list[RuleSubject]:
@@ -151,6 +159,22 @@ def _link_methods() -> Iterator[Subject]:
             lambda task: (task.deferrable, task.hook.settings, task.api_method, task.parameters()),
             _EXAMPLES,
         )
+
+
+def _sensors() -> Iterator[Subject]:
+    yield Subject(
+        Bitrix24ContactLinksSensor,
+        {"owner_id": 1, "has": 2},
+        lambda task: (task.deferrable, task._hook._settings, task._owner(), task._condition()),
+        {**_EXAMPLES, "deferrable": True},
+        {"exactly": {"has": None}},
+    )
+    yield Subject(
+        Bitrix24RecordsSensor,
+        {},
+        lambda task: (task.deferrable, task._hook._settings, task._kind(), task._wanted(), task._condition()),
+        {**_EXAMPLES, "deferrable": True},
+    )
 
 
 def _made(folder: Path) -> dict[str, Any]:

@@ -71,6 +71,7 @@ _TITLES: Mapping[str, str] = {
     "_OfOwner": "Every operator of a lead or deal",
     "LinkPlanOperator": "Every operator of link work but the approval",
     "LinkPlanMaker": "Every operator that makes a plan",
+    "Bitrix24Sensor": "Every sensor",
     "MigrationArguments": "The plan of a migration, and its comparison",
 }
 """What sections about classes are called that several operators stand on."""

@@ -15,14 +15,16 @@ from airflow_bitrix.operators import contact_links, link_plans
 from airflow_bitrix.operators.contact_links import Bitrix24Operator
 from airflow_bitrix.operators.shared.parameters import is_nothing
 from airflow_bitrix.pipelines.carry_out import carry_out
-from scripts.argument_probes import FindingError, Subject, classes_of, probed
+from airflow_bitrix.sensors import contact_links as link_sensors
+from airflow_bitrix.sensors import records
+from scripts.argument_probes import ROOMS, FindingError, Subject, classes_of, probed
 from scripts.argument_tables import PAGE, ROOT, page
 
 WRITTEN = PAGE.read_text(encoding="utf-8")
 
 OPERATORS = [
     operator
-    for module in (contact_links, link_plans)
+    for module in (contact_links, link_plans, link_sensors, records)
     for name in module.__all__
     if (operator := getattr(module, name)) is not Bitrix24Operator
 ]
@@ -37,7 +39,7 @@ def test_every_argument_of_an_operator_has_a_row(operator: type[BaseOperator]) -
     taken = {
         name
         for one in operator.__mro__
-        if one.__module__.startswith("airflow_bitrix.operators") and "__init__" in vars(one)
+        if one.__module__.startswith(ROOMS) and "__init__" in vars(one)
         for name, each in inspect.signature(vars(one)["__init__"]).parameters.items()
         if each.kind is each.KEYWORD_ONLY
     }

@@ -29,6 +29,17 @@ def owner_kind(value: object, argument: str = "kind") -> OwnerKind:
     raise InvalidInput(argument, value, " or ".join(repr(kind) for kind in OWNER_KINDS))
 
 
+def entity_kind(value: object) -> EntityKind:
+    """Give ``value`` back as a kind of record.
+
+    :raises InvalidInput: It is neither ``lead`` nor ``deal`` nor ``contact``.
+    """
+    for kind in ENTITY_TYPE_IDS:
+        if value == kind:
+            return kind
+    raise InvalidInput("kind", value, " or ".join(map(repr, ENTITY_TYPE_IDS)))
+
+
 ACCEPTED_ID = f"a whole number from 1 to {LARGEST}"
 
 

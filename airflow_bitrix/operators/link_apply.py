@@ -12,6 +12,7 @@ from typing import Any, Unpack
 
 from airflow.sdk import Context, XComArg
 
+from airflow_bitrix.assets.portals import links_applied
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.client.stopping import ToldToStopError
@@ -19,7 +20,6 @@ from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.engine.apply import apply_changes
-from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.journals import final_outcomes, journal_folder, write_failed
 from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.own_files import write_new
@@ -27,7 +27,17 @@ from airflow_bitrix.files.plans import Manifest, check_parts, plan_lock
 from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.writers import Occupied
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders, note_restore, summary_of
+from airflow_bitrix.operators.shared.apply_parts import (
+    ApplyTask,
+    Orders,
+    StoppedError,
+    canary_failed,
+    effort_of,
+    lineage_of,
+    note_restore,
+    summary_of,
+)
+from airflow_bitrix.operators.shared.asset_events import tell_applied, with_aliases
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import check_decision, note_contradiction
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, given_parts
@@ -69,6 +79,9 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     It may be mapped over the ``parts`` that a plan operator returns; each task then writes the journal of its
     parts, and report and ``failed.csv`` are left to
     :class:`~airflow_bitrix.operators.link_check.Bitrix24CheckLinkPlanOperator`.
+
+    Where it has changed something and succeeds, an event of the asset ``bitrix24://<portal>/<kind>/contact-links``
+    tells so, by the alias ``bitrix24_<kind>_links_applied``; where it is mapped, one for each task.
 
     Returns ``{"report": path, "failed_csv": path, "plan": folder, "journal": folder, "host": name, "counts":
     {outcome: n}, …}``.
@@ -125,6 +138,9 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     logs_report = True
     """Whether the log shows the whole report, where the apply is not one of several that a check sums up."""
 
+    tells_changes = True
+    """Whether Airflow is told that links have changed: another task applies the rest, and tells all."""
+
     def __init__(
         self,
         *,
@@ -143,6 +159,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
+        self.outlets = with_aliases(self.outlets, links_applied)
         self.take(plan)
         self.plan_hash = plan_hash
         self.part = part
@@ -199,6 +216,9 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             raise AirflowException(f"{summary.open} of {task.changes} changes have no outcome")
         told = paths if task.parts is None else {"parts": list(task.parts)}
         where = {"plan": str(task.plan), "journal": str(task.folder / "journal"), "host": this_host()}
+        if self.tells_changes and not task.orders.dry_run:
+            tell_applied(context, task.manifest, summary, where)
+        self.lineage = lineage_of(task, summary)
         return {**told, **where, **as_json(summary)}
 
     @contextmanager
@@ -294,7 +314,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             note_restore(task.plan, task.manifest, self.run_name)
         try:
             self.run_loop(self._apply(task, journal, progress, meter))
-        except _StoppedError as error:
+        except StoppedError as error:
             stopped = str(error)
         finally:
             summary = report()
@@ -326,7 +346,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                     said = f"quiet hours {task.orders.quiet}: nothing is written before they end"
                     return RetryLater(said, until=end.timestamp())
                 stop = task.orders.policy.stops(failed=run.tried["failed"], of=run.tried.total())
-                return _StoppedError(stop) if stop else None
+                return StoppedError(stop) if stop else None
 
             async with self.hook.portal(meter) as portal:
 
@@ -350,10 +370,10 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                     if task.orders.canary and not task.orders.dry_run:
                         await apply(islice(changes, task.orders.canary))
                         if run.counts["failed"]:
-                            raise AirflowException(_canary_failed(task, run))
+                            raise AirflowException(canary_failed(task, run.counts["failed"]))
                     await apply(changes)
                 finally:
-                    run.note_effort(_effort(meter, progress))
+                    run.note_effort(effort_of(meter, progress))
         progress.say()
 
     def _tell(self, task: ApplyTask, summary: Summary) -> None:
@@ -370,21 +390,6 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             self.log.info("%s", line)
         self.log.info("::endgroup::")
         self.log_place("Report", task.folder / REPORT)
-
-
-class _StoppedError(AirflowException):
-    """Too many changes failed while the apply was under way."""
-
-
-def _effort(meter: Meter, progress: Progress) -> ApplyCost:
-    return ApplyCost(
-        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
-    )
-
-
-def _canary_failed(task: ApplyTask, run: RunJournal) -> str:
-    failed = f"{run.counts['failed']} of the first {min(task.orders.canary, task.changes)} changes failed"
-    return f"canary: {failed}; those behind them were not written"
 
 
 def _applied(summary: Summary) -> int:

@@ -32,7 +32,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
     """
 
     ui_color = "#e6f5c9"
-    logs_report = False
+    logs_report = tells_changes = False
 
     # All of its changes must succeed: it has no share of failures.
     limits: Mapping[str, str] = {**QUIET, "canary": "first"}

@@ -8,6 +8,8 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Unpack
 
+from airflow.sdk import XComArg
+
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
@@ -92,7 +94,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         created_to: date | str | None = None,
         timezone: str = "UTC",
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
-        owners_file: str | None = None,
+        owners_file: str | XComArg | None = None,
         **kwargs: Unpack[PlanArguments],
     ) -> None:
         super().__init__(**kwargs)

@@ -94,8 +94,7 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
 
     def left_out_on(self) -> str:
         """Give the address of the portal that those are on who are left out: with two that of the source."""
-        is_two = self.migration == "portal_to_portal"
-        return self._source_settings.portal if is_two else super().left_out_on()
+        return self.source_portal
 
     def work(self, context: Context, *, deferrals: int) -> dict[str, Any]:
         """Make the plan; when it is written, park what it could not do."""

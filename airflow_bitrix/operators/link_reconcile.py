@@ -19,6 +19,7 @@ from airflow_bitrix.files.reconciliations import ReconciliationWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.lineage import file_of, lineage, links_of
 from airflow_bitrix.operators.shared.migration_arguments import MigrationArguments
 from airflow_bitrix.operators.shared.parameters import optional_count
 from airflow_bitrix.operators.shared.task_arguments import MappedArguments
@@ -68,6 +69,11 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
             folder = self.own_folder or task_folder(context)
             told = self.run_loop(self._compare(kind, folder / RECONCILE))
             write_partial(folder, self.seen_partially)
+        read = [
+            links_of(self.source_portal, kind, told["read"]),
+            links_of(self.settings.portal, kind),
+        ]
+        self.lineage = lineage(read, [file_of(told["reconcile_csv"], told["differences"])])
         for what, number in told["by_difference"].items():
             self.log.info("%s %s", f"{number:,}", what)
         found = counted(told["differences"], "difference") if told["differences"] else "No differences"

@@ -10,6 +10,7 @@ from typing import Any, Unpack, cast
 
 from airflow.sdk import Context
 
+from airflow_bitrix.assets.portals import links_seen
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.differences import differences
@@ -36,7 +37,9 @@ from airflow_bitrix.files.snapshots import (
 )
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import as_folder, given_folder, lasting_file, task_folder
+from airflow_bitrix.operators.shared.asset_events import tell_changed, with_aliases
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.lineage import file_of, lineage, links_of
 from airflow_bitrix.operators.shared.other_hosts import this_host
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, optional_count, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
@@ -71,6 +74,9 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
     "changed_owners": n, "changes": {what: n}, "changed_csv": path, "report": path, "deleted": n}`` too; see
     :class:`~airflow_bitrix.core.differences.Difference` for the kinds of change. ``changed.csv`` holds each
     difference with both sides, ``changes.html`` the figures and the first of them.
+
+    Where a contact is named in what changed, an event of the asset ``bitrix24://<portal>/<kind>/contact-links``
+    tells so, by the alias ``bitrix24_<kind>_links_seen``, with these figures and paths in its extra.
 
     :param kind: ``lead`` or ``deal``. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. An unknown field is refused.
@@ -109,6 +115,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
+        self.outlets = with_aliases(self.outlets, links_seen)
         self.kind = kind
         self.filter = filter
         self.detail = detail
@@ -145,6 +152,8 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), "host": this_host(), **told, "requests": meter.requests}
             result |= {"hidden_links": meter.hidden_links, "partial": list(self.seen_partially)}
+            read = links_of(self.settings.portal, kind, about["owners"])
+            self.lineage = lineage([read], [file_of(folder, about["owners"])])
             if is_nothing(self.compare_with):
                 return result
             new = read_snapshot(folder)
@@ -161,6 +170,9 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                 deleted = sum(delete_snapshot(as_folder(one)) for one in gone)
         self._tell(changes, base, deleted)
         paths = {"changed_csv": str(base / CHANGED), "report": str(base / CHANGES)}
+        if changes.about_links:
+            told = {"by": "snapshot", "kind": kind, "snapshot": str(folder), **figures(changes), **paths}
+            tell_changed(context, links_seen, new.portal, kind, told)
         return {**result, **figures(changes), **paths, "deleted": deleted}
 
     def _kind(self) -> OwnerKind:

@@ -57,6 +57,7 @@ class Changes:
     :param owners: Owners with at least one difference.
     :param rows: The first differences of owners that are in both snapshots, then those of others.
     :param remark: Why there was nothing to compare with, or which snapshots were passed over and why.
+    :param about_links: Whether any of them is about a contact: a new lead without one changes no link.
     """
 
     old: Snapshot | None
@@ -65,6 +66,7 @@ class Changes:
     owners: int
     rows: Sequence[ChangedRow]
     remark: str = ""
+    about_links: bool = False
 
     @property
     def total(self) -> int:
@@ -86,6 +88,7 @@ def gather(
     """
     counts: Counter[str] = Counter()
     owners, last = 0, 0
+    about_links = False
     changed: list[ChangedRow] = []
     others: list[ChangedRow] = []
     for one in found:
@@ -93,11 +96,13 @@ def gather(
         counts[one.what] += 1
         owners += one.owner.id != last
         last = one.owner.id
+        about_links = about_links or bool(one.contact_ids)
         kept = others if one.what in ("new", "gone") else changed
         if len(kept) < MOST_ROWS:
             kept.append(_row(new.portal, one))
     rows = [*changed, *others][:MOST_ROWS]
-    return Changes(old, new, {what: counts[what] for what in WHATS if counts[what]}, owners, rows, remark)
+    told: dict[str, int] = {what: counts[what] for what in WHATS if counts[what]}
+    return Changes(old, new, told, owners, rows, remark, about_links)
 
 
 def nothing_to_compare(new: Snapshot, remark: str) -> Changes:

@@ -15,12 +15,12 @@ from airflow.sdk import DAG
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS
-from tests.airflow.sample_dags import CLEANUP, DAGS, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR
+from tests.airflow.sample_dags import CHANGED, CLEANUP, DAGS, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
     migrations = {"bitrix24_contact_remap", "bitrix24_lead_to_deal_links", "bitrix24_portal_to_portal_links"}
-    assert set(dags) == {CLEANUP, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR, *migrations}
+    assert set(dags) == {CHANGED, CLEANUP, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR, *migrations}
     for dag in dags.values():
         assert dag.doc_md
         assert dag.description
@@ -106,7 +106,7 @@ def test_parsing_the_dags_connects_to_nothing() -> None:
 def test_every_plan_is_told_the_quiet_hours_that_its_applies_go_by(dags: dict[str, DAG]) -> None:
     plans = [task for dag in dags.values() for task in dag.tasks if isinstance(task, LinkPlanMaker)]
     told = {name: BY_PARAMS[name] for name in ("quiet_hours", "timezone")}
-    assert len(plans) == 9
+    assert len(plans) == 10
     assert [plan.quiet for plan in plans] == [told] * len(plans)
 
 

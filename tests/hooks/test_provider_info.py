@@ -35,9 +35,12 @@ def test_the_connection_type_satisfies_airflow_s_provider_schema() -> None:
     jsonschema.validate(INFO["connection-types"], part)
 
 
+ROOMS = ("hooks", "operators", "sensors", "triggers")
+
+
 @pytest.mark.parametrize(
     "module",
-    [module for key in ("hooks", "operators") for entry in INFO[key] for module in entry["python-modules"]],
+    [module for key in ROOMS for entry in INFO[key] for module in entry["python-modules"]],
 )
 def test_every_module_that_is_named_imports(module: str) -> None:
     assert importlib.import_module(module)

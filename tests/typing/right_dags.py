@@ -27,6 +27,8 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkRestoreOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.sensors.contact_links import Bitrix24ContactLinksSensor
+from airflow_bitrix.sensors.records import Bitrix24RecordsSensor
 
 
 def told(context: Any) -> None:
@@ -49,6 +51,19 @@ with DAG("right", schedule=None, start_date=datetime(2026, 1, 1)):  # noqa: DTZ0
     Bitrix24LeadContactItemsSetOperator(task_id="write_two", owner_id=1, items=[7, {"CONTACT_ID": 8}])
     Bitrix24DealContactDeleteOperator.partial(task_id="mapped", contact_id=7).expand(owner_id=[1, 2])
     Bitrix24MethodOperator(task_id="any", api_method="crm.status.list", api_params={"order": {"ID": "ASC"}})
+    Bitrix24ContactLinksSensor(
+        task_id="linked", owner_id=found, has=[7, "8"], deferrable=True, soft_fail=True
+    )
+    Bitrix24ContactLinksSensor(
+        task_id="sole", kind="deal", owner_id=1, exactly="{{ params.contact }}", primary=7, mode="reschedule"
+    )
+    Bitrix24RecordsSensor(
+        task_id="many",
+        filter={"stageId": "NEW"},
+        at_least=found,
+        timeout=3600,
+        poke_interval=timedelta(minutes=5),
+    )
     plan = Bitrix24PlanLinkCleanupOperator(
         task_id="plan",
         rules=["release_repeat_leads"],

@@ -22,6 +22,8 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkRestoreOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.sensors.contact_links import Bitrix24ContactLinksSensor
+from airflow_bitrix.sensors.records import Bitrix24RecordsSensor
 
 
 def names() -> None:
@@ -39,6 +41,8 @@ def names() -> None:
     Bitrix24ReconcileContactLinksOperator(task_id="a", migration="m", max_changes=1)  # type: ignore[call-arg]
     Bitrix24PlanLinkRestoreOperator(task_id="a", journals="x")  # type: ignore[call-arg]
     Bitrix24ExportContactLinksOperator(task_id="a", format="csv")  # type: ignore[call-arg]
+    Bitrix24ContactLinksSensor(task_id="a", owner_ids=[1])  # type: ignore[call-arg]
+    Bitrix24RecordsSensor(task_id="a", count=1)  # type: ignore[call-arg]
 
 
 def values() -> None:
@@ -48,6 +52,8 @@ def values() -> None:
     Bitrix24LeadContactItemsGetOperator(task_id="a", owner_id=1, retries="3")  # type: ignore[arg-type]
     Bitrix24LeadContactItemsGetOperator(task_id="a", owner_id=1, bitrix24_conn_id=None)  # type: ignore[arg-type]
     Bitrix24PlanLinkCleanupOperator(task_id="a", rules=["fix_primary"], max_share=[1])  # type: ignore[arg-type]
+    Bitrix24ContactLinksSensor(task_id="a", owner_id=1, has=1.5)  # type: ignore[arg-type]
+    Bitrix24RecordsSensor(task_id="a", poke_interval="60")  # type: ignore[arg-type]
 
 
 def results() -> None:

@@ -9,14 +9,19 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.quiet_hours import QuietHours
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.earlier_runs import home_of
 from airflow_bitrix.files.journals import final_outcomes, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back, write_taken_back
 from airflow_bitrix.operators.shared.artifacts import as_folder
+from airflow_bitrix.operators.shared.lineage import Lineage, file_of, lineage, links_of
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.report.summary import Summary, summarise
 
@@ -114,3 +119,26 @@ def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, i
         write_taken_back(home_of(as_folder(origin.folder), origin.plan), note)
     except Exception as error:  # noqa: BLE001 (whatever a storage raises)
         log.warning("The report of the run that is taken back will not tell so: %s", error)
+
+
+def effort_of(meter: Meter, progress: Progress) -> ApplyCost:
+    """Give what a try has cost so far."""
+    return ApplyCost(
+        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
+    )
+
+
+class StoppedError(AirflowException):
+    """Too many changes failed while the apply was under way."""
+
+
+def lineage_of(task: ApplyTask, summary: Summary) -> Lineage:
+    """Give what an apply read and wrote."""
+    applied = links_of(task.manifest.portal, task.manifest.kind, summary.counts["applied"])
+    return lineage([file_of(task.plan, task.changes)], [] if task.orders.dry_run else [applied])
+
+
+def canary_failed(task: ApplyTask, failed: int) -> str:
+    """Say that the first changes failed, and so many of them."""
+    those = f"{failed} of the first {min(task.orders.canary, task.changes)} changes failed"
+    return f"canary: {those}; those behind them were not written"

@@ -299,6 +299,12 @@ class MigrationArguments(LinkPlanOperator):
             title = "Map file, or Contacts"
         return f" (in the trigger form: {title})"
 
+    @property
+    def source_portal(self) -> str:
+        """Address of the portal that links come from; with one portal, of that one."""
+        is_two = self.migration == "portal_to_portal"
+        return (self._source_settings if is_two else self.settings).portal
+
     @cached_property
     def _source_settings(self) -> Settings:
         """What the connection of the portal that is read says."""

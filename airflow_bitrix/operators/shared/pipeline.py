@@ -19,6 +19,7 @@ from airflow_bitrix.hooks.settings import Settings
 from airflow_bitrix.links import Bitrix24ReportLink
 from airflow_bitrix.operators.shared.artifacts import given_folder, is_in_tab, progress_teller, tab_folder
 from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
+from airflow_bitrix.operators.shared.lineage import TellsLineage
 from airflow_bitrix.operators.shared.parameters import is_nothing
 from airflow_bitrix.operators.shared.task_arguments import DeferrableArguments
 from airflow_bitrix.operators.shared.timeouts import timeout_stops
@@ -26,7 +27,7 @@ from airflow_bitrix.operators.shared.timeouts import timeout_stops
 T = TypeVar("T")
 
 
-class LinkPlanOperator(Bitrix24BaseOperator):
+class LinkPlanOperator(TellsLineage, Bitrix24BaseOperator):
     """What the pipeline operators share: a connection and a folder."""
 
     template_fields: Sequence[str] = ("bitrix24_conn_id", "artifacts_path")

@@ -27,6 +27,7 @@ from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.lineage import file_of, lineage, links_of
 from airflow_bitrix.operators.shared.other_hosts import this_host
 from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
@@ -124,10 +125,10 @@ class LinkPlanMaker(LinkPlanOperator):
             kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
             base = self.own_folder or task_folder(context)
             folder = base / "plan"
-            portal = self.settings.portal
+            portal, left_out_on = self.settings.portal, self.left_out_on()
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
-            with PlanWriter(folder, left_out_on=self.left_out_on(), portal=portal) as plan:
+            with PlanWriter(folder, left_out_on=left_out_on, portal=portal) as plan:
                 read, population = self.run_loop(self._fill(plan, kind, meter))
                 manifest = plan.finish(
                     read=read,
@@ -144,6 +145,8 @@ class LinkPlanMaker(LinkPlanOperator):
                 )
             write_new(folder / SUMMARY, plan_markdown(folder, manifest))
         self._tell(folder, manifest)
+        read_from = [links_of(left_out_on, kind, read), links_of(portal, kind)]
+        self.lineage = lineage(read_from, [file_of(folder, manifest.changes)])
         told = ("changes", "read", "hidden_links", "emptied", "by_rule", "left_out")
         return {
             "plan": str(folder),

@@ -89,6 +89,26 @@ class DeferrableArguments(TaskArguments, total=False):
     deferrable: bool
 
 
+class SensorArguments(TaskArguments, total=False):
+    """And what Airflow's ``BaseSensorOperator`` takes."""
+
+    poke_interval: timedelta | float
+    timeout: timedelta | float | None
+    soft_fail: bool
+    mode: str
+    exponential_backoff: bool
+    max_wait: timedelta | float | None
+    silent_fail: bool
+    never_fail: bool
+
+
+class WaitingArguments(SensorArguments, total=False):
+    """And the connection, and whether to wait in the triggerer."""
+
+    bitrix24_conn_id: str
+    deferrable: bool
+
+
 class ConnectedArguments(DeferrableArguments, total=False):
     """And the connection."""
 

@@ -1,0 +1,1 @@
+"""What Airflow schedules by: the contact links, and the records, of a portal."""

@@ -1,0 +1,112 @@
+"""Assets of a portal, ``bitrix24://acme.bitrix24.com/lead/contact-links``, and what Airflow asks about them.
+
+An asset says nothing of how the portal is reached: neither the user nor the secret of a webhook is in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit
+
+from airflow.sdk import Asset, AssetAlias, AssetWatcher
+
+from airflow_bitrix.client.auth import portal_address
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import OwnerKind, owner_kind
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.openlineage.facet import Dataset
+
+SCHEME = "bitrix24"
+
+_ACCEPTED = (
+    "bitrix24://portal/lead/contact-links, or deal in place of lead; or bitrix24://portal/lead, deal or "
+    "contact, for the records"
+)
+
+_PATH = re.compile(r"(?P<folder>(?:/[\w.~-]+)*?)/(?:(?:lead|deal)(?:/contact-links)?|contact)")
+
+
+def links_asset(portal: str, kind: str) -> Asset:
+    """Give the asset that the contact links of a portal's leads or deals are.
+
+    :param portal: Its address, such as ``acme.bitrix24.com``.
+    :param kind: ``lead`` or ``deal``.
+    :raises InvalidInput: One that cannot be right.
+    """
+    return Asset(f"{_of_portal(portal)}/{owner_kind(kind)}/contact-links")
+
+
+def records_asset(portal: str, kind: str, watchers: Sequence[AssetWatcher] = ()) -> Asset:
+    """Give the asset that the leads or deals of a portal are.
+
+    :param portal: Its address, such as ``acme.bitrix24.com``.
+    :param kind: ``lead`` or ``deal``.
+    :param watchers: Who tells that some were saved, such as one with a
+        :class:`~airflow_bitrix.triggers.records.Bitrix24RecordsSavedTrigger`.
+    :raises InvalidInput: One that cannot be right.
+    """
+    return Asset(f"{_of_portal(portal)}/{owner_kind(kind)}", watchers=list(watchers))
+
+
+def links_seen(kind: OwnerKind) -> AssetAlias:
+    """Give the alias by which a snapshot tells that the links of leads or deals are no longer the same."""
+    return AssetAlias(f"bitrix24_{kind}_links_seen")
+
+
+def links_applied(kind: OwnerKind) -> AssetAlias:
+    """Give the alias by which an apply tells that it has changed the links of leads or deals."""
+    return AssetAlias(f"bitrix24_{kind}_links_applied")
+
+
+def _of_portal(portal: str) -> str:
+    with suppress(ValueError, TypeError):
+        parts = urlsplit(portal if "://" in portal else f"https://{portal}")
+        folder = parts.path.rstrip("/")
+        address = portal_address(f"{parts.scheme}://{parts.netloc}").partition("://")[2]
+        if not (parts.query or parts.fragment or _leads_to_rest(folder)):
+            return f"{SCHEME}://{address}{folder}"
+    # It may be a webhook's address, and that is a secret.
+    raise InvalidInput("portal", "***", "the address of a portal, such as 'acme.bitrix24.com'")
+
+
+def _leads_to_rest(path: str) -> bool:
+    return "rest" in path.lower().split("/")
+
+
+# -- what Airflow asks about addresses of the scheme --------------------------------------------------------
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Give an address of an asset in the one form that it has.
+
+    :raises InvalidInput: It is none; also a ``ValueError``. Where it may hold a secret, it is not shown.
+    """
+    found = None if _leads_to_rest(uri.path) else _PATH.fullmatch(uri.path)
+    if found is None or uri.query or uri.fragment or "@" in uri.netloc:
+        raise InvalidInput("uri", "***", _ACCEPTED)
+    return uri._replace(scheme=SCHEME, netloc=portal_address(uri.netloc).partition("://")[2])
+
+
+def create_asset(*, portal: str, kind: str, extra: Mapping[str, Any] | None = None) -> Asset:
+    """Make the asset of links, as lineage collectors of Airflow do."""
+    return Asset(links_asset(portal, kind).uri, extra=dict(extra or {}))
+
+
+def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Dataset:
+    """Give the data set that OpenLineage knows an asset by."""
+    from airflow.providers.common.compat.openlineage.facet import Dataset  # noqa: PLC0415 (may be missing)
+
+    del lineage_context
+    return Dataset(**dataset_of(asset.uri))
+
+
+def dataset_of(uri: str) -> dict[str, str]:
+    """Give namespace and name of the data set that an asset is: the portal, and what it is there."""
+    parts = sanitize_uri(urlsplit(uri))
+    folder = _PATH.fullmatch(parts.path)
+    path = folder["folder"] if folder else ""
+    return {"namespace": f"{SCHEME}://{parts.netloc}{path}", "name": parts.path.removeprefix(f"{path}/")}

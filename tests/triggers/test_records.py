@@ -1,0 +1,138 @@
+"""The watcher of an asset: what was saved is told once, and after a restart it goes on where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import pytest
+
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
+from airflow_bitrix.triggers.records import Bitrix24RecordsSavedTrigger
+
+
+class Store:
+    """The state of an asset as Airflow 3.3 keeps it: JSON."""
+
+    def __init__(self, *, works: bool = True) -> None:
+        self.kept: dict[str, str] = {}
+        self.works = works
+
+    async def aget(self, key: str) -> Any:
+        if not self.works:
+            raise ValueError("two assets")
+        return json.loads(self.kept.get(key, "null"))
+
+    async def aset(self, key: str, value: Any) -> None:
+        if not self.works:
+            raise ValueError("two assets")
+        self.kept[key] = json.dumps(value)
+
+
+def save(*leads: int) -> None:
+    for lead in leads:
+        Bitrix24Hook().call("crm.lead.update", {"id": lead, "fields": {"TITLE": "saved"}})
+
+
+def trigger(store: Store | None = None, **given: Any) -> Bitrix24RecordsSavedTrigger:
+    made = Bitrix24RecordsSavedTrigger(poke_interval=1, **given)
+    _, kwargs = json.loads(json.dumps(made.serialize()))
+    again = Bitrix24RecordsSavedTrigger(**kwargs)
+    assert again.serialize() == made.serialize()
+    again.asset_state_store = store  # type: ignore[assignment]
+    return again
+
+
+class Watch:
+    """A trigger that runs."""
+
+    def __init__(self, made: Bitrix24RecordsSavedTrigger) -> None:
+        self.payloads: list[Any] = []
+        self._task = asyncio.ensure_future(self._run(made))
+
+    async def _run(self, made: Bitrix24RecordsSavedTrigger) -> None:
+        async for event in made.run():
+            self.payloads.append(json.loads(json.dumps(event.payload)))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def ids(self) -> list[int]:
+        return [one for payload in self.payloads for one in payload["ids"]]
+
+
+async def until(holds: Any) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 (the portal tells no event)
+            await asyncio.sleep(0.02)
+
+
+def looks(sandbox: Any) -> int:
+    return int(sandbox.stats()["methods"].get("crm.item.list", 0))
+
+
+def test_what_is_saved_is_told_once_and_goes_on_behind_a_restart(sandbox: Any) -> None:
+    store = Store()
+    save(4)
+
+    async def run() -> None:
+        async with Watch(trigger(store)) as watch:
+            await until(lambda: store.kept)
+            await asyncio.to_thread(save, 7, 5)
+            await until(lambda: len(watch.ids) == 2)
+            seen = looks(sandbox)
+            await until(lambda: looks(sandbox) == seen + 2)
+        [payload] = watch.payloads
+        assert (payload["kind"], payload["ids"]) == ("lead", [5, 7])
+        assert payload["first"] <= payload["last"]
+        await asyncio.to_thread(save, 9)
+        async with Watch(trigger(store)) as watch:
+            await until(lambda: watch.ids)
+        assert watch.ids == [9]
+        async with Watch(trigger(store, kind="deal")) as other:
+            before = looks(sandbox)
+            await until(lambda: looks(sandbox) > before)
+        assert other.ids == []
+
+    asyncio.run(run())
+
+
+def test_it_begins_at_a_moment_that_is_given(sandbox: Any) -> None:
+    since = datetime.now(UTC).replace(microsecond=0)
+    save(*range(1, 61))
+
+    async def run() -> None:
+        async with Watch(trigger(Store(works=False), since=since)) as watch:
+            await until(lambda: watch.ids)
+            assert watch.ids == list(range(1, 61))
+            assert looks(sandbox) == 2
+
+    asyncio.run(run())
+
+
+def test_what_the_portal_refuses_ends_no_watcher(sandbox: Any, connect: Any) -> None:
+    connect(f"{sandbox.base_url}/rest/1/wrong0000000/")
+
+    async def run() -> None:
+        async with Watch(trigger()) as watch:
+            await until(lambda: looks(sandbox) == 1)
+            connect(sandbox.webhook_url)
+            await until(lambda: looks(sandbox) == 2)
+            await asyncio.to_thread(save, 3)
+            await until(lambda: watch.ids == [3])
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("given", [{"kind": "contact"}, {"since": "2026-11-01"}])
+def test_what_cannot_be_right_is_refused_when_the_dag_is_parsed(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        Bitrix24RecordsSavedTrigger(**given)
