@@ -34,7 +34,7 @@ from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import note_restore
+from airflow_bitrix.operators.shared.apply_parts import effort_of, note_restore
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import may_not_go_on, note_contradiction
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
@@ -120,7 +120,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)
             changed = self.run_loop(self._changed(plan, manifest, journal, meter, progress))
             summary = self._report(
-                plan, manifest, journal, changed, _effort(meter, progress), dry_run=dry_run
+                plan, manifest, journal, changed, effort_of(meter, progress), dry_run=dry_run
             )
         if broken := policy.broken_by(failed=summary.counts["failed"], of=manifest.changes):
             raise AirflowFailException(f"{broken}; see {folder / FAILED}")
@@ -231,12 +231,6 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             )
         self.log_place("Report", folder / REPORT)
         return summary
-
-
-def _effort(meter: Meter, progress: Progress) -> ApplyCost:
-    return ApplyCost(
-        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
-    )
 
 
 def _is_rejection(approval: object) -> bool:

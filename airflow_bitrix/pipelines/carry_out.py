@@ -48,6 +48,7 @@ def carry_out(
     quiet_hours: str = "",
     timezone: str = "UTC",
     wait_for_turn: timedelta | float | str = 12,
+    comment: bool | str = False,
     **arguments: Any,
 ) -> Bitrix24CheckLinkPlanOperator:
     """Put the tasks behind a plan that carry it out, and give the last of them.
@@ -74,6 +75,7 @@ def carry_out(
     :param timezone: The time zone of the quiet hours. (templated)
     :param wait_for_turn: Hours, or a ``timedelta``, for which canary and apply wait while another run writes
         owners of the same kind on the portal; 0 to be refused at once. (templated)
+    :param comment: Say on the card of each lead or deal that was changed that it was, and why. (templated)
     :param arguments: What canary, apply and check take as well, such as ``pool`` or ``artifacts_path``.
         ``execution_timeout``, here or in the DAG's ``default_args``, stands in place of the ``TIMEOUTS`` of
         these three. Of the approval that of ``default_args`` bounds the work alone, before and after it
@@ -89,7 +91,7 @@ def carry_out(
     common = {"bitrix24_conn_id": plan.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
     quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
     plan.quiet = quiet  # what nobody can apply by shall not be shown to anybody
-    writing = {**common, **quiet, "wait_for_turn": wait_for_turn}
+    writing = {**common, **quiet, "wait_for_turn": wait_for_turn, "comment": comment}
     policy: dict[str, Any] = {"max_failed": max_failed, "max_failure_share": max_failure_share}
     approve = Bitrix24ApproveLinkPlanOperator(
         task_id="approve",

@@ -9,16 +9,24 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
-from airflow_bitrix.core.plan import Change
+from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.quiet_hours import QuietHours
+from airflow_bitrix.engine.apply_interfaces import Gate
+from airflow_bitrix.engine.comments import Comments
+from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.earlier_runs import home_of
 from airflow_bitrix.files.journals import final_outcomes, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
+from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back, write_taken_back
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
-from airflow_bitrix.report.summary import Summary, summarise
+from airflow_bitrix.report.card_comments import CardComment, card_comment, comment_mark
+from airflow_bitrix.report.summary import Summary, reason_of, summarise
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +37,7 @@ class Orders:
 
     :param first: Only so many changes; ``None`` for all.
     :param canary: So many changes come first, and none of them may fail.
+    :param comment: Whether the card of what was changed says so.
     :param wait: How long another run that writes is waited for; nothing for not at all.
     """
 
@@ -38,6 +47,7 @@ class Orders:
     policy: RowPolicy
     quiet: QuietHours | None
     wait: timedelta
+    comment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,33 @@ def summary_of(task: ApplyTask, journal: Path) -> Summary:
         approval=read_approval(task.plan.parent, task.manifest.hash),
         contradiction=read_contradiction(task.plan.parent, task.manifest.hash),
         taken_back=read_taken_back(journal.parent, task.manifest.hash),
+    )
+
+
+def comments_of(
+    task: ApplyTask, run: RunJournal, portal: AsyncPortal, gate: Gate, by: str
+) -> Comments | None:
+    """Give the comments of an apply; ``None`` where none are to be made.
+
+    :param by: The DAG run.
+    """
+    if not task.orders.comment or task.orders.dry_run:
+        return None
+    manifest = task.manifest
+    approval, mark = read_approval(task.plan.parent, manifest.hash), comment_mark(manifest.hash)
+
+    def text(change: Change, outcome: ChangeOutcome) -> str:
+        before = outcome.before or change.before
+        why = [reason_of(change)]
+        return card_comment(CardComment(manifest.portal, before, change.after, why, approval, by, mark))
+
+    return Comments(portal, run, text, mark, gate)
+
+
+def effort_of(meter: Meter, progress: Progress) -> ApplyCost:
+    """Give what a try cost."""
+    return ApplyCost(
+        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
     )
 
 
