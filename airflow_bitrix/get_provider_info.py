@@ -32,6 +32,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {"integration-name": _INTEGRATION, "python-modules": ["airflow_bitrix.hooks.bitrix24"]},
         ],
+        "notifications": ["airflow_bitrix.notifications.bitrix24.Bitrix24Notifier"],
         "connection-types": [
             {
                 "connection-type": "bitrix24",
