@@ -43,6 +43,7 @@ from airflow_bitrix.operators.shared.parameters import optional_count, optional_
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
+from airflow_bitrix.report.messages import Told, ended
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, summarise
 from airflow_bitrix.report.texts import as_line, as_markdown
@@ -82,6 +83,9 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         "max_failure_share",
     )
     ui_color = "#d9f2dd"
+
+    told: Told | None = None
+    """What notifiers tell of it."""
 
     def __init__(
         self,
@@ -215,6 +219,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         )
         if not dry_run:
             note_restore(plan, manifest, self.run_name, summary.counts)
+        self.told = ended(summary)
         write_failed(folder / FAILED, outcomes(), manifest.portal)
         write_new(folder / REPORT, as_html(summary, folder=str(folder)))
         write_check(folder, Check(manifest.hash, finished, effort, self.seen_partially))
