@@ -56,6 +56,7 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": "airflow_bitrix.assets.portals.convert_asset_to_openlineage",
             }
         ],
+        "notifications": ["airflow_bitrix.notifications.bitrix24.Bitrix24Notifier"],
         "connection-types": [
             {
                 "connection-type": "bitrix24",

@@ -8,6 +8,7 @@ from airflow.sdk import DAG
 
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
+from airflow_bitrix.pipelines.telling_form import telling_params, told_by_form
 from airflow_bitrix.pipelines.trigger_forms import (
     BY_PARAMS,
     GUARDS,
@@ -44,6 +45,9 @@ run waits for nobody.
 shows what a real run would do. Scheduled runs are dry runs too, until you change the default of `dry_run` in
 the DAG file. Unpausing the DAG, which a first trigger does, starts a scheduled run at once: a dry run.
 
+Who is named under *Whom to tell in Bitrix24* gets a message when an approval is wanted, and when the run
+has ended or failed. With *Comment on the cards* each deal that was changed says on its card what was done.
+
 The tab *Bitrix24 report* of a run shows what became of each change, also while it is under way, with all
 files to download, and how the run is taken back. The files lie under `[bitrix24] artifacts_path`:
 `report.html`, `failed.csv`, `plan/`, `journal/`. A failed run goes on where it stopped when its failed tasks
@@ -70,6 +74,7 @@ with DAG(
         **rule_option_params(),
         **owner_params("deal"),
         **form,
+        **telling_params(),
     },
 ) as dag:
     plan = Bitrix24PlanLinkCleanupOperator(
@@ -85,4 +90,4 @@ with DAG(
     )
     # Whether somebody has to approve is the author's to say. To let whoever triggers the DAG choose:
     # airflow_bitrix.pipelines.approval_form.
-    carry_out(plan, approval="always", **BY_PARAMS)
+    carry_out(plan, approval="always", notify=told_by_form(), **BY_PARAMS)

@@ -108,6 +108,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "max_failed": 3,
     "max_failure_share": "20%",
     "wait_for_turn": 0,
+    "comment": True,
     "detail": "full",
     "ordered": False,
     "compare_with": "previous",

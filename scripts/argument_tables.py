@@ -108,6 +108,9 @@ def argument_rows(folder: Path) -> tuple[Rows, dict[type, list[str]]]:
     return rows, operators
 
 
+_NOTIFIERS = "a notifier of Airflow, or a list of them; empty for nobody to be told"
+
+
 def pipeline_rows(rows: Rows) -> list[Argument]:
     """Give the rows of ``carry_out``: each of its arguments goes to a task, and counts as it does there."""
     told = inspect.signature(carry_out).parameters.values()
@@ -115,7 +118,7 @@ def pipeline_rows(rows: Rows) -> list[Argument]:
     marks = {name: f"{{{{ params.{name} }}}}" for name in given} | {"response_timeout": timedelta(seconds=1)}
     with DAG("marked", schedule=None) as dag:
         plan = Bitrix24PlanLinkCleanupOperator(task_id="plan", rules=["fix_primary"])
-        carry_out(plan, **{**marks, "assigned_users": None, "notifiers": ()})  # type: ignore[arg-type]
+        carry_out(plan, **{**marks, "assigned_users": None, "notifiers": (), "notify": ()})  # type: ignore[arg-type]
     found = places_of(dag)
     found["response_timeout"] = [(type(dag.get_task("approve")), ("response_timeout",), "")]
     made = []
@@ -123,7 +126,8 @@ def pipeline_rows(rows: Rows) -> list[Argument]:
         about = described(carry_out, name)
         targets = [row for place in found.get(name, []) if (row := row_of(rows, *place[:2]))]
         if not targets:
-            made.append(Argument(name, about, "what Airflow's `ApprovalOperator` takes"))
+            of_airflow = "what Airflow's `ApprovalOperator` takes"
+            made.append(Argument(name, about, _NOTIFIERS if name == "notify" else of_airflow))
             continue
         if len({(row.accepted, row.empty) for row in targets}) > 1:
             raise FindingError(f"carry_out.{name}: it does not mean the same everywhere: {targets}")

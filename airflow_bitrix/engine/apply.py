@@ -15,6 +15,7 @@ from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Progress
 from airflow_bitrix.engine.apply_run import STRETCH, ApplyRun
 from airflow_bitrix.engine.change_tasks import ChangeTask
+from airflow_bitrix.engine.comments import Comments
 
 __all__ = ["Journal", "apply_changes"]
 
@@ -34,6 +35,7 @@ async def apply_changes(
     dry_run: bool = False,
     progress: Progress | None = None,
     gate: Gate | None = None,
+    comments: Comments | None = None,
 ) -> None:
     """Carry out changes and note one outcome for each in the journal.
 
@@ -50,18 +52,20 @@ async def apply_changes(
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request whether to go on; an error that it gives is raised when the
         requests under way are accounted for.
+    :param comments: Says on the cards of what was changed that it was, but for the last of them, which are
+        its caller's to send; ``None`` for nothing there.
     :raises RetryLater: The portal takes no more requests, or lets a method rest for long (then ``until`` is
         set). Outcomes noted so far stand; another run goes on.
     :raises AuthFailed: The portal no longer accepts the webhook.
     """
     settled = settled_before or {}
     tell = progress or _unseen
-    run = ApplyRun(portal, kind, journal, tell, gate or _open)
+    run = ApplyRun(portal, kind, journal, tell, gate or _open, comments=comments)
 
     def to_look_at() -> Iterator[ChangeTask]:
         for change in changes:
             owner_id = change.owner.id
-            if owner_id in settled_lately:
+            if owner_id in settled_lately and not (comments and comments.wants(settled[owner_id])):
                 journal.note(settled[owner_id])
                 tell(1)
             else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from airflow_bitrix.core.links import LinkSet
@@ -26,6 +26,29 @@ class Journal(Protocol):
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
+
+
+class CommentJournal(Protocol):
+    """Where it is kept which comments were made."""
+
+    @property
+    def announced(self) -> Mapping[int, float]:
+        """When a comment on an owner was announced that nothing was heard of, by owner id, unix time."""
+
+    def is_commented(self, owner_id: int) -> bool:
+        """Whether the comment on an owner was made, or refused for good."""
+
+    def commenting(self, owner_ids: Sequence[int]) -> Leaves | None:
+        """Note on which owners comments are about to be made, before the request leaves.
+
+        :return: As :meth:`Journal.writing` does.
+        """
+
+    def commented(self, made: Sequence[int], refused: Sequence[int], why: str) -> None:
+        """Note on which owners comments were made, and on which the portal refused them.
+
+        :param why: The first owner that was refused, and the portal's words; empty where none was.
+        """
 
 
 Progress = Callable[[int], None]

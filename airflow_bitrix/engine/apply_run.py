@@ -47,6 +47,7 @@ from airflow_bitrix.core.plan import (
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Progress
 from airflow_bitrix.engine.change_tasks import ChangeTask
+from airflow_bitrix.engine.comments import Comments
 from airflow_bitrix.engine.preconditions import lost_preconditions
 
 STRETCH = 2500
@@ -63,6 +64,7 @@ class ApplyRun:
     :param journal: Takes what is about to be written, and the outcomes.
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request.
+    :param comments: Takes what was changed, to say so on its card; ``None`` where nobody is to be told there.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class ApplyRun:
         journal: Journal,
         progress: Progress,
         gate: Gate,
+        *,
+        comments: Comments | None = None,
     ) -> None:
         self._portal = portal
         self._looks = OwnerReads(portal, kind)
@@ -79,6 +83,7 @@ class ApplyRun:
         self._journal = journal
         self._progress = progress
         self._gate = gate
+        self._comments = comments
         self._queue: deque[ChangeTask] = deque()
         self._held: list[ChangeTask] = []
         self._rested = 0.0
@@ -141,6 +146,8 @@ class ApplyRun:
         while (group := self._free(group)) and self._may_go_on():
             upcoming = self._next_group(group)
             seen = await self._write(group, upcoming)
+            if self._comments:
+                await self._comments.send()
             group = await self._sort_out(upcoming, seen, exactly=True)
             while not group and self._queue and not self._ended:  # none of the upcoming needs a write
                 upcoming = self._next_group()
@@ -299,8 +306,9 @@ class ApplyRun:
             said = (
                 f"{settled.outcome} before, and changed since: contacts are now {shown_contacts(now.links)}"
             )
-            settled = ChangeOutcome(task.change.owner, "drift", said, settled.before)
-        self._tell(settled)
+            self._tell(task, ChangeOutcome(task.change.owner, "drift", said, settled.before), settled)
+        else:
+            self._tell(task, settled)
 
     async def _write(self, group: Sequence[ChangeTask], upcoming: Sequence[ChangeTask]) -> Seen:
         """Send one write request, account for its tasks, and give what it saw of the upcoming ones."""
@@ -367,10 +375,16 @@ class ApplyRun:
         return seen
 
     def _note(self, task: ChangeTask, outcome: OutcomeName, reason: str = "") -> None:
-        self._tell(ChangeOutcome(task.change.owner, outcome, reason, task.before))
+        self._tell(task, ChangeOutcome(task.change.owner, outcome, reason, task.before))
 
-    def _tell(self, outcome: ChangeOutcome) -> None:
+    def _tell(self, task: ChangeTask, outcome: ChangeOutcome, done: ChangeOutcome | None = None) -> None:
+        """Note an outcome.
+
+        :param done: What an earlier run did, where somebody has changed it since.
+        """
         self._journal.note(outcome)
+        if self._comments:
+            self._comments.take(task.change, done or outcome)
         self._rested = 0.0
         self._progress(1)
 

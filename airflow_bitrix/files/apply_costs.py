@@ -1,4 +1,7 @@
-"""What applying cost, kept in the journal, so that a report can tell it for all tasks and tries together."""
+"""What applying cost, and how many comments it made on cards, for all tasks and tries together.
+
+It is kept in the journal, where a report finds it.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,9 @@ class ApplyCost:
     :param waited: Seconds waited for the portal, summed over all requests in flight.
     :param seconds: Seconds from start to end, summed over tasks and tries.
     :param hidden_links: Looks at owners whose links the portal left out of its lists.
+    :param comments: Comments made on the cards of what was changed, each counted as its line tells it.
+    :param refused_comments: Comments that the portal refused.
+    :param comment_refusal: The first of these: the owner, and the portal's words.
     """
 
     requests: int = 0
@@ -30,16 +36,23 @@ class ApplyCost:
     waited: float = 0.0
     seconds: float = 0.0
     hidden_links: int = 0
+    comments: int = 0
+    refused_comments: int = 0
+    comment_refusal: str = ""
 
     def __add__(self, other: ApplyCost) -> ApplyCost:
         """Give both together."""
         mine, theirs = asdict(self), asdict(other)
-        return ApplyCost(**{name: mine[name] + theirs[name] for name in mine})
+        told = {"comment_refusal": self.comment_refusal or other.comment_refusal}
+        return ApplyCost(**{name: mine[name] + theirs[name] for name in mine} | told)
 
     def as_json(self) -> dict[str, Any]:
-        """Give it as the journal keeps it."""
-        return {name: round(value, 3) for name, value in asdict(self).items()}
+        """Give it as a try's line in the journal keeps it; lines of their own tell of comments."""
+        return {name: round(value, 3) for name, value in asdict(self).items() if "comment" not in name}
 
+
+EFFORT_LINES = (b'{"effort":', b'{"commented":')
+"""How the lines of a journal begin that :func:`told_effort` reads."""
 
 NOTHING = ApplyCost()
 """What is added to."""
@@ -69,12 +82,18 @@ def read_apply_costs(paths: Iterable[Path]) -> ApplyCost:
 
 
 def told_effort(about: dict[str, Any]) -> ApplyCost:
-    """Give the effort that a line tells; what a newer version tells besides is passed over."""
+    """Give what a line tells, of a try's effort or of comments; what a newer version adds is passed over."""
+    if "commented" in about:
+        refused = about.get("refused", ())
+        told = str(about.get("why", ""))
+        return ApplyCost(
+            comments=len(about["commented"]), refused_comments=len(refused), comment_refusal=told
+        )
     known = {field.name for field in fields(ApplyCost)}
     return ApplyCost(**{name: value for name, value in about["effort"].items() if name in known})
 
 
 def _told(path: Path) -> Iterator[dict[str, Any]]:
     for line in raw_lines(path):
-        if line.startswith((b'{"effort":', b'{"journal":')) and line.endswith(b"\n"):
+        if line.startswith((*EFFORT_LINES, b'{"journal":')) and line.endswith(b"\n"):
             yield json_value(line)

@@ -15,7 +15,7 @@ import msgspec
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.plan import OUTCOMES, Change, OutcomeName
 from airflow_bitrix.files import part_name
-from airflow_bitrix.files.apply_costs import NOTHING, ApplyCost, told_effort
+from airflow_bitrix.files.apply_costs import EFFORT_LINES, NOTHING, ApplyCost, told_effort
 from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.journal_lines import raw_content, raw_lines
 from airflow_bitrix.files.json_texts import json_value
@@ -173,7 +173,7 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
             if not is_dry:
                 found.is_real = True
                 noted = {owner: one for owner, one in noted.items() if one[0] != skipped}
-        elif raw.startswith(b'{"effort":'):
+        elif raw.startswith(EFFORT_LINES):
             _take_cost(found, raw, is_dry=is_dry)
         at += len(raw)
     return noted

@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -47,6 +47,8 @@ class Ledger:
     :param owed: Ids of owners that the last request that was to save them is known not to have saved.
     :param settled: The outcome of owners that were once as the plan wants them, by id, whatever came later.
     :param noted: When the last outcome of each owner was noted, by id, unix time; older journals do not tell.
+    :param announced: When a comment on an owner was announced that nothing was heard of, by id, unix time.
+    :param commented: Ids of owners whose comment was made, or refused.
     """
 
     last: dict[int, ChangeOutcome] = field(default_factory=dict)
@@ -54,6 +56,8 @@ class Ledger:
     owed: set[int] = field(default_factory=set)
     settled: dict[int, ChangeOutcome] = field(default_factory=dict)
     noted: dict[int, float] = field(default_factory=dict)
+    announced: dict[int, float] = field(default_factory=dict)
+    commented: set[int] = field(default_factory=set)
 
     def take(self, outcome: ChangeOutcome) -> None:
         """Take an outcome of a real run."""
@@ -67,6 +71,11 @@ class Ledger:
         if outcome.outcome == "skipped" and self.last.get(outcome.owner.id, outcome).outcome != "skipped":
             return
         self.last[outcome.owner.id] = outcome
+
+    def take_comments(self, line: Mapping[str, Any]) -> None:
+        """Take what a line tells of comments; others tell nothing of them."""
+        self.announced |= dict.fromkeys(line.get("commenting", ()), line.get("at", 0))
+        self.commented.update(line.get("commented", ()), line.get("refused", ()))
 
     def forget_dry_run(self) -> None:
         """Drop what a dry run skipped: a real run has begun."""
@@ -141,9 +150,21 @@ class JournalPart:
 
         :return: The number of the note, for :meth:`is_saved`.
         """
-        self._write({"writing": [_as_row(links) for links in befores]})
+        return self._announce({"writing": [_as_row(links) for links in befores]})
+
+    def commenting(self, owner_ids: Sequence[int]) -> int:
+        """Note on which owners comments are about to be made, as :meth:`writing` does."""
+        return self._announce({"commenting": list(owner_ids), "at": int(time.time())})
+
+    def _announce(self, line: dict[str, Any]) -> int:
+        self._write(line)
         self._noted += 1
         return self._noted
+
+    def commented(self, made: Sequence[int], refused: Sequence[int], why: str) -> None:
+        """Note on which owners comments were made, and on which they were refused, and why the first was."""
+        told = {"refused": list(refused), "why": why} if refused else {}
+        self._write({"commented": list(made), **told})
 
     def owing(self, owner_ids: Sequence[int]) -> None:
         """Note that the portal told that it did not save these owners: the next try makes up for it."""
@@ -281,6 +302,8 @@ def ledger_of(lines: Iterable[dict[str, Any]], kind: OwnerKind) -> Ledger:
             is_dry = bool(line["dry_run"])
             if not is_dry:
                 ledger.forget_dry_run()
+        else:
+            ledger.take_comments(line)
     return ledger
 
 

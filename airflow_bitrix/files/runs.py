@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.plan import Change, ChangeOutcome, OutcomeName
@@ -18,6 +19,8 @@ from airflow_bitrix.files.journal_objects import Spool
 from airflow_bitrix.files.journals import SETTLED, JournalPart, ledger_of
 from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.plans import Manifest, read_changes
+
+T = TypeVar("T")
 
 LATELY = 1800.0
 """Seconds for which a run that goes on where another ended takes its word for what it settled."""
@@ -33,6 +36,7 @@ class RunJournal:
     :param files: Closes the parts in the end.
     :param numbers: Numbers of the parts; ``None`` for all.
     :param leases: What has to be held still when a request that writes leaves.
+    :param comments: Whether comments are made on what was changed.
     :raises RetryLater: Another task writes the journal now.
     """
 
@@ -46,11 +50,13 @@ class RunJournal:
         files: ExitStack,
         numbers: Sequence[int] | None = None,
         leases: Sequence[Lease] = (),
+        comments: bool = False,
     ) -> None:
         self._leases = leases
         self._plan = plan
         self._manifest = manifest
         self._part_of: dict[int, int] = {}
+        self._keeps_parts = comments
         self.counts: Counter[OutcomeName] = Counter()
         """Outcomes that were noted by this run."""
         self.tried: Counter[OutcomeName] = Counter()
@@ -62,6 +68,9 @@ class RunJournal:
         """What owners held, by id, whose write was begun and never came to an end."""
         self.owed: set[int] = set()
         """Ids of those among them that the portal is known not to have saved."""
+        self.announced: dict[int, float] = {}
+        """When comments were announced that nothing was heard of, by owner id, unix time."""
+        self._commented: set[int] = set()
         self._standing: set[int] = set()
         self._numbers = range(len(manifest.parts)) if numbers is None else numbers
         spool = Spool()
@@ -79,6 +88,8 @@ class RunJournal:
             is_open |= len(ledger.last) < manifest.parts[number]["changes"]
             self.settled |= ledger.settled
             self.owed |= ledger.owed
+            self._commented |= ledger.commented
+            self.announced |= ledger.announced
             self.begun |= {
                 owner_id: links
                 for owner_id, links in ledger.writing.items()
@@ -104,11 +115,15 @@ class RunJournal:
         :return: To be awaited as the request leaves. With an error it may not: the journal cannot be written,
             or another task goes on in the place of this one (``RetryLater``).
         """
-        by_part: dict[int, list[LinkSet]] = {}
-        for before in befores:
-            by_part.setdefault(self._part_of[before.owner.id], []).append(before)
-        notes = [(self._parts[number], self._parts[number].writing(some)) for number, some in by_part.items()]
-        return partial(self._save, notes)
+        by_part = self._by_part((before.owner.id, before) for before in befores)
+        return partial(self._save, [(part, part.writing(some)) for part, some in by_part])
+
+    def _by_part(self, told: Iterable[tuple[int, T]]) -> list[tuple[JournalPart, list[T]]]:
+        """Give what is to be told, each with its owner's id, by the part that it goes to."""
+        by_part: dict[int, list[T]] = {}
+        for owner_id, one in told:
+            by_part.setdefault(self._part_of[owner_id], []).append(one)
+        return [(self._parts[number], some) for number, some in by_part.items()]
 
     async def _save(self, notes: Sequence[tuple[JournalPart, int]]) -> None:
         """Make sure that a request may leave, and that what was noted of it outlives this task.
@@ -125,14 +140,34 @@ class RunJournal:
 
     def owing(self, owner_ids: Sequence[int]) -> None:
         """Note that the portal told that it did not save these owners."""
-        for number, part in self._parts.items():
-            if some := [one for one in owner_ids if self._part_of[one] == number]:
-                part.owing(some)
+        for part, some in self._by_part((one, one) for one in owner_ids):
+            part.owing(some)
+
+    def is_commented(self, owner_id: int) -> bool:
+        """Whether the comment on an owner was made, or refused."""
+        return owner_id in self._commented
+
+    def commenting(self, owner_ids: Sequence[int]) -> Callable[[], Awaitable[None]]:
+        """Note on which owners comments are about to be made; what it gives is that of :meth:`writing`."""
+        by_part = self._by_part((one, one) for one in owner_ids)
+        return partial(self._save, [(part, part.commenting(some)) for part, some in by_part])
+
+    def commented(self, made: Sequence[int], refused: Sequence[int], why: str) -> None:
+        """Note on which owners comments were made, and on which they were refused, and why the first was."""
+        told = [(one, one not in refused) for one in (*made, *refused)]
+        for part, some in self._by_part((one, (one, is_made)) for one, is_made in told):
+            not_made = [one for one, is_made in some if not is_made]
+            part.commented([one for one, is_made in some if is_made], not_made, why if not_made else "")
+        for one, _ in told:
+            del self._part_of[one]
+        self._commented.update(made, refused)
 
     def note(self, outcome: ChangeOutcome) -> None:
         """Note the outcome of one change."""
         owner_id = outcome.owner.id
-        part = self._part_of.pop(owner_id)
+        part = self._part_of[owner_id]
+        if not self._keeps_parts or outcome.outcome not in ("applied", "drift"):
+            del self._part_of[owner_id]
         is_news = not (outcome.outcome in SETTLED and owner_id in self._standing)
         if is_news:
             self._parts[part].note(outcome)

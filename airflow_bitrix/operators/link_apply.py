@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
-from itertools import islice
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -15,9 +14,8 @@ from airflow.sdk import Context, XComArg
 from airflow_bitrix.assets.portals import links_applied
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.compat import AirflowException
-from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
+from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.files.journals import final_outcomes, journal_folder, write_failed
@@ -30,13 +28,13 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.apply_parts import (
     ApplyTask,
     Orders,
-    StoppedError,
-    canary_failed,
+    comments_of,
     effort_of,
     lineage_of,
     note_restore,
     summary_of,
 )
+from airflow_bitrix.operators.shared.apply_steps import StoppedError, gate_of, in_order
 from airflow_bitrix.operators.shared.asset_events import tell_applied, with_aliases
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import check_decision, note_contradiction
@@ -104,6 +102,8 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     :param wait_for_turn: Hours, or a ``timedelta``, for which the task waits while another run writes owners
         of the same kind on the portal: one run at a time does. 0 to be refused at once. It is deferred
         meanwhile; a dry run does not wait. (templated)
+    :param comment: Say on the card of each lead or deal that was changed what it had, what it has now, why,
+        who approved it, and in which run, in one comment on its timeline. (templated)
     :raises PlanRefused: The plan was edited, belongs to another portal or run, breaks a guard, was not let be
         applied, or no longer is, or another run still writes; nothing was written, and Airflow does not
         retry.
@@ -124,6 +124,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         "quiet_hours",
         "timezone",
         "wait_for_turn",
+        "comment",
     )
     ui_color = "#d9f2dd"
 
@@ -156,6 +157,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         quiet_hours: str = "",
         timezone: str = "UTC",
         wait_for_turn: timedelta | float | str = 12,
+        comment: bool | str = False,
         **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -172,11 +174,15 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         self.quiet_hours = quiet_hours
         self.timezone = timezone
         self.wait_for_turn = wait_for_turn
+        self.comment = comment
         check_constants(
             self,
             ("wait_for_turn", lambda: wait("wait_for_turn", self.wait_for_turn)),
             (
-                "is_dry_run first canary max_failed max_failure_share quiet_hours timezone wait_for_turn",
+                (
+                    "is_dry_run first canary max_failed max_failure_share quiet_hours timezone "
+                    "wait_for_turn comment"
+                ),
                 self.orders,
             ),
         )
@@ -259,6 +265,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             policy=policy,
             quiet=quiet_hours(self.quiet_hours, self.timezone),
             wait=wait("wait_for_turn", self.wait_for_turn),
+            comment=switch("comment", self.comment),
         )
 
     def _read(self) -> ApplyTask:
@@ -337,18 +344,12 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                 files=files,
                 numbers=task.parts,
                 leases=self._leases,
+                comments=task.orders.comment,
             )
 
-            def gate() -> Exception | None:
-                if self.stop.told:
-                    return ToldToStopError()
-                if task.orders.quiet and (end := task.orders.quiet.ends_at(datetime.now(UTC))):
-                    said = f"quiet hours {task.orders.quiet}: nothing is written before they end"
-                    return RetryLater(said, until=end.timestamp())
-                stop = task.orders.policy.stops(failed=run.tried["failed"], of=run.tried.total())
-                return StoppedError(stop) if stop else None
-
+            gate = gate_of(task.orders, run, self.stop)
             async with self.hook.portal(meter) as portal:
+                comments = comments_of(task, run, portal, gate, self.run_name)
 
                 async def apply(changes: Iterable[Change]) -> None:
                     await apply_changes(
@@ -363,15 +364,11 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                         dry_run=task.orders.dry_run,
                         progress=progress.add,
                         gate=gate,
+                        comments=comments,
                     )
 
-                changes = islice(run.changes(), task.orders.first)
                 try:
-                    if task.orders.canary and not task.orders.dry_run:
-                        await apply(islice(changes, task.orders.canary))
-                        if run.counts["failed"]:
-                            raise AirflowException(canary_failed(task, run.counts["failed"]))
-                    await apply(changes)
+                    await in_order(task, run, apply, comments)
                 finally:
                     run.note_effort(effort_of(meter, progress))
         progress.say()
@@ -393,4 +390,4 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
 
 
 def _applied(summary: Summary) -> int:
-    return summary.counts["applied"] + summary.counts["already"]
+    return summary.counts["applied"] + summary.counts["already"] + summary.effort.comments

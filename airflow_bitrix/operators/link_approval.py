@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from airflow.providers.standard.exceptions import HITLRejectException
 from airflow.sdk import Context, XComArg
+from airflow.sdk.bases.notifier import BaseNotifier
 from msgspec import structs
 
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
@@ -19,6 +20,7 @@ from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
 from airflow_bitrix.files.plans import Manifest, check_parts
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
+from airflow_bitrix.notifications.telling import Telling
 from airflow_bitrix.operators.shared.artifacts import is_in_tab, tab_folder
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import (
@@ -39,6 +41,7 @@ from airflow_bitrix.operators.shared.parameters import (
 from airflow_bitrix.operators.shared.shown_limits import CALLED, as_shown, quiet_of
 from airflow_bitrix.operators.shared.task_arguments import ApprovalArguments
 from airflow_bitrix.report.approval import headline, plan_markdown
+from airflow_bitrix.report.messages import Told, asks, rejected
 from airflow_bitrix.report.texts import no_match
 
 MODES = ("always", "over_limit", "never")
@@ -96,6 +99,9 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         "applied_by",
     )
     ui_color = "#fbe3c0"
+
+    told: Told | None = None
+    """What notifiers tell of it."""
 
     def __init__(
         self,
@@ -167,6 +173,9 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         self.log.info(
             "%s Answer under Required actions until %s.", self.subject, shown_timestamp(end.isoformat())
         )
+        self.told = asks(manifest, shown_timestamp(end.isoformat()))
+        # A mail server that is away shall not keep anybody from approving.
+        self.notifiers = cast("Sequence[BaseNotifier]", [Telling(self.notifiers)])
         super().execute(context)  # raises: the task waits
         raise AirflowFailException("Airflow went on without an answer")
 
@@ -184,6 +193,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             )
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
             self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
+            self.told = rejected(by)
             if place and shown:  # whichever task of this run asks: one that says no is enough
                 _keep(place, shown, asker, "rejected", event["responded_at"], by=by)
         try:

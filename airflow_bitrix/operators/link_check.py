@@ -34,7 +34,7 @@ from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.files.taken_back import read_taken_back
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.apply_parts import note_restore
+from airflow_bitrix.operators.shared.apply_parts import effort_of, note_restore
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import may_not_go_on, note_contradiction
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
@@ -43,6 +43,7 @@ from airflow_bitrix.operators.shared.parameters import optional_count, optional_
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
+from airflow_bitrix.report.messages import Told, ended
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, summarise
 from airflow_bitrix.report.texts import as_line, as_markdown
@@ -83,6 +84,9 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
     )
     ui_color = "#d9f2dd"
 
+    told: Told | None = None
+    """What notifiers tell of it."""
+
     def __init__(
         self,
         *,
@@ -120,7 +124,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)
             changed = self.run_loop(self._changed(plan, manifest, journal, meter, progress))
             summary = self._report(
-                plan, manifest, journal, changed, _effort(meter, progress), dry_run=dry_run
+                plan, manifest, journal, changed, effort_of(meter, progress), dry_run=dry_run
             )
         if broken := policy.broken_by(failed=summary.counts["failed"], of=manifest.changes):
             raise AirflowFailException(f"{broken}; see {folder / FAILED}")
@@ -215,6 +219,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         )
         if not dry_run:
             note_restore(plan, manifest, self.run_name, summary.counts)
+        self.told = ended(summary)
         write_failed(folder / FAILED, outcomes(), manifest.portal)
         write_new(folder / REPORT, as_html(summary, folder=str(folder)))
         write_check(folder, Check(manifest.hash, finished, effort, self.seen_partially))
@@ -231,12 +236,6 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             )
         self.log_place("Report", folder / REPORT)
         return summary
-
-
-def _effort(meter: Meter, progress: Progress) -> ApplyCost:
-    return ApplyCost(
-        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
-    )
 
 
 def _is_rejection(approval: object) -> bool:

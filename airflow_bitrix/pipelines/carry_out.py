@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import TriggerRule
+from airflow.sdk.bases.notifier import BaseNotifier
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.notifications.telling import Telling
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.link_canary import Bitrix24CanaryLinkPlanOperator
@@ -41,13 +43,15 @@ def carry_out(
     valid_for: timedelta | float | str | None = 24,
     assigned_users: Any = None,
     response_timeout: timedelta | None = None,
-    notifiers: Sequence[Any] = (),
+    notifiers: Sequence[BaseNotifier] = (),
+    notify: BaseNotifier | Sequence[BaseNotifier] = (),
     canary: int | str = 0,
     max_failed: int | str | None = 0,
     max_failure_share: float | str | None = None,
     quiet_hours: str = "",
     timezone: str = "UTC",
     wait_for_turn: timedelta | float | str = 12,
+    comment: bool | str = False,
     **arguments: Any,
 ) -> Bitrix24CheckLinkPlanOperator:
     """Put the tasks behind a plan that carry it out, and give the last of them.
@@ -65,7 +69,10 @@ def carry_out(
     :param assigned_users: Who may approve; by default all users that may answer.
     :param response_timeout: How long the approval waits for an answer, a ``timedelta``; by default so many
         hours as ``[bitrix24] approval_deadline`` says (72). Then it fails, and nothing is written.
-    :param notifiers: Told that an answer is awaited.
+    :param notifiers: Told that an answer is awaited, and nothing more.
+    :param notify: Told when an approval is wanted, when the run has ended, also by a rejection, and when it
+        failed: a notifier of Airflow, such as ``Bitrix24Notifier(users=[7])``, ``SlackNotifier`` or
+        ``SmtpNotifier``, or a list of them. Their templates find under ``bitrix24`` what happened.
     :param canary: So many changes are applied before all others; 0 for none. (templated)
     :param max_failed: Changes that may fail before the check fails; ``None`` for any number. (templated)
     :param max_failure_share: The largest share of changes that may fail, such as ``"20%"`` or 0.2: an apply
@@ -74,6 +81,7 @@ def carry_out(
     :param timezone: The time zone of the quiet hours. (templated)
     :param wait_for_turn: Hours, or a ``timedelta``, for which canary and apply wait while another run writes
         owners of the same kind on the portal; 0 to be refused at once. (templated)
+    :param comment: Say on the card of each lead or deal that was changed that it was, and why. (templated)
     :param arguments: What canary, apply and check take as well, such as ``pool`` or ``artifacts_path``.
         ``execution_timeout``, here or in the DAG's ``default_args``, stands in place of the ``TIMEOUTS`` of
         these three. Of the approval that of ``default_args`` bounds the work alone, before and after it
@@ -86,10 +94,11 @@ def carry_out(
         raise InvalidInput("trigger_rule", str(arguments["trigger_rule"]), accepted)
     if not plan.do_xcom_push:
         raise InvalidInput("do_xcom_push", plan.do_xcom_push, "True of a plan, whose result is carried out")
+    telling = _telling(notify)
     common = {"bitrix24_conn_id": plan.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
     quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
     plan.quiet = quiet  # what nobody can apply by shall not be shown to anybody
-    writing = {**common, **quiet, "wait_for_turn": wait_for_turn}
+    writing = {**common, **quiet, "wait_for_turn": wait_for_turn, "comment": comment}
     policy: dict[str, Any] = {"max_failed": max_failed, "max_failure_share": max_failure_share}
     approve = Bitrix24ApproveLinkPlanOperator(
         task_id="approve",
@@ -102,7 +111,7 @@ def carry_out(
         applied_by={"canary": canary, "wait_for_turn": wait_for_turn, **policy, **quiet},
         assigned_users=assigned_users,
         response_timeout=response_timeout,
-        notifiers=notifiers,
+        notifiers=[*notifiers, *telling.notifiers],
         **ORDER,
     )
     # What the DAG's default_args say of it, as the approval is given no other.
@@ -136,7 +145,27 @@ def carry_out(
         **ORDER | {"trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS},
     )
     apply >> check
+    if telling.notifiers:
+        # Behind canary and apply comes the check, whatever becomes of them: it tells, once.
+        for task in (plan, approve, check):
+            task.on_failure_callback = [*task.on_failure_callback, telling]
+        said_no = Telling(telling.notifiers, only="rejected")
+        approve.on_success_callback = [*approve.on_success_callback, said_no]
+        check.on_success_callback = [*check.on_success_callback, telling]
     return check
+
+
+def _telling(notify: object) -> Telling:
+    """Give what tells of a run.
+
+    :raises InvalidInput: It is no notifier, and no list of notifiers.
+    """
+    notifiers: list[Any] = list(notify) if isinstance(notify, (list, tuple)) else [notify]
+    if not all(isinstance(one, BaseNotifier) for one in notifiers):
+        raise InvalidInput(
+            "notify", notify, "a notifier, such as Bitrix24Notifier(users=[7]), or a list of them"
+        )
+    return Telling(notifiers)
 
 
 def _within(task: str, given: timedelta | None, arguments: dict[str, Any]) -> dict[str, Any]:

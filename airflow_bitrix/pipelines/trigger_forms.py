@@ -25,6 +25,7 @@ BY_PARAMS: dict[str, Any] = {
     "max_failure_share": _percent("max_failure_share"),
     "quiet_hours": "{{ params.quiet_hours or '' }}",
     "timezone": "{{ params.timezone }}",
+    "comment": "{{ params.comment }}",
 }
 """What the answers of the form say to a pipeline: ``carry_out(plan, **BY_PARAMS)``.
 
@@ -358,6 +359,13 @@ def _plan_params() -> dict[str, Param]:
             examples=list(_ZONES),
             title="Time zone",
             description="Of the quiet hours, and of the days in this form. Any name such as Europe/Berlin.",
+            section="How it is applied",
+        ),
+        "comment": Param(
+            default=False,
+            type="boolean",
+            title="Comment on the cards",
+            description="Say on the timeline of each lead or deal that was changed what was done, and why.",
             section="How it is applied",
         ),
         "bitrix24_conn_id": Param(

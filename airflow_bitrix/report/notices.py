@@ -14,6 +14,7 @@ from airflow_bitrix.report.texts import (
     ASK_AGAIN,
     SHARE,
     approval_line,
+    comments_line,
     has_expired,
     hidden_links_line,
     no_match,
@@ -63,6 +64,8 @@ def notices(
         text = "The plan is older, and so are its outcomes, but for those that have come since."
         told.append(Notice("odd", f"Run again since {shown_timestamp(again)}.", text))
     told += _standing(summary, run, is_begun=is_begun, is_over=not again)
+    if comments := comments_line(summary):
+        told.append(Notice("odd" if summary.effort.refused_comments else "plain", "", comments))
     if summary.hidden_links:
         told.append(Notice("odd", "", hidden_links_line(summary)))
     return told

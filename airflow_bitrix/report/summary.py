@@ -222,12 +222,12 @@ def row_of(portal: str, change: Change | None, outcome: ChangeOutcome | None) ->
         outcome=outcome.outcome if outcome else "open",
         before=shown_contacts(before) if before else "",
         after=shown_contacts(change.after) if change else "",
-        reason=_reason(change, outcome),
+        reason=reason_of(change, outcome),
         overwrote=bool(outcome and outcome.is_overwrite),
     )
 
 
-def _reason(change: Change | None, outcome: ChangeOutcome | None) -> str:
+def reason_of(change: Change | None, outcome: ChangeOutcome | None = None) -> str:
     """Give the reason as people read it: a rule by the words of its title; a dry run needs no mention."""
     reason = (outcome.reason if outcome else "") or ("; ".join(change.reasons) if change else "")
     reason = reason.removeprefix("dry run: ")
@@ -252,4 +252,5 @@ def as_json(summary: Summary) -> dict[str, Any]:
         "partial": list(summary.partial),
         "hidden_links": summary.hidden_links,
         "seconds": round(effort.seconds, 1),
+        "comments": {"made": effort.comments, "refused": effort.refused_comments},
     }

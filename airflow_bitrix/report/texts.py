@@ -12,6 +12,7 @@ from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.files.taken_back import TakenBack
@@ -172,6 +173,8 @@ def as_markdown(summary: Summary) -> str:
         lines += [f"{approval_line(summary.approval)}."]
     if summary.contradiction:
         lines += [f"A task's result contradicts the decision: {summary.contradiction}."]
+    if told := comments_line(summary):
+        lines += [told]
     if summary.hidden_links:
         lines += ["", hidden_links_line(summary)]
     return "\n".join(as_plain_text(line, LONGEST_MESSAGE) for line in lines)
@@ -209,6 +212,18 @@ def as_line(summary: Summary) -> str:
     kind = f"{summary.manifest.kind}{'s' * (summary.planned != 1)}"
     nothing = no_match(summary.manifest) or "nothing to change"
     return f"Outcomes of {summary.planned:,} {kind}: {told or nothing}"
+
+
+def comments_line(summary: Summary) -> str:
+    """Say on how many cards a comment tells of the change, and how many were refused; nothing for none."""
+    made, refused = summary.effort.comments, summary.effort.refused_comments
+    if not made and not refused:
+        return ""
+    told = f"{counted(made, 'comment')} made on the cards of {summary.manifest.kind}s"
+    if not refused:
+        return f"{told}."
+    why = as_plain_text(summary.effort.comment_refusal)
+    return f"{told}, {refused:,} refused by the portal, the first for {why.removesuffix('.')}."
 
 
 def hidden_links_line(summary: Summary) -> str:

@@ -78,7 +78,8 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
 def _epilog() -> str:
     """Tell of the control routes, and all that can be set there."""
     lines = [
-        "What the records hold is told at /__sandbox/truth, and what was written at /__sandbox/writes.",
+        "What the records hold is told at /__sandbox/truth, and what was written at /__sandbox/writes,",
+        "which comments at /__sandbox/comments, and who was told what at /__sandbox/messages and /online/.",
         'Failures and behaviour are set by posting a JSON object, such as {"throttle": 0.3}, as',
         "application/json; DELETE takes all of them back, GET shows them.",
     ]

@@ -1,4 +1,4 @@
-"""The control routes under ``/__sandbox/``: truth, links, counts, faults and switches."""
+"""The control routes under ``/__sandbox/``: truth, links, comments, messages, counts, faults and switches."""
 
 from __future__ import annotations
 
@@ -78,6 +78,18 @@ async def _writes(request: Request) -> Response:
         return JSONResponse([write._asdict() for write in portal.writes])
 
 
+async def _comments(request: Request) -> Response:
+    portal = _portal(request)
+    with portal.lock:
+        return JSONResponse([one._asdict() for one in portal.state.comments.values()])
+
+
+async def _messages(request: Request) -> Response:
+    portal = _portal(request)
+    with portal.lock:
+        return JSONResponse([one._asdict() for one in portal.state.messages])
+
+
 async def _given(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -119,6 +131,8 @@ def routes() -> list[Route]:
         Route("/__sandbox/truth", _truth),
         Route("/__sandbox/links", _links),
         Route("/__sandbox/writes", _writes),
+        Route("/__sandbox/comments", _comments),
+        Route("/__sandbox/messages", _messages),
         Route("/__sandbox/stats", _stats, methods=["GET", "DELETE"]),
         Route("/__sandbox/faults", _faults, methods=["GET", "POST", "DELETE"]),
         Route("/__sandbox/switches", _switches, methods=["GET", "POST", "DELETE"]),

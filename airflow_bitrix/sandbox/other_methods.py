@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_bitrix.sandbox import (
     item_methods,
     link_methods,
+    message_methods,
     php,
     record_methods,
     status_methods,
+    timeline_methods,
     user_methods,
 )
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
@@ -106,6 +108,8 @@ METHODS: Mapping[str, Method] = {
     **item_methods.methods(),
     **status_methods.methods(),
     **user_methods.methods(),
+    **timeline_methods.methods(),
+    **message_methods.methods(),
     "crm.address.getzoneid": Method(_zone),
     "crm.duplicate.findbycomm": Method(_find_by_comm),
     "profile": Method(_profile, scope=""),

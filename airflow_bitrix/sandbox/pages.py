@@ -1,4 +1,4 @@
-"""Record pages: what links out of reports and the Airflow UI lead to. Self-contained HTML."""
+"""Pages of records, and of what people were told: what links of reports and of Airflow's UI lead to."""
 # ruff: noqa: E501 - style sheets and markup read better unbroken
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from starlette.routing import Route
 from airflow_bitrix.sandbox.schema import KINDS, STAGE_FIELDS, Kind, format_datetime
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.requests import Request
 
     from airflow_bitrix.sandbox.links import Link
@@ -47,6 +49,8 @@ td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; pa
 dl { display: grid; grid-template-columns: 11rem 1fr; gap: .3rem 1rem; margin: .6rem 0 0 }
 dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
 a { color: var(--blue); text-decoration: none } a:hover { text-decoration: underline }
+ol { list-style: none; margin: .6rem 0 0; padding: 0 } li { padding: .6rem 0; border-top: 1px solid var(--line) }
+li p { margin: 0; color: var(--soft); font-size: .85rem } li div { margin: .2rem 0 0; overflow-wrap: anywhere }
 .empty { margin: .6rem 0 0; color: var(--soft) }
 """
 _PAGE = """<!doctype html>
@@ -57,6 +61,15 @@ _PAGE = """<!doctype html>
 <body><p class="sandbox">Sandbox — this is no Bitrix24 portal</p><main>{body}</main></body>
 </html>
 """
+_BB_CODE: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\[b\](.*?)\[/b\]", re.IGNORECASE | re.DOTALL), r"<b>\1</b>"),
+    (
+        re.compile(r"\[url=(https?://[^\]\s]+)\](.*?)\[/url\]", re.IGNORECASE | re.DOTALL),
+        r'<a href="\1">\2</a>',
+    ),
+    (re.compile(r"\n"), "<br>"),
+)
+"""What the portal makes of the marks in words, as far as a sandbox shows them."""
 _ID = re.compile(r"[0-9]{1,18}")
 _LONGEST = 100
 _STAGES = {"P": "in progress", "S": "succeeded", "F": "failed"}
@@ -120,6 +133,29 @@ def _owners(state: State, contact_id: int) -> str:
     return f"<section><h2>Leads and deals</h2>{found}</section>"
 
 
+def _words(text: str) -> str:
+    shown = escape(text)
+    for mark, tag in _BB_CODE:
+        shown = mark.sub(tag, shown)
+    return shown
+
+
+def _said(title: str, lines: Iterable[tuple[str, int, str]], nothing: str) -> str:
+    """A section of what was said: by or to whom, when, and the words; the last first."""
+    shown = "".join(
+        f"<li><p>{escape(who)}, {format_datetime(when)}</p><div>{_words(text)}</div></li>"
+        for who, when, text in reversed(list(lines))
+    )
+    content = f"<ol>{shown}</ol>" if shown else f'<p class="empty">{nothing}</p>'
+    return f"<section><h2>{title}</h2>{content}</section>"
+
+
+def _timeline(state: State, kind: Kind, record_id: int) -> str:
+    comments = state.comments_on(kind, record_id)
+    lines = ((f"user {one.author}", one.created, one.text) for one in comments)
+    return _said("Timeline", lines, "No comment.")
+
+
 def _facts(state: State, kind: Kind, row: Row) -> str:
     lead_id = row.get("LEAD_ID") or 0
     shown: dict[str, str] = {
@@ -162,10 +198,18 @@ async def _record(request: Request) -> Response:
         links = _owners(state, record_id) if kind == "contact" else _contacts(state, kind, record_id)
         return _page(
             f"{kind.capitalize()} {record_id}: {title}",
-            f"{head}{_badges(state, kind, row)}</header>{links}{_facts(state, kind, row)}",
+            f"{head}{_badges(state, kind, row)}</header>{links}{_facts(state, kind, row)}{_timeline(state, kind, record_id)}",
         )
 
 
+async def _messages(request: Request) -> Response:
+    portal = request.app.state.portal
+    with portal.lock:
+        told = [(f"{one.kind} to {one.to}", one.sent, one.text) for one in portal.state.messages]
+    said = _said("All of them", told, "Nobody was told anything.")
+    return _page("Messages", f"<header><h1>Messages</h1></header>{said}")
+
+
 def routes() -> list[Route]:
-    """The record pages."""
-    return [Route("/crm/{kind}/details/{record_id}/", _record)]
+    """The pages of records, and the messenger."""
+    return [Route("/crm/{kind}/details/{record_id}/", _record), Route("/online/", _messages)]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_bitrix.sandbox import batch, wrong_answers, wrong_rows
+from airflow_bitrix.sandbox import batch, php, timeline_methods, wrong_answers, wrong_rows
 from airflow_bitrix.sandbox.calls import Answer, Call, Method, record_id
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.errors import REFUSALS, FatalError, RestError
@@ -62,8 +62,10 @@ class Write(NamedTuple):
 
 def _owner(method: str, params: Any) -> tuple[Kind | None, int]:
     """The lead or deal that a method writes; without a kind where it writes neither."""
-    kind = _OWNER_KINDS.get(method.split(".")[1])
-    owner_id = record_id(params)
+    if method == "crm.timeline.comment.add":
+        kind, owner_id = timeline_methods.owner_told(php.item(params, "fields"))
+    else:
+        kind, owner_id = _OWNER_KINDS.get(method.split(".")[1]), record_id(params)
     return (kind, owner_id) if kind and owner_id else (None, 0)
 
 

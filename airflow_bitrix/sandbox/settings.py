@@ -77,6 +77,8 @@ class Switches:
     """Which of the records that they may read the webhook's user may change: all, their own, or none."""
     scope: tuple[str, ...] = ("crm", "user")
     """What the webhook may use."""
+    chats: tuple[int, ...] = (1,)
+    """Chats that the webhook's user may write to."""
     operating_limit: float = 480.0
     """Operating time in seconds that one method may use in ten minutes."""
     operating_seconds: Mapping[str, float] = field(default_factory=dict)
@@ -220,6 +222,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "counts_hidden": _FLAG,
     "user_updates": _one_of("all", "own", "none"),
     "scope": _WORDS,
+    "chats": (_is_list_of(int), "a list of chat ids"),
     "operating_limit": _SECONDS,
     "operating_seconds": (
         lambda value: isinstance(value, dict) and all(_is_number(one) for one in value.values()),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import bisect
-from collections import defaultdict
+from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox import php
@@ -18,6 +18,31 @@ if TYPE_CHECKING:
     from airflow_bitrix.sandbox.links import LinkSet
 
 Row = dict[str, Any]
+
+
+MOST_MESSAGES = 10_000
+"""Messages that are remembered; older ones are forgotten."""
+
+
+class Comment(NamedTuple):
+    """A comment on the timeline of a record."""
+
+    id: int
+    kind: Kind
+    owner_id: int
+    text: str
+    author: int
+    created: int
+
+
+class Message(NamedTuple):
+    """What somebody was told: a message of a dialog, or a notification."""
+
+    id: int
+    to: str
+    text: str
+    kind: str
+    sent: int
 
 
 @dataclass
@@ -56,6 +81,10 @@ class State:
         self.clock = clock or Clock()
         self.flag_at_once = False
         self.users: dict[int, Row] = {}
+        self.comments: dict[int, Comment] = {}
+        """By id; those of records that were deleted stay, and nobody can read them."""
+        self.messages: deque[Message] = deque(maxlen=MOST_MESSAGES)
+        self._next_post = 1
         self.tables: dict[Kind, Table] = {kind: Table() for kind in KINDS}
         self._links: dict[Kind, dict[int, LinkSet]] = {"lead": {}, "deal": {}}
         self._owners: dict[Kind, dict[int, set[int]]] = {"lead": defaultdict(set), "deal": defaultdict(set)}
@@ -108,6 +137,28 @@ class State:
         """Remove every link; the scalar is emptied even where there was nothing to remove."""
         self.write_links(kind, owner_id, ())
         self.tables[kind].rows[owner_id]["CONTACT_ID"] = None
+
+    # Words
+
+    def comment(self, kind: Kind, owner_id: int, text: str, author: int) -> int:
+        """Put a comment on the timeline of a record, and give its id."""
+        made = Comment(self._post_id(), kind, owner_id, text, author, int(self.clock.time()))
+        self.comments[made.id] = made
+        return made.id
+
+    def comments_on(self, kind: Kind, owner_id: int) -> list[Comment]:
+        """The comments on a record, in the order in which they came."""
+        return [one for one in self.comments.values() if (one.kind, one.owner_id) == (kind, owner_id)]
+
+    def message(self, to: str, text: str, kind: str) -> int:
+        """Tell somebody something, and give the id of the message."""
+        made = Message(self._post_id(), to, text, kind, int(self.clock.time()))
+        self.messages.append(made)
+        return made.id
+
+    def _post_id(self) -> int:
+        self._next_post += 1
+        return self._next_post - 1
 
     # Records
 

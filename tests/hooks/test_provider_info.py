@@ -12,6 +12,7 @@ import airflow
 import jsonschema
 import pytest
 from airflow.providers_manager import ProvidersManager
+from airflow.sdk.bases.notifier import BaseNotifier
 
 from airflow_bitrix.get_provider_info import get_provider_info
 from airflow_bitrix.hooks.settings import EXTRAS
@@ -58,3 +59,11 @@ def test_airflow_finds_the_hook_of_the_connection_type() -> None:
     assert hook is not None
     assert hook.hook_class_name == CONNECTION_TYPE["hook-class-name"]
     assert hook.connection_id_attribute_name == "bitrix24_conn_id"
+
+
+def test_airflow_lists_the_notifier() -> None:
+    told = map(str, ProvidersManager().notification)  # type: ignore[no-untyped-call]
+    assert [name for name in told if name.startswith("airflow_bitrix.")] == INFO["notifications"]
+    for name in INFO["notifications"]:
+        module, _, notifier = name.rpartition(".")
+        assert issubclass(getattr(importlib.import_module(module), notifier), BaseNotifier)

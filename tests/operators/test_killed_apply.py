@@ -1,5 +1,7 @@
 """A worker killed at any moment of an apply: a retry ends it, and no owner gets two different values.
 
+Nor does any get two comments, or none.
+
 ``BITRIX24_KILLS=50`` kills it at fifty moments.
 """
 
@@ -59,6 +61,7 @@ def put_back(sandbox: Sandbox, made: list[Change]) -> None:
             )
             sandbox.state.place_links("lead", lead, links)
             sandbox.state.tables["lead"].rows[lead]["CONTACT_ID"] = change.before.primary_id
+        sandbox.state.comments.clear()
     sandbox.reset_stats()
 
 
@@ -86,6 +89,7 @@ def test_a_killed_apply_is_ended_by_a_retry(
         "plan_hash": manifest.hash,
         "is_dry_run": False,
         "needs_approval": False,
+        "comment": True,
     }
     with working(sandbox, tmp_path) as worker:
         killed_within, twice = killed_and_retried(worker, sandbox, made, task, rng, kills=kills)
@@ -129,6 +133,8 @@ def killed_and_retried(
         assert worker.result("apply")["counts"]["failed"] == 0
 
         assert {lead: written_now(sandbox, lead) for lead in wanted} == wanted
+        assert Counter(one.owner_id for one in sandbox.state.comments.values()) == dict.fromkeys(wanted, 1)
+        assert worker.result("apply")["comments"] == {"made": len(made), "refused": 0}
         values: dict[int, list[Any]] = defaultdict(list)
         for write in writes:
             if ".contact." in write.method:

@@ -100,6 +100,7 @@ def test_the_figures_for_xcom_are_small_and_plain() -> None:
         "partial": [],
         "hidden_links": 0,
         "seconds": 65.4,
+        "comments": {"made": 0, "refused": 0},
     }
 
 

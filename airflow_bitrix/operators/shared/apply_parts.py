@@ -10,20 +10,24 @@ from itertools import islice
 from pathlib import Path
 
 from airflow_bitrix.client.flow import Meter
+from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.compat import AirflowException
-from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.quiet_hours import QuietHours
+from airflow_bitrix.engine.apply_interfaces import Gate
+from airflow_bitrix.engine.comments import Comments
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.earlier_runs import home_of
 from airflow_bitrix.files.journals import final_outcomes, read_effort
 from airflow_bitrix.files.plans import Manifest, read_changes
+from airflow_bitrix.files.runs import RunJournal
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back, write_taken_back
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.lineage import Lineage, file_of, lineage, links_of
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
-from airflow_bitrix.report.summary import Summary, summarise
+from airflow_bitrix.report.card_comments import CardComment, card_comment, comment_mark
+from airflow_bitrix.report.summary import Summary, reason_of, summarise
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +38,7 @@ class Orders:
 
     :param first: Only so many changes; ``None`` for all.
     :param canary: So many changes come first, and none of them may fail.
+    :param comment: Whether the card of what was changed says so.
     :param wait: How long another run that writes is waited for; nothing for not at all.
     """
 
@@ -43,6 +48,7 @@ class Orders:
     policy: RowPolicy
     quiet: QuietHours | None
     wait: timedelta
+    comment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,33 @@ def summary_of(task: ApplyTask, journal: Path) -> Summary:
     )
 
 
+def comments_of(
+    task: ApplyTask, run: RunJournal, portal: AsyncPortal, gate: Gate, by: str
+) -> Comments | None:
+    """Give the comments of an apply; ``None`` where none are to be made.
+
+    :param by: The DAG run.
+    """
+    if not task.orders.comment or task.orders.dry_run:
+        return None
+    manifest = task.manifest
+    approval, mark = read_approval(task.plan.parent, manifest.hash), comment_mark(manifest.hash)
+
+    def text(change: Change, outcome: ChangeOutcome) -> str:
+        before = outcome.before or change.before
+        why = [reason_of(change)]
+        return card_comment(CardComment(manifest.portal, before, change.after, why, approval, by, mark))
+
+    return Comments(portal, run, text, mark, gate)
+
+
+def effort_of(meter: Meter, progress: Progress) -> ApplyCost:
+    """Give what a try cost."""
+    return ApplyCost(
+        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
+    )
+
+
 def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, int] | None = None) -> None:
     """Note beside the run that a restore takes back that it does; of any other plan nothing is noted.
 
@@ -121,24 +154,7 @@ def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, i
         log.warning("The report of the run that is taken back will not tell so: %s", error)
 
 
-def effort_of(meter: Meter, progress: Progress) -> ApplyCost:
-    """Give what a try has cost so far."""
-    return ApplyCost(
-        meter.requests, meter.refused, meter.repeats, meter.waited, progress.seconds, meter.hidden_links
-    )
-
-
-class StoppedError(AirflowException):
-    """Too many changes failed while the apply was under way."""
-
-
 def lineage_of(task: ApplyTask, summary: Summary) -> Lineage:
     """Give what an apply read and wrote."""
     applied = links_of(task.manifest.portal, task.manifest.kind, summary.counts["applied"])
     return lineage([file_of(task.plan, task.changes)], [] if task.orders.dry_run else [applied])
-
-
-def canary_failed(task: ApplyTask, failed: int) -> str:
-    """Say that the first changes failed, and so many of them."""
-    those = f"{failed} of the first {min(task.orders.canary, task.changes)} changes failed"
-    return f"canary: {those}; those behind them were not written"

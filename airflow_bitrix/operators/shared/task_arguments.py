@@ -176,6 +176,7 @@ class ApplyArguments(PipelineArguments, total=False):
     quiet_hours: str
     timezone: str
     wait_for_turn: timedelta | float | str
+    comment: bool | str
 
 
 class ApprovalArguments(AnyTaskArguments, total=False):

@@ -1,0 +1,122 @@
+"""What a run tells people wherever they are. The words of it, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.core.wording import counted
+from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.report.approval import headline
+from airflow_bitrix.report.summary import Summary
+from airflow_bitrix.report.texts import as_line, comments_line
+
+Event = Literal["approval", "rejected", "finished", "failed", "late", "ended"]
+"""What happened: an approval is wanted, or was refused; a plan was carried out; a task has failed; a run is
+late; something else has come to its end."""
+
+_LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told. Its texts are plain, of one line each, and have no marks of a messenger in them.
+
+    :param event: What happened.
+    :param title: That in a sentence.
+    :param numbers: The numbers of it; empty where there are none.
+    :param counts: They as numbers, by name.
+    :param reason: Why; empty where there is nothing to say.
+    :param run: The DAG run, as people read it; empty outside of one.
+    :param approval_url: Where an answer is awaited; empty where none is, or Airflow's address is not known.
+    :param report_url: The report of the run; empty where Airflow's address is not known.
+    """
+
+    event: Event = "ended"
+    title: str = ""
+    numbers: str = ""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+    run: str = ""
+    approval_url: str = ""
+    report_url: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it, a line for each."""
+        lines = (
+            self.title,
+            self.numbers,
+            self.reason,
+            self.run and f"{self.run[0].upper()}{self.run[1:]}",
+            self.approval_url and f"Approve or reject: {self.approval_url}",
+            self.report_url and f"Report: {self.report_url}",
+        )
+        return "\n".join(filter(None, lines))
+
+    def __str__(self) -> str:
+        """Give all of it."""
+        return self.text
+
+
+def asks(manifest: Manifest, until: str) -> Told:
+    """Tell that somebody is to approve a plan.
+
+    :param until: Until when an answer is awaited, as people read it.
+    """
+    counts = manifest.counts
+    left_out = sum(counts.get("left_out", {}).values())
+    read, kind = int(counts.get("read", 0)), manifest.kind
+    numbers = f"{counted(read, kind)} read, {counted(manifest.changes, 'change')} planned"
+    return Told(
+        "approval",
+        plain(f"An approval is wanted: {headline(manifest)}"),
+        numbers + (f", {left_out:,} left out" if left_out else ""),
+        {"read": read, "changes": manifest.changes, "left_out": left_out},
+        plain(f"An answer is awaited until {until}."),
+    )
+
+
+def rejected(by: str) -> Told:
+    """Tell that somebody has rejected a plan."""
+    return Told("rejected", plain(f"The plan was rejected by {by}; nothing was written"))
+
+
+def ended(summary: Summary) -> Told:
+    """Tell what has become of a plan."""
+    comments = comments_line(summary)
+    return Told(
+        "finished",
+        plain(f"{summary.title}: finished" + (", nothing was written" if summary.dry_run else "")),
+        plain(". ".join(filter(None, (as_line(summary), comments.removesuffix("."))))),
+        {**summary.counts, "open": summary.open, "overwritten": summary.overwritten},
+    )
+
+
+def has_failed(told: Told, task: str, reason: str) -> Told:
+    """Tell that a task has failed.
+
+    :param told: What is told of it beside that.
+    :param task: Its name; empty where it is not known which.
+    :param reason: Why, in the words of the error.
+    """
+    title = f"The task “{task}” has failed" if task else "The run has failed"
+    return replace(told, event="failed", title=plain(title), reason=plain(reason))
+
+
+def has_ended(task: str) -> Told:
+    """Tell that a task has come to its end that says nothing more of it."""
+    return Told(title=plain(f"The task “{task}” has ended" if task else "The run has ended"))
+
+
+def is_late(deadline: str) -> Told:
+    """Tell that a run has not done by its deadline what it was to do."""
+    return Told("late", plain(f"The run is late: its deadline was {shown_timestamp(deadline)}"))
+
+
+def plain(text: object) -> str:
+    """Give words of others without marks of a messenger: they call nobody, and press no buttons."""
+    return as_plain_text(text, _LONGEST).replace("[", "(").replace("]", ")")
