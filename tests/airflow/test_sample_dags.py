@@ -119,7 +119,7 @@ def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, D
     ]
     followed = ("canary", "max_failed", "max_failure_share", "quiet_hours", "timezone")
     told = {name: BY_PARAMS[name] for name in followed} | {"wait_for_turn": 12}
-    assert len(asking) == 9
+    assert len(asking) == 10
     assert {task.mode for task in asking} == {"always"}  # which no answer of a form, nor a conf, lifts
     assert [task.applied_by for task in asking] == [told] * len(asking)
 
