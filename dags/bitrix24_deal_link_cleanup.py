@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import DAG
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
@@ -43,7 +44,7 @@ run waits for nobody.
 
 **Trigger it by hand first**: *Dry run* is on unless you turn it off, and the tab *Bitrix24 report* of the run
 shows what a real run would do. Scheduled runs are dry runs too, until you change the default of `dry_run` in
-the DAG file. Unpausing the DAG, which a first trigger does, starts a scheduled run at once: a dry run.
+the DAG file; the first is on the Monday after the DAG is unpaused, which a first trigger does.
 
 Who is named under *Whom to tell in Bitrix24* gets a message when an approval is wanted, and when the run
 has ended or failed. With *Comment on the cards* each deal that was changed says on its card what was done.
@@ -61,8 +62,8 @@ with DAG(
     dag_display_name="Bitrix24: clean up deal links",
     description="Primary contacts, contacts that are gone or twice: plan, approve, apply, check.",
     doc_md=DOC,
-    schedule="@weekly",
-    start_date=datetime(2026, 1, 5, tzinfo=UTC),
+    # With a start_date, or as "@weekly", that of last Monday would start at once, ahead of a first trigger.
+    schedule=CronTriggerTimetable("0 0 * * 1", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from airflow.sdk import DAG, Param
+from airflow.timetables.trigger import CronTriggerTimetable
 
 from airflow_bitrix.operators.link_plans import Bitrix24ExportContactLinksOperator
 from airflow_bitrix.pipelines.trigger_forms import between
@@ -33,8 +34,8 @@ What should not have changed is brought back by `bitrix24_link_restore`, with a 
 tab offers those that are kept, with their dates. The run's own holds the change already.
 
 The first run has nothing to compare with, and says so. A night that fails loses nothing: the next one
-compares with the last night that did not. Unpausing the DAG, which a first trigger does, starts the run of
-last night at once. With *What a snapshot knows* `full` a snapshot knows sorts and roles too, and
+compares with the last night that did not. The first night is the one after the DAG is unpaused, which a
+first trigger does. With *What a snapshot knows* `full` a snapshot knows sorts and roles too, and
 `bitrix24_link_restore` can bring links back to it exactly; with `ids` it knows contacts, order and primary,
 at 2,500 owners a request.
 """
@@ -44,8 +45,8 @@ with DAG(
     dag_display_name="Bitrix24: what changed in links",
     description="Write the contact links of all leads and deals down, and report what changed.",
     doc_md=DOC,
-    schedule="@daily",
-    start_date=datetime(2026, 1, 5, tzinfo=UTC),
+    # With a start_date, or as "@daily", the run of last night would start at once, ahead of a first trigger.
+    schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     render_template_as_native_obj=True,

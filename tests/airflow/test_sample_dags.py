@@ -5,17 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from copy import deepcopy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk import DAG
+from airflow.timetables.base import TimeRestriction
 
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS
 from tests.airflow.sample_dags import CHANGED, CLEANUP, DAGS, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR
+from tests.moved import DagSerialization
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
@@ -31,6 +33,17 @@ def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) 
         assert dags[dag_id].params["dry_run"] is True
         assert dags[dag_id].max_active_runs > 1  # what waits for somebody holds up no dry run
     assert "dry_run" not in dags[SNAPSHOT].params  # it writes nothing anyway
+
+
+def test_no_scheduled_run_starts_with_the_first_trigger(dags: dict[str, DAG]) -> None:
+    """Which unpauses the DAG: the run that a person has asked for would wait behind one that nobody has."""
+    unknown = TimeRestriction(earliest=None, latest=None, catchup=False)
+    for dag_id in (CLEANUP, DEALS, SNAPSHOT):
+        restored = DagSerialization.from_dict(DagSerialization.to_dict(dags[dag_id]))
+        assert restored.start_date is None
+        first = restored.timetable.next_dagrun_info(last_automated_data_interval=None, restriction=unknown)
+        assert first is not None
+        assert first.run_after > datetime.now(UTC)
 
 
 def test_every_form_can_be_sent_as_it_begins(dags: dict[str, DAG]) -> None:
