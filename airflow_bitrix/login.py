@@ -149,7 +149,7 @@ def log_in(conn_id: str, answered: Callable[[], str], say: Callable[[str], objec
     if not isinstance(application, Application):
         accepted = "client_id and client_secret of a local application, in a connection without a webhook"
         raise InvalidInput("extra.client_id", "", accepted)
-    store = store_of(application, conn_id)
+    store = store_of(application)
     store.read()  # where it is away, nobody is asked for a login in vain
     state = secrets.token_urlsafe(24)
     say(f"Open this page, logged in at the portal as the user in whose name the calls are to be made:\n\n"
@@ -164,7 +164,7 @@ def log_in(conn_id: str, answered: Callable[[], str], say: Callable[[str], objec
     for secret in (found.access, found.refresh):
         hide(secret)
     pair = replace(found, server=found.server or named)
-    store.write(text_of(pair, application, time.time(), socket.gethostname()))
+    store.write(text_of(pair, time.time(), socket.gethostname()))
     say(f"Logged in to {application.portal}. The tokens are in {store}; all workers take them from there.")
 
 

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from airflow_bitrix.client.flow import Clock
-from airflow_bitrix.client.kept_tokens import Kept, Note, Part, note_of, read_kept, read_note, text_of
+from airflow_bitrix.client.kept_tokens import Note, Part, note_of, read_kept, read_note, text_of
 from airflow_bitrix.client.oauth import (
     Application,
     Pair,
@@ -39,6 +39,9 @@ TRIES = 3
 
 WINNER = 20.0
 """Seconds for which the pair of whoever was quicker is waited for: an OAuth server is, for 15."""
+
+UNKNOWN = 5.0
+"""The same where nobody has noted to be about to use the refresh token."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _SOMEBODY_ELSE = Refusal(
@@ -107,7 +110,6 @@ class OAuthLogin:
         self._clock, self._patience = clock or Clock(), winner
         self._lock = threading.Lock()
         self._number = 0
-        self._before = self._kept()
         self._pair = self._first()
         self._keep()
 
@@ -171,7 +173,8 @@ class OAuthLogin:
             if self._number > mark or self._take_newest():
                 return True
             if not expired and note is None:
-                return False
+                # Nobody is about to store the next pair, as far as is known.
+                return self._winner(UNKNOWN)
             # Expired; or somebody is about to store the next pair, or died before that.
             self._refresh()
             return True
@@ -231,7 +234,7 @@ class OAuthLogin:
             for secret in (found.access, found.refresh):
                 self._hide(secret)
             # From here to the end of the next line the new pair is nowhere but in this process.
-            self._write(text_of(found, self._application, self._clock.now(), platform.node()), "pair")
+            self._write(text_of(found, self._clock.now(), platform.node()), "pair")
             log.info("The access token had expired; %s gave new tokens, and they are stored.", server.address)
         return found
 
@@ -250,9 +253,9 @@ class OAuthLogin:
                     raise
         return None
 
-    def _winner(self) -> bool:
+    def _winner(self, most: float = WINNER) -> bool:
         """Wait for the pair of whoever has used the refresh token, and take it; tell whether it came."""
-        ends, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        ends, pause = time.monotonic() + min(most, self._patience), _FIRST_PAUSE
         while not self._take_newest():
             if time.monotonic() > ends:
                 return False
@@ -260,34 +263,19 @@ class OAuthLogin:
             pause = min(2 * pause, _LONGEST_PAUSE)
         return True
 
-    def _kept(self) -> Kept | None:
-        return read_kept(self._store.read())
-
     def _first(self) -> Pair:
-        """Give the pair to begin with: what is kept, where it goes back to this very connection."""
-        kept = self._before
-        own = kept.pair if kept and kept.fingerprint == self._application.fingerprint else None
-        found = own or self._application.pair
+        """Give the pair to begin with: what is kept, else what the connection has."""
+        found = read_kept(self._store.read()) or self._application.pair
         if found is None:
             again = log_in_again(self._conn_id)
             raise AuthFailed(f"nobody has logged in for connection {self._conn_id!r} yet; {again}")
         return found
 
     def _take_newest(self) -> bool:
-        """Use what is kept, and tell whether it is newer than what is used.
-
-        :raises RetryLater: It goes back to another connection than the one that this process has read.
-        """
-        kept = self._kept()
-        if kept is None:  # it was lost; what this process has is the newest
-            return False
-        if kept.fingerprint == self._application.fingerprint:
-            return self._take(kept.pair)
-        if kept == self._before:  # it was there before the tokens of the connection
-            return False
-        raise RetryLater(
-            f"connection {self._conn_id!r} was changed meanwhile; whoever reads it anew can go on"
-        )
+        """Use what is kept, and tell whether it is newer than what is used."""
+        kept = read_kept(self._store.read())
+        # Where it was lost, what this process has is the newest.
+        return kept is not None and self._take(kept)
 
     def _take(self, pair: Pair) -> bool:
         """Use a pair from now on, and tell whether it is another one."""
