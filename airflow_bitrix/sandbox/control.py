@@ -1,4 +1,4 @@
-"""The control routes under ``/__sandbox/``: truth, links, counts, faults and switches."""
+"""The control routes under ``/__sandbox/``: truth, links, counts, an application, faults and switches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.request import bounded_body
 from airflow_bitrix.sandbox.schema import format_datetime
 from airflow_bitrix.sandbox.settings import SettingError, as_json
@@ -78,6 +79,14 @@ async def _writes(request: Request) -> Response:
         return JSONResponse([write._asdict() for write in portal.writes])
 
 
+async def _application(request: Request) -> Response:
+    try:
+        told = _portal(request).application(f"{request.url.scheme}://{request.url.netloc}")
+    except RestError as error:
+        return JSONResponse(error.body(), error.status)
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+
 async def _given(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -119,6 +128,7 @@ def routes() -> list[Route]:
         Route("/__sandbox/truth", _truth),
         Route("/__sandbox/links", _links),
         Route("/__sandbox/writes", _writes),
+        Route("/__sandbox/application", _application),
         Route("/__sandbox/stats", _stats, methods=["GET", "DELETE"]),
         Route("/__sandbox/faults", _faults, methods=["GET", "POST", "DELETE"]),
         Route("/__sandbox/switches", _switches, methods=["GET", "POST", "DELETE"]),

@@ -76,6 +76,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         home = tmp_path_factory.mktemp("airflow") / "home"
         for folder in (ROOT / "dags", Path(__file__).parent / "dags"):
             shutil.copytree(folder, home.parent / "dags", dirs_exist_ok=True)
+        # Airflow's components find modules there; a trigger has to be in one.
+        shutil.copytree(Path(__file__).parent / "plugins", home / "plugins")
         airflow = LocalAirflow(processes, home=home, dags=home.parent / "dags", schedules=False).start()
         airflow.create_connection("bitrix24_default", **sandbox.connection())
         yield Live(airflow, sandbox, sandbox.owners("lead"), sandbox.owners("deal"))
