@@ -16,8 +16,10 @@ from typing import Literal
 from airflow_bitrix.client.oauth import TOKEN, Pair, server_address
 from airflow_bitrix.core.foreign_text import as_plain_text
 
-Part = Literal["pair", "note"]
-"""What a store keeps, each apart: who is late with a note takes no tokens away."""
+Part = Literal["pair", "note", "spare"]
+"""What a store keeps, each apart: who is late with a note takes no tokens away. The spare is a pair of a
+second login: tokens of one login lose nothing by what becomes of those of another.
+"""
 
 _LAST = 4e9
 """Unix times beyond this are none."""
@@ -38,6 +40,14 @@ def text_of(pair: Pair, made: float, host: str) -> str:
             "host": host,
         }
     )
+
+
+def made_at(text: str) -> float:
+    """Tell when a pair that was kept was got, unix time; 0 where that is not told."""
+    try:
+        return float(json.loads(text)["made"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return 0.0
 
 
 def read_kept(text: str) -> Pair | None:

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from airflow_bitrix.client.flow import Clock
-from airflow_bitrix.client.kept_tokens import Note, Part, note_of, read_kept, read_note, text_of
+from airflow_bitrix.client.kept_tokens import Note, Part, made_at, note_of, read_kept, read_note, text_of
 from airflow_bitrix.client.oauth import (
     Application,
     Pair,
@@ -27,7 +27,7 @@ from airflow_bitrix.client.oauth import (
     log_in_again,
     refused,
 )
-from airflow_bitrix.client.oauth_server import OAuthServer
+from airflow_bitrix.client.oauth_server import SECONDS, OAuthServer
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, PortalAnswer, RetryLater
 from airflow_bitrix.core.redaction import keep_secret
 
@@ -42,6 +42,9 @@ WINNER = 20.0
 
 UNKNOWN = 5.0
 """The same where nobody has noted to be about to use the refresh token."""
+
+_SPARE_SECONDS = 60 * 86_400.0
+"""After this time a spare refresh token is exchanged, too; it lives for 180 days."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _SOMEBODY_ELSE = Refusal(
@@ -212,12 +215,15 @@ class OAuthLogin:
                 return None
             if self._note() != note:
                 return None if self._winner() else _SOMEBODY_ELSE
-        found = _undisturbed(self._ask_and_store)
+        found = _undisturbed(lambda: self._ask_and_store(self._pair, note=note))
+        # While this process waits it keeps the claim: whoever else would ask now would hear the same.
+        if isinstance(found, Refusal) and found.used_up:
+            if self._winner():
+                return None
+            found = self._by_spare() or found
         if isinstance(found, Pair):
             self._take(found)
-            return None
-        # While this process waits it keeps the claim: whoever else would ask now would hear the same.
-        if found.used_up and self._winner():
+            self._renew_spare()
             return None
         if before is None and not found.passing:
             self._write("", "note")  # the server has said what came of it: nothing
@@ -227,16 +233,54 @@ class OAuthLogin:
         """Give the note of who uses the refresh token of this pair, or has used it."""
         return read_note(self._store.read("note"), self._pair)
 
-    def _ask_and_store(self) -> Pair | Refusal:
+    def _ask_and_store(self, used: Pair, part: Part = "pair", note: Note | None = None) -> Pair | Refusal:
+        """Exchange the refresh token of a pair for the next one, and store that.
+
+        :param note: The one that was written before.
+        """
         server = self._server(self._address())
-        found = server.refresh(self._application, self._pair.refresh)
+        found = server.refresh(self._application, used.refresh)
         if isinstance(found, Pair):
             for secret in (found.access, found.refresh):
                 self._hide(secret)
+            if note and self._is_overtaken(note):
+                return self._pair
             # From here to the end of the next line the new pair is nowhere but in this process.
-            self._write(text_of(found, self._clock.now(), platform.node()), "pair")
-            log.info("The access token had expired; %s gave new tokens, and they are stored.", server.address)
+            self._write(text_of(found, self._clock.now(), platform.node()), part)
+            log.info("%s gave new tokens, and they are stored.", server.address)
         return found
+
+    def _is_overtaken(self, note: Note) -> bool:
+        """Whether somebody has asked after this process, and got tokens; they are used then.
+
+        A claim ends by itself, whatever its owner does. Where a server takes a refresh token again, what it
+        gave first is no good any more, and must not be stored over what it gave last.
+        """
+        try:
+            return self._note() != note and self._winner(SECONDS)
+        except RetryLater:
+            return False
+
+    def _by_spare(self) -> Pair | None:
+        """Go on with the tokens of a second login, where those of the first were lost."""
+        spare = read_kept(self._store.read("spare"))
+        if spare is None:
+            return None
+        found = _undisturbed(lambda: self._ask_and_store(spare))
+        if not isinstance(found, Pair):
+            return None
+        self._write("", "spare")
+        again = log_in_again(self._conn_id)
+        log.warning(
+            "Tokens were lost, and those of the spare login are used from now on. For another: %s", again
+        )
+        return found
+
+    def _renew_spare(self) -> None:
+        """Keep the spare tokens from expiring; they are used for nothing else as long as all is well."""
+        text = self._store.read("spare")
+        if (spare := read_kept(text)) and made_at(text) < self._clock.now() - _SPARE_SECONDS:
+            _undisturbed(lambda: self._ask_and_store(spare, "spare"))
 
     def _write(self, text: str, part: Part) -> None:
         """Store a pair, or a note; a store that is busy for a moment must not lose it.
