@@ -239,6 +239,7 @@ class OAuthLogin:
         :param note: The one that was written before.
         """
         server = self._server(self._address())
+        self._hide(used.refresh)
         found = server.refresh(self._application, used.refresh)
         if isinstance(found, Pair):
             for secret in (found.access, found.refresh):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -20,7 +21,7 @@ from airflow_bitrix.client.oauth import (
 from airflow_bitrix.client.wire import Lost, Reply
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, RetryLater
 from airflow_bitrix.hooks.settings import read_settings
-from airflow_bitrix.login import authorize_address, brought_back
+from airflow_bitrix.login import Pasted, authorize_address, brought_back
 
 PORTAL, SERVER = "https://acme.bitrix24.com", "https://oauth.bitrix24.tech"
 SECRET, ACCESS, REFRESH = "s3cr3tOfTheApp1", "acc3ssT0ken1", "r3freshT0ken1"
@@ -175,6 +176,15 @@ def test_the_address_that_a_person_pastes_names_code_and_server() -> None:
     assert authorize_address(APP, "st4te") == (
         f"{PORTAL}/oauth/authorize/?client_id=local.65f0.1&response_type=code&state=st4te"
     )
+
+
+def test_a_person_pastes_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"https://example.com/done?{BACK}\n\n"))
+    browser = Pasted()
+    assert [browser.come_back("").strip() for _ in range(3)] == [f"https://example.com/done?{BACK}", "", ""]
+    assert "c0de" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
