@@ -14,13 +14,15 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from airflow_bitrix.client.auth import portal_address
-from airflow_bitrix.client.kept_tokens import text_of
+from airflow_bitrix.client.kept_tokens import Part, text_of
 from airflow_bitrix.client.oauth import Application, Pair, refused, server_address
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
@@ -30,8 +32,12 @@ _LAST_PORT = 65_535
 _LONGEST = 4096
 WAITS = 300.0
 """Seconds for which a browser is waited for."""
+SOON = 20.0
+"""The same for one that was led on; the portal asks nothing the second time."""
 
 _AGAIN = "begin again"
+_SPARE = "There are spare tokens, too, for the case that a worker that is killed takes these along."
+_NO_SPARE = "There are no spare tokens."
 
 
 def authorize_address(application: Application, state: str) -> str:
@@ -79,24 +85,46 @@ def _portal(domain: str, like: str) -> str:
 # -- where the address comes from ---------------------------------------------------------------------------
 
 
-def pasted() -> str:
-    """Ask for the address; it is not shown, as there is a code in it."""
-    if sys.stdin.isatty():
-        return getpass.getpass("Address: ")
-    return sys.stdin.readline(_LONGEST)
+class Browser(Protocol):
+    """The browser in which a person logs in."""
+
+    leads_on: bool
+    """Whether it opens a further page by itself."""
+
+    def come_back(self, then: str) -> str:
+        """Give the address to which the portal has sent it, empty for none.
+
+        :param then: The page that it is to open next, empty for none.
+        """
+
+
+class Pasted:
+    """A person pastes the address; it is not shown, as there is a code in it."""
+
+    leads_on = False
+
+    def come_back(self, then: str) -> str:  # noqa: ARG002 (as the browser has it)
+        """Ask for the address."""
+        print("Paste the whole address that it was sent to; it is not shown.", flush=True)  # noqa: T201
+        if sys.stdin.isatty():
+            return getpass.getpass("Address: ")
+        return sys.stdin.readline(_LONGEST)
 
 
 class _Once(BaseHTTPRequestHandler):
-    """Takes the browser that comes back, and tells its person that all is done."""
+    """Takes the browser that comes back, and tells its person that all is done, or leads it on."""
 
     server: _Listener
     timeout = 5
 
     def do_GET(self) -> None:
         query = urlsplit(self.path).query
-        if "state=" in query:
+        if came := "state=" in query:
             self.server.found = query
-        self.send_response(HTTPStatus.OK if self.server.found else HTTPStatus.NOT_FOUND)
+        then = self.server.then if came else ""
+        self.send_response(HTTPStatus.FOUND if then else HTTPStatus.OK if came else HTTPStatus.NOT_FOUND)
+        if then:
+            self.send_header("Location", then)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Cache-Control", "no-store")
         self.send_header("Referrer-Policy", "no-referrer")
@@ -109,34 +137,42 @@ class _Once(BaseHTTPRequestHandler):
 
 class _Listener(HTTPServer):
     address_family = socket.AF_INET
-    found = ""
+    found = then = ""
 
 
-def listened(port: int, waits: float = WAITS) -> Callable[[], str]:
-    """Listen on a port of this machine, and give what waits for the browser.
+class Listened:
+    """A browser that comes back to a port of this machine, and is led on from there.
 
+    :param waits: Seconds for which it is waited for.
     :raises OSError: The port is taken.
     """
-    server = _Listener(("127.0.0.1", port), _Once)
 
-    def wait() -> str:
-        ends = time.monotonic() + waits
-        with server:
-            while not server.found and (left := ends - time.monotonic()) > 0:
-                server.timeout = left
-                server.handle_request()
+    leads_on = True
+
+    def __init__(self, port: int, waits: float = WAITS) -> None:
+        self._server, self._waits = _Listener(("127.0.0.1", port), _Once), waits
+
+    def come_back(self, then: str) -> str:
+        """Wait for it, lead it to the next page, and give what it brings; then it is soon here again."""
+        server, ends = self._server, time.monotonic() + self._waits
+        server.found, server.then, self._waits = "", then, SOON
+        while not server.found and (left := ends - time.monotonic()) > 0:
+            server.timeout = left
+            server.handle_request()
         return server.found
 
-    return wait
+    def close(self) -> None:
+        """Listen no longer."""
+        self._server.server_close()
 
 
 # -- the command --------------------------------------------------------------------------------------------
 
 
-def log_in(conn_id: str, answered: Callable[[], str], say: Callable[[str], object]) -> None:
-    """Log in, and store the tokens.
+def log_in(conn_id: str, browser: Browser, say: Callable[[str], object]) -> None:
+    """Log in, and store the tokens; and once more, for spare ones.
 
-    :param answered: Gives the address that the browser was sent to.
+    :param browser: Gives the address that the browser was sent to.
     :param say: Told what a person is to know.
     :raises Bitrix24Error: Why there are no tokens.
     """
@@ -149,23 +185,38 @@ def log_in(conn_id: str, answered: Callable[[], str], say: Callable[[str], objec
     if not isinstance(application, Application):
         accepted = "client_id and client_secret of a local application, in a connection without a webhook"
         raise InvalidInput("extra.client_id", "", accepted)
-    store = store_of(application, conn_id)
+    store = store_of(application)
     store.read()  # where it is away, nobody is asked for a login in vain
-    state = secrets.token_urlsafe(24)
-    say(f"Open this page, logged in at the portal as the user in whose name the calls are to be made:\n\n"
-        f"  {authorize_address(application, state)}\n")  # fmt: skip
+    states = [secrets.token_urlsafe(24) for _ in "12"]
+    page, spare_page = (authorize_address(application, state) for state in states)
+
+    def keep(address: str, state: str, part: Part) -> None:
+        code, named = brought_back(address, application, state)
+        hide(code)
+        found = server_of(named, settings, proxy).exchange(application, code)
+        if not isinstance(found, Pair):
+            raise refused(found, named, conn_id, by_code=True)
+        for secret in (found.access, found.refresh):
+            hide(secret)
+        pair = replace(found, server=found.server or named)
+        store.write(text_of(pair, time.time(), socket.gethostname()), part)
+
+    say("Open this page, logged in at the portal as the user in whose name the calls are to be made:"
+        f"\n\n  {page}\n")  # fmt: skip
     say("The portal then sends the browser to the address in the application's card. Its code is good for 30 "
         "seconds.")  # fmt: skip
-    code, named = brought_back(answered(), application, state)
-    hide(code)
-    found = server_of(named, settings, proxy).exchange(application, code)
-    if not isinstance(found, Pair):
-        raise refused(found, named, conn_id, by_code=True)
-    for secret in (found.access, found.refresh):
-        hide(secret)
-    pair = replace(found, server=found.server or named)
-    store.write(text_of(pair, application, time.time(), socket.gethostname()))
+    keep(browser.come_back(spare_page), states[0], "pair")
     say(f"Logged in to {application.portal}. The tokens are in {store}; all workers take them from there.")
+    if not browser.leads_on:
+        say("For spare tokens, which are used where a worker that is killed takes these along, open this "
+            f"page, too. Without them, press Enter.\n\n  {spare_page}\n")  # fmt: skip
+    store.write("", "spare")  # those of an earlier login may be another user's
+    try:
+        if came := browser.come_back("").strip():
+            keep(came, states[1], "spare")
+        say(_SPARE if came else _NO_SPARE)
+    except Bitrix24Error as error:
+        say(f"{_NO_SPARE} {error}")
 
 
 def _port(text: str) -> int:
@@ -197,8 +248,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # As Airflow's own commands do: this process asks the database of Airflow itself.
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "server"
     try:
-        answered = listened(options.listen) if options.listen else _asked
-        log_in(options.conn_id, answered, print)
+        with ExitStack() as stack:
+            listened = stack.enter_context(closing(Listened(options.listen))) if options.listen else None
+            log_in(options.conn_id, listened or Pasted(), print)
     except Bitrix24Error as error:
         print(f"Not logged in. {error}", file=sys.stderr)  # noqa: T201 (a person waits for it)
         return 1
@@ -206,11 +258,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"Not logged in. Port {options.listen}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
-
-
-def _asked() -> str:
-    print("Paste the whole address that it was sent to; it is not shown.", flush=True)  # noqa: T201
-    return pasted()
 
 
 if __name__ == "__main__":

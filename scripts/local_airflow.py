@@ -264,6 +264,14 @@ class LocalAirflow(AirflowApi):
             else:
                 return url
 
+    def environment(self) -> dict[str, str]:
+        """Tell the settings of its components, and of commands beside them, as environment variables."""
+        return {
+            **settings(home=self.home, dags=self.dags, port=self._port),
+            "AIRFLOW__BITRIX24__ARTIFACTS_PATH": self._artifacts,
+            "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._schedules),
+        }
+
     def process(self, component: str) -> subprocess.Popen[bytes]:
         """Give the process of a component, such as ``api-server``."""
         return self._running[component]
@@ -306,12 +314,7 @@ class LocalAirflow(AirflowApi):
                 [self._python, "-m", "airflow", name, *options],
                 output=output,
                 cwd=self.home,
-                **{
-                    **settings(home=self.home, dags=self.dags, port=self._port),
-                    "AIRFLOW__BITRIX24__ARTIFACTS_PATH": self._artifacts,
-                    "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._schedules),
-                    **also,
-                },
+                **{**self.environment(), **also},
             )
 
     def _tail(self, name: str, lines: int = 25) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import sys
@@ -76,21 +77,27 @@ class LocalSandbox:
                 time.sleep(0.05)
 
     def connection(self) -> dict[str, str | int]:
-        """Tell the fields of the Airflow connection that leads here.
+        """Tell the fields of the Airflow connection that leads here."""
+        webhook = {"login": "1", "password": self.code, "extra": '{"plan": "standard"}'}
+        return {**self._place(), "description": "The sandbox portal on this machine", **webhook}
+
+    def application(self, *, tokens: bool = True) -> dict[str, str | int]:
+        """Tell the fields of a connection for the portal's local application, in place of the webhook.
+
+        :param tokens: Whether it has a first pair of tokens.
+        """
+        told: dict[str, str] = self._get("application")
+        extra = told if tokens else {name: told[name] for name in ("client_id", "client_secret")}
+        return {**self._place(), "extra": json.dumps(extra)}
+
+    def _place(self) -> dict[str, str | int]:
+        """Tell the fields that name the portal.
 
         The port is a field of its own: Airflow's Test button sends 0 for a port that is not set, and then
         refuses to test another port than the stored one.
         """
         host, _, port = self.url.rpartition(":")
-        return {
-            "conn_type": "bitrix24",
-            "description": "The sandbox portal on this machine",
-            "host": host,
-            "port": int(port),
-            "login": "1",
-            "password": self.code,
-            "extra": '{"plan": "standard"}',
-        }
+        return {"conn_type": "bitrix24", "host": host, "port": int(port)}
 
     def released_leads(self) -> set[str]:
         """Tell the ids of the leads that a clean-up of repeat leads should release."""
@@ -112,6 +119,12 @@ class LocalSandbox:
         response = self._session.post(f"{self.url}/__sandbox/faults", json=faults, timeout=30)
         if not response.ok:
             raise SandboxError(f"the sandbox does not take these faults: {response.text}")
+
+    def set_switches(self, **switches: Any) -> None:
+        """Let it be a portal of such a kind from now on."""
+        response = self._session.post(f"{self.url}/__sandbox/switches", json=switches, timeout=30)
+        if not response.ok:
+            raise SandboxError(f"the sandbox does not take these switches: {response.text}")
 
     def _get(self, what: str, **query: str) -> Any:
         try:

@@ -30,6 +30,7 @@ from scripts.processes import Processes, free_port
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from airflow_bitrix.client.oauth import Application
     from airflow_bitrix.client.oauth_login import Store
 
 ASKING = "asking"
@@ -69,10 +70,10 @@ def work(told: str) -> int:
     import requests  # noqa: PLC0415 (of a worker alone)
     from requests.adapters import HTTPAdapter  # noqa: PLC0415
 
+    from airflow_bitrix.client import oauth  # noqa: PLC0415
     from airflow_bitrix.client.allowance import Unlimited  # noqa: PLC0415
     from airflow_bitrix.client.deadlines import own_connections  # noqa: PLC0415
     from airflow_bitrix.client.flow import Manners  # noqa: PLC0415
-    from airflow_bitrix.client.oauth import Application, Pair, server_address  # noqa: PLC0415
     from airflow_bitrix.client.oauth_login import OAuthLogin  # noqa: PLC0415
     from airflow_bitrix.client.oauth_server import OAuthServer  # noqa: PLC0415
     from airflow_bitrix.client.portal import Portal  # noqa: PLC0415
@@ -80,15 +81,15 @@ def work(told: str) -> int:
     from airflow_bitrix.core.errors import Bitrix24Error  # noqa: PLC0415
 
     given = json.loads(told)
-    app, server = given["application"], server_address(given["application"]["server_endpoint"])
-    pair = Pair(app["access_token"], app["refresh_token"], server)
-    application = Application(given["portal"], app["client_id"], app["client_secret"], server, pair)
+    app, server = given["application"], oauth.server_address(given["application"]["server_endpoint"])
+    pair = oauth.Pair(app["access_token"], app["refresh_token"], server)
+    application = oauth.Application(given["portal"], app["client_id"], app["client_secret"], server, pair)
 
     def ask(address: str) -> OAuthServer:
         print(ASKING, flush=True)
         return OAuthServer(address)
 
-    login = OAuthLogin(application, _store(given), ask, "race")
+    login = OAuthLogin(application, _store(given, application), ask, "race")
     session = requests.Session()
     for adapter in session.adapters.values():
         if isinstance(adapter, HTTPAdapter):
@@ -107,11 +108,11 @@ def work(told: str) -> int:
     return 0
 
 
-def _store(given: dict[str, str]) -> Store:
+def _store(given: dict[str, str], application: Application) -> Store:
     if given["store"] == "variable":
         from airflow_bitrix.hooks.tokens import VariableTokens  # noqa: PLC0415 (it needs Airflow)
 
-        return VariableTokens("race")
+        return VariableTokens(application)
     from airflow_bitrix.client.redis_scripts import scripts_of  # noqa: PLC0415
     from airflow_bitrix.client.token_claims import RedisTokens  # noqa: PLC0415
 

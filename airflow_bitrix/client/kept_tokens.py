@@ -13,17 +13,19 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from airflow_bitrix.client.oauth import TOKEN, Application, Pair, server_address
+from airflow_bitrix.client.oauth import TOKEN, Pair, server_address
 from airflow_bitrix.core.foreign_text import as_plain_text
 
-Part = Literal["pair", "note"]
-"""What a store keeps, each apart: who is late with a note takes no tokens away."""
+Part = Literal["pair", "note", "spare"]
+"""What a store keeps, each apart: who is late with a note takes no tokens away. The spare is a pair of a
+second login: tokens of one login lose nothing by what becomes of those of another.
+"""
 
 _LAST = 4e9
 """Unix times beyond this are none."""
 
 
-def text_of(pair: Pair, application: Application, made: float, host: str) -> str:
+def text_of(pair: Pair, made: float, host: str) -> str:
     """Write a pair down as it is kept for all workers.
 
     :param made: When it was got, unix time, and
@@ -34,30 +36,29 @@ def text_of(pair: Pair, application: Application, made: float, host: str) -> str
             "access_token": pair.access,
             "refresh_token": pair.refresh,
             "server": pair.server,
-            "of": application.fingerprint,
             "made": round(made),
             "host": host,
         }
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A pair as it was kept, and the fingerprint of the connection that it goes back to."""
+def made_at(text: str) -> float:
+    """Tell when a pair that was kept was got, unix time; 0 where that is not told."""
+    try:
+        return float(json.loads(text)["made"])
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return 0.0
 
-    pair: Pair
-    fingerprint: str
 
-
-def read_kept(text: str) -> Kept | None:
+def read_kept(text: str) -> Pair | None:
     """Read what was kept; ``None`` where it is nothing."""
     try:
         told = json.loads(text)
-        access, refresh, of = (str(told[name]) for name in ("access_token", "refresh_token", "of"))
+        access, refresh = (str(told[name]) for name in ("access_token", "refresh_token"))
         pair = Pair(access, refresh, server_address(told["server"]))
     except (ValueError, TypeError, KeyError):
         return None
-    return Kept(pair, of) if TOKEN.fullmatch(access) and TOKEN.fullmatch(refresh) else None
+    return pair if TOKEN.fullmatch(access) and TOKEN.fullmatch(refresh) else None
 
 
 @dataclass(frozen=True, slots=True)

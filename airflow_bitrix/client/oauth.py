@@ -61,7 +61,10 @@ class Application:
 
     @property
     def fingerprint(self) -> str:
-        """What tells whether tokens that are kept elsewhere go back to those of this connection."""
+        """What tokens that are kept elsewhere are known by: those in the connection, if any, begin others.
+
+        It is no id of a connection: Airflow tests one under a name that it makes up.
+        """
         seed = self.pair.refresh if self.pair else ""
         told = f"{self.portal}\n{self.client_id}\n{seed}"
         return hashlib.sha256(told.encode()).hexdigest()[:24]

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 from airflow_bitrix.client.flow import Clock
-from airflow_bitrix.client.kept_tokens import Kept, Note, Part, note_of, read_kept, read_note, text_of
+from airflow_bitrix.client.kept_tokens import Note, Part, made_at, note_of, read_kept, read_note, text_of
 from airflow_bitrix.client.oauth import (
     Application,
     Pair,
@@ -27,7 +27,7 @@ from airflow_bitrix.client.oauth import (
     log_in_again,
     refused,
 )
-from airflow_bitrix.client.oauth_server import OAuthServer
+from airflow_bitrix.client.oauth_server import SECONDS, OAuthServer
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, PortalAnswer, RetryLater
 from airflow_bitrix.core.redaction import keep_secret
 
@@ -39,6 +39,12 @@ TRIES = 3
 
 WINNER = 20.0
 """Seconds for which the pair of whoever was quicker is waited for: an OAuth server is, for 15."""
+
+UNKNOWN = 5.0
+"""The same where nobody has noted to be about to use the refresh token."""
+
+_SPARE_SECONDS = 60 * 86_400.0
+"""After this time a spare refresh token is exchanged, too; it lives for 180 days."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
 _SOMEBODY_ELSE = Refusal(
@@ -107,7 +113,6 @@ class OAuthLogin:
         self._clock, self._patience = clock or Clock(), winner
         self._lock = threading.Lock()
         self._number = 0
-        self._before = self._kept()
         self._pair = self._first()
         self._keep()
 
@@ -171,7 +176,8 @@ class OAuthLogin:
             if self._number > mark or self._take_newest():
                 return True
             if not expired and note is None:
-                return False
+                # Nobody is about to store the next pair, as far as is known.
+                return self._winner(UNKNOWN)
             # Expired; or somebody is about to store the next pair, or died before that.
             self._refresh()
             return True
@@ -209,12 +215,15 @@ class OAuthLogin:
                 return None
             if self._note() != note:
                 return None if self._winner() else _SOMEBODY_ELSE
-        found = _undisturbed(self._ask_and_store)
+        found = _undisturbed(lambda: self._ask_and_store(self._pair, note=note))
+        # While this process waits it keeps the claim: whoever else would ask now would hear the same.
+        if isinstance(found, Refusal) and found.used_up:
+            if self._winner():
+                return None
+            found = self._by_spare() or found
         if isinstance(found, Pair):
             self._take(found)
-            return None
-        # While this process waits it keeps the claim: whoever else would ask now would hear the same.
-        if found.used_up and self._winner():
+            self._renew_spare()
             return None
         if before is None and not found.passing:
             self._write("", "note")  # the server has said what came of it: nothing
@@ -224,16 +233,55 @@ class OAuthLogin:
         """Give the note of who uses the refresh token of this pair, or has used it."""
         return read_note(self._store.read("note"), self._pair)
 
-    def _ask_and_store(self) -> Pair | Refusal:
+    def _ask_and_store(self, used: Pair, part: Part = "pair", note: Note | None = None) -> Pair | Refusal:
+        """Exchange the refresh token of a pair for the next one, and store that.
+
+        :param note: The one that was written before.
+        """
         server = self._server(self._address())
-        found = server.refresh(self._application, self._pair.refresh)
+        self._hide(used.refresh)
+        found = server.refresh(self._application, used.refresh)
         if isinstance(found, Pair):
             for secret in (found.access, found.refresh):
                 self._hide(secret)
+            if note and self._is_overtaken(note):
+                return self._pair
             # From here to the end of the next line the new pair is nowhere but in this process.
-            self._write(text_of(found, self._application, self._clock.now(), platform.node()), "pair")
-            log.info("The access token had expired; %s gave new tokens, and they are stored.", server.address)
+            self._write(text_of(found, self._clock.now(), platform.node()), part)
+            log.info("%s gave new tokens, and they are stored.", server.address)
         return found
+
+    def _is_overtaken(self, note: Note) -> bool:
+        """Whether somebody has asked after this process, and got tokens; they are used then.
+
+        A claim ends by itself, whatever its owner does. Where a server takes a refresh token again, what it
+        gave first is no good any more, and must not be stored over what it gave last.
+        """
+        try:
+            return self._note() != note and self._winner(SECONDS)
+        except RetryLater:
+            return False
+
+    def _by_spare(self) -> Pair | None:
+        """Go on with the tokens of a second login, where those of the first were lost."""
+        spare = read_kept(self._store.read("spare"))
+        if spare is None:
+            return None
+        found = _undisturbed(lambda: self._ask_and_store(spare))
+        if not isinstance(found, Pair):
+            return None
+        self._write("", "spare")
+        again = log_in_again(self._conn_id)
+        log.warning(
+            "Tokens were lost, and those of the spare login are used from now on. For another: %s", again
+        )
+        return found
+
+    def _renew_spare(self) -> None:
+        """Keep the spare tokens from expiring; they are used for nothing else as long as all is well."""
+        text = self._store.read("spare")
+        if (spare := read_kept(text)) and made_at(text) < self._clock.now() - _SPARE_SECONDS:
+            _undisturbed(lambda: self._ask_and_store(spare, "spare"))
 
     def _write(self, text: str, part: Part) -> None:
         """Store a pair, or a note; a store that is busy for a moment must not lose it.
@@ -250,9 +298,9 @@ class OAuthLogin:
                     raise
         return None
 
-    def _winner(self) -> bool:
+    def _winner(self, most: float = WINNER) -> bool:
         """Wait for the pair of whoever has used the refresh token, and take it; tell whether it came."""
-        ends, pause = time.monotonic() + self._patience, _FIRST_PAUSE
+        ends, pause = time.monotonic() + min(most, self._patience), _FIRST_PAUSE
         while not self._take_newest():
             if time.monotonic() > ends:
                 return False
@@ -260,34 +308,19 @@ class OAuthLogin:
             pause = min(2 * pause, _LONGEST_PAUSE)
         return True
 
-    def _kept(self) -> Kept | None:
-        return read_kept(self._store.read())
-
     def _first(self) -> Pair:
-        """Give the pair to begin with: what is kept, where it goes back to this very connection."""
-        kept = self._before
-        own = kept.pair if kept and kept.fingerprint == self._application.fingerprint else None
-        found = own or self._application.pair
+        """Give the pair to begin with: what is kept, else what the connection has."""
+        found = read_kept(self._store.read()) or self._application.pair
         if found is None:
             again = log_in_again(self._conn_id)
             raise AuthFailed(f"nobody has logged in for connection {self._conn_id!r} yet; {again}")
         return found
 
     def _take_newest(self) -> bool:
-        """Use what is kept, and tell whether it is newer than what is used.
-
-        :raises RetryLater: It goes back to another connection than the one that this process has read.
-        """
-        kept = self._kept()
-        if kept is None:  # it was lost; what this process has is the newest
-            return False
-        if kept.fingerprint == self._application.fingerprint:
-            return self._take(kept.pair)
-        if kept == self._before:  # it was there before the tokens of the connection
-            return False
-        raise RetryLater(
-            f"connection {self._conn_id!r} was changed meanwhile; whoever reads it anew can go on"
-        )
+        """Use what is kept, and tell whether it is newer than what is used."""
+        kept = read_kept(self._store.read())
+        # Where it was lost, what this process has is the newest.
+        return kept is not None and self._take(kept)
 
     def _take(self, pair: Pair) -> bool:
         """Use a pair from now on, and tell whether it is another one."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from airflow.sdk.log import mask_secret
 from asgiref.sync import sync_to_async
@@ -25,6 +27,8 @@ from airflow_bitrix.hooks.folders import pacing_folder
 from airflow_bitrix.hooks.redis_connection import redis_scripts
 from airflow_bitrix.hooks.settings import Settings
 
+_LONGEST = 100
+
 SETTLING = 0.3
 """Seconds that Airflow takes at most, as a rule, to write a Variable that was found empty."""
 
@@ -36,14 +40,12 @@ def hide(secret: str) -> None:
 
 
 class VariableTokens:
-    """The tokens of a connection in a Variable of Airflow, which is encrypted there.
+    """The tokens of an application in a Variable of Airflow, which is encrypted there."""
 
-    :param conn_id: The connection's id.
-    """
-
-    def __init__(self, conn_id: str) -> None:
+    def __init__(self, application: Application) -> None:
+        portal = re.sub(r"[^a-z0-9.-]", "_", urlsplit(application.portal).hostname or "")
         # Airflow shows no value of a Variable with the word token in its name.
-        self.name = f"bitrix24_oauth_token_{conn_id}"
+        self.name = f"bitrix24_oauth_token_{portal[:_LONGEST]}_{application.fingerprint}"
         self._lock = pacing_folder() / f"{file_name(self.name)}.claim"
 
     @property
@@ -93,15 +95,14 @@ class _InRedis(RedisTokens):
         return "Redis, where the allowance is kept"
 
 
-def store_of(application: Application, conn_id: str) -> Store:
-    """Give where the tokens of a connection are kept: where ``[bitrix24] allowance`` has the allowance.
+def store_of(application: Application) -> Store:
+    """Give where the tokens of an application are kept: where ``[bitrix24] allowance`` has the allowance.
 
     :raises InvalidInput: Redis cannot be used as it is set.
     """
     if conf.get("bitrix24", "allowance", fallback="") != "redis":
-        return VariableTokens(conn_id)
-    known = hashlib.sha256(f"{application.identity} {conn_id}".encode()).hexdigest()[:12]
-    return _InRedis(redis_scripts(), f"{conn_id}-{known}")
+        return VariableTokens(application)
+    return _InRedis(redis_scripts(), application.fingerprint)
 
 
 def server_of(address: str, settings: Settings, proxy: object) -> OAuthServer:
@@ -133,7 +134,7 @@ def logged_in(settings: Settings, conn_id: str, proxy: object) -> Settings:
 
     login = OAuthLogin(
         application,
-        store_of(application, conn_id),
+        store_of(application),
         lambda address: server_of(address, settings, proxy),
         conn_id,
         hide=hide,

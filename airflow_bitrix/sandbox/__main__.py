@@ -80,6 +80,7 @@ def _epilog() -> str:
     lines = [
         "What the records hold is told at /__sandbox/truth, and what was written at /__sandbox/writes,",
         "which comments at /__sandbox/comments, and who was told what at /__sandbox/messages and /online/.",
+        "/__sandbox/application gives the extras of a connection for the portal's local application.",
         'Failures and behaviour are set by posting a JSON object, such as {"throttle": 0.3}, as',
         "application/json; DELETE takes all of them back, GET shows them.",
     ]

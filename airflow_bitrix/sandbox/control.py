@@ -1,4 +1,4 @@
-"""The control routes under ``/__sandbox/``: truth, links, comments, messages, counts, faults and switches."""
+"""The control routes under ``/__sandbox/``: truth, links, what people see, an application, faults, switches."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from airflow_bitrix.sandbox import php
+from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.request import bounded_body
 from airflow_bitrix.sandbox.schema import format_datetime
 from airflow_bitrix.sandbox.settings import SettingError, as_json
@@ -90,6 +91,14 @@ async def _messages(request: Request) -> Response:
         return JSONResponse([one._asdict() for one in portal.state.messages])
 
 
+async def _application(request: Request) -> Response:
+    try:
+        told = _portal(request).application(f"{request.url.scheme}://{request.url.netloc}")
+    except RestError as error:
+        return JSONResponse(error.body(), error.status)
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})
+
+
 async def _given(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
@@ -133,6 +142,7 @@ def routes() -> list[Route]:
         Route("/__sandbox/writes", _writes),
         Route("/__sandbox/comments", _comments),
         Route("/__sandbox/messages", _messages),
+        Route("/__sandbox/application", _application),
         Route("/__sandbox/stats", _stats, methods=["GET", "DELETE"]),
         Route("/__sandbox/faults", _faults, methods=["GET", "POST", "DELETE"]),
         Route("/__sandbox/switches", _switches, methods=["GET", "POST", "DELETE"]),

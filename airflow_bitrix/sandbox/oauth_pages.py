@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import html
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from airflow_bitrix.sandbox.portal import Portal
 
 _DONE = "/oauth/done/"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _HEADERS = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
@@ -40,10 +39,7 @@ async def _authorize(request: Request) -> Response:
         code = portal.oauth_code(query.get("client_id", ""))
     except RestError as error:
         return _page(f"{error.code}: {error.description}", 400)
-    # The address in the application's card; here a page that shows where the browser has come to.
-    to = query.get("redirect_uri") or f"{_origin(request)}{_DONE}"
-    if urlsplit(to).hostname not in _LOOPBACK:
-        return _page("redirect_uri takes an address of this machine.", 400)
+    to = portal.switches.handler or f"{_origin(request)}{_DONE}"
     back = {
         "code": code,
         "state": query.get("state", ""),

@@ -189,6 +189,17 @@ class Portal:
         with self.lock:
             return self.oauth.code(client_id, self.switches)
 
+    def application(self, address: str) -> dict[str, str]:
+        """Give what a connection holds of the local application, with a first pair of tokens.
+
+        :param address: The portal's, which is the OAuth server's, too.
+        """
+        who = {"client_id": self.oauth.client_id, "client_secret": self.oauth.client_secret}
+        code = self.oauth_code(self.oauth.client_id)
+        told = self.oauth_tokens({"grant_type": "authorization_code", "code": code, **who})
+        tokens = {name: told[name] for name in ("access_token", "refresh_token")}
+        return {**who, **tokens, "server_endpoint": f"{address}/rest/"}
+
     def oauth_tokens(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Give tokens for a code or a refresh token.
 

@@ -186,11 +186,7 @@ class Sandbox:
 
     def application(self) -> dict[str, str]:
         """What a connection holds of the local application, with a first pair of tokens."""
-        code = self.portal.oauth_code(self.client_id)
-        who = {"client_id": self.client_id, "client_secret": self.portal.oauth.client_secret}
-        told = self.portal.oauth_tokens({"grant_type": "authorization_code", "code": code, **who})
-        tokens = {name: told[name] for name in ("access_token", "refresh_token")}
-        return {**who, **tokens, "server_endpoint": f"{self.base_url}/rest/"}
+        return self.portal.application(self.base_url)
 
     # Start and stop
 

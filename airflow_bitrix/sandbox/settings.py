@@ -99,6 +99,9 @@ class Switches:
     """Methods that this portal does not have, by their names in lower case."""
     application: str = "installed"
     """What has become of the local application: it is ``installed``, ``revoked`` or ``unpaid``."""
+    handler: str = ""
+    """The address in the application's card, of this machine: there the browser is sent after a login.
+    Without it a page of the sandbox shows where the browser has come to."""
     access_seconds: float = 3600.0
     """For how long an access token is good that is given from now on."""
     refresh_seconds: float = 180 * 86_400.0
@@ -180,6 +183,7 @@ _MOST = 10**9
 _LONGEST = 200
 # An address as headers carry it, and a status whose answer has a body.
 _IN_A_HEADER = re.compile(r"[!-~]{1,8000}")
+_OF_THIS_MACHINE = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?/[!-~]{0,1000}")
 _WITHOUT_A_BODY = {204, 205, 304}
 
 
@@ -236,6 +240,10 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "address_zone": _one_of(*ADDRESS_ZONES),
     "missing_methods": _WORDS,
     "application": _one_of("installed", "revoked", "unpaid"),
+    "handler": (
+        lambda value: isinstance(value, str) and (not value or bool(_OF_THIS_MACHINE.fullmatch(value))),
+        "an http address of this machine, such as http://127.0.0.1:8910/, or nothing",
+    ),
     "access_seconds": _SECONDS,
     "refresh_seconds": _SECONDS,
     "reuse_seconds": _SECONDS,

@@ -11,8 +11,8 @@ from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
 from airflow_bitrix.compat import read_variable
 from airflow_bitrix.sandbox.clock import Clock
+from tests.hooks.applications import kept_name
 
-NAME = "bitrix24_oauth_token_bitrix24_default"
 hours: list[int] = []
 """As many entries as hours have passed at the portal: tasks of ``DAG.test`` run in this process."""
 
@@ -46,10 +46,11 @@ def test_tasks_renew_tokens_and_keep_them_in_a_masked_variable(
     assert set(states.values()) == {"success"}
     asked = sandbox.stats()["oauth"]
     assert asked == {"authorization_code": 1, "refresh_token": 2}
-    kept = json.loads(read_variable(NAME))
+    name = kept_name()
+    kept = json.loads(read_variable(name))
     assert kept["access_token"] != application["access_token"]
     out, err = capfd.readouterr()
-    assert redact("anything", NAME) == "***"
+    assert redact("anything", name) == "***"
     for told in (kept, application):
         for secret in (told["access_token"], told["refresh_token"]):
             assert redact(f"x{secret}x") == "x***x"

@@ -6,14 +6,17 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_bitrix.client.flow import Clock
-from airflow_bitrix.client.kept_tokens import Part
+from airflow_bitrix.client.kept_tokens import Part, made_at, read_kept, text_of
+from airflow_bitrix.client.oauth import Pair
 from airflow_bitrix.client.oauth_login import OAuthLogin
 from airflow_bitrix.client.oauth_server import OAuthServer
 from airflow_bitrix.core.errors import AuthFailed
@@ -22,7 +25,7 @@ from scripts.processes import free_port
 from tests.client.dying_worker import STEPS, application_of, store_on
 from tests.client.test_redis_allowance import redis_server
 
-PARTS: tuple[Part, ...] = ("pair", "note")
+PARTS: tuple[Part, ...] = ("pair", "note", "spare")
 
 
 @pytest.fixture(scope="module")
@@ -38,19 +41,25 @@ def app(make_sandbox: Any) -> Sandbox:
     return sandbox
 
 
-def killed(app: Sandbox, redis: int, step: str) -> list[OAuthLogin]:
-    """Kill a worker at a step of getting tokens, and give two that began when all was well."""
-    told = {**app.application(), "portal": app.base_url, "redis": redis, "step": step}
-    store, clock = store_on(redis), Clock(sleep=lambda _: None)
+def workers(app: Sandbox, redis: int, number: int) -> tuple[dict[str, Any], list[OAuthLogin]]:
+    """Give what a connection holds, and workers that began when all was well."""
+    told = {**app.application(), "portal": app.base_url, "redis": redis}
+    store = store_on(redis)
     for part in PARTS:
         store.write("", part)
-    others = [
-        OAuthLogin(application_of(told), store, OAuthServer, "crm", clock=clock, winner=0.1) for _ in "ab"
-    ]
-    command = [sys.executable, "-m", "tests.client.dying_worker", json.dumps(told)]
+    return told, [worker(told) for _ in range(number)]
+
+
+def worker(told: dict[str, Any], server: Any = OAuthServer) -> OAuthLogin:
+    clock = Clock(sleep=lambda _: None)
+    return OAuthLogin(application_of(told), store_on(told["redis"]), server, "crm", clock=clock, winner=0.1)
+
+
+def kill(told: dict[str, Any], step: str) -> None:
+    """Kill a worker at a step of getting tokens."""
+    command = [sys.executable, "-m", "tests.client.dying_worker", json.dumps({**told, "step": step})]
     done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2])
     assert done.returncode == -signal.SIGKILL, done.stderr
-    return others
 
 
 def check(app: Sandbox, login: OAuthLogin) -> None:
@@ -65,7 +74,8 @@ def test_nothing_is_lost_where_the_server_takes_a_refresh_token_again(
 ) -> None:
     """The portal says of the older access token that it is unknown, or that it has expired."""
     app.set_switches(reuse_seconds=60)
-    first, second = killed(app, redis, step)
+    told, (first, second) = workers(app, redis, 2)
+    kill(told, step)
     # Nobody asks because of an unknown token alone, unless somebody was about to ask.
     assert first.renew(0, expired=False) is (step != "before the note")
     assert second.renew(0, expired=True)
@@ -76,7 +86,8 @@ def test_nothing_is_lost_where_the_server_takes_a_refresh_token_again(
 
 
 def test_a_login_is_asked_for_where_it_does_not(app: Sandbox, redis: int) -> None:
-    first, second = killed(app, redis, "before the pair")
+    told, (first, second) = workers(app, redis, 2)
+    kill(told, "before the pair")
     said = (
         r"^\S+ asked for new tokens at \S+ \S+ UTC, and they were lost before they were stored "
         r"\(invalid_grant: .*\); log in again: python -m airflow_bitrix.login --conn-id crm$"
@@ -84,3 +95,61 @@ def test_a_login_is_asked_for_where_it_does_not(app: Sandbox, redis: int) -> Non
     for login, expired in ((first, False), (first, True), (second, False)):
         with pytest.raises(AuthFailed, match=said):
             login.renew(0, expired=expired)
+
+
+def test_spare_tokens_are_used_once_where_others_were_lost(app: Sandbox, redis: int) -> None:
+    told, (first, second, third) = workers(app, redis, 3)
+    spare = app.application()
+    pair = Pair(spare["access_token"], spare["refresh_token"], app.base_url)
+    store_on(redis).write(text_of(pair, time.time(), "somebody"), "spare")
+    kill(told, "before the pair")
+    assert first.renew(0, expired=False)
+    check(app, first)
+    assert second.renew(0, expired=True)
+    assert second.headers_for(app.base_url) == first.headers_for(app.base_url)
+    assert store_on(redis).read("spare") == ""
+    assert third.renew(0, expired=True)
+    kill({**told, **keys_of(redis)}, "before the pair")
+    with pytest.raises(AuthFailed, match="log in again"):
+        third.renew(1, expired=True)
+
+
+def keys_of(redis: int) -> dict[str, str]:
+    pair = read_kept(store_on(redis).read())
+    assert pair
+    return {"access_token": pair.access, "refresh_token": pair.refresh}
+
+
+def test_spare_tokens_are_kept_from_expiring(app: Sandbox, redis: int) -> None:
+    _, (first,) = workers(app, redis, 1)
+    spare = app.application()
+    pair = Pair(spare["access_token"], spare["refresh_token"], app.base_url)
+    text = text_of(pair, time.time() - 61 * 86_400, "somebody")
+    store_on(redis).write(text, "spare")
+    assert first.renew(0, expired=True)
+    newer = store_on(redis).read("spare")
+    assert read_kept(newer) not in (None, pair)
+    assert read_kept(newer) != read_kept(store_on(redis).read())
+    assert made_at(newer) > time.time() - 60
+    assert app.stats()["oauth"]["refresh_token"] == 2
+
+
+@pytest.mark.parametrize("reuse", [60, 0])
+def test_whoever_slept_while_asking_does_not_store_tokens_over_newer_ones(
+    reuse: int, app: Sandbox, redis: int
+) -> None:
+    """A claim ends by itself: the one who comes next asks with the same refresh token."""
+    app.set_switches(reuse_seconds=reuse)
+    told, (second,) = workers(app, redis, 1)
+
+    class Sleeps(OAuthServer):
+        def refresh(self, *given: Any) -> Any:
+            found = super().refresh(*given)
+            with nullcontext() if reuse else pytest.raises(AuthFailed):
+                second.renew(0, expired=True)
+            return found
+
+    first = worker(told, Sleeps)
+    assert first.renew(0, expired=True)
+    check(app, first)
+    assert worker(told).headers_for(app.base_url) == first.headers_for(app.base_url)

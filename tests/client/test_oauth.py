@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
@@ -20,7 +21,7 @@ from airflow_bitrix.client.oauth import (
 from airflow_bitrix.client.wire import Lost, Reply
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, RetryLater
 from airflow_bitrix.hooks.settings import read_settings
-from airflow_bitrix.login import authorize_address, brought_back
+from airflow_bitrix.login import Pasted, authorize_address, brought_back
 
 PORTAL, SERVER = "https://acme.bitrix24.com", "https://oauth.bitrix24.tech"
 SECRET, ACCESS, REFRESH = "s3cr3tOfTheApp1", "acc3ssT0ken1", "r3freshT0ken1"
@@ -81,20 +82,23 @@ def test_the_token_goes_to_the_portal_and_to_nobody_else() -> None:
     assert APP.method_of(address) == APP.method_of(f"{PORTAL}/crm.lead.get.json?id=1") == "crm.lead.get"
 
 
-def test_what_is_kept_is_read_again_and_tells_of_which_connection_it_is() -> None:
-    text = text_of(Pair("newAccess1", "newRefresh1", SERVER), APP, 1.0, "worker-1")
-    kept = read_kept(text)
-    assert kept is not None
-    assert (kept.pair, kept.fingerprint) == (Pair("newAccess1", "newRefresh1", SERVER), APP.fingerprint)
+def test_what_is_kept_is_read_again() -> None:
+    pair = Pair("newAccess1", "newRefresh1", SERVER)
+    text = text_of(pair, 1.0, "worker-1")
+    assert read_kept(text) == pair
+    odd = ["", "x", "[]", "null", "{}", json.dumps({**json.loads(text), "access_token": "a\nb"})]
+    assert [read_kept(one) for one in odd] == [None] * len(odd)
+
+
+def test_each_application_keeps_its_own() -> None:
     others = [
         Application("https://b.bitrix24.com", APP.client_id, SECRET, SERVER, APP.pair),
         Application(PORTAL, "local.2", SECRET, SERVER, APP.pair),
         Application(PORTAL, APP.client_id, SECRET, SERVER, None),
     ]
-    assert APP.fingerprint not in {one.fingerprint for one in others}
-    told = json.loads(text)
-    odd = ["", "x", "[]", "null", "{}", json.dumps({**told, "access_token": "a\nb"})]
-    assert [read_kept(one) for one in odd] == [None] * len(odd)
+    assert len({one.fingerprint for one in (APP, *others)}) == 4
+    newer_secret = Application(PORTAL, APP.client_id, SECRET[::-1], SERVER, APP.pair)
+    assert newer_secret.fingerprint == APP.fingerprint
 
 
 def test_a_note_is_about_one_refresh_token_and_remembers_who_asked_first() -> None:
@@ -172,6 +176,15 @@ def test_the_address_that_a_person_pastes_names_code_and_server() -> None:
     assert authorize_address(APP, "st4te") == (
         f"{PORTAL}/oauth/authorize/?client_id=local.65f0.1&response_type=code&state=st4te"
     )
+
+
+def test_a_person_pastes_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"https://example.com/done?{BACK}\n\n"))
+    browser = Pasted()
+    assert [browser.come_back("").strip() for _ in range(3)] == [f"https://example.com/done?{BACK}", "", ""]
+    assert "c0de" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from airflow_bitrix.client.flow import Clock as Waits
-from airflow_bitrix.client.oauth import Application, server_address
+from airflow_bitrix.client.oauth import Application
 from airflow_bitrix.client.oauth_login import OAuthLogin
 from airflow_bitrix.client.oauth_server import OAuthServer
-from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
+from airflow_bitrix.hooks.connection import ReadsConnections, fields_of
 from airflow_bitrix.hooks.tokens import VariableTokens
 from airflow_bitrix.sandbox.server import Sandbox
 
 CONN_ID = "bitrix24_default"
-NAME = f"bitrix24_oauth_token_{CONN_ID}"
 
 
 class Hours:
@@ -37,16 +36,19 @@ def refreshes(sandbox: Sandbox) -> dict[str, int]:
     return {name: count for name, count in told.items() if name != "authorization_code"}
 
 
-def login_of(sandbox: Sandbox, store: Any = None, server: Any = OAuthServer, **how: Any) -> OAuthLogin:
+def application() -> Application:
+    """Give the application that the connection describes, with the tokens in it."""
+    settings, _ = fields_of(ReadsConnections(), CONN_ID)
+    assert isinstance(settings.login, Application)
+    return settings.login
+
+
+def kept_name() -> str:
+    """Give the name of the Variable that keeps its tokens."""
+    return VariableTokens(application()).name
+
+
+def login_of(store: Any = None, server: Any = OAuthServer, **how: Any) -> OAuthLogin:
     """Log in as another host does, which shares nothing but the Variable."""
-    hook = Bitrix24Hook()
-    told = hook.get_connection(CONN_ID).extra_dejson
-    application = Application(
-        sandbox.base_url,
-        told["client_id"],
-        told["client_secret"],
-        server_address(told["server_endpoint"]),
-        hook.settings.login._application.pair,  # type: ignore[attr-defined]
-    )
     how = {"clock": Waits(sleep=lambda _: None), "winner": 0.1, **how}
-    return OAuthLogin(application, store or VariableTokens(CONN_ID), server, CONN_ID, **how)
+    return OAuthLogin(application(), store or VariableTokens(application()), server, CONN_ID, **how)

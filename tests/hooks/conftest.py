@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
 
-from airflow_bitrix.compat import write_variable
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.server import Sandbox
-from tests.hooks.applications import NAME, Hours, connect
+from tests.hooks.applications import Hours, connect
 
 FROM_OUTSIDE = (
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
@@ -71,13 +70,8 @@ def hours() -> Hours:
 
 
 @pytest.fixture
-def app(make_sandbox: Any, connection: Any, hours: Hours, _airflow_database: None) -> Iterator[Sandbox]:
+def app(make_sandbox: Any, connection: Any, hours: Hours, _airflow_database: None) -> Sandbox:
     clock = Clock(time=lambda: hours.now)
     sandbox: Sandbox = make_sandbox(leads=5, contacts=5, plan="self_hosted", clock=clock)
     connect(sandbox, connection)
-    names = (NAME, f"{NAME}_note")
-    for name in names:
-        write_variable(name, "")
-    yield sandbox
-    for name in names:
-        write_variable(name, "")
+    return sandbox

@@ -18,14 +18,14 @@ from airflow_bitrix.core.errors import AuthFailed, RetryLater
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
 from airflow_bitrix.hooks.tokens import VariableTokens
 from airflow_bitrix.sandbox.server import Sandbox
-from tests.hooks.applications import CONN_ID, Hours, login_of, refreshes
+from tests.hooks.applications import Hours, application, login_of, refreshes
 
 
 class OfAHost(VariableTokens):
     """The Variable, as a host with a folder of its own writes it."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(CONN_ID)
+        super().__init__(application())
         self._lock = folder / "claim"
 
 
@@ -43,7 +43,7 @@ def test_whoever_lost_the_race_takes_the_pair_of_who_won(app: Sandbox, hours: Ho
     """Hosts that share no file ask at the same time: the server lets one of them win."""
 
     hosts = [OfAHost(tmp_path / str(number)) for number in range(3)]
-    logins = [login_of(app, store, clock=Waits(), winner=15) for store in hosts for _ in range(2)]
+    logins = [login_of(store, clock=Waits(), winner=15) for store in hosts for _ in range(2)]
     hours.pass_()
     failed: list[BaseException] = []
 
@@ -68,7 +68,7 @@ def test_whoever_lost_the_race_takes_the_pair_of_who_won(app: Sandbox, hours: Ho
 def test_another_host_waits_for_who_asks_already(app: Sandbox, hours: Hours, tmp_path: Path) -> None:
     """A server that takes a refresh token again would let both of them win, and one of the pairs be lost."""
     app.set_switches(reuse_seconds=60)
-    first, second = (login_of(app, OfAHost(tmp_path / name), clock=Waits(), winner=15) for name in "ab")
+    first, second = (login_of(OfAHost(tmp_path / name), clock=Waits(), winner=15) for name in "ab")
     hours.pass_()
     app.set_faults(oauth_slow=1.0)
     thread = threading.Thread(target=first.renew, args=(0,), kwargs={"expired": True})
@@ -96,7 +96,7 @@ def test_whoever_dies_on_another_host_is_not_waited_for_without_end(
             raise EndedError
 
     app.set_switches(reuse_seconds=60 * again)
-    dying, other = login_of(app, OfAHost(tmp_path), server=Ends), login_of(app)
+    dying, other = login_of(OfAHost(tmp_path), server=Ends), login_of()
     with pytest.raises(EndedError):
         dying.renew(0, expired=True)
     if again:
@@ -109,7 +109,7 @@ def test_whoever_dies_on_another_host_is_not_waited_for_without_end(
 
 def test_a_call_between_the_server_s_answer_and_the_store_waits(app: Sandbox) -> None:
     """The older access token is no good any more, and the next one not to be seen yet."""
-    first, second = login_of(app, clock=Waits(), winner=10), Bitrix24Hook()
+    first, second = login_of(clock=Waits(), winner=10), Bitrix24Hook()
     assert second.call("profile")["ID"] == "1"
     app.set_faults(oauth_slow=0.4)
     thread = threading.Thread(target=first.renew, args=(0,), kwargs={"expired": True})
@@ -130,7 +130,7 @@ def test_a_signal_that_ends_a_task_does_not_lose_tokens_that_the_server_has_made
     def end(*_: object) -> None:
         raise EndedError
 
-    login = login_of(app)
+    login = login_of()
     hours.pass_()
     app.set_faults(oauth_slow=0.6)
     before = signal.signal(signal.SIGALRM, end)
@@ -155,7 +155,7 @@ def test_a_store_that_is_busy_for_a_moment_does_not_lose_tokens(app: Sandbox, ho
                 raise RetryLater("busy")
             super().write(text, part)
 
-    login = login_of(app, Busy(CONN_ID))
+    login = login_of(Busy(application()))
     hours.pass_()
     assert login.renew(0, expired=True)
     assert Bitrix24Hook().call("profile")["ID"] == "1"
@@ -163,7 +163,7 @@ def test_a_store_that_is_busy_for_a_moment_does_not_lose_tokens(app: Sandbox, ho
 
 
 def test_an_oauth_server_that_is_down_loses_nothing(app: Sandbox, hours: Hours) -> None:
-    login = login_of(app)
+    login = login_of()
     hours.pass_()
     app.set_faults(oauth_down=1.0)
     with pytest.raises(RetryLater, match="gives no tokens: no tokens in its answer, HTTP status 503"):

@@ -15,11 +15,12 @@ from airflow.providers.http.operators.http import HttpOperator
 from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.pacing import Retries
-from airflow_bitrix.compat import read_variable, write_variable
+from airflow_bitrix.compat import read_variable
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.settings import read_settings
 from airflow_bitrix.operators.contact_links import Bitrix24LeadContactAddOperator, Bitrix24MethodOperator
 from airflow_bitrix.sandbox.server import Sandbox
+from tests.hooks.applications import kept_name
 
 CODE = "s3cr3tWebhookCode42"
 QUICK = Retries(times=1, first=0.01, longest=0.01, full=0.01)
@@ -164,8 +165,6 @@ def test_no_secret_of_an_application_in_logs_errors_or_tracebacks(  # noqa: PLR0
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Those that are got anew are not known when all begins, and are as secret."""
-    name = "bitrix24_oauth_token_bitrix24_default"
-    write_variable(name, "")
     sandbox = make_sandbox(plan="self_hosted")
     application = sandbox.application()
     conn_id = connection(None, host=sandbox.base_url, extra={**application, "timeout": 1})
@@ -179,7 +178,7 @@ def test_no_secret_of_an_application_in_logs_errors_or_tracebacks(  # noqa: PLR0
         caller(conn_id)
     out, err = capfd.readouterr()
     everything = everything_said(caught.value) + caplog.text + out + err
-    kept = json.loads(read_variable(name))
+    kept = json.loads(read_variable(kept_name()))
     told = {key: value for key, value in {**application, **kept}.items() if "secret" in key or "token" in key}
     assert len(told) == 3
     for secret in (*told.values(), application["access_token"], application["refresh_token"]):
