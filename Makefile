@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-report ui fmt chaos
+.PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-report bench-sensors ui fmt chaos
 .PHONY: constraints sets arguments clean security cluster test-cluster postgres
 
 VENV := .venv
@@ -174,6 +174,9 @@ chaos: env ## plan, apply, kill and restore on portals that answer wrongly, 200 
 
 bench-report: env browser ## measure the report tab with 100,000 outcomes in a folder and on S3, in a browser; takes three minutes
 	@$(BIN)/python -m benchmarks.report_tab
+
+bench-sensors: env ## measure a thousand waiting tasks: requests, memory, how long they hold up the triggerer; takes five minutes
+	@$(BIN)/python -m benchmarks.sensors
 
 # The other clients live apart: what they need shall not meet what Airflow needs.
 $(BENCH)/.installed: benchmarks/requirements.txt

@@ -62,7 +62,7 @@ with DAG(
     },
 ) as dag:
 
-    @task(task_display_name="What has changed")
+    @task(task_display_name="What has changed", execution_timeout=timedelta(minutes=5))
     def changed(triggering_asset_events: Mapping[Any, Sequence[Any]] | None = None) -> str | None:
         """Give the file of what has changed; ``None`` where there is none, or several, for all leads."""
         told = (triggering_asset_events or {}).values()

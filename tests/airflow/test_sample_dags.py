@@ -15,12 +15,12 @@ from airflow.sdk import DAG
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS
-from tests.airflow.sample_dags import CHANGED, CLEANUP, DAGS, DEALS, RESTORE, SNAPSHOT, TOUR
+from tests.airflow.sample_dags import CHANGED, CLEANUP, DAGS, DEALS, RESTORE, SNAPSHOT, TOUR, WAIT
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
     migrations = {"bitrix24_contact_remap", "bitrix24_lead_to_deal_links", "bitrix24_portal_to_portal_links"}
-    assert set(dags) == {CHANGED, CLEANUP, DEALS, RESTORE, SNAPSHOT, TOUR, *migrations}
+    assert set(dags) == {CHANGED, CLEANUP, DEALS, RESTORE, SNAPSHOT, TOUR, WAIT, *migrations}
     for dag in dags.values():
         assert dag.doc_md
         assert dag.description
@@ -118,7 +118,7 @@ def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, D
     ]
     followed = ("canary", "max_failed", "max_failure_share", "quiet_hours", "timezone")
     told = {name: BY_PARAMS[name] for name in followed} | {"wait_for_turn": 12}
-    assert len(asking) == 9
+    assert len(asking) == 10
     assert {task.mode for task in asking} == {"always"}  # which no answer of a form, nor a conf, lifts
     assert [task.applied_by for task in asking] == [told] * len(asking)
 
