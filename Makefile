@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-oauth bench-report ui fmt chaos
+.PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-oauth bench-report bench-sensors ui fmt chaos
 .PHONY: constraints sets arguments clean security cluster test-cluster postgres
 
 VENV := .venv
@@ -177,6 +177,9 @@ bench-report: env browser ## measure the report tab with 100,000 outcomes in a f
 
 bench-oauth: env redis ## race twenty workers on four hosts for tokens that live ten seconds; takes six minutes
 	@$(BIN)/python -m scripts.oauth_race
+
+bench-sensors: env ## measure a thousand waiting tasks: requests, memory, how long they hold up the triggerer; takes five minutes
+	@$(BIN)/python -m benchmarks.sensors
 
 # The other clients live apart: what they need shall not meet what Airflow needs.
 $(BENCH)/.installed: benchmarks/requirements.txt

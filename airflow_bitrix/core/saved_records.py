@@ -35,7 +35,8 @@ class Place:
         :param asked_at: When the look began, by the portal's clock.
         """
         new = {one: moment for one, moment in found.items() if self.known.get(one) != moment}
-        begin = max(self.begin, asked_at - OVERLAP)
+        # Whole seconds, as the portal reads them: what it finds again has to be known.
+        begin = max(self.begin, asked_at - OVERLAP).replace(microsecond=0)
         return new, Place(begin, {one: moment for one, moment in found.items() if moment >= begin})
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The control routes under ``/__sandbox/``: truth, links, what people see, an application, faults, switches."""
+"""The control routes under ``/__sandbox/``: truth, links, what people see, applications, faults, switches."""
 
 from __future__ import annotations
 

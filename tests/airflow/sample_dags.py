@@ -20,6 +20,7 @@ TOUR = "bitrix24_link_methods_tour"
 RESTORE = "bitrix24_link_restore"
 SNAPSHOT = "bitrix24_link_snapshot"
 CHANGED = "bitrix24_links_changed_cleanup"
+WAIT = "bitrix24_wait_for_links"
 REAL = {"dry_run": False, "canary": 0}
 
 

@@ -16,13 +16,23 @@ from airflow.timetables.base import TimeRestriction
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS
-from tests.airflow.sample_dags import CHANGED, CLEANUP, DAGS, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR
+from tests.airflow.sample_dags import (
+    CHANGED,
+    CLEANUP,
+    DAGS,
+    DEALS,
+    HOUSEKEEPING,
+    RESTORE,
+    SNAPSHOT,
+    TOUR,
+    WAIT,
+)
 from tests.moved import DagSerialization
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
     migrations = {"bitrix24_contact_remap", "bitrix24_lead_to_deal_links", "bitrix24_portal_to_portal_links"}
-    assert set(dags) == {CHANGED, CLEANUP, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR, *migrations}
+    assert set(dags) == {CHANGED, CLEANUP, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR, WAIT, *migrations}
     for dag in dags.values():
         assert dag.doc_md
         assert dag.description
