@@ -116,9 +116,24 @@ class LocalSandbox:
 
     def set_faults(self, **faults: Any) -> None:
         """Let it fail in such ways from now on, and in no others."""
-        response = self._session.post(f"{self.url}/__sandbox/faults", json=faults, timeout=30)
+        self._set("faults", faults)
+
+    def set_switches(self, **switches: Any) -> None:
+        """Turn the named switches, and leave the others."""
+        self._set("switches", switches)
+
+    def messages(self) -> list[tuple[str, str]]:
+        """Tell whom somebody told what, in order: the user or chat, and the text."""
+        return [(one["to"], one["text"]) for one in self._get("messages")]
+
+    def comments(self) -> list[tuple[str, str]]:
+        """Tell all comments on cards, in order: the id of the lead or deal, and the text."""
+        return [(str(one["owner_id"]), one["text"]) for one in self._get("comments")]
+
+    def _set(self, what: str, given: dict[str, Any]) -> None:
+        response = self._session.post(f"{self.url}/__sandbox/{what}", json=given, timeout=30)
         if not response.ok:
-            raise SandboxError(f"the sandbox does not take these faults: {response.text}")
+            raise SandboxError(f"the sandbox does not take these {what}: {response.text}")
 
     def set_switches(self, **switches: Any) -> None:
         """Let it be a portal of such a kind from now on."""

@@ -45,10 +45,12 @@ def comment_mark(plan_hash: str) -> str:
 
 def card_comment(told: CardComment) -> str:
     """Give the comment, in the marks of the portal's own texts (BBCode)."""
+    had, has = _contacts(told.portal, told.before), _contacts(told.portal, told.after)
+    what = ["[B]Contacts were changed by Airflow[/B]", f"Before: {had}", f"Now: {has}"]
+    if told.before.agrees_with(told.after):  # a save, which takes a repeat flag off
+        what = ["[B]Saved by Airflow[/B]", f"Contacts, as before: {has}"]
     lines = [
-        "[B]Contacts were changed by Airflow[/B]",
-        f"Before: {_contacts(told.portal, told.before)}",
-        f"Now: {_contacts(told.portal, told.after)}",
+        *what,
         f"Why: {'; '.join(map(_plain, told.reasons)) or 'the plan says so'}",
         *_decision(told.approval),
         f"By {_plain(told.run) or 'an apply outside of Airflow'} ({told.mark})",

@@ -78,7 +78,7 @@ Handler = Callable[[Call], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A REST method: what runs it, the scope it needs, and whether it changes anything."""
+    """A REST method: what runs it, the scope it needs, and whether it changes anything in the CRM."""
 
     run: Handler
     scope: str = "crm"

@@ -67,6 +67,7 @@ _BB_CODE: tuple[tuple[re.Pattern[str], str], ...] = (
         re.compile(r"\[url=(https?://[^\]\s]+)\](.*?)\[/url\]", re.IGNORECASE | re.DOTALL),
         r'<a href="\1">\2</a>',
     ),
+    (re.compile(r"(?<![\">])https?://[^\s<]+"), r'<a href="\g<0>">\g<0></a>'),
     (re.compile(r"\n"), "<br>"),
 )
 """What the portal makes of the marks in words, as far as a sandbox shows them."""
@@ -206,7 +207,7 @@ async def _messages(request: Request) -> Response:
     portal = request.app.state.portal
     with portal.lock:
         told = [(f"{one.kind} to {one.to}", one.sent, one.text) for one in portal.state.messages]
-    said = _said("All of them", told, "Nobody was told anything.")
+    said = _said("Who was told what", told, "Nobody was told anything.")
     return _page("Messages", f"<header><h1>Messages</h1></header>{said}")
 
 

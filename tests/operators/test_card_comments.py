@@ -13,7 +13,10 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.approvals import Approval, write_approval
-from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator
+from airflow_bitrix.operators.link_plans import (
+    Bitrix24ApplyLinkPlanOperator,
+    Bitrix24PlanLinkRestoreOperator,
+)
 from tests.operators import applies
 from tests.operators.applies import LOCKED, bare, counts, links, make
 
@@ -151,3 +154,14 @@ def test_an_apply_that_too_many_failures_end_has_told_what_it_changed(sandbox: A
     sandbox.clear_faults()
     assert counts(apply(made)) == {"applied": 40}
     assert comments(sandbox) == once(*range(1, 41))
+
+
+def test_a_restore_leaves_comments_of_its_own(sandbox: Any, tmp_path: Path) -> None:
+    made = make(sandbox, tmp_path, 3)
+    apply(made)
+    told = {"journal": str(tmp_path), "artifacts_path": str(tmp_path / "back")}
+    back = Bitrix24PlanLinkRestoreOperator(task_id="plan", **told).execute({})
+    assert apply(back)["comments"]["made"] == 3
+    assert comments(sandbox) == dict.fromkeys((1, 2, 3), 2)
+    last = [*sandbox.state.comments.values()][-1].text.splitlines()
+    assert ("/2/]2[/URL]" in last[1], "/2/]2[/URL]" in last[2]) == (False, True)

@@ -78,7 +78,7 @@ def test_comments_come_in_pages_and_are_seen_by_the_controls_and_on_the_card(
 
 
 def test_messages_need_their_scope_and_reach_users_and_chats(sandbox: Sandbox, client: Client) -> None:
-    said = {"USER_ID": 7, "MESSAGE": " Plan [B]ready[/B] "}
+    said = {"USER_ID": 7, "MESSAGE": " Plan [B]ready[/B]: https://a.b/c?d=1&e "}
     assert client.call("im.notify.personal.add", said).error[:2] == (403, "insufficient_scope")
     sandbox.set_switches(scope=["crm", "user", "im"], chats=[3])
     assert client.call("im.notify.personal.add", said).result
@@ -86,13 +86,13 @@ def test_messages_need_their_scope_and_reach_users_and_chats(sandbox: Sandbox, c
         assert client.call("im.message.add", {"DIALOG_ID": dialog, "MESSAGE": "To " + dialog}).result
     told = requests.get(f"{sandbox.base_url}/__sandbox/messages", timeout=10).json()
     assert [(one["to"], one["kind"], one["text"]) for one in told] == [
-        ("user 7", "notification", "Plan [B]ready[/B]"),
+        ("user 7", "notification", "Plan [B]ready[/B]: https://a.b/c?d=1&e"),
         ("chat3", "message", "To chat3"),
         ("user 8", "message", "To 8"),
     ]
     page = requests.get(f"{sandbox.base_url}/online/", timeout=10).text
     assert "notification to user 7" in page
-    assert "Plan <b>ready</b>" in page
+    assert 'Plan <b>ready</b>: <a href="https://a.b/c?d=1&amp;e">https://a.b/c?d=1&amp;e</a></div>' in page
 
 
 @pytest.mark.parametrize(

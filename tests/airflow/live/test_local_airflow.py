@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
+import requests
 from packaging.version import Version
 
 from airflow_bitrix.links import TAB_ROUTE
@@ -40,13 +43,15 @@ def dry_run(dag: Live) -> Run:
 @pytest.fixture(scope="module")
 def refused_run(dag: Live, dry_run: Run) -> Run:
     assert dry_run.state == "success"
-    return dag.run(DAG_ID, dry_run=False, max_changes=len(dag.sandbox.released_leads()) - 1)
+    most = len(dag.sandbox.released_leads()) - 1
+    return dag.run(DAG_ID, dry_run=False, max_changes=most, tell_users=[7])  # the scope im is not granted yet
 
 
 @pytest.fixture(scope="module")
 def rejected_run(dag: Live, refused_run: Run) -> Run:
     assert refused_run.state == "failed"
-    return dag.run(DAG_ID, answer=("approve", "Reject"), dry_run=False)
+    dag.sandbox.set_switches(scope=["crm", "user", "im"])
+    return dag.run(DAG_ID, answer=("approve", "Reject"), dry_run=False, tell_users=[7])
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +74,7 @@ def replaced_run(dag: Live, rejected_run: Run, forged_run: tuple[str, int]) -> t
     """While the question waits, the plan alone is made again, as whoever clears that task does."""
     assert rejected_run.writes == forged_run[1] == 0
     airflow, written = dag.airflow, dag.sandbox.stats()["writes"]
-    run_id = airflow.trigger(DAG_ID, {"dry_run": False})
+    run_id = airflow.trigger(DAG_ID, {"dry_run": False, "tell_users": [8]})
     airflow.wait_for_question(DAG_ID, run_id)
     first = airflow.xcom(DAG_ID, run_id, "plan")["hash"]
     body = {"dry_run": False, "dag_run_id": run_id, "task_ids": ["plan"], "only_failed": False}
@@ -86,7 +91,8 @@ def real_run(dag: Live, replaced_run: tuple[str, str, int]) -> Run:
     """The default: a run that asks."""
     assert replaced_run[2] == 0
     most = len(dag.sandbox.released_leads())
-    return dag.run(DAG_ID, answer=("approve", "Approve"), dry_run=False, max_changes=most)
+    told = {"comment": True, "tell_users": [7, 9], "tell_chat": 1}
+    return dag.run(DAG_ID, answer=("approve", "Approve"), dry_run=False, max_changes=most, **told)
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +206,45 @@ def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: R
     assert (approval["mode"], approval["by"]) == ("always", USER)
     used_for = datetime.fromisoformat(approval["valid_until"]) - datetime.fromisoformat(approval["at"])
     assert used_for == timedelta(hours=24)
+
+
+def test_people_are_told_what_waits_for_them_and_how_it_ended(
+    dag: Live, refused_run: Run, rejected_run: Run, replaced_run: tuple[str, str, int], real_run: Run
+) -> None:
+    """Each in the order of what happened, with the links that lead there."""
+
+    def told(run_id: str, to: str) -> list[list[str]]:
+        return [text.splitlines() for who, text in dag.sandbox.messages() if who == to and run_id in text]
+
+    number, host = len(dag.sandbox.released_leads()), dag.sandbox.url.partition("://")[2]
+    asked, done = told(real_run.run_id, "user 7")
+    assert told(real_run.run_id, "chat1") == told(real_run.run_id, "user 9") == [asked, done]
+    assert asked[0] == f"An approval is wanted: Change the contacts of {number} leads on {host}?"
+    run = f"{dag.airflow.url}/dags/{DAG_ID}/runs/{quote(real_run.run_id, safe='')}"
+    assert asked[-2] == f"Approve or reject: {run}/tasks/approve/required_actions?map_index=-1"
+    assert asked[-1] == done[-1] == f"Report: {run}/plugin/{TAB_ROUTE}"
+    figures = f"Outcomes of {number} leads: {number} applied. {number} comments made on the cards of leads"
+    assert done[:2] == ["Lead link clean-up: finished", figures]
+    _, rejected, *_ = told(rejected_run.run_id, "user 7")
+    assert rejected[0] == f"The plan was rejected by {USER}; nothing was written"
+    _, failed = told(replaced_run[0], "user 8")
+    assert failed[0] == "The task “Ask for approval” has failed"
+    assert "the plan was made again after it was shown to admin" in " ".join(failed)
+    # Without the scope that messages need, a sentence in the log is all.
+    assert told(refused_run.run_id, "user 7") == []
+    log = "\n".join(map(str, dag.airflow.task_log(DAG_ID, refused_run.run_id, "approve")))
+    assert log.count("Not told in Bitrix24: the webhook lacks the scope im, which messages need beside") == 1
+
+
+def test_each_card_that_was_changed_says_so_once(dag: Live, real_run: Run) -> None:
+    comments = dag.sandbox.comments()
+    assert Counter(lead for lead, _ in comments) == dict.fromkeys(dag.sandbox.released_leads(), 1)
+    lead, text = next(one for one in comments if "Before: [URL=" in one[1])
+    assert "\nNow: no contacts\nWhy: " in text
+    assert f"\nApproved by {USER}, " in text
+    assert f"By run {real_run.run_id} of the DAG {DAG_ID} (airflow-bitrix " in text
+    page = requests.get(f"{dag.sandbox.url}/crm/lead/details/{lead}/", timeout=30).text
+    assert "<b>Contacts were changed by Airflow</b>" in page
 
 
 def test_the_mapped_tasks_say_which_part_they_apply(dag: Live, real_run: Run) -> None:
