@@ -135,12 +135,6 @@ class LocalSandbox:
         if not response.ok:
             raise SandboxError(f"the sandbox does not take these {what}: {response.text}")
 
-    def set_switches(self, **switches: Any) -> None:
-        """Let it be a portal of such a kind from now on."""
-        response = self._session.post(f"{self.url}/__sandbox/switches", json=switches, timeout=30)
-        if not response.ok:
-            raise SandboxError(f"the sandbox does not take these switches: {response.text}")
-
     def _get(self, what: str, **query: str) -> Any:
         try:
             response = self._session.get(f"{self.url}/__sandbox/{what}", params=query, timeout=30)

@@ -159,7 +159,7 @@ def test_an_apply_that_too_many_failures_end_has_told_what_it_changed(sandbox: A
 def test_a_restore_leaves_comments_of_its_own(sandbox: Any, tmp_path: Path) -> None:
     made = make(sandbox, tmp_path, 3)
     apply(made)
-    told = {"journal": str(tmp_path), "artifacts_path": str(tmp_path / "back")}
+    told: dict[str, Any] = {"journal": str(tmp_path), "artifacts_path": str(tmp_path / "back")}
     back = Bitrix24PlanLinkRestoreOperator(task_id="plan", **told).execute({})
     assert apply(back)["comments"]["made"] == 3
     assert comments(sandbox) == dict.fromkeys((1, 2, 3), 2)
