@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from airflow_bitrix.client.allowance import Allowance, Turn
-from airflow_bitrix.client.logins import Renewal
+from airflow_bitrix.client.logins import Renewal, Renewed
 from airflow_bitrix.client.pacing import Account, OperatingTime, Patience, Rest, Retries
 from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.wire import (
@@ -61,7 +61,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Renew:
-    """Have newer tokens; the flow is resumed with whether there are any.
+    """Have newer tokens; the flow is resumed with what came of it.
 
     :param mark: What tells the tokens that were used.
     :param expired: Whether the portal called them expired.
@@ -73,7 +73,7 @@ class Renew:
 
 Step = Admit | Full | Wait | Send | Renew
 T = TypeVar("T")
-Flow = Generator[Step, Reply | Lost | bool | None, T]
+Flow = Generator[Step, Reply | Lost | Renewed | None, T]
 
 
 @dataclass(slots=True)
@@ -227,8 +227,9 @@ def try_flow(
             manners.hear([(account, found)])
             return found, seconds
         if found.wants_tokens and manners.renewal and renewals < MOST_RENEWALS:
-            renewals += 1 if found.expired else _TAKEN
-            if (yield Renew(mark, found.expired)):
+            renewed = yield Renew(mark, found.expired)
+            if isinstance(renewed, Renewed) and renewed:
+                renewals += COSTS[renewed]
                 if again:
                     continue
                 # Nothing was done; but getting tokens took a while, and the caller wants to look first.
@@ -248,9 +249,8 @@ def try_flow(
 MOST_RENEWALS = 4
 """Times that one call gets newer tokens. Where clocks are apart, a portal may call each of them expired."""
 
-
-_TAKEN = 0.2
-"""What tokens count for that somebody else has got: they cost the OAuth server nothing."""
+COSTS = {Renewed.NOT: 0.0, Renewed.TAKEN: 0.2, Renewed.GOT: 1.0}
+"""What each counts for: those that somebody else has got cost the OAuth server nothing."""
 
 
 class _Tries:
@@ -304,7 +304,7 @@ def drive(
 ) -> T:
     """Run a flow to its result, sleeping and sending in this thread."""
     sleep = sleep or manners.clock.sleep
-    reply: Reply | Lost | bool | None = None
+    reply: Reply | Lost | Renewed | None = None
     while True:
         try:
             step = flow.send(reply)
@@ -316,7 +316,8 @@ def drive(
             case Send(request):
                 reply = send(request)
             case Renew(mark, expired):
-                reply = manners.renewal is not None and manners.renewal.renew(mark, expired=expired)
+                renewal = manners.renewal
+                reply = renewal.renew(mark, expired=expired) if renewal else Renewed.NOT
             case Full():
                 manners.allowance.tell_full()
             case Wait(seconds):
@@ -342,7 +343,7 @@ async def drive_async(
 ) -> T:
     """Run a flow to its result, sleeping and sending on the event loop."""
     sleep = sleep or manners.clock.sleep_async
-    reply: Reply | Lost | bool | None = None
+    reply: Reply | Lost | Renewed | None = None
     while True:
         try:
             step = flow.send(reply)
@@ -355,7 +356,7 @@ async def drive_async(
                 reply = await send(request)
             case Renew(mark, expired):
                 renewal = manners.renewal
-                reply = renewal is not None and await renewal.renew_async(mark, expired=expired)
+                reply = await renewal.renew_async(mark, expired=expired) if renewal else Renewed.NOT
             case Full():
                 await _aside(manners.allowance, manners.allowance.tell_full)
             case Wait(seconds):

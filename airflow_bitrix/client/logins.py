@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from enum import IntEnum
 from typing import Protocol
+
+
+class Renewed(IntEnum):
+    """What came of looking for newer tokens: none, those that somebody else got, or some made just now."""
+
+    NOT = 0
+    TAKEN = 1
+    GOT = 2
 
 
 class Renewal(Protocol):
@@ -12,8 +21,8 @@ class Renewal(Protocol):
     def mark(self) -> int:
         """Give a number for the tokens that are used from now on; newer ones have a higher one."""
 
-    def renew(self, mark: int, *, expired: bool) -> bool:
-        """Have newer tokens than those of a mark, and tell whether there are any.
+    def renew(self, mark: int, *, expired: bool) -> Renewed:
+        """Have newer tokens than those of a mark, and tell whether there are any, and whose.
 
         It may wait for the network, for other processes and for Airflow.
 
@@ -21,7 +30,7 @@ class Renewal(Protocol):
         :raises Bitrix24Error: There are none to be had.
         """
 
-    async def renew_async(self, mark: int, *, expired: bool) -> bool:
+    async def renew_async(self, mark: int, *, expired: bool) -> Renewed:
         """Do the same without stopping the event loop."""
 
 

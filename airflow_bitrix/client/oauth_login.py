@@ -14,11 +14,12 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Protocol, TypeVar
 
 from airflow_bitrix.client.flow import Clock
 from airflow_bitrix.client.kept_tokens import Note, Part, made_at, note_of, read_kept, read_note, text_of
+from airflow_bitrix.client.logins import Renewed
 from airflow_bitrix.client.oauth import (
     Application,
     Pair,
@@ -159,12 +160,12 @@ class OAuthLogin:
         """Give a number for the pair that is used from now on."""
         return self._number
 
-    async def renew_async(self, mark: int, *, expired: bool) -> bool:
+    async def renew_async(self, mark: int, *, expired: bool) -> Renewed:
         """Do as :meth:`renew` does, aside."""
-        renewed: bool = await self._aside(lambda: self.renew(mark, expired=expired))
+        renewed: Renewed = await self._aside(lambda: self.renew(mark, expired=expired))
         return renewed
 
-    def renew(self, mark: int, *, expired: bool) -> bool:
+    def renew(self, mark: int, *, expired: bool) -> Renewed:
         """Have a newer pair than that of a mark.
 
         :raises AuthFailed: A person has to do something: log in again, or look at the application.
@@ -174,15 +175,14 @@ class OAuthLogin:
             # Read before the tokens: then a note about these is there for who finds no newer ones.
             note = self._note()
             if self._number > mark or self._take_newest():
-                return True
+                return Renewed.TAKEN
             if not expired and note is None:
                 # Nobody is about to store the next pair, as far as is known.
-                return self._winner(UNKNOWN)
+                return Renewed.TAKEN if self._winner(UNKNOWN) else Renewed.NOT
             # Expired; or somebody is about to store the next pair, or died before that.
-            self._refresh()
-            return True
+            return self._refresh()
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> Renewed:
         before, found = None, Refusal(PortalAnswer())
         for tried in range(TRIES):
             if tried:
@@ -190,15 +190,15 @@ class OAuthLogin:
             with self._store.claim():
                 before = self._note()
                 answer = self._one_turn(before)
-            if answer is None:
-                return
+            if isinstance(answer, Renewed):
+                return answer
             found = answer
             if not found.passing:
                 break
         raise refused(found, self._address(), self._conn_id, before.lost() if before else "")
 
-    def _one_turn(self, before: Note | None) -> Refusal | None:
-        """Have the next pair, whoever gets it; give why there is none.
+    def _one_turn(self, before: Note | None) -> Refusal | Renewed:
+        """Have the next pair, whoever gets it; or give why there is none.
 
         :param before: The note of who has used the refresh token, and not stored what came of it.
         """
@@ -206,25 +206,25 @@ class OAuthLogin:
         # Whoever wrote it elsewhere may be asking now. Here nobody is: this process has the claim.
         is_elsewhere = before is not None and before.place != store.place
         if self._take_newest() or (is_elsewhere and self._winner()):
-            return None
+            return Renewed.TAKEN
         note = note_of(self._pair, before, store.place, platform.node(), self._clock.now())
         self._write(note.text(), "note")
         if store.settling:
             self._clock.sleep(store.settling)
             if self._take_newest():
-                return None
+                return Renewed.TAKEN
             if self._note() != note:
-                return None if self._winner() else _SOMEBODY_ELSE
+                return Renewed.TAKEN if self._winner() else _SOMEBODY_ELSE
         found = _undisturbed(lambda: self._ask_and_store(self._pair, note=note))
         # While this process waits it keeps the claim: whoever else would ask now would hear the same.
         if isinstance(found, Refusal) and found.used_up:
             if self._winner():
-                return None
+                return Renewed.TAKEN
             found = self._by_spare() or found
         if isinstance(found, Pair):
             self._take(found)
             self._renew_spare()
-            return None
+            return Renewed.GOT
         if before is None and not found.passing:
             self._write("", "note")  # the server has said what came of it: nothing
         return found
@@ -279,9 +279,14 @@ class OAuthLogin:
 
     def _renew_spare(self) -> None:
         """Keep the spare tokens from expiring; they are used for nothing else as long as all is well."""
-        text = self._store.read("spare")
-        if (spare := read_kept(text)) and made_at(text) < self._clock.now() - _SPARE_SECONDS:
-            _undisturbed(lambda: self._ask_and_store(spare, "spare"))
+        with suppress(RetryLater):  # what was asked for is there
+            text = self._store.read("spare")
+            spare = read_kept(text)
+            if spare is None or made_at(text) > self._clock.now() - _SPARE_SECONDS:
+                return
+            found = _undisturbed(lambda: self._ask_and_store(spare, "spare"))
+            if isinstance(found, Refusal) and found.used_up:
+                self._write("", "spare")
 
     def _write(self, text: str, part: Part) -> None:
         """Store a pair, or a note; a store that is busy for a moment must not lose it.

@@ -14,7 +14,8 @@ from requests.adapters import HTTPAdapter
 from airflow_bitrix.client.allowance import Allowance, Turn
 from airflow_bitrix.client.bodies import ENCODINGS
 from airflow_bitrix.client.deadlines import own_connections
-from airflow_bitrix.client.flow import MOST_RENEWALS, Clock, Manners
+from airflow_bitrix.client.flow import COSTS, MOST_RENEWALS, Clock, Manners
+from airflow_bitrix.client.logins import Renewed
 from airflow_bitrix.client.pacing import OperatingTime, Retries
 from airflow_bitrix.client.portal import Outcomes, Portal
 from airflow_bitrix.client.stopping import Stop
@@ -137,10 +138,12 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         extra_options: dict[Any, Any],
     ) -> requests.Response:
         """Send a request of the stock operators: paced, and without the address in any log or error."""
-        for last in (*[False] * MOST_RENEWALS, True):
-            found, response, renewed = self._send(session, prepped_request, extra_options)
-            if last or not renewed:
-                break
+        renewals, renewed = 0.0, Renewed.GOT
+        while renewed:
+            found, response, renewed = self._send(
+                session, prepped_request, extra_options, may_renew=renewals < MOST_RENEWALS
+            )
+            renewals += COSTS[renewed]
         if isinstance(found, Lost):
             self._raise_for(prepped_request, read(found))
         if extra_options.get("check_response", True):
@@ -152,7 +155,9 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         session: requests.Session,
         prepared: requests.PreparedRequest,
         extra_options: Mapping[Any, Any],
-    ) -> tuple[Reply | Lost, requests.Response, bool]:
+        *,
+        may_renew: bool,
+    ) -> tuple[Reply | Lost, requests.Response, Renewed]:
         """Send a request once; tell what came, and whether there are newer tokens since."""
         turn = Turn()
         while seconds := self._allowance.ask(turn):
@@ -163,8 +168,8 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         timeout = extra_options.get("timeout") or settings.timeout
         found, response = send_once(session, prepared, timeout, settings.deadline, settings.largest_answer)
         fault = read(found)
-        if renewal is None or not isinstance(fault, Fault) or not fault.wants_tokens:
-            return found, response, False
+        if not may_renew or renewal is None or not isinstance(fault, Fault) or not fault.wants_tokens:
+            return found, response, Renewed.NOT
         with final_failures():
             return found, response, renewal.renew(mark, expired=fault.expired)
 

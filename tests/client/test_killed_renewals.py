@@ -77,7 +77,7 @@ def test_nothing_is_lost_where_the_server_takes_a_refresh_token_again(
     told, (first, second) = workers(app, redis, 2)
     kill(told, step)
     # Nobody asks because of an unknown token alone, unless somebody was about to ask.
-    assert first.renew(0, expired=False) is (step != "before the note")
+    assert bool(first.renew(0, expired=False)) is (step != "before the note")
     assert second.renew(0, expired=True)
     check(app, second)
     if step != "before the note":

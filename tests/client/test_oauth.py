@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from airflow_bitrix.client.allowance import Unlimited
+from airflow_bitrix.client.flow import Manners, call_flow, drive
 from airflow_bitrix.client.kept_tokens import note_of, read_kept, read_note, text_of
+from airflow_bitrix.client.logins import Renewed
 from airflow_bitrix.client.oauth import (
     Application,
     Pair,
@@ -18,7 +22,7 @@ from airflow_bitrix.client.oauth import (
     refused,
     server_address,
 )
-from airflow_bitrix.client.wire import Lost, Reply
+from airflow_bitrix.client.wire import Call, Lost, Reply
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, RetryLater
 from airflow_bitrix.hooks.settings import read_settings
 from airflow_bitrix.login import Pasted, authorize_address, brought_back
@@ -152,6 +156,42 @@ def test_a_refusal_is_one_clear_sentence(reply: Any, kind: type[Exception], said
     assert isinstance(found, Refusal)
     with pytest.raises(kind, match=said):
         raise refused(found, SERVER, "crm")
+
+
+EXPIRED = answer(401, error="expired_token", error_description="The access token provided has expired.")
+
+
+@dataclass
+class Renews:
+    """Has newer tokens each time."""
+
+    renewed: Renewed
+    times: int = 0
+
+    def mark(self) -> int:
+        return 0
+
+    def renew(self, mark: int, *, expired: bool) -> Renewed:
+        assert (mark, expired) == (0, True)
+        self.times += 1
+        return self.renewed
+
+    async def renew_async(self, mark: int, *, expired: bool) -> Renewed:
+        return self.renew(mark, expired=expired)
+
+
+def test_tokens_of_others_are_taken_more_often_than_own_ones_are_asked_for() -> None:
+    """On a busy machine those that somebody else has got may expire before they are used."""
+    for renewed, times in ((Renewed.TAKEN, 12), (Renewed.GOT, 3)):
+        renewal, answers = Renews(renewed), iter([EXPIRED] * times + [answer(result="x")])
+        manners = Manners(Unlimited(), renewal=renewal)
+        found = drive(call_flow(Call("profile"), manners), lambda _, left=answers: next(left), manners)  # type: ignore[misc]
+        assert (found.result, renewal.times) == ("x", times)
+    renewal = Renews(Renewed.GOT)
+    manners = Manners(Unlimited(), renewal=renewal)
+    with pytest.raises(AuthFailed, match="are its clock and that of the OAuth server apart"):
+        drive(call_flow(Call("profile"), manners), lambda _: EXPIRED, manners)
+    assert renewal.times == 4
 
 
 def test_a_question_is_an_address_without_secrets_to_all_but_the_socket() -> None:
