@@ -10,8 +10,17 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.link_conditions import link_condition
-from airflow_bitrix.core.links import EntityKind, LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.links import (
+    EntityKind,
+    LinkSet,
+    Owner,
+    OwnerKind,
+    entity_kind,
+    owner_kind,
+    positive_id,
+)
 from airflow_bitrix.core.row_counts import CountCondition
+from airflow_bitrix.crm.filter_checks import check_form
 from airflow_bitrix.crm.questions import Question, RowCount
 from airflow_bitrix.triggers.shared_looks import Answer, shown
 
@@ -34,7 +43,8 @@ def trigger_event(payload: dict[str, Any]) -> TriggerEvent:
 class _Waiting(BaseTrigger):
     """Fires once: when a condition holds, or when waiting for it makes no sense any more.
 
-    What it is given is looked at when it runs: an error at its making would end Airflow's triggerer.
+    What it is given is looked at when it runs: an error at its making would end Airflow's triggerer, and a
+    question that cannot be asked would fail those of all others.
     """
 
     def __init__(self, bitrix24_conn_id: str, poke_interval: float, **asked: Any) -> None:
@@ -91,12 +101,12 @@ class Bitrix24ContactLinksTrigger(_Waiting):
     ) -> None:
         asked: dict[str, Any] = {"has": has, "lacks": lacks, "exactly": exactly, "primary": primary}
         super().__init__(bitrix24_conn_id, poke_interval, kind=kind, owner_id=owner_id, **asked)
-        self.owner = Owner(kind, owner_id)
-        self.condition = asked
+        self.kind, self.owner_id, self.condition = kind, owner_id, asked
 
     def _question(self) -> tuple[Question, Callable[[Answer], bool]]:
+        owner = Owner(owner_kind(self.kind), positive_id("owner_id", self.owner_id))
         condition = link_condition(**self.condition)
-        return self.owner, lambda links: isinstance(links, LinkSet) and condition.holds(links)
+        return owner, lambda links: isinstance(links, LinkSet) and condition.holds(links)
 
 
 class Bitrix24RecordsTrigger(_Waiting):
@@ -124,9 +134,10 @@ class Bitrix24RecordsTrigger(_Waiting):
     ) -> None:
         numbers = {"at_least": at_least, "at_most": at_most}
         super().__init__(bitrix24_conn_id, poke_interval, kind=kind, filter=dict(filter), **numbers)
-        self.count = RowCount.of(kind, filter)
-        self.numbers = numbers
+        self.kind, self.filter, self.numbers = kind, dict(filter), numbers
 
     def _question(self) -> tuple[Question, Callable[[Answer], bool]]:
+        check_form(self.filter)
+        count = RowCount.of(entity_kind(self.kind), self.filter)
         condition = CountCondition(**self.numbers)
-        return self.count, lambda count: isinstance(count, int) and condition.holds(count)
+        return count, lambda found: isinstance(found, int) and condition.holds(found)

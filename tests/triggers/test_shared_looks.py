@@ -50,7 +50,7 @@ def work(run: Coroutine[Any, Any, None]) -> None:
     async def watched() -> None:
         await run
         await until(lambda: asyncio.all_tasks() == {asyncio.current_task()})
-        assert not shared_looks._LOOKS[asyncio.get_running_loop()]
+        assert not shared_looks._LOOKS.get(asyncio.get_running_loop())
 
     asyncio.run(watched())
 
@@ -168,6 +168,36 @@ def test_the_loop_goes_on_while_airflow_looks_up_the_connection(
         assert longest < slow
 
     monkeypatch.setattr(BaseHook, "get_connection", staticmethod(slowly))
+    work(run())
+    del sandbox
+
+
+COMMON: dict[str, Any] = {"bitrix24_conn_id": "bitrix24_default", "poke_interval": 1}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "said"),
+    [
+        (Bitrix24ContactLinksTrigger(kind="contact", owner_id=5, has=[7], **COMMON), "kind: 'contact' is"),  # type: ignore[arg-type]
+        (Bitrix24ContactLinksTrigger(kind="lead", owner_id=0, has=[7], **COMMON), "owner_id: 0 is"),
+        (Bitrix24ContactLinksTrigger(kind="lead", owner_id=5, **COMMON), "has: None is"),
+        (
+            Bitrix24RecordsTrigger(kind="lead", filter={"title": None}, **COMMON),
+            "filter: nothing is given for",
+        ),
+        (Bitrix24RecordsTrigger(kind="company", filter={}, **COMMON), "kind: 'company' is"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_question_that_cannot_be_asked_fails_its_own_task_alone(
+    sandbox: Any, trigger: Any, said: str
+) -> None:
+    async def run() -> None:
+        others = waiting(LEADS[:3])
+        event = await anext(trigger.run())
+        assert event.payload["said"].startswith(said)
+        assert not any(task.done() for task in others)
+        await gone(others)
+
     work(run())
     del sandbox
 
