@@ -76,6 +76,10 @@ class LocalSandbox:
                     raise SandboxError(f"the sandbox did not start; it said:\n{said}")
                 time.sleep(0.05)
 
+    def webhook(self) -> str:
+        """Tell the address of its webhook, as a portal's own page shows it."""
+        return f"{self.url}/rest/1/{self.code}/"
+
     def connection(self) -> dict[str, str | int]:
         """Tell the fields of the Airflow connection that leads here."""
         webhook = {"login": "1", "password": self.code, "extra": '{"plan": "standard"}'}

@@ -51,6 +51,8 @@ dt { color: var(--soft) } dd { margin: 0; overflow-wrap: anywhere }
 a { color: var(--blue); text-decoration: none } a:hover { text-decoration: underline }
 ol { list-style: none; margin: .6rem 0 0; padding: 0 } li { padding: .6rem 0; border-top: 1px solid var(--line) }
 li p { margin: 0; color: var(--soft); font-size: .85rem } li div { margin: .2rem 0 0; overflow-wrap: anywhere }
+input, button { font: inherit; padding: .3rem .6rem; border: 1px solid var(--line); border-radius: 6px;
+  background: var(--card); color: inherit }
 .empty { margin: .6rem 0 0; color: var(--soft) }
 """
 _PAGE = """<!doctype html>
@@ -211,6 +213,71 @@ async def _messages(request: Request) -> Response:
     return _page("Messages", f"<header><h1>Messages</h1></header>{said}")
 
 
+def _listed(state: State, kind: Kind, wanted: str, most: int) -> str:
+    """A section of the records of a kind whose id is wanted, or whose title has the words in it."""
+    rows = state.tables[kind].rows
+    words = wanted.casefold()
+    found = [
+        row for number, row in rows.items() if words in _title(kind, row).casefold() or words == str(number)
+    ]
+    lines = "".join(
+        f'<tr><td class="number">{row["ID"]}</td><td><a href="{_address(kind, row["ID"])}">{escape(_title(kind, row))}</a> '
+        f"{_badges(state, kind, row)}</td></tr>"
+        for row in found[:most]
+    )
+    head = f'<h2><a href="/crm/{kind}/">{kind.capitalize()}s</a> ({len(found):,})</h2>'
+    rest = f'<p class="empty">and {len(found) - most:,} more</p>' if len(found) > most else ""
+    return f"<section>{head}<table>{lines}</table>{rest}</section>"
+
+
+async def _index(request: Request) -> Response:
+    """The first page, and the page of a kind: its records, to be searched."""
+    given = request.path_params.get("kind")
+    kinds = [kind for kind in KINDS if given in (None, kind)]
+    if not kinds:
+        return _page("Not found", "<header><h1>Not found</h1></header>", 404)
+    wanted = request.query_params.get("q", "").strip()[:_LONGEST]
+    portal = request.app.state.portal
+    with portal.lock:
+        found = "".join(_listed(portal.state, kind, wanted, _MOST[len(kinds)]) for kind in kinds)
+    name = f"{given.capitalize()}s" if given else "Records"
+    search = (
+        f'<form><input type="search" name="q" value="{escape(wanted)}" aria-label="Title, name or id" '
+        'placeholder="Title, name or id"> <button>Search</button></form>'
+    )
+    others = "" if given else _OTHERS
+    return _page(name, f"<header><h1>{name}</h1>{search}</header>{found}{others}")
+
+
+_MOST = {1: 200, 3: 10}
+"""Records of each kind that are shown, by the number of kinds."""
+
+_OTHERS = (
+    "<section><h2>More</h2><dl>"
+    + "".join(
+        f'<dt><a href="{address}">{address}</a></dt><dd>{what}</dd>'
+        for address, what in (
+            ("/online/", "messages to people"),
+            ("/__sandbox/truth", "what the records hold, and what rules are to make of them"),
+            ("/__sandbox/links", "all contact links"),
+            ("/__sandbox/writes", "what was written"),
+            ("/__sandbox/stats", "requests that were admitted and refused"),
+            (
+                "/__sandbox/faults",
+                "failures: set by POST, as <code>python -m airflow_bitrix.sandbox --help</code> tells",
+            ),
+            ("/__sandbox/switches", "what kind of portal it is: likewise"),
+        )
+    )
+    + "</dl></section>"
+)
+
+
 def routes() -> list[Route]:
-    """The pages of records, and the messenger."""
-    return [Route("/crm/{kind}/details/{record_id}/", _record), Route("/online/", _messages)]
+    """The first page, those of records, and the messenger."""
+    return [
+        Route("/", _index),
+        Route("/crm/{kind}/", _index),
+        Route("/crm/{kind}/details/{record_id}/", _record),
+        Route("/online/", _messages),
+    ]

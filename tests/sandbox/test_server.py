@@ -211,9 +211,35 @@ def test_the_page_of_a_lead_shows_its_contacts_in_order(pages: Sandbox) -> None:
 
 
 def test_pages_ask_for_nothing_else(pages: Sandbox) -> None:
-    for address in ("/crm/lead/details/1/", "/crm/contact/details/1/", "/crm/lead/details/77/"):
+    for address in (
+        "/",
+        "/crm/lead/",
+        "/crm/lead/details/1/",
+        "/crm/contact/details/1/",
+        "/crm/lead/details/77/",
+    ):
         text = _page(pages, address).text
         assert not re.search(r"<script|<img|@import|url\(|src=|https?://", text)
+
+
+def test_the_first_page_lists_records_searches_them_and_leads_on(pages: Sandbox) -> None:
+    text = _page(pages, "/").text
+    for address in (
+        *("/crm/lead/details/1/", "/crm/deal/details/1/", "/crm/contact/details/2/", "/crm/deal/"),
+        *("/online/", "/__sandbox/truth", "/__sandbox/faults"),
+    ):
+        assert f'href="{address}"' in text
+    assert "Ada &lt;Case&gt;" in text
+
+    def found(address: str) -> list[str]:
+        return re.findall(r"/crm/(\w+/details/\d+)/", _page(pages, address).text)
+
+    assert found("/?q=ADA") == ["contact/details/1"]
+    assert found("/?q=1") == ["lead/details/1", "deal/details/1", "contact/details/1"]
+    assert found("/crm/contact/?q=case") == ["contact/details/1", "contact/details/2"]
+    assert found("/?q=%3Cscript%3E") == []
+    assert "<script>" not in _page(pages, "/?q=%3Cscript%3E").text
+    assert _page(pages, "/crm/quote/").status_code == 404
 
 
 def test_the_page_of_a_deal(pages: Sandbox) -> None:
@@ -228,7 +254,7 @@ def test_the_page_of_a_contact_leads_to_its_owners(pages: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["/crm/lead/details/77/", "/crm/robot/details/1/", "/crm/lead/details/x/", "/"]
+    "address", ["/crm/lead/details/77/", "/crm/robot/details/1/", "/crm/lead/details/x/", "/no"]
 )
 def test_other_pages_are_not_found(pages: Sandbox, address: str) -> None:
     assert _page(pages, address).status_code == 404

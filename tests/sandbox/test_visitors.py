@@ -19,6 +19,7 @@ pytestmark = pytest.mark.attack
 PATHS = {
     "/rest/{user}/{code}/{method:path}": "/rest/1/secretcode/crm.lead.delete?id=1",
     "/rest/{rest:path}": "/rest/1",
+    "/crm/{kind}/": "/crm/lead/",
     "/crm/{kind}/details/{record_id}/": "/crm/lead/details/1/",
 }
 ROUTES = [
