@@ -53,6 +53,7 @@ ol { list-style: none; margin: .6rem 0 0; padding: 0 } li { padding: .6rem 0; bo
 li p { margin: 0; color: var(--soft); font-size: .85rem } li div { margin: .2rem 0 0; overflow-wrap: anywhere }
 input, button { font: inherit; padding: .3rem .6rem; border: 1px solid var(--line); border-radius: 6px;
   background: var(--card); color: inherit }
+td.id { width: 5rem }
 .empty { margin: .6rem 0 0; color: var(--soft) }
 """
 _PAGE = """<!doctype html>
@@ -221,7 +222,7 @@ def _listed(state: State, kind: Kind, wanted: str, most: int) -> str:
         row for number, row in rows.items() if words in _title(kind, row).casefold() or words == str(number)
     ]
     lines = "".join(
-        f'<tr><td class="number">{row["ID"]}</td><td><a href="{_address(kind, row["ID"])}">{escape(_title(kind, row))}</a> '
+        f'<tr><td class="number id">{row["ID"]}</td><td><a href="{_address(kind, row["ID"])}">{escape(_title(kind, row))}</a> '
         f"{_badges(state, kind, row)}</td></tr>"
         for row in found[:most]
     )
