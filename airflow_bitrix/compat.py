@@ -35,6 +35,7 @@ except ImportError:  # superfluous with Airflow 3.2
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseEventTrigger
 
 __all__ = [
     "AirflowException",
@@ -42,6 +43,7 @@ __all__ = [
     "AirflowNotFoundException",
     "AirflowSkipException",
     "ApprovalOperator",
+    "asset_state",
     "conf",
     "connection_form",
 ]
@@ -52,6 +54,14 @@ _Hook = TypeVar("_Hook", bound=type)
 def _is(package: str, release: str) -> bool:
     """Whether a package has come to a release."""
     return Version(version(package)) >= Version(release)
+
+
+# -- superfluous with Airflow 3.3 ----------------------------------------------------------------------------
+
+
+def asset_state(trigger: BaseEventTrigger) -> Any:
+    """Give what Airflow keeps for the asset that a trigger watches; ``None`` where it keeps nothing."""
+    return getattr(trigger, "asset_state_store", None)
 
 
 # -- superfluous with Airflow 3.2, which reads the form from get_provider_info() -----------------------------
