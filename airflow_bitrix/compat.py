@@ -36,6 +36,7 @@ except ImportError:  # superfluous with Airflow 3.2
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+    from airflow.triggers.base import BaseEventTrigger
 
 __all__ = [
     "AirflowException",
@@ -43,6 +44,7 @@ __all__ = [
     "AirflowNotFoundException",
     "AirflowSkipException",
     "ApprovalOperator",
+    "asset_state",
     "conf",
     "connection_form",
     "read_variable",
@@ -55,6 +57,14 @@ _Hook = TypeVar("_Hook", bound=type)
 def _is(package: str, release: str) -> bool:
     """Whether a package has come to a release."""
     return Version(version(package)) >= Version(release)
+
+
+# -- superfluous with Airflow 3.3 ----------------------------------------------------------------------------
+
+
+def asset_state(trigger: BaseEventTrigger) -> Any:
+    """Give what Airflow keeps for the asset that a trigger watches; ``None`` where it keeps nothing."""
+    return getattr(trigger, "asset_state_store", None)
 
 
 # -- superfluous with Airflow 3.2, which reads the form from get_provider_info() -----------------------------

@@ -1,4 +1,7 @@
-"""Waiting for contact links: the portal tells nobody when they change, so they are looked at."""
+"""Waiting for contact links: the portal tells nobody when they change, so they are looked at.
+
+Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
+"""
 
 from __future__ import annotations
 

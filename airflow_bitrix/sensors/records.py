@@ -1,4 +1,7 @@
-"""Waiting for records: until so many of them match a filter."""
+"""Waiting for records: until so many of them match a filter.
+
+Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
+"""
 
 from __future__ import annotations
 

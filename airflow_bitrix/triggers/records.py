@@ -10,6 +10,7 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from airflow_bitrix.compat import asset_state
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import owner_kind
@@ -133,7 +134,7 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
         return [self.bitrix24_conn_id, self.kind, self.since and self.since.isoformat()]
 
     async def _kept(self) -> Place | None:
-        store = getattr(self, "asset_state_store", None)  # superfluous with Airflow 3.3
+        store = asset_state(self)
         if store is None:
             return None
         try:
@@ -145,7 +146,7 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
         return None
 
     async def _keep(self, place: Place) -> None:
-        store = getattr(self, "asset_state_store", None)
+        store = asset_state(self)
         if store is None:
             return
         try:
