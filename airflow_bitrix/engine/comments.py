@@ -105,8 +105,8 @@ class Comments:
     async def finish(self) -> None:
         """Send what is left, and look for those that nothing was heard of.
 
-        :raises RetryLater: The portal lets the method rest for long, or nothing is to be written until then;
-            ``until`` is set.
+        :raises RetryLater: Some are left, and the portal lets the method rest for long, or nothing is to be
+            written until then; ``until`` is set.
         """
         for _ in range(LOOKS):
             while self._due and self._may_go_on():
@@ -116,19 +116,16 @@ class Comments:
             await self._look()
         while self._due and self._may_go_on():
             await self._send_some()
-        if self._later and is_rest(self._later):
-            raise self._later
-        if isinstance(closed := self._gate(), (RetryLater, ToldToStopError)):
-            raise closed
-        if open_ones := len(self._due) + len(self._unsure) + self._left:
-            said = self._later or "nothing was heard of them"
-            log.warning(
-                "%s not made, or not seen: %s. A next try of this task makes up for it.",
-                counted(open_ones, "comment"),
-                said,
-            )
-        self._due.clear()
-        self._unsure.clear()
+        if not (open_ones := len(self._due) + len(self._unsure) + self._left):
+            return
+        for why in (self._later, self._gate()):
+            if isinstance(why, ToldToStopError) or (isinstance(why, RetryLater) and is_rest(why)):
+                raise why
+        log.warning(
+            "%s not made, or not seen: %s. A next try of this task makes up for it.",
+            counted(open_ones, "comment"),
+            self._later or "nothing was heard of them",
+        )
 
     def _may_go_on(self) -> bool:
         later = self._later
