@@ -255,6 +255,20 @@ def write_commands(change: Change) -> list[Command]:
     return [(methods.name(owner.kind, "items.set"), methods.items_set(owner.id, rows))]
 
 
+def write_size(change: Change) -> int:
+    """Give the commands that a change takes in requests that write, one that reads its links among them."""
+    return len(write_commands(change)) + change.save + change.wants_exact + 1
+
+
+def requests_of(changes: int, commands: int) -> int:
+    """Give about how many requests an apply takes where nothing has to be repeated.
+
+    A request that writes holds 48 commands and two looks; before them all are looked at, 2,500 a request, and
+    so does the check behind them.
+    """
+    return -(-commands // 48) + 2 * -(-changes // 2500)
+
+
 def unwritable(change: Change) -> tuple[str, str]:
     """Say why no apply can write a change, as a group and in words; nothing where one can."""
     links = change.after.links

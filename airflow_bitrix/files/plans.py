@@ -24,7 +24,7 @@ import msgspec
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
-from airflow_bitrix.core.plan import Change, unwritable
+from airflow_bitrix.core.plan import Change, requests_of, unwritable, write_size
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.files import FORMAT, another_format, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
@@ -52,13 +52,16 @@ class Manifest:
     :param created: When it was made, ISO 8601 in UTC.
     :param rules: Names of the rules that made it.
     :param counts: ``read`` owners, those of them with ``hidden_links``, ``changes``, those of them that leave
-        an owner ``emptied`` though no rule says so, changes ``by_rule``, and owners ``left_out`` by reason.
+        an owner ``emptied`` though no rule says so, changes ``by_rule``, owners ``left_out`` by reason, and
+        about how many ``requests`` an apply takes.
     :param guards: Limits it must keep to.
     :param parts: Name, number of changes and SHA-256 of each part.
     :param run: The DAG run that made it, as people read it; empty where it is not known.
     :param task: The id of the task of that run which made it.
     :param origin: What a restore goes by; ``None`` for any other plan.
     :param partial: Why it may be about a part of the portal only, a sentence for each portal.
+    :param pace: Requests a second that the portal admits, and how many more at first; ``None`` where it sets
+        no bounds, or is not known.
     """
 
     kind: OwnerKind
@@ -72,6 +75,7 @@ class Manifest:
     task: str = ""
     origin: Origin | None = None
     partial: tuple[str, ...] = ()
+    pace: tuple[float, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Give the manifest without its hash."""
@@ -88,6 +92,7 @@ class Manifest:
             **({"task": self.task} if self.task else {}),
             **({"origin": asdict(self.origin)} if self.origin else {}),
             **({"partial": list(self.partial)} if self.partial else {}),
+            **({"pace": list(self.pace)} if self.pace else {}),
         }
 
     @property
@@ -116,6 +121,7 @@ class _Counts(msgspec.Struct):
     hidden_links: int = 0
     by_rule: dict[str, int] = {}
     left_out: dict[str, int] = {}
+    requests: int = 0
 
 
 class _Guards(msgspec.Struct):
@@ -146,6 +152,7 @@ class _Told(msgspec.Struct):
     task: str = ""
     origin: Origin | None = None
     partial: tuple[str, ...] = ()
+    pace: tuple[float, float] | None = None
 
 
 class PlanWriter:
@@ -166,7 +173,7 @@ class PlanWriter:
         self._digest = hashlib.sha256()
         self._left_out: Counter[str] = Counter()
         self._by_rule: Counter[str] = Counter()
-        self._emptied = 0
+        self._emptied = self._commands = 0
         self._owners: set[int] = set()
         make_folder(folder)
         _make_room(folder)
@@ -195,6 +202,7 @@ class PlanWriter:
             return
         self._by_rule.update(change.rules)
         self._emptied += change.empties and not change.may_empty
+        self._commands += write_size(change)
         if self._open is None or self._parts[-1]["changes"] == PART_CHANGES:
             self._close_part()
             self._parts.append({"name": part_name(len(self._parts)), "changes": 0})
@@ -230,6 +238,7 @@ class PlanWriter:
             "emptied": self._emptied,
             "by_rule": dict(sorted(self._by_rule.items())),
             "left_out": dict(sorted(self._left_out.items())),
+            "requests": requests_of(changes, self._commands),
         }
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
         body = {**manifest.as_json(), "hash": manifest.hash}
@@ -297,6 +306,7 @@ def read_manifest(folder: Path) -> Manifest:
             task=told.task,
             origin=told.origin,
             partial=told.partial,
+            pace=told.pace,
         )
         names = [part["name"] for part in manifest.parts]
         is_whole: bool = manifest.hash == body["hash"] and names == [

@@ -13,6 +13,7 @@ from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.report.texts import limits_of, no_match, origin_line, partial_line, rule_titles
 
@@ -21,6 +22,9 @@ SHOWN = 10
 
 MOST_BYTES = 12_000
 """Size of the page at most: Airflow keeps it in its database."""
+
+_A_MINUTE, _MINUTES = 60, 120
+"""Seconds, and minutes, that are told as such."""
 
 _CONTACTS, _WHY, _LINES = 90, 130, 12
 
@@ -34,6 +38,7 @@ class Digest:
     :param altered: Links that stay, with another sort or as (no longer) primary.
     :param emptied: Owners that are left without contacts and had some.
     :param saved: Owners that are saved afterwards.
+    :param only_saved: Those of them whose links stay as they are.
     :param largest: The changes of most links, the largest first.
     :param samples: Changes spread over the plan, in its order.
     """
@@ -43,6 +48,7 @@ class Digest:
     altered: int = 0
     emptied: int = 0
     saved: int = 0
+    only_saved: int = 0
     largest: list[Change] = field(default_factory=list)
     samples: list[Change] = field(default_factory=list)
 
@@ -65,6 +71,7 @@ def digest(manifest: Manifest, changes: Iterable[Change]) -> Digest:
         found.altered += change.size - len(before ^ after)
         found.emptied += change.empties
         found.saved += change.save
+        found.only_saved += change.save and not change.size
         entry = (change.size, -change.owner.id, change)
         if len(top) < SHOWN:
             heapq.heappush(top, entry)
@@ -109,7 +116,10 @@ def as_markdown(manifest: Manifest, found: Digest, limits: Sequence[tuple[str, s
 
 def headline(manifest: Manifest) -> str:
     """Give the question that the page is about: ``Change the contacts of 695 leads on acme.example?``."""
-    return f"Change the contacts of {_owners(manifest, manifest.changes)} on {_name_of(manifest.portal)}?"
+    owners, portal = _owners(manifest, manifest.changes), _name_of(manifest.portal)
+    if manifest.origin:
+        return f"Bring the contacts of {owners} on {portal} back?"
+    return f"Change the contacts of {owners} on {portal}?"
 
 
 def _name_of(portal: str) -> str:
@@ -157,7 +167,23 @@ def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:
     if found.emptied:
         yield f"**{_owners(manifest, found.emptied)}** left without contacts"
     if found.saved:
-        yield f"**{_owners(manifest, found.saved)}** saved afterwards, which starts the portal's automation"
+        only = f", **{found.only_saved:,}** of them without another change" if found.only_saved else ""
+        yield f"**{_owners(manifest, found.saved)}** saved{only}, which starts the portal's automation"
+    if requests := manifest.counts.get("requests"):
+        yield f"about {counted(requests, 'request')} to the portal{_lasting(manifest, requests)}"
+
+
+def _lasting(manifest: Manifest, requests: int) -> str:
+    """Say how long a plan takes at the portal's pace."""
+    if manifest.pace is None:
+        return ""
+    rate, burst = manifest.pace
+    seconds = max(requests - burst, 0) / rate
+    if seconds < _A_MINUTE:
+        return ", which takes less than a minute"
+    minutes = round(seconds / 60)
+    told = counted(minutes, "minute") if minutes <= _MINUTES else counted(round(minutes / 60), "hour")
+    return f", which takes **about {told}** at its pace, where nobody else asks"
 
 
 def _counts(heading: str, manifest: Manifest, rows: Sequence[tuple[str, int]]) -> Iterator[str]:

@@ -101,7 +101,7 @@ def test_the_page_tells_what_the_plan_comes_to(tmp_path: Path) -> None:
     )
     assert "- links: **26** taken away, **1** added, **1** re-ordered or altered" in text
     assert "- **12 leads** left without contacts" in text
-    assert "- **12 leads** saved afterwards, which starts the portal's automation" in text
+    assert "- **12 leads** saved, which starts the portal's automation" in text
     rules, out, largest, samples = tables(text)
     title = "Release repeat leads: unlink their contacts, so that they can be converted again"
     assert rules == [["rule", "leads"], [title, "12"], ["trim", "1"]]
@@ -109,6 +109,28 @@ def test_the_page_tells_what_the_plan_comes_to(tmp_path: Path) -> None:
     assert largest[0] == samples[0] == ["lead", "contacts before", "after", "why"]
     address = f'<a href="{PORTAL}/crm/lead/details/50/">50</a>'
     assert largest[1] == [address, "1*, 2, 3", "3*, 4", "why"]
+
+
+@pytest.mark.parametrize(
+    ("number", "pace", "said"),
+    [
+        (1, (2.0, 49.0), "about 3 requests to the portal, which takes less than a minute"),
+        (2000, (2.0, 49.0), "about 127 requests to the portal, which takes less than a minute"),
+        (4000, (2.0, 49.0), "takes **about 2 minutes** at its pace, where nobody else asks"),
+        (4000, (0.02, 1.0), "takes **about 4 hours** at its pace, where nobody else asks"),
+        (4000, None, "- about 254 requests to the portal\n"),
+    ],
+)
+def test_the_page_says_what_applying_costs(number: int, pace: Any, said: str, tmp_path: Path) -> None:
+    assert said in page(tmp_path, map(clears, range(1, number + 1)), pace=pace)
+
+
+def test_leads_that_are_only_saved_are_counted(tmp_path: Path) -> None:
+    saved = [
+        Change(links(number), links(number), ("why",), save=True, ends_repeat=True) for number in (21, 22)
+    ]
+    text = page(tmp_path, [clears(1), *saved])
+    assert "- **3 leads** saved, **2** of them without another change, which starts" in text
 
 
 def test_the_largest_changes_come_first_and_samples_are_spread_over_the_plan(tmp_path: Path) -> None:

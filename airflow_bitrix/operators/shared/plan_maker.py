@@ -126,6 +126,7 @@ class LinkPlanMaker(LinkPlanOperator):
             base = self.own_folder or task_folder(context)
             folder = base / "plan"
             portal, left_out_on = self.settings.portal, self.left_out_on()
+            bucket = self.settings.bucket
             self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
             meter = Meter()
             with PlanWriter(folder, left_out_on=left_out_on, portal=portal) as plan:
@@ -142,6 +143,7 @@ class LinkPlanMaker(LinkPlanOperator):
                     task=self.task_id if self.run_name else "",
                     origin=self.plan_origin(),
                     partial=self.seen_partially,
+                    pace=bucket and (bucket.rate, bucket.burst),
                 )
             write_new(folder / SUMMARY, plan_markdown(folder, manifest))
         self._tell(folder, manifest)
