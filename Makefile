@@ -175,7 +175,7 @@ chaos: env ## plan, apply, kill and restore on portals that answer wrongly, 200 
 bench-report: env browser ## measure the report tab with 100,000 outcomes in a folder and on S3, in a browser; takes three minutes
 	@$(BIN)/python -m benchmarks.report_tab
 
-bench-oauth: env redis ## race twenty workers on four hosts for tokens that live ten seconds; takes six minutes
+bench-oauth: env redis ## race twenty workers on four hosts for tokens that live ten seconds; takes 15 minutes
 	@$(BIN)/python -m scripts.oauth_race
 
 bench-sensors: env ## measure a thousand waiting tasks: requests, memory, how long they hold up the triggerer; takes five minutes
