@@ -36,14 +36,14 @@ class Bitrix24Notifier(BaseNotifier):
 
     For ``carry_out(…, notify=…)``, ``on_failure_callback``, ``on_success_callback`` and the like, and for
     deadlines, whose triggerer awaits it. Users get a notification (``im.notify.personal.add``), a chat a
-    message (``im.message.add``); the webhook needs the scope ``im`` beside ``crm``. Whatever goes wrong with
+    message (``im.message.add``); that needs the scope ``im`` beside ``crm``. Whatever goes wrong with
     that is a sentence in the log: it never fails a task.
 
     Follows https://apidocs.bitrix24.com/api-reference/chats/notifications/im-notify-personal-add.html and
     https://apidocs.bitrix24.com/api-reference/chats/messages/im-message-add.html.
 
     :param users: Ids of users: one, a list of them, or a text with commas. (templated)
-    :param chat: A chat that the webhook's user is in: ``7`` or ``"chat7"``; ``None`` for none. (templated)
+    :param chat: A chat that the connected user is in: ``7`` or ``"chat7"``; ``None`` for none. (templated)
     :param message: What to say, in the portal's marks (BBCode). By default what the task tells; a template
         finds that as ``{{ bitrix24 }}``, where ``carry_out`` has it told. (templated)
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``. (templated)
@@ -112,7 +112,7 @@ class Bitrix24Notifier(BaseNotifier):
 
 def _trouble(error: Exception) -> str:
     if isinstance(error, AuthFailed) and error.answer.code.lower() == "insufficient_scope":
-        return "the webhook lacks the scope im, which messages need beside crm: grant it in its settings"
+        return "the webhook or application lacks the scope im, which messages need: grant it in its settings"
     return str(error) if isinstance(error, Bitrix24Error) else as_plain_text(error)
 
 

@@ -125,7 +125,7 @@ def test_it_gives_no_links_where_airflow_s_address_is_not_known(
         (
             {"users": [5, 6]},
             {"scope": ["crm"]},
-            "the webhook lacks the scope im, which messages need beside crm: grant it in its settings",
+            "the webhook or application lacks the scope im, which messages need: grant it in its settings",
         ),
         ({"users": "Olga"}, {}, "users: 'Olga' is not accepted; accepted: "),
         (

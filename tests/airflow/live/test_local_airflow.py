@@ -233,7 +233,9 @@ def test_people_are_told_what_waits_for_them_and_how_it_ended(
     # Without the scope that messages need, a sentence in the log is all.
     assert told(refused_run.run_id, "user 7") == []
     log = "\n".join(map(str, dag.airflow.task_log(DAG_ID, refused_run.run_id, "approve")))
-    assert log.count("Not told in Bitrix24: the webhook lacks the scope im, which messages need beside") == 1
+    assert (
+        log.count("Not told in Bitrix24: the webhook or application lacks the scope im, which messages") == 1
+    )
 
 
 def test_each_card_that_was_changed_says_so_once(dag: Live, real_run: Run) -> None:
