@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_bitrix.client.allowance import Unlimited
 from airflow_bitrix.client.flow import Manners, call_flow, drive
@@ -26,6 +28,7 @@ from airflow_bitrix.client.wire import Call, Lost, Reply
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, RetryLater
 from airflow_bitrix.hooks.settings import read_settings
 from airflow_bitrix.login import Pasted, authorize_address, brought_back
+from tests.answers import rows
 
 PORTAL, SERVER = "https://acme.bitrix24.com", "https://oauth.bitrix24.tech"
 SECRET, ACCESS, REFRESH = "s3cr3tOfTheApp1", "acc3ssT0ken1", "r3freshT0ken1"
@@ -244,3 +247,18 @@ def test_another_address_is_refused_and_its_code_not_shown(pasted: str, said: st
     with pytest.raises(InvalidInput, match=said.replace("?", r"\?")) as caught:
         brought_back(pasted, Application(PORTAL, "local.65f0.1", SECRET), "st4te")
     assert "c0de" not in str(caught.value)
+
+
+GRANT = {**TOKENS, "server_endpoint": f"{SERVER}/rest/", "error": "", "error_description": ""}
+STATUSES = st.sampled_from([200, 400, 401, 429, 500])
+
+
+@pytest.mark.drawn
+@given(rows(GRANT) | rows({"error": "invalid_grant", "error_description": "used up"}), STATUSES)
+def test_whatever_an_oauth_server_answers_it_is_tokens_or_a_refusal(told: Any, status: int) -> None:
+    found = granted(Reply(status, json.dumps(told).encode()), SERVER)
+    if isinstance(found, Pair):
+        assert (found.access, found.refresh) == (ACCESS, REFRESH)
+    else:
+        assert str(refused(found, SERVER, "crm"))
+        assert found.used_up in (True, False)

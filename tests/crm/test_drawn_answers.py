@@ -6,8 +6,9 @@ import asyncio
 import itertools
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -31,7 +32,10 @@ from airflow_bitrix.crm.contacts import absent_contacts, read_contacts
 from airflow_bitrix.crm.filter_checks import checked_filter
 from airflow_bitrix.crm.owner_reads import OwnerReads, links_told
 from airflow_bitrix.crm.owners import look_up
+from airflow_bitrix.crm.questions import Question, RowCount, ask
+from airflow_bitrix.crm.saved_records import saved_since
 from airflow_bitrix.crm.scan import scan
+from airflow_bitrix.crm.timeline import bears, look_call
 from airflow_bitrix.crm.users import view_of
 from airflow_bitrix.engine.matching import check_match_field, records_with
 from airflow_bitrix.engine.rule_facts import count_links
@@ -48,6 +52,10 @@ CONTACT = {**dict.fromkeys(LIST_SELECT), "ID": "3"}
 STAGE = {"ENTITY_ID": "DEAL_STAGE", "NAME": "New", "STATUS_ID": "NEW"}
 FIELDS = {"fields": {"title": {"type": "string"}, "stageId": {"type": "crm_status", "statusType": "STATUS"}}}
 PIPELINES = {"categories": [{"id": 0, "name": "Sales"}]}
+
+BEGIN = datetime(2026, 11, 21, tzinfo=UTC)
+SAVED = {"id": 1, "updatedTime": "2026-11-21T10:00:00+03:00"}
+QUESTIONS: Sequence[Question] = [Owner("lead", 1), Owner("deal", 2), RowCount.of("lead", {"stageId": "NEW"})]
 
 Work = Callable[[AsyncPortal], Awaitable[Any]]
 
@@ -152,6 +160,8 @@ READERS: Mapping[str, tuple[Work, st.SearchStrategy[Any]]] = {
     "a scan": (_scanned, pages(LEAD, "items") | pages(LINK)),
     "contacts": (_contacts, pages(CONTACT)),
     "absent contacts": (lambda portal: absent_contacts(portal, [3]), pages({"id": 3}, "items")),
+    "saved leads": (lambda portal: saved_since(portal, "lead", BEGIN), pages(SAVED, "items")),
+    "what is waited for": (lambda portal: ask(portal, QUESTIONS), pages(LEAD, "items")),
 }
 
 
@@ -188,6 +198,11 @@ def test_items_get_tells_links_or_none(told: Any) -> None:
     else:
         assert methods.links_of(owner, told) == links
         assert LinkSet.from_json(owner, links.as_json()) == links
+
+
+@given(pages({"ID": "5", "COMMENT": "by plan 3f2a"}))
+def test_a_look_at_a_timeline_finds_a_comment_or_none_or_tells_nothing(told: Any) -> None:
+    assert bears(CommandOutcome(look_call(Owner("lead", 5)), Answer(told)), "3f2a") in (True, False, None)
 
 
 @given(drawn(VALUES))
