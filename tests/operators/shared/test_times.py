@@ -38,6 +38,7 @@ def outcome(read: Any, value: Any) -> timedelta | str | None:
 @pytest.mark.drawn
 @given(ANYTHING)
 @example(10**400)
+@example("0\x1f")
 def test_hours_are_what_was_given_or_one_clear_error(value: Any) -> None:
     for read, accepted in ((hours, "hours above 0"), (wait, "hours, 0 or above")):
         found = outcome(read, value)
@@ -50,7 +51,8 @@ def test_hours_are_what_was_given_or_one_clear_error(value: Any) -> None:
         else:
             assert timedelta(0) <= found <= TEN_YEARS
             assert found or read is wait
-            assert found == (value if isinstance(value, timedelta) else timedelta(hours=float(value)))
+            number = value.strip() if isinstance(value, str) else value
+            assert found == (number if isinstance(number, timedelta) else timedelta(hours=float(number)))
 
 
 @pytest.mark.parametrize("value", [0, "0", 0.0, timedelta(0)])
