@@ -120,7 +120,8 @@ def _number(value: Any) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return float(value) if _DECIMAL.fullmatch(value.strip()) else None
+        text = value.strip()  # of more signs than float() knows as blanks
+        return float(text) if _DECIMAL.fullmatch(text) else None
     return value if isinstance(value, (int, float)) and abs(value) <= _LARGEST else None
 
 

@@ -53,6 +53,7 @@ READ: list[tuple[str, Any, Any]] = [
     ("assignedById", False, 0),
     (">id", "-5", -5),
     ("opportunity", "1500.5", 1500.5),
+    ("opportunity", "1500.5\x1f", 1500.5),
     (">=opportunity", 10, 10),
     ("closed", True, "Y"),
     ("closed", "false", "N"),
