@@ -168,6 +168,7 @@ check: lint ## all that CI checks: lint, then all tests but the matrix
 
 bench: env redis $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+	@test -n "$(QUICK)" || { $(BIN)/python -m benchmarks.sensors && $(BIN)/python -m scripts.oauth_race; }
 
 chaos: env ## plan, apply, kill and restore on portals that answer wrongly, 200 of them; SEEDS=20: so many
 	@$(BIN)/python -m scripts.chaos --seeds $(or $(SEEDS),200)

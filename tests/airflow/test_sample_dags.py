@@ -23,6 +23,7 @@ from tests.airflow.sample_dags import (
     DEALS,
     HOUSEKEEPING,
     RESTORE,
+    SAVED,
     SNAPSHOT,
     TOUR,
     WAIT,
@@ -32,7 +33,18 @@ from tests.moved import DagSerialization
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
     migrations = {"bitrix24_contact_remap", "bitrix24_lead_to_deal_links", "bitrix24_portal_to_portal_links"}
-    assert set(dags) == {CHANGED, CLEANUP, DEALS, HOUSEKEEPING, RESTORE, SNAPSHOT, TOUR, WAIT, *migrations}
+    assert set(dags) == {
+        CHANGED,
+        CLEANUP,
+        DEALS,
+        HOUSEKEEPING,
+        RESTORE,
+        SAVED,
+        SNAPSHOT,
+        TOUR,
+        WAIT,
+        *migrations,
+    }
     for dag in dags.values():
         assert dag.doc_md
         assert dag.description
