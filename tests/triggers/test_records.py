@@ -106,7 +106,9 @@ def test_what_is_saved_is_told_once_and_goes_on_behind_a_restart(sandbox: Any) -
     asyncio.run(run())
 
 
-def test_a_watcher_whose_clock_is_ahead_of_the_portal_s_misses_nothing(make_sandbox: Any, connect: Any) -> None:
+def test_a_watcher_whose_clock_is_ahead_of_the_portal_s_misses_nothing(
+    make_sandbox: Any, connect: Any
+) -> None:
     behind = make_sandbox(leads=20, deals=2, contacts=5, clock=Clock(time=lambda: time.time() - 3600))
     connect(behind.webhook_url)
 
