@@ -14,7 +14,8 @@ DOC = """
 
 Each run leaves its plan, journal, snapshots and reports under `[bitrix24] artifacts_path`, for ever. This DAG
 removes what nothing was written to for so many days. What stays, however old it is: a plan that waits for
-approval, what a task is at, the last snapshot of each kind, and what is not of this package.
+approval or may still be applied by one, what a task is at, the last snapshot of each kind, and what is not of
+this package.
 
 **A run that is gone cannot be taken back any more**, and its tab shows nothing. The log names each folder,
 and says how much that frees. *Dry run* is on unless you turn it off.

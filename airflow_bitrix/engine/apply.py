@@ -81,6 +81,8 @@ async def apply_changes(
     tasks = to_look_at()
     while stretch := list(islice(tasks, STRETCH)):
         await run.stretch(stretch, dry_run=dry_run)
+        if comments:  # where nothing was written, those on what an earlier run changed are due all the same
+            await comments.send()
 
 
 def _unseen(_done: int) -> None:

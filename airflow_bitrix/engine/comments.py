@@ -31,8 +31,11 @@ from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.timeline import bears, comment_call, look_call
 from airflow_bitrix.engine.apply_interfaces import CommentJournal, Gate
 
-MOST_DUE = 2500
-"""Comments that are held while the portal lets their method rest; those beyond are left to the next try."""
+MOST_DUE = 5000
+"""Comments that are held while the portal lets their method rest; those beyond are left to the next try.
+
+Those of one stretch of changes fit in beside what does not yet fill a request.
+"""
 
 LOOKS = 3
 """How often comments that nothing was heard of are looked for."""

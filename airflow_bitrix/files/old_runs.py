@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
-from airflow_bitrix.files.approvals import APPROVAL, read_decision
+from airflow_bitrix.files.approvals import APPROVAL, Approval, read_decision
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.object_files import time_told
 from airflow_bitrix.files.plan_locks import plan_held
@@ -27,10 +27,12 @@ from airflow_bitrix.files.snapshot_history import SnapshotHistory
 from airflow_bitrix.files.storage_errors import storing
 
 _OURS = re.compile(
-    r"(?:plan|journal|snapshot)[\w-]*/|(?:report|changes)\.html$|(?:reconciliation|changed)\.csv$"
+    r"plan[\w-]*/(?:manifest\.json|part-\d{5}\.jsonl)$|journal[\w-]*/part-\d{5}\.jsonl(?:\.d/|$)"
+    r"|snapshot[\w-]*/(?:manifest\.json|links\.jsonl)$|(?:changed|reconcile)\.csv$"
 )
-"""What one file at least in the folder of a task is called."""
+"""What one file at least in the folder of a task is called; reports of others have such names as ours have."""
 
+_LASTING = len(("dag id", "file"))
 _DEPTH = len(("dag id", "run id", "task id", "file"))
 
 DAY = 86400.0
@@ -73,11 +75,11 @@ def old_runs(root: Path, *, days: float, now: float) -> Iterator[OldRun]:
     runs: dict[tuple[str, ...], OldRun] = {}
     histories: list[Path] = []
     for file in _files(root):
-        is_lasting = len(file.parts) == len(("dag id", "file"))
+        is_lasting = len(file.parts) == _LASTING
         if is_lasting and file.parts[1].endswith(".json"):
             histories.append(root.joinpath(*file.parts))
         is_parked = is_lasting and file.parts[1].startswith("parked-") and file.parts[1].endswith(".jsonl")
-        if not is_parked and len(file.parts) < _DEPTH:
+        if not is_parked and len(file.parts) <= _LASTING:
             continue
         run = runs.setdefault(file.parts[:2], OldRun(root.joinpath(*file.parts[:2])))
         run.bytes += file.size
@@ -94,23 +96,31 @@ def old_runs(root: Path, *, days: float, now: float) -> Iterator[OldRun]:
 
 
 def _why_kept(run: OldRun, last: Mapping[str, str], now: float) -> str:
-    inside = f"{run.path}/"
-    if snapshot := next((one for one in last if one.startswith(inside)), ""):
+    # The way to it may be named otherwise: by a link, or another connection.
+    inside = f"/{run.path.parent.name}/{run.path.name}/"
+    if snapshot := next((one for one in last if inside in f"/{one}/"), ""):
         return f"the last snapshot of {last[snapshot]}"
     for task in sorted(run.tasks):
         try:
             decision = read_decision(run.path / task)
         except PlanRefused:
             return f"{task}/{APPROVAL} cannot be read"
-        if decision and decision.answer == "waiting" and not _is_past(decision.until, now):
-            return "it waits for approval"
+        if decision and (why := _why_wanted(decision, datetime.fromtimestamp(now, UTC))):
+            return why
     return ""
 
 
-def _is_past(until: str, now: float) -> bool:
-    with suppress(ValueError):
-        return bool(until) and datetime.fromisoformat(until) < datetime.fromtimestamp(now, UTC)
-    return False
+def _why_wanted(decision: Approval, now: datetime) -> str:
+    """Say why a plan may still be wanted; an approval for ever keeps none."""
+    try:
+        is_past = bool(decision.until) and datetime.fromisoformat(decision.until) < now
+    except (ValueError, TypeError):  # damaged
+        is_past = False
+    if decision.answer == "waiting" and not is_past:
+        return "it waits for approval"
+    if decision.answer == "approved" and decision.until and not is_past:
+        return "its approval may still be used"
+    return ""
 
 
 def _last_snapshots(histories: list[Path]) -> dict[str, str]:

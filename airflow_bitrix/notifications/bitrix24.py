@@ -15,7 +15,7 @@ from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import positive_id
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
-from airflow_bitrix.notifications.telling import told_of
+from airflow_bitrix.notifications.telling import masked, told_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -92,7 +92,7 @@ class Bitrix24Notifier(BaseNotifier):
             self._untold(error)
 
     def _calls(self, context: Mapping[str, Any]) -> list[Call]:
-        text = (str(self.message) if self.message else told_of(context).text)[:LONGEST]
+        text = (masked(self.message) if self.message else told_of(context).text)[:LONGEST]
         calls = [Call(NOTIFY, {"USER_ID": user, "MESSAGE": text}) for user in _ids(self.users)]
         if self.chat not in (None, ""):
             calls.append(Call(SEND, {"DIALOG_ID": f"chat{_chat(self.chat)}", "MESSAGE": text}))

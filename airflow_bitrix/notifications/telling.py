@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow.sdk.bases.notifier import BaseNotifier
+from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.foreign_text import as_plain_text
@@ -36,7 +37,7 @@ def told_of(context: Mapping[str, Any]) -> Told:
     if isinstance(deadline := context.get("deadline"), Mapping):
         told = is_late(str(deadline.get("deadline_time", "")))
     elif why := context.get("exception") or context.get("reason"):
-        told = has_failed(told or Told(), name, str(why))
+        told = has_failed(told or Told(), name, masked(why))
     told = told or has_ended(name)
     dag_id, run_id = _run_of(context)
     if not (dag_id and run_id):
@@ -50,6 +51,11 @@ def told_of(context: Mapping[str, Any]) -> Told:
         report_url=_in_airflow(report),
         approval_url=_in_airflow(asking) if told.event == "approval" else "",
     )
+
+
+def masked(text: object) -> str:
+    """Give a text without the secrets that Airflow masks in its logs: errors of others may hold any."""
+    return str(redact(str(text)))
 
 
 def _run_of(context: Mapping[str, Any]) -> tuple[str, str]:

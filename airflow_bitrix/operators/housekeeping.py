@@ -31,8 +31,9 @@ class Bitrix24HousekeepingOperator(BaseOperator):
     """Remove what runs have left, when nothing in it was written for so many days.
 
     That is the folder of a DAG run, with its plan, journal, snapshots and reports, and files of parked
-    owners. What waits for approval stays, what a task is at, and the last snapshot that the next one is
-    compared with; so does what no task of this package has left. A run that is gone cannot be taken back.
+    owners. What waits for approval stays, what an approval may still be used for, what a task is at, and the
+    last snapshot that the next one is compared with; so does what no task of this package has left. A run
+    that is gone cannot be taken back.
 
     Returns ``removed``, the number of folders and files of parked owners; ``bytes`` that this freed;
     ``kept``, how many are as old and stay, by the reason; and ``is_dry_run``: nothing was removed then.

@@ -14,6 +14,8 @@ from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
+from airflow_bitrix.engine.apply import apply_changes
+from airflow_bitrix.engine.apply_run import STRETCH
 from airflow_bitrix.engine.comments import MOST_DUE, Comments
 
 LEADS = 60
@@ -31,6 +33,15 @@ class Notes:
 
     def commenting(self, owner_ids: Sequence[int]) -> None:
         self.announced |= dict.fromkeys(owner_ids, time.time())
+
+    def writing(self, befores: Sequence[LinkSet]) -> None:
+        raise AssertionError(befores)
+
+    def owing(self, owner_ids: Sequence[int]) -> None:
+        raise AssertionError(owner_ids)
+
+    def note(self, outcome: ChangeOutcome) -> None:
+        assert outcome.outcome == "applied"
 
     def commented(self, made: Sequence[int], refused: Sequence[int], why: str) -> None:
         assert not refused
@@ -100,6 +111,25 @@ def test_nothing_is_said_while_nothing_may_be_written_and_the_next_try_makes_up_
     ways.make(LEADS, notes)
     ways.make(LEADS, notes, closed)  # when all has been said nobody waits for the gate
     assert len(sandbox.state.comments) == len(notes.made) == LEADS
+
+
+def test_all_of_them_are_made_where_nothing_is_left_to_write(connect_async: Any, sandbox: Any) -> None:
+    leads = range(1, 2 * STRETCH + 101)
+    for _ in leads[LEADS:]:
+        sandbox.state.add("lead", {})
+    links = [LinkSet(Owner("lead", lead)) for lead in leads]
+    settled = {one.owner.id: ChangeOutcome(one.owner, "applied", before=one) for one in links}
+    notes = Notes()
+
+    async def run() -> None:
+        async with connect_async(sandbox.webhook_url) as portal:
+            comments = Comments(portal, notes, lambda *_: "It was changed (mark)", "mark", lambda: None)
+            changes = [Change(one, one, ("why",)) for one in links]
+            await apply_changes(portal, "lead", changes, notes, settled_before=settled, comments=comments)
+            await comments.finish()
+
+    asyncio.run(run())
+    assert sorted(notes.made) == list(leads)
 
 
 def test_those_that_are_held_are_bounded(ways: Ways, sandbox: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.notifications.bitrix24 import Bitrix24Notifier
@@ -108,6 +109,17 @@ def test_it_says_what_it_can_in_any_callback(sandbox: Any, given: Any, said: lis
     Bitrix24Notifier(users=5)(given)
     [(_, text)] = messages(sandbox)
     assert text.splitlines() == [*said, f"Run {RUN} of the DAG cleans", f"Report: {REPORT}"]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("message", ["", "It failed: {{ exception }}"])
+def test_what_airflow_masks_in_logs_is_masked_in_messages(sandbox: Any, message: str) -> None:
+    mask_secret("of-the-warehouse-7")
+    said = "login failed for postgres, password of-the-warehouse-7"
+    Bitrix24Notifier(users=5, message=message)(context(exception=ValueError(said)))
+    [(_, text)] = messages(sandbox)
+    assert "login failed for postgres, password ***" in text
+    assert "of-the-warehouse-7" not in text
 
 
 def test_it_gives_no_links_where_airflow_s_address_is_not_known(

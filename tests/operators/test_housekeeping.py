@@ -94,6 +94,49 @@ def test_what_nobody_needs_goes_and_all_else_stays(place: Path, clean: Clean) ->
     assert clean()["removed"] == 0
 
 
+OTHERS = ("report.html", "changes.html", "plans/next year.csv", "journals/2026.txt", "snapshots/disk.img")
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_others_keep_under_such_names_stays(place: Path, clean: Clean, name: str) -> None:
+    file = place / "site" / "nightly" / "build" / name
+    make_folder(file.parent)
+    write_new(file, "of a colleague")
+    assert clean()["removed"] == 0
+    assert file.exists()
+
+
+def test_a_run_that_only_compared_portals_goes_as_well(place: Path, clean: Clean) -> None:
+    make_folder(place / "dag" / "run" / "compare")
+    write_new(place / "dag" / "run" / "compare" / "reconcile.csv", "what\n")
+    assert clean()["removed"] == 1
+
+
+def test_a_plan_that_may_still_be_applied_stays(place: Path, clean: Clean) -> None:
+    made_plan(place / "dag" / "run" / "plan", until="2999-01-01T00:00:00+00:00")
+    assert clean()["kept"] == {"its approval may still be used": 1}
+
+
+def test_the_last_snapshot_stays_by_whatever_way_its_folder_is_named(tmp_path: Path, clean: Clean) -> None:
+    made_snapshot(tmp_path / "root" / "nights" / "last" / "leads" / "snapshot")
+    history = SnapshotHistory(tmp_path / "root" / "nights" / "leads.lead.portal.json")
+    history.add(read_snapshot(tmp_path / "root" / "nights" / "last" / "leads" / "snapshot"))
+    (tmp_path / "mounted").symlink_to(tmp_path / "root")
+    done = clean(artifacts_path=str(tmp_path / "mounted"))
+    assert done["kept"] == {"the last snapshot of leads.lead.portal": 1}
+
+
+def test_what_somebody_put_beside_the_tasks_of_a_run_lately_keeps_it(tmp_path: Path) -> None:
+    run = tmp_path / "dag" / "run"
+    made_plan(run / "plan")
+    for path in run.rglob("*"):
+        os.utime(path, (0, time.time() - LATER))
+    write_new(run / "notes.txt", "why we did this")
+    task = Bitrix24HousekeepingOperator(task_id="keep", artifacts_path=str(tmp_path), is_dry_run=False)
+    assert task.execute({})["removed"] == 0
+
+
 def test_days_are_those_of_the_form_and_else_of_the_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

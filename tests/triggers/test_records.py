@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
+from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.triggers.records import Bitrix24RecordsSavedTrigger
 
 
@@ -100,6 +102,23 @@ def test_what_is_saved_is_told_once_and_goes_on_behind_a_restart(sandbox: Any) -
             before = looks(sandbox)
             await until(lambda: looks(sandbox) > before)
         assert other.ids == []
+
+    asyncio.run(run())
+
+
+def test_a_watcher_whose_clock_is_ahead_of_the_portal_s_misses_nothing(
+    make_sandbox: Any, connect: Any
+) -> None:
+    behind = make_sandbox(leads=20, deals=2, contacts=5, clock=Clock(time=lambda: time.time() - 3600))
+    connect(behind.webhook_url)
+
+    async def run() -> None:
+        async with Watch(trigger(store := Store())) as watch:
+            await until(lambda: store.kept)
+            await asyncio.to_thread(save, 7)
+            seen = looks(behind)
+            await until(lambda: looks(behind) >= seen + 2)
+        assert watch.ids == [7]
 
     asyncio.run(run())
 
