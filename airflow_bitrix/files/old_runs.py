@@ -30,7 +30,7 @@ _OURS = re.compile(
     r"plan[\w-]*/(?:manifest\.json|part-\d{5}\.jsonl)$|journal[\w-]*/part-\d{5}\.jsonl(?:\.d/|$)"
     r"|snapshot[\w-]*/(?:manifest\.json|links\.jsonl)$|(?:changed|reconcile)\.csv$"
 )
-"""What one file at least in the folder of a task is called; reports of others have such names as ours have."""
+"""What one file at least in a task's folder is called; reports of others have such names as ours have."""
 
 _LASTING = len(("dag id", "file"))
 _DEPTH = len(("dag id", "run id", "task id", "file"))
