@@ -11,7 +11,6 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_bitrix.compat import asset_state
-from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import owner_kind
 from airflow_bitrix.core.saved_records import OVERLAP, Place, checked_moment
@@ -38,8 +37,8 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
     the moments of the first and the last save among them. A record that is saved twice between two looks is
     told once. Changes of contact links save nothing, and are not told.
 
-    It never ends: what the portal or the connection refuses is logged, and it looks again after a while, also
-    for another connection of the same id.
+    It never ends: what the portal or the connection refuses, or Airflow cannot tell, is logged, and it looks
+    again after a while, also for another connection of the same id.
 
     With Airflow 3.3 its place is kept in the state of the watched asset, and after a restart it goes on
     there: nothing is missed, and what was told in the last seconds before may be told twice. Older
@@ -83,7 +82,7 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
         while True:
             try:
                 new, place = await self._look(place)
-            except Bitrix24Error as error:
+            except Exception as error:  # noqa: BLE001 (Airflow's own troubles pass, too, and it would forget)
                 self._say(error)
                 await asyncio.sleep(self.poke_interval)
                 continue

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Self
 
 import pytest
+from airflow.sdk import BaseHook
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
@@ -146,6 +147,30 @@ def test_what_the_portal_refuses_ends_no_watcher(sandbox: Any, connect: Any) -> 
             await until(lambda: looks(sandbox) == 2)
             await asyncio.to_thread(save, 3)
             await until(lambda: watch.ids == [3])
+
+    asyncio.run(run())
+
+
+def test_what_goes_wrong_in_airflow_ends_no_watcher_either(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before Airflow 3.3 a watcher that ended would miss what is saved until it has begun anew."""
+    look_up, failed = BaseHook.get_connection, 0
+
+    def sometimes(conn_id: str) -> Any:
+        nonlocal failed
+        failed += 1
+        if failed == 1:
+            raise ConnectionError("Airflow's database is away")
+        return look_up(conn_id)
+
+    async def run() -> None:
+        async with Watch(trigger()) as watch:
+            await until(lambda: looks(sandbox) == 1)
+            await asyncio.to_thread(save, 3)
+            monkeypatch.setattr(BaseHook, "get_connection", staticmethod(sometimes))
+            await until(lambda: watch.ids == [3])
+        assert failed > 1
 
     asyncio.run(run())
 
