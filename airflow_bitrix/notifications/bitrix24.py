@@ -67,7 +67,7 @@ class Bitrix24Notifier(BaseNotifier):
         self.chat = chat
         self.message = message
         self.bitrix24_conn_id = bitrix24_conn_id
-        if users in ((), [], "") and chat in (None, ""):
+        if users in (None, (), [], "") and chat in (None, ""):
             raise InvalidInput("users", users, "ids of users to tell, or a chat in its place")
         super().__init__(*([context] if context else []))
 
