@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +29,7 @@ TAKEN = 5.0
 """Seconds after which Airflow has taken an event; only then is it remembered that it was told."""
 
 KEPT = "bitrix24_saved"
-"""Key in the state that Airflow 3.3 keeps for an asset."""
+"""How a key begins in the state that Airflow 3.3 keeps for an asset, which may have several watchers."""
 
 
 class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
@@ -132,18 +134,18 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
     # -- what Airflow 3.3 remembers ------------------------------------------------------------------------
 
     @property
-    def _asked(self) -> list[Any]:
-        """What the place is about; that of a watcher that asked for something else is none."""
-        return [self.bitrix24_conn_id, self.kind, self.since and self.since.isoformat()]
+    def _key(self) -> str:
+        """Where the place is kept; that of a watcher that asks for something else is none."""
+        asked = [self.bitrix24_conn_id, self.kind, self.since and self.since.isoformat()]
+        return f"{KEPT}_{hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]}"
 
     async def _kept(self) -> Place | None:
         store = asset_state(self)
         if store is None:
             return None
         try:
-            told = await store.aget(KEPT)
-            if isinstance(told, dict) and told.get("asked") == self._asked:
-                return Place.from_json(told.get("place"))
+            if told := await store.aget(self._key):
+                return Place.from_json(told)
         except Exception as error:  # noqa: BLE001 (whatever it is, watching begins all the same)
             self.log.warning("Where the watching had got to is not known, and it begins anew: %s", error)
         return None
@@ -153,6 +155,6 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
         if store is None:
             return
         try:
-            await store.aset(KEPT, {"asked": self._asked, "place": place.as_json()})
+            await store.aset(self._key, place.as_json())
         except Exception as error:  # noqa: BLE001 (the events were told; the next look tries again)
             self.log.warning("Where the watching has got to could not be kept: %s", error)

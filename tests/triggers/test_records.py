@@ -124,6 +124,24 @@ def test_a_watcher_whose_clock_is_ahead_of_the_portal_s_misses_nothing(
     asyncio.run(run())
 
 
+def test_two_watchers_of_one_asset_each_go_on_where_they_were(sandbox: Any) -> None:
+    store = Store()
+
+    async def run() -> None:
+        for kinds, kind in enumerate(("lead", "deal"), start=1):
+            known = dict(store.kept)
+            async with Watch(trigger(store, kind=kind)):
+                await until(lambda known=known: store.kept != known)
+            assert len(store.kept) == kinds
+        await asyncio.to_thread(save, 9)
+        async with Watch(trigger(store)) as watch:
+            await until(lambda: watch.ids)
+        assert watch.ids == [9]
+
+    asyncio.run(run())
+    assert looks(sandbox)
+
+
 def test_it_begins_at_a_moment_that_is_given(sandbox: Any) -> None:
     since = datetime.now(UTC).replace(microsecond=0)
     save(*range(1, 61))
