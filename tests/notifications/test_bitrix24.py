@@ -175,7 +175,7 @@ def test_nobody_to_tell_is_refused_when_the_dag_is_parsed_and_passes_when_a_form
         InvalidInput, match=r"^users: \(\) is not accepted; accepted: ids of users to tell, or a chat"
     ):
         Bitrix24Notifier()
-    with pytest.raises(InvalidInput, match="^users: None is not accepted"):
+    with pytest.raises(InvalidInput, match=r"^users: None is not accepted"):
         Bitrix24Notifier(users=None)  # type: ignore[arg-type]
     nobody: tuple[Any, ...] = ([], "", None)
     for empty in nobody:
