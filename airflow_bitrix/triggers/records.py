@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_bitrix.compat import asset_state
+from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import owner_kind
 from airflow_bitrix.core.saved_records import OVERLAP, Place, checked_moment
 from airflow_bitrix.crm.saved_records import saved_since
 from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook
+from airflow_bitrix.triggers.shared_looks import SHORTEST
 from airflow_bitrix.triggers.waiting import trigger_event
 
 __all__ = ["Bitrix24RecordsSavedTrigger"]
@@ -50,7 +54,8 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
     :param kind: ``lead`` or ``deal``.
     :param since: From when on, a moment with its offset from UTC; ``None`` for what is saved once it runs.
-    :param poke_interval: Seconds between two looks, 1 or more; each takes a request for 50 records.
+    :param poke_interval: Seconds between two looks, 1 or more, or a ``timedelta``; each takes a request for
+        50 records.
     :raises InvalidInput: An argument that cannot be right.
     """
 
@@ -60,13 +65,13 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
         bitrix24_conn_id: str = DEFAULT_CONN_ID,
         kind: str = "lead",
         since: datetime | str | None = None,
-        poke_interval: float = 60,
+        poke_interval: timedelta | float = 60,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.bitrix24_conn_id = bitrix24_conn_id
         self.kind = owner_kind(kind)
         self.since = None if since is None else checked_moment("since", since)
-        self.poke_interval = max(float(poke_interval), 1.0)
+        self.poke_interval = _seconds(poke_interval)
         self._said = ""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -158,3 +163,14 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
             await store.aset(self._key, place.as_json())
         except Exception as error:  # noqa: BLE001 (the events were told; the next look tries again)
             self.log.warning("Where the watching has got to could not be kept: %s", error)
+
+
+def _seconds(given: object) -> float:
+    with suppress(ValueError, OverflowError):
+        if isinstance(given, timedelta):
+            given = given.total_seconds()
+        if isinstance(given, (int, float, str)) and not isinstance(given, bool):
+            seconds = float(given)
+            if SHORTEST <= seconds < math.inf:
+                return seconds
+    raise InvalidInput("poke_interval", given, "a number of seconds, 1 or more, or a timedelta")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import pytest
@@ -193,7 +195,20 @@ def test_what_goes_wrong_in_airflow_ends_no_watcher_either(
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("given", [{"kind": "contact"}, {"since": "2026-11-01"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"kind": "contact"},
+        {"since": "2026-11-01"},
+        *({"poke_interval": one} for one in ("soon", None, math.nan, math.inf, 0, -5, True, [60])),
+    ],
+)
 def test_what_cannot_be_right_is_refused_when_the_dag_is_parsed(given: dict[str, Any]) -> None:
-    with pytest.raises(InvalidInput):
+    [(argument, value)] = given.items()
+    with pytest.raises(InvalidInput, match=re.escape(f"{argument}: {value!r} is not accepted")):
         Bitrix24RecordsSavedTrigger(**given)
+
+
+@pytest.mark.parametrize("given", [90, "90", 90.0, timedelta(minutes=1.5)])
+def test_the_interval_is_told_in_seconds(given: Any) -> None:
+    assert Bitrix24RecordsSavedTrigger(poke_interval=given).serialize()[1]["poke_interval"] == 90
