@@ -6,6 +6,7 @@ its tasks keep from one to the next. What looks otherwise is none of ours, and l
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shutil
@@ -173,7 +174,8 @@ def _files(root: Path) -> Iterator[_File]:
             return
         for path, about in found.items():
             parts = tuple(str(path).removeprefix(base).strip("/").split("/"))
-            yield _File(parts, int(about.get("size") or 0), time_told(about))
+            # What was written nobody knows when may have been written just now.
+            yield _File(parts, int(about.get("size") or 0), time_told(about) or math.inf)
 
 
 def _on_disk(root: Path) -> Iterator[_File]:

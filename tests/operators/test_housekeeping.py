@@ -6,9 +6,12 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
+import fsspec  # type: ignore[import-untyped]
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
+from upath import UPath
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.guards import Guards
@@ -105,6 +108,24 @@ def test_what_others_keep_under_such_names_stays(place: Path, clean: Clean, name
     write_new(file, "of a colleague")
     assert clean()["removed"] == 0
     assert file.exists()
+
+
+class Untimed(MemoryFileSystem):  # type: ignore[misc]
+    """A storage that does not tell when a file was written."""
+
+    protocol: ClassVar[str] = "untimed"
+
+    def find(self, *given: Any, **how: Any) -> Any:
+        """Find files."""
+        return {name: {"size": one["size"]} for name, one in super().find(*given, **how).items()}
+
+
+@pytest.mark.attack
+def test_what_was_written_at_no_known_time_is_not_old() -> None:
+    fsspec.register_implementation("untimed", Untimed, clobber=True)
+    root = cast("Path", UPath("untimed://shared/artifacts"))
+    (root / "dag" / "run" / "compare" / "reconcile.csv").write_text("what\n")
+    assert list(old_runs.old_runs(root, days=1, now=time.time() + LATER)) == []
 
 
 def test_a_run_that_only_compared_portals_goes_as_well(place: Path, clean: Clean) -> None:
