@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.bases.notifier import BaseNotifier
-from airflow.sdk.log import redact  # type: ignore[attr-defined]
 
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.foreign_text import as_plain_text
@@ -54,7 +54,10 @@ def told_of(context: Mapping[str, Any]) -> Told:
 
 
 def masked(text: object) -> str:
-    """Give a text without the secrets that Airflow masks in its logs: errors of others may hold any."""
+    """Give a text without the secrets that Airflow masks in its logs: errors of others may hold any.
+
+    Airflow has no public name for that; this one is the same from 3.1.3 to 3.3.2.
+    """
     return str(redact(str(text)))
 
 
