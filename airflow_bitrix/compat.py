@@ -13,6 +13,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.standard.operators import hitl
+from airflow.sdk._shared.secrets_masker import redact  # no version names it in public
 from packaging.version import Version
 
 from airflow_bitrix.get_provider_info import get_provider_info
@@ -48,6 +49,7 @@ __all__ = [
     "conf",
     "connection_form",
     "read_variable",
+    "redact",
     "write_variable",
 ]
 

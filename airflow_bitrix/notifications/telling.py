@@ -9,10 +9,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from airflow.sdk._shared.secrets_masker import redact
 from airflow.sdk.bases.notifier import BaseNotifier
 
-from airflow_bitrix.compat import conf
+from airflow_bitrix.compat import conf, redact
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.files.approvals import named_run
 from airflow_bitrix.links import report_address

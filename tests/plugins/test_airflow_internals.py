@@ -22,20 +22,30 @@ ROOT = Path(__file__).parents[2]
 
 PUBLIC = {
     "airflow.plugins_manager",
+    "airflow.providers.common.compat.openlineage.facet",
     "airflow.providers.http.hooks.http",
+    "airflow.providers.openlineage.extractors",
     "airflow.providers.standard.exceptions",
     "airflow.providers.standard.operators",
     "airflow.providers.standard.triggers.temporal",
     "airflow.sdk",
+    "airflow.sdk.bases.notifier",
     "airflow.sdk.configuration",
     "airflow.sdk.exceptions",
     "airflow.sdk.io",
     "airflow.sdk.log",
+    "airflow.timetables.trigger",
+    "airflow.triggers.base",
 }
 """What providers may use of Airflow, as far as we do."""
 
 ALSO = {
-    "airflow_bitrix/compat.py": {"airflow.configuration", "airflow.exceptions"},  # public in 3.1
+    "airflow_bitrix/compat.py": {
+        "airflow.configuration",  # public in 3.1, as is the next one
+        "airflow.exceptions",
+        "airflow.models.variable",  # of a command, which runs in no task
+        "airflow.sdk._shared.secrets_masker",
+    },
     "airflow_bitrix/plugins/airflow_internals.py": {
         "airflow.api_fastapi.auth.managers.models.resource_details",
         "airflow.api_fastapi.core_api.security",
