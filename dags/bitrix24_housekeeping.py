@@ -17,6 +17,10 @@ removes what nothing was written to for so many days. What stays, however old it
 approval or may still be applied by one, what a task is at, the last snapshot of each kind, and what is not of
 this package.
 
+| task | what it does |
+|:---|:---|
+| *Remove what is old* | looks at all folders, and removes those that are old |
+
 **A run that is gone cannot be taken back any more**, and its tab shows nothing. The log names each folder,
 and says how much that frees. *Dry run* is on unless you turn it off.
 """

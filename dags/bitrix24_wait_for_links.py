@@ -52,6 +52,7 @@ with DAG(
             "lead",
             type="string",
             enum=["lead", "deal"],
+            values_display={"lead": "Lead", "deal": "Deal"},
             title="Lead or deal",
             description="What the contact is to be linked to.",
         ),
