@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 SNAPSHOT, CHANGED = "bitrix24_link_snapshot", "bitrix24_links_changed_cleanup"
 
 DAG_FILE = """
+from datetime import timedelta
+
 from airflow.sdk import DAG, AssetWatcher, task
 
 from airflow_bitrix.assets.portals import records_asset
@@ -22,7 +24,10 @@ from airflow_bitrix.sensors.contact_links import Bitrix24ContactLinksSensor
 from airflow_bitrix.sensors.records import Bitrix24RecordsSensor
 from airflow_bitrix.triggers.records import Bitrix24RecordsSavedTrigger
 
-with DAG("waiting", schedule=None, default_args={"deferrable": True, "poke_interval": 1}):
+# Where a task is woken before the scheduler has heard that it was deferred, Airflow fails that try.
+again = {"retries": 2, "retry_delay": timedelta(seconds=1)}
+
+with DAG("waiting", schedule=None, default_args={"deferrable": True, "poke_interval": 1, **again}):
     Bitrix24ContactLinksSensor(task_id="linked", owner_id="{{ params.lead }}", has=["{{ params.contact }}"])
     Bitrix24RecordsSensor(task_id="counted", filter={"title": "awaited"})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, NoReturn
 
 from airflow.sdk import DAG, BaseOperator
@@ -25,5 +26,6 @@ class Defers(BaseOperator):
         return [event, f"{told['NAME']} {told['LAST_NAME']}"]
 
 
+# Where a task is woken before the scheduler has heard that it was deferred, Airflow fails that try.
 with DAG("deferred_call", schedule=None):
-    Defers(task_id="ask")
+    Defers(task_id="ask", retries=2, retry_delay=timedelta(seconds=1))
