@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CLEANUP, RESTORE = "bitrix24_lead_link_cleanup", "bitrix24_link_restore"
 
-SAVED = 5
-"""Objects of a journal by which a task is in the middle of its part: each tells of some twenty changes."""
+SAVED = 2
+"""Objects of a journal by which a task is in the middle of its part: each tells of some sixty changes."""
 
 
 @dataclass(frozen=True)
