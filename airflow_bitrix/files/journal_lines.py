@@ -24,10 +24,6 @@ class Lines(Protocol):
     """A part of a journal that a task adds to."""
 
     @property
-    def is_saved(self) -> bool:
-        """Whether all lines would outlive this task."""
-
-    @property
     def content(self) -> bytes:
         """All lines so far."""
 
@@ -69,7 +65,6 @@ class _DiskLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._is_saved = True
         self._file = open_new(path, add=True)
         try:
             if is_kept_by_kernel(path.parent):  # elsewhere a lease is held
@@ -79,10 +74,6 @@ class _DiskLines:
         except BaseException:
             self._file.close()
             raise
-
-    @property
-    def is_saved(self) -> bool:
-        return self._is_saved
 
     @property
     def content(self) -> bytes:
@@ -96,14 +87,12 @@ class _DiskLines:
         self._file.close()
 
     def add(self, line: str) -> None:
-        self._is_saved = False
         self._file.write(line)
 
     def save(self) -> None:
         with storing(self._path):
             self._file.flush()
             os.fsync(self._file.fileno())
-        self._is_saved = True
 
     def close(self) -> None:
         self._file.close()
