@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
 .PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-oauth bench-report bench-sensors ui fmt chaos
-.PHONY: constraints sets arguments clean security cluster test-cluster postgres
+.PHONY: constraints sets arguments catalogues clean security cluster test-cluster postgres
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -209,6 +209,9 @@ sets: env ## write the versions anew that test-floors installs
 # Airflow writes its configuration where it is imported.
 arguments: env ## write docs/arguments.md anew: what each argument and form field accepts, and means where it is empty
 	@AIRFLOW_HOME=$(CURDIR)/build/arguments $(BIN)/python -m scripts.argument_tables
+
+catalogues: env ## gather the texts for people into the catalogues of each language, and compile these
+	@$(BIN)/python -m scripts.catalogues
 
 clean: ## remove .venv and everything that was made here
 	@rm -rf $(VENV) $(BENCH) $(SECURITY) $(CLUSTER) .cluster .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -16,6 +16,8 @@ from airflow.providers.standard.operators import hitl
 from airflow.sdk._shared.secrets_masker import redact  # no version names it in public
 from packaging.version import Version
 
+from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import ENGLISH, LANGUAGES, go_by, speaking
 from airflow_bitrix.get_provider_info import get_provider_info
 
 try:
@@ -54,6 +56,21 @@ __all__ = [
 ]
 
 _Hook = TypeVar("_Hook", bound=type)
+
+
+def _language() -> str:
+    """Give the language of the setting.
+
+    :raises InvalidInput: There is no such language; in English, as it would be asked for again otherwise.
+    """
+    told: str = (conf.get("bitrix24", "language", fallback="") or ENGLISH).strip().lower()
+    if told not in LANGUAGES:
+        with speaking(ENGLISH):
+            raise InvalidInput("[bitrix24] language", told, " or ".join(LANGUAGES))
+    return told
+
+
+go_by(_language)
 
 
 def _is(package: str, release: str) -> bool:

@@ -143,6 +143,16 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "redis_pacing",
                         "default": "redis_default",
                     },
+                    "language": {
+                        "description": (
+                            "What workers write for people, and what forms and DAGs say: en, English; ru, "
+                            "Russian. The report tab speaks the language that is chosen in Airflow."
+                        ),
+                        "version_added": "0.3.0",
+                        "type": "string",
+                        "example": "ru",
+                        "default": "en",
+                    },
                     "keep_days": {
                         "description": (
                             "Days for which the housekeeping operator keeps what a run has left, where it is "

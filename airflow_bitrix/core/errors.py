@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from airflow_bitrix.core.foreign_text import LONGEST, as_plain_text
+from airflow_bitrix.core.languages import gettext
 
 LONGEST_MESSAGE = 4 * LONGEST
 """Signs of an error's sentence; it may list what is accepted."""
@@ -120,8 +121,12 @@ class InvalidInput(Rejected, ValueError):
     """
 
     def __init__(self, argument: str, value: object, accepted: str, *, problem: str = "") -> None:
-        wrong = as_plain_text(problem) or f"{_shown(value)} is not accepted"
-        super().__init__(f"{argument}: {wrong}; accepted: {accepted}")
+        wrong = as_plain_text(problem) or gettext("{value} is not accepted", value=_shown(value))
+        super().__init__(
+            gettext(
+                "{argument}: {wrong}; accepted: {accepted}", argument=argument, wrong=wrong, accepted=accepted
+            )
+        )
         self.argument = argument
         self.value = _kept(value)
         self.accepted = accepted

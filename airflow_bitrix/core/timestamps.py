@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import moment as worded
 
 _LONGEST = 40
 
@@ -16,7 +17,7 @@ def shown_timestamp(moment: str) -> str:
     """
     try:
         when = datetime.fromisoformat(moment)
-        told = moment if when.tzinfo is None else f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        told = moment if when.tzinfo is None else f"{worded(when.astimezone(UTC))} UTC"
     except (ValueError, OverflowError):  # in another time zone it may lie in no year that there is
         told = moment
     return as_plain_text(told, _LONGEST)  # any sign may stand between date and time
