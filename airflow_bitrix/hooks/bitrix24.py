@@ -35,7 +35,6 @@ from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.connection import (
     CONN_TYPE,
-    DEFAULT_CONN_ID,
     ReadsConnections,
     allowance_of,
     connection_settings,
@@ -45,6 +44,7 @@ from airflow_bitrix.hooks.connection import (
 )
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.hooks.folders import pacing_folder
+from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID
 from airflow_bitrix.hooks.settings import Settings
 
 __all__ = ["DEFAULT_CONN_ID", "Bitrix24AsyncHook", "Bitrix24Hook", "pacing_folder"]

@@ -31,13 +31,13 @@ from airflow_bitrix.crm.scan import Detail, scan
 from airflow_bitrix.engine.apply import Journal, apply_changes
 from airflow_bitrix.hooks.connection import (
     CONN_TYPE,
-    DEFAULT_CONN_ID,
     ReadsConnections,
     allowance_of,
     connection_settings,
     patience,
 )
 from airflow_bitrix.hooks.failures import final_failures
+from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID
 from airflow_bitrix.hooks.settings import Settings
 
 

@@ -29,7 +29,6 @@ from airflow_bitrix.hooks.settings import Settings, read_settings
 from airflow_bitrix.hooks.tokens import logged_in
 
 CONN_TYPE = "bitrix24"
-DEFAULT_CONN_ID = "bitrix24_default"
 
 
 class ReadsConnections(BaseHook):

@@ -14,7 +14,7 @@ from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import positive_id
-from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
+from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened, opened_async
 from airflow_bitrix.notifications.telling import masked, told_of
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class Bitrix24Notifier(BaseNotifier):
         """Send the messages from a task or from the DAG processor."""
         try:
             if calls := self._calls(context):
-                hook = Bitrix24Hook(self.bitrix24_conn_id)
+                hook = opened(self.bitrix24_conn_id)
                 hook.retries = RETRIES
                 self._account(hook.batch(calls))
         except Exception as error:  # noqa: BLE001 (no message is worth a run)
@@ -85,7 +85,7 @@ class Bitrix24Notifier(BaseNotifier):
         """Send the messages from the triggerer, as a deadline does."""
         try:
             if calls := self._calls(context):
-                hook = Bitrix24AsyncHook(self.bitrix24_conn_id)
+                hook = opened_async(self.bitrix24_conn_id)
                 hook.retries = RETRIES
                 self._account(await hook.batch(calls))
         except Exception as error:  # noqa: BLE001 (likewise)

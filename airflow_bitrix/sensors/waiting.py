@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from airflow.sdk import BaseSensorOperator, Context, PokeReturnValue
 from airflow.triggers.base import BaseTrigger
@@ -17,13 +17,16 @@ from airflow_bitrix.compat import conf
 from airflow_bitrix.core import errors
 from airflow_bitrix.core.errors import Bitrix24Error, RetryLater
 from airflow_bitrix.crm.questions import Question, ask
-from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures, says_why
+from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened, opened_async
 from airflow_bitrix.operators.shared.parameters import switch
 from airflow_bitrix.operators.shared.task_arguments import SensorArguments
 from airflow_bitrix.operators.shared.timeouts import timeout_stops
 from airflow_bitrix.triggers.shared_looks import Answer
 from airflow_bitrix.triggers.waiting import FAILED, FOUND, SAID, as_found
+
+if TYPE_CHECKING:
+    from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook
 
 
 class Bitrix24Sensor(BaseSensorOperator):
@@ -84,8 +87,7 @@ class Bitrix24Sensor(BaseSensorOperator):
     @cached_property
     def _hook(self) -> Bitrix24AsyncHook:
         # Airflow is asked for the connection before an event loop runs.
-        settings = Bitrix24Hook(self.bitrix24_conn_id).settings
-        hook = Bitrix24AsyncHook(self.bitrix24_conn_id, settings=settings)
+        hook = opened_async(self.bitrix24_conn_id, opened(self.bitrix24_conn_id).settings)
         hook.stop = self.stop
         return hook
 

@@ -20,7 +20,7 @@ from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import owner_kind
 from airflow_bitrix.core.saved_records import OVERLAP, Place, checked_moment
 from airflow_bitrix.crm.saved_records import saved_since
-from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook
+from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened_async
 from airflow_bitrix.triggers.shared_looks import SHORTEST
 from airflow_bitrix.triggers.waiting import trigger_event
 
@@ -102,7 +102,7 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
 
     async def _look(self, place: Place | None) -> tuple[Mapping[int, datetime], Place]:
         """Look once; the first look without a place finds what is known from then on."""
-        hook = await sync_to_async(Bitrix24AsyncHook)(self.bitrix24_conn_id)
+        hook = await sync_to_async(opened_async)(self.bitrix24_conn_id)
         begin = place.begin if place else datetime.now(UTC) - OVERLAP
         async with hook.portal() as portal:
             found, asked_at = await saved_since(portal, self.kind, begin)

@@ -20,7 +20,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.crm.questions import Question, Told, ask
-from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
+from airflow_bitrix.hooks.opening import opened_async
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class SharedLooks:
 
     async def _look_again_and_again(self) -> None:
         try:
-            hook = await sync_to_async(Bitrix24AsyncHook)(self._conn_id)
+            hook = await sync_to_async(opened_async)(self._conn_id)
             hook.retries = _RETRIES
             async with hook.portal() as portal:
                 while True:

@@ -6,17 +6,20 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any, NoReturn, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Unpack
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
 
 from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.core.errors import RetryLater
-from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24Hook
 from airflow_bitrix.hooks.failures import final_failures, says_why
+from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened
 from airflow_bitrix.operators.shared.parameters import switch
 from airflow_bitrix.operators.shared.task_arguments import DeferrableArguments, TaskArguments
+
+if TYPE_CHECKING:
+    from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
 
 MOST_DEFERRALS = 20
 """How often in a row an operator defers without having got anywhere."""
@@ -120,7 +123,7 @@ class Bitrix24Operator(Bitrix24BaseOperator):
     @cached_property
     def hook(self) -> Bitrix24Hook:
         """The hook of the operator's connection."""
-        hook = Bitrix24Hook(self.bitrix24_conn_id)
+        hook = opened(self.bitrix24_conn_id)
         hook.stop = self.stop
         return hook
 

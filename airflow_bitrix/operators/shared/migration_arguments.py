@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapp
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput
@@ -32,8 +32,7 @@ from airflow_bitrix.engine.migrations import Read
 from airflow_bitrix.engine.transfers import Transfer
 from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.parked_owners import Pairing
-from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
-from airflow_bitrix.hooks.settings import Settings
+from airflow_bitrix.hooks.opening import opened, opened_async
 from airflow_bitrix.operators.shared.artifacts import named_file
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.migration_checks import (
@@ -44,6 +43,10 @@ from airflow_bitrix.operators.shared.migration_checks import (
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.task_arguments import MapGiven, PipelineArguments
+
+if TYPE_CHECKING:
+    from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook
+    from airflow_bitrix.hooks.settings import Settings
 
 _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
     "contact_map": ("lead", "deal"),
@@ -309,7 +312,7 @@ class MigrationArguments(LinkPlanOperator):
     def _source_settings(self) -> Settings:
         """What the connection of the portal that is read says."""
         try:
-            return Bitrix24Hook(str(self.source_conn_id)).settings
+            return opened(str(self.source_conn_id)).settings
         except InvalidInput as error:
             if error.argument == "bitrix24_conn_id":
                 raise InvalidInput("source_conn_id", error.value, error.accepted) from None
@@ -318,7 +321,7 @@ class MigrationArguments(LinkPlanOperator):
     @cached_property
     def _source_hook(self) -> Bitrix24AsyncHook:
         """The hook of the portal that is read; it has an allowance of its own."""
-        hook = Bitrix24AsyncHook(str(self.source_conn_id), settings=self._source_settings)
+        hook = opened_async(str(self.source_conn_id), self._source_settings)
         hook.patience, hook.stop = self.hook.patience, self.stop
         return hook
 

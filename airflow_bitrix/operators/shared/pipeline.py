@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from airflow.sdk import Context
 
@@ -14,8 +14,7 @@ from airflow_bitrix.client.pacing import LONGEST_REST
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.crm.users import View, view_of
 from airflow_bitrix.files.approvals import named_run
-from airflow_bitrix.hooks.bitrix24 import DEFAULT_CONN_ID, Bitrix24AsyncHook, Bitrix24Hook
-from airflow_bitrix.hooks.settings import Settings
+from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened, opened_async
 from airflow_bitrix.links import Bitrix24ReportLink
 from airflow_bitrix.operators.shared.artifacts import given_folder, is_in_tab, progress_teller, tab_folder
 from airflow_bitrix.operators.shared.base import Bitrix24BaseOperator
@@ -23,6 +22,10 @@ from airflow_bitrix.operators.shared.lineage import TellsLineage
 from airflow_bitrix.operators.shared.parameters import is_nothing
 from airflow_bitrix.operators.shared.task_arguments import DeferrableArguments
 from airflow_bitrix.operators.shared.timeouts import timeout_stops
+
+if TYPE_CHECKING:
+    from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook
+    from airflow_bitrix.hooks.settings import Settings
 
 T = TypeVar("T")
 
@@ -67,12 +70,12 @@ class LinkPlanOperator(TellsLineage, Bitrix24BaseOperator):
     @cached_property
     def settings(self) -> Settings:
         """What the operator's connection says, read and checked once."""
-        return Bitrix24Hook(self.bitrix24_conn_id).settings
+        return opened(self.bitrix24_conn_id).settings
 
     @cached_property
     def hook(self) -> Bitrix24AsyncHook:
         """The hook of the operator's connection."""
-        hook = Bitrix24AsyncHook(self.bitrix24_conn_id, settings=self.settings)
+        hook = opened_async(self.bitrix24_conn_id, self.settings)
         hook.stop = self.stop
         return hook
 

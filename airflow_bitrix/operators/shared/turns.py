@@ -14,7 +14,7 @@ from airflow_bitrix.client.allowance import make_own_folder
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.writers import Occupied, Wait, Writer, forget_wait, only_writer, write_wait
-from airflow_bitrix.hooks.bitrix24 import pacing_folder
+from airflow_bitrix.hooks.folders import pacing_folder
 from airflow_bitrix.operators.shared.apply_parts import ApplyTask
 from airflow_bitrix.operators.shared.artifacts import artifacts_root
 
