@@ -71,7 +71,8 @@ def name_of(task: Mapping[str, Any]) -> str:
 @pytest.fixture(scope="package")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """Airflow and a sandbox portal for the tests of this folder: idle, it takes a tenth of a core."""
-    with Processes(clean_environment()) as processes:
+    once = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}  # files that change are read at once
+    with Processes(clean_environment() | once) as processes:
         sandbox = LocalSandbox(processes, leads=600, deals=300, contacts=500).start()
         home = tmp_path_factory.mktemp("airflow") / "home"
         for folder in (ROOT / "dags", Path(__file__).parent / "dags"):
