@@ -74,8 +74,8 @@ def test_a_row_holds_what_the_page_shows(reader: TestClient, run: Path) -> None:
     assert run.exists()
     told = reader.get(at("rows?task=plan&at=998&size=2")).json()["rows"]
     assert told == [
-        [999, "applied", "9*", "none", "because", 0],
-        [1000, "failed", "7*", "none", EVIL, 0],
+        [999, "applied", [[9, "-", "is", ""]], [], "because", 0, "", ""],
+        [1000, "failed", [[7, "-", "is", ""]], [], EVIL, 0, "", ""],
     ]
 
 
