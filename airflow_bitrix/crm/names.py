@@ -7,7 +7,8 @@ https://apidocs.bitrix24.com/api-reference/user/user-get.html; the last one need
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from typing import Any, Literal, NamedTuple
 
@@ -90,7 +91,7 @@ class NameReads:
         user = owner.responsible_id
         return OwnerNames(owner.title, stage, self._users.get(user, "") or (str(user) if user else ""))
 
-    async def _read_users(self, ids: Set[int]) -> None:
+    async def _read_users(self, ids: AbstractSet[int]) -> None:
         def take(row: Mapping[str, Any]) -> None:
             self._users[id_in("user.get", "ID", row)] = name_of(*(row.get(part) for part in _USER[1:]))
 

@@ -222,6 +222,7 @@ class PartLines:
         manifest: Manifest,
         number: int,
         journal: Path | None,
+        *,
         names: Path | None,
         told: Mapping[Path, Mapping[int, bytes]],
     ) -> None:
@@ -280,8 +281,6 @@ class PartLines:
             return False
         places = (planned_at, noted_at, named_at)
         lines = [
-            line_at(content, at)
-            for content, at in zip(self._lower, places, strict=True)
-            if at != NOWHERE
+            line_at(content, at) for content, at in zip(self._lower, places, strict=True) if at != NOWHERE
         ]
         return all(any(hint in line for line in lines) for hint in hints)

@@ -116,6 +116,7 @@ def _parts(told: Iterable[_Part], numbers: memoryview) -> dict[Stamp, IndexedPar
     for one in told:
         wide, changes = 8 * one.changes, one.changes
         ids, *places = (bytes(numbers[wide * n : wide * (n + 1)]) for n in range(_WIDE))
+        planned_at, noted_at, named_at = (array("Q", some) for some in places)
         states = bytes(numbers[_WIDE * wide : _WIDE * wide + changes])
         numbers = numbers[_WIDE * wide + changes :]
         is_right = (
@@ -129,7 +130,9 @@ def _parts(told: Iterable[_Part], numbers: memoryview) -> dict[Stamp, IndexedPar
         part = IndexedPart(
             _stamp(one.stamp),
             array("q", ids),
-            *(array("Q", some) for some in places),
+            planned_at,
+            noted_at,
+            named_at,
             bytearray(states),
             Counter({(rule, state): count for rule, state, count in one.by_rule}),
             one.biggest[:BIGGEST],

@@ -1,8 +1,8 @@
 """The names of what a run is about, beside its plan: a file for each part of the plan, an owner a line.
 
-They are personal data, and nothing goes by them: all else of a run does without, and a file that is damaged, or
-is gone, means that ids stand alone. Each line has all that is said of an owner, the names of its contacts too,
-so that what a page shows is read by its lines alone.
+They are personal data, and nothing goes by them: all else of a run does without, and a file that is damaged,
+or is gone, means that ids stand alone. Each line has all that is said of an owner, the names of its contacts
+too, so that what a page shows is read by its lines alone.
 """
 
 from __future__ import annotations
@@ -24,9 +24,6 @@ from airflow_bitrix.files.plain_files import read_plain
 
 NAMES = "names"
 """The folder, beside that of the plan."""
-
-COLUMNS = ("title", "stage", "responsible", "contact_names")
-"""What tables have of names, behind all else; without ``contact_names`` where they tell of owners alone."""
 
 _MOST_BYTES = 2**25
 """Bytes of a file that is read; one of a thousand leads with three contacts each has some 300,000."""
@@ -128,7 +125,8 @@ def read_names(folder: Path, parts: Iterable[int], wanted: Iterable[int]) -> dic
 
     :param parts: Numbers of the parts that they may be in.
     """
-    left, found = set(wanted), {}
+    left = set(wanted)
+    found: dict[int, OwnerNames] = {}
     for number in parts:
         if not left:
             break
@@ -136,6 +134,25 @@ def read_names(folder: Path, parts: Iterable[int], wanted: Iterable[int]) -> dic
         found |= {one: of_part.of(one) for one in left if one in of_part}
         left -= found.keys()
     return found
+
+
+class NamesInTurn:
+    """The names of owners that come part by part.
+
+    :param folder: The task's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._part: PartNames | None = None
+
+    def turn_to(self, number: int) -> None:
+        """Go on to the owners of a part."""
+        self._part = PartNames(self._folder, number)
+
+    def of(self, owner_id: int) -> OwnerNames:
+        """Give the names of an owner of the part that it is the turn of."""
+        return self._part.of(owner_id) if self._part else NAMELESS
 
 
 def line_at(content: bytes, at: int) -> bytes:

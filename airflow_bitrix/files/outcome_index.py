@@ -241,9 +241,7 @@ class OutcomeIndex:
         told = self.plan.look.lines({path.path: places for path, places in inside.items()})
         return {cast("Path", path): told[path.path] for path in inside}
 
-    def _places(
-        self, rows: Iterable[int], told: Mapping[Path, Mapping[int, bytes]]
-    ) -> Iterator[_Places]:
+    def _places(self, rows: Iterable[int], told: Mapping[Path, Mapping[int, bytes]]) -> Iterator[_Places]:
         """Give where the lines of each row begin; a part is read once for rows that stand together."""
         firsts = self._firsts()
         number, lines = -1, None
@@ -261,7 +259,7 @@ class OutcomeIndex:
         part, name = self.parts[number], part_name(number)
         journal = self.journal / name if part.is_noted else None
         names = self.plan.parent / NAMES / name if min(part.named_at, default=NOWHERE) != NOWHERE else None
-        return PartLines(self.plan, self.manifest, number, journal, names, told)
+        return PartLines(self.plan, self.manifest, number, journal, names=names, told=told)
 
     def _text(self, planned: Mapping[str, Any], noted: Mapping[str, Any] | None) -> str:
         reason = (self.since.get(planned["owner"]) or noted["reason"]) if noted else ""

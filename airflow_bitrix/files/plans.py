@@ -41,7 +41,7 @@ from airflow_bitrix.files.plan_locks import TAKEN, plan_held
 PART_CHANGES = 1000
 """Changes in one part of a plan at most."""
 
-MANIFEST = "manifest.json"
+MANIFEST, LEFT_OUT = "manifest.json", "left_out.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ class PlanWriter:
         _make_room(folder)
         remove([folder / name for name in listed(folder) if fnmatch(name, "part-*.jsonl")])
         remove_names(folder.parent)  # those of the plan before, which may have been for another portal
-        self._reasons = open_new(folder / "left_out.csv", newline="")
+        self._reasons = open_new(folder / LEFT_OUT, newline="")
         self._rows = csv.writer(self._reasons)
         self._rows.writerow(["owner", "owner_id", "why", "reason", "address"])
 

@@ -1,4 +1,4 @@
-"""What a change does to the contacts of an owner, as one list that one sees: removed, added, primary moved."""
+"""What a change does to the contacts of an owner, as one list: removed, added, another one primary."""
 
 from __future__ import annotations
 
@@ -84,9 +84,7 @@ def _primary(before: ContactLink, after: ContactLink | None) -> Primary:
 def _shown_first(contact_id: int) -> str:
     if not contact_id:
         return gettext("its card shows no contact first")
-    return gettext(
-        "its card shows contact {contact} first, whatever the links say", contact=str(contact_id)
-    )
+    return gettext("its card shows contact {contact} first, whatever the links say", contact=str(contact_id))
 
 
 def _sorts(links: LinkSet) -> str:

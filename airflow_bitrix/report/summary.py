@@ -222,7 +222,12 @@ def _joined(
         yield place, change, None
 
 
-def named(summary: Summary, names: Mapping[int, OwnerNames]) -> Summary:
+def shown_owners(summary: Summary) -> set[int]:
+    """Give the ids of the owners that rows of a summary are about."""
+    return {row.owner.id for row in (*summary.troubles, *summary.changes, *summary.biggest)}
+
+
+def with_names(summary: Summary, names: Mapping[int, OwnerNames]) -> Summary:
     """Give a summary whose rows have names.
 
     :param names: By id of the owner.

@@ -17,7 +17,14 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.plans import Manifest, PlanWriter
-from airflow_bitrix.report.approval import MOST_BYTES, as_markdown, digest, headline, plan_digest, plan_markdown
+from airflow_bitrix.report.approval import (
+    MOST_BYTES,
+    as_markdown,
+    digest,
+    headline,
+    plan_digest,
+    plan_markdown,
+)
 from airflow_bitrix.report.markdown_cells import cell
 
 PORTAL = "https://acme.bitrix24.com"

@@ -41,7 +41,14 @@ def test_of_many_contacts_those_are_shown_of_which_something_becomes(tmp_path: P
 @pytest.mark.attack
 def test_a_name_stays_a_name(tmp_path: Path) -> None:
     """It adds no cell, no row, no link and no tag of its own, and no more of it is shown than a little."""
-    evil = [EVIL, "](http://evil.example) [x", "~~ ** https://evil.example", "a|b\n|c|", "x" * 100_000, "\u202e"]
+    evil = [
+        EVIL,
+        "](http://evil.example) [x",
+        "~~ ** https://evil.example",
+        "a|b\n|c|",
+        "x" * 100_000,
+        "\u202e",
+    ]
     names = {
         number: OwnerNames(name, name, name, {1: name, 2: name}) for number, name in enumerate(evil, start=1)
     }
@@ -61,7 +68,8 @@ def test_the_page_keeps_to_its_size_whatever_the_names(tmp_path: Path) -> None:
     plan = [
         Change(links(one, *range(1, 30)), links(one, *range(900, 930)), ("й" * 500,)) for one in range(1, 31)
     ]
-    long = OwnerNames(*["й<" * (LONGEST_NAME // 2)] * 3, dict.fromkeys(range(1, 930), "й|" * 60))
+    name = "й<" * (LONGEST_NAME // 2)
+    long = OwnerNames(name, name, name, dict.fromkeys(range(1, 930), name))
     text = shown(tmp_path, plan, {change.owner.id: long for change in plan})
     assert len(text.encode()) <= MOST_BYTES
     assert len(tables(text)[-1]) > 5
