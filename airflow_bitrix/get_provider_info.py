@@ -143,6 +143,17 @@ def get_provider_info() -> dict[str, Any]:
                         "example": "redis_pacing",
                         "default": "redis_default",
                     },
+                    "show_names": {
+                        "description": (
+                            "Whether approvals, reports and their tables show leads and deals by title, "
+                            "stage and responsible person, and contacts by name. False: none is asked for, "
+                            "and no file holds one."
+                        ),
+                        "version_added": "0.3.0",
+                        "type": "boolean",
+                        "example": "False",
+                        "default": "True",
+                    },
                     "language": {
                         "description": (
                             "What workers write for people, and what forms and DAGs say: en, English; ru, "

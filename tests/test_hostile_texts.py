@@ -30,7 +30,7 @@ from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.hooks.connection import who_is_connected
 from airflow_bitrix.operators.shared.artifacts import folder_names
 from airflow_bitrix.operators.shared.parameters import hours, optional_day, quiet_hours, share, time_zone
-from airflow_bitrix.report.approval import cell
+from airflow_bitrix.report.markdown_cells import cell
 from airflow_bitrix.report.page import Tab, as_tab
 from airflow_bitrix.sandbox.filters import _like
 from tests.growth import UNITS, hostile_texts, runs_away

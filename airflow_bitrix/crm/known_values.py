@@ -74,7 +74,7 @@ async def known_values(portal: AsyncPortal, kind: EntityKind) -> KnownValues:
     fields = fields_in("crm.item.fields", told[0].result)
     if not all(isinstance(about, Mapping) for about in fields.values()):
         raise _odd("crm.item.fields", "no fields")
-    directories = _refusal(told[1]) or _directories(told[1].result)
+    directories = _refusal(told[1]) or directories_in(told[1].result)
     pipelines = (_refusal(told[2]) or _pipelines(told[2].result)) if len(told) > 2 else {}  # noqa: PLR2004
     return KnownValues(kind, fields, directories, pipelines)
 
@@ -83,7 +83,11 @@ def _refusal(outcome: CommandOutcome) -> Rejected | None:
     return outcome.error if isinstance(outcome.error, Rejected) else None
 
 
-def _directories(answer: object) -> Mapping[str, Mapping[str, str]]:
+def directories_in(answer: object) -> Mapping[str, Mapping[str, str]]:
+    """Give the names of entries by id, by directory, of what ``crm.status.list`` answered.
+
+    :raises Bitrix24Error: These are no entries.
+    """
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for row in _rows("crm.status.list", answer):
         directory, entry, name = (row.get(key) for key in ("ENTITY_ID", "STATUS_ID", "NAME"))

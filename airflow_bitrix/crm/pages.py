@@ -24,10 +24,15 @@ async def pages(portal: AsyncPortal, calls: Calls, read: Read[T]) -> AsyncGenera
     """
     async with aclosing(portal.stream(calls)) as outcomes:
         async for outcome in outcomes:
-            yield await _settled(portal, outcome, read)
+            yield await page_in(portal, outcome, read)
 
 
-async def _settled(portal: AsyncPortal, outcome: CommandOutcome, read: Read[T]) -> list[T]:
+async def page_in(portal: AsyncPortal, outcome: CommandOutcome, read: Read[T]) -> list[T]:
+    """Give what the page holds that an outcome brought; where it cannot be right it is asked for again.
+
+    :raises OddAnswer: It came so each time.
+    :raises Bitrix24Error: The portal did not give it.
+    """
     tries = Tries()
     while True:
         try:

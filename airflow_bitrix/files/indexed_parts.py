@@ -13,12 +13,14 @@ from typing import Any
 import msgspec
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.names import NAMELESS, OwnerNames
 from airflow_bitrix.core.plan import OUTCOMES, Change, OutcomeName
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import EFFORT_LINES, NOTHING, ApplyCost, told_effort
 from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.journal_lines import raw_content, raw_lines
 from airflow_bitrix.files.json_texts import json_value
+from airflow_bitrix.files.names import NAMES, line_at, names_content, names_in, places_of
 from airflow_bitrix.files.plans import Manifest, read_part
 from airflow_bitrix.files.stamps import Stamp
 
@@ -75,6 +77,7 @@ class IndexedPart:
     :param ids: Ids of the owners.
     :param planned_at: Where the change's line begins in the plan, in bytes.
     :param noted_at: Where its outcome's line begins in the journal; :data:`NOWHERE` for none.
+    :param named_at: Where the line of its names begins in their file; :data:`NOWHERE` for none.
     :param states: Places in :data:`STATES`, with :data:`OVERWRITE` added where that is so.
     :param by_rule: Changes by name of rule and state.
     :param biggest: Size, and place below 0, of the changes that alter the most links.
@@ -89,6 +92,7 @@ class IndexedPart:
     ids: array[int] = field(default_factory=lambda: array("q"))
     planned_at: array[int] = field(default_factory=lambda: array("Q"))
     noted_at: array[int] = field(default_factory=lambda: array("Q"))
+    named_at: array[int] = field(default_factory=lambda: array("Q"))
     states: bytearray = field(default_factory=bytearray)
     by_rule: Counter[tuple[str, int]] = field(default_factory=Counter)
     biggest: list[tuple[int, int]] = field(default_factory=list)
@@ -112,8 +116,10 @@ def index_part(
     found = IndexedPart(made_from)
     with reading(journal / part_name(number)):
         noted = _noted(journal / part_name(number), manifest.hash, found)
+    named = places_of(names_content(plan.parent / NAMES / part_name(number)))
     with reading(plan / part_name(number)):
         _take_changes(found, read_part(plan, manifest, number), manifest, noted, since)
+        found.named_at.extend(named.get(owner_id, NOWHERE) for owner_id in found.ids)
         if len(found.ids) != manifest.parts[number]["changes"]:
             raise damaged(plan / part_name(number))
     return found
@@ -205,6 +211,7 @@ class PartLines:
     :param plan: Folder of the plan.
     :param number: Number of the part.
     :param journal: The file of the journal's part; ``None`` where there is none of this plan.
+    :param names: The file of its names; ``None`` where they are not wanted, or there are none.
     :param told: Lines that have been read, by their beginning and file; other files are read whole.
     :raises PlanRefused: The plan was edited since, or a file cannot be read.
     """
@@ -215,14 +222,17 @@ class PartLines:
         manifest: Manifest,
         number: int,
         journal: Path | None,
+        *,
+        names: Path | None,
         told: Mapping[Path, Mapping[int, bytes]],
     ) -> None:
-        self._plan, self._journal = plan / part_name(number), journal
+        self._plan, self._journal, self._names = plan / part_name(number), journal, names
         self._told = told
         with reading(self._plan):
             self._planned = b"" if self._plan in told else read_part(plan, manifest, number)
             self._noted = b"" if journal is None or journal in told else raw_content(journal)
-        self._lower: tuple[bytes, bytes] | None = None
+        self._named = b"" if names is None or names in told else names_content(names)
+        self._lower: tuple[bytes, bytes, bytes] | None = None
         self._may_hold = True
 
     def both(self, planned_at: int, noted_at: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -243,27 +253,34 @@ class PartLines:
             raise self.refusal()
         return planned, noted
 
+    def names(self, named_at: int, owner_id: int) -> OwnerNames:
+        """Give the names of an owner and its contacts; nameless where there are none, or they are damaged.
+
+        :param named_at: Where their line begins; :data:`NOWHERE` for none.
+        """
+        if self._names is None or named_at == NOWHERE:
+            return NAMELESS
+        return names_in(self._line(self._names, self._named, named_at), owner_id)
+
     def _line(self, path: Path, content: bytes, at: int) -> bytes:
         told = self._told.get(path)
-        return _line(content, at) if told is None else told[at]
+        return line_at(content, at) if told is None else told[at]
 
     def refusal(self) -> PlanRefused:
         """Say that a line is not as it was; what the plan's file holds has been compared with its hash."""
         return damaged(self._journal or self._plan)
 
-    def may_hold(self, hints: Sequence[bytes], planned_at: int, noted_at: int) -> bool:
-        """Whether all of these stand in the two lines of a change, in lower case or upper."""
+    def may_hold(self, hints: Sequence[bytes], planned_at: int, noted_at: int, named_at: int) -> bool:
+        """Whether all of these stand in the lines of a change, in lower case or upper."""
         if not hints:
             return True
         if self._lower is None:
-            both = self._lower = self._planned.lower(), self._noted.lower()
-            self._may_hold = all(any(hint in content for content in both) for hint in hints)
+            every = self._lower = self._planned.lower(), self._noted.lower(), self._named.lower()
+            self._may_hold = all(any(hint in content for content in every) for hint in hints)
         if not self._may_hold:
             return False
-        planned = _line(self._lower[0], planned_at)
-        noted = b"" if noted_at == NOWHERE else _line(self._lower[1], noted_at)
-        return all(hint in planned or hint in noted for hint in hints)
-
-
-def _line(content: bytes, at: int) -> bytes:
-    return content[at : content.find(b"\n", at)]
+        places = (planned_at, noted_at, named_at)
+        lines = [
+            line_at(content, at) for content, at in zip(self._lower, places, strict=True) if at != NOWHERE
+        ]
+        return all(any(hint in line for line in lines) for hint in hints)

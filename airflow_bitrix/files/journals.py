@@ -11,13 +11,14 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address, positive_id
+from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import OUTCOMES, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.apply_costs import ApplyCost, read_apply_costs
@@ -26,6 +27,7 @@ from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journal_lines import busy, journal_lines, move_part, opened_lines, told_lines
 from airflow_bitrix.files.journal_objects import Spool
+from airflow_bitrix.files.named_tables import COLUMNS, cells
 from airflow_bitrix.files.own_files import make_folder
 from airflow_bitrix.files.plan_locks import refuse_if_applied, turn_at
 
@@ -370,19 +372,26 @@ def count_outcomes(outcomes: Iterable[ChangeOutcome]) -> dict[str, int]:
     return {name: counts[name] for name in OUTCOMES}
 
 
-def write_failed(path: Path, outcomes: Iterable[ChangeOutcome], portal: str) -> int:
+def write_failed(
+    path: Path,
+    outcomes: Iterable[ChangeOutcome],
+    portal: str,
+    names: Callable[[int], OwnerNames] | None = None,
+) -> int:
     """Write ``failed.csv``: what failed, drifted or overwrote somebody's change, why, and where it is.
 
+    :param names: Gives the names of an owner by its id, when it comes; ``None`` for a table without names.
     :return: Number of rows.
     """
     rows = 0
     with atomic_write(path) as file:
         writer = csv.writer(file)
-        writer.writerow(["owner", "owner_id", "outcome", "reason", "address"])
+        writer.writerow(["owner", "owner_id", "outcome", "reason", "address", *(COLUMNS if names else ())])
         for outcome in outcomes:
             if outcome.needs_a_look:
                 owner = outcome.owner
                 address = owner_address(portal, owner)
-                writer.writerow([owner.kind, owner.id, outcome.outcome, as_cell(outcome.reason), address])
+                told = [owner.kind, owner.id, outcome.outcome, as_cell(outcome.reason), address]
+                writer.writerow([*told, *(cells(names(owner.id)) if names else ())])
                 rows += 1
     return rows

@@ -20,7 +20,6 @@ from typing import Any
 
 import msgspec
 
-from airflow_bitrix.files import FORMAT
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.indexed_parts import BIGGEST, OVERWRITE, STATES, IndexedPart
 from airflow_bitrix.files.json_texts import json_value
@@ -30,8 +29,14 @@ from airflow_bitrix.files.stamps import Stamp
 _MOST_BYTES = 2**27
 """Bytes of an index that are unpacked; one of a million changes has a fifth of it."""
 
+_LAYOUT = 2
+"""How it is laid out; one that is laid out otherwise is passed over."""
+
 _ORDER = sys.byteorder
 """How numbers of eight bytes stand here; an index of a machine that has it otherwise is passed over."""
+
+_WIDE = 4
+"""Numbers of eight bytes of each change."""
 
 _IN_USE = bytes({state | flag for state in range(len(STATES)) for flag in (0, OVERWRITE)})
 
@@ -64,11 +69,16 @@ def packed(parts: Iterable[IndexedPart]) -> bytes:
     :raises TypeError: They are of a storage that does not tell when files were written.
     """
     parts = list(parts)
-    head = msgspec.to_builtins(_Head(FORMAT, _ORDER, [_told(part) for part in parts]))
+    head = msgspec.to_builtins(_Head(_LAYOUT, _ORDER, [_told(part) for part in parts]))
     pieces = [json.dumps(head, separators=(",", ":")).encode(), b"\n"]
     for part in parts:
-        pieces += [bytes(some) for some in (part.ids, part.planned_at, part.noted_at, part.states)]
+        pieces += [bytes(some) for some in (*_wide(part), part.states)]
     return zlib.compress(b"".join(pieces), 1)
+
+
+def _wide(part: IndexedPart) -> tuple[array[int], ...]:
+    """Give its numbers of eight bytes."""
+    return part.ids, part.planned_at, part.noted_at, part.named_at
 
 
 def _told(part: IndexedPart) -> _Part:
@@ -94,7 +104,7 @@ def kept_parts(path: Path) -> dict[Stamp, IndexedPart]:
         unpacked = zlib.decompressobj().decompress(read_plain(path), _MOST_BYTES)
         line, _, numbers = unpacked.partition(b"\n")
         head = msgspec.convert(json_value(line), _Head)
-        is_ours = (head.index, head.order) == (FORMAT, _ORDER)
+        is_ours = (head.index, head.order) == (_LAYOUT, _ORDER)
         return _parts(head.parts, memoryview(numbers)) if is_ours else {}
     except (OSError, ValueError, TypeError, RecursionError, zlib.error, msgspec.MsgspecError) as error:
         log.debug("%s is passed over: %s", path, error)
@@ -105,9 +115,10 @@ def _parts(told: Iterable[_Part], numbers: memoryview) -> dict[Stamp, IndexedPar
     found = {}
     for one in told:
         wide, changes = 8 * one.changes, one.changes
-        ids, planned_at, noted_at = (numbers[wide * n : wide * (n + 1)] for n in range(3))
-        states = bytes(numbers[3 * wide : 3 * wide + changes])
-        numbers = numbers[3 * wide + changes :]
+        ids, *places = (bytes(numbers[wide * n : wide * (n + 1)]) for n in range(_WIDE))
+        planned_at, noted_at, named_at = (array("Q", some) for some in places)
+        states = bytes(numbers[_WIDE * wide : _WIDE * wide + changes])
+        numbers = numbers[_WIDE * wide + changes :]
         is_right = (
             len(states) == changes
             and not states.translate(None, _IN_USE)
@@ -118,9 +129,10 @@ def _parts(told: Iterable[_Part], numbers: memoryview) -> dict[Stamp, IndexedPar
             raise ValueError("it does not hold together")
         part = IndexedPart(
             _stamp(one.stamp),
-            array("q", bytes(ids)),
-            array("Q", bytes(planned_at)),
-            array("Q", bytes(noted_at)),
+            array("q", ids),
+            planned_at,
+            noted_at,
+            named_at,
             bytearray(states),
             Counter({(rule, state): count for rule, state, count in one.by_rule}),
             one.biggest[:BIGGEST],

@@ -1,7 +1,7 @@
 """Every change of a plan beside its outcome, to be counted, sorted, searched and read a page at a time.
 
-An index holds numbers only, about 25 bytes a change: where its lines lie in plan and journal, and what became
-of it. It is made from raw lines; making values of all of them would take thrice the time.
+An index holds numbers only, about 33 bytes a change: where its lines lie in plan, journal and names, and what
+became of it. It is made from raw lines; making values of all of them would take thrice the time.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import NOTHING, ApplyCost
@@ -36,6 +37,7 @@ from airflow_bitrix.files.indexed_parts import (
 )
 from airflow_bitrix.files.journals import outcome_of
 from airflow_bitrix.files.kept_indexes import kept_parts, packed
+from airflow_bitrix.files.names import NAMES
 from airflow_bitrix.files.own_files import open_new
 from airflow_bitrix.files.plain_files import open_text
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
@@ -64,8 +66,21 @@ OVERWRITTEN = "overwritten"
 Joined = tuple[Change, ChangeOutcome | None]
 """A change and its outcome, ``None`` while it has none."""
 
+Named = tuple[Change, ChangeOutcome | None, OwnerNames]
+"""The same, and what its owner and contacts are called."""
+
 
 log = logging.getLogger(__name__)
+
+
+class _Places(NamedTuple):
+    """Where the lines of a row begin, in bytes; :data:`NOWHERE` where there is none."""
+
+    number: int
+    lines: PartLines
+    planned_at: int
+    noted_at: int
+    named_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +168,7 @@ class OutcomeIndex:
         """Give the rows of the changes that are one of these, sorted.
 
         :param states: Names of :data:`STATES`, or :data:`OVERWRITTEN`; none for all.
-        :param matches: Is given ids, contacts and reasons of a change and says whether it is wanted.
+        :param matches: Is given ids, names and reasons of a change and says whether it is wanted.
         :param hints: What stands, in lower case, in the lines of each change that is wanted; lines without it
             are passed over unread.
         """
@@ -176,8 +191,12 @@ class OutcomeIndex:
 
         :raises PlanRefused: The plan or its journal was replaced meanwhile, or is damaged.
         """
-        for _, lines, planned_at, noted_at in self._places(rows, self._lines_of(rows)):
-            planned, noted = lines.both(planned_at, noted_at)
+        return ((change, outcome) for change, outcome, _ in self.read_named(rows))
+
+    def read_named(self, rows: Iterable[int]) -> Iterator[Named]:
+        """Give changes with their outcomes and names; see :meth:`read`. Damaged names are none."""
+        for row in self._places(rows, self._lines_of(rows)):
+            lines, planned, noted = row.lines, *row.lines.both(row.planned_at, row.noted_at)
             try:
                 change = Change.from_json(self.manifest.kind, planned)
                 outcome = outcome_of(self.manifest.kind, noted) if noted else None
@@ -185,20 +204,22 @@ class OutcomeIndex:
                 raise lines.refusal() from error
             if outcome and (why := self.since.get(outcome.owner.id)):
                 outcome = replace(outcome, outcome="drift", reason=why)
-            yield change, outcome
+            yield change, outcome, lines.names(row.named_at, change.owner.id)
 
     def _matching(
         self, rows: Iterable[int], matches: Callable[[str], bool], hints: Sequence[bytes]
     ) -> Iterator[int]:
-        for row, lines, planned_at, noted_at in self._places(rows, {}):
-            if lines.may_hold(hints, planned_at, noted_at):
-                planned, noted = lines.both(planned_at, noted_at)
+        for row in self._places(rows, {}):
+            lines, places = row.lines, (row.planned_at, row.noted_at, row.named_at)
+            if lines.may_hold(hints, *places):
+                planned, noted = lines.both(row.planned_at, row.noted_at)
                 try:
                     text = self._text(planned, noted)
                 except DAMAGED as error:
                     raise lines.refusal() from error
-                if matches(text):
-                    yield row
+                names = lines.names(row.named_at, planned["owner"])
+                if matches(" ".join((text, *names.texts()))):
+                    yield row.number
 
     def _lines_of(self, rows: Iterable[int]) -> Mapping[Path, Mapping[int, bytes]]:
         """Read the lines of few rows by themselves, where they lie on an object storage."""
@@ -213,15 +234,15 @@ class OutcomeIndex:
             wanted[self.plan / part_name(number)].append(part.planned_at[place])
             if part.noted_at[place] != NOWHERE:
                 wanted[self.journal / part_name(number)].append(part.noted_at[place])
+            if part.named_at[place] != NOWHERE:
+                wanted[self.plan.parent / NAMES / part_name(number)].append(part.named_at[place])
         # What lies behind a part's end lies in its objects, which are read with it.
         inside = {path: places for path, places in wanted.items() if max(places) < path.size}
         told = self.plan.look.lines({path.path: places for path, places in inside.items()})
         return {cast("Path", path): told[path.path] for path in inside}
 
-    def _places(
-        self, rows: Iterable[int], told: Mapping[Path, Mapping[int, bytes]]
-    ) -> Iterator[tuple[int, PartLines, int, int]]:
-        """Give where the two lines of each row begin; a part is read once for rows that stand together."""
+    def _places(self, rows: Iterable[int], told: Mapping[Path, Mapping[int, bytes]]) -> Iterator[_Places]:
+        """Give where the lines of each row begin; a part is read once for rows that stand together."""
         firsts = self._firsts()
         number, lines = -1, None
         for row in rows:
@@ -229,13 +250,16 @@ class OutcomeIndex:
             if lines is None or found != number:
                 number, lines = found, self._open(found, told)
             part, place = self.parts[number], row - firsts[number]
-            yield row, lines, part.planned_at[place], part.noted_at[place]
+            at = part.planned_at[place], part.noted_at[place], part.named_at[place]
+            yield _Places(row, lines, *at)
 
     def _open(self, number: int, told: Mapping[Path, Mapping[int, bytes]]) -> PartLines:
         if not told:
             _warm(self.plan, self.journal, range(number, min(number + AHEAD, len(self.parts))))
-        journal = self.journal / part_name(number) if self.parts[number].is_noted else None
-        return PartLines(self.plan, self.manifest, number, journal, told)
+        part, name = self.parts[number], part_name(number)
+        journal = self.journal / name if part.is_noted else None
+        names = self.plan.parent / NAMES / name if min(part.named_at, default=NOWHERE) != NOWHERE else None
+        return PartLines(self.plan, self.manifest, number, journal, names=names, told=told)
 
     def _text(self, planned: Mapping[str, Any], noted: Mapping[str, Any] | None) -> str:
         reason = (self.since.get(planned["owner"]) or noted["reason"]) if noted else ""
@@ -288,13 +312,21 @@ def _read_index(plan: Path, journal: Path, failed: Path, earlier: OutcomeIndex |
     whole = (manifest.hash, made_from, checked if since else ())
     parts = []
     for number, name in enumerate(names):
-        of_part = (*whole, number, stamp(plan / name), stamps[number])
+        of_part = (*whole, number, stamp(plan / name), stamps[number], _named(plan.parent / NAMES / name))
         part = known.get(of_part)
         if part is None or len(part.ids) != manifest.parts[number]["changes"]:
             _warm(plan, journal, range(number, min(number + AHEAD, len(names))))
             part = index_part(plan, manifest, number, journal=journal, since=since, made_from=of_part)
         parts.append(part)
     return OutcomeIndex(plan, journal, manifest, since, checked, noted / 1e9 if noted else None, parts)
+
+
+def _named(path: Path) -> Stamp:
+    """Tell the state of a file of names; of one that cannot be looked at as of none."""
+    try:
+        return stamp(path)
+    except OSError:
+        return ()
 
 
 def _kept(journal: Path) -> Mapping[Stamp, IndexedPart]:

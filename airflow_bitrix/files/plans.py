@@ -32,6 +32,7 @@ from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.earlier_runs import set_aside
 from airflow_bitrix.files.json_texts import json_value, read_json
 from airflow_bitrix.files.leases import Lease
+from airflow_bitrix.files.names import remove_names
 from airflow_bitrix.files.object_files import listed, remove
 from airflow_bitrix.files.own_files import make_folder, open_new
 from airflow_bitrix.files.plain_files import read_plain
@@ -40,7 +41,7 @@ from airflow_bitrix.files.plan_locks import TAKEN, plan_held
 PART_CHANGES = 1000
 """Changes in one part of a plan at most."""
 
-MANIFEST = "manifest.json"
+MANIFEST, LEFT_OUT = "manifest.json", "left_out.csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,8 @@ class PlanWriter:
         make_folder(folder)
         _make_room(folder)
         remove([folder / name for name in listed(folder) if fnmatch(name, "part-*.jsonl")])
-        self._reasons = open_new(folder / "left_out.csv", newline="")
+        remove_names(folder.parent)  # those of the plan before, which may have been for another portal
+        self._reasons = open_new(folder / LEFT_OUT, newline="")
         self._rows = csv.writer(self._reasons)
         self._rows.writerow(["owner", "owner_id", "why", "reason", "address"])
 

@@ -15,9 +15,11 @@ from msgspec import structs
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
 from airflow_bitrix.files.plans import Manifest, check_parts
+from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.links import report_address
 from airflow_bitrix.notifications.telling import Telling
@@ -30,9 +32,11 @@ from airflow_bitrix.operators.shared.decisions import (
     decision_in_run,
 )
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
+from airflow_bitrix.operators.shared.names import read_shown, shows_names
 from airflow_bitrix.operators.shared.parameters import (
     count,
     hours,
+    is_nothing,
     optional_count,
     optional_share,
     switch,
@@ -40,7 +44,7 @@ from airflow_bitrix.operators.shared.parameters import (
 )
 from airflow_bitrix.operators.shared.shown_limits import CALLED, as_shown, quiet_of
 from airflow_bitrix.operators.shared.task_arguments import ApprovalArguments
-from airflow_bitrix.report.approval import headline, plan_markdown
+from airflow_bitrix.report.approval import Digest, as_markdown, headline, plan_digest
 from airflow_bitrix.report.messages import Told, asks, rejected
 from airflow_bitrix.report.texts import no_match
 
@@ -76,6 +80,9 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         and ``wait_for_turn`` that the tasks behind will go by, which may be reckoned from the plan. They are
         shown. Where they cannot be right they are refused here, before anybody is asked and anything is
         written. ``carry_out`` tells them; ``None`` for none to show. (templated)
+    :param bitrix24_conn_id: Id of the connection by which names are read of the leads, deals and contacts
+        that are shown; what it does not give stands there by its id. ``carry_out`` names that of the plan;
+        ``None`` for ids alone. (templated)
     :param response_timeout: How long an answer is awaited, a ``timedelta``; by default so many hours as
         ``[bitrix24] approval_deadline`` says (72). Then the task fails, and nothing is written.
     :param execution_timeout: How long the task may be at work, before it waits and after; the waiting does
@@ -97,6 +104,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         "is_dry_run",
         "valid_for",
         "applied_by",
+        "bitrix24_conn_id",
     )
     ui_color = "#fbe3c0"
 
@@ -112,6 +120,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         is_dry_run: bool | str = True,
         valid_for: timedelta | float | str | None = 24,
         applied_by: Mapping[str, Any] | None = None,
+        bitrix24_conn_id: str | None = None,
         response_timeout: timedelta | None = None,
         execution_timeout: timedelta | None = None,
         **kwargs: Unpack[ApprovalArguments],
@@ -134,6 +143,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         self.is_dry_run = is_dry_run
         self.valid_for = valid_for
         self.applied_by = applied_by
+        self.bitrix24_conn_id = bitrix24_conn_id
         check_constants(
             self,
             ("mode", self._mode),
@@ -157,9 +167,9 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
                 self.response_timeout = self.response_timeout or _deadline()
                 end = now + self.response_timeout
                 self.subject = headline(manifest)
-                page = plan_markdown(
-                    folder, manifest, [(CALLED[one], text) for one, text in self._limits().items()]
-                )
+                found = plan_digest(folder, manifest)
+                limits = [(CALLED[one], text) for one, text in self._limits().items()]
+                page = as_markdown(manifest, found, limits, self._names(folder, manifest, found))
                 self.body = f"{_link(context, folder)}{self._meaning(end)}\n\n{page}"
         decision = Approval(manifest.hash, "waiting", _moment(now), asked=asker_of(context))
         if nobody is not None:
@@ -237,6 +247,12 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
     def _limits(self) -> dict[str, str]:
         """Give the limits that the tasks behind will go by, as they stand; none where they are not told."""
         return as_shown(self.applied_by) if self.applied_by else {}
+
+    def _names(self, folder: Path, manifest: Manifest, found: Digest) -> Mapping[int, OwnerNames]:
+        if not shows_names() or is_nothing(self.bitrix24_conn_id):
+            return {}
+        hook = Bitrix24AsyncHook(str(self.bitrix24_conn_id))
+        return read_shown(hook, folder, manifest, found.shown, found.places)
 
     def _asked(self) -> str:
         """Give the names of those who may answer; nothing where all may who see it."""

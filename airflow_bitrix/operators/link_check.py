@@ -29,6 +29,7 @@ from airflow_bitrix.files.journals import (
     read_ledger,
     write_failed,
 )
+from airflow_bitrix.files.names import NamesInTurn, read_names, remove_names
 from airflow_bitrix.files.outcome_index import keep_index
 from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
@@ -38,6 +39,7 @@ from airflow_bitrix.operators.shared.apply_parts import effort_of, note_restore
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import may_not_go_on, note_contradiction
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
+from airflow_bitrix.operators.shared.names import doing_without_names, read_all, shows_names
 from airflow_bitrix.operators.shared.other_hosts import find_journal, this_host
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
@@ -45,7 +47,7 @@ from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.messages import Told, ended
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Summary, as_json, summarise
+from airflow_bitrix.report.summary import Summary, as_json, shown_owners, summarise, with_names
 from airflow_bitrix.report.texts import as_line, as_markdown
 
 REPORT, FAILED = "report.html", "failed.csv"
@@ -123,8 +125,12 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             meter = Meter()
             progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)
             changed = self.run_loop(self._changed(plan, manifest, journal, meter, progress))
+            if named := shows_names():
+                self.run_loop(self._read_names(plan, manifest, journal))
+            else:
+                remove_names(folder)
             summary = self._report(
-                plan, manifest, journal, changed, effort_of(meter, progress), dry_run=dry_run
+                plan, manifest, journal, changed, effort_of(meter, progress), dry_run=dry_run, named=named
             )
         if broken := policy.broken_by(failed=summary.counts["failed"], of=manifest.changes):
             raise AirflowFailException(f"{broken}; see {folder / FAILED}")
@@ -185,6 +191,12 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         progress.say()
         return changed
 
+    async def _read_names(self, plan: Path, manifest: Manifest, journal: Path) -> None:
+        """Read names for the report. What that costs is no cost of the apply, and is told in the log."""
+        with doing_without_names():
+            async with self.hook.portal(meter := Meter()) as portal:
+                await read_all(portal, plan, manifest, journal, meter)
+
     def _report(
         self,
         plan: Path,
@@ -194,16 +206,19 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         effort: ApplyCost,
         *,
         dry_run: bool,
+        named: bool,
     ) -> Summary:
-        def outcomes() -> Iterator[ChangeOutcome]:
-            for outcome in final_outcomes(journal, manifest.kind):
-                why = changed.get(outcome.owner.id)
-                yield replace(outcome, outcome="drift", reason=why) if why else outcome
+        folder, parts = journal.parent, range(len(manifest.parts))
+        names = NamesInTurn(folder)
 
-        folder = journal.parent
-        changes = (
-            one for number in range(len(manifest.parts)) for one in read_changes(plan, manifest, number)
-        )
+        def outcomes() -> Iterator[ChangeOutcome]:
+            for number in parts:
+                names.turn_to(number)
+                for outcome in final_outcomes(journal, manifest.kind, [number]):
+                    why = changed.get(outcome.owner.id)
+                    yield replace(outcome, outcome="drift", reason=why) if why else outcome
+
+        changes = (one for number in parts for one in read_changes(plan, manifest, number))
         finished = datetime.now(UTC).isoformat(timespec="seconds")
         summary = summarise(
             manifest,
@@ -219,8 +234,9 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         )
         if not dry_run:
             note_restore(plan, manifest, self.run_name, summary.counts)
+        summary = with_names(summary, read_names(folder, parts, shown_owners(summary)))
         self.told = ended(summary)
-        write_failed(folder / FAILED, outcomes(), manifest.portal)
+        write_failed(folder / FAILED, outcomes(), manifest.portal, names.of if named else None)
         write_new(folder / REPORT, as_html(summary, folder=str(folder)))
         write_check(folder, Check(manifest.hash, finished, effort, self.seen_partially))
         if plan.parent == folder:

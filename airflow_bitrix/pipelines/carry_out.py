@@ -109,6 +109,7 @@ def carry_out(
         over=approve_over,
         valid_for=valid_for,
         applied_by={"canary": canary, "wait_for_turn": wait_for_turn, **policy, **quiet},
+        bitrix24_conn_id=plan.bitrix24_conn_id,
         assigned_users=assigned_users,
         response_timeout=response_timeout,
         notifiers=[*notifiers, *telling.notifiers],

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from io import StringIO
 from typing import BinaryIO
 
 from airflow_bitrix.core.links import owner_address
+from airflow_bitrix.core.names import NAMELESS
 from airflow_bitrix.core.plan import shown_contacts
+from airflow_bitrix.files import named_tables
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 
@@ -20,14 +23,16 @@ PIECE = 2**16
 """Bytes that are sent at once."""
 
 COLUMNS = ("owner", "owner_id", "outcome", "contacts_before", "wanted", "reason", "rules", "address")
+"""Before those of names."""
 
 
 def as_csv(index: OutcomeIndex) -> Iterator[str]:
     """Give a table, a change a row, with a star behind each primary contact."""
     text = StringIO()
     table = csv.writer(text)
-    table.writerow(COLUMNS)
-    for number, (change, outcome) in enumerate(index.read(range(index.manifest.changes)), start=1):
+    table.writerow([*COLUMNS, *named_tables.COLUMNS])
+    every = range(index.manifest.changes)
+    for number, (change, outcome, names) in enumerate(index.read_named(every), start=1):
         owner = change.owner
         before = (outcome.before if outcome else None) or change.before
         reason = (outcome.reason if outcome else "") or "; ".join(change.reasons)
@@ -41,6 +46,7 @@ def as_csv(index: OutcomeIndex) -> Iterator[str]:
                 as_cell(reason),
                 as_cell(" ".join(change.rules)),
                 owner_address(index.manifest.portal, owner),
+                *named_tables.cells(names),
             ]
         )
         if number % CHUNK == 0:
@@ -53,7 +59,7 @@ def as_csv(index: OutcomeIndex) -> Iterator[str]:
 def as_json_lines(index: OutcomeIndex) -> Iterator[str]:
     """Give a change a line; links are ``[contact id, sort, is primary, role id]``."""
     lines: list[str] = []
-    for change, outcome in index.read(range(index.manifest.changes)):
+    for change, outcome, names in index.read_named(range(index.manifest.changes)):
         line = {
             "owner": change.owner.kind,
             "owner_id": change.owner.id,
@@ -64,6 +70,7 @@ def as_json_lines(index: OutcomeIndex) -> Iterator[str]:
             "planned_from": change.before.as_json(),
             "wanted": change.after.as_json(),
             "found": outcome.before.as_json() if outcome and outcome.before else None,
+            **({} if names == NAMELESS else {"names": asdict(names)}),
         }
         lines.append(json.dumps(line, separators=(",", ":")) + "\n")
         if len(lines) == CHUNK:

@@ -12,6 +12,7 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.names import NAMES
 from airflow_bitrix.files.plain_files import open_plain
 from airflow_bitrix.files.stamps import stamp
 from airflow_bitrix.files.storage_errors import away
@@ -100,7 +101,7 @@ def _folders(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _plain(folder: Path) -> Path | PlanRefused | None:
     """Give a task's folder, or why it cannot be read; ``None`` where not all in it is a file or a folder."""
-    places = (folder, folder / "plan", folder / "journal")
+    places = (folder, folder / "plan", folder / "journal", folder / NAMES)
     try:
         is_plain = all(
             entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)

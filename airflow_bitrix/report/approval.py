@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
-from airflow_bitrix.core.plan import Change, shown_contacts
+from airflow_bitrix.core.names import OwnerNames
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
+from airflow_bitrix.report.change_tables import WHY, change_table, legend
+from airflow_bitrix.report.markdown_cells import cell
 from airflow_bitrix.report.texts import limits_of, no_match, origin_line, partial_line, rule_titles
 
 SHOWN = 10
 """Changes in each of the two tables."""
 
-MOST_BYTES = 12_000
+MOST_BYTES = 24_000
 """Size of the page at most: Airflow keeps it in its database."""
 
 _A_MINUTE, _MINUTES = 60, 120
 """Seconds, and minutes, that are told as such."""
 
-_CONTACTS, _WHY, _LINES = 90, 130, 12
+_LINES = 12
 
 
 @dataclass(slots=True)
@@ -41,6 +41,7 @@ class Digest:
     :param only_saved: Those of them whose links stay as they are.
     :param largest: The changes of most links, the largest first.
     :param samples: Changes spread over the plan, in its order.
+    :param places: The place in the plan of each change that is shown, by id of the owner.
     """
 
     added: int = 0
@@ -51,6 +52,12 @@ class Digest:
     only_saved: int = 0
     largest: list[Change] = field(default_factory=list)
     samples: list[Change] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def shown(self) -> Mapping[int, Change]:
+        """The changes that are shown, by id of the owner."""
+        return {change.owner.id: change for change in (*self.largest, *self.samples)}
 
 
 def digest(manifest: Manifest, changes: Iterable[Change]) -> Digest:
@@ -63,7 +70,7 @@ def digest(manifest: Manifest, changes: Iterable[Change]) -> Digest:
     found = Digest()
     sampled = set(_sample_places(manifest.hash, manifest.changes))
     # The owner's id decides between changes of one size, so that changes themselves are never compared.
-    top: list[tuple[int, int, Change]] = []
+    top: list[tuple[int, int, int, Change]] = []
     for place, change in enumerate(changes):
         before, after = set(change.before.contact_ids), set(change.after.contact_ids)
         found.added += len(after - before)
@@ -72,14 +79,17 @@ def digest(manifest: Manifest, changes: Iterable[Change]) -> Digest:
         found.emptied += change.empties
         found.saved += change.save
         found.only_saved += change.save and not change.size
-        entry = (change.size, -change.owner.id, change)
+        entry = (change.size, -change.owner.id, place, change)
         if len(top) < SHOWN:
             heapq.heappush(top, entry)
         else:
             heapq.heappushpop(top, entry)
         if place in sampled:
             found.samples.append(change)
-    found.largest = [change for _, _, change in sorted(top, reverse=True)]
+            found.places[change.owner.id] = place
+    top.sort(reverse=True)
+    found.largest = [change for *_, change in top]
+    found.places |= {change.owner.id: place for *_, place, change in top}
     return found
 
 
@@ -92,23 +102,39 @@ def _sample_places(plan_hash: str, number: int) -> Iterator[int]:
             yield first + int.from_bytes(seed[:8]) % (end - first)
 
 
-def plan_markdown(folder: Path, manifest: Manifest, limits: Sequence[tuple[str, str]] = ()) -> str:
-    """Give the page of a plan, from its files.
+def plan_digest(folder: Path, manifest: Manifest) -> Digest:
+    """Gather what a plan comes to, from its files.
 
-    :param limits: Limits beside its guards, by what the trigger forms call them.
     :raises PlanRefused: A part of the plan is missing or was edited.
     """
     check_parts(folder, manifest)
     changes = (
         change for part in range(len(manifest.parts)) for change in read_changes(folder, manifest, part)
     )
-    return as_markdown(manifest, digest(manifest, changes), limits)
+    return digest(manifest, changes)
 
 
-def as_markdown(manifest: Manifest, found: Digest, limits: Sequence[tuple[str, str]] = ()) -> str:
-    """Give the page of a plan. Texts of the portal are escaped; the page stays below :data:`MOST_BYTES`."""
+def plan_markdown(folder: Path, manifest: Manifest) -> str:
+    """Give the page of a plan, from its files, with ids alone.
+
+    :raises PlanRefused: A part of the plan is missing or was edited.
+    """
+    return as_markdown(manifest, plan_digest(folder, manifest))
+
+
+def as_markdown(
+    manifest: Manifest,
+    found: Digest,
+    limits: Sequence[tuple[str, str]] = (),
+    names: Mapping[int, OwnerNames] | None = None,
+) -> str:
+    """Give the page of a plan. Texts of the portal are escaped; the page stays below :data:`MOST_BYTES`.
+
+    :param limits: Limits beside its guards, by what the trigger forms call them.
+    :param names: What owners and contacts are called, by id of the owner.
+    """
     for shown in range(SHOWN, -1, -1):
-        page = "\n".join(_lines(manifest, found, shown, limits))
+        page = "\n".join(_lines(manifest, found, shown, limits, names or {}))
         if len(page.encode()) <= MOST_BYTES:
             return page
     return page.encode()[:MOST_BYTES].decode(errors="ignore")
@@ -126,7 +152,13 @@ def _name_of(portal: str) -> str:
     return portal.partition("://")[2] or portal
 
 
-def _lines(manifest: Manifest, found: Digest, shown: int, limits: Sequence[tuple[str, str]]) -> Iterator[str]:
+def _lines(
+    manifest: Manifest,
+    found: Digest,
+    shown: int,
+    limits: Sequence[tuple[str, str]],
+    names: Mapping[int, OwnerNames],
+) -> Iterator[str]:
     for why in manifest.partial:
         yield from (f"**{cell(partial_line(why), 500)}**", "")
     read = manifest.counts.get("read", 0)
@@ -150,12 +182,12 @@ def _lines(manifest: Manifest, found: Digest, shown: int, limits: Sequence[tuple
     yield from _counts("rule", manifest, by_rule)
     yield from _counts("left out, not touched", manifest, list(manifest.counts["left_out"].items()))
     if manifest.changes > SHOWN:
-        yield from _table("The largest changes", manifest, found.largest[:shown])
-        yield from _table("Samples from all over the plan", manifest, found.samples[:shown])
+        yield from change_table("The largest changes", manifest, found.largest[:shown], names)
+        yield from change_table("Samples from all over the plan", manifest, found.samples[:shown], names)
     elif manifest.changes:
-        yield from _table("All changes", manifest, found.samples[:shown])
+        yield from change_table("All changes", manifest, found.samples[:shown], names)
     if manifest.changes:
-        yield from ("", "\\* the primary contact")
+        yield from ("", legend())
     yield from ("", f"Plan `{manifest.hash[:12]}`.")
 
 
@@ -191,72 +223,10 @@ def _counts(heading: str, manifest: Manifest, rows: Sequence[tuple[str, int]]) -
         return
     yield from ("", f"| {heading} | {manifest.kind}s |", "|:---|---:|")
     most = sorted(rows, key=lambda row: -row[1])
-    yield from (f"| {cell(name, _WHY)} | {count:,} |" for name, count in most[:_LINES])
+    yield from (f"| {cell(name, WHY)} | {count:,} |" for name, count in most[:_LINES])
     if rest := most[_LINES:]:
         yield f"| and {len(rest)} more | {sum(count for _, count in rest):,} |"
 
 
-def _table(title: str, manifest: Manifest, changes: Sequence[Change]) -> Iterator[str]:
-    yield from (
-        "",
-        f"#### {title}",
-        "",
-        f"| {manifest.kind} | contacts before | after | why |",
-        "|:---|:---|:---|:---|",
-    )
-    for change in changes:
-        address = owner_address(manifest.portal, change.owner)
-        before, after = _both(change)
-        why = cell("; ".join(_reasons(manifest, change)), _WHY)
-        cells = [f"[{change.owner.id}]({address})", cell(before, _CONTACTS), cell(after, _CONTACTS), why]
-        yield f"| {' | '.join(cells)} |"
-
-
-def _reasons(manifest: Manifest, change: Change) -> Iterator[str]:
-    """Give the reasons; where the plan has but one rule, its name need not stand in every row."""
-    for reason in change.reasons:
-        yield reason.removeprefix(f"{manifest.rules[0]}: ") if len(manifest.rules) == 1 else reason
-
-
-def _both(change: Change) -> tuple[str, str]:
-    """Give the contacts before and after; with their sorts where nothing else tells them apart."""
-    before, after = shown_contacts(change.before), shown_contacts(change.after)
-    return (before, after) if before != after else (_with_sorts(change.before), _with_sorts(change.after))
-
-
-def _with_sorts(links: LinkSet) -> str:
-    def one(link: ContactLink) -> str:
-        return f"{link.contact_id}{'*' * link.is_primary} (sort {link.sort})"
-
-    return ", ".join(one(link) for link in links.links) or shown_contacts(links)
-
-
 def _owners(manifest: Manifest, count: int) -> str:
     return f"{count:,} {manifest.kind}{'s' * (count != 1)}"
-
-
-_ESCAPED = {
-    "&": "&amp;",
-    "<": "&lt;",
-    ">": "&gt;",
-    "|": "&#124;",
-    "\\": "&#92;",
-    **{mark: f"\\{mark}" for mark in "`*_[]~#!$"},
-}
-
-_SIGN = re.compile(r"(?P<of_address>(?:://|@|(?<=www)\.)+)|.", re.IGNORECASE)
-"""A sign of a text, or what makes bare addresses of sites and mailboxes: Airflow's page makes links of such
-when all escapes are read, but of none across a piece of code."""
-
-
-def cell(text: str, most: int) -> str:
-    """Give a text as one cell of a Markdown table shows it, literally, in ``most`` characters at most."""
-    told: list[str] = []
-    room = most - 1
-    for sign in _SIGN.finditer(" ".join(as_plain_text(text, 2 * most).split())):
-        shown = f"`{sign[0]}`" if sign["of_address"] else _ESCAPED.get(sign[0], sign[0])
-        room -= len(shown)
-        if room < 0:
-            return "".join(told) + "…"
-        told.append(shown)
-    return "".join(told)

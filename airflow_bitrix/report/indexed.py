@@ -59,7 +59,8 @@ def summary_of(index: OutcomeIndex) -> Summary:
 
 def shown_rows(index: OutcomeIndex, rows: Sequence[int]) -> list[Row]:
     """Give rows of an index as a page shows them."""
-    return [row_of(index.manifest.portal, change, outcome) for change, outcome in index.read(rows)]
+    portal = index.manifest.portal
+    return [row_of(portal, change, outcome, names) for change, outcome, names in index.read_named(rows)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ import jinja2
 from markupsafe import Markup
 
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.links import Owner, owner_address
+from airflow_bitrix.core.links import Owner, card_address, owner_address
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.indexed_parts import STATES
 from airflow_bitrix.files.outcome_index import OVERWRITTEN
+from airflow_bitrix.report.names import pieces_json, row_words
 from airflow_bitrix.report.notices import Notice, notices
 from airflow_bitrix.report.summary import Row, Summary
 from airflow_bitrix.report.texts import approval_line, limits_of, outcome_lines, rule_titles
@@ -210,7 +211,9 @@ def content_policy(connect: str = "'none'") -> str:
 
 def row_json(row: Row) -> list[Any]:
     """Give a row as the page's script takes it."""
-    return [row.owner.id, row.outcome, row.before, row.after, as_plain_text(row.reason), int(row.overwrote)]
+    contacts = pieces_json(row.contacts, row.names), list(row.contacts.notes)
+    told = [row.owner.id, row.outcome, *contacts, as_plain_text(row.reason), int(row.overwrote)]
+    return [*told, as_plain_text(row.names.title), as_plain_text(row.about)]
 
 
 def _page(
@@ -247,6 +250,8 @@ def _page(
             "rules": _rules(summary),
             "widest": max(manifest.changes, 1),
             "address": owner_address(manifest.portal, Owner(manifest.kind, 0)).removesuffix("0/"),
+            "contacts_at": card_address(manifest.portal, "contact", 0).removesuffix("0/"),
+            "words": row_words(),
             "limits": "; ".join(f"{name}: {limit}" for name, limit in limits_of(manifest)),
         }
     return rendered("report.html.j2", **about)

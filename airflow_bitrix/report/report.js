@@ -108,6 +108,7 @@
   function table(section) {
     const form = section.querySelector("form"), body = section.querySelector("tbody");
     const status = form.querySelector("[role=status]"), heads = [...section.querySelectorAll("th[data-sort]")];
+    const words = JSON.parse(section.dataset.words);
     const embedded = section.dataset.rows ? null : JSON.parse(document.getElementById("rows").textContent);
     const field = (name) => form.elements.namedItem(name);
     let at = 0, sort = "plan", asked = 0, timer = 0, shownRows = "";
@@ -176,9 +177,10 @@
       const tests = words.map((word) => /^\d+$/.test(word)
         ? (text) => new RegExp(`(?<!\\d)${word}(?!\\d)`).test(text) : (text) => text.includes(word));
       const outcome = field("outcome").value;
-      const rows = embedded.filter(([id, is, before, after, reason, overwrote]) => {
+      const rows = embedded.filter(([id, is, pieces, , reason, overwrote, title, about]) => {
         if (outcome && outcome !== is && !(outcome === "overwritten" && overwrote)) return false;
-        const text = `${id} ${before} ${after} ${reason}`.toLowerCase();
+        const contacts = pieces.map(([contact, , , name]) => `${contact} ${name}`).join(" ");
+        const text = `${id} ${title} ${about} ${contacts} ${reason}`.toLowerCase();
         return tests.every((test) => test(text));
       });
       const order = [...field("outcome").options].map((option) => option.value);
@@ -188,19 +190,37 @@
       return { total: rows.length, rows: rows.slice(at, at + PAGE) };
     }
 
-    function line([id, outcome, before, after, reason]) {
-      const link = document.createElement("a");
-      Object.assign(link, { href: `${section.dataset.address}${id}/`, target: "_blank", rel: "noopener noreferrer", textContent: id });
-      const tag = document.createElement("span");
-      tag.className = `tag ${outcome}`;
-      tag.textContent = outcome;
-      const row = document.createElement("tr");
-      row.append(...[link, tag, before, after, reason].map((content) => {
-        const cell = document.createElement("td");
-        cell.append(content);
-        return cell;
-      }));
+    function line([id, outcome, pieces, notes, reason, , title, about]) {
+      const owner = [card(section.dataset.address, id, title), ...about ? [element("small", "", about)] : []];
+      const contacts = pieces.length ? [element("ul", "who", ...pieces.map((one) => element("li", "", contact(one))))] : [words.none];
+      const cells = [owner, [element("span", `tag ${outcome}`, outcome)], [...contacts, ...notes.map((one) => element("small", "", one))], [reason]];
+      const row = element("tr", "", ...cells.map((content) => element("td", "", ...content)));
+      row.firstChild.className = "owner";
       return row;
+    }
+
+    // What is removed or added is told by elements that are read aloud, each with a word for who only hears it.
+    function contact([id, mark, primary, name]) {
+      const told = [card(section.dataset.contacts, id, name)];
+      if (primary) told.push(" ", changed({ was: "del", now: "ins" }[primary] || "span", words[primary], words.primary, "first"));
+      return mark === "-" ? changed("del", words.removed, told) : mark === "+" ? changed("ins", words.added, told) : element("span", "", ...told);
+    }
+
+    function changed(tag, word, content, className = "") {
+      const heard = tag === "span" ? [] : [element("span", "unseen", `${word} `)];
+      return element(tag, className, ...heard, ...[content].flat());
+    }
+
+    function card(address, id, name) {
+      const link = element("a", "", name ? `${id} ${name}` : id);
+      return Object.assign(link, { href: `${address}${id}/`, target: "_blank", rel: "noopener noreferrer" });
+    }
+
+    function element(tag, className, ...content) {
+      const made = document.createElement(tag);
+      if (className) made.className = className;
+      made.append(...content);
+      return made;
     }
   }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.migrations import MIGRATIONS
-from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_contacts
+from airflow_bitrix.core.names import NAMELESS, OwnerNames
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import with_known_scalar
 from airflow_bitrix.core.rules import RULES
@@ -20,6 +21,8 @@ from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.files.taken_back import TakenBack
 from airflow_bitrix.files.writers import Wait
+from airflow_bitrix.report.differences import Contacts, difference
+from airflow_bitrix.report.names import about
 
 MOST_ROWS = 500
 """Rows of what failed, drifted or was overwritten that a page holds at most; the files hold all of them."""
@@ -30,15 +33,24 @@ MOST_CHANGES = 5000
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One change as the report shows it."""
+    """One change as the report shows it.
+
+    :param contacts: The contacts that were there, with what is to become of each.
+    :param names: What the owner and its contacts are called.
+    """
 
     owner: Owner
     address: str
     outcome: str
-    before: str
-    after: str
+    contacts: Contacts
     reason: str
     overwrote: bool = False
+    names: OwnerNames = NAMELESS
+
+    @property
+    def about(self) -> str:
+        """In which stage the owner is, and who is responsible."""
+        return about(self.names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +222,27 @@ def _joined(
         yield place, change, None
 
 
-def row_of(portal: str, change: Change | None, outcome: ChangeOutcome | None) -> Row:
+def shown_owners(summary: Summary) -> set[int]:
+    """Give the ids of the owners that rows of a summary are about."""
+    return {row.owner.id for row in (*summary.troubles, *summary.changes, *summary.biggest)}
+
+
+def with_names(summary: Summary, names: Mapping[int, OwnerNames]) -> Summary:
+    """Give a summary whose rows have names.
+
+    :param names: By id of the owner.
+    """
+
+    def of(rows: Sequence[Row]) -> list[Row]:
+        return [replace(row, names=names.get(row.owner.id, NAMELESS)) for row in rows]
+
+    troubles, changes, biggest = of(summary.troubles), of(summary.changes), of(summary.biggest)
+    return replace(summary, troubles=troubles, changes=changes, biggest=biggest)
+
+
+def row_of(
+    portal: str, change: Change | None, outcome: ChangeOutcome | None, names: OwnerNames = NAMELESS
+) -> Row:
     """Give the row of a change and its outcome, at least one of which there is."""
     owner = change.owner if change else outcome.owner  # type: ignore[union-attr]
     before = (outcome.before if outcome else None) or (change.before if change else None)
@@ -220,10 +252,10 @@ def row_of(portal: str, change: Change | None, outcome: ChangeOutcome | None) ->
         owner=owner,
         address=owner_address(portal, owner),
         outcome=outcome.outcome if outcome else "open",
-        before=shown_contacts(before) if before else "",
-        after=shown_contacts(change.after) if change else "",
+        contacts=difference(before, change.after if change else None),
         reason=reason_of(change, outcome),
         overwrote=bool(outcome and outcome.is_overwrite),
+        names=names,
     )
 
 

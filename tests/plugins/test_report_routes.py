@@ -14,6 +14,9 @@ from urllib.parse import quote
 import pytest
 from fastapi.testclient import TestClient
 
+from airflow_bitrix.core.names import OwnerNames
+from airflow_bitrix.files.named_tables import COLUMNS
+from airflow_bitrix.files.names import write_part_names
 from tests.plugins.applied_run import EVIL, ROUTES, RUN, applied_plan, at
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE
@@ -74,8 +77,8 @@ def test_a_row_holds_what_the_page_shows(reader: TestClient, run: Path) -> None:
     assert run.exists()
     told = reader.get(at("rows?task=plan&at=998&size=2")).json()["rows"]
     assert told == [
-        [999, "applied", "9*", "none", "because", 0],
-        [1000, "failed", "7*", "none", EVIL, 0],
+        [999, "applied", [[9, "-", "is", ""]], [], "because", 0, "", ""],
+        [1000, "failed", [[7, "-", "is", ""]], [], EVIL, 0, "", ""],
     ]
 
 
@@ -133,7 +136,27 @@ def test_the_table_holds_every_change_and_no_formula(reader: TestClient, run: Pa
         "reason": "release_repeat_leads: because",
         "rules": "release_repeat_leads",
         "address": f"{PORTAL}/crm/lead/details/1/",
+        **dict.fromkeys(COLUMNS, ""),
     }
+
+
+@pytest.mark.attack
+def test_names_are_found_shown_and_saved_as_texts(reader: TestClient, run: Path) -> None:
+    names = OwnerNames(EVIL, "=1+1", "\u202e Ольга", {9: "Анна Шмидт <b>", 7: "=x"})
+    write_part_names(run / "plan", 0, [(5, names)])
+    ((_, outcome, pieces, _, _, _, title, about),) = reader.get(
+        at("rows?task=plan&search=анна+шмидт")
+    ).json()["rows"]
+    assert (outcome, pieces) == ("applied", [[9, "-", "is", "Анна Шмидт <b>"]])
+    assert (title, about) == (EVIL, "=1+1 · \\u202e Ольга")
+    assert rows(reader, search="ольга, ШМИДТ") == (1, [5])
+    page = reader.get(at("?task=plan")).text
+    assert "Анна Шмидт &lt;b&gt;" in page
+    assert "Анна Шмидт <b>" not in page
+    row = list(csv.DictReader(io.StringIO(reader.get(at("outcomes.csv?task=plan")).text)))[4]
+    assert [row[name] for name in COLUMNS] == [f"'{EVIL}", "'=1+1", "\\u202e Ольга", "9 Анна Шмидт <b>; 7 =x"]
+    line = json.loads(reader.get(at("outcomes.jsonl?task=plan")).text.splitlines()[4])
+    assert line["names"]["contacts"] == {"9": "Анна Шмидт <b>", "7": "=x"}
 
 
 def test_a_rule_s_name_is_no_formula_either(reader: TestClient, make_run: MakeRun) -> None:

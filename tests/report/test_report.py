@@ -10,6 +10,7 @@ from msgspec import structs
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, shown_contacts
 from airflow_bitrix.files.approvals import Approval
+from airflow_bitrix.report.differences import Piece
 from airflow_bitrix.report.summary import MOST_CHANGES, MOST_ROWS, Summary, as_json, row_of, summarise
 from airflow_bitrix.report.texts import as_line, as_markdown, outcome_lines
 from tests.report.summaries import ALL, EFFORT, EVIL, PORTAL, Page, as_html, links, outcome, summary
@@ -37,8 +38,9 @@ def test_a_row_shows_what_was_really_there_what_is_wanted_and_the_portals_reason
     made = summary([outcome(1, "failed", "Access denied!", before=links(1, 9, 7)), outcome(2)])
     first, second, *others = made.changes
     assert [row.outcome for row in others] == ["open"] * 3
-    assert (first.before, first.after, first.reason) == ("9*, 7", "none", "Access denied!")
-    assert (second.before, second.after, second.reason) == ("7*, 8", "none", "release: unlink 2 contacts")
+    assert [first.contacts.pieces, first.reason] == [[Piece(9, "-", "is"), Piece(7, "-")], "Access denied!"]
+    assert second.contacts.pieces == [Piece(7, "-", "is"), Piece(8, "-")]
+    assert second.reason == "release: unlink 2 contacts"
     assert first.address == f"{PORTAL}/crm/lead/details/1/"
 
 
@@ -59,14 +61,16 @@ def test_the_contacts_before_a_write_tell_the_one_that_the_portal_showed() -> No
     """``items.get`` tells flags only; the plan knows the scalar contact."""
     planned = Change(links(1, 7, 8), links(1), ("x",))
     flags = LinkSet(Owner("lead", 1), tuple(replace(one, is_primary=False) for one in links(1, 7, 8).links))
-    shown = row_of(PORTAL, planned, outcome(1, "applied", before=flags)).before
-    assert shown == "7, 8 (CONTACT_ID 7)"
+    shown = row_of(PORTAL, planned, outcome(1, "applied", before=flags)).contacts
+    assert shown.pieces == [Piece(7, "-"), Piece(8, "-")]
+    assert shown.notes == ["its card shows contact 7 first, whatever the links say"]
 
 
 def test_a_failure_beyond_the_shown_changes_is_shown_among_the_failures() -> None:
     many = MOST_CHANGES + 100
     made = summary([outcome(many, "failed", "busy", before=links(many, 7))], planned=many)
-    assert [(row.owner.id, row.before, row.reason) for row in made.troubles] == [(many, "7*", "busy")]
+    (row,) = made.troubles
+    assert (row.owner.id, row.contacts.pieces, row.reason) == (many, [Piece(7, "-", "is")], "busy")
     assert [row.owner.id for row in made.changes] == list(range(1, MOST_CHANGES + 1))
     assert {row.outcome for row in made.changes} == {"open"}
     assert f"{MOST_CHANGES:,} of {many:,}; all of them stand in plan/" in Page(as_html(made)).text

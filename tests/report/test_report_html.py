@@ -60,7 +60,7 @@ def test_a_page_needs_nothing_from_anywhere_else(made: Summary) -> None:
     assert not {"src", "srcset", "background", "action", "data"} & {*named}
     assert not [name for name in named if name.startswith("on")]
     addresses = [value for name, value in page.attributes if name == "href"]
-    own = ("#changes", f"{PORTAL}/crm/lead/details/")
+    own = ("#changes", f"{PORTAL}/crm/lead/details/", f"{PORTAL}/crm/contact/details/")
     assert all(address.startswith(own) for address in addresses)
     assert html.count("://") == html.count(PORTAL)
 

@@ -28,6 +28,7 @@ from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.shared.artifacts import task_folder
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.lineage import file_of, lineage, links_of
+from airflow_bitrix.operators.shared.names import shows_names
 from airflow_bitrix.operators.shared.other_hosts import this_host
 from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
@@ -122,6 +123,7 @@ class LinkPlanMaker(LinkPlanOperator):
             self._wait_here()
         with final_failures():
             self._quiet_hours()
+            shows_names()  # what the approval and the check go by
             kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
             base = self.own_folder or task_folder(context)
             folder = base / "plan"

@@ -1,0 +1,65 @@
+"""What a portal calls its records, for people to read: nothing that is decided goes by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from airflow_bitrix.core.foreign_text import as_plain_text
+
+LONGEST_NAME = 120
+"""Signs of a name that are shown; it is somebody else's text, of any length."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerNames:
+    """What an owner and its contacts are called; empty, or left out, what could not be read.
+
+    :param title: The title of the lead or deal.
+    :param stage: The name of the stage that it is in.
+    :param responsible: The name of the person who is responsible.
+    :param contacts: The names of contacts, by id.
+    """
+
+    title: str = ""
+    stage: str = ""
+    responsible: str = ""
+    contacts: Mapping[int, str] = field(default_factory=dict)
+
+    def texts(self) -> Iterable[str]:
+        """Give all names, as they are searched."""
+        return (self.title, self.stage, self.responsible, *self.contacts.values())
+
+
+NAMELESS = OwnerNames()
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of many owners and contacts, as a portal told them.
+
+    :param owners: Title, stage and responsible person of owners, by id.
+    :param contacts: The names of contacts, by id.
+    """
+
+    owners: Mapping[int, OwnerNames]
+    contacts: Mapping[int, str]
+
+    def of(self, owner_id: int, contact_ids: Iterable[int] = ()) -> OwnerNames:
+        """Give the names of an owner, and of those of some contacts that have one."""
+        owner = self.owners.get(owner_id, NAMELESS)
+        told = {one: name for one in contact_ids if (name := self.contacts.get(one))}
+        return OwnerNames(owner.title, owner.stage, owner.responsible, told)
+
+
+def name_of(*parts: object) -> str:
+    """Give a name of the parts that a portal tells of it; empty where it tells none.
+
+    What is no text, such as a map in the place of a name, is none.
+    """
+    return as_plain_text(" ".join(part.strip() for part in map(_text, parts) if part.strip()), LONGEST_NAME)
+
+
+def _text(part: object) -> str:
+    # Whatever its length, no more is looked at than is shown; what is cut off may hold half of a secret.
+    return as_plain_text(part, LONGEST_NAME) if isinstance(part, str) else ""

@@ -1,0 +1,145 @@
+"""What leads, deals, contacts, stages and users are called, 2,500 records a request.
+
+Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html,
+https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html and
+https://apidocs.bitrix24.com/api-reference/user/user-get.html; the last one needs the scope ``user``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from contextlib import aclosing
+from typing import Any, Literal, NamedTuple
+
+from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.client.row_pages import PAGE, id_in
+from airflow_bitrix.client.wire import Call
+from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.names import Names, OwnerNames, name_of
+from airflow_bitrix.core.numbers import told_id
+from airflow_bitrix.crm.known_values import STAGES, directories_in
+from airflow_bitrix.crm.pages import page_in
+from airflow_bitrix.crm.scan import item_list
+
+Unread = Literal["owners", "contacts", "stages", "users"]
+"""What names there are, by whose they are."""
+
+_OWNER = ("id", "title", "stageId", "assignedById")
+_CONTACT = ("id", "name", "secondName", "lastName")
+_USER = ("ID", "NAME", "SECOND_NAME", "LAST_NAME")
+
+_Asked = tuple[Unread, Call]
+
+
+class _Owner(NamedTuple):
+    title: str
+    stage: str
+    responsible_id: int
+
+
+class NameReads:
+    """Reads names of owners of a kind; stages and users once.
+
+    What the portal refuses has no names, and is not asked for again.
+
+    :param portal: The portal.
+    :param kind: Of which owners.
+    """
+
+    def __init__(self, portal: AsyncPortal, kind: OwnerKind) -> None:
+        self.unread: dict[Unread, str] = {}
+        """Why names could not be read, in the portal's words."""
+        self._portal, self._kind = portal, kind
+        self._stages: Mapping[str, str] | None = None
+        self._users: dict[int, str] = {}
+
+    async def read(self, owner_ids: Iterable[int], contact_ids: Iterable[int]) -> Names:
+        """Give the names of owners and contacts; those that cannot be read are left out.
+
+        All is asked for together, 50 pages of 50 a request; only the users behind it.
+        """
+        owners: dict[int, _Owner] = {}
+        contacts: dict[int, str] = {}
+
+        def take_owner(row: Mapping[str, Any]) -> None:
+            told = _Owner(
+                name_of(row.get("title")), name_of(row.get("stageId")), told_id(row.get("assignedById")) or 0
+            )
+            owners[id_in("crm.item.list", "id", row)] = told
+
+        def take_contact(row: Mapping[str, Any]) -> None:
+            if name := name_of(*(row.get(part) for part in _CONTACT[1:])):
+                contacts[id_in("crm.item.list", "id", row)] = name
+
+        def asked() -> Iterator[_Asked]:
+            if self._stages is None:
+                yield "stages", Call("crm.status.list", {})
+            for ids in _pages(owner_ids):
+                yield "owners", item_list(self._kind, _OWNER, {"@id": ids}, "ASC")
+            for ids in _pages(contact_ids):
+                yield "contacts", item_list("contact", _CONTACT, {"@id": ids}, "ASC")
+
+        await self._ask(asked(), {"owners": take_owner, "contacts": take_contact})
+        await self._read_users({one.responsible_id for one in owners.values()} - {0})
+        return Names({owner_id: self._named(one) for owner_id, one in owners.items()}, contacts)
+
+    def _named(self, owner: _Owner) -> OwnerNames:
+        """Put names in the place of ids, as far as they are known."""
+        stage = (self._stages or {}).get(owner.stage, owner.stage)
+        user = owner.responsible_id
+        return OwnerNames(owner.title, stage, self._users.get(user, "") or (str(user) if user else ""))
+
+    async def _read_users(self, ids: AbstractSet[int]) -> None:
+        def take(row: Mapping[str, Any]) -> None:
+            self._users[id_in("user.get", "ID", row)] = name_of(*(row.get(part) for part in _USER[1:]))
+
+        new = sorted(ids - self._users.keys())
+        self._users |= dict.fromkeys(new, "")  # who is not told now is not asked for again
+        asked: Iterator[_Asked] = (("users", _users(page)) for page in _pages(new))
+        await self._ask(asked, {"users": take})
+
+    async def _ask(
+        self, asked: Iterable[_Asked], take: Mapping[Unread, Callable[[Mapping[str, Any]], None]]
+    ) -> None:
+        """Ask for pages, and take their rows."""
+        sent: list[Unread] = []
+
+        def calls() -> Iterator[Call]:
+            for what, call in asked:
+                if what not in self.unread:
+                    sent.append(what)
+                    yield call
+
+        async with aclosing(self._portal.stream(calls())) as outcomes:
+            number = 0
+            async for outcome in outcomes:
+                what, number = sent[number], number + 1
+                try:
+                    if what == "stages":
+                        self._stages = self._stages_in(outcome.result)
+                    else:
+                        await page_in(self._portal, outcome, take[what])
+                except Bitrix24Error as error:
+                    self.unread.setdefault(what, str(error))
+
+    def _stages_in(self, answer: object) -> Mapping[str, str]:
+        first = STAGES[self._kind]
+        return {
+            stage: name_of(name)
+            for directory, entries in directories_in(answer).items()
+            if directory == first or directory.startswith(f"{first}_")
+            for stage, name in entries.items()
+        }
+
+
+def _users(ids: list[int]) -> Call:
+    return Call(
+        "user.get", {"filter": {"ID": ids}, "select": list(_USER), "sort": "ID", "order": "ASC", "start": 0}
+    )
+
+
+def _pages(ids: Iterable[int]) -> Iterator[list[int]]:
+    numbers = list(dict.fromkeys(ids))
+    return (numbers[at : at + PAGE] for at in range(0, len(numbers), PAGE))

@@ -1,0 +1,81 @@
+"""Changes as a table of Markdown: who it is about, what becomes of the contacts, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext, ngettext
+from airflow_bitrix.core.links import card_address, owner_address
+from airflow_bitrix.core.names import NAMELESS, OwnerNames
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.report.differences import Piece, difference
+from airflow_bitrix.report.markdown_cells import cell
+from airflow_bitrix.report.names import about
+
+CONTACTS = 5
+"""Contacts that a row shows, those first of which something becomes; with them their addresses."""
+
+WHY = 130
+"""Signs of a reason."""
+
+_NAME, _NOTE = 40, 90
+
+
+def change_table(
+    title: str, manifest: Manifest, changes: Sequence[Change], names: Mapping[int, OwnerNames]
+) -> Iterator[str]:
+    """Give a table of changes, a change a row.
+
+    :param names: What owners and contacts are called, by id of the owner.
+    """
+    heads = (kind_words(manifest.kind)["kind"], gettext("contacts"), gettext("reason"))
+    yield from ("", f"#### {title}", "", f"| {' | '.join(heads)} |", "|:---|:---|:---|")
+    for change in changes:
+        of_owner = names.get(change.owner.id, NAMELESS)
+        why = cell("; ".join(_reasons(manifest, change)), WHY)
+        yield f"| {_owner(manifest, change, of_owner)} | {_contacts(manifest, change, of_owner)} | {why} |"
+
+
+def legend() -> str:
+    """Say how contacts are shown."""
+    return gettext("~~Struck out~~ is removed, **bold** is added, all else stays.")
+
+
+def _owner(manifest: Manifest, change: Change, names: OwnerNames) -> str:
+    told = _link(change.owner.id, names.title, owner_address(manifest.portal, change.owner))
+    where = cell(about(names), 2 * _NAME)
+    return f"{told}, {where}" if where else told
+
+
+def _contacts(manifest: Manifest, change: Change, names: OwnerNames) -> str:
+    found = difference(change.before, change.after)
+    first = sorted(found.pieces, key=lambda piece: not (piece.mark or piece.primary in ("was", "now")))
+    told = [_contact(manifest.portal, piece, names) for piece in first[:CONTACTS]]
+    if rest := len(change.before.links) + len(change.added_ids) - len(told):
+        told.append(ngettext("and {count} more contact", "and {count} more contacts", rest))
+    notes = [cell(note, _NOTE) for note in found.notes if len(found.pieces) <= CONTACTS]
+    return ", ".join(told + notes) or gettext("none")
+
+
+def _contact(portal: str, piece: Piece, names: OwnerNames) -> str:
+    primary = gettext("(primary)")
+    told = _link(
+        piece.contact_id,
+        names.contacts.get(piece.contact_id, ""),
+        card_address(portal, "contact", piece.contact_id),
+    )
+    told += {"": "", "is": f" {primary}", "was": f" ~~{primary}~~", "now": f" **{primary}**"}[piece.primary]
+    return {"": told, "-": f"~~{told}~~", "+": f"**{told}**"}[piece.mark]
+
+
+def _link(record_id: int, name: str, address: str) -> str:
+    shown = f"{record_id} {cell(name, _NAME)}" if name else str(record_id)
+    return f"[{shown}]({address})"
+
+
+def _reasons(manifest: Manifest, change: Change) -> Iterator[str]:
+    """Give the reasons; where the plan has but one rule, its name need not stand in every row."""
+    for reason in change.reasons:
+        yield reason.removeprefix(f"{manifest.rules[0]}: ") if len(manifest.rules) == 1 else reason

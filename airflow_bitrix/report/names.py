@@ -1,0 +1,37 @@
+"""Names beside ids, in rows of pages: an owner by its title, contacts by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.names import OwnerNames
+from airflow_bitrix.report.differences import Contacts
+
+
+def about(names: OwnerNames) -> str:
+    """Say in which stage an owner is, and who is responsible; nothing where neither is known."""
+    return " · ".join(filter(None, (names.stage, names.responsible)))
+
+
+def pieces_json(contacts: Contacts, names: OwnerNames) -> list[list[Any]]:
+    """Give contacts as the page's script takes them: id, mark, primary, name."""
+    told = names.contacts
+    return [[*piece, as_plain_text(told.get(piece.contact_id, ""))] for piece in contacts.pieces]
+
+
+def row_words() -> Mapping[str, str]:
+    """Give the words of rows, by what they are for: some of them are read aloud only."""
+    return {
+        "removed": gettext("removed:"),
+        "added": gettext("added:"),
+        "primary": gettext("primary"),
+        "was": gettext("no longer"),
+        "now": gettext("now"),
+        "none": gettext("none"),
+        "contacts": gettext("contacts"),
+        "legend": gettext("Contacts: struck out is removed, underlined is added, all else stays."),
+        "search": gettext("Search id, name or reason"),
+    }
