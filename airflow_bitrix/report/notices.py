@@ -200,7 +200,7 @@ def _standing(summary: Summary, run: str, *, is_begun: bool, is_over: bool) -> I
         yield Notice("bad", "The run failed.", "The log of the failed task says why.")
     elif not is_over:
         return
-    elif run in UNDER_WAY and is_begun and changes and summary.complete and not summary.is_checked:
+    elif run in UNDER_WAY and is_begun and changes and summary.complete and not summary.checked:
         yield Notice("plain", "Every change has its outcome.", "The run is not over yet.")
     elif is_begun and changes and summary.complete and not summary.dry_run:
         yield Notice("good", "Done.", "Every change has its outcome.")
