@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -57,14 +58,15 @@ class ApplyTimes:
         return self
 
     @property
-    def seconds(self) -> int:
-        """Seconds from the first outcome to the last one; what was noted within one second took none."""
-        return self.last - self.first
+    def busy(self) -> int:
+        """Seconds from the first outcome to the last one, without rests of :data:`LATELY` and more."""
+        rests = (later - earlier for earlier, later in pairwise(sorted(self.counts)))
+        return self.last - self.first - sum(rest for rest in rests if rest >= LATELY)
 
     @property
     def rate(self) -> float | None:
-        """Outcomes a second from the first to the last; ``None`` where they are too near to each other."""
-        return self.counts.total() / self.seconds if self.seconds >= STRETCH else None
+        """Outcomes a second of work; ``None`` where there was too little of it to tell."""
+        return self.counts.total() / self.busy if self.busy >= STRETCH else None
 
     @property
     def rate_lately(self) -> float | None:

@@ -76,6 +76,4 @@ class Indexes:
 
 def _weight(index: OutcomeIndex) -> int:
     stretches = sum(len(part.times.counts) for part in index.parts)
-    return (
-        _OF_EACH + index.manifest.changes + _OF_A_REASON * len(index.since) + _OF_A_STRETCH * stretches
-    )
+    return _OF_EACH + index.manifest.changes + _OF_A_REASON * len(index.since) + _OF_A_STRETCH * stretches

@@ -78,7 +78,7 @@ def _page(run: Run, task: str) -> HTMLResponse:
 
 
 def _without_summary(*told: Notice, live: bool) -> str:
-    return as_tab(None, Tab("Bitrix24 report", told, live))
+    return as_tab(None, Tab("Bitrix24 report", told, live=live))
 
 
 @router.get("/rows")

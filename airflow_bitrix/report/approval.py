@@ -13,7 +13,7 @@ from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.core.wording import counted
+from airflow_bitrix.core.wording import counted, lasting
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.report.texts import limits_of, no_match, origin_line, partial_line, rule_titles
 
@@ -23,8 +23,8 @@ SHOWN = 10
 MOST_BYTES = 12_000
 """Size of the page at most: Airflow keeps it in its database."""
 
-_A_MINUTE, _MINUTES = 60, 120
-"""Seconds, and minutes, that are told as such."""
+SOON = 60
+"""Seconds that are not worth a figure."""
 
 _CONTACTS, _WHY, _LINES = 90, 130, 12
 
@@ -179,11 +179,9 @@ def _lasting(manifest: Manifest, requests: int) -> str:
         return ""
     rate, burst = manifest.pace
     seconds = max(requests - burst, 0) / rate
-    if seconds < _A_MINUTE:
+    if seconds < SOON:
         return ", which takes less than a minute"
-    minutes = round(seconds / 60)
-    told = counted(minutes, "minute") if minutes <= _MINUTES else counted(round(minutes / 60), "hour")
-    return f", which takes **about {told}** at its pace, where nobody else asks"
+    return f", which takes **about {lasting(seconds)}** at its pace, where nobody else asks"
 
 
 def _counts(heading: str, manifest: Manifest, rows: Sequence[tuple[str, int]]) -> Iterator[str]:

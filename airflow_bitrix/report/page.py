@@ -16,12 +16,15 @@ from markupsafe import Markup
 
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import Owner, owner_address
-from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.indexed_parts import STATES
 from airflow_bitrix.files.outcome_index import OVERWRITTEN
 from airflow_bitrix.report.notices import Notice, notices
+from airflow_bitrix.report.offers import Offer, next_steps
+from airflow_bitrix.report.opening import opening
+from airflow_bitrix.report.pace import pace_of
 from airflow_bitrix.report.summary import Row, Summary
-from airflow_bitrix.report.texts import approval_line, limits_of, outcome_lines, rule_titles
+from airflow_bitrix.report.texts import limits_of, outcome_lines, rule_titles
+from airflow_bitrix.report.timeline import timeline
 
 NO_OUTCOME = "no outcome yet"
 
@@ -44,19 +47,6 @@ class Download:
     address: str
     name: str
     holds: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """Something that a person may do next with a folder of this run, or one of several; each can be copied.
-
-    :param how: What to do with it.
-    :param folders: What each of them is, and its path.
-    """
-
-    title: str
-    how: str
-    folders: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +78,7 @@ class Tab:
     """What the tab of a DAG run shows around the summary.
 
     :param heading: Headline where there is no summary.
+    :param opening: What the run is about, in a sentence.
     :param notices: What is to be said above everything else.
     :param live: Whether the run is under way, so that the page looks again by itself.
     :param tasks: Names of the tasks that have files.
@@ -98,6 +89,7 @@ class Tab:
 
     heading: str
     notices: Sequence[Notice] = ()
+    opening: str = ""
     live: bool = False
     tasks: Sequence[str] = ()
     task: str = ""
@@ -105,45 +97,6 @@ class Tab:
     downloads: Sequence[Download] = ()
     found: Found | None = None
     offers: Sequence[Offer] = ()
-
-
-def take_back(summary: Summary, folder: str) -> list[Offer]:
-    """Offer to take a run back, where it may have written something.
-
-    :param folder: The folder that holds its plan and its journal.
-    """
-    if summary.dry_run or not (summary.counts["applied"] or summary.counts["failed"]):
-        return []
-    how = "Trigger the DAG “Bitrix24: bring links back”, and give it this folder as Journal:"
-    return [Offer("Take this run back", how, [("Folder", folder)])]
-
-
-def bring_back(
-    earlier: Sequence[tuple[str, str]], own: Sequence[tuple[str, str]], changes: int
-) -> list[Offer]:
-    """Offer to bring links back to a snapshot: to one from before its changes, which it holds itself.
-
-    :param earlier: When the snapshots before it were made, ISO 8601, and their folders, the newest first.
-    :param own: The same of those that the task has made.
-    :param changes: How many differences it has found.
-    """
-    trigger = "Trigger the DAG “Bitrix24: bring links back”, and give it"
-    offers = []
-    if earlier:
-        how = (
-            f"{trigger} one of these folders as Snapshot; the first is the last one before the changes above."
-        )
-        title = "Bring links back to what they were before"
-        offers.append(Offer(title, how, _dated(earlier)))
-    if own:
-        held = " It holds the changes above: it undoes what comes after them." if changes else ""
-        how = f"{trigger} this folder as Snapshot.{held}"
-        offers.append(Offer("Bring links back to this snapshot", how, _dated(own)))
-    return offers
-
-
-def _dated(snapshots: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(f"Snapshot of {shown_timestamp(created)}", folder) for created, folder in snapshots]
 
 
 def rendered(template: str, **about: Any) -> str:
@@ -181,7 +134,7 @@ def as_html(summary: Summary, *, folder: str) -> str:
     embedded = [row_json(row) for row in summary.changes]
     return _page(
         summary,
-        Tab(summary.title, notices(summary), offers=take_back(summary, folder)),
+        Tab(summary.title, notices(summary), opening(summary), offers=next_steps(summary, folder)),
         embedded=embedded,
         policy=content_policy(),
         first=summary.changes[:FIRST_ROWS],
@@ -219,6 +172,7 @@ def _page(
     about: dict[str, Any] = {
         "summary": summary,
         "heading": tab.heading,
+        "opening": tab.opening,
         "notices": tab.notices,
         "live": tab.live,
         "tasks": tab.tasks,
@@ -240,7 +194,8 @@ def _page(
         about |= {
             "title": f"{summary.title}, {manifest.portal}",
             "manifest": manifest,
-            "moments": _moments(summary, tab),
+            "timeline": timeline(summary, live=tab.live),
+            "pace": pace_of(summary, live=tab.live),
             "left_out_url": f"files/left_out.csv?{tab.rows_url.partition('?')[2]}",
             "effort": summary.effort,
             "outcomes": _outcomes(summary, is_file=embedded is not None),
@@ -250,20 +205,6 @@ def _page(
             "limits": "; ".join(f"{name}: {limit}" for name, limit in limits_of(manifest)),
         }
     return rendered("report.html.j2", **about)
-
-
-def _moments(summary: Summary, tab: Tab) -> str:
-    """Say what happened when: planned, approved, finished."""
-    told = [f"planned {shown_timestamp(summary.manifest.created)}"]
-    if summary.approval:
-        told.append(_lowered(approval_line(summary.approval)))
-    if summary.finished:
-        told.append(f"{'so far at' if tab.live else 'finished'} {shown_timestamp(summary.finished)}")
-    return " · ".join(told)
-
-
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _outcomes(summary: Summary, *, is_file: bool) -> list[tuple[str, int, str]]:
