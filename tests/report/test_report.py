@@ -208,8 +208,8 @@ def test_the_report_in_the_log_says_who_approved_it(approval: Approval, said: st
     made = replace(summary(ALL), approval=approval)
     assert f"{said}." in as_markdown(made).splitlines()
     assert "pprove" not in as_markdown(summary(ALL)) + Page(as_html(summary(ALL))).text
-    who = approval.reason or (approval.by if approval.answer in ("approved", "rejected") else "Olga")
-    assert as_plain_text(approval.by) in Page(as_html(made)).text
+    if approval.answer in ("approved", "rejected"):
+        assert as_plain_text(approval.by) in Page(as_html(made)).text
 
 
 # -- every form --------------------------------------------------------------------------------------------
