@@ -203,4 +203,9 @@ def _is_id(value: object) -> bool:
 
 def owner_address(portal: str, owner: Owner) -> str:
     """Give the address of an owner's page on the portal."""
-    return f"{portal}/crm/{owner.kind}/details/{owner.id}/"
+    return card_address(portal, owner.kind, owner.id)
+
+
+def card_address(portal: str, kind: EntityKind, record_id: int) -> str:
+    """Give the address of the page of a lead, deal or contact on the portal."""
+    return f"{portal}/crm/{kind}/details/{record_id}/"

@@ -34,7 +34,7 @@ from airflow_bitrix.report.notices import (
     without_plan,
 )
 from airflow_bitrix.report.offers import Offer, Places, bring_back, next_steps
-from airflow_bitrix.report.opening import opening
+from airflow_bitrix.report.opening import opening, opening_of_snapshots
 from airflow_bitrix.report.page import Download, Tab, as_tab
 
 _HOLDS = {
@@ -88,9 +88,9 @@ def run_page(
         places = places_of(stands)
         offers = () if live else _offers(folder, own, found.total if found else 0, places)
         downloads = _downloads(folder, task)
-        return as_tab(
-            None, Tab(heading, first, "", live, names, task, "", downloads, found=found, offers=offers)
-        )
+        says = opening_of_snapshots(own, found.total if found and found.is_compared else None)
+        tab = Tab(heading, first, says, live, names, task, "", downloads, found=found, offers=offers)
+        return as_tab(None, tab)
     manifest = folder / "plan" / MANIFEST
     try:
         with reading(manifest):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.kind_words import owners, owners_of
-from airflow_bitrix.core.languages import gettext, gettext_noop, number
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext, number
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.files.plans import Manifest
+from airflow_bitrix.files.snapshots import Snapshot
 from airflow_bitrix.report.notices import UNDER_WAY
 from airflow_bitrix.report.summary import Summary
 from airflow_bitrix.report.texts import has_expired, no_match
@@ -69,6 +70,27 @@ def opening(summary: Summary, run: str = "", *, is_begun: bool = True) -> str:
     if is_begun:
         return _sentence(_begun(summary, run), _left_alone(manifest), *_others(summary))
     return _sentence(_planned(summary, run), _left_alone(manifest))
+
+
+def opening_of_snapshots(snapshots: Sequence[Snapshot], differences: int | None) -> str:
+    """Give the sentence of a task that has written links down; nothing where it has not.
+
+    :param differences: How many it has found to the snapshot before; ``None`` where there was none.
+    """
+    if not snapshots:
+        return ""
+    held = [
+        gettext(
+            "{owners} with {links} written down",
+            owners=owners(one.kind, one.owners),
+            links=ngettext("{count} contact link", "{count} contact links", one.links),
+        )
+        for one in snapshots
+    ]
+    if differences is None:
+        return _sentence(*held, gettext("there is no earlier snapshot to compare with"))
+    found = ngettext("{count} difference", "{count} differences", differences)
+    return _sentence(*held, gettext("{differences} to the snapshot before", differences=found))
 
 
 def _sentence(*clauses: str) -> str:

@@ -56,16 +56,20 @@ class Found:
     :param columns: What stands above each column.
     :param counts: How many rows of each kind.
     :param meanings: What the kinds mean.
-    :param rows: The first rows: an address, or nothing, and the cells, of which the first leads there.
+    :param rows: The cells of the first rows; those that are markup have links of ours.
     :param nothing: What it means where there are none.
+    :param counted: What is counted.
+    :param is_compared: Whether there was something to compare with.
     """
 
     title: str
     columns: Sequence[str]
     counts: Mapping[str, int]
     meanings: Mapping[str, str]
-    rows: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[Sequence[str]]
     nothing: str = "None."
+    counted: str = ""
+    is_compared: bool = True
 
     @property
     def total(self) -> int:
