@@ -13,13 +13,40 @@ TAB_ROUTE = "bitrix24_report"
 """Name of the report tab in the addresses of Airflow's UI."""
 
 
+# Addresses of pages of Airflow, relative to its own: the same from 3.1.3 to 3.3.
+
+
+def dag_address(dag_id: str) -> str:
+    """Give the address of a DAG's page, where it is triggered. None of them takes values for the form."""
+    return f"dags/{quote(dag_id, safe='')}"
+
+
+def run_address(dag_id: str, run_id: str) -> str:
+    """Give the address of the page of a DAG run."""
+    return f"{dag_address(dag_id)}/runs/{quote(run_id, safe='')}"
+
+
+def task_address(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+    """Give the address of a task of a DAG run, where its log is.
+
+    :param map_index: Which of a mapped task; below 0 for one that is not mapped.
+    """
+    which = f"/mapped/{map_index}" if map_index >= 0 else ""
+    return f"{run_address(dag_id, run_id)}/tasks/{quote(task_id, safe='')}{which}"
+
+
+def question_address(dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+    """Give the address where what a task of a DAG run asks is answered."""
+    return f"{task_address(dag_id, run_id, task_id, map_index)}/required_actions"
+
+
 def report_address(dag_id: str, run_id: str, task: str = "") -> str:
-    """Give the address of the report tab of a DAG run, relative to Airflow's own.
+    """Give the address of the report tab of a DAG run.
 
     :param task: Name of the folder of the task that it shall show; empty for the one that it chooses.
     """
     asked = f"?task={quote(task, safe='')}" if task else ""
-    return f"dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}/plugin/{TAB_ROUTE}{asked}"
+    return f"{run_address(dag_id, run_id)}/plugin/{TAB_ROUTE}{asked}"
 
 
 class Bitrix24ReportLink(BaseOperatorLink):

@@ -8,6 +8,7 @@ around them changes nothing here.
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -41,6 +42,10 @@ _NOT_KEPT = (
     b'"Generated-By',
 )
 """Lines of the head that say nothing, or another thing each day."""
+
+
+_NO_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+"""Stands in compiled catalogues, which else were other ones each minute."""
 
 
 def _header(language: str) -> str:
@@ -94,7 +99,9 @@ def as_po(made: Catalog) -> bytes:
 def as_mo(made: Catalog) -> bytes:
     """Give a catalogue as the product reads it."""
     with BytesIO(as_po(made)) as text, BytesIO() as compiled:
-        write_mo(compiled, read_po(text, locale=made.locale))
+        told = read_po(text, locale=made.locale)
+        told.creation_date = _NO_DAY
+        write_mo(compiled, told)
         return compiled.getvalue()
 
 

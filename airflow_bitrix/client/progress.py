@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from airflow_bitrix.client.flow import Meter
-from airflow_bitrix.core.wording import counted
+from airflow_bitrix.core.wording import counted, lasting
 
 
 class Log(Protocol):
@@ -19,6 +19,9 @@ class Log(Protocol):
 
 LONGEST_PAUSE = 60.0
 """Seconds between two lines while nothing gets done."""
+
+_SURE = 10.0
+"""Seconds of work before a line tells how long it still takes: the first one tells nothing of the others."""
 
 _LONG_WAIT = 5.0
 """Seconds of waiting for the portal that a line tells of."""
@@ -121,7 +124,7 @@ class Progress:
 
     @property
     def _seconds_left(self) -> int | None:
-        if self._total is None or not self._rate or self.done >= self._total:
+        if self._total is None or not self._rate or self.done >= self._total or self.seconds < _SURE:
             return None
         return round((self._total - self.done) / self._rate)
 
@@ -146,5 +149,5 @@ class Progress:
         if self._still_waits >= _LONG_WAIT:
             text += f", {self._still_waits:,.0f} s of waiting to come"
         if self._seconds_left is not None:
-            text += f", {self._seconds_left:,} s left"
+            text += f", {lasting(self._seconds_left)} left"
         return text

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Literal
 
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
@@ -97,7 +99,7 @@ def judge_restore(
     ours = next((one for one in reversed(image.brought) if one.links.agrees_with(now.links)), None)
     if after.agrees_with(now.links) and (wanted.links or not lost):
         # Whoever left it so: what is there is all that can be.
-        why = "; ".join([dropped] * bool(dropped) + _shortcomings(wanted, after))
+        why = "; ".join([dropped] * bool(dropped) + [*_shortcomings(wanted, after).values()])
         why = why or "the portal cannot hold what was there"
         return _nearest(ours, f"{why}: was {shown_contacts(image.links)}, is {seen}")
     if image.left is not None and not (image.left.agrees_with(now.links) or ours or overwrite):
@@ -107,7 +109,7 @@ def judge_restore(
     notes = [f"restore: as in {image.source}"]
     if dropped:
         notes.append(f"{dropped} and is left out")
-    notes += _shortcomings(wanted, after)
+    notes += _shortcomings(wanted, after).values()
     return Change(now.links, after, ("; ".join(notes),), (RULE,), save=save, may_empty=not image.links.links)
 
 
@@ -132,25 +134,56 @@ def _without(links: LinkSet, lost: Collection[int]) -> LinkSet:
     return kept.with_scalar(links.shown_id if links.shown_id in kept.contact_ids else kept.primary_id)
 
 
-def _shortcomings(wanted: LinkSet, after: LinkSet) -> list[str]:
+Shortcoming = Literal["sorts", "primary", "scalar", "roles"]
+"""In what links that were brought back may differ from those that were there."""
+
+
+def _shortcomings(wanted: LinkSet, after: LinkSet) -> dict[Shortcoming, str]:
     """Say in what the links that the portal can hold differ from those that were there."""
-    notes = []
+    notes: dict[Shortcoming, str] = {}
     were = {link.contact_id: link for link in wanted.links}
     if wanted.links and any(link.sort is None for link in wanted.links):
-        notes.append("its sorts were not known and are numbered anew")
+        notes["sorts"] = "its sorts were not known and are numbered anew"
     elif any(link.sort != were[link.contact_id].sort for link in after.links):
-        notes.append("the portal cannot be told its sorts, so they are numbered anew")
+        notes["sorts"] = "the portal cannot be told its sorts, so they are numbered anew"
     flagged = [link.contact_id for link in wanted.links if link.is_primary]
     if after.primary_id is not None and flagged != [after.primary_id]:
         had = ", ".join(map(str, flagged)) or "none"
-        notes.append(
+        notes["primary"] = (
             f"primary was {had}, and the portal always flags the one that it shows: {after.primary_id}"
         )
     if wanted.shown_id != after.shown_id:
-        notes.append(f"its CONTACT_ID was {wanted.shown_id or 'none'} and becomes {after.shown_id or 'none'}")
+        notes["scalar"] = (
+            f"its CONTACT_ID was {wanted.shown_id or 'none'} and becomes {after.shown_id or 'none'}"
+        )
     if any(were[link.contact_id].role_id for link in after.links):
-        notes.append("roles of contacts cannot be set and may be lost")
+        notes["roles"] = "roles of contacts cannot be set and may be lost"
     return notes
+
+
+def recovery(image: Image, now: OwnerState, verdict: Change | LeftOut) -> Counter[str]:
+    """Count what comes back of an owner's links, and what is lost on the way.
+
+    :param verdict: What :func:`judge_restore` says of the two.
+    :return: Links that were ``taken``, come ``back`` and stay ``away``; and, for a change, one for the owner:
+        ``whole``, or by what it lacks: ``gone`` (contacts that no longer exist, ``gone_links`` of them),
+        ``sorts``, ``primary``, ``scalar`` and ``roles`` (``with_roles`` links had one).
+    """
+    was, here = set(image.links.contact_ids), set(now.links.contact_ids)
+    found = Counter(taken=len(was - set((image.left or now.links).contact_ids)))
+    if isinstance(verdict, LeftOut):
+        return found + Counter(away=0 if image.unreadable else len(was - here))
+    after = verdict.after
+    gone = was - set(after.contact_ids)
+    lacks: Counter[str] = Counter(
+        [*_shortcomings(_without(image.links, gone), after), *["gone"] * bool(gone)]
+    )
+    if gone:
+        lacks["gone_links"] = len(gone)
+    if lacks["roles"]:
+        lacks["with_roles"] = sum(bool(link.role_id) for link in image.links.links)
+    found.update(back=len(set(after.contact_ids) - here), away=len(gone))
+    return found + (lacks or Counter(whole=1))
 
 
 def with_known_scalar(image: LinkSet, planned_from: LinkSet) -> LinkSet:

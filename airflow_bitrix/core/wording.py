@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_bitrix.core.languages import gettext, ngettext
+
 
 def counted(number: int, noun: str) -> str:
     """Give a number and what it counts: ``1 lead``, ``2,500 leads``.
@@ -9,6 +11,20 @@ def counted(number: int, noun: str) -> str:
     :param noun: One of them; its plural ends in ``s``.
     """
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+_A_MINUTE, _MINUTES = 60, 120
+"""Seconds, and minutes, that are told as such."""
+
+
+def lasting(seconds: float) -> str:
+    """Say about how long something takes: ``less than a minute``, ``13 minutes``, ``3 hours``."""
+    minutes = round(seconds / 60)
+    if seconds < _A_MINUTE:
+        return gettext("less than a minute")
+    if minutes <= _MINUTES:
+        return ngettext("{count} minute", "{count} minutes", minutes)
+    return ngettext("{count} hour", "{count} hours", round(minutes / 60))
 
 
 def as_rendered(value: object) -> str:

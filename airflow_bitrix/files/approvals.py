@@ -60,6 +60,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param unasked: Why nobody was asked.
     :param asked: The task that asks.
     :param limits: The limits that were shown beside those of the plan, by argument, as they were shown.
+    :param put: When the question was put, ISO 8601; empty where nobody was asked, or an older version asked.
     """
 
     plan: str
@@ -71,6 +72,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unasked: Unasked = ""
     asked: Asker = Asker()
     limits: dict[str, str] = {}
+    put: str = ""
 
     def is_over(self, now: datetime) -> bool:
         """Whether it was approved, and that counts no more."""

@@ -17,6 +17,7 @@ from airflow_bitrix.core.names import NAMELESS, OwnerNames
 from airflow_bitrix.core.plan import OUTCOMES, Change, OutcomeName
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import EFFORT_LINES, NOTHING, ApplyCost, told_effort
+from airflow_bitrix.files.apply_times import ApplyTimes
 from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.journal_lines import raw_content, raw_lines
 from airflow_bitrix.files.json_texts import json_value
@@ -86,6 +87,7 @@ class IndexedPart:
     :param real: What its tries cost that were no dry runs.
     :param dry: What the others cost.
     :param is_cost_told: Whether all lines could be read that tell of costs; the others count without them.
+    :param times: When outcomes were noted.
     """
 
     stamp: Stamp
@@ -101,6 +103,7 @@ class IndexedPart:
     real: ApplyCost = NOTHING
     dry: ApplyCost = NOTHING
     is_cost_told: bool = True
+    times: ApplyTimes = field(default_factory=ApplyTimes)
 
 
 def index_part(
@@ -169,6 +172,8 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
             if is_dry and state == skipped and noted.get(line.owner, (skipped, 0))[0] != skipped:
                 at += len(raw)
                 continue
+            if not is_dry:
+                found.times.take(raw)
             noted[line.owner] = (state | OVERWRITE if is_overwrite else state, at)
         elif raw.startswith(b'{"journal":'):
             begun = _decode_begun(raw)

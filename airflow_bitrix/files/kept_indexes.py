@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from airflow_bitrix.files.apply_costs import ApplyCost
+from airflow_bitrix.files.apply_times import LATEST, STRETCH, ApplyTimes
 from airflow_bitrix.files.indexed_parts import BIGGEST, OVERWRITE, STATES, IndexedPart
 from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.plain_files import read_plain
@@ -55,6 +56,9 @@ class _Part(msgspec.Struct, array_like=True):
     real: ApplyCost
     dry: ApplyCost
     is_cost_told: bool
+    first: int
+    last: int
+    counts: list[tuple[int, int]]
 
 
 class _Head(msgspec.Struct):
@@ -92,6 +96,9 @@ def _told(part: IndexedPart) -> _Part:
         part.real,
         part.dry,
         part.is_cost_told,
+        part.times.first,
+        part.times.last,
+        [*part.times.counts.items()],
     )
 
 
@@ -124,6 +131,8 @@ def _parts(told: Iterable[_Part], numbers: memoryview) -> dict[Stamp, IndexedPar
             and not states.translate(None, _IN_USE)
             and all(state in _IN_USE for _, state, _ in one.by_rule)
             and all(0 <= -place < changes for _, place in one.biggest)
+            and 0 <= one.first <= one.last < LATEST
+            and all(one.first - STRETCH < at <= one.last and count > 0 for at, count in one.counts)
         )
         if not is_right:
             raise ValueError("it does not hold together")
@@ -141,6 +150,7 @@ def _parts(told: Iterable[_Part], numbers: memoryview) -> dict[Stamp, IndexedPar
             one.real,
             one.dry,
             one.is_cost_told,
+            ApplyTimes(one.first, one.last, Counter(dict(one.counts))),
         )
         found[part.stamp] = part
     return found

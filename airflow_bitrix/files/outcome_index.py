@@ -22,6 +22,7 @@ from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import NOTHING, ApplyCost
+from airflow_bitrix.files.apply_times import ApplyTimes
 from airflow_bitrix.files.csv_cells import text_of_cell
 from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.disks import is_on_disk
@@ -123,6 +124,14 @@ class OutcomeIndex:
                 raise damaged(self.journal / part_name(number))
         costs = (part.dry if self.is_dry_run else part.real for part in self.parts)
         return sum(costs, NOTHING)
+
+    @property
+    def times(self) -> ApplyTimes:
+        """When the outcomes of real runs were noted."""
+        found = ApplyTimes()
+        for part in self.parts:
+            found.add(part.times)
+        return found
 
     @property
     def counts(self) -> dict[str, int]:

@@ -54,7 +54,8 @@ class Manifest:
     :param rules: Names of the rules that made it.
     :param counts: ``read`` owners, those of them with ``hidden_links``, ``changes``, those of them that leave
         an owner ``emptied`` though no rule says so, changes ``by_rule``, owners ``left_out`` by reason, and
-        about how many ``requests`` an apply takes.
+        about how many ``requests`` an apply takes. Of a restore also what comes back, under ``restore``, see
+        :func:`~airflow_bitrix.core.restores.recovery`.
     :param guards: Limits it must keep to.
     :param parts: Name, number of changes and SHA-256 of each part.
     :param run: The DAG run that made it, as people read it; empty where it is not known.
@@ -123,6 +124,7 @@ class _Counts(msgspec.Struct):
     by_rule: dict[str, int] = {}
     left_out: dict[str, int] = {}
     requests: int = 0
+    restore: dict[str, int] = {}
 
 
 class _Guards(msgspec.Struct):
@@ -174,6 +176,7 @@ class PlanWriter:
         self._digest = hashlib.sha256()
         self._left_out: Counter[str] = Counter()
         self._by_rule: Counter[str] = Counter()
+        self._recovery: Counter[str] = Counter()
         self._emptied = self._commands = 0
         self._owners: set[int] = set()
         make_folder(folder)
@@ -215,6 +218,10 @@ class PlanWriter:
         self._digest.update(line.encode())
         self._parts[-1]["changes"] += 1
 
+    def recover(self, counts: Counter[str]) -> None:
+        """Count what a restore brings back of an owner, and what it cannot."""
+        self._recovery.update(counts)
+
     def leave_out(self, owner: Owner, why: str, reason: str) -> None:
         """Note an owner that a rule is about but does not touch."""
         self._leave(owner, why, reason, self._left_out_on)
@@ -241,6 +248,7 @@ class PlanWriter:
             "by_rule": dict(sorted(self._by_rule.items())),
             "left_out": dict(sorted(self._left_out.items())),
             "requests": requests_of(changes, self._commands),
+            **({"restore": dict(sorted(self._recovery.items()))} if self._recovery else {}),
         }
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)
         body = {**manifest.as_json(), "hash": manifest.hash}

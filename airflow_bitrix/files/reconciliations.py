@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Self
 
-from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.links import Owner, OwnerKind, owner_address
 from airflow_bitrix.core.migrations import Aim, Left
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.own_files import make_folder, open_new
@@ -20,6 +20,8 @@ COLUMNS = (
     "target_owner",
     "target_contact",
     "detail",
+    "source_address",
+    "address",
 )
 
 
@@ -28,10 +30,13 @@ class ReconciliationWriter:
 
     :param path: The file; one that lies there already is replaced.
     :param kind: Whether the owners that are compared are leads or deals.
+    :param source: Address of the portal that links come from; empty for no addresses.
+    :param target: Address of the portal that is compared with it; likewise.
     """
 
-    def __init__(self, path: Path, kind: OwnerKind) -> None:
+    def __init__(self, path: Path, kind: OwnerKind, source: str = "", target: str = "") -> None:
         make_folder(path.parent)
+        self._source, self._target = source, target
         self._kind = kind
         self._file = open_new(path, newline="")
         self._rows = csv.writer(self._file)
@@ -53,13 +58,21 @@ class ReconciliationWriter:
         source = aim.source or aim.owner
         for one in aim.differences:
             came_from = aim.came_from.get(one.contact_id, "" if one.what == "extra" else one.contact_id)
-            self._row(one.what, source.id, came_from, aim.owner.id, one.contact_id, as_cell(one.detail))
+            cells = (came_from, aim.owner.id, one.contact_id, as_cell(one.detail))
+            self._row(one.what, source.id, *cells, *self._addresses(source, aim.owner))
 
     def leave(self, left: Left) -> None:
         """Write a row for each contact, or the owner, that could not be compared."""
         what = "parked" if left.is_parked else "left out"
         for contact_id in left.contact_ids or ("",):
-            self._row(what, left.owner.id, contact_id, "", "", as_cell(f"{left.why}: {left.reason}"))
+            why = as_cell(f"{left.why}: {left.reason}")
+            self._row(what, left.owner.id, contact_id, "", "", why, *self._addresses(left.owner, None))
+
+    def _addresses(self, source: Owner, target: Owner | None) -> tuple[str, str]:
+        return (
+            owner_address(self._source, source) if self._source else "",
+            owner_address(self._target, target) if self._target and target else "",
+        )
 
     def _row(self, what: str, *cells: object) -> None:
         self.counts[what] += 1

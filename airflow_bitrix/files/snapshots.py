@@ -108,6 +108,7 @@ class Snapshot:
     :param created: When it was made, ISO 8601 in UTC.
     :param detail: ``ids``, or ``full`` with sorts and roles.
     :param owners: How many owners it holds.
+    :param links: How many contact links it holds.
     :param sha256: Digest of its lines.
     :param filter: The ``crm.item.list`` filter that its owners matched.
     :param view: Whose view of the portal it is; that of an administrator is ``whole``.
@@ -124,6 +125,7 @@ class Snapshot:
     filter: Mapping[str, Any] = field(default_factory=dict)
     view: str = WHOLE
     partial: str = ""
+    links: int = 0
 
     def link_sets(self) -> Iterator[LinkSet]:
         """Give the link sets, one after the other; memory does not grow with their number.
@@ -194,6 +196,7 @@ def read_snapshot(folder: Path) -> Snapshot:
             filter=dict(body.get("filter") or {}),
             view=str(body.get("view") or WHOLE),
             partial=str(body.get("partial") or ""),
+            links=int(body.get("links") or 0),
         )
     except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError, InvalidInput):
         raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None

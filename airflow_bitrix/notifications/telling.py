@@ -7,14 +7,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from airflow.sdk.bases.notifier import BaseNotifier
 
 from airflow_bitrix.compat import conf, redact
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.files.approvals import named_run
-from airflow_bitrix.links import report_address
+from airflow_bitrix.links import question_address, report_address
 from airflow_bitrix.report.messages import Event, Told, has_ended, has_failed, is_late, plain
 
 VALUES = "bitrix24"
@@ -42,8 +41,7 @@ def told_of(context: Mapping[str, Any]) -> Told:
     if not (dag_id and run_id):
         return told
     report = report_address(dag_id, run_id)
-    address = f"dags/{quote(dag_id)}/runs/{quote(run_id, safe='')}/tasks"
-    asking = f"{address}/{quote(getattr(task, 'task_id', ''))}/required_actions?map_index={_index(context)}"
+    asking = question_address(dag_id, run_id, getattr(task, "task_id", ""), _index(context))
     return replace(
         told,
         run=plain(named_run(dag_id, run_id)),

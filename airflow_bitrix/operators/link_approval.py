@@ -179,7 +179,10 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             return self._passed(by="", at=now, valid_until=None)
         told = {name: text for name, text in self._limits().items() if name in (self.applied_by or {})}
         # The plan may be made again while the question waits, and its task then hands over another one.
-        decide(folder, structs.replace(decision, by=self._asked(), until=_moment(end), limits=told))
+        decide(
+            folder,
+            structs.replace(decision, by=self._asked(), until=_moment(end), limits=told, put=decision.at),
+        )
         self.log.info(
             "%s Answer under Required actions until %s.", self.subject, shown_timestamp(end.isoformat())
         )

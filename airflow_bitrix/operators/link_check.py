@@ -20,6 +20,7 @@ from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
+from airflow_bitrix.files.apply_times import read_apply_times
 from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.checks import Check, write_check
 from airflow_bitrix.files.journals import (
@@ -231,6 +232,8 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             contradiction=read_contradiction(plan.parent, manifest.hash),
             taken_back=read_taken_back(folder, manifest.hash),
             checked_partially=self.seen_partially,
+            checked=finished,
+            times=read_apply_times(journal / part_name(number) for number in range(len(manifest.parts))),
         )
         if not dry_run:
             note_restore(plan, manifest, self.run_name, summary.counts)

@@ -91,7 +91,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
         meter = Meter()
         progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
         async with self.hook.portal(meter) as portal:
-            with ReconciliationWriter(path, kind) as file:
+            with ReconciliationWriter(path, kind, self.source_portal, self.settings.portal) as file:
                 async for step in self.steps(portal, progress.add):
                     if isinstance(step, Left):
                         file.leave(step)

@@ -17,7 +17,15 @@ from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.restores import RULE, Image, Origin, judge_restore, linked_anew, needs_exact
+from airflow_bitrix.core.restores import (
+    RULE,
+    Image,
+    Origin,
+    judge_restore,
+    linked_anew,
+    needs_exact,
+    recovery,
+)
 from airflow_bitrix.core.wording import as_rendered
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.scan import ask_links, scan_ids
@@ -268,6 +276,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
                 plan.leave_out(owner, "contacts not seen", _hidden(hidden))
                 continue
             verdict = judge_restore(image, now, missing=missing, overwrite=overwrite, save=save)
+            plan.recover(recovery(image, now, verdict))
             if isinstance(verdict, Change):
                 plan.add(replace(verdict, may_dangle=may_dangle))
             else:

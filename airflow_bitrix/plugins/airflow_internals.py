@@ -4,6 +4,7 @@
 ``GetUserDep``            who asks: by the cookie or token of Airflow's own login
 ``requires_access_dag``   whether that person may read a DAG; no public interface tells that
 ``DagAccessEntity``       names what of the DAG: its XComs, since the report shows the like
+``DagModel``              whether there is the DAG that brings links back
 ``DagRun``                that there is such a run, whether it goes on, whether it was cleared
 ``TaskInstance``          which of its tasks have failed, and whether Airflow is to try them again
 ``XComModel``             the sentence with which a task has failed
@@ -23,6 +24,7 @@ from contextlib import contextmanager
 
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
+from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
@@ -31,6 +33,7 @@ from airflow.utils.state import TaskInstanceState
 
 __all__ = [
     "DagAccessEntity",
+    "DagModel",
     "DagRun",
     "GetUserDep",
     "TaskInstance",

@@ -9,6 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.links import OWNER_KINDS
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.csv_cells import text_of_cell
 from airflow_bitrix.files.partial_views import read_partial
@@ -16,6 +18,7 @@ from airflow_bitrix.files.plain_files import open_text
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.files.stamps import Stamp, stamp
 from airflow_bitrix.plugins.run_files import shown_files
+from airflow_bitrix.report.card_links import linked, linked_contacts, portal_of
 from airflow_bitrix.report.changes import MEANINGS, MEANINGS_IN_PART
 from airflow_bitrix.report.page import Found
 
@@ -47,6 +50,7 @@ _COLUMNS = {
     "target_contact": "contact",
     "owner_id": "id",
 }
+_OF_CONTACTS = ("contacts", "before", "after", "source_contact", "target_contact")
 
 
 def found_in(folder: Path) -> Found | None:
@@ -62,45 +66,63 @@ def found_in(folder: Path) -> Found | None:
     told = MEANINGS_IN_PART if read_partial(folder) else MEANINGS
     of_changes = {str(what): text for what, text in told.items()}
     meanings = of_changes if name == CHANGED else _WANTED
-    return Found(_TITLES[name], table.heads, table.counts, meanings, table.rows, _nothing(folder, name))
+    nothing, is_compared = _nothing(folder, name)
+    kind = next((kind for kind in OWNER_KINDS if kind == table.owners), None)
+    counted = kind_words(kind)["kinds"] if kind else "differences"
+    return Found(
+        _TITLES[name], table.heads, table.counts, meanings, table.rows, nothing, counted, is_compared
+    )
 
 
 class _Table(NamedTuple):
-    """What a file of differences holds: names of its columns, how many of each kind, and the first rows."""
+    """What a file of differences holds: names of its columns, how many of each kind, and the first rows.
+
+    ``owners`` is the kind of owners that each row is about; empty where it is about links.
+    """
 
     heads: Sequence[str]
     counts: Mapping[str, int]
-    rows: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[Sequence[str]]
+    owners: str
 
 
 @lru_cache(maxsize=KEPT)
 def _table(path: Path, _written: Stamp) -> _Table:
     """Read a file of differences, once for each time that it is written, however often a page asks."""
     counts: Counter[str] = Counter()
-    rows: list[tuple[str, Sequence[str]]] = []
+    rows: list[Sequence[str]] = []
+    owners = ""
     with open_text(path, errors="replace", newline="") as file:
         table = csv.DictReader(file, restval="")
         columns = list(table.fieldnames or ())
         kind = "what" if "what" in columns else "difference"
-        shown = [one for one in columns if one not in ("address", "owner" if "owner_id" in columns else "")]
+        unshown = {"address", "source_address", "owner" if "owner_id" in columns else ""}
+        shown = [one for one in columns if one not in unshown]
         for row in table:
             counts[row.get(kind, "")] += 1
             if len(rows) < SHOWN:
-                rows.append((_address(row), [text_of_cell(row[one]) for one in shown]))
-    return _Table([_COLUMNS.get(one, one) for one in shown], dict(sorted(counts.items())), rows)
+                owners = owners or row.get("owner", "")
+                rows.append([_cell(row, one) for one in shown])
+    return _Table([_COLUMNS.get(one, one) for one in shown], dict(sorted(counts.items())), rows, owners)
 
 
-def _address(row: Mapping[str, str]) -> str:
-    """Give the address of an owner's page, where the row has one that leads to a portal."""
-    address = row.get("address", "")
-    return address if address.startswith(("https://", "http://")) else ""
+def _cell(row: Mapping[str, str], column: str) -> str:
+    """Give a cell, with links to the cards of those that it names."""
+    text = text_of_cell(row[column])
+    address = row.get("source_address" if column.startswith("source_") else "address", "")
+    if column in ("owner_id", "source_owner", "target_owner"):
+        return linked(text, address)
+    if column in _OF_CONTACTS:
+        return linked_contacts(text, portal_of(address))
+    return text
 
 
-def _nothing(folder: Path, name: str) -> str:
-    """Say what it means that there are no differences."""
+def _nothing(folder: Path, name: str) -> tuple[str, bool]:
+    """Say what it means that there are no differences, and whether something was compared."""
     compared = read_snapshot_changes(folder) if name == CHANGED else None
     if compared is None:
-        return "None."
+        return "None.", True
     if not compared.since:
-        return f"Nothing to compare with. {compared.remark}"
-    return f"None: every link is as it was at {shown_timestamp(compared.since)}. {compared.remark}".strip()
+        return f"Nothing to compare with. {compared.remark}", False
+    since = shown_timestamp(compared.since)
+    return f"None: every link is as it was at {since}. {compared.remark}".strip(), True

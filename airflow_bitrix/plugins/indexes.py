@@ -16,8 +16,9 @@ MOST_INDEXES = 32
 MOST_WEIGHT = 300_000
 """What they may weigh together; the unit is a change, about 25 bytes."""
 
-_OF_EACH, _OF_A_REASON = 1000, 12
-"""What an index weighs beside its changes, and what each reason that a check has found weighs."""
+_OF_EACH, _OF_A_REASON, _OF_A_STRETCH = 1000, 12, 5
+"""What an index weighs beside its changes, and what each reason that a check has found weighs, and each
+stretch of time in which outcomes were noted."""
 
 
 class Indexes:
@@ -74,4 +75,5 @@ class Indexes:
 
 
 def _weight(index: OutcomeIndex) -> int:
-    return _OF_EACH + index.manifest.changes + _OF_A_REASON * len(index.since)
+    stretches = sum(len(part.times.counts) for part in index.parts)
+    return _OF_EACH + index.manifest.changes + _OF_A_REASON * len(index.since) + _OF_A_STRETCH * stretches

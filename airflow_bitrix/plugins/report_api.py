@@ -78,7 +78,7 @@ def _page(run: Run, task: str) -> HTMLResponse:
 
 
 def _without_summary(*told: Notice, live: bool) -> str:
-    return as_tab(None, Tab("Bitrix24 report", told, live))
+    return as_tab(None, Tab("Bitrix24 report", told, live=live))
 
 
 @router.get("/rows")
@@ -109,14 +109,14 @@ def _number(text: str | None, otherwise: int) -> int:
 @router.get("/outcomes.csv")
 async def outcomes_csv(run: OfRun, task: str = "") -> Response:
     """Give all changes with their outcomes as a table."""
-    name = f"{task}.outcomes.csv"
+    name = run.file_name(task, "outcomes.csv")
     return await run.stream(lambda: (as_csv(run.index(task)), None), "text/csv", name)
 
 
 @router.get("/outcomes.jsonl")
 async def outcomes_jsonl(run: OfRun, task: str = "") -> Response:
     """Give all changes with their outcomes, one a line."""
-    name = f"{task}.outcomes.jsonl"
+    name = run.file_name(task, "outcomes.jsonl")
     return await run.stream(lambda: (as_json_lines(run.index(task)), None), "application/jsonl", name)
 
 
@@ -124,7 +124,7 @@ async def outcomes_jsonl(run: OfRun, task: str = "") -> Response:
 async def file(run: OfRun, name: str, task: str = "") -> Response:
     """Give a file of a task as it lies there, to be saved and not to be shown by the browser."""
     media_type = "text/html" if name.endswith(".html") else "text/csv"
-    return await run.stream(partial(_file, run, name, task), media_type, f"{task}.{name}")
+    return await run.stream(partial(_file, run, name, task), media_type, run.file_name(task, name))
 
 
 def _file(run: Run, name: str, task: str) -> tuple[Pieces, int]:

@@ -19,6 +19,7 @@ from airflow_bitrix.files.stamps import Stamp, stamp
 from airflow_bitrix.operators.shared.other_hosts import elsewhere
 from airflow_bitrix.plugins.differences import found_in
 from airflow_bitrix.plugins.run_files import shown_files
+from airflow_bitrix.plugins.run_places import logs_of, places_of
 from airflow_bitrix.plugins.run_states import RunState
 from airflow_bitrix.report.indexed import summary_of
 from airflow_bitrix.report.notices import (
@@ -32,7 +33,9 @@ from airflow_bitrix.report.notices import (
     seen_partially,
     without_plan,
 )
-from airflow_bitrix.report.page import Download, Offer, Tab, as_tab, bring_back, take_back
+from airflow_bitrix.report.offers import Offer, Places, bring_back, next_steps
+from airflow_bitrix.report.opening import opening, opening_of_snapshots
+from airflow_bitrix.report.page import Download, Tab, as_tab
 
 _HOLDS = {
     "failed.csv": "what failed, drifted or overwrote somebody's change, and why",
@@ -67,7 +70,7 @@ def run_page(
     if refused and not folders:
         raise refused[0]
     unread = [Notice("odd", "A task is not shown:", f"{why}.") for why in refused]
-    unread += [*queued(stands.ahead), *failed(stands.why)]
+    unread += [*queued(stands.ahead), *failed(stands.why, logs_of(stands))]
     first = [*unread, *retried(stands.retrying)]
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
     names = [*planned, *(name for name in folders if name not in planned)]
@@ -75,16 +78,19 @@ def run_page(
         task = max(planned, key=lambda name: (_made(folders[name] / "plan"), name))
     task = task or next(iter(names), "")
     if not task:
-        return as_tab(None, Tab(heading, [*first, without_plan(state, elsewhere(stands.left))], live))
+        return as_tab(None, Tab(heading, [*first, without_plan(state, elsewhere(stands.left))], live=live))
     folder = folders[task]
     if task not in planned:
         found = found_in(folder)
         heading = found.title if found else task
         own = _snapshots(folder)
         first = [*seen_partially(read_partial(folder)), *empty_snapshots(own), *first]
-        offers = () if live else _offers(folder, own, found.total if found else 0)
+        places = places_of(stands)
+        offers = () if live else _offers(folder, own, found.total if found else 0, places)
         downloads = _downloads(folder, task)
-        return as_tab(None, Tab(heading, first, live, names, task, "", downloads, found, offers))
+        says = opening_of_snapshots(own, found.total if found and found.is_compared else None)
+        tab = Tab(heading, first, says, live, names, task, "", downloads, found=found, offers=offers)
+        return as_tab(None, tab)
     manifest = folder / "plan" / MANIFEST
     try:
         with reading(manifest):
@@ -93,11 +99,15 @@ def run_page(
         notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
         if not manifest.exists():  # it goes first and is written last, and whole
             notice = without_plan(state)
-        return as_tab(None, Tab(heading, [*first, notice], live, names, task))
+        return as_tab(None, Tab(heading, [*first, notice], live=live, tasks=names, task=task))
 
 
 def _plan_page(
-    stands: RunState, index: OutcomeIndex, unread: Sequence[Notice], names: Sequence[str], task: str
+    stands: RunState,
+    index: OutcomeIndex,
+    unread: Sequence[Notice],
+    names: Sequence[str],
+    task: str,
 ) -> str:
     """Give the page of a plan and what became of it.
 
@@ -108,10 +118,11 @@ def _plan_page(
     again = _again(stands, index.manifest)
     told = notices(summary, stands.state, is_begun=index.is_begun, retrying=stands.retrying, again=again)
     rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
-    offers = () if live else take_back(summary, str(folder))
-    return as_tab(
-        summary, Tab(summary.title, [*unread, *told], live, names, task, rows_url, downloads, offers=offers)
-    )
+    places, begun = places_of(stands, summary.approval), {"is_begun": index.is_begun}
+    offers = next_steps(summary, str(folder), places, stands.state, **begun)
+    says = opening(summary, stands.state, **begun)
+    tab = Tab(summary.title, [*unread, *told], says, live, names, task, rows_url, downloads, offers=offers)
+    return as_tab(summary, tab)
 
 
 def _made(plan: Path) -> Stamp:
@@ -149,7 +160,7 @@ def _snapshots(folder: Path) -> list[Snapshot]:
     return sorted(found, key=lambda one: (one.created, str(one.folder)))
 
 
-def _offers(folder: Path, own: Sequence[Snapshot], changes: int) -> list[Offer]:
+def _offers(folder: Path, own: Sequence[Snapshot], changes: int, places: Places) -> list[Offer]:
     """Offer to bring links back to snapshots: those before that of a task, if they are kept, and its own.
 
     :param own: Its own ones.
@@ -158,4 +169,5 @@ def _offers(folder: Path, own: Sequence[Snapshot], changes: int) -> list[Offer]:
     compared = read_snapshot_changes(folder)
     told = compared.earlier if compared else ()
     earlier = [one for one in told if "://" in one[1] or (Path(one[1]) / ABOUT).exists()]
-    return bring_back(earlier, [(one.created, str(one.folder)) for one in own if one.owners], changes)
+    ours = [(one.created, str(one.folder)) for one in own if one.owners]
+    return bring_back(earlier, ours, changes, places)

@@ -32,6 +32,9 @@ from airflow_bitrix.plugins.run_states import RunState, run_state
 BUSY = 503
 LATER = {"Retry-After": "10"}
 
+LONGEST_NAME = 60
+"""Signs of each name in that of a file that is saved; a disk takes 255 bytes together."""
+
 Pieces = Iterator[str] | Iterator[bytes]
 
 _Found = TypeVar("_Found")
@@ -100,6 +103,11 @@ class Run:
         :raises PlanRefused: It has no plan that could be read.
         """
         return self.indexes.of(self.folder(task))
+
+    def file_name(self, task: str, name: str) -> str:
+        """Call a file that is saved by DAG, run, task and what it is: those of two runs lie side by side."""
+        dag_id, run_id = self.name
+        return ".".join((dag_id[:LONGEST_NAME], run_id[-LONGEST_NAME:], task[:LONGEST_NAME], name))
 
     async def turn(self, work: Callable[[], _Found]) -> _Found:
         """Do what has to do with the run's files, in a thread, once it is this request's turn.

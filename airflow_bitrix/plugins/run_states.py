@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from airflow_bitrix.core.errors import LONGEST_MESSAGE
 from airflow_bitrix.hooks.failures import WHY
 from airflow_bitrix.plugins.airflow_internals import (
+    DagModel,
     DagRun,
     TaskInstance,
     TaskInstanceState,
@@ -32,6 +33,9 @@ AT_WORK = (
 
 MOST_AHEAD = 5
 
+RESTORE_DAG = "bitrix24_link_restore"
+"""The sample DAG that brings links back; a copy has another id, which nothing tells."""
+
 MOST_SIGNS = 6 * LONGEST_MESSAGE + len('""')
 """Signs that the sentence of a task that failed has in the database, where each may be escaped."""
 
@@ -45,7 +49,9 @@ class RunState:
     :param cleared: When tasks of it were cleared last, whichever they were; ``None`` where none ever were.
     :param ahead: While it is queued, which runs of its DAG are under way, the oldest first, and the tasks
         that each of them is at.
-    :param why: The sentence with which each of its tasks has failed, by id; of those of ours alone.
+    :param why: The sentence of each of its tasks that has failed, by id; empty where it has left none.
+    :param takes_back: The DAG that brings links back; empty where there is none of its name.
+    :param run: Ids of its DAG and of the run.
     :param left: Where tasks of it say that they have left a plan or a snapshot, and on which host, by id.
     """
 
@@ -55,6 +61,8 @@ class RunState:
     ahead: Mapping[str, Sequence[str]] = field(default_factory=dict)
     why: Mapping[str, str] = field(default_factory=dict)
     left: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    takes_back: str = ""
+    run: tuple[str, str] = ("", "")
 
 
 def run_state(dag_id: str, run_id: str) -> RunState | None:
@@ -81,11 +89,29 @@ def run_state(dag_id: str, run_id: str) -> RunState | None:
         cleared = queued if times_cleared else None  # clearing puts a run into the queue again
         ahead = _under_way(dag_id, session) if state == "queued" else {}
         why, left = _why(dag_id, run_id, session), _left(dag_id, run_id, session)
-        return RunState(state, tuple(session.scalars(failed)), cleared, ahead, why, left)
+        restores = session.scalar(
+            select(DagModel.dag_id).where(DagModel.dag_id == RESTORE_DAG, DagModel.is_stale.is_(False))
+        )
+        return RunState(
+            state,
+            tuple(session.scalars(failed)),
+            cleared,
+            ahead,
+            why,
+            left,
+            restores or "",
+            (dag_id, run_id),
+        )
 
 
 def _why(dag_id: str, run_id: str, session: Session) -> dict[str, str]:
     """Give what each task has failed with; of the copies of a mapped one the first that tells."""
+    has_failed = and_(
+        TaskInstance.dag_id == dag_id,
+        TaskInstance.run_id == run_id,
+        TaskInstance.state.in_((TaskInstanceState.FAILED, TaskInstanceState.UP_FOR_RETRY)),
+    )
+    every = select(TaskInstance.task_id).where(has_failed).distinct().order_by(TaskInstance.task_id)
     is_of_it = and_(
         XComModel.dag_id == TaskInstance.dag_id,
         XComModel.run_id == TaskInstance.run_id,
@@ -97,15 +123,14 @@ def _why(dag_id: str, run_id: str, session: Session) -> dict[str, str]:
         select(XComModel.task_id, XComModel.value)
         .join(TaskInstance, is_of_it)
         .where(
-            TaskInstance.dag_id == dag_id,
-            TaskInstance.run_id == run_id,
-            TaskInstance.state.in_((TaskInstanceState.FAILED, TaskInstanceState.UP_FOR_RETRY)),
+            has_failed,
             # Whoever may write XComs can make it as long as they like.
             func.length(cast(XComModel.value, Text)) <= MOST_SIGNS,
         )
         .order_by(XComModel.task_id, XComModel.map_index.desc())
     )
-    return {task_id: said for task_id, said in session.execute(asked) if isinstance(said, str)}
+    told = {task_id: said for task_id, said in session.execute(asked) if isinstance(said, str)}
+    return dict.fromkeys(session.scalars(every), "") | told
 
 
 def _left(dag_id: str, run_id: str, session: Session) -> dict[str, tuple[str, str]]:

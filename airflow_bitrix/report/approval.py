@@ -11,10 +11,11 @@ from pathlib import Path
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.core.wording import counted
+from airflow_bitrix.core.wording import counted, lasting
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.report.change_tables import WHY, change_table, legend
 from airflow_bitrix.report.markdown_cells import cell
+from airflow_bitrix.report.recoveries import Line, recovery_lines
 from airflow_bitrix.report.texts import limits_of, no_match, origin_line, partial_line, rule_titles
 
 SHOWN = 10
@@ -23,8 +24,8 @@ SHOWN = 10
 MOST_BYTES = 24_000
 """Size of the page at most: Airflow keeps it in its database."""
 
-_A_MINUTE, _MINUTES = 60, 120
-"""Seconds, and minutes, that are told as such."""
+SOON = 60
+"""Seconds that are not worth a figure."""
 
 _LINES = 12
 
@@ -163,8 +164,9 @@ def _lines(
         yield from (f"**{cell(partial_line(why), 500)}**", "")
     read = manifest.counts.get("read", 0)
     portal = f"[{cell(_name_of(manifest.portal), 100)}]({manifest.portal})"
+    to_do = "to bring back" if manifest.origin else "to change"
     yield (
-        f"**{_owners(manifest, manifest.changes)} to change**, of {read:,} read on "
+        f"**{_owners(manifest, manifest.changes)} {to_do}**, of {read:,} read on "
         f"{portal} at {cell(shown_timestamp(manifest.created), 40)}."
     )
     if none := no_match(manifest):
@@ -177,10 +179,13 @@ def _lines(
         yield from ("", *(f"- {line}" for line in _effects(manifest, found)))
     told = (f"{name}: **{cell(limit, 100)}**" for name, limit in [*limits_of(manifest), *limits])
     yield from ("", f"Limits as they stand: {'; '.join(told)}.")
-    titles = dict(rule_titles(manifest))
-    by_rule = [(titles.get(name, name), count) for name, count in manifest.counts["by_rule"].items()]
-    yield from _counts("rule", manifest, by_rule)
-    yield from _counts("left out, not touched", manifest, list(manifest.counts["left_out"].items()))
+    if recovered := recovery_lines(manifest):
+        yield from _recovery(manifest, recovered)
+    else:
+        titles = dict(rule_titles(manifest))
+        by_rule = [(titles.get(name, name), count) for name, count in manifest.counts["by_rule"].items()]
+        yield from _counts("rule", manifest, by_rule)
+        yield from _counts("left out, not touched", manifest, list(manifest.counts["left_out"].items()))
     if manifest.changes > SHOWN:
         yield from change_table("The largest changes", manifest, found.largest[:shown], names)
         yield from change_table("Samples from all over the plan", manifest, found.samples[:shown], names)
@@ -211,11 +216,17 @@ def _lasting(manifest: Manifest, requests: int) -> str:
         return ""
     rate, burst = manifest.pace
     seconds = max(requests - burst, 0) / rate
-    if seconds < _A_MINUTE:
+    if seconds < SOON:
         return ", which takes less than a minute"
-    minutes = round(seconds / 60)
-    told = counted(minutes, "minute") if minutes <= _MINUTES else counted(round(minutes / 60), "hour")
-    return f", which takes **about {told}** at its pace, where nobody else asks"
+    return f", which takes **about {lasting(seconds)}** at its pace, where nobody else asks"
+
+
+def _recovery(manifest: Manifest, lines: Sequence[Line]) -> Iterator[str]:
+    """Give the table of a restore."""
+    yield from ("", f"| what comes back, and what does not | {manifest.kind}s | links |", "|:---|---:|---:|")
+    for what, owners, links in lines:
+        told = ("" if count is None else f"{count:,}" for count in (owners, links))
+        yield f"| {cell(what, WHY)} | {' | '.join(told)} |"
 
 
 def _counts(heading: str, manifest: Manifest, rows: Sequence[tuple[str, int]]) -> Iterator[str]:

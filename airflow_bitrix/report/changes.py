@@ -11,6 +11,7 @@ from airflow_bitrix.core.differences import WHATS, Difference, What
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.files.snapshot_changes import shown_links
 from airflow_bitrix.files.snapshots import Snapshot
+from airflow_bitrix.report.card_links import linked_contacts
 from airflow_bitrix.report.page import rendered
 from airflow_bitrix.report.summary import MOST_ROWS
 
@@ -37,7 +38,7 @@ MEANINGS_IN_PART: Mapping[What, str] = {
 
 @dataclass(frozen=True, slots=True)
 class ChangedRow:
-    """One difference as the page shows it."""
+    """One difference as the page shows it; contacts are links to their cards."""
 
     owner: Owner
     address: str
@@ -115,9 +116,9 @@ def _row(portal: str, one: Difference) -> ChangedRow:
         owner=one.owner,
         address=owner_address(portal, one.owner),
         what=one.what,
-        contacts=", ".join(map(str, one.contact_ids)),
-        before=shown_links(one.before),
-        after=shown_links(one.after),
+        contacts=linked_contacts(", ".join(map(str, one.contact_ids)), portal),
+        before=linked_contacts(shown_links(one.before), portal),
+        after=linked_contacts(shown_links(one.after), portal),
     )
 
 

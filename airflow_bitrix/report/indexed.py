@@ -50,10 +50,11 @@ def summary_of(index: OutcomeIndex) -> Summary:
         biggest=shown_rows(index, index.biggest),
         approval=read_approval(folder, manifest.hash),
         contradiction=read_contradiction(folder, manifest.hash),
-        is_checked=check is not None,
+        checked=check.finished if check else "",
         taken_back=read_taken_back(folder, manifest.hash),
         checked_partially=check.partial if check else (),
         wait=read_wait(folder, manifest.hash),
+        times=index.times,
     )
 
 

@@ -33,11 +33,15 @@ class Notice:
     """One thing to say.
 
     :param tone: ``good``, ``plain``, ``odd`` or ``bad``.
+    :param address: Where more of it stands, relative to the page; empty where it does not.
+    :param called: What the link there says.
     """
 
     tone: str
     headline: str
     text: str
+    address: str = ""
+    called: str = ""
 
 
 def notices(
@@ -87,14 +91,17 @@ def empty_snapshots(snapshots: Iterable[Snapshot]) -> Iterator[Notice]:
             yield Notice("odd", "The snapshot is empty:", f"no {one.kind}{which}.")
 
 
-def failed(why: Mapping[str, str]) -> Iterator[Notice]:
+def failed(why: Mapping[str, str], logs: Mapping[str, str] | None = None) -> Iterator[Notice]:
     """Say why tasks have failed.
 
-    :param why: The sentence of each, by its id.
+    :param why: The sentence of each, by its id; empty where the task has left none.
+    :param logs: Where the log of each is, relative to the page.
     """
-    return (
-        Notice("bad", f"The task {task} failed:", f"{said.removesuffix('.')}.") for task, said in why.items()
-    )
+    for task, said in why.items():
+        headline = f"The task {task} failed:" if said else f"The task {task} failed."
+        text = f"{said.removesuffix('.')}." if said else ""
+        log = (logs or {}).get(task, "")
+        yield Notice("bad", headline, text, log, "Its log" if log else "")
 
 
 def retried(tasks: Sequence[str]) -> Iterator[Notice]:
@@ -103,7 +110,7 @@ def retried(tasks: Sequence[str]) -> Iterator[Notice]:
     :param tasks: Their ids.
     """
     if tasks:
-        text = f"{', '.join(tasks)}. The log says why."
+        text = f"{', '.join(tasks)}."
         yield Notice("odd", "A task has failed, and Airflow will try it again:", text)
 
 
@@ -133,8 +140,7 @@ def without_plan(run: str, elsewhere: Mapping[str, tuple[str, str]] | None = Non
     if run in UNDER_WAY:
         return Notice("plain", "No plan yet.", "The run is under way; this page looks again by itself.")
     if run == "failed":
-        text = "The run failed before it had a plan. The log of the failed task says why."
-        return Notice("bad", "No plan.", text)
+        return Notice("bad", "No plan.", "The run failed before it had a plan.")
     text = "No task of this run has left a plan, a comparison or a snapshot of contact links."
     return Notice("plain", "Nothing to show here.", f"{text} Not every DAG makes one.")
 
@@ -197,10 +203,10 @@ def _standing(summary: Summary, run: str, *, is_begun: bool, is_over: bool) -> I
         text = "Each stands below with the reason; clear the tasks that apply the plan to try them again."
         yield Notice("bad", f"{failed:,} change{'s' * (failed != 1)} failed.", text)
     elif run == "failed" and summary.complete:
-        yield Notice("bad", "The run failed.", "The log of the failed task says why.")
+        yield Notice("bad", "The run failed.", "Every change has its outcome all the same.")
     elif not is_over:
         return
-    elif run in UNDER_WAY and is_begun and changes and summary.complete and not summary.is_checked:
+    elif run in UNDER_WAY and is_begun and changes and summary.complete and not summary.checked:
         yield Notice("plain", "Every change has its outcome.", "The run is not over yet.")
     elif is_begun and changes and summary.complete and not summary.dry_run:
         yield Notice("good", "Done.", "Every change has its outcome.")
@@ -235,8 +241,7 @@ def _waiting(summary: Summary, run: str) -> Notice:
         text = f"{changes}, to be written by the task that applies the plan."
         return Notice("plain", "Planned, not applied yet.", text)
     if run == "failed":
-        why = "" if summary.manifest.broken_guards else " The log of the failed task says why."
-        return Notice("bad", _NOT_APPLIED, f"The run failed before anything was written.{why}")
+        return Notice("bad", _NOT_APPLIED, "The run failed before anything was written.")
     text = "Nothing was written: the plan was rejected, or no task of this run applies it here."
     return Notice("odd", _NOT_APPLIED, text)
 

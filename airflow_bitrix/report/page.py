@@ -16,13 +16,17 @@ from markupsafe import Markup
 
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import Owner, card_address, owner_address
-from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.indexed_parts import STATES
 from airflow_bitrix.files.outcome_index import OVERWRITTEN
 from airflow_bitrix.report.names import pieces_json, row_words
 from airflow_bitrix.report.notices import Notice, notices
+from airflow_bitrix.report.offers import Offer, next_steps
+from airflow_bitrix.report.opening import opening
+from airflow_bitrix.report.pace import pace_of
+from airflow_bitrix.report.recoveries import recovery_lines
 from airflow_bitrix.report.summary import Row, Summary
-from airflow_bitrix.report.texts import approval_line, limits_of, outcome_lines, rule_titles
+from airflow_bitrix.report.texts import limits_of, outcome_lines, rule_titles
+from airflow_bitrix.report.timeline import timeline
 
 NO_OUTCOME = "no outcome yet"
 
@@ -48,35 +52,26 @@ class Download:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """Something that a person may do next with a folder of this run, or one of several; each can be copied.
-
-    :param how: What to do with it.
-    :param folders: What each of them is, and its path.
-    """
-
-    title: str
-    how: str
-    folders: Sequence[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
     """The differences that a task without a plan has found, from its CSV file.
 
     :param columns: What stands above each column.
     :param counts: How many rows of each kind.
     :param meanings: What the kinds mean.
-    :param rows: The first rows: an address, or nothing, and the cells, of which the first leads there.
+    :param rows: The cells of the first rows; those that are markup have links of ours.
     :param nothing: What it means where there are none.
+    :param counted: What is counted.
+    :param is_compared: Whether there was something to compare with.
     """
 
     title: str
     columns: Sequence[str]
     counts: Mapping[str, int]
     meanings: Mapping[str, str]
-    rows: Sequence[tuple[str, Sequence[str]]]
+    rows: Sequence[Sequence[str]]
     nothing: str = "None."
+    counted: str = ""
+    is_compared: bool = True
 
     @property
     def total(self) -> int:
@@ -89,6 +84,7 @@ class Tab:
     """What the tab of a DAG run shows around the summary.
 
     :param heading: Headline where there is no summary.
+    :param opening: What the run is about, in a sentence.
     :param notices: What is to be said above everything else.
     :param live: Whether the run is under way, so that the page looks again by itself.
     :param tasks: Names of the tasks that have files.
@@ -99,6 +95,7 @@ class Tab:
 
     heading: str
     notices: Sequence[Notice] = ()
+    opening: str = ""
     live: bool = False
     tasks: Sequence[str] = ()
     task: str = ""
@@ -106,45 +103,6 @@ class Tab:
     downloads: Sequence[Download] = ()
     found: Found | None = None
     offers: Sequence[Offer] = ()
-
-
-def take_back(summary: Summary, folder: str) -> list[Offer]:
-    """Offer to take a run back, where it may have written something.
-
-    :param folder: The folder that holds its plan and its journal.
-    """
-    if summary.dry_run or not (summary.counts["applied"] or summary.counts["failed"]):
-        return []
-    how = "Trigger the DAG “Bitrix24: bring links back”, and give it this folder as Journal:"
-    return [Offer("Take this run back", how, [("Folder", folder)])]
-
-
-def bring_back(
-    earlier: Sequence[tuple[str, str]], own: Sequence[tuple[str, str]], changes: int
-) -> list[Offer]:
-    """Offer to bring links back to a snapshot: to one from before its changes, which it holds itself.
-
-    :param earlier: When the snapshots before it were made, ISO 8601, and their folders, the newest first.
-    :param own: The same of those that the task has made.
-    :param changes: How many differences it has found.
-    """
-    trigger = "Trigger the DAG “Bitrix24: bring links back”, and give it"
-    offers = []
-    if earlier:
-        how = (
-            f"{trigger} one of these folders as Snapshot; the first is the last one before the changes above."
-        )
-        title = "Bring links back to what they were before"
-        offers.append(Offer(title, how, _dated(earlier)))
-    if own:
-        held = " It holds the changes above: it undoes what comes after them." if changes else ""
-        how = f"{trigger} this folder as Snapshot.{held}"
-        offers.append(Offer("Bring links back to this snapshot", how, _dated(own)))
-    return offers
-
-
-def _dated(snapshots: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(f"Snapshot of {shown_timestamp(created)}", folder) for created, folder in snapshots]
 
 
 def rendered(template: str, **about: Any) -> str:
@@ -182,7 +140,7 @@ def as_html(summary: Summary, *, folder: str) -> str:
     embedded = [row_json(row) for row in summary.changes]
     return _page(
         summary,
-        Tab(summary.title, notices(summary), offers=take_back(summary, folder)),
+        Tab(summary.title, notices(summary), opening(summary), offers=next_steps(summary, folder)),
         embedded=embedded,
         policy=content_policy(),
         first=summary.changes[:FIRST_ROWS],
@@ -222,6 +180,7 @@ def _page(
     about: dict[str, Any] = {
         "summary": summary,
         "heading": tab.heading,
+        "opening": tab.opening,
         "notices": tab.notices,
         "live": tab.live,
         "tasks": tab.tasks,
@@ -243,9 +202,11 @@ def _page(
         about |= {
             "title": f"{summary.title}, {manifest.portal}",
             "manifest": manifest,
-            "moments": _moments(summary, tab),
+            "timeline": timeline(summary, live=tab.live),
+            "pace": pace_of(summary, live=tab.live),
             "left_out_url": f"files/left_out.csv?{tab.rows_url.partition('?')[2]}",
             "effort": summary.effort,
+            "recovered": recovery_lines(manifest),
             "outcomes": _outcomes(summary, is_file=embedded is not None),
             "rules": _rules(summary),
             "widest": max(manifest.changes, 1),
@@ -255,20 +216,6 @@ def _page(
             "limits": "; ".join(f"{name}: {limit}" for name, limit in limits_of(manifest)),
         }
     return rendered("report.html.j2", **about)
-
-
-def _moments(summary: Summary, tab: Tab) -> str:
-    """Say what happened when: planned, approved, finished."""
-    told = [f"planned {shown_timestamp(summary.manifest.created)}"]
-    if summary.approval:
-        told.append(_lowered(approval_line(summary.approval)))
-    if summary.finished:
-        told.append(f"{'so far at' if tab.live else 'finished'} {shown_timestamp(summary.finished)}")
-    return " · ".join(told)
-
-
-def _lowered(text: str) -> str:
-    return text[:1].lower() + text[1:]
 
 
 def _outcomes(summary: Summary, *, is_file: bool) -> list[tuple[str, int, str]]:

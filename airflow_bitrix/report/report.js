@@ -14,13 +14,13 @@
     new MutationObserver(take).observe(inside.documentElement, { attributes: true, attributeFilter: ["class"] });
   }
 
-  // Airflow shows the tab in a frame that may open no windows, so Airflow's own page opens the portal's.
+  // Airflow shows the tab in a frame that may open no windows and lead nowhere, so Airflow's own page does that.
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a[target=_blank]");
+    const link = event.target.closest("a[target]");
     if (!link || !inside) return;
     event.preventDefault();
     const twin = inside.createElement("a");
-    Object.assign(twin, { href: link.href, target: "_blank", rel: "noopener noreferrer" });
+    Object.assign(twin, { href: link.href, target: link.target === "_top" ? "_self" : link.target, rel: "noopener noreferrer" });
     twin.click();
   });
 

@@ -16,6 +16,7 @@ from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import with_known_scalar
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.files.apply_costs import ApplyCost
+from airflow_bitrix.files.apply_times import ApplyTimes
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
@@ -62,12 +63,13 @@ class Summary:
     :param biggest: The changes that alter the most links, the biggest first.
     :param changes: The first changes of the plan.
     :param planned: How many changes were to get an outcome.
-    :param is_checked: Whether a check has looked at all of them since.
+    :param checked: When a check has looked at all of them since, ISO 8601; empty where none has.
     :param approval: How the question stands whether the plan may be applied; ``None`` where it was not put.
     :param contradiction: That what a task returned does not say what the decision does; empty where it does.
     :param taken_back: Which restores have taken it back since.
     :param checked_partially: Why the check may not have seen all, a sentence for each portal.
     :param wait: Which other run its apply waits for; ``None`` where it does not.
+    :param times: When outcomes were noted.
     """
 
     manifest: Manifest
@@ -85,10 +87,11 @@ class Summary:
     biggest: Sequence[Row] = ()
     approval: Approval | None = None
     contradiction: str = ""
-    is_checked: bool = False
+    checked: str = ""
     taken_back: Sequence[TakenBack] = ()
     checked_partially: Sequence[str] = ()
     wait: Wait | None = None
+    times: ApplyTimes = field(default_factory=ApplyTimes)
 
     @property
     def partial(self) -> Sequence[str]:
@@ -141,6 +144,8 @@ def summarise(
     contradiction: str = "",
     taken_back: Sequence[TakenBack] = (),
     checked_partially: Sequence[str] = (),
+    checked: str = "",
+    times: ApplyTimes | None = None,
 ) -> Summary:
     """Gather a summary; only as many rows are kept as the page shows.
 
@@ -148,6 +153,7 @@ def summarise(
     :param outcomes: Part by part, as a journal gives them.
     :param finished: When the apply ended, ISO 8601.
     :param planned: How many changes were to get an outcome; ``None`` for all of the plan.
+    :param times: When outcomes were noted, where that is known.
     """
     planned = manifest.changes if planned is None else planned
     counts: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
@@ -197,6 +203,8 @@ def summarise(
         contradiction=contradiction,
         taken_back=taken_back,
         checked_partially=checked_partially,
+        checked=checked,
+        times=times or ApplyTimes(),
     )
 
 

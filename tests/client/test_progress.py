@@ -64,7 +64,17 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
     (
         "a total",
         {"done": 500, "seconds": 10.0, "total": 2000},
-        "500 of 2,000 leads read, 50 a second, 30 s left",
+        "500 of 2,000 leads read, 50 a second, less than a minute left",
+    ),
+    (
+        "a total of hours",
+        {"done": 500, "seconds": 10.0, "total": 500_000},
+        "500 of 500,000 leads read, 50 a second, 3 hours left",
+    ),
+    (
+        "a total in the first seconds",
+        {"done": 1, "seconds": 1.0, "total": 9},
+        "1 of 9 leads read, 1 a second",
     ),
     (
         "all",
@@ -174,7 +184,7 @@ def test_an_estimate_of_the_total_is_called_one(log: Lines, clock: Clock) -> Non
     progress.add(500)
     clock.now += 10
     progress.expect(2000)
-    assert progress.line() == "500 of about 2,000 leads read, 50 a second, 30 s left"
+    assert progress.line() == "500 of about 2,000 leads read, 50 a second, less than a minute left"
     assert (progress.numbers()["total"], progress.numbers()["seconds_left"]) == (2000, 30)
     progress.expect(500)
     assert progress.line() == "500 of 500 leads read, 50 a second"

@@ -14,6 +14,7 @@ from airflow_bitrix.core.restores import (
     judge_restore,
     linked_anew,
     needs_exact,
+    recovery,
     with_known_scalar,
 )
 from airflow_bitrix.core.rules import LeftOut
@@ -168,3 +169,28 @@ def test_who_brought_an_owner_back_by_hand_is_no_stranger_either() -> None:
     assert isinstance(verdict, LeftOut)
     assert verdict.why == "cannot be brought nearer"
     assert "primary was none, and the portal always flags the one that it shows: 1" in verdict.reason
+
+
+@given(link_sets, link_sets, link_sets, st.sets(st.integers(1, 5)))
+def test_each_link_that_was_taken_comes_back_or_stays_away(
+    links: LinkSet, left: LinkSet, found: LinkSet, missing: set[int]
+) -> None:
+    image, now = Image(links, left), OwnerState(found)
+    verdict = judge_restore(image, now, missing=missing, overwrite=True, save=False)
+    counts = recovery(image, now, verdict)
+    was, here = set(links.contact_ids), set(found.contact_ids)
+    assert counts["taken"] == len(was - set(left.contact_ids))
+    assert counts["back"] + counts["away"] == len(was - here)
+    lacks = [name for name in ("gone", "sorts", "primary", "scalar", "roles") if counts[name]]
+    if isinstance(verdict, LeftOut):
+        assert (counts["whole"], lacks) == (0, [])
+    else:
+        assert counts["whole"] + bool(lacks) == 1
+        assert ("; " in verdict.reasons[0]) == bool(lacks)
+
+
+def test_roles_that_are_lost_are_counted_with_their_links() -> None:
+    links = LinkSet(DEAL, (ContactLink(1, 10, is_primary=True, role_id=3), ContactLink(2, 20, role_id=0)))
+    now = OwnerState(LinkSet(DEAL))
+    verdict = judge_restore(Image(links), now, missing=(), overwrite=False, save=False)
+    assert recovery(Image(links), now, verdict) == {"taken": 2, "back": 2, "roles": 1, "with_roles": 1}

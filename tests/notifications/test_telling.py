@@ -85,9 +85,7 @@ def test_who_may_approve_is_told_what_it_is_about_and_where(
     assert f"125 leads read, {number} changes planned" in heard[0]
     assert "An answer is awaited until " in heard[0]
     there = "http://localhost:8080/af/dags/cleans/runs/monday"
-    assert heard[1] == (
-        f"{there}/tasks/approve/required_actions?map_index=-1 {there}/plugin/bitrix24_report {number}"
-    )
+    assert heard[1] == (f"{there}/tasks/approve/required_actions {there}/plugin/bitrix24_report {number}")
 
 
 def test_a_rejection_is_told_and_an_approval_is_not(made: Any, tasks: Tasks, heard: list[str]) -> None:

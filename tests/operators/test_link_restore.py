@@ -73,8 +73,14 @@ def test_applying_and_then_restoring_gives_the_first_links_again_with_sort_and_p
         lead for lead, owner in first.items() if owner["links"] and not sandbox.links("lead")[lead]["links"]
     }
     assert len(emptied) == sum(bool(first[str(one)]["links"]) for one in changes_of_run(tmp_path))
+    taken = sum(len(first[lead]["links"]) for lead in emptied)
+    without_missing = told_of(restore(tmp_path, journal=applied))
+    assert without_missing["back"] + without_missing["gone_links"] <= without_missing["taken"] == taken
+    assert without_missing["away"] == taken - without_missing["back"] > 0
     made = restore(tmp_path, journal=applied, link_missing=True)
     assert made["changes"] == len(emptied)
+    told = told_of(made)
+    assert (told["taken"], told["back"], told.get("away", 0)) == (taken, taken, 0)
     carry_out(made)
     after = sandbox.links("lead")
     assert {lead: rows_of(after[lead]) for lead in after} == {
@@ -94,6 +100,11 @@ def test_applying_and_then_restoring_gives_the_first_links_again_with_sort_and_p
     again = restore(tmp_path, journal=applied, link_missing=True)
     assert again["changes"] == 0
     assert sum(again["left_out"].values()) == again["read"] == made["read"]
+
+
+def told_of(made: Any) -> dict[str, int]:
+    counts: dict[str, int] = read_manifest(Path(made["plan"])).counts["restore"]
+    return counts
 
 
 def changes_of_run(folder: Path) -> list[int]:

@@ -49,6 +49,7 @@ ALSO = {
     "airflow_bitrix/plugins/airflow_internals.py": {
         "airflow.api_fastapi.auth.managers.models.resource_details",
         "airflow.api_fastapi.core_api.security",
+        "airflow.models.dag",
         "airflow.models.dagrun",
         "airflow.models.taskinstance",
         "airflow.models.xcom",

@@ -153,9 +153,13 @@ def test_a_run_that_waits_for_another_one_says_for_whom(reader: TestClient, make
 
 
 def test_why_a_task_failed_is_told_where_there_is_no_plan() -> None:
-    stands = RunState("failed", why={"plan": "stages: 'NOPE' is not <accepted>."})
+    stands = RunState("failed", why={"plan": "stages: 'NOPE' is not <accepted>."}, run=(MINE, RUN))
     page = run_page(stands, {}, "", Indexes().of)
-    assert "<b>The task plan failed:</b> stages: &#39;NOPE&#39; is not &lt;accepted&gt;.<" in page
+    log = "../../../../dags/mine/runs/manual__2026-11-21T10%3A00%3A00%2B00%3A00/tasks/plan"
+    assert (
+        "<b>The task plan failed:</b> stages: &#39;NOPE&#39; is not &lt;accepted&gt;. "
+        f'<a href="{log}" target="_top">Its log</a><' in page
+    )
     assert "The run failed before it had a plan." in page
 
 

@@ -60,8 +60,8 @@ def test_what_changed_is_brought_back_to_a_snapshot_from_before_it(
         ("Snapshot of 2026-11-25 02:00 UTC", str(tmp_path / "25")),
         ("Snapshot of 2026-11-27 02:00 UTC", str(new)),
     ]
-    assert page.index("the first is the last one before the changes above") < page.index(str(new))
-    assert page.index("It holds the changes above") < page.index(str(new))
+    assert page.index("the first is the last one before the changes") < page.index(str(new))
+    assert page.index("It holds the changes") < page.index(str(new))
 
 
 def test_a_snapshot_with_nobody_in_it_says_so_and_is_not_offered(

@@ -16,7 +16,9 @@ from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.engine.apply_interfaces import Gate
 from airflow_bitrix.engine.comments import Comments
+from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
+from airflow_bitrix.files.apply_times import read_apply_times
 from airflow_bitrix.files.approvals import read_approval, read_contradiction
 from airflow_bitrix.files.earlier_runs import home_of
 from airflow_bitrix.files.journals import final_outcomes, read_effort
@@ -104,6 +106,7 @@ def summary_of(task: ApplyTask, journal: Path) -> Summary:
         approval=read_approval(task.plan.parent, task.manifest.hash),
         contradiction=read_contradiction(task.plan.parent, task.manifest.hash),
         taken_back=read_taken_back(journal.parent, task.manifest.hash),
+        times=read_apply_times(journal / part_name(number) for number in task.numbers),
     )
 
 

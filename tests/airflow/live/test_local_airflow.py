@@ -221,7 +221,7 @@ def test_people_are_told_what_waits_for_them_and_how_it_ended(
     assert told(real_run.run_id, "chat1") == told(real_run.run_id, "user 9") == [asked, done]
     assert asked[0] == f"An approval is wanted: Change the contacts of {number} leads on {host}?"
     run = f"{dag.airflow.url}/dags/{DAG_ID}/runs/{quote(real_run.run_id, safe='')}"
-    assert asked[-2] == f"Approve or reject: {run}/tasks/approve/required_actions?map_index=-1"
+    assert asked[-2] == f"Approve or reject: {run}/tasks/approve/required_actions"
     assert asked[-1] == done[-1] == f"Report: {run}/plugin/{TAB_ROUTE}"
     figures = f"Outcomes of {number} leads: {number} applied. {number} comments made on the cards of leads"
     assert done[:2] == ["Lead link clean-up: finished", figures]
