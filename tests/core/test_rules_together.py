@@ -116,7 +116,7 @@ def owners(draw: st.DrawFn) -> OwnerState:
 
 @st.composite
 def facts_of_contacts(draw: st.DrawFn) -> Facts:
-    ways = st.lists(st.sampled_from(("111111", "222222", "a@b.c", "d@e.f")), max_size=2)
+    ways = st.lists(st.sampled_from(("111111", "222222", "a@b.c", "d@e.f")), max_size=2, unique=True)
     company = st.sampled_from((1, 1, 1, 2))
     contacts = known(*(contact(one, *draw(ways), company_id=draw(company)) for one in range(1, 9)))
     gone = draw(st.sets(IDS, max_size=3))
