@@ -6,7 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from inspect import isabstract
@@ -137,6 +137,8 @@ class Rule(ABC):
     wants_exact: ClassVar[bool] = False
     """Whether it judges by sorts and flags, which only ``items.get`` tells, one command an owner."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Make fields of what a rule annotates."""
         super().__init_subclass__(**kwargs)
@@ -175,7 +177,7 @@ class Rule(ABC):
             if name not in names:
                 raise InvalidInput(where, name, f"the options {', '.join(names)}" if names else "no option")
         given = {name: value for name, value in options.items() if value not in (None, "", "None")}
-        for one in fields(cls):  # type: ignore[arg-type]  # a subclass is a dataclass
+        for one in fields(cls):
             if is_needed(one) and one.name not in given:
                 accepted = "a value, as it has no default"
                 raise InvalidInput(f"{where}[{one.name!r}]", options.get(one.name), accepted)

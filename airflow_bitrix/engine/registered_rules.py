@@ -105,7 +105,10 @@ def _loaded(points: list[EntryPoint]) -> type[Rule]:
         raise InvalidInput(
             "rules", first.name, "a class of rules", problem=f"{where}, {first.value}, is none"
         )
-    rule.readers()
+    try:
+        rule.readers()
+    except InvalidInput as error:
+        raise InvalidInput("rules", first.name, "a rule", problem=f"{where} is none: {error}") from None
     if rule.name != first.name:
         said = f"{where} names a rule that calls itself {rule.name!r}"
         raise InvalidInput("rules", first.name, "one name for both", problem=said)

@@ -249,7 +249,10 @@ class _Seeder:
         self._flag_deals()
 
     def know_callers(self) -> None:
-        """Some leads without contacts by the phone or the e-mail of a contact: by a generator of its own, too."""
+        """Some leads with the phone or the e-mail of a contact to which they are not linked.
+
+        A generator of its own leaves the rest as it is.
+        """
         rng = random.Random(f"{self.seed} caller")
         contacts = [*self.state.tables["contact"].rows.values()]
         for row in self.state.tables["lead"].rows.values():

@@ -135,7 +135,8 @@ def test_a_search_by_phone_says_what_it_lacks(portal: Client) -> None:
     said = "Communication type 'IM' is not supported in current context."
     assert find(portal, type="im", values=["x"]).error == (400, "", said)
     assert find(portal, values=["x"]).error == (400, "", "Communication type is not defined.")
-    for values in ("x", [], None):
+    wrong: list[Any] = ["x", [], None]
+    for values in wrong:
         error = find(portal, type="PHONE", values=values).error
         assert error == (400, "", "Communication values is not defined.")
     deals = find(portal, type="PHONE", values=["1"], entity_type="DEAL").error
