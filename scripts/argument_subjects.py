@@ -14,7 +14,7 @@ from typing import Any
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
-from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.core.rules import RULES, Rule
 from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter
@@ -147,7 +147,7 @@ def rule_subjects() -> list[RuleSubject]:
         "shared_by": 5,
         "keep": 2,
     }
-    rules = [*RULES.values(), CompanyCardPrimary, LinkFoundContact]
+    rules: list[type[Rule]] = [*RULES.values(), CompanyCardPrimary, LinkFoundContact]
     return [RuleSubject(rule, examples) for rule in rules if fields(rule)]
 
 
