@@ -14,7 +14,7 @@ from typing import Any
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
-from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.core.rules import RULES, Rule
 from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import PlanWriter
@@ -32,6 +32,8 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkRestoreOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.rules.company_cards import CompanyCardPrimary
+from airflow_bitrix.rules.found_contacts import LinkFoundContact
 from airflow_bitrix.sensors.contact_links import Bitrix24ContactLinksSensor
 from airflow_bitrix.sensors.records import Bitrix24RecordsSensor
 from scripts.argument_probes import RuleSubject, Subject
@@ -70,6 +72,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "api_params": {"id": 5},
     "max_changes": 50,
     "max_share": "20%",
+    "max_error_share": "5%",
     "portals": [PORTAL],
     "quiet": {"quiet_hours": "08:00-18:00"},
     "quiet_hours": "08:00-18:00",
@@ -144,7 +147,8 @@ def rule_subjects() -> list[RuleSubject]:
         "shared_by": 5,
         "keep": 2,
     }
-    return [RuleSubject(rule, examples) for rule in RULES.values() if fields(rule)]
+    rules: list[type[Rule]] = [*RULES.values(), CompanyCardPrimary, LinkFoundContact]
+    return [RuleSubject(rule, examples) for rule in rules if fields(rule)]
 
 
 def _link_methods() -> Iterator[Subject]:
@@ -219,7 +223,8 @@ def _plan(task: Any) -> tuple[Any, ...]:
 
 def _cleanup(task: Any) -> tuple[Any, ...]:
     rules = task._rules()
-    return *_plan(task), rules, task._filter(rules, _NOW, task._own_filter()), task._owners(task.plan_kind())
+    found = [rules, task._filter(rules, _NOW, task._own_filter()), task._owners(task.plan_kind())]
+    return *_plan(task), *found, task._errors_allowed()
 
 
 def _migration(task: Any) -> tuple[Any, ...]:

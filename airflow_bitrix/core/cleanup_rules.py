@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.link_edits import primary_of, with_primary, without
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.rule_judgement import (
-    Facts,
-    LeftOut,
-    Rule,
-    Verdict,
-    Wish,
-    choice,
-    country,
-    switch,
-    whole,
-)
+from airflow_bitrix.core.rule_judgement import NOTHING, Facts, LeftOut, Needs, Rule, Verdict, Wish
+from airflow_bitrix.core.rule_options import choice, country, whole
 
 
-@dataclass(frozen=True, slots=True)
 class ReleaseRepeatLeads(Rule):
     """Release a repeat lead: unlink its contacts and save it, so that it can be converted to a contact again.
 
@@ -54,12 +43,9 @@ class ReleaseRepeatLeads(Rule):
         reason = f"repeat lead: unlink {_contacts(len(state.links.links))} and save"
         if not state.links.links:
             reason = "repeat lead without contacts: save, so that the portal takes the flag off"
-        return Wish(
-            LinkSet(state.owner), f"{self.name}: {reason}", save=True, ends_repeat=True, may_empty=True
-        )
+        return Wish(LinkSet(state.owner), reason, save=True, ends_repeat=True, may_empty=True)
 
 
-@dataclass(frozen=True, slots=True)
 class UnlinkClosed(Rule):
     """Unlink the contacts of lost deals and junk leads that nobody has touched for long.
 
@@ -97,13 +83,11 @@ class UnlinkClosed(Rule):
             return None
         closed = "lost deal" if state.owner.kind == "deal" else "junk lead"
         reason = f"{closed}, {self.since} {moment.date()}: unlink {_contacts(len(state.links.links))}"
-        holds = {
-            "semantic": state.semantic
-        }  # a plan may wait for its approval, and the owner be opened again
-        return Wish(LinkSet(state.owner), f"{self.name}: {reason}", may_empty=True, holds=holds)
+        # A plan may wait for its approval, and the owner be opened again.
+        holds = {"semantic": state.semantic}
+        return Wish(LinkSet(state.owner), reason, may_empty=True, holds=holds)
 
 
-@dataclass(frozen=True, slots=True)
 class RemoveDangling(Rule):
     """Remove links to contacts that are gone.
 
@@ -118,16 +102,17 @@ class RemoveDangling(Rule):
     name = "remove_dangling"
     title = "Remove dangling: take away links to contacts that are gone"
 
-    believe_any_user: bool = switch(default=False)
+    believe_any_user: bool = False
 
     @property
     def needs_whole_view(self) -> str:
         """A user who does not see all contacts would do damage."""
         return "" if self.believe_any_user else "takes contacts that the webhook's user does not see for gone"
 
-    def seeks(self, state: OwnerState) -> Iterable[int]:
-        """All linked contacts."""
-        return state.links.contact_ids
+    def needs(self, state: OwnerState, facts: Facts) -> Needs:
+        """Whether all linked contacts are there."""
+        del facts
+        return Needs(presence=state.links.contact_ids)
 
     def judge(self, state: OwnerState, facts: Facts) -> Verdict:
         """Want the owner without contacts that are gone."""
@@ -142,10 +127,9 @@ class RemoveDangling(Rule):
         reason = "; ".join(
             [f"{_named(gone)} {verb} gone", *(f"stays, as it cannot be read: {one}" for one in said)]
         )
-        return Wish(after, f"{self.name}: {reason}", may_empty=not after.links)
+        return Wish(after, reason, may_empty=not after.links)
 
 
-@dataclass(frozen=True, slots=True)
 class MergeSamePerson(Rule):
     """Of linked contacts that share a phone or an e-mail, keep one. The contacts themselves stay as they are.
 
@@ -171,7 +155,7 @@ class MergeSamePerson(Rule):
     match: str = choice("phone_or_email", "phone", "email")
     region: str = country()
     shared_by: int = whole(3, least=2, most=19)
-    believe_any_user: bool = switch(default=False)
+    believe_any_user: bool = False
 
     @property
     def phone_region(self) -> str | None:
@@ -185,19 +169,16 @@ class MergeSamePerson(Rule):
             return ""
         return "keeps the contact with most links, and counts none that the webhook's user does not see"
 
-    def reads(self, state: OwnerState) -> Iterable[int]:
-        """All contacts of an owner that has several."""
-        return state.links.contact_ids if len(state.links.links) > 1 else ()
-
-    def phones(self, state: OwnerState, facts: Facts) -> Iterable[str]:
-        """Phones that several contacts of an owner share."""
-        return list(self._shared(state, facts))
-
-    def counts(self, state: OwnerState, facts: Facts) -> Iterable[int]:
-        """Contacts that are one person, where their links decide."""
-        if self.survivor != "most_links":
-            return ()
-        return [one for group in self._persons(state, facts) for one in group]
+    def needs(self, state: OwnerState, facts: Facts) -> Needs:
+        """All contacts of an owner that has several; who else holds what they share; the links of persons."""
+        linked = state.links.contact_ids
+        if len(linked) < 2:  # noqa: PLR2004
+            return NOTHING
+        shared = self._shared(state, facts)
+        # Who is one person is known once it is known which phones are those of a switchboard.
+        decides = self.survivor == "most_links" and facts.holders.keys() >= shared.keys()
+        persons = self._persons(state, facts) if decides else []
+        return Needs(linked, holders=[*shared], links_of=[one for group in persons for one in group])
 
     def judge(self, state: OwnerState, facts: Facts) -> Verdict:
         """Want each person once."""
@@ -215,7 +196,7 @@ class MergeSamePerson(Rule):
             if not any({*ids} <= {*group} for group in persons)
         ]
         if reasons:
-            return Wish(after, f"{self.name}: {', '.join([*reasons, *told])}")
+            return Wish(after, ", ".join([*reasons, *told]))
         return LeftOut("phone of many", "; ".join(told)) if told else None
 
     def _known(self, state: OwnerState, facts: Facts) -> list[Contact]:
@@ -234,7 +215,7 @@ class MergeSamePerson(Rule):
     def _switchboards(self, state: OwnerState, facts: Facts) -> dict[str, tuple[list[int], int]]:
         """Give the phones that say nothing of a person, with their linked contacts and how many hold them."""
         counts = {
-            phone: (ids, max(len(ids), facts.holders.get(phone, 0)))
+            phone: (ids, max(len(ids), len(facts.holders.get(phone, ()))))
             for phone, ids in self._shared(state, facts).items()
         }
         return {phone: told for phone, told in counts.items() if told[1] > self.shared_by}
@@ -269,7 +250,6 @@ class MergeSamePerson(Rule):
 _BY = {"phone_or_email": "phone or e-mail", "phone": "phone", "email": "e-mail"}
 
 
-@dataclass(frozen=True, slots=True)
 class TrimCompanyContacts(Rule):
     """Trim the contacts that came along with a company: keep the primary one and the first few.
 
@@ -290,10 +270,11 @@ class TrimCompanyContacts(Rule):
         del now
         return {">companyId": "0"}
 
-    def reads(self, state: OwnerState) -> Iterable[int]:
+    def needs(self, state: OwnerState, facts: Facts) -> Needs:
         """All contacts of an owner that has more than may stay."""
-        links = state.links.contact_ids
-        return links if state.company_id and len(links) > self.keep + 1 else ()
+        del facts
+        linked = state.links.contact_ids
+        return Needs(linked) if state.company_id and len(linked) > self.keep + 1 else NOTHING
 
     def judge(self, state: OwnerState, facts: Facts) -> Verdict:
         """Want the owner with few contacts of its company."""
@@ -311,12 +292,11 @@ class TrimCompanyContacts(Rule):
         reason = f"{_contacts(len(brought))} of company {state.company_id} beside the primary one"
         return Wish(
             without(state.links, surplus),
-            f"{self.name}: {reason}, {self.keep} may stay: unlink {_named(surplus)}",
+            f"{reason}, {self.keep} may stay: unlink {_named(surplus)}",
             holds={"company_id": state.company_id},
         )
 
 
-@dataclass(frozen=True, slots=True)
 class FixPrimary(Rule):
     """Make exactly one contact primary, and the owner's ``CONTACT_ID`` that contact.
 
@@ -336,7 +316,7 @@ class FixPrimary(Rule):
         links = state.links
         shown = f"CONTACT_ID is {links.shown_id or 'empty'}"
         if not links.links:
-            reason = f"{self.name}: {shown}, and no contact is linked"
+            reason = f"{shown}, and no contact is linked"
             return Wish(LinkSet(state.owner), reason, may_empty=True) if links.shown_id else None
         flagged = [link.contact_id for link in links.links if link.is_primary]
         if len(flagged) == 1 and links.scalar_id is None:
@@ -350,7 +330,7 @@ class FixPrimary(Rule):
             reason = f"{_named(flagged)} are all primary: only {first} stays it"
         else:
             reason = f"{shown}, the primary contact is {flagged[0]}: {first} becomes both"
-        return Wish(with_primary(links, first), f"{self.name}: {reason}")
+        return Wish(with_primary(links, first), reason)
 
 
 # -- words -------------------------------------------------------------------------------------------------

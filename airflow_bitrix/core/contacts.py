@@ -60,6 +60,26 @@ class Contact:
     fields: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A company as its card shows it.
+
+    :param id: Its id.
+    :param contact_ids: Its contacts in the order in which the card shows them: that of their ids.
+    """
+
+    id: int
+    contact_ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Phones and e-mails, in the form in which two of them are compared."""
+
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+
+
 def contact_of_item(row: Mapping[str, Any], also: Sequence[str] = ()) -> Contact:
     """Read one row of ``crm.item.list`` for contacts.
 
@@ -93,8 +113,7 @@ def contact_of_list(row: Mapping[str, Any], phone: Callable[[str], str] | None =
     for name in _WORTH:
         if name not in row:
             raise _unread("crm.contact.list", f"left {name!r} out of a contact")
-    phones = tuple(dict.fromkeys(filter(None, map(phone or normal_phone, _values(row, "PHONE")))))
-    emails = tuple(dict.fromkeys(filter(None, map(normal_email, _values(row, "EMAIL")))))
+    means = means_of("crm.contact.list", row, phone)
     names = (str(row.get(part) or "") for part in ("NAME", "LAST_NAME"))
     worth = sum(row.get(name) not in (None, "", "0", 0) for name in _WORTH)
     return Contact(
@@ -104,9 +123,9 @@ def contact_of_list(row: Mapping[str, Any], phone: Callable[[str], str] | None =
         originator_id=str(row.get("ORIGINATOR_ID") or ""),
         origin_id=str(row.get("ORIGIN_ID") or ""),
         name=" ".join(filter(None, names)),
-        phones=phones,
-        emails=emails,
-        filled=worth + len(phones) + len(emails),
+        phones=means.phones,
+        emails=means.emails,
+        filled=worth + len(means.phones) + len(means.emails),
     )
 
 
@@ -123,13 +142,24 @@ def _company_of(method: str, row: Mapping[str, Any], name: str) -> int:
     return number
 
 
-def _values(row: Mapping[str, Any], name: str) -> list[str]:
-    """Give phones or e-mails; where a contact has none, the portal leaves them out."""
+def means_of(method: str, row: Mapping[str, Any], phone: Callable[[str], str] | None = None) -> Means:
+    """Read the phones and e-mails of a row of ``crm.contact.list`` or ``crm.lead.list``, each once.
+
+    :param phone: Brings a phone into the form in which it is compared, empty where it is none; by default
+        :func:`normal_phone`.
+    :raises Bitrix24Error: They cannot be read.
+    """
+    phones = filter(None, map(phone or normal_phone, _values(method, row, "PHONE")))
+    emails = filter(None, map(normal_email, _values(method, row, "EMAIL")))
+    return Means(tuple(dict.fromkeys(phones)), tuple(dict.fromkeys(emails)))
+
+
+def _values(method: str, row: Mapping[str, Any], name: str) -> list[str]:
+    """Give phones or e-mails; where a record has none, the portal leaves them out."""
     values = row.get(name) or []
     if not isinstance(values, list) or not all(isinstance(one, Mapping) for one in values):
-        raise _unread(
-            "crm.contact.list", f"answered {name!r} of contact {row.get('ID')} in no form that it has"
-        )
+        what = method.split(".")[1]
+        raise _unread(method, f"answered {name!r} of {what} {row.get('ID')} in no form that it has")
     return [str(one.get("VALUE") or "") for one in values]
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change, attainable, shown_contacts
-from airflow_bitrix.core.rules import LeftOut
+from airflow_bitrix.core.rule_judgement import LeftOut
 
 RULE = "restore"
 

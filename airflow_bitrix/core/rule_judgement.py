@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Self
+from functools import partial
+from inspect import isabstract
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
-from airflow_bitrix.core.contacts import Contact
+from airflow_bitrix.core.contacts import Company, Contact, Means
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import LinkSet, OwnerKind
-from airflow_bitrix.core.numbers import as_whole
+from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.links import OWNER_KINDS, LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.phone_regions import REGIONS
 from airflow_bitrix.core.plan import Change, attainable
+from airflow_bitrix.core.rule_options import Read, is_needed, readers_of
+
+T = TypeVar("T")
+
+
+HOLDABLE = ("company_id", "stage_id", "semantic", "is_repeat")
+"""What a change can count on an owner to be still: what each look at it tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,7 @@ class Wish:
     :param save: Whether the owner is to be saved after the write.
     :param ends_repeat: Whether the owner is to stop being a repeat lead.
     :param may_empty: Whether the owner may be left without contacts.
-    :param holds: What the owner has to be still when it is written, by attribute of ``OwnerState``.
+    :param holds: What the owner has to be still when it is written, by one of :data:`HOLDABLE`.
     """
 
     after: LinkSet
@@ -44,10 +53,12 @@ class LeftOut:
 
     :param why: The group that it is counted under.
     :param reason: Why, as a person reads it.
+    :param raised: Whether a rule raised an error.
     """
 
     why: str
     reason: str
+    raised: bool = False
 
 
 Verdict = Wish | LeftOut | None
@@ -60,11 +71,15 @@ class Facts:
     """What is known beside the owners themselves. What nobody asked for is not in it.
 
     :param now: When the plan is made, with a time zone.
-    :param gone: Linked contacts that are there no more.
-    :param unread: Linked contacts that the webhook's user may not read, with the portal's own words.
-    :param contacts: Linked contacts in full, by id.
+    :param gone: Contacts that are there no more.
+    :param unread: Contacts that the webhook's user may not read, with the portal's own words.
+    :param contacts: Contacts in full, by id; without those that a list does not show.
     :param links_of: On how many leads and deals a contact hangs, by its id.
-    :param holders: How many contacts hold a phone, by the phone in the form in which contacts have it.
+    :param holders: The contacts that hold a phone or an e-mail, the first twenty by id; by the phone or
+        e-mail in the form in which contacts have it. The portal compares phones more loosely than that: who
+        has to be sure asks for these contacts in full.
+    :param companies: Companies by id.
+    :param means: The phones and e-mails of leads themselves, by the lead.
     """
 
     now: datetime = _LONG_AGO
@@ -72,32 +87,79 @@ class Facts:
     unread: Mapping[int, str] = field(default_factory=dict)
     contacts: Mapping[int, Contact] = field(default_factory=dict)
     links_of: Mapping[int, int] = field(default_factory=dict)
-    holders: Mapping[str, int] = field(default_factory=dict)
+    holders: Mapping[str, AbstractSet[int]] = field(default_factory=dict)
+    companies: Mapping[int, Company] = field(default_factory=dict)
+    means: Mapping[Owner, Means] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Rule(ABC):
-    """A clean-up rule: a pure function of an owner and of facts. Its fields are its options.
+class Needs:
+    """What a rule has to know to judge an owner.
 
-    What a rule needs to know it says itself, so that nothing is asked that no chosen rule needs. Rules only
-    take contacts away or say which of them is primary; none adds one.
-
-    :raises InvalidInput: An option that cannot be right.
+    :param contacts: Contacts that it wants to know in full.
+    :param presence: Contacts of which it wants to know whether they are there.
+    :param links_of: Contacts whose leads and deals it wants counted.
+    :param holders: Phones and e-mails of which it wants to know what contacts hold them.
+    :param companies: Companies that it wants to know.
+    :param means: Whether it wants the phones and e-mails of the owner itself; deals have none.
     """
 
-    name: ClassVar[str]
-    title: ClassVar[str]
-    """What it does, for forms and reports."""
-    kinds: ClassVar[frozenset[OwnerKind]] = frozenset({"lead", "deal"})
+    contacts: Iterable[int] = ()
+    presence: Iterable[int] = ()
+    links_of: Iterable[int] = ()
+    holders: Iterable[str] = ()
+    companies: Iterable[int] = ()
+    means: bool = False
+
+
+NOTHING = Needs()
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class Rule(ABC):
+    """A clean-up rule: a pure function of an owner and of facts.
+
+    A rule is a class with a ``name``, a ``title`` and :meth:`judge`. Whatever it annotates is an option,
+    ``days: int = 30``; it takes no decorator. What it has to know of the portal it says by :meth:`needs`, so
+    that nothing is asked that no chosen rule needs.
+
+    :raises InvalidInput: An option that cannot be right; or a class that cannot be a rule.
+    """
+
+    name: ClassVar[str] = ""
+    """What plans, files and options call it: small letters, digits and underscores."""
+    title: ClassVar[str] = ""
+    """What it does, for forms and reports; the words before a colon stand for it where room is little."""
+    kinds: ClassVar[AbstractSet[OwnerKind]] = frozenset(OWNER_KINDS)
     """The owners that it is for."""
+    version: ClassVar[str] = ""
+    """What a plan notes of which version of the rule made it; of a registered rule it notes the package's."""
     wants_exact: ClassVar[bool] = False
     """Whether it judges by sorts and flags, which only ``items.get`` tells, one command an owner."""
 
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Make fields of what a rule annotates."""
+        super().__init_subclass__(**kwargs)
+        dataclass(frozen=True, kw_only=True)(cls)
+
     def __post_init__(self) -> None:
         """Read the options."""
-        for one in fields(self):
-            where = f"rule_options[{self.name!r}][{one.name!r}]"
-            object.__setattr__(self, one.name, one.metadata["read"](where, getattr(self, one.name)))
+        for name, read in self.readers().items():
+            where = f"rule_options[{self.name!r}][{name!r}]"
+            object.__setattr__(self, name, read(where, getattr(self, name)))
+        if isinstance(self.also, str) or not all(isinstance(one, str) for one in self.also):
+            raise InvalidInput(f"{type(self).__name__}.also", self.also, "a list of names of fields")
+
+    @classmethod
+    def readers(cls) -> dict[str, Read]:
+        """Give what reads each option.
+
+        :raises InvalidInput: The class cannot be a rule.
+        """
+        _check_class(cls)
+        return readers_of(cls, _NO_OPTIONS)
 
     @classmethod
     def configured(cls, options: object) -> Self:
@@ -107,18 +169,23 @@ class Rule(ABC):
             field that was left open.
         :raises InvalidInput: An option that there is not, or one that cannot be right.
         """
-        names = [one.name for one in fields(cls)]
         where = f"rule_options[{cls.name!r}]"
+        names = [*cls.readers()]
         if not isinstance(options, Mapping):
             raise InvalidInput(where, options, "a map of option to value")
         for name in options:
             if name not in names:
                 raise InvalidInput(where, name, f"the options {', '.join(names)}" if names else "no option")
-        return cls(**{name: value for name, value in options.items() if value not in (None, "", "None")})
+        given = {name: value for name, value in options.items() if value not in (None, "", "None")}
+        for one in fields(cls):
+            if is_needed(one) and one.name not in given:
+                accepted = "a value, as it has no default"
+                raise InvalidInput(f"{where}[{one.name!r}]", options.get(one.name), accepted)
+        return cls(**given)
 
     @property
-    def also(self) -> tuple[str, ...]:
-        """Further fields of the owner that it judges by, camelCase names."""
+    def also(self) -> Sequence[str]:
+        """Further fields of the owner that it judges by, camelCase names; they come in ``state.fields``."""
         return ()
 
     @property
@@ -139,79 +206,40 @@ class Rule(ABC):
         del now
         return {}
 
-    def seeks(self, state: OwnerState) -> Iterable[int]:
-        """Give the contacts of which it wants to know whether they are there."""
-        del state
-        return ()
+    def needs(self, state: OwnerState, facts: Facts) -> Needs:
+        """Say what it has to know to judge an owner.
 
-    def reads(self, state: OwnerState) -> Iterable[int]:
-        """Give the contacts that it wants to know in full."""
-        del state
-        return ()
-
-    def phones(self, state: OwnerState, facts: Facts) -> Iterable[str]:
-        """Give the phones of which it wants to know how many contacts hold them."""
+        It is asked again with each answer, as long as it wants more: who needs to know what contacts hold the
+        phone of a contact asks for the contact first.
+        """
         del state, facts
-        return ()
-
-    def counts(self, state: OwnerState, facts: Facts) -> Iterable[int]:
-        """Give the contacts whose leads and deals it wants counted, once they are known in full."""
-        del state, facts
-        return ()
+        return NOTHING
 
     @abstractmethod
     def judge(self, state: OwnerState, facts: Facts) -> Verdict:
         """Give a wish, a reason to leave the owner out, or ``None`` where it is not concerned."""
 
 
-# -- options -----------------------------------------------------------------------------------------------
+_NO_OPTIONS = frozenset(name for name in vars(Rule) if not name.startswith("_"))
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
+_LONGEST_TITLE = 200
 
 
-def choice(*accepted: str) -> Any:
-    """Give an option that is one of some words, the first by default."""
-
-    def read(where: str, value: object) -> str:
-        if value not in accepted:
-            raise InvalidInput(where, value, " or ".join(repr(word) for word in accepted))
-        return str(value)
-
-    return field(default=accepted[0], metadata={"read": read})
-
-
-def whole(default: int, *, most: int, least: int = 0) -> Any:
-    """Give an option that is a whole number."""
-
-    def read(where: str, value: object) -> int:
-        number = as_whole(value)
-        if number is None or not least <= number <= most:
-            raise InvalidInput(where, value, f"a whole number from {least} to {most}")
-        return number
-
-    return field(default=default, metadata={"read": read})
-
-
-def country() -> Any:
-    """Give an option that is a country by whose plan phones are read; empty for the portal's own."""
-
-    def read(where: str, value: object) -> str:
-        code = value.strip().upper() if isinstance(value, str) else None
-        if code is None or (code and code not in REGIONS):
-            accepted = "the two letters of a country, such as 'RU' or 'DE', or nothing for the portal's own"
-            raise InvalidInput(where, value, accepted)
-        return code
-
-    return field(default="", metadata={"read": read})
-
-
-def switch(*, default: bool) -> Any:
-    """Give an option that is on or off."""
-
-    def read(where: str, value: object) -> bool:
-        if not isinstance(value, bool) and value not in ("True", "False"):
-            raise InvalidInput(where, value, "True or False")
-        return value in (True, "True")
-
-    return field(default=default, metadata={"read": read})
+def _check_class(rule: type[Rule]) -> None:
+    """Refuse a class that cannot be a rule."""
+    where = rule.__name__
+    if isabstract(rule):
+        raise InvalidInput("rules", where, "a class with a method judge(self, state, facts)")
+    if not isinstance(rule.name, str) or not _NAME.fullmatch(rule.name):
+        accepted = "up to 60 small letters, digits and underscores, a letter first"
+        raise InvalidInput(f"{where}.name", rule.name, accepted)
+    title = rule.title
+    if not isinstance(title, str) or not title.strip() or as_plain_text(title, _LONGEST_TITLE) != title:
+        accepted = f"one line that says what it does, of at most {_LONGEST_TITLE} signs"
+        raise InvalidInput(f"{where}.title", title, accepted)
+    kinds = rule.kinds
+    if not isinstance(kinds, (set, frozenset)) or not kinds or not kinds <= {*OWNER_KINDS}:
+        raise InvalidInput(f"{where}.kinds", kinds, f"a set of {' and '.join(map(repr, OWNER_KINDS))}")
 
 
 # -- judging -----------------------------------------------------------------------------------------------
@@ -225,7 +253,7 @@ def judge(
     """Ask each rule in turn about one owner; a later rule sees the owner as the earlier ones leave it.
 
     An owner that would be left without contacts, though none of the rules that asked says that it may be, is
-    left out.
+    left out. So is one of which a rule raised an error, whatever the others say.
 
     :param facts: What the rules asked for; by default nothing is known.
     :return: One change with all reasons, or ``None``, and every reason to leave the owner out. The change may
@@ -235,8 +263,10 @@ def judge(
     now, left_out = state, []
     wishes: dict[str, Wish] = {}
     for name, rule in rules.items():
-        verdict = rule.judge(now, known)
+        verdict = guarded(name, partial(_verdict, rule, now, known))
         if isinstance(verdict, LeftOut):
+            if verdict.raised:
+                return None, [verdict]
             left_out.append(verdict)
         elif verdict:
             wishes[name] = verdict
@@ -247,19 +277,53 @@ def judge(
     change = Change(
         state.links,
         attainable(state.links, now.links),
-        tuple(wish.reason for wish in wishes.values()),
+        tuple(f"{name}: {wish.reason}" for name, wish in wishes.items()),
         tuple(wishes),
         save=any(wish.save for wish in wishes.values()),
         ends_repeat=any(wish.ends_repeat for wish in wishes.values()),
         may_empty=any(wish.may_empty for wish in wishes.values()),
         holds={name: value for wish in wishes.values() for name, value in wish.holds.items()},
     )
-    if change.empties and not change.may_empty:
-        return None, [
-            *left_out,
-            LeftOut(WOULD_BE_EMPTY, f"no rule says that it may: {'; '.join(change.reasons)}"),
-        ]
+    if why_not := _refused(change):
+        return None, [*left_out, why_not]
     return change, left_out
+
+
+def _refused(change: Change) -> LeftOut | None:
+    """Give why a change that rules came to is not planned."""
+    reasons = "; ".join(change.reasons)
+    if change.empties and not change.may_empty:
+        return LeftOut(WOULD_BE_EMPTY, f"no rule says that it may: {reasons}")
+    if change.ends_repeat and change.after.links:
+        return LeftOut("rules contradict each other", f"a lead with contacts stays a repeat lead: {reasons}")
+    return None
+
+
+def guarded(name: str, ask: Callable[[], T]) -> T | LeftOut:
+    """Ask a rule; where it raises an error, whichever it is, the owner is left out for it."""
+    try:
+        return ask()
+    except Exception as error:  # noqa: BLE001 (a rule is anybody's code)
+        said = as_plain_text(f"{type(error).__name__}: {as_plain_text(error)}")
+        return LeftOut("a rule failed", f"{name} raised {said}", raised=True)
+
+
+def _verdict(rule: Rule, state: OwnerState, facts: Facts) -> Verdict:
+    """Give what a rule says, once it is something that a rule may say.
+
+    :raises TypeError: It is none of that. Likewise ``ValueError``.
+    """
+    verdict = rule.judge(state, facts)
+    if isinstance(verdict, Wish):
+        after = verdict.after
+        if not isinstance(after, LinkSet) or after.owner != state.owner:
+            raise TypeError(f"it wants links of {getattr(after, 'owner', after)!r} for {state.owner}")
+        LinkSet.from_json(after.owner, after.as_json(), after.scalar_id)
+        if unknown := [one for one in verdict.holds if one not in HOLDABLE]:
+            raise ValueError(f"holds {unknown[0]!r}, and only {', '.join(HOLDABLE)} can be held")
+    elif verdict is not None and not isinstance(verdict, LeftOut):
+        raise TypeError(f"judge gave {type(verdict).__name__}, and neither Wish, LeftOut nor None")
+    return verdict
 
 
 def is_ready(change: Change) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from airflow_bitrix.core.cleanup_rules import (
     FixPrimary,
@@ -14,10 +15,12 @@ from airflow_bitrix.core.cleanup_rules import (
 )
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import OwnerKind
-from airflow_bitrix.core.rule_judgement import Facts, LeftOut, Rule, Verdict, Wish, is_ready, judge
+from airflow_bitrix.core.migrations import MIGRATIONS
+from airflow_bitrix.core.restores import RULE as RESTORE
+from airflow_bitrix.core.rule_judgement import Facts, LeftOut, Needs, Rule, Verdict, Wish, is_ready, judge
 from airflow_bitrix.core.wording import as_rendered
 
-__all__ = ["RULES", "Facts", "LeftOut", "Rule", "Verdict", "Wish", "is_ready", "judge", "rules_for"]
+__all__ = ["RULES", "Facts", "LeftOut", "Needs", "Rule", "Verdict", "Wish", "is_ready", "judge", "rules_for"]
 
 RULES: Mapping[str, type[Rule]] = {
     rule.name: rule
@@ -30,42 +33,91 @@ RULES: Mapping[str, type[Rule]] = {
         TrimCompanyContacts,
     )
 }
-"""Every rule by name, in the order in which they are asked.
+"""Our own rules by name, in the order in which they are asked.
 
 What clears an owner comes first. The primary contact is put right among contacts that are there, and before
 those rules that go by it; they hand it on.
 """
 
+TAKEN = frozenset({RESTORE, *MIGRATIONS})
+"""Names that plans of other kinds have in the place of a rule's."""
 
-def rules_for(kind: OwnerKind, names: Iterable[str], options: object = None) -> dict[str, Rule]:
-    """Look rules up by name and configure them.
+NONE_REGISTERED: Mapping[str, type[Rule]] = {}
 
-    They come in the order of :data:`RULES`, however they were chosen, so that a form with the same ticks
+
+def rules_for(
+    kind: OwnerKind,
+    chosen: Iterable[object],
+    options: object = None,
+    registered: Mapping[str, type[Rule]] = NONE_REGISTERED,
+) -> dict[str, Rule]:
+    """Look rules up and configure them.
+
+    Ours come in the order of :data:`RULES`, then those that packages have registered, by name, then those
+    that are given themselves, as they are given; however they were chosen, so that a form with the same ticks
     always gives the same plan.
 
+    :param chosen: Names of rules, rules, and classes of rules.
     :param options: Options by rule, ``{"unlink_closed": {"days": 30}}``. Those of rules that are not chosen
-        are checked, too, and have no effect.
-    :raises InvalidInput: An unknown name, one for other owners, or none at all; an option that cannot be
-        right.
+        are checked, too, and have no effect; those of registered rules only where they are chosen.
+    :param registered: The rules that packages have registered, by name; one is looked up where it is chosen.
+    :raises InvalidInput: An unknown name, a rule for other owners, two of one name, or none at all; an option
+        that cannot be right.
     """
-    fitting = {name: rule for name, rule in RULES.items() if kind in rule.kinds}
-    accepted = f"one or more of {', '.join(fitting)} for {kind}s"
-    if isinstance(names, str) or not isinstance(names, Iterable):
-        raise InvalidInput("rules", names, f"a list of {accepted}{as_rendered(names)}")
-    chosen = list(names)
-    for name in chosen:
-        if not isinstance(name, str) or name not in fitting:
-            raise InvalidInput("rules", name, accepted)
-    if not chosen:
-        raise InvalidInput("rules", chosen, accepted)
-    given = options if options is not None else {}
+
+    def accepted() -> str:
+        names = [name for name, rule in RULES.items() if kind in rule.kinds]
+        return f"one or more of {', '.join([*names, *registered])} for {kind}s"
+
+    if isinstance(chosen, str) or not isinstance(chosen, Iterable):
+        raise InvalidInput("rules", chosen, f"a list of {accepted()}{as_rendered(chosen)}")
+    given: dict[str, type[Rule] | Rule] = {}
+    named: dict[str, type[Rule]] = {}
+    for one in chosen:
+        if isinstance(one, Rule) or (isinstance(one, type) and issubclass(one, Rule)):
+            _check_own(one, {*given, *named})
+            given[one.name] = one
+        elif isinstance(one, str) and one not in given and (known := RULES.get(one) or registered.get(one)):
+            named[one] = known
+        else:
+            raise InvalidInput("rules", one, accepted())
+    ordered: dict[str, type[Rule] | Rule] = {
+        **{name: rule for name, rule in RULES.items() if name in named},
+        **{name: named[name] for name in sorted(named.keys() - RULES.keys())},
+        **given,
+    }
+    if not ordered:
+        raise InvalidInput("rules", list(ordered), accepted())
+    for name, one_of_them in ordered.items():
+        if kind not in one_of_them.kinds:
+            raise InvalidInput("rules", name, accepted())
+    return _configured(ordered, options, registered)
+
+
+def _check_own(rule: type[Rule] | Rule, chosen: Collection[str]) -> None:
+    """Refuse a rule that somebody gives and that cannot be one, or whose name another one has."""
+    rule.readers()
+    if rule.name in RULES or rule.name in TAKEN or rule.name in chosen:
+        raise InvalidInput("rules", rule.name, "rules whose names are all different, and none of ours")
+
+
+def _configured(
+    rules: Mapping[str, type[Rule] | Rule], options: object, registered: Iterable[str]
+) -> dict[str, Rule]:
+    given: Any = options if options is not None else {}
     if not isinstance(given, Mapping):
         accepted = "a map of rule to its options, such as {'unlink_closed': {'days': 30}}"
         raise InvalidInput("rule_options", given, accepted + as_rendered(given))
     for name in given:
-        if name not in RULES:
-            raise InvalidInput("rule_options", name, f"options of {', '.join(RULES)}")
-    configured = {
-        name: rule.configured({} if given.get(name) is None else given[name]) for name, rule in RULES.items()
+        if name not in RULES and name not in rules and name not in registered:
+            known = dict.fromkeys([*RULES, *registered, *rules])
+            raise InvalidInput("rule_options", name, f"options of {', '.join(known)}")
+        if isinstance(rules.get(name), Rule):
+            accepted = f"options of rules that are chosen by name; this one has its own: {rules[name]!r}"
+            raise InvalidInput("rule_options", name, accepted)
+    of = {name: {} if given.get(name) is None else given[name] for name in {**RULES, **rules}}
+    for name, rule in RULES.items():
+        rule.configured(of[name])
+    return {
+        name: rule if isinstance(rule, Rule) else rule.configured(of[name]) for name, rule in rules.items()
     }
-    return {name: rule for name, rule in configured.items() if name in chosen}

@@ -36,6 +36,9 @@ _ZONES = {
 
 FIND = "crm.duplicate.findbycomm"
 
+MOST_HOLDERS = 20
+"""Contacts that the portal names for one spelling of a phone, and more than anybody is one of."""
+
 
 def phone_reader(region: str) -> Callable[[str], str]:
     """Give what brings a phone into one form, whoever wrote it.
@@ -103,24 +106,27 @@ def spellings(phone: str) -> list[str]:
     return [f"{one}{extension}" for one in (digits, national, f"0{national}")]
 
 
-async def holders(portal: AsyncPortal, phones: Sequence[str]) -> dict[str, int]:
-    """Say how many contacts hold each phone, 50 phones a request; 20 where more do.
+async def holders(portal: AsyncPortal, means: Sequence[str]) -> dict[str, frozenset[int]]:
+    """Say which contacts hold each phone or e-mail, 50 of them a request; the first 20 by id where more do.
 
-    :param phones: What :func:`phone_reader` gave.
+    The portal compares phones by rules of its own, and of what the user may not read it tells all the same.
+
+    :param means: Phones as :func:`phone_reader` gives them, and e-mails.
     :raises Bitrix24Error: The portal refused, or its answer names no contacts.
     """
-    counts: dict[str, int] = {}
-    calls = (
-        Call(FIND, {"type": "PHONE", "values": spellings(phone), "entity_type": "CONTACT"})
-        for phone in phones
-    )
-    async with aclosing(portal.stream(calls)) as outcomes:
-        at = iter(phones)
+    found: dict[str, frozenset[int]] = {}
+    async with aclosing(portal.stream(map(_find, means))) as outcomes:
+        at = iter(means)
         async for outcome in outcomes:
             if outcome.answer is None:
                 raise outcome.error or Bitrix24Error(f"{FIND}: no answer", method=FIND)
-            counts[next(at)] = len(_contacts(outcome.answer.result))
-    return counts
+            found[next(at)] = frozenset(sorted(_contacts(outcome.answer.result))[:MOST_HOLDERS])
+    return found
+
+
+def _find(one: str) -> Call:
+    kind, values = ("EMAIL", [one]) if "@" in one else ("PHONE", spellings(one))
+    return Call(FIND, {"type": kind, "values": values, "entity_type": "CONTACT"})
 
 
 def _contacts(result: object) -> set[int]:

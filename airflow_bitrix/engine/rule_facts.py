@@ -1,37 +1,39 @@
-"""Asking clean-up rules about owners, and the portal for what the rules have to know.
+"""What clean-up rules have to know of the portal: asked for together, for some 2,500 owners at a time.
 
-Owners are judged some 2,500 at a time: their contacts are asked about together, 2,500 a request. Those whose
-links are to change and stay in part are read by ``items.get`` and judged again, so that a plan holds their
-sorts, flags and roles; and, where a rule goes by flags, all others whose contacts are not to be cleared.
+A rule says of each owner what it has to know, and again once that is known, until it wants no more. What all
+rules want of all owners is asked for in between: contacts by 2,500 a request.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import fields, replace
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import total_of
-from airflow_bitrix.client.table_sweep import Expect
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OWNER_KINDS, OwnerKind
+from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OWNER_KINDS, Owner, OwnerKind
+from airflow_bitrix.core.numbers import LARGEST
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.rules import Facts, LeftOut, Rule, is_ready, judge
+from airflow_bitrix.core.rule_judgement import NOTHING, Needs, guarded
+from airflow_bitrix.core.rules import Facts, LeftOut, Rule
+from airflow_bitrix.crm.companies import read_companies
 from airflow_bitrix.crm.contacts import absent_contacts, read_contacts
+from airflow_bitrix.crm.means import read_means
 from airflow_bitrix.crm.phones import holders, phone_reader
-from airflow_bitrix.crm.scan import ask_links, scan, scan_ids
-
-CHUNK = 2500
-"""Owners that are judged at a time."""
 
 MOST_REMEMBERED = 20_000
 """Contacts of which answers are kept, so that those that hang on many owners are not asked for each time."""
+
+MOST_ROUNDS = 8
+"""How often a rule may want to know more of an owner."""
 
 GONE = None
 """What is known of a contact that is gone; of one that cannot be read the portal's words, else nothing."""
@@ -39,104 +41,90 @@ GONE = None
 K = TypeVar("K", int, str)
 T = TypeVar("T")
 
+Wanted = dict[str, dict[Any, None]]
+"""What is to be asked for, by the name of a need, each once and in order."""
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What the rules say of one owner.
-
-    :param state: The owner as the rules saw it.
-    :param change: What is to be done, ``None`` for nothing. Where links stay it holds them exactly.
-    :param left_out: Every reason to leave the owner out.
-    """
-
-    state: OwnerState
-    change: Change | None
-    left_out: Sequence[LeftOut]
-
-
-async def judge_all(
-    portal: AsyncPortal,
-    kind: OwnerKind,
-    wanted: Mapping[str, Any],
-    rules: Mapping[str, Rule],
-    now: datetime,
-    *,
-    only: Sequence[int] | None = None,
-    expect: Expect | None = None,
-) -> AsyncGenerator[Judged, None]:
-    """Scan the owners that a filter matches, and give what the rules say of each.
-
-    :param wanted: A ``crm.item.list`` filter, camelCase names.
-    :param rules: See :func:`airflow_bitrix.core.rules.rules_for`.
-    :param now: When the plan is made, with a time zone.
-    :param only: Only the owners with these ids; ``None`` for all.
-    :param expect: Told now and then how many owners there are in all, as far as can be told yet.
-    :raises Rejected: The portal does not accept the filter.
-    """
-    also = tuple(dict.fromkeys(name for rule in rules.values() for name in rule.also))
-    wants_exact = any(rule.wants_exact for rule in rules.values())
-    ask = Questions(portal, list(rules.values()), now)
-    found = (
-        scan(portal, kind, wanted, also=also, expect=expect)
-        if only is None
-        else scan_ids(portal, kind, only, wanted, also=also)
-    )
-    async with aclosing(found) as states:
-        async for chunk in _chunks(states):
-            facts = await ask.facts(chunk)
-            judged = [Judged(state, *judge(state, rules, facts)) for state in chunk]
-            unclear = [one.state for one in judged if _is_unclear(one, wants_exact=wants_exact)]
-            exact = {state.owner: state for state in await ask_links(portal, unclear, full=True)}
-            for one in judged:
-                state = exact.get(one.state.owner)
-                yield Judged(state, *judge(state, rules, facts)) if state else one
-
-
-def _is_unclear(judged: Judged, *, wants_exact: bool) -> bool:
-    """Whether an owner has to be judged again on exact links. One that is cleared need not be."""
-    if judged.change:
-        return not is_ready(judged.change)
-    return wants_exact and not judged.state.links.is_exact
+NEEDS = tuple(one.name for one in fields(Needs))
 
 
 class Questions:
     """Asks the portal what rules have to know, and remembers what it was told of contacts.
 
     :param portal: The portal.
-    :param rules: The rules that want to know.
+    :param rules: The rules that want to know, by name.
     :param now: When the plan is made.
+    :param region: See :func:`~airflow_bitrix.engine.judging.judge_all`.
     """
 
-    def __init__(self, portal: AsyncPortal, rules: Sequence[Rule], now: datetime) -> None:
-        self._portal, self._rules, self._now = portal, rules, now
+    def __init__(
+        self, portal: AsyncPortal, rules: Mapping[str, Rule], now: datetime, region: str | None = None
+    ) -> None:
+        self._portal, self._now = portal, now
+        self._rules = {name: rule for name, rule in rules.items() if type(rule).needs is not Rule.needs}
         self._contacts = _Memory(self._read)
         self._absent = _Memory(self._look)
-        self._links = _Memory(self._count)
-        self._holders = _Memory(self._hold)
-        regions = [rule.phone_region for rule in rules if rule.phone_region is not None]
-        self._phone = phone_reader(regions[0]) if regions else None
+        self._links = _Memory(partial(count_links, portal))
+        self._holders = _Memory(partial(holders, portal))
+        self._companies = _Memory(partial(read_companies, portal))
+        self._phone = None if region is None else phone_reader(region)
 
-    async def facts(self, states: Sequence[OwnerState]) -> Facts:
-        """Give what the rules have to know of some owners' contacts.
+    async def facts(self, states: Sequence[OwnerState]) -> tuple[Facts, dict[Owner, LeftOut]]:
+        """Give what the rules have to know of some owners, and those of which a rule raised an error."""
+        facts, failed = Facts(self._now), dict[Owner, LeftOut]()
+        known: dict[str, set[Any]] = {need: set() for need in NEEDS}
+        asking = [(state, name) for name in self._rules for state in states]
+        for _ in range(MOST_ROUNDS):
+            wanted: Wanted = {need: {} for need in NEEDS}
+            further = []
+            for state, name in asking:
+                needs = guarded(name, partial(_needs, self._rules[name], state, facts))
+                if isinstance(needs, LeftOut):
+                    failed.setdefault(state.owner, needs)
+                    continue
+                new = {need: [one for one in ids if one not in known[need]] for need, ids in needs.items()}
+                if any(new.values()):
+                    further.append((state, name))
+                    for need, fresh in new.items():
+                        wanted[need].update(dict.fromkeys(fresh))
+            if not further:
+                break
+            facts = await self._answer(facts, wanted)
+            for need in NEEDS:
+                known[need].update(wanted[need])
+            asking = further
+        return facts, failed
 
-        Rules only take contacts away, so what is asked for here is enough for whatever they leave each other.
-        """
-        read = await self._contacts.of(
-            one for state in states for rule in self._rules for one in rule.reads(state)
-        )
+    async def lost(self, changes: Iterable[Change]) -> dict[Owner, LeftOut]:
+        """Say which changes add contacts that are not there, or that nobody can tell to be."""
+        added = {change.owner: sorted(change.added_ids) for change in changes if change.added_ids}
+        read = await self._contacts.of(one for ids in added.values() for one in ids)
+        absent = await self._absent.of(one for one, contact in read.items() if contact is None)
+        lost = {}
+        for owner, ids in added.items():
+            for one in ids:
+                if one in absent:
+                    said = absent[one]
+                    why = "is there no more" if said is GONE else f"cannot be read: {said}"
+                    lost[owner] = LeftOut("contact to link is not there", f"contact {one} {why}")
+        return lost
+
+    async def _answer(self, facts: Facts, wanted: Wanted) -> Facts:
+        """Ask for all that is wanted."""
+        read = await self._contacts.of(wanted["contacts"])
+        contacts = {**facts.contacts, **{one: contact for one, contact in read.items() if contact}}
         # A contact that a list does not show need not be gone, so those are asked about all the same.
-        sought = (one for state in states for rule in self._rules for one in rule.seeks(state))
-        absent = await self._absent.of(one for one in sought if not read.get(one))
-        facts = Facts(
-            self._now,
-            gone=frozenset(one for one, said in absent.items() if said is GONE),
-            unread={one: said for one, said in absent.items() if said},
-            contacts={one: contact for one, contact in read.items() if contact},
+        absent = await self._absent.of(one for one in wanted["presence"] if one not in contacts)
+        leads = [one for one in wanted["means"] if one.kind == "lead"]
+        return replace(
+            facts,
+            contacts=contacts,
+            gone=facts.gone | {one for one, said in absent.items() if said is GONE},
+            unread={**facts.unread, **{one: said for one, said in absent.items() if said}},
+            holders={**facts.holders, **await self._holders.of(wanted["holders"])},
+            links_of={**facts.links_of, **await self._links.of(wanted["links_of"])},
+            companies={**facts.companies, **await self._companies.of(wanted["companies"])},
+            means={**facts.means, **(await read_means(self._portal, leads, self._phone) if leads else {})},
         )
-        shared = (one for state in states for rule in self._rules for one in rule.phones(state, facts))
-        facts = replace(facts, holders=await self._holders.of(shared))
-        counted = (one for state in states for rule in self._rules for one in rule.counts(state, facts))
-        return replace(facts, links_of=await self._links.of(counted))
 
     async def _read(self, ids: Sequence[int]) -> Mapping[int, Contact | None]:
         found: dict[int, Contact | None] = dict.fromkeys(ids)
@@ -149,11 +137,33 @@ class Questions:
         absent = await absent_contacts(self._portal, ids)
         return {one: GONE if one in absent.gone else absent.unread.get(one, "") for one in ids}
 
-    async def _count(self, ids: Sequence[int]) -> Mapping[int, int]:
-        return await count_links(self._portal, ids)
 
-    async def _hold(self, phones: Sequence[str]) -> Mapping[str, int]:
-        return await holders(self._portal, phones)
+def _needs(rule: Rule, state: OwnerState, facts: Facts) -> Mapping[str, Sequence[Any]]:
+    """Give what a rule has to know, by the name of the need.
+
+    :raises TypeError: It wants something that nobody can ask for.
+    """
+    needs = rule.needs(state, facts)
+    if needs is NOTHING:
+        return {}
+    if not isinstance(needs, Needs):
+        raise TypeError(f"needs gave {type(needs).__name__}, and no Needs")
+    found: dict[str, Sequence[Any]] = {"means": [state.owner] if needs.means else []}
+    for name in ("contacts", "presence", "links_of", "companies", "holders"):
+        found[name] = list(getattr(needs, name))
+        right = _is_text if name == "holders" else _is_id
+        for one in found[name]:
+            if not right(one):
+                raise TypeError(f"{name} that it needs cannot be {one!r}")
+    return found
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int and 0 < value <= LARGEST
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 async def count_links(portal: AsyncPortal, contact_ids: Sequence[int]) -> dict[int, int]:
@@ -184,7 +194,7 @@ def _owners_of(contact_id: int, kind: OwnerKind) -> Call:
 
 
 class _Memory(Generic[K, T]):
-    """Answers by contact or phone; the oldest are forgotten.
+    """Answers by contact, company, phone or e-mail; the oldest are forgotten.
 
     :param ask: Gives the answers for those that are not known.
     """
@@ -202,14 +212,3 @@ class _Memory(Generic[K, T]):
         for one in list(islice(self._known, max(0, len(self._known) - MOST_REMEMBERED))):
             del self._known[one]
         return told
-
-
-async def _chunks(states: AsyncIterator[OwnerState]) -> AsyncGenerator[list[OwnerState], None]:
-    chunk: list[OwnerState] = []
-    async for state in states:
-        chunk.append(state)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -26,6 +26,7 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
 from airflow_bitrix.core.plan import Change, requests_of, unwritable, write_size
 from airflow_bitrix.core.restores import Origin
+from airflow_bitrix.core.rule_notes import RuleNote
 from airflow_bitrix.files import FORMAT, another_format, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
@@ -62,6 +63,7 @@ class Manifest:
     :param task: The id of the task of that run which made it.
     :param origin: What a restore goes by; ``None`` for any other plan.
     :param partial: Why it may be about a part of the portal only, a sentence for each portal.
+    :param rule_notes: What readers of the plan are told of each clean-up rule, whoever wrote it.
     :param pace: Requests a second that the portal admits, and how many more at first; ``None`` where it sets
         no bounds, or is not known.
     """
@@ -78,6 +80,7 @@ class Manifest:
     origin: Origin | None = None
     partial: tuple[str, ...] = ()
     pace: tuple[float, float] | None = None
+    rule_notes: tuple[RuleNote, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Give the manifest without its hash."""
@@ -95,6 +98,7 @@ class Manifest:
             **({"origin": asdict(self.origin)} if self.origin else {}),
             **({"partial": list(self.partial)} if self.partial else {}),
             **({"pace": list(self.pace)} if self.pace else {}),
+            **({"rule_notes": [asdict(note) for note in self.rule_notes]} if self.rule_notes else {}),
         }
 
     @property
@@ -156,6 +160,7 @@ class _Told(msgspec.Struct):
     origin: Origin | None = None
     partial: tuple[str, ...] = ()
     pace: tuple[float, float] | None = None
+    rule_notes: tuple[RuleNote, ...] = ()
 
 
 class PlanWriter:
@@ -317,6 +322,7 @@ def read_manifest(folder: Path) -> Manifest:
             origin=told.origin,
             partial=told.partial,
             pace=told.pace,
+            rule_notes=told.rule_notes,
         )
         names = [part["name"] for part in manifest.parts]
         is_whole: bool = manifest.hash == body["hash"] and names == [

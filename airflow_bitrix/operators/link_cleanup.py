@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Unpack
 
 from airflow.sdk import XComArg
 
+from airflow_bitrix import __version__
 from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
-from airflow_bitrix.core.cleanup_rules import MergeSamePerson
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, Rejected
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
-from airflow_bitrix.core.rules import Rule, rules_for
+from airflow_bitrix.core.rule_judgement import guarded
+from airflow_bitrix.core.rule_notes import RuleNote, note_of
+from airflow_bitrix.core.rules import RULES, LeftOut, Rule, rules_for
 from airflow_bitrix.core.wording import as_rendered
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.phones import portal_region
-from airflow_bitrix.engine.rule_facts import judge_all
+from airflow_bitrix.engine.judging import judge_all
+from airflow_bitrix.engine.registered_rules import registered_rules
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.operators.shared.artifacts import named_file
@@ -30,12 +32,16 @@ from airflow_bitrix.operators.shared.parameters import (
     is_open,
     optional_count,
     optional_day,
+    optional_share,
     time_zone,
 )
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
+from airflow_bitrix.operators.shared.rule_errors import ErrorsAllowed
 from airflow_bitrix.operators.shared.task_arguments import PlanArguments
 
 MOST_DAYS = 36_500
+
+OURS = f"airflow-bitrix {__version__}"
 
 
 class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
@@ -48,8 +54,10 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     ``remove_dangling``, and ``merge_same_person`` where it goes by most links, refuse the webhook of a user
     who is no administrator: a contact that the user may not read can look like one that is gone.
 
-    :param rules: Names of rules. They are asked in the order of :data:`airflow_bitrix.core.rules.RULES`,
-        whatever their order here. One alone reads only the owners that it may concern. (templated)
+    :param rules: Names of rules, ours or those that packages have registered; and rules of one's own, as
+        objects or classes. Ours are asked in the order of :data:`airflow_bitrix.core.rules.RULES`, then the
+        registered ones by name, whatever their order here, then one's own. One alone reads only the owners
+        that it may concern. (templated)
     :param rule_options: Options by rule, such as ``{"unlink_closed": {"days": 30}}``; see the classes in
         :mod:`airflow_bitrix.core.cleanup_rules`. ``None`` for all as they are by default. (templated)
     :param kind: ``lead`` or ``deal``. (templated)
@@ -64,6 +72,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         ``None`` for none. An unknown field is refused. (templated)
     :param owners_file: Only the owners in this file: the ``failed.csv`` of an earlier run, a CSV file with a
         column ``owner_id``, or one id a line; ``None`` for all. (templated)
+    :param max_error_share: An owner of which a rule raises an error is left out. Where that is a larger share
+        of those read than this, ``"20%"`` or 0.2, the plan ends; ``None`` for no limit. (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
     """
 
@@ -79,13 +89,14 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         "timezone",
         "filter",
         "owners_file",
+        "max_error_share",
     )
     ui_color = "#fdf3d0"
 
     def __init__(
         self,
         *,
-        rules: Sequence[str] | str,
+        rules: Sequence[str | Rule | type[Rule]] | str,
         rule_options: Mapping[str, Any] | str | None = None,
         kind: str = "lead",
         stages: Sequence[str] | str | None = None,
@@ -95,6 +106,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         timezone: str = "UTC",
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
         owners_file: str | XComArg | None = None,
+        max_error_share: float | str | None = "20%",
         **kwargs: Unpack[PlanArguments],
     ) -> None:
         super().__init__(**kwargs)
@@ -108,6 +120,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         self.timezone = timezone
         self.filter = filter
         self.owners_file = owners_file
+        self.max_error_share = max_error_share
         check_constants(
             self,
             ("kind", self.plan_kind),
@@ -117,6 +130,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             ("created_from created_to timezone", self._created),
             ("filter", self._own_filter),
             ("owners_file", self._has_file),
+            ("max_error_share", self._errors_allowed),
         )
 
     def plan_kind(self) -> OwnerKind:
@@ -128,11 +142,19 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         rules = self._rules()
         self._filter(rules, datetime.now(UTC), self._own_filter())
         self._owners(self.plan_kind())
+        self._errors_allowed()
         return tuple(rules)
+
+    def plan_notes(self) -> tuple[RuleNote, ...]:
+        """Give title, version and options of each rule."""
+        return tuple(note_of(rule, _version(rule)) for rule in self._rules().values())
 
     def _rules(self) -> dict[str, Rule]:
         options = None if is_nothing(self.rule_options) else self.rule_options
-        return rules_for(self.plan_kind(), self.rules, options)
+        return rules_for(self.plan_kind(), self.rules, options, registered_rules())
+
+    def _errors_allowed(self) -> ErrorsAllowed:
+        return ErrorsAllowed(optional_share("max_error_share", self.max_error_share))
 
     def _own_filter(self) -> Mapping[str, Any]:
         own: Any = {} if is_open(self.filter) else self.filter
@@ -142,7 +164,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
     def _filter(self, rules: Mapping[str, Rule], now: datetime, own: Mapping[str, Any]) -> dict[str, Any]:
         wanted: dict[str, Any] = {}
         if len(rules) == 1:  # several rules look for different owners, so all have to be read
-            wanted |= next(iter(rules.values())).filter(now)
+            wanted |= _filter_of(next(iter(rules.values())), now)
         if stages := self._stages():
             wanted["@stageId"] = stages
         if days := self._days():
@@ -200,11 +222,11 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         own = await checked_filter(portal, kind, self._own_filter(), stages=self._stages())
         await self.look_who_sees(portal)
         self._check_view(rules)
-        rules = await self._with_region(portal, rules)
+        region, errors = await self._region(portal, rules), self._errors_allowed()
         only = self._owners(kind)
         left = dict.fromkeys(only or ())
         wanted = self._filter(rules, now, own)
-        found = judge_all(portal, kind, wanted, rules, now, only=only, expect=progress.expect)
+        found = judge_all(portal, kind, wanted, rules, now, only=only, expect=progress.expect, region=region)
         async with aclosing(found) as judged:
             async for one in judged:
                 left.pop(one.state.owner.id, None)
@@ -212,39 +234,49 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                     plan.add(one.change)
                 for reason in one.left_out:
                     plan.leave_out(one.state.owner, reason.why, reason.reason)
+                errors.look(one)
                 progress.add(1)
+        errors.settle()
         for owner_id in left:
             said = "not there, or not among the owners that the rules and filters look at"
             plan.leave_out(Owner(kind, owner_id), "in the file only", said)
 
-    async def _with_region(self, portal: AsyncPortal, rules: dict[str, Rule]) -> dict[str, Rule]:
-        """Give the rules with the portal's own country, where they read phones by it."""
-        rule = rules.get(MergeSamePerson.name)
-        if not isinstance(rule, MergeSamePerson) or rule.phone_region is None:
-            return rules
-        if not rule.region:
+    async def _region(self, portal: AsyncPortal, rules: Mapping[str, Rule]) -> str | None:
+        """Give the country by whose plan phones are read, ``None`` where no rule reads any.
+
+        Contacts are read once for all rules, so these have to agree about it.
+        """
+        asked = {name: rule.phone_region for name, rule in rules.items() if rule.phone_region is not None}
+        if not asked:
+            return None
+        said = {region for region in asked.values() if region}
+        if len(said) > 1:
+            raise InvalidInput("rule_options", asked, "one 'region' for all rules that read phones")
+        region = next(iter(said), "")
+        if not region:
             try:
-                rule = replace(rule, region=await portal_region(portal))
+                region = await portal_region(portal)
             except Rejected as error:
                 self.log.warning("The portal does not tell its country: %s", error)
-        if rule.region:
-            self.log.info("Phones without a country code are read as those of %s", rule.region)
+        if region:
+            self.log.info("Phones without a country code are read as those of %s", region)
         else:
             self.log.warning(
                 "Phones without a country code are compared by their digits: neither the portal nor "
                 "rule_options[%r]['region'] says whose they are",
-                rule.name,
+                next(iter(asked)),
             )
-        return {**rules, rule.name: rule}
+        return region
 
     def _check_view(self, rules: Mapping[str, Rule]) -> None:
         """Refuse rules that would do damage with the webhook of somebody who may not see all."""
         for name, rule in rules.items():
             if self.seen_partially and rule.needs_whole_view:
-                raise PlanRefused(
-                    f"{name} {rule.needs_whole_view}, and {self.seen_partially[0]}; use an administrator's "
-                    f"webhook, or say rule_options={{'{name}': {{'believe_any_user': True}}}}"
-                )
+                said = f"{name} {rule.needs_whole_view}, and {self.seen_partially[0]}; "
+                said += "use an administrator's webhook"
+                if "believe_any_user" in rule.readers():
+                    said += f", or say rule_options={{'{name}': {{'believe_any_user': True}}}}"
+                raise PlanRefused(said)
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
         return read_owner_ids(named_file("owners_file", self.owners_file), kind) if self._has_file() else None
@@ -253,3 +285,15 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         if self.owners_file == "":
             raise InvalidInput("owners_file", "", "the path or address of a file, or None for all owners")
         return not is_open(self.owners_file)
+
+
+def _filter_of(rule: Rule, now: datetime) -> Mapping[str, str]:
+    """Give the filter of a rule; one of anybody's may raise whatever it likes."""
+    found = guarded(rule.name, lambda: dict(rule.filter(now)))
+    if isinstance(found, LeftOut):
+        raise InvalidInput("rules", rule.name, "a rule whose filter is a map", problem=found.reason)
+    return found
+
+
+def _version(rule: Rule) -> str:
+    return OURS if rule.name in RULES else registered_rules().version(type(rule))

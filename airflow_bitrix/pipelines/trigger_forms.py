@@ -10,6 +10,7 @@ from airflow.sdk import Param
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.rules import RULES
+from airflow_bitrix.engine.registered_rules import registered_rules
 
 
 def _percent(name: str) -> str:
@@ -152,10 +153,14 @@ def with_defaults(params: dict[str, Param], defaults: dict[str, Any]) -> dict[st
 def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
     """Give the parameter with which a form asks for clean-up rules, one or more of those for such owners.
 
+    It lists ours and those that packages have registered, see
+    :mod:`airflow_bitrix.engine.registered_rules`. Of one that cannot be imported a warning tells.
+
     :param default: Names of the rules that are chosen at first.
     """
     saves = ' "Release repeat leads" saves leads, which starts the portal\'s automation.'
-    rules = {name: rule.title for name, rule in RULES.items() if kind in rule.kinds}
+    fitting = {name: rule for name, rule in RULES.items() if kind in rule.kinds}
+    rules = {name: rule.title for name, rule in {**fitting, **registered_rules().fitting(kind)}.items()}
     return Param(
         list(default),
         type="array",

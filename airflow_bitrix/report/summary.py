@@ -113,7 +113,10 @@ class Summary:
         if self.is_restore:
             return "restore"
         rules = {*self.manifest.rules}
-        return "clean-up" if RULES.keys() >= rules else "migration" if rules <= {*MIGRATIONS} else "plan"
+        noted = {note.name for note in self.manifest.rule_notes}
+        if RULES.keys() | noted >= rules:
+            return "clean-up"
+        return "migration" if rules <= {*MIGRATIONS} else "plan"
 
     @property
     def hidden_links(self) -> int:

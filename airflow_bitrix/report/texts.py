@@ -68,7 +68,8 @@ _TITLES = {
 
 def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
     """Give name and title of each rule of a plan."""
-    return [(name, _TITLES.get(name, name)) for name in manifest.rules]
+    noted = {note.name: as_plain_text(note.title) for note in manifest.rule_notes}
+    return [(name, _TITLES.get(name) or noted.get(name, name)) for name in manifest.rules]
 
 
 def limits_of(manifest: Manifest) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_bitrix.sandbox.links import STEP
+from airflow_bitrix.sandbox.links import STEP, Link
 from airflow_bitrix.sandbox.other_methods import normal_comm
 from airflow_bitrix.sandbox.schema import COMMUNICATIONS, format_datetime
 
@@ -68,6 +68,10 @@ class Ends:
         self._state = state
         self._contacts = state.tables["contact"].rows
         self._ways: dict[int, set[tuple[str, str]]] = {}
+        self._holders: dict[tuple[str, str], list[int]] = {}
+        for contact_id in self._contacts:
+            for way in self._ways_to(contact_id):
+                self._holders.setdefault(way, []).append(contact_id)
 
     def all(self) -> dict[str, Any]:
         """Give for each clean-up the owners that it changes, by kind and id, and what they should be then.
@@ -83,6 +87,8 @@ class Ends:
             },
             "trim_company_contacts": {str(keep): self._each(self._trim(keep)) for keep in (0, 1, 2)},
             "fix_primary": self._each(_is_wrong),
+            "link_found_contact": self._each(self._link_found),
+            "company_card_primary": self._each(self._first_of_card),
             "together": self._each(self._together),
         }
 
@@ -137,6 +143,22 @@ class Ends:
                 case.drop([one for one in same if one != stays], heir=stays)
         return len(case.links) < len(self._state.links(case.kind, case.row["ID"]))
 
+    def _link_found(self, case: _Case) -> bool:
+        if case.kind == "deal" or case.links or case.row.get("STATUS_SEMANTIC_ID") != "P":
+            return False
+        found = {one for way in _ways_in(case.row) for one in self._holders.get(way, ())}
+        case.links = tuple(Link(STEP, one, primary=True) for one in found)
+        return len(found) == 1
+
+    def _first_of_card(self, case: _Case) -> bool:
+        company = case.row.get("COMPANY_ID")
+        linked = sorted(link.contact_id for link in case.links)
+        there = [
+            one for one in linked if company and self._contacts.get(one, {}).get("COMPANY_ID") == company
+        ]
+        case.primary = next(iter(there), case.primary)
+        return bool(there) and len(linked) > 1 and case.row.get("CONTACT_ID") != there[0]
+
     def _same(self, contact_id: int, among: list[int]) -> list[int]:
         """The contacts that one shares something with, those that these share something with, and so on."""
         same, ways, size = [contact_id], set(self._ways_to(contact_id)), 0
@@ -148,12 +170,7 @@ class Ends:
 
     def _ways_to(self, contact_id: int) -> set[tuple[str, str]]:
         if contact_id not in self._ways:
-            row = self._contacts[contact_id]
-            self._ways[contact_id] = {
-                (name, normal_comm(name, value))
-                for name in COMMUNICATIONS
-                for value, _ in row.get(name) or ()
-            }
+            self._ways[contact_id] = _ways_in(self._contacts[contact_id])
         return self._ways[contact_id]
 
     def _rank(self, contact_id: int, survivor: str) -> tuple[int, int, int]:
@@ -181,6 +198,10 @@ class Ends:
         case.primary = case.primary or next((link.contact_id for link in case.links), None)
         steps += [self._merge(case, "most_links"), self._trim(1)(case)]
         return any(steps) or wrong
+
+
+def _ways_in(row: Row) -> set[tuple[str, str]]:
+    return {(name, normal_comm(name, value)) for name in COMMUNICATIONS for value, _ in row.get(name) or ()}
 
 
 def _is_closed(kind: Kind, row: Row) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from airflow_bitrix.sandbox import (
     item_methods,
@@ -15,11 +16,11 @@ from airflow_bitrix.sandbox import (
     user_methods,
 )
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
-from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.errors import RestError, access_denied
 from airflow_bitrix.sandbox.schema import COMMUNICATIONS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MAX_VALUES = 20
 MAX_HITS = 20
@@ -76,30 +77,48 @@ def _method_get(call: Call) -> Answer:
 
 
 def _find_by_comm(call: Call) -> Answer:
-    type_name = str(call.param("type") or "").upper()
+    """Records by phone or e-mail: twenty for each of twenty values, whoever may read them."""
+    type_name = php.to_text(call.param("type") or "").upper()
+    if not type_name:
+        raise RestError("", "Communication type is not defined.")
     if type_name not in COMMUNICATIONS:
-        raise RestError("", "Communication type is not defined or invalid.")
-    sent = php.values(call.param("values") or [])
-    if not sent:
-        raise RestError("", "Values is not defined or invalid.")
-    wanted = {normal_comm(type_name, value) for value in sent[:MAX_VALUES]}
-    only = str(call.param("entity_type") or "").upper()
+        raise RestError("", f"Communication type '{type_name}' is not supported in current context.")
+    sent = call.param("values")
+    if not php.is_array(sent) or not sent:
+        raise RestError("", "Communication values is not defined.")
+    only = php.to_text(call.param("entity_type") or "").upper()
+    if only == "DEAL":
+        raise RestError("", "Deal is not supported in current context.")
     kinds: tuple[Kind, ...] = ("lead", "contact")
-    result: dict[str, Any] = {}
-    room = MAX_HITS
-    for kind in kinds:
-        if only and only != kind.upper():
-            continue
-        hits = [
-            record_id
-            for record_id, row in call.state.tables[kind].rows.items()
-            if any(normal_comm(type_name, value) in wanted for value, _ in row.get(type_name) or ())
-            and call.may_read(kind, record_id)
-        ][:room]
-        room -= len(hits)
-        if hits:
-            result[kind.upper()] = hits
+    asked = {kind.upper(): kind for kind in kinds}
+    result: dict[str, list[int]] = {}
+    texts = (value for value in php.values(sent) if isinstance(value, str) and value)
+    for wanted in islice(dict.fromkeys(normal_comm(type_name, text) for text in texts), MAX_VALUES):
+        room = MAX_HITS
+        for name, kind in {only: asked[only]}.items() if only in asked else asked.items():
+            hits = list(islice(_holders(call, kind, type_name, wanted), room))
+            room -= len(hits)
+            if hits:
+                known = result.setdefault(name, [])
+                known += [one for one in hits if one not in known]
     return Answer(result or [])
+
+
+def _holders(call: Call, kind: Kind, type_name: str, wanted: str) -> Iterator[int]:
+    for record_id, row in call.state.tables[kind].rows.items():
+        if any(normal_comm(type_name, value) == wanted for value, _ in row.get(type_name) or ()):
+            yield record_id
+
+
+def _company_contacts(call: Call) -> Answer:
+    """Contacts of a company; each contact of the sandbox has one at most, which is its primary one."""
+    if call.record_id <= 0:
+        raise RestError("", "The parameter ownerEntityID is invalid or not defined.")
+    if call.switches.limited_user:
+        raise access_denied()
+    rows = call.state.tables["contact"].rows.values()
+    ids = sorted(row["ID"] for row in rows if row.get("COMPANY_ID") == call.record_id)
+    return Answer([{"CONTACT_ID": one, "SORT": 10, "ROLE_ID": 0, "IS_PRIMARY": "Y"} for one in ids])
 
 
 METHODS: Mapping[str, Method] = {
@@ -111,6 +130,7 @@ METHODS: Mapping[str, Method] = {
     **timeline_methods.methods(),
     **message_methods.methods(),
     "crm.address.getzoneid": Method(_zone),
+    "crm.company.contact.items.get": Method(_company_contacts),
     "crm.duplicate.findbycomm": Method(_find_by_comm),
     "profile": Method(_profile, scope=""),
     "scope": Method(_scope, scope=""),

@@ -47,6 +47,7 @@ _OPEN_LEAD = ("NEW", "NEW", "IN_PROCESS", "IN_PROCESS", "PROCESSED", "JUNK")
 _DEAL_STAGES = ("NEW", "PREPARATION", "EXECUTING", "FINAL_INVOICE", "WON", "WON", "LOSE")
 _OTHER_WAYS = 0.15
 _OTHER_PIPELINES = 0.15
+_KNOWN_CALLERS = 0.15
 _LINK_COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 4, 5)
 
 
@@ -247,6 +248,18 @@ class _Seeder:
             self._bring("lead", row, rng)
         self._flag_deals()
 
+    def know_callers(self) -> None:
+        """Some leads with the phone or the e-mail of a contact to which they are not linked.
+
+        A generator of its own leaves the rest as it is.
+        """
+        rng = random.Random(f"{self.seed} caller")
+        contacts = [*self.state.tables["contact"].rows.values()]
+        for row in self.state.tables["lead"].rows.values():
+            if contacts and "PHONE" in row and rng.random() < _KNOWN_CALLERS:
+                way = rng.choice(("PHONE", "EMAIL"))
+                row[way] = rng.choice(contacts)[way]
+
     def spread_deals(self) -> None:
         """Some deals in the other pipelines, in the stages that they have: by a generator of its own, too."""
         rng = random.Random(f"{self.seed} pipeline")
@@ -298,6 +311,7 @@ def seeded(*, leads: int, deals: int, contacts: int, seed: int, clock: Clock, or
     seeder.add_deals(deals)
     seeder.add_company_contacts()
     seeder.spread_deals()
+    seeder.know_callers()
     if originator:
         for table in state.tables.values():
             for row_id, row in table.rows.items():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from airflow_bitrix.core.cleanup_rules import MergeSamePerson, TrimCompanyContacts
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change, write_commands
-from airflow_bitrix.core.rules import Facts, judge, rules_for
+from airflow_bitrix.core.rules import Facts, Needs, judge, rules_for
 from tests.core.asked_about import DEAL, LEAD, NOW, contact, exact, known, rows, scanned
 
 
@@ -184,20 +186,27 @@ def told(*ids: int, options: Any = None, **known: Any) -> tuple[Change | None, l
 
 def test_a_phone_that_more_than_a_few_contacts_hold_is_told_and_not_used() -> None:
     said = "contacts 7, 9 share a phone that 4 contacts hold: not used"
-    assert told(7, 8, 9, contacts=TWINS, holders={"111111": 4}) == (None, [said])
-    assert told(7, 8, 9, contacts=TWINS, holders={"111111": 20})[1] == [said.replace("4", "20 or more")]
-    change, left_out = told(7, 8, 9, contacts=TWINS, holders={"111111": 3})
+    assert told(7, 8, 9, contacts=TWINS, holders={"111111": {*range(4)}}) == (None, [said])
+    assert told(7, 8, 9, contacts=TWINS, holders={"111111": {*range(20)}})[1] == [
+        said.replace("4", "20 or more")
+    ]
+    change, left_out = told(7, 8, 9, contacts=TWINS, holders={"111111": {*range(3)}})
     assert change is not None
     assert not left_out
-    change, left_out = told(7, 8, 9, options={"shared_by": 4}, contacts=TWINS, holders={"111111": 4})
+    change, left_out = told(
+        7, 8, 9, options={"shared_by": 4}, contacts=TWINS, holders={"111111": {*range(4)}}
+    )
     assert change is not None
-    assert told(7, 8, 9, options={"match": "email"}, contacts=TWINS, holders={"111111": 4}) == (None, [])
+    assert told(7, 8, 9, options={"match": "email"}, contacts=TWINS, holders={"111111": {*range(4)}}) == (
+        None,
+        [],
+    )
 
 
 def test_who_is_one_person_by_something_else_is_so_beside_a_switchboard() -> None:
     same = "a@b.c"
     contacts = known(*(contact(one, "111111", *way) for one, way in ((7, [same]), (8, [same]), (9, []))))
-    change, left_out = told(7, 8, 9, contacts=contacts, holders={"111111": 9})
+    change, left_out = told(7, 8, 9, contacts=contacts, holders={"111111": {*range(9)}})
     assert change is not None
     assert change.after.contact_ids == (7, 9)
     merged = "merge_same_person: contact 8 is the same person as 7 by phone or e-mail"
@@ -220,17 +229,22 @@ def test_no_phone_and_no_e_mail_stands_in_a_reason() -> None:
 
 
 def test_only_what_is_needed_is_asked_for() -> None:
-    rule = rules_for("deal", ["merge_same_person"])["merge_same_person"]
-    assert list(rule.reads(scanned(7))) == []
-    assert list(rule.reads(scanned(7, 8, 9))) == [7, 8, 9]
-    assert list(rule.counts(scanned(7, 8, 9), Facts(contacts=TWINS))) == [7, 9]
-    assert list(rule.phones(scanned(7, 8, 9), Facts(contacts=TWINS))) == ["111111"]
-    assert rule.phone_region == ""
-    by_email = rules_for("deal", ["merge_same_person"], {"merge_same_person": {"match": "email"}})
-    assert by_email["merge_same_person"].phone_region is None
-    assert list(by_email["merge_same_person"].phones(scanned(7, 8, 9), Facts(contacts=TWINS))) == []
-    oldest = rules_for("deal", ["merge_same_person"], {"merge_same_person": {"survivor": "oldest"}})
-    assert list(oldest["merge_same_person"].counts(scanned(7, 8, 9), Facts(contacts=TWINS))) == []
+    def needs(*ids: int, told: Facts = FACTS, **options: Any) -> Needs:
+        rules = rules_for("deal", ["merge_same_person"], {"merge_same_person": options})
+        return rules["merge_same_person"].needs(scanned(*ids), told)
+
+    assert needs(7) == Needs()
+    assert needs(7, 8, 9, told=Facts()) == Needs((7, 8, 9), holders=[], links_of=[])
+    assert needs(7, 8, 9) == Needs((7, 8, 9), holders=["111111"], links_of=[])
+    known = replace(FACTS, holders={"111111": {7, 9}})
+    assert needs(7, 8, 9, told=known) == Needs((7, 8, 9), holders=["111111"], links_of=[7, 9])
+    assert needs(7, 8, 9, told=known, survivor="oldest").links_of == []
+    assert needs(7, 8, 9, match="email").holders == []
+    assert MergeSamePerson().phone_region == ""
+    assert MergeSamePerson(match="email").phone_region is None
+
+
+FACTS = Facts(contacts=TWINS)
 
 
 # -- unlink_closed -----------------------------------------------------------------------------------------
@@ -341,7 +355,7 @@ def test_few_contacts_or_those_of_nobody_s_company_are_left_alone(state: OwnerSt
 
 
 def test_contacts_are_read_only_where_there_may_be_too_many() -> None:
-    rule = rules_for("deal", ["trim_company_contacts"])["trim_company_contacts"]
-    assert list(rule.reads(scanned(6, 7, company_id=3))) == []
-    assert list(rule.reads(scanned(6, 7, 8))) == []
-    assert list(rule.reads(scanned(6, 7, 8, company_id=3))) == [6, 7, 8]
+    needs = TrimCompanyContacts().needs
+    assert needs(scanned(6, 7, company_id=3), Facts()) == Needs()
+    assert needs(scanned(6, 7, 8), Facts()) == Needs()
+    assert needs(scanned(6, 7, 8, company_id=3), Facts()) == Needs((6, 7, 8))

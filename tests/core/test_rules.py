@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.rule_judgement import whole
+from airflow_bitrix.core.rule_options import whole
 from airflow_bitrix.core.rules import (
     RULES,
     Facts,
@@ -48,15 +48,15 @@ def test_a_lead_that_is_no_repeat_lead_is_no_concern(seen: OwnerState) -> None:
 @pytest.mark.parametrize(
     ("seen", "reason"),
     [
-        (state(7, is_repeat=True), "release_repeat_leads: repeat lead: unlink 1 contact and save"),
-        (state(7, 8, is_repeat=True), "release_repeat_leads: repeat lead: unlink 2 contacts and save"),
+        (state(7, is_repeat=True), "repeat lead: unlink 1 contact and save"),
+        (state(7, 8, is_repeat=True), "repeat lead: unlink 2 contacts and save"),
         (
             state(is_repeat=True),
-            "release_repeat_leads: repeat lead without contacts: save, so that the portal takes the flag off",
+            "repeat lead without contacts: save, so that the portal takes the flag off",
         ),
         (
             state(7, is_repeat=True, semantic="F"),
-            "release_repeat_leads: repeat lead: unlink 1 contact and save",
+            "repeat lead: unlink 1 contact and save",
         ),
     ],
     ids=["one contact", "two contacts", "none", "junk stage"],
@@ -107,7 +107,6 @@ def test_judging_an_owner_that_is_left_out_gives_only_the_reason() -> None:
     assert [group.why for group in left_out] == ["held by a company"]
 
 
-@dataclass(frozen=True)
 class Without(Rule):
     """A rule that unlinks one contact wherever it sees it."""
 
@@ -126,7 +125,7 @@ class Without(Rule):
 
 
 def without(contact_id: int, **wish: bool) -> Rule:
-    return Without(contact_id, wish)
+    return Without(contact_id=contact_id, wish=wish)
 
 
 def test_a_later_rule_sees_what_the_earlier_ones_want_and_all_reasons_are_kept() -> None:
@@ -136,7 +135,7 @@ def test_a_later_rule_sees_what_the_earlier_ones_want_and_all_reasons_are_kept()
     assert change is not None
     assert change.before == seen.links
     assert change.after.contact_ids == (9,)
-    assert change.reasons == ("unlink 8", "unlink 7")
+    assert change.reasons == ("a: unlink 8", "c: unlink 7")
     assert change.save
     assert not change.ends_repeat
     assert [group.why for group in left_out] == ["no 8"]

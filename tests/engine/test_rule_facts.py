@@ -12,7 +12,9 @@ from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.rules import rules_for
-from airflow_bitrix.engine.rule_facts import CHUNK, MOST_REMEMBERED, Questions, count_links, judge_all
+from airflow_bitrix.crm.owners import CHUNK
+from airflow_bitrix.engine.judging import judge_all
+from airflow_bitrix.engine.rule_facts import MOST_REMEMBERED, Questions, count_links
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -59,14 +61,14 @@ def test_a_contact_is_asked_for_once_until_it_is_forgotten(make_sandbox: Any, co
         asked = []
         async with connect_async(sandbox.webhook_url) as portal:
             rules = rules_for("lead", ["remove_dangling"])
-            ask = Questions(portal, list(rules.values()), NOW)
+            ask = Questions(portal, rules, NOW)
             for states in (
                 owners((1, 2), (2, 3), (101,)),
                 owners((3, 1), (101, 2)),
                 owners(tuple(range(201, 201 + MOST_REMEMBERED))),
                 owners((1, 101)),
             ):
-                facts = await ask.facts(states)
+                facts, _ = await ask.facts(states)
                 ids = {one for state in states for one in state.links.contact_ids}
                 assert facts.gone == {one for one in ids if one > 100}
                 asked.append(sandbox.stats()["commands_in_batches"].get("crm.item.list", 0))
@@ -84,9 +86,9 @@ def test_only_what_could_not_be_read_in_full_is_looked_up_again(
     async def run() -> Any:
         async with connect_async(sandbox.webhook_url) as portal:
             rules = rules_for("lead", ["remove_dangling", "merge_same_person"])
-            return await Questions(portal, list(rules.values()), NOW).facts(owners((1, 2), (101, 3)))
+            return await Questions(portal, rules, NOW, "").facts(owners((1, 2), (101, 3)))
 
-    facts = asyncio.run(run())
+    facts, _ = asyncio.run(run())
     assert facts.gone == {101}
     assert set(facts.contacts) == {1, 2, 3}
     assert set(facts.links_of) == {1, 2}, "the first two are one person"

@@ -164,3 +164,19 @@ def test_users_come_in_pages_from_any_start(sandbox: Sandbox, client: Client) ->
         ("1", 50, 0, None),
     ]
     assert client.call("user.get", {"start": 500}).result == []
+
+
+# Companies
+
+
+def test_the_contacts_of_a_company_are_told_as_links(client: Client) -> None:
+    select = ["ID", "COMPANY_ID"]
+    rows = client.call("crm.contact.list", {"select": select, "filter": {">COMPANY_ID": 0}}).result
+    company = int(rows[0]["COMPANY_ID"])
+    expected = [int(row["ID"]) for row in rows if int(row["COMPANY_ID"]) == company]
+    links = client.call("crm.company.contact.items.get", {"id": company}).result
+    assert [link["CONTACT_ID"] for link in links][: len(expected)] == expected
+    assert set(links[0]) == {"CONTACT_ID", "SORT", "ROLE_ID", "IS_PRIMARY"}
+    assert client.call("crm.company.contact.items.get", {"id": 10**6}).result == []
+    said = (400, "", "The parameter ownerEntityID is invalid or not defined.")
+    assert client.call("crm.company.contact.items.get", {"id": 0}).error == said

@@ -127,6 +127,34 @@ def test_same_phone_is_found_across_kinds(portal: Client) -> None:
     assert portal.call("crm.duplicate.findbycomm", nobody).result == []
 
 
+def find(portal: Client, **asked: Any) -> Any:
+    return portal.call("crm.duplicate.findbycomm", asked)
+
+
+def test_a_search_by_phone_says_what_it_lacks(portal: Client) -> None:
+    said = "Communication type 'IM' is not supported in current context."
+    assert find(portal, type="im", values=["x"]).error == (400, "", said)
+    assert find(portal, values=["x"]).error == (400, "", "Communication type is not defined.")
+    wrong: list[Any] = ["x", [], None]
+    for values in wrong:
+        error = find(portal, type="PHONE", values=values).error
+        assert error == (400, "", "Communication values is not defined.")
+    deals = find(portal, type="PHONE", values=["1"], entity_type="DEAL").error
+    assert deals == (400, "", "Deal is not supported in current context.")
+
+
+def test_twenty_are_found_for_each_of_twenty_phones(portal: Client) -> None:
+    def person(number: int) -> int:
+        return portal.add("contact", NAME="Contract test", PHONE=[{"VALUE": f"+4930555020{number:03}"}])
+
+    many = [person(1) for _ in range(21)]
+    others = [person(number) for number in range(2, 22)]
+    phones = [f"+4930555020{number:03}" for number in range(1, 22)]
+    found = find(portal, type="PHONE", values=[phones[0], *phones], entity_type="CONTACT").result
+    assert found == {"CONTACT": [*many[:20], *others[:19]]}
+    assert find(portal, type="PHONE", values=[4930555020001]).result == [], "a number is no text"
+
+
 # Pages of a portal whose size is known
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from airflow_bitrix.core.rules import Rule
 from airflow_bitrix.hooks.failures import final_failures
 
 _TEMPLATE = ("{{", "{%", "{#")
-_PLAIN = (str, int, float, date, timedelta, type(None))
+_PLAIN = (str, int, float, date, timedelta, type(None), type, Rule)
 
 
 def check_constants(task: object, *checks: tuple[str, Callable[[], object]]) -> None:

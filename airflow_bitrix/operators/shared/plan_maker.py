@@ -20,6 +20,7 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.restores import Origin
+from airflow_bitrix.core.rule_notes import RuleNote
 from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owners import count_owners
 from airflow_bitrix.files.own_files import write_new
@@ -100,6 +101,10 @@ class LinkPlanMaker(LinkPlanOperator):
         :raises InvalidInput: A parameter that cannot be right; nothing was sent.
         """
 
+    def plan_notes(self) -> tuple[RuleNote, ...]:
+        """Give what readers of the plan are told of its rules; nothing where their names say it all."""
+        return ()
+
     def plan_origin(self) -> Origin | None:
         """Give what a restore goes by; ``None`` for any other plan."""
         return None
@@ -140,6 +145,7 @@ class LinkPlanMaker(LinkPlanOperator):
                     portal=portal,
                     created=datetime.now(UTC).isoformat(timespec="seconds"),
                     rules=rules,
+                    rule_notes=self.plan_notes(),
                     guards=replace(guards, population=population),
                     run=self.run_name,
                     task=self.task_id if self.run_name else "",

@@ -1,0 +1,39 @@
+"""A rule that goes by companies: the primary contact of their leads and deals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from airflow_bitrix.rules import NOTHING, Facts, Needs, OwnerState, Rule, Verdict, Wish, with_primary
+
+
+class CompanyCardPrimary(Rule):
+    """Make the contact primary that the company's card shows first, of those that are linked.
+
+    A card shows contacts in the order of their ids.
+    """
+
+    name = "company_card_primary"
+    title = "Company's first: make the contact primary that the company's card shows first"
+
+    def filter(self, now: datetime) -> Mapping[str, str]:
+        """Only owners with a company."""
+        del now
+        return {">companyId": "0"}
+
+    def needs(self, state: OwnerState, facts: Facts) -> Needs:
+        """The company of an owner that has several contacts."""
+        del facts
+        several = state.company_id and len(state.links.links) > 1
+        return Needs(companies=[state.company_id]) if several else NOTHING
+
+    def judge(self, state: OwnerState, facts: Facts) -> Verdict:
+        """Want the first contact of the card first."""
+        company = facts.companies.get(state.company_id)
+        linked = state.links.contact_ids
+        first = next((one for one in company.contact_ids if one in linked), None) if company else None
+        if first is None or first == state.links.shown_id:
+            return None
+        reason = f"contact {first} comes first on the card of company {state.company_id}"
+        return Wish(with_primary(state.links, first), reason, holds={"company_id": state.company_id})

@@ -1,0 +1,38 @@
+"""The example of the page about rules, as it stands there: a rule, its DAG and its tests, run by pytest."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+
+
+@pytest.mark.slow
+def test_the_example_runs_as_it_stands(tmp_path: Path) -> None:
+    page = PAGE.read_text()
+    rule, dag, test = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[:3]
+    (ini,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+    files = {"dags/vip_rule.py": rule, "dags/vip.py": dag, "tests/test_vip.py": test, "pytest.ini": ini}
+    assert sum(len(text.splitlines()) for text in (rule, dag, test)) <= 45
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+    # A home that a test must not touch: there is no such folder, and none may be made.
+    home = tmp_path / "real"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env={**environment, "AIRFLOW_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "2 passed" in done.stdout, done.stdout[-5000:] + done.stderr[-2000:]
+    assert not home.exists()
