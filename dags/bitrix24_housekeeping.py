@@ -23,6 +23,9 @@ this package.
 
 **A run that is gone cannot be taken back any more**, and its tab shows nothing. The log names each folder,
 and says how much that frees. *Dry run* is on unless you turn it off.
+
+With *Names only* runs stay, and can be taken back: they lose only the names of leads, deals and contacts,
+which are personal data. Their tab then shows ids.
 """
 
 with DAG(
@@ -51,6 +54,15 @@ with DAG(
             title="Days to keep",
             description="Empty for [bitrix24] keep_days, by default 90.",
         ),
+        "only_names": Param(
+            default=False,
+            type="boolean",
+            title="Names only",
+            description=(
+                "Remove only the names of leads, deals and contacts, and the reports that show them. What a "
+                "restore needs stays."
+            ),
+        ),
     },
 ) as dag:
     Bitrix24HousekeepingOperator(
@@ -59,4 +71,5 @@ with DAG(
         execution_timeout=timedelta(hours=2),
         keep_days="{{ params.keep_days }}",
         is_dry_run="{{ params.dry_run }}",
+        only_names="{{ params.only_names }}",
     )
