@@ -39,6 +39,8 @@ DAG_ID = "bitrix24_link_snapshot"
 SMALL = 100
 MOST_SECONDS, MOST_MB, MOST_REQUESTS = 2.0, 50.0, 100
 WARM, OPENERS = 5, 10
+NAME = "шмидт"
+"""What some of those search who come at once: it stands in every part."""
 
 
 def say(text: str) -> None:
@@ -112,7 +114,7 @@ def crowd(airflow: LocalAirflow, page: Page, address: str, outcomes: int) -> flo
         with requests.Session() as session:
             session.trust_env = False
             session.cookies.update(cookies)
-            query = f"task=big&search={number + 1}000&size=50"
+            query = f"task=big&search={number + 1}000 {NAME if number % 2 else ''}&size=50"
             session.get(f"{address}?task=big", timeout=60).raise_for_status()
             found = session.get(f"{address}rows?{query}", timeout=60).json()["total"]
             lines = outcomes + 1

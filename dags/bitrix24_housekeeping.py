@@ -25,6 +25,9 @@ this package.
 
 **A run that is gone cannot be taken back any more**, and its tab shows nothing. The log names each folder,
 and says how much that frees. *Dry run* is on unless you turn it off.
+
+With *Names only* runs stay, and can be taken back: they lose only the names of leads, deals and contacts,
+which are personal data. Their tab then shows ids.
 """
 )
 
@@ -56,6 +59,15 @@ with DAG(
             title=gettext("Days to keep"),
             description=gettext("Empty for [bitrix24] keep_days, by default 90."),
         ),
+        "only_names": Param(
+            default=False,
+            type="boolean",
+            title="Names only",
+            description=(
+                "Remove only the names of leads, deals and contacts, and the reports that show them. What a "
+                "restore needs stays."
+            ),
+        ),
     },
 ) as dag:
     Bitrix24HousekeepingOperator(
@@ -64,4 +76,5 @@ with DAG(
         execution_timeout=timedelta(hours=2),
         keep_days="{{ params.keep_days }}",
         is_dry_run="{{ params.dry_run }}",
+        only_names="{{ params.only_names }}",
     )

@@ -247,7 +247,7 @@ def _restore(task: Any) -> tuple[Any, ...]:
 def _approve(task: Any) -> tuple[Any, ...]:
     task._check_orders()
     own = task._period(), task._mode(), task._needs_nobody(50), task._limits(), task._checked({})
-    return *own, task.response_timeout, task.execution_timeout
+    return *own, task.response_timeout, task.execution_timeout, task._connection()
 
 
 def _canary(task: Any) -> tuple[Any, ...]:
@@ -347,6 +347,6 @@ def _bulk(made: Mapping[str, Any]) -> Iterator[Subject]:
     yield Subject(
         Bitrix24HousekeepingOperator,
         {},
-        lambda task: (task._days(), task._is_dry_run(), task._root()),
-        {**_EXAMPLES, "keep_days": 30},
+        lambda task: (task._days(), task._is_dry_run(), task._is_about_names(), task._root()),
+        {**_EXAMPLES, "keep_days": 30, "only_names": True},
     )

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.journals import JournalPart
+from airflow_bitrix.files.names import write_part_names
 from airflow_bitrix.files.plans import PART_CHANGES, PlanWriter
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ RULE = "release_repeat_leads"
 
 
 def plant(folder: Path, many: int) -> None:
-    """Write the plan and the journal of as many changes; each thousandth has failed.
+    """Write the plan, the journal and the names of as many changes; each thousandth has failed.
 
     :param folder: The folder of the task that seems to have made the plan.
     :param many: Changes; they are of the leads from 1 on.
@@ -39,14 +41,29 @@ def plant(folder: Path, many: int) -> None:
     journal = folder / "journal"
     journal.mkdir()
     for part in range(len(manifest.parts)):
+        numbers = range(part * PART_CHANGES + 1, min((part + 1) * PART_CHANGES, many) + 1)
         with JournalPart(journal / part_name(part), plan_hash=manifest.hash, dry_run=False) as lines:
-            for number in range(part * PART_CHANGES + 1, min((part + 1) * PART_CHANGES, many) + 1):
+            for number in numbers:
                 lines.note(_outcome(number))
+        write_part_names(folder, part, ((number, _names(number)) for number in numbers))
 
 
 def _links(number: int) -> LinkSet:
-    contacts = range(number, number + 1 + number % 5)
-    return LinkSet.of_ids(Owner("lead", number), contacts, number)
+    return LinkSet.of_ids(Owner("lead", number), _contacts(number), number)
+
+
+def _contacts(number: int) -> range:
+    return range(number, number + 1 + number % 5)
+
+
+def _names(number: int) -> OwnerNames:
+    contacts = {one: f"{_FIRST[one % len(_FIRST)]} {_LAST[one % len(_LAST)]}" for one in _contacts(number)}
+    title = f"Поставка {number}, склад «Северный»"
+    return OwnerNames(title, "Переговоры", "Ольга Петрова", contacts)
+
+
+_FIRST = ("Иван", "Мария", "Пётр", "Елена", "Алексей", "Наталья", "Дмитрий")
+_LAST = ("Кузнецов", "Смирнова", "Шмидт", "Иваненко", "Соколова")
 
 
 def _change(number: int) -> Change:

@@ -26,10 +26,6 @@ class OwnerNames:
     responsible: str = ""
     contacts: Mapping[int, str] = field(default_factory=dict)
 
-    def texts(self) -> Iterable[str]:
-        """Give all names, as they are searched."""
-        return (self.title, self.stage, self.responsible, *self.contacts.values())
-
 
 NAMELESS = OwnerNames()
 

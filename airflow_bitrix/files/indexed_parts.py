@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -21,7 +21,15 @@ from airflow_bitrix.files.apply_times import ApplyTimes
 from airflow_bitrix.files.damage import DAMAGED, damaged, reading
 from airflow_bitrix.files.journal_lines import raw_content, raw_lines
 from airflow_bitrix.files.json_texts import json_value
-from airflow_bitrix.files.names import NAMES, line_at, names_content, names_in, places_of
+from airflow_bitrix.files.names import (
+    NAMES,
+    line_at,
+    lower_lines,
+    names_content,
+    names_in,
+    places_of,
+    text_in,
+)
 from airflow_bitrix.files.plans import Manifest, read_part
 from airflow_bitrix.files.stamps import Stamp
 
@@ -237,7 +245,7 @@ class PartLines:
             self._planned = b"" if self._plan in told else read_part(plan, manifest, number)
             self._noted = b"" if journal is None or journal in told else raw_content(journal)
         self._named = b"" if names is None or names in told else names_content(names)
-        self._lower: tuple[bytes, bytes, bytes] | None = None
+        self._lower: _Lower | None = None
         self._may_hold = True
 
     def both(self, planned_at: int, noted_at: int) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -275,17 +283,40 @@ class PartLines:
         """Say that a line is not as it was; what the plan's file holds has been compared with its hash."""
         return damaged(self._journal or self._plan)
 
+    def names_text(self, named_at: int, owner_id: int) -> str:
+        """Give all that :meth:`names` would, as one text to be searched, as it stands in the file."""
+        if self._names is None or named_at == NOWHERE:
+            return ""
+        return text_in(self._line(self._names, self._named, named_at), owner_id)
+
     def may_hold(self, hints: Sequence[bytes], planned_at: int, noted_at: int, named_at: int) -> bool:
         """Whether all of these stand in the lines of a change, in lower case or upper."""
         if not hints:
             return True
         if self._lower is None:
-            every = self._lower = self._planned.lower(), self._noted.lower(), self._named.lower()
-            self._may_hold = all(any(hint in content for content in every) for hint in hints)
+            self._lower = _Lower(self._planned.lower(), self._noted.lower(), lower_lines(self._named))
+            self._may_hold = all(self._lower.holds(hint) for hint in hints)
         if not self._may_hold:
             return False
-        places = (planned_at, noted_at, named_at)
-        lines = [
-            line_at(content, at) for content, at in zip(self._lower, places, strict=True) if at != NOWHERE
-        ]
-        return all(any(hint in line for line in lines) for hint in hints)
+        planned = line_at(self._lower.planned, planned_at)
+        noted = b"" if noted_at == NOWHERE else line_at(self._lower.noted, noted_at)
+        named = self._lower.named.get(named_at, b"")
+        return all(hint in named or _stands(hint, planned, noted) for hint in hints)
+
+
+class _Lower(NamedTuple):
+    """What the files of a part hold, in lower case; of names each line, by its place."""
+
+    planned: bytes
+    noted: bytes
+    named: Mapping[int, bytes]
+
+    def holds(self, hint: bytes) -> bool:
+        """Whether it may stand in one of them."""
+        return _stands(hint, self.planned, self.noted) or any(hint in line for line in self.named.values())
+
+
+def _stands(hint: bytes, planned: bytes, noted: bytes) -> bool:
+    """Whether a word may stand in plan or journal: what is not ASCII has other signs in its place there."""
+    sought = hint if hint.isascii() else b"\\u"
+    return sought in planned or sought in noted

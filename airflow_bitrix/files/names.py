@@ -100,6 +100,27 @@ def names_in(line: bytes, owner_id: int) -> OwnerNames:
     return OwnerNames(name_of(told.title), name_of(told.stage), name_of(told.responsible), contacts)
 
 
+def text_in(line: bytes, owner_id: int) -> str:
+    """Give all names in the line of an owner as one text, as they stand there; empty where there are none."""
+    try:
+        told = _decode(line)
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
+    return " ".join((told.title, told.stage, told.responsible, *told.contacts.values())) * (
+        told.owner == owner_id
+    )
+
+
+def lower_lines(content: bytes) -> dict[int, bytes]:
+    """Give the lines in lower case, of any alphabet, by where they begin in the content."""
+    found: dict[int, bytes] = {}
+    at = 0
+    for line in content.split(b"\n"):
+        found[at] = line.decode(errors="replace").lower().encode()
+        at += len(line) + 1
+    return found
+
+
 class PartNames:
     """The names of one part, read at once and made values of one by one.
 

@@ -6,6 +6,7 @@ its tasks keep from one to the next. What looks otherwise is none of ours, and l
 
 from __future__ import annotations
 
+import csv
 import math
 import os
 import re
@@ -21,9 +22,11 @@ from typing import Any, cast
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.files.approvals import APPROVAL, Approval, read_decision
 from airflow_bitrix.files.disks import is_on_disk
-from airflow_bitrix.files.object_files import time_told
+from airflow_bitrix.files.named_tables import without_names
+from airflow_bitrix.files.names import NAMES, remove_names
+from airflow_bitrix.files.object_files import remove, time_told
 from airflow_bitrix.files.plan_locks import plan_held
-from airflow_bitrix.files.plans import MANIFEST
+from airflow_bitrix.files.plans import LEFT_OUT, MANIFEST
 from airflow_bitrix.files.snapshot_history import SnapshotHistory
 from airflow_bitrix.files.storage_errors import storing
 
@@ -32,6 +35,9 @@ _OURS = re.compile(
     r"|snapshot[\w-]*/(?:manifest\.json|links\.jsonl)$|(?:changed|reconcile)\.csv$"
 )
 """What one file at least in a task's folder is called; reports of others have such names as ours have."""
+
+FAILED, REPORT = "failed.csv", "report.html"
+"""What a check leaves for people."""
 
 _LASTING = len(("dag id", "file"))
 _DEPTH = len(("dag id", "run id", "task id", "file"))
@@ -48,6 +54,8 @@ class OldRun:
     :param files: How many files that are.
     :param written: When something in it was written last, unix time.
     :param kept: Why it may not be removed; empty where it may.
+    :param names: Bytes of the names that tasks have kept, by task.
+    :param reports: Bytes of the reports that they have left, by task.
     """
 
     path: Path
@@ -57,6 +65,30 @@ class OldRun:
     kept: str = ""
     tasks: set[str] = field(default_factory=set)
     is_ours: bool = False
+    names: dict[str, int] = field(default_factory=dict)
+    reports: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def bytes_of_names(self) -> int:
+        """How much those files take that go with the names."""
+        return sum(size + self.reports.get(task, 0) for task, size in self.names.items())
+
+    def take(self, parts: tuple[str, ...], size: int, written: float) -> None:
+        """Take a file of it into account.
+
+        :param parts: The names of its path from the folder of DAGs on.
+        """
+        self.bytes += size
+        self.files += 1
+        self.written = max(self.written, written)
+        self.is_ours |= len(parts) == _LASTING or bool(_OURS.match("/".join(parts[3:])))
+        if len(parts) >= _DEPTH:
+            task = parts[2]
+            self.tasks.add(task)
+            if parts[3] == NAMES:
+                self.names[task] = self.names.get(task, 0) + size
+            elif parts[3:] == (REPORT,):
+                self.reports[task] = size
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +115,7 @@ def old_runs(root: Path, *, days: float, now: float) -> Iterator[OldRun]:
         if not is_parked and len(file.parts) <= _LASTING:
             continue
         run = runs.setdefault(file.parts[:2], OldRun(root.joinpath(*file.parts[:2])))
-        run.bytes += file.size
-        run.files += 1
-        run.written = max(run.written, file.written)
-        run.is_ours |= is_parked or bool(_OURS.match("/".join(file.parts[3:])))
-        if len(file.parts) >= _DEPTH:
-            run.tasks.add(file.parts[2])
+        run.take(file.parts, file.size, file.written)
     last = _last_snapshots(histories)
     for _, run in sorted(runs.items()):
         if run.is_ours and run.written < now - days * DAY:
@@ -140,13 +167,7 @@ def remove_run(run: OldRun) -> bool:
 
     :raises RetryLater: The storage is away.
     """
-    try:
-        for task in sorted(run.tasks):
-            if (run.path / task / "plan" / MANIFEST).exists():
-                with plan_held(run.path / task / "plan", MANIFEST):
-                    pass
-    except RetryLater as error:
-        run.kept = str(error)
+    if _is_at_work(run):
         return False
     with storing(run.path, "deleted"):
         if not is_on_disk(run.path):
@@ -157,6 +178,38 @@ def remove_run(run: OldRun) -> bool:
         else:
             run.path.unlink()
     return True
+
+
+def remove_names_of(run: OldRun) -> bool:
+    """Remove the names that a run has kept, and what a restore needs stays; whether it could be.
+
+    Gone are the files of names and the reports that show them; tables lose the columns of names.
+
+    :raises RetryLater: The storage is away.
+    """
+    if _is_at_work(run):
+        return False
+    for task in sorted(run.names):
+        folder = run.path / task
+        for table in (folder / FAILED, folder / "plan" / LEFT_OUT):
+            with suppress(FileNotFoundError, ValueError, csv.Error):  # no table of ours has other names
+                without_names(table)
+        remove([folder / REPORT])
+        remove_names(folder)  # last: they tell that there is something to do
+    return True
+
+
+def _is_at_work(run: OldRun) -> bool:
+    """Whether somebody is at one of the plans of a run; then it stays."""
+    try:
+        for task in sorted(run.tasks):
+            if (run.path / task / "plan" / MANIFEST).exists():
+                with plan_held(run.path / task / "plan", MANIFEST):
+                    pass
+    except RetryLater as error:
+        run.kept = str(error)
+        return True
+    return False
 
 
 def _files(root: Path) -> Iterator[_File]:

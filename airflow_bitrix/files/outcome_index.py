@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast
 
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.names import OwnerNames
@@ -78,6 +78,7 @@ class _Places(NamedTuple):
     """Where the lines of a row begin, in bytes; :data:`NOWHERE` where there is none."""
 
     number: int
+    owner_id: int
     lines: PartLines
     planned_at: int
     noted_at: int
@@ -221,13 +222,9 @@ class OutcomeIndex:
         for row in self._places(rows, {}):
             lines, places = row.lines, (row.planned_at, row.noted_at, row.named_at)
             if lines.may_hold(hints, *places):
-                planned, noted = lines.both(row.planned_at, row.noted_at)
-                try:
-                    text = self._text(planned, noted)
-                except DAMAGED as error:
-                    raise lines.refusal() from error
-                names = lines.names(row.named_at, planned["owner"])
-                if matches(" ".join((text, *names.texts()))):
+                # Of most that are found by names alone nothing else needs to be read.
+                names = lines.names_text(row.named_at, row.owner_id)
+                if (names and matches(names)) or matches(f"{self._text(row)} {names}"):
                     yield row.number
 
     def _lines_of(self, rows: Iterable[int]) -> Mapping[Path, Mapping[int, bytes]]:
@@ -260,7 +257,7 @@ class OutcomeIndex:
                 number, lines = found, self._open(found, told)
             part, place = self.parts[number], row - firsts[number]
             at = part.planned_at[place], part.noted_at[place], part.named_at[place]
-            yield _Places(row, lines, *at)
+            yield _Places(row, part.ids[place], lines, *at)
 
     def _open(self, number: int, told: Mapping[Path, Mapping[int, bytes]]) -> PartLines:
         if not told:
@@ -270,11 +267,16 @@ class OutcomeIndex:
         names = self.plan.parent / NAMES / name if min(part.named_at, default=NOWHERE) != NOWHERE else None
         return PartLines(self.plan, self.manifest, number, journal, names=names, told=told)
 
-    def _text(self, planned: Mapping[str, Any], noted: Mapping[str, Any] | None) -> str:
-        reason = (self.since.get(planned["owner"]) or noted["reason"]) if noted else ""
-        before = (noted and noted["before"]) or planned["before"]
-        contacts = " ".join(str(link[0]) for link in (*before, *planned["after"]))
-        return f"{planned['owner']} {contacts} {reason or ' '.join(planned['reasons'])}"
+    def _text(self, row: _Places) -> str:
+        """Give ids, contacts and reasons of a change, to be searched."""
+        planned, noted = row.lines.both(row.planned_at, row.noted_at)
+        try:
+            reason = (self.since.get(planned["owner"]) or noted["reason"]) if noted else ""
+            before = (noted and noted["before"]) or planned["before"]
+            contacts = " ".join(str(link[0]) for link in (*before, *planned["after"]))
+            return f"{planned['owner']} {contacts} {reason or ' '.join(planned['reasons'])}"
+        except DAMAGED as error:
+            raise row.lines.refusal() from error
 
     def _firsts(self) -> list[int]:
         firsts, total = [], 0
@@ -362,9 +364,10 @@ def _warm(plan: Path, journal: Path, numbers: Iterable[int]) -> None:
     """Read parts at once that are to be read one after the other, where they lie on an object storage."""
     if isinstance(plan, StoredPath) and isinstance(journal, StoredPath):
         now, *later = [
-            [(plan / part_name(number)).path, (journal / part_name(number)).path] for number in numbers
+            [(folder / part_name(number)).path for folder in (plan, journal, plan.parent / NAMES)]
+            for number in numbers
         ]
-        plan.look.warm(now, (path for two in later for path in two))
+        plan.look.warm(now, (path for three in later for path in three))
 
 
 def _changed_since(path: Path, most: int) -> dict[int, str]:

@@ -14,7 +14,7 @@ from airflow_bitrix.compat import AirflowException, conf
 from airflow_bitrix.core.errors import InvalidInput, RetryLater
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.core.wording import counted
-from airflow_bitrix.files.old_runs import DAY, OldRun, old_runs, remove_run
+from airflow_bitrix.files.old_runs import DAY, OldRun, old_runs, remove_names_of, remove_run
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.operators.shared.artifacts import artifacts_root, given_folder
 from airflow_bitrix.operators.shared.constants import check_constants
@@ -35,15 +35,22 @@ class Bitrix24HousekeepingOperator(BaseOperator):
     last snapshot that the next one is compared with; so does what no task of this package has left. A run
     that is gone cannot be taken back.
 
+    Names of leads, deals and contacts are personal data, and wanted for a shorter time than the way back.
+    With ``only_names`` they alone go: the files of names, the columns of tables that have them, and
+    ``report.html``, of which the report tab shows all else as before. On an object storage a run whose
+    tables were so written anew counts as written then.
+
     Returns ``removed``, the number of folders and files of parked owners; ``bytes`` that this freed;
     ``kept``, how many are as old and stay, by the reason; and ``is_dry_run``: nothing was removed then.
+    With ``only_names`` these are about the runs that have names, and no others.
 
     :param keep_days: Days for which it stays, at least 1; ``None`` for ``[bitrix24] keep_days``. (templated)
     :param is_dry_run: Whether to say only what would go, as by default. (templated)
+    :param only_names: Whether names alone are removed, and what a restore needs stays. (templated)
     :param artifacts_path: The folder of all DAGs; by default ``[bitrix24] artifacts_path``. (templated)
     """
 
-    template_fields: Sequence[str] = ("keep_days", "is_dry_run", "artifacts_path")
+    template_fields: Sequence[str] = ("keep_days", "is_dry_run", "only_names", "artifacts_path")
     ui_color = "#d8f3fb"
 
     def __init__(
@@ -51,17 +58,20 @@ class Bitrix24HousekeepingOperator(BaseOperator):
         *,
         keep_days: int | str | None = None,
         is_dry_run: bool | str = True,
+        only_names: bool | str = False,
         artifacts_path: str = "",
         **kwargs: Unpack[TaskArguments],
     ) -> None:
         super().__init__(**kwargs)
         self.keep_days = keep_days
         self.is_dry_run = is_dry_run
+        self.only_names = only_names
         self.artifacts_path = artifacts_path
         check_constants(
             self,
             ("keep_days", self._days),
             ("is_dry_run", self._is_dry_run),
+            ("only_names", self._is_about_names),
         )
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -73,21 +83,26 @@ class Bitrix24HousekeepingOperator(BaseOperator):
         del context
         with final_failures():
             days, is_dry, root = self._days(), self._is_dry_run(), self._root()
+            only_names = self._is_about_names()
+        take = remove_names_of if only_names else remove_run
         kept: Counter[str] = Counter()
         removed = freed = 0
         failed: list[str] = []
         for run in old_runs(root, days=days, now=time.time()):
+            if only_names and not run.names:
+                continue
             try:
-                if run.kept or not (is_dry or remove_run(run)):
+                if run.kept or not (is_dry or take(run)):
                     kept[run.kept] += 1
                     self.log.info("Stays: %s, %s", run.path, run.kept)
                     continue
             except (OSError, RetryLater) as error:
                 failed.append(f"{run.path}: {error}")
                 continue
-            removed, freed = removed + 1, freed + run.bytes
-            self._tell(run, removed, is_dry=is_dry)
-        said = f"{counted(removed, 'folder')} of runs, {_megabytes(freed)}"
+            size = run.bytes_of_names if only_names else run.bytes
+            removed, freed = removed + 1, freed + size
+            self._tell(run, removed, size, is_dry=is_dry)
+        said = f"{'Names in ' * only_names}{counted(removed, 'folder')} of runs, {_megabytes(freed)}"
         self.log.info("%s, older than %s", said, counted(days, "day"))
         if is_dry:
             self.log.info("Dry run: nothing was removed.")
@@ -95,11 +110,11 @@ class Bitrix24HousekeepingOperator(BaseOperator):
             raise AirflowException(f"{counted(len(failed), 'folder')} could not be removed: {failed[0]}")
         return {"removed": removed, "bytes": freed, "kept": dict(kept), "is_dry_run": is_dry}
 
-    def _tell(self, run: OldRun, number: int, *, is_dry: bool) -> None:
+    def _tell(self, run: OldRun, number: int, size: int, *, is_dry: bool) -> None:
         if number <= SHOWN:
             age = counted(int((time.time() - run.written) / DAY), "day")
             what = "Would go" if is_dry else "Removed"
-            self.log.info("%s: %s, %s, %s old", what, run.path, _megabytes(run.bytes), age)
+            self.log.info("%s: %s, %s, %s old", what, run.path, _megabytes(size), age)
         elif number == SHOWN + 1:
             self.log.info("… and others")
 
@@ -115,6 +130,9 @@ class Bitrix24HousekeepingOperator(BaseOperator):
 
     def _is_dry_run(self) -> bool:
         return switch("is_dry_run", self.is_dry_run)
+
+    def _is_about_names(self) -> bool:
+        return switch("only_names", self.only_names)
 
     def _root(self) -> Path:
         given = self.artifacts_path

@@ -151,6 +151,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             ("is_dry_run", lambda: switch("is_dry_run", self.is_dry_run)),
             ("valid_for", self._period),
             ("applied_by", self._check_orders),
+            ("bitrix24_conn_id", self._connection),
         )
 
     @says_why
@@ -252,10 +253,18 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         return as_shown(self.applied_by) if self.applied_by else {}
 
     def _names(self, folder: Path, manifest: Manifest, found: Digest) -> Mapping[int, OwnerNames]:
-        if not shows_names() or is_nothing(self.bitrix24_conn_id):
+        """Read the names of what is shown; a connection that does not work shows ids."""
+        if not (conn_id := self._connection()) or not shows_names():
             return {}
-        hook = Bitrix24AsyncHook(str(self.bitrix24_conn_id))
-        return read_shown(hook, folder, manifest, found.shown, found.places)
+        return read_shown(Bitrix24AsyncHook(conn_id), folder, manifest, found.shown, found.places)
+
+    def _connection(self) -> str:
+        given: object = self.bitrix24_conn_id
+        if is_nothing(given):
+            return ""
+        if not isinstance(given, str):
+            raise InvalidInput("bitrix24_conn_id", given, "the id of a connection, as text, or None")
+        return given
 
     def _asked(self) -> str:
         """Give the names of those who may answer; nothing where all may who see it."""

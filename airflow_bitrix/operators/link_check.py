@@ -31,6 +31,7 @@ from airflow_bitrix.files.journals import (
     write_failed,
 )
 from airflow_bitrix.files.names import NamesInTurn, read_names, remove_names
+from airflow_bitrix.files.old_runs import FAILED, REPORT
 from airflow_bitrix.files.outcome_index import keep_index
 from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
@@ -50,8 +51,6 @@ from airflow_bitrix.report.messages import Told, ended
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, shown_owners, summarise, with_names
 from airflow_bitrix.report.texts import as_line, as_markdown
-
-REPORT, FAILED = "report.html", "failed.csv"
 
 AT_ONCE = 2500
 """Owners that one request looks at."""

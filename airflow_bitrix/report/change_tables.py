@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from airflow_bitrix.core.kind_words import kind_words
-from airflow_bitrix.core.languages import gettext, ngettext
+from airflow_bitrix.core.languages import gettext, ngettext, pgettext
 from airflow_bitrix.core.links import card_address, owner_address
 from airflow_bitrix.core.names import NAMELESS, OwnerNames
 from airflow_bitrix.core.plan import Change
@@ -56,11 +56,11 @@ def _contacts(manifest: Manifest, change: Change, names: OwnerNames) -> str:
     if rest := len(change.before.links) + len(change.added_ids) - len(told):
         told.append(ngettext("and {count} more contact", "and {count} more contacts", rest))
     notes = [cell(note, _NOTE) for note in found.notes if len(found.pieces) <= CONTACTS]
-    return ", ".join(told + notes) or gettext("none")
+    return ", ".join(told + notes) or pgettext("contacts", "none")
 
 
 def _contact(portal: str, piece: Piece, names: OwnerNames) -> str:
-    primary = gettext("(primary)")
+    primary = pgettext("contact", "(primary)")
     told = _link(
         piece.contact_id,
         names.contacts.get(piece.contact_id, ""),

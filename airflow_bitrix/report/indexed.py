@@ -102,4 +102,4 @@ def search_for(typed: str) -> Search:
     )
 
 
-_AS_IT_IS = re.compile(r"[a-z0-9_.:-]+")
+_AS_IT_IS = re.compile(r"[\w.:-]+")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.languages import gettext, pgettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.report.differences import Contacts
 
@@ -25,12 +25,12 @@ def pieces_json(contacts: Contacts, names: OwnerNames) -> list[list[Any]]:
 def row_words() -> Mapping[str, str]:
     """Give the words of rows, by what they are for: some of them are read aloud only."""
     return {
-        "removed": gettext("removed:"),
-        "added": gettext("added:"),
-        "primary": gettext("primary"),
-        "was": gettext("no longer"),
-        "now": gettext("now"),
-        "none": gettext("none"),
+        "removed": pgettext("contact", "removed:"),
+        "added": pgettext("contact", "added:"),
+        "primary": pgettext("contact", "primary"),
+        "was": pgettext("contact", "no longer"),
+        "now": pgettext("contact", "now"),
+        "none": pgettext("contacts", "none"),
         "contacts": gettext("contacts"),
         "legend": gettext("Contacts: struck out is removed, underlined is added, all else stays."),
         "search": gettext("Search id, name or reason"),

@@ -16,9 +16,14 @@ from upath import UPath
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.names import OwnerNames
+from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import old_runs
 from airflow_bitrix.files.approvals import Answer, Approval, write_approval
 from airflow_bitrix.files.disks import is_on_disk
+from airflow_bitrix.files.journals import write_failed
+from airflow_bitrix.files.named_tables import OF_OWNERS, owner_cells, rewriting
+from airflow_bitrix.files.names import write_part_names
 from airflow_bitrix.files.own_files import make_folder, write_new
 from airflow_bitrix.files.plan_locks import plan_held
 from airflow_bitrix.files.plans import MANIFEST, PlanWriter
@@ -185,6 +190,93 @@ def test_days_are_those_of_the_form_and_else_of_the_setting(
 def test_days_that_cannot_be_are_refused_with_the_dag(given: Any) -> None:
     with pytest.raises(InvalidInput, match="keep_days"):
         Bitrix24HousekeepingOperator(task_id="keep", keep_days=given)
+
+
+def made_names(task: Path, until: str = "") -> None:
+    """Leave a run that was checked, with names wherever there are some."""
+    lead = Owner("lead", 1)
+    with PlanWriter(task / "plan", left_out_on=PORTAL) as plan:
+        plan.add(Change(LinkSet.of_ids(lead, [7], 7), LinkSet(lead), ("why",), ("x",), may_empty=True))
+        plan.leave_out(Owner("lead", 2), "converted", "it is converted")
+        manifest = plan.finish(
+            read=2, guards=Guards(), kind="lead", portal=PORTAL, created="", rules=("fix_primary",)
+        )
+    write_approval(task, Approval(manifest.hash, "approved", "2026-01-01T00:00:00+00:00", until=until))
+    names = OwnerNames("Title of Anna", "New", "Anna", {7: "Anna"})
+    write_part_names(task, 0, [(1, names)])
+    write_failed(task / "failed.csv", [ChangeOutcome(lead, "failed", "why")], PORTAL, lambda _: names)
+    write_new(task / "report.html", "<p>Anna</p>" * 99)
+    with rewriting(task / "plan" / "left_out.csv", OF_OWNERS) as (_, rows, write):
+        for row in rows:
+            write(row, owner_cells(names))
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {
+        "/".join(path.parts[-3:]): path.read_bytes().decode()
+        for path in folder.glob("**/*")
+        if path.is_file()
+    }
+
+
+def test_names_alone_go_and_what_a_restore_needs_stays(place: Path, clean: Clean) -> None:
+    made_names(place / "dag" / "old" / "plan")
+    made_names(place / "dag" / "wanted" / "plan", until="2999-01-01T00:00:00+00:00")
+    made_plan(place / "dag" / "nameless" / "plan")
+    before = texts(place)
+    size = sum(len(before[f"old/plan/{name}"]) for name in ("report.html",))
+    size += len(before["plan/names/part-00000.jsonl"])
+    dry = clean(only_names=True, is_dry_run=True)
+    assert texts(place) == before
+    done = clean(only_names=True)
+    assert (dry["removed"], dry["bytes"]) == (done["removed"], done["bytes"]) == (1, size)
+    assert done["kept"] == {"its approval may still be used": 1}
+    after = texts(place / "dag" / "old")
+    assert "Anna" not in "".join(after.values())
+    with_names = texts(place / "dag" / "wanted")
+    assert "Anna" in "".join(with_names.values())
+    assert {name.rpartition("/")[2] for name in after if ".d/" not in name} >= {
+        "manifest.json",
+        "part-00000.jsonl",
+        "left_out.csv",
+        "failed.csv",
+        "approval.json",
+    }
+    assert after["old/plan/failed.csv"].splitlines() == [
+        "owner,owner_id,outcome,reason,address",
+        f"lead,1,failed,why,{PORTAL}/crm/lead/details/1/",
+    ]
+    assert after["plan/plan/left_out.csv"].splitlines()[1:] == [
+        f"lead,2,converted,it is converted,{PORTAL}/crm/lead/details/2/"
+    ]
+    assert clean(only_names=True)["removed"] == 0
+
+
+def test_a_run_is_as_old_as_before_when_its_names_are_gone(tmp_path: Path) -> None:
+    run = tmp_path / "dag" / "run"
+    made_names(run / "plan")
+    for path in run.rglob("*"):
+        os.utime(path, (0, time.time() - LATER))
+
+    def remove(**how: Any) -> Any:
+        task = Bitrix24HousekeepingOperator(
+            task_id="keep", artifacts_path=str(tmp_path), is_dry_run=False, **how
+        )
+        return task.execute({})["removed"]
+
+    assert [remove(only_names="True"), remove(only_names=True), remove()] == [1, 0, 1]
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("content", ["", "a;b\n1;2\n", "owner,owner_id\n" + '"' * 200_000, "\0"])
+def test_a_table_that_somebody_touched_stays_as_it_is(tmp_path: Path, clean: Clean, content: str) -> None:
+    task = tmp_path / "dag" / "run" / "plan"
+    made_names(task)
+    (task / "failed.csv").write_text(content)
+    (task / "plan" / "left_out.csv").unlink()
+    assert clean(artifacts_path=str(tmp_path), only_names=True)["removed"] == 1
+    assert (task / "failed.csv").read_text() == content
+    assert not (task / "report.html").exists()
 
 
 def test_a_link_into_other_files_is_not_followed(tmp_path: Path) -> None:

@@ -11,12 +11,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.names import OwnerNames
+from airflow_bitrix.core.plan import Change
+from airflow_bitrix.files.names import write_part_names
 from airflow_bitrix.files.outcome_index import read_index
 from airflow_bitrix.plugins.run_pages import run_page
 from airflow_bitrix.plugins.run_states import RunState
-from airflow_bitrix.report.indexed import shown_rows
-from airflow_bitrix.report.page import row_json
-from tests.plugins.runs import change, make_plan, note, outcome
+from airflow_bitrix.report.indexed import search_for, shown_rows, summary_of
+from airflow_bitrix.report.page import as_html, row_json
+from tests.plugins.runs import PORTAL, change, make_plan, note, outcome
 from tests.ui.conftest import PATIENCE, SIZE
 
 if TYPE_CHECKING:
@@ -57,7 +61,9 @@ class Server:
             return
         wanted = {name: values[0] for name, values in parse_qs(address.query).items()}
         index = read_index(self.folder / "plan")
-        found = index.rows([wanted["outcome"]] if "outcome" in wanted else ())
+        search = search_for(wanted.get("search", ""))
+        matches = search.matches if search.words else None
+        found = index.rows([wanted["outcome"]] if "outcome" in wanted else (), "plan", matches, search.hints)
         at = int(wanted["at"])
         rows = shown_rows(index, found[at : at + int(wanted["size"])])
         route.fulfill(json={"total": len(found), "rows": [row_json(row) for row in rows]})
@@ -122,6 +128,101 @@ def test_a_page_that_there_is_no_more_gives_way_to_the_last_one(
     look_again(shown)
     expect(status).to_have_text("none")
     expect(shown.get_by_role("button", name="Back")).to_be_disabled()
+
+
+def named_run(folder: Path) -> Change:
+    """Leave a run with names, and give its last change: one of everything that may become of a contact."""
+    before = LinkSet.of_ids(Owner("lead", 61), [377, 277, 5, 8], 377)
+    links = (ContactLink(277, is_primary=True), ContactLink(5), ContactLink(12))
+    last = Change(before, LinkSet(before.owner, links), ("fix_primary: two are one person",))
+    make_plan(folder, [*(change(number, 7, 8) for number in range(1, 61)), last])
+    told = OwnerNames(
+        "Поставка «Север», 3 вагона", "In progress", "Olga Petrova", {377: "Анна Шмидт", 12: "<b>Ivan</b>"}
+    )
+    others = (
+        (number, OwnerNames(f"Lead of {number}", "New", "Olga", {7: "Ivan"})) for number in range(1, 61)
+    )
+    write_part_names(folder, 0, [*others, (61, told)])
+    return last
+
+
+def look_of_contacts(page: Page) -> list[str]:
+    """Tell how the contacts of the only row that is there look: what is read aloud, and how it is drawn."""
+    told: list[str] = page.locator("#changes tbody tr td:nth-child(3) li").evaluate_all(
+        """items => items.map((item) => {
+          const mark = item.querySelector(":scope > del, :scope > ins");
+          const line = mark ? getComputedStyle(mark).textDecorationLine : "plain";
+          return `${item.innerText.replace(/\\s+/g, " ").trim()} | ${line}`;
+        })"""
+    )
+    return told
+
+
+WHAT_BECOMES = [
+    "removed: 377 Анна Шмидт primary | line-through",
+    "277 now primary | plain",
+    "5 | plain",
+    "removed: 8 | line-through",
+    "added: 12 <b>Ivan</b> | underline",
+]
+
+CONTRAST = 4.5
+
+
+def contrasts(page: Page) -> list[float]:
+    """Give the contrast of each piece of text in the table with what is behind it."""
+    found: list[float] = page.locator("#changes td :is(a, del, ins, small, span.first)").evaluate_all(
+        """parts => {
+          const channels = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((one) => {
+            const share = one / 255;
+            return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+          });
+          const light = (colour) => channels(colour).reduce(
+            (sum, one, at) => sum + one * [0.2126, 0.7152, 0.0722][at], 0);
+          const behind = light(getComputedStyle(document.getElementById("changes")).backgroundColor);
+          return parts.map((part) => light(getComputedStyle(part).color)).map((one) =>
+            (Math.max(one, behind) + 0.05) / (Math.min(one, behind) + 0.05));
+        }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_becomes_of_contacts_is_seen_heard_and_found(
+    shown: Page, server: Server, scheme: Any, shoot: Callable[[Page, str], None]
+) -> None:
+    """The same in the rows that come with the page and in those that its script draws."""
+    last = named_run(server.folder / "plan")
+    shown.emulate_media(color_scheme=scheme)
+    shown.goto(f"{HOST}/")
+    rows, status = changes(shown)
+    expect(status).to_have_text("1 to 50 of 61")
+    shoot(shown, f"report-names-{scheme}")
+    search = shown.get_by_role("searchbox")
+    for words in ("шмидт север", "ivan 377", "petrova"):
+        with shown.expect_response(f"{HOST}/rows*"):
+            search.fill(words)
+            shown.clock.run_for(1_000)
+        expect(status).to_have_text("1 to 1 of 1")
+        assert look_of_contacts(shown) == WHAT_BECOMES
+    expect(rows.first.get_by_role("link").first).to_have_text("61 Поставка «Север», 3 вагона")
+    links = rows.first.get_by_role("link").evaluate_all("links => links.map((one) => one.href)")
+    cards = [f"lead/details/{last.owner.id}", *(f"contact/details/{one}" for one in (377, 277, 5, 8, 12))]
+    assert links == [f"{PORTAL}/crm/{card}/" for card in cards]
+    assert min(contrasts(shown)) >= CONTRAST
+    shoot(shown, f"report-difference-{scheme}")
+    page = as_html(summary_of(read_index(server.folder / "plan")), folder="/runs/1")
+    shown.set_viewport_size({"width": 360, "height": 800})
+    shown.set_content(page)
+    expect(changes(shown)[1]).to_have_text("1 to 50 of 50 of the first 50")
+    search.fill("шмидт")
+    shown.clock.run_for(1_000)
+    expect(changes(shown)[1]).to_have_text("none of the first 50")
+    search.fill("ivan olga 15")
+    shown.clock.run_for(1_000)
+    assert look_of_contacts(shown) == ["removed: 7 Ivan primary | line-through", "removed: 8 | line-through"]
+    assert min(contrasts(shown)) >= CONTRAST
+    shoot(shown, f"report-names-narrow-{scheme}")
 
 
 @pytest.mark.parametrize("fails", [503, 500, 0])

@@ -70,16 +70,16 @@ def test_100_000_changes_are_searched_filtered_sorted_and_turned_over(
     shown.get_by_role("button", name="Next").click()
     expect(status).to_have_text("51 to 100 of 100")
     expect(shown.get_by_role("button", name="Next")).to_be_disabled()
-    shown.get_by_label("Search id, contact or reason").fill("locked 77000")
+    shown.get_by_label("Search id, name or reason").fill("locked 77000")
     expect(status).to_have_text("1 to 1 of 1")
     assert first_cells(rows) == ["77000"]
     assert first_cells(rows, 4) == [REASON], "a text, and no tag"
     rows.first.scroll_into_view_if_needed()
     shoot(page, "report-100000-searched")
 
-    shown.get_by_label("Search id, contact or reason").fill("nothing like it")
+    shown.get_by_label("Search id, name or reason").fill("nothing like it")
     expect(status).to_have_text("none")
-    shown.get_by_label("Search id, contact or reason").fill("")
+    shown.get_by_label("Search id, name or reason").fill("")
     shown.get_by_label("Outcome").select_option("")
     owner = shown.locator("#changes th").first
     owner.get_by_role("button").click()
@@ -125,7 +125,7 @@ def test_the_tab_is_used_without_a_mouse(page: Page, address: str) -> None:
     expect(status).to_have_text("1 to 50 of 100,000")
     tab_to(page, shown.get_by_role("link", name="Skip to the table of changes"))
     page.keyboard.press("Enter")
-    search = shown.get_by_label("Search id, contact or reason")
+    search = shown.get_by_label("Search id, name or reason")
     tab_to(page, search, most=1)
     page.keyboard.type("77000 locked")
     expect(status).to_have_text("1 to 1 of 1")
