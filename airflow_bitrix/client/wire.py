@@ -7,7 +7,6 @@ status does, since the status of the same error differs between versions and fro
 from __future__ import annotations
 
 import functools
-import html
 import json
 import re
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ import msgspec
 
 from airflow_bitrix.client.bodies import UnreadableError, parsed
 from airflow_bitrix.client.pacing import Rest
+from airflow_bitrix.client.wrong_pages import without_answer
 from airflow_bitrix.core.errors import (
     AuthFailed,
     Bitrix24Error,
@@ -340,34 +340,12 @@ _BUSY = {
 }
 
 
-_LOOKED_AT = 20_000
-"""Bytes of a page in which its title, or its first words, have to stand."""
-
-# An opening mark that is never closed must not make each of many others look for its end.
-_TITLE = re.compile(r"<title[^<>]*>", re.IGNORECASE)
-_TITLE_ENDS = re.compile(r"</title", re.IGNORECASE)
-_TAG = re.compile(r"<[^<>]*>")
-
-
 def _unreadable(reply: Reply, why: str = "") -> Fault:
-    shown = as_plain_text(" ".join(_heading(reply.body).split()), 120) or "an empty body"
     kind = FaultKind.BROKEN
     if reply.status >= _FIRST_ERROR_STATUS:
         kind = _BY_STATUS.get(reply.status, FaultKind.REJECTED)
-    why = why or f"no JSON: {shown}"
-    return Fault(kind, PortalAnswer(text=f"HTTP status {reply.status}, {why}", status=reply.status))
-
-
-def _heading(body: bytes) -> str:
-    """Give the title of a page; of one without, and of anything else, the words."""
-    text = body[:_LOOKED_AT].decode(errors="replace")
-    title = _TITLE.search(text)
-    end = _TITLE_ENDS.search(text, title.end()) if title else None
-    words = text[title.end() : end.start()] if title and end else _TAG.sub(" ", text)
-    try:
-        return html.unescape(words)
-    except ValueError:  # &# and thousands of digits
-        return words
+    said = f"HTTP status {reply.status}, {why}" if why else without_answer(reply.status, reply.body)
+    return Fault(kind, PortalAnswer(text=said, status=reply.status))
 
 
 def _moved(location: str) -> str:

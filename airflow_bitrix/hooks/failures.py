@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar, cast
 
-from airflow_bitrix.compat import AirflowException, AirflowFailException
+from airflow_bitrix.compat import AirflowException, AirflowFailException, redact
 from airflow_bitrix.core import errors
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.foreign_text import as_plain_text
@@ -74,9 +74,10 @@ WHY = "failed_because"
 def says_why(work: _Work) -> _Work:
     """Let a method of an operator say why it fails: in a line of its own, ahead of Airflow's traceback.
 
-    The report tab shows the same sentence. Around the outermost method only, which takes the context first,
-    so that it is said once, and never for an error that is caught. What says all by itself passes on without
-    the frames that it came through, and Airflow's traceback has but those of its own call.
+    The report tab shows the same sentence, and of any other error its type and text. Around the outermost
+    method only, which takes the context first, so that it is said once, and never for an error that is
+    caught. What says all by itself passes on without the frames that it came through, and Airflow's traceback
+    has but those of its own call.
     """
 
     @functools.wraps(work)
@@ -87,18 +88,30 @@ def says_why(work: _Work) -> _Work:
             # Other subclasses of AirflowException are how Airflow skips and reschedules.
             told = (Bitrix24Error, AirflowFailException, OSError)
             if isinstance(error, told) or type(error) is AirflowException:
-                said = as_plain_text(
-                    _of_file(error) if isinstance(error, OSError) else _in_words_of_the_form(error, context),
-                    errors.LONGEST_MESSAGE,
+                said = _line(
+                    _of_file(error) if isinstance(error, OSError) else _in_words_of_the_form(error, context)
                 )
                 self.log.error("%s", said)  # noqa: TRY400 (the traceback is Airflow's to log)
-                with suppress(Exception):  # it fails for the reason in the log, whatever the tab can show
-                    context["ti"].xcom_push(key=WHY, value=said)
+                _leave(said, context)
                 if not isinstance(error, OSError):
                     raise error.with_traceback(None) from None
             raise
+        except Exception as error:
+            _leave(_line(f"{type(error).__name__}: {error}"), context)
+            raise
 
     return cast("_Work", wrapped)
+
+
+def _line(text: str) -> str:
+    """Give a sentence in one line, cut, and without the secrets that Airflow masks: it may be anybody's."""
+    return as_plain_text(redact(text), errors.LONGEST_MESSAGE)
+
+
+def _leave(said: str, context: Mapping[str, Any]) -> None:
+    """Leave the sentence for the report tab."""
+    with suppress(Exception):  # the task fails for the reason in the log, whatever the tab can show
+        context["ti"].xcom_push(key=WHY, value=said)
 
 
 def _in_words_of_the_form(error: Exception, context: Mapping[str, Any]) -> str:

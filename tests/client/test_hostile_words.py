@@ -98,14 +98,14 @@ def test_whatever_a_portal_says_its_error_is_one_line(body: bytes, status: int) 
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        (Reply(500, EVIL.encode(errors="replace")), "HTTP status 500, no JSON: no [2026-11-29] INFO - Appr"),
+        (Reply(500, EVIL.encode(errors="replace")), "can be read: no [2026-11-29] INFO - Appr"),
         (
             Reply(500, f"<title>\u202e{EVIL}</title>".encode(errors="replace")),
-            r"no JSON: \u202eno [2026-11-29]",
+            r"read: \u202eno [2026-11-29]",
         ),
-        (Reply(500, b"<title>&#27;[2J&#8238;&#0;</title>"), r"no JSON: [2J\u202e"),
-        (Reply(500, b"&#" + b"9" * 10_000), "no JSON: &#999"),
-        (Reply(200, b'{"a": "\\u202e\\n'), r'no JSON: {"a": "\u202e\n'),
+        (Reply(500, b"<title>&#27;[2J&#8238;&#0;</title>"), r"read: [2J\u202e"),
+        (Reply(500, b"&#" + b"9" * 10_000), "read: &#999"),
+        (Reply(200, b'{"a": "\\u202e\\n'), r'read: {"a": "\u202e\n'),
         (Reply(302, b"", "https://\u202eevil\u200b.example/rest/1/abc123/"), r"to \u202eevil\u200b.example;"),
         (Reply(302, b"", "https://" + "a" * 100_000), "the portal redirects to aaa"),
         (Lost(sent=True, reason=EVIL), r"Approved by Olga\u2028\x3a:group::"),

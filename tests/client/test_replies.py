@@ -109,23 +109,31 @@ def test_a_body_without_a_result_is_a_fault_by_its_status(status: int, text: byt
     found = fault(Reply(status, text))
     assert found.kind is kind
     assert found.answer.status == status
-    assert found.answer.text.startswith(
-        (f"HTTP status {status}, no JSON: ", "HTTP status 200, maps and lists")
-    )
-    assert len(found.answer.text) < 170
+    assert found.answer.text.startswith((f"HTTP status {status} (", "HTTP status 200, maps and lists"))
+    assert len(found.answer.text) < 200
 
 
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        (b"<html><head><TITLE lang=en>502 &lt;Bad&gt;\n Gateway</TITLE><p>x</html>", "502 <Bad> Gateway"),
-        (b"<html><h1>Oops</h1><p>try\nlater</html>", "Oops try later"),
-        (b"", "an empty body"),
-        (b"<br><hr>", "an empty body"),
+        (b"<html><head><TITLE lang=en>502 &lt;Bad&gt;\n Gateway</TITLE><p>x</html>", ": 502 <Bad> Gateway"),
+        (b"<html><h1>Oops</h1><p>try\nlater</html>", ": Oops try later"),
+        (b"", ""),
+        (b"<br><hr>", ""),
+        (b"502", ""),
+        (b"<title>502 Bad Gateway</title>", ""),
+        (b"bad gateway", ""),
     ],
 )
 def test_of_a_page_only_its_title_or_the_beginning_of_its_words_are_shown(text: bytes, shown: str) -> None:
-    assert fault(Reply(502, text)).answer.text == f"HTTP status 502, no JSON: {shown}"
+    assert fault(Reply(502, text)).answer.text == (
+        f"HTTP status 502 (Bad Gateway), and no answer that can be read{shown}"
+    )
+
+
+def test_a_status_that_nobody_knows_is_told_as_that() -> None:
+    told = fault(Reply(599, b"")).answer.text
+    assert told == "HTTP status 599 (a status that HTTP does not know), and no answer that can be read"
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

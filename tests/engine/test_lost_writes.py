@@ -104,7 +104,9 @@ def test_an_owner_that_kills_the_portal_s_script_takes_no_other_along(
     sandbox.set_faults(fatal_owners=sorted(fatal))
     notes = run(sandbox, changes, manners=Waits().manners())
     failed = {owner: one.reason for owner, one in notes.outcomes.items() if one.outcome != "applied"}
-    assert failed == dict.fromkeys(fatal, "HTTP status 500, no JSON: 500")
+    assert failed == dict.fromkeys(
+        fatal, "HTTP status 500 (Internal Server Error), and no answer that can be read"
+    )
     assert set(notes.outcomes) == set(owners)
 
 

@@ -157,16 +157,16 @@ HIDDEN = b'{"result": ' + b'["]",' * 300 + b"1" + b"]" * 300 + b"}"
         (nested(10**5), "maps and lists more than 100 deep"),
         (HIDDEN, "maps and lists more than 100 deep"),
         (b'{"result": [' + b"{}," * 4 * MB + b"{}]}", "more than 4,000,000 values"),
-        (b'{"result": ' + b"9" * 5000 + b"}", "no JSON: "),
-        (b'{"result": -Infinity}', "no JSON: "),
-        (b'{"result": NaN}', "no JSON: "),
+        (b'{"result": ' + b"9" * 5000 + b"}", "and no answer that can be read: "),
+        (b'{"result": -Infinity}', "and no answer that can be read: "),
+        (b'{"result": NaN}', "and no answer that can be read: "),
     ],
     ids=["deep", "very_deep", "hidden_deep", "values", "digits", "infinite", "no_number"],
 )
 def test_json_beyond_measure_is_no_answer(way: Way, body: bytes, told: str, connection: Any) -> None:
-    assert said(way, http(body), connection).startswith(
-        f"profile: the portal failed: HTTP status 200, {told}"
-    )
+    found = said(way, http(body), connection)
+    assert found.startswith("profile: the portal failed: HTTP status 200")
+    assert told in found
 
 
 @BOTH_HOOKS
