@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
-from airflow_bitrix.core.contacts import Contact
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.link_edits import primary_of, with_primary, without
-from airflow_bitrix.core.links import LinkSet
+from airflow_bitrix.core.links import LinkSet, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.rule_judgement import NOTHING, Facts, LeftOut, Needs, Rule, Verdict, Wish
-from airflow_bitrix.core.rule_options import choice, country, whole
+from airflow_bitrix.core.rule_options import choice, whole
+from airflow_bitrix.core.rule_words import moment_of, named
 
 
 class ReleaseRepeatLeads(Rule):
@@ -20,7 +21,7 @@ class ReleaseRepeatLeads(Rule):
     """
 
     name = "release_repeat_leads"
-    title = "Release repeat leads: unlink their contacts, so that they can be converted again"
+    title = gettext_noop("Release repeat leads: unlink their contacts, so that they can be converted again")
     kinds = frozenset({"lead"})
 
     def filter(self, now: datetime) -> Mapping[str, str]:
@@ -34,15 +35,21 @@ class ReleaseRepeatLeads(Rule):
         if not state.is_repeat:
             return None
         if state.is_success:
-            return LeftOut("converted", "already converted: the portal no longer recalculates the flag")
+            said = gettext("already converted: the portal no longer recalculates the flag")
+            return LeftOut(gettext_noop("converted"), said)
         if state.company_id:
-            return LeftOut(
-                "held by a company",
-                f"company {state.company_id} keeps it a repeat lead whatever its contacts",
+            said = gettext(
+                "company {company} keeps it a repeat lead whatever its contacts",
+                company=str(state.company_id),
             )
-        reason = f"repeat lead: unlink {_contacts(len(state.links.links))} and save"
-        if not state.links.links:
-            reason = "repeat lead without contacts: save, so that the portal takes the flag off"
+            return LeftOut(gettext_noop("held by a company"), said)
+        reason = gettext("repeat lead without contacts: save, so that the portal takes the flag off")
+        if linked := len(state.links.links):
+            reason = ngettext(
+                "repeat lead: unlink {count} contact and save",
+                "repeat lead: unlink {count} contacts and save",
+                linked,
+            )
         return Wish(LinkSet(state.owner), reason, save=True, ends_repeat=True, may_empty=True)
 
 
@@ -57,7 +64,7 @@ class UnlinkClosed(Rule):
     """
 
     name = "unlink_closed"
-    title = "Unlink closed: take the contacts off lost deals and junk leads that are old"
+    title = gettext_noop("Unlink closed: take the contacts off lost deals and junk leads that are old")
 
     days: int = whole(90, most=36_500)
     since: str = choice("saved", "created")
@@ -76,13 +83,12 @@ class UnlinkClosed(Rule):
         """Want a closed owner without contacts."""
         if not state.is_failed or not state.links.links:
             return None
-        moment = _moment(state.fields.get(self.also[0]))
+        moment = moment_of(state.fields.get(self.also[0]))
         if moment is None:
-            return LeftOut("age not known", f"closed, but the portal does not tell when it was {self.since}")
+            return LeftOut(gettext_noop("age not known"), gettext(_NO_AGE[self.since]))
         if facts.now - moment < timedelta(days=self.days):
             return None
-        closed = "lost deal" if state.owner.kind == "deal" else "junk lead"
-        reason = f"{closed}, {self.since} {moment.date()}: unlink {_contacts(len(state.links.links))}"
+        reason = _CLOSED[state.owner.kind, self.since](len(state.links.links), str(moment.date()))
         # A plan may wait for its approval, and the owner be opened again.
         holds = {"semantic": state.semantic}
         return Wish(LinkSet(state.owner), reason, may_empty=True, holds=holds)
@@ -100,14 +106,16 @@ class RemoveDangling(Rule):
     """
 
     name = "remove_dangling"
-    title = "Remove dangling: take away links to contacts that are gone"
+    title = gettext_noop("Remove dangling: take away links to contacts that are gone")
 
     believe_any_user: bool = False
 
     @property
     def needs_whole_view(self) -> str:
         """A user who does not see all contacts would do damage."""
-        return "" if self.believe_any_user else "takes contacts that the webhook's user does not see for gone"
+        if self.believe_any_user:
+            return ""
+        return gettext("takes contacts that the webhook's user does not see for gone")
 
     def needs(self, state: OwnerState, facts: Facts) -> Needs:
         """Whether all linked contacts are there."""
@@ -118,136 +126,17 @@ class RemoveDangling(Rule):
         """Want the owner without contacts that are gone."""
         gone = [one for one in state.links.contact_ids if one in facts.gone]
         said = [
-            f"contact {one}: {facts.unread[one]}" for one in state.links.contact_ids if one in facts.unread
+            gettext("contact {contact}: {said}", contact=str(one), said=facts.unread[one])
+            for one in state.links.contact_ids
+            if one in facts.unread
         ]
         if not gone:
-            return LeftOut("contact cannot be read", "; ".join(said)) if said else None
+            return LeftOut(gettext_noop("contact cannot be read"), "; ".join(said)) if said else None
         after = without(state.links, gone)
-        verb = "is" if len(gone) == 1 else "are"
-        reason = "; ".join(
-            [f"{_named(gone)} {verb} gone", *(f"stays, as it cannot be read: {one}" for one in said)]
-        )
+        text = gettext_noop("{contacts} is gone") if len(gone) == 1 else gettext_noop("{contacts} are gone")
+        stays = [gettext("stays, as it cannot be read: {contact}", contact=one) for one in said]
+        reason = "; ".join([gettext(text, contacts=named(gone)), *stays])
         return Wish(after, reason, may_empty=not after.links)
-
-
-class MergeSamePerson(Rule):
-    """Of linked contacts that share a phone or an e-mail, keep one. The contacts themselves stay as they are.
-
-    The one that stays keeps its place; it becomes primary where one of the others was.
-
-    Phones are compared by their numbering plans, extensions included. What more than a few contacts hold is
-    the number of a switchboard, and says nothing of who they are.
-
-    :param survivor: Which one stays: the one with ``most_links`` to leads and deals, the ``oldest``, or the
-        ``most_complete``. Where that leaves several, the oldest.
-    :param match: By what persons are told: ``phone_or_email``, ``phone`` or ``email``.
-    :param region: The country whose phones are written without their country code, two letters; empty for
-        the one that the portal's settings tell.
-    :param shared_by: How many contacts of the portal may hold a phone by which they are one person.
-    :param believe_any_user: With ``most_links``: whether to go by the leads and deals that a user sees who
-        is no administrator.
-    """
-
-    name = "merge_same_person"
-    title = "Merge same person: of linked contacts that share a phone or e-mail, keep one"
-
-    survivor: str = choice("most_links", "oldest", "most_complete")
-    match: str = choice("phone_or_email", "phone", "email")
-    region: str = country()
-    shared_by: int = whole(3, least=2, most=19)
-    believe_any_user: bool = False
-
-    @property
-    def phone_region(self) -> str | None:
-        """The country, unless e-mails alone count."""
-        return None if self.match == "email" else self.region
-
-    @property
-    def needs_whole_view(self) -> str:
-        """Of a contact that hangs on what is not seen, too few links would be counted."""
-        if self.survivor != "most_links" or self.believe_any_user:
-            return ""
-        return "keeps the contact with most links, and counts none that the webhook's user does not see"
-
-    def needs(self, state: OwnerState, facts: Facts) -> Needs:
-        """All contacts of an owner that has several; who else holds what they share; the links of persons."""
-        linked = state.links.contact_ids
-        if len(linked) < 2:  # noqa: PLR2004
-            return NOTHING
-        shared = self._shared(state, facts)
-        # Who is one person is known once it is known which phones are those of a switchboard.
-        decides = self.survivor == "most_links" and facts.holders.keys() >= shared.keys()
-        persons = self._persons(state, facts) if decides else []
-        return Needs(linked, holders=[*shared], links_of=[one for group in persons for one in group])
-
-    def judge(self, state: OwnerState, facts: Facts) -> Verdict:
-        """Want each person once."""
-        after, reasons = state.links, []
-        persons = self._persons(state, facts)
-        for group in persons:
-            stays = min(group, key=lambda one: self._rank(facts.contacts[one], facts))
-            others = [one for one in group if one != stays]
-            after = without(after, others, heir=stays)
-            verb = "is" if len(others) == 1 else "are"
-            reasons.append(f"{_named(others)} {verb} the same person as {stays} by {_BY[self.match]}")
-        told = [
-            f"{_named(ids)} share a phone that {_many(count)} contacts hold: not used"
-            for ids, count in self._switchboards(state, facts).values()
-            if not any({*ids} <= {*group} for group in persons)
-        ]
-        if reasons:
-            return Wish(after, ", ".join([*reasons, *told]))
-        return LeftOut("phone of many", "; ".join(told)) if told else None
-
-    def _known(self, state: OwnerState, facts: Facts) -> list[Contact]:
-        return [facts.contacts[one] for one in state.links.contact_ids if one in facts.contacts]
-
-    def _shared(self, state: OwnerState, facts: Facts) -> dict[str, list[int]]:
-        """Give the phones that several linked contacts hold, with these contacts."""
-        if self.match == "email":
-            return {}
-        held: dict[str, list[int]] = {}
-        for contact in self._known(state, facts):
-            for phone in contact.phones:
-                held.setdefault(phone, []).append(contact.id)
-        return {phone: ids for phone, ids in held.items() if len(ids) > 1}
-
-    def _switchboards(self, state: OwnerState, facts: Facts) -> dict[str, tuple[list[int], int]]:
-        """Give the phones that say nothing of a person, with their linked contacts and how many hold them."""
-        counts = {
-            phone: (ids, max(len(ids), len(facts.holders.get(phone, ()))))
-            for phone, ids in self._shared(state, facts).items()
-        }
-        return {phone: told for phone, told in counts.items() if told[1] > self.shared_by}
-
-    def _persons(self, state: OwnerState, facts: Facts) -> list[list[int]]:
-        """Give the groups of linked contacts that are one person, each in the order of the links."""
-        known = self._known(state, facts)
-        of_many = self._switchboards(state, facts)
-        person = {contact.id: contact.id for contact in known}
-        holders: dict[tuple[str, str], int] = {}
-        for contact in known:
-            for key in self._keys(contact, of_many):
-                one, other = person[contact.id], person[holders.setdefault(key, contact.id)]
-                if one != other:
-                    person |= {member: other for member, named in person.items() if named == one}
-        groups: dict[int, list[int]] = {}
-        for member, named in person.items():
-            groups.setdefault(named, []).append(member)
-        return [group for group in groups.values() if len(group) > 1]
-
-    def _keys(self, contact: Contact, of_many: Collection[str]) -> list[tuple[str, str]]:
-        phones = [
-            ("phone", phone) for phone in contact.phones if self.match != "email" and phone not in of_many
-        ]
-        return phones + [("email", email) for email in contact.emails if self.match != "phone"]
-
-    def _rank(self, contact: Contact, facts: Facts) -> tuple[float, datetime, int]:
-        worth = {"most_links": facts.links_of.get(contact.id, 0), "most_complete": contact.filled}
-        return -worth.get(self.survivor, 0), _moment(contact.created) or _NEVER, contact.id
-
-
-_BY = {"phone_or_email": "phone or e-mail", "phone": "phone", "email": "e-mail"}
 
 
 class TrimCompanyContacts(Rule):
@@ -259,7 +148,7 @@ class TrimCompanyContacts(Rule):
     """
 
     name = "trim_company_contacts"
-    title = (
+    title = gettext_noop(
         "Trim company contacts: of those that the company brought along, keep the primary and the first few"
     )
 
@@ -289,12 +178,16 @@ class TrimCompanyContacts(Rule):
         surplus = brought[self.keep :]
         if not surplus:
             return None
-        reason = f"{_contacts(len(brought))} of company {state.company_id} beside the primary one"
-        return Wish(
-            without(state.links, surplus),
-            f"{reason}, {self.keep} may stay: unlink {_named(surplus)}",
-            holds={"company_id": state.company_id},
+        reason = ngettext(
+            "{count} contact of company {company} beside the primary one, {keep} may stay: unlink {contacts}",
+            "{count} contacts of company {company} beside the primary one, {keep} may stay: "
+            "unlink {contacts}",
+            len(brought),
+            company=str(state.company_id),
+            keep=self.keep,
+            contacts=named(surplus),
         )
+        return Wish(without(state.links, surplus), reason, holds={"company_id": state.company_id})
 
 
 class FixPrimary(Rule):
@@ -305,7 +198,9 @@ class FixPrimary(Rule):
     """
 
     name = "fix_primary"
-    title = "Fix primary: make one contact primary where there is none, several, or CONTACT_ID is another"
+    title = gettext_noop(
+        "Fix primary: make one contact primary where there is none, several, or CONTACT_ID is another"
+    )
     wants_exact = True
 
     believe: str = choice("scalar", "flag")
@@ -314,9 +209,9 @@ class FixPrimary(Rule):
         """Want one primary contact."""
         del facts
         links = state.links
-        shown = f"CONTACT_ID is {links.shown_id or 'empty'}"
+        shown = str(links.shown_id or gettext("empty"))
         if not links.links:
-            reason = f"{shown}, and no contact is linked"
+            reason = gettext("CONTACT_ID is {shown}, and no contact is linked", shown=shown)
             return Wish(LinkSet(state.owner), reason, may_empty=True) if links.shown_id else None
         flagged = [link.contact_id for link in links.links if link.is_primary]
         if len(flagged) == 1 and links.scalar_id is None:
@@ -325,42 +220,45 @@ class FixPrimary(Rule):
         if self.believe == "flag" and flagged:
             first = min(flagged)
         if not flagged:
-            reason = f"no contact is primary: {first} becomes it"
+            reason = gettext("no contact is primary: {first} becomes it", first=str(first))
         elif len(flagged) > 1:
-            reason = f"{_named(flagged)} are all primary: only {first} stays it"
+            text = gettext_noop("{contacts} are all primary: only {first} stays it")
+            reason = gettext(text, contacts=named(flagged), first=str(first))
         else:
-            reason = f"{shown}, the primary contact is {flagged[0]}: {first} becomes both"
+            text = gettext_noop(
+                "CONTACT_ID is {shown}, the primary contact is {flagged}: {first} becomes both"
+            )
+            reason = gettext(text, shown=shown, flagged=str(flagged[0]), first=str(first))
         return Wish(with_primary(links, first), reason)
 
 
-# -- words -------------------------------------------------------------------------------------------------
-
-_NEVER = datetime.max.replace(tzinfo=UTC)
-_MOST_NAMED = 10
-_MOST_TOLD = 20
-"""Contacts that the portal names at most for one phone."""
-
-
-def _moment(text: object) -> datetime | None:
-    """Read a date of the portal, ``None`` where there is none."""
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
-
-
-def _many(number: int) -> str:
-    """Give a number of contacts as far as the portal tells it."""
-    return str(number) if number < _MOST_TOLD else f"{_MOST_TOLD} or more"
-
-
-def _contacts(number: int) -> str:
-    return f"{number} contact{'s' * (number != 1)}"
-
-
-def _named(contact_ids: Collection[int]) -> str:
-    """Give ``contact 7`` or ``contacts 7, 8``; not more than a person reads."""
-    shown = ", ".join(str(one) for one in list(contact_ids)[:_MOST_NAMED])
-    more = len(contact_ids) - _MOST_NAMED
-    return f"contact{'s' * (len(contact_ids) != 1)} {shown}" + (f" and {more} more" if more > 0 else "")
+_CLOSED: Mapping[tuple[OwnerKind, str], Callable[[int, str], str]] = {
+    ("lead", "saved"): lambda count, day: ngettext(
+        "junk lead, saved {day}: unlink {count} contact",
+        "junk lead, saved {day}: unlink {count} contacts",
+        count,
+        day=day,
+    ),
+    ("lead", "created"): lambda count, day: ngettext(
+        "junk lead, created {day}: unlink {count} contact",
+        "junk lead, created {day}: unlink {count} contacts",
+        count,
+        day=day,
+    ),
+    ("deal", "saved"): lambda count, day: ngettext(
+        "lost deal, saved {day}: unlink {count} contact",
+        "lost deal, saved {day}: unlink {count} contacts",
+        count,
+        day=day,
+    ),
+    ("deal", "created"): lambda count, day: ngettext(
+        "lost deal, created {day}: unlink {count} contact",
+        "lost deal, created {day}: unlink {count} contacts",
+        count,
+        day=day,
+    ),
+}
+_NO_AGE = {
+    "saved": gettext_noop("closed, but the portal does not tell when it was saved"),
+    "created": gettext_noop("closed, but the portal does not tell when it was created"),
+}

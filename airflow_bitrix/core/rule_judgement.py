@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 from airflow_bitrix.core.contacts import Company, Contact, Means
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OWNER_KINDS, LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change, attainable
@@ -150,7 +151,7 @@ class Rule(ABC):
             where = f"rule_options[{self.name!r}][{name!r}]"
             object.__setattr__(self, name, read(where, getattr(self, name)))
         if isinstance(self.also, str) or not all(isinstance(one, str) for one in self.also):
-            raise InvalidInput(f"{type(self).__name__}.also", self.also, "a list of names of fields")
+            raise InvalidInput(f"{type(self).__name__}.also", self.also, gettext("a list of names of fields"))
 
     @classmethod
     def readers(cls) -> dict[str, Read]:
@@ -172,14 +173,15 @@ class Rule(ABC):
         where = f"rule_options[{cls.name!r}]"
         names = [*cls.readers()]
         if not isinstance(options, Mapping):
-            raise InvalidInput(where, options, "a map of option to value")
+            raise InvalidInput(where, options, gettext("a map of option to value"))
         for name in options:
             if name not in names:
-                raise InvalidInput(where, name, f"the options {', '.join(names)}" if names else "no option")
+                accepted = gettext("the options {options}", options=", ".join(names))
+                raise InvalidInput(where, name, accepted if names else gettext("no option"))
         given = {name: value for name, value in options.items() if value not in (None, "", "None")}
         for one in fields(cls):
             if is_needed(one) and one.name not in given:
-                accepted = "a value, as it has no default"
+                accepted = gettext("a value, as it has no default")
                 raise InvalidInput(f"{where}[{one.name!r}]", options.get(one.name), accepted)
         return cls(**given)
 
@@ -229,22 +231,23 @@ def _check_class(rule: type[Rule]) -> None:
     """Refuse a class that cannot be a rule."""
     where = rule.__name__
     if isabstract(rule):
-        raise InvalidInput("rules", where, "a class with a method judge(self, state, facts)")
+        raise InvalidInput("rules", where, gettext("a class with a method judge(self, state, facts)"))
     if not isinstance(rule.name, str) or not _NAME.fullmatch(rule.name):
-        accepted = "up to 60 small letters, digits and underscores, a letter first"
+        accepted = gettext("up to 60 small letters, digits and underscores, a letter first")
         raise InvalidInput(f"{where}.name", rule.name, accepted)
     title = rule.title
     if not isinstance(title, str) or not title.strip() or as_plain_text(title, _LONGEST_TITLE) != title:
-        accepted = f"one line that says what it does, of at most {_LONGEST_TITLE} signs"
+        accepted = gettext("one line that says what it does, of at most {most} signs", most=_LONGEST_TITLE)
         raise InvalidInput(f"{where}.title", title, accepted)
     kinds = rule.kinds
     if not isinstance(kinds, (set, frozenset)) or not kinds or not kinds <= {*OWNER_KINDS}:
-        raise InvalidInput(f"{where}.kinds", kinds, f"a set of {' and '.join(map(repr, OWNER_KINDS))}")
+        accepted = gettext("a set of one or more of {kinds}", kinds=", ".join(map(repr, OWNER_KINDS)))
+        raise InvalidInput(f"{where}.kinds", kinds, accepted)
 
 
 # -- judging -----------------------------------------------------------------------------------------------
 
-WOULD_BE_EMPTY = "would be left without contacts"
+WOULD_BE_EMPTY = gettext_noop("would be left without contacts")
 
 
 def judge(
@@ -293,9 +296,11 @@ def _refused(change: Change) -> LeftOut | None:
     """Give why a change that rules came to is not planned."""
     reasons = "; ".join(change.reasons)
     if change.empties and not change.may_empty:
-        return LeftOut(WOULD_BE_EMPTY, f"no rule says that it may: {reasons}")
+        said = gettext("no rule says that it may: {reasons}", reasons=reasons)
+        return LeftOut(WOULD_BE_EMPTY, said)
     if change.ends_repeat and change.after.links:
-        return LeftOut("rules contradict each other", f"a lead with contacts stays a repeat lead: {reasons}")
+        said = gettext("a lead with contacts stays a repeat lead: {reasons}", reasons=reasons)
+        return LeftOut(gettext_noop("rules contradict each other"), said)
     return None
 
 
@@ -305,7 +310,8 @@ def guarded(name: str, ask: Callable[[], T]) -> T | LeftOut:
         return ask()
     except Exception as error:  # noqa: BLE001 (a rule is anybody's code)
         said = as_plain_text(f"{type(error).__name__}: {as_plain_text(error)}")
-        return LeftOut("a rule failed", f"{name} raised {said}", raised=True)
+        reason = gettext("{rule} raised {error}", rule=name, error=said)
+        return LeftOut(gettext_noop("a rule failed"), reason, raised=True)
 
 
 def _verdict(rule: Rule, state: OwnerState, facts: Facts) -> Verdict:
@@ -317,12 +323,17 @@ def _verdict(rule: Rule, state: OwnerState, facts: Facts) -> Verdict:
     if isinstance(verdict, Wish):
         after = verdict.after
         if not isinstance(after, LinkSet) or after.owner != state.owner:
-            raise TypeError(f"it wants links of {getattr(after, 'owner', after)!r} for {state.owner}")
+            wanted = repr(getattr(after, "owner", after))
+            raise TypeError(gettext("it wants links of {owner} for {state}", owner=wanted, state=state.owner))
         LinkSet.from_json(after.owner, after.as_json(), after.scalar_id)
         if unknown := [one for one in verdict.holds if one not in HOLDABLE]:
-            raise ValueError(f"holds {unknown[0]!r}, and only {', '.join(HOLDABLE)} can be held")
+            known = ", ".join(HOLDABLE)
+            raise ValueError(
+                gettext("holds {name}, and only {known} can be held", name=unknown[0], known=known)
+            )
     elif verdict is not None and not isinstance(verdict, LeftOut):
-        raise TypeError(f"judge gave {type(verdict).__name__}, and neither Wish, LeftOut nor None")
+        gave = type(verdict).__name__
+        raise TypeError(gettext("judge gave {gave}, and neither Wish, LeftOut nor None", gave=gave))
     return verdict
 
 

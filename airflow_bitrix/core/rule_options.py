@@ -12,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.core.phone_regions import REGIONS
 
@@ -39,7 +40,9 @@ def country() -> Any:
     def read(where: str, value: object) -> str:
         code = value.strip().upper() if isinstance(value, str) else None
         if code is None or (code and code not in REGIONS):
-            accepted = "the two letters of a country, such as 'RU' or 'DE', or nothing for the portal's own"
+            accepted = gettext(
+                "the two letters of a country, such as 'RU' or 'DE', or nothing for the portal's own"
+            )
             raise InvalidInput(where, value, accepted)
         return code
 
@@ -51,7 +54,7 @@ def _one_of(accepted: tuple[Any, ...]) -> Read:
         for one in accepted:
             if value == one and type(value) is type(one):
                 return one
-        raise InvalidInput(where, value, " or ".join(map(repr, accepted)))
+        raise InvalidInput(where, value, gettext(" or ").join(map(repr, accepted)))
 
     return read
 
@@ -60,7 +63,8 @@ def _whole(least: int, most: int) -> Read:
     def read(where: str, value: object) -> int:
         number = as_whole(value)
         if number is None or not least <= number <= most:
-            raise InvalidInput(where, value, f"a whole number from {least} to {most}")
+            accepted = gettext("a whole number from {least} to {most}", least=str(least), most=str(most))
+            raise InvalidInput(where, value, accepted)
         return number
 
     return read
@@ -68,7 +72,7 @@ def _whole(least: int, most: int) -> Read:
 
 def _switch(where: str, value: object) -> bool:
     if not isinstance(value, bool) and value not in ("True", "False"):
-        raise InvalidInput(where, value, "True or False")
+        raise InvalidInput(where, value, gettext("{this} or {that}", this="True", that="False"))
     return value in (True, "True")
 
 
@@ -80,13 +84,14 @@ def _number(where: str, value: object) -> float:
         except (ValueError, OverflowError):
             number = None
     if number is None or not -_MOST <= number <= _MOST:
-        raise InvalidInput(where, value, f"a number from {-_MOST} to {_MOST}")
+        accepted = gettext("a number from {least} to {most}", least=str(-_MOST), most=str(_MOST))
+        raise InvalidInput(where, value, accepted)
     return number
 
 
 def _text(where: str, value: object) -> str:
     if not isinstance(value, str) or len(value) > _LONGEST:
-        raise InvalidInput(where, value, f"a text of at most {_LONGEST} signs")
+        raise InvalidInput(where, value, gettext("a text of at most {most} signs", most=_LONGEST))
     return value
 
 
@@ -98,8 +103,8 @@ READERS: Mapping[Any, Read] = {
 }
 """How an option is read, by the type that it is annotated with."""
 
-_ACCEPTED_TYPES = (
-    "bool, int, float, str, a Literal of them, tuple[…, ...] of one of them, or one of them | None"
+_ACCEPTED_TYPES = gettext_noop(
+    "bool, int, float, str, a Literal of words, tuple[…, ...] of one of them, or one of them | None"
 )
 
 
@@ -126,7 +131,7 @@ def _several(read: Read | None) -> Read | None:
 
     def several(where: str, value: object) -> tuple[Any, ...]:
         if not isinstance(value, (list, tuple)) or len(value) > _MOST_ITEMS:
-            raise InvalidInput(where, value, f"a list of at most {_MOST_ITEMS}")
+            raise InvalidInput(where, value, gettext("a list of at most {most}", most=_MOST_ITEMS))
         return tuple(read(where, one) for one in value)
 
     return several
@@ -142,14 +147,14 @@ def readers_of(rule: type, taken: frozenset[str]) -> dict[str, Read]:
     hints: dict[str, Any] | None = None
     for one in fields(rule):
         if one.name in taken:
-            accepted = f"{one.name} = … without a type, as it is none of the rule's options"
+            accepted = gettext("{name} = … without a type, as it is no option of the rule", name=one.name)
             raise InvalidInput(f"{rule.__name__}.{one.name}", one.type, accepted)
         read = one.metadata.get("read")
         if read is None:
             hints = _hints(rule) if hints is None else hints
             read = _reader_of(hints.get(one.name))
         if read is None:
-            raise InvalidInput(f"{rule.__name__}.{one.name}", one.type, _ACCEPTED_TYPES)
+            raise InvalidInput(f"{rule.__name__}.{one.name}", one.type, gettext(_ACCEPTED_TYPES))
         found[one.name] = read
     return found
 
@@ -158,7 +163,7 @@ def _hints(rule: type) -> dict[str, Any]:
     try:
         return get_type_hints(rule)
     except (NameError, TypeError, SyntaxError, AttributeError) as error:
-        accepted = f"annotations that can be read where the class stands ({error})"
+        accepted = gettext("annotations that can be read where the class stands ({error})", error=str(error))
         raise InvalidInput("rules", rule.__name__, accepted) from None
 
 

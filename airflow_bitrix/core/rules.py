@@ -7,15 +7,17 @@ from typing import Any
 
 from airflow_bitrix.core.cleanup_rules import (
     FixPrimary,
-    MergeSamePerson,
     ReleaseRepeatLeads,
     RemoveDangling,
     TrimCompanyContacts,
     UnlinkClosed,
 )
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import MIGRATIONS
+from airflow_bitrix.core.person_rules import MergeSamePerson
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.rule_judgement import Facts, LeftOut, Needs, Rule, Verdict, Wish, is_ready, judge
 from airflow_bitrix.core.wording import as_rendered
@@ -67,10 +69,12 @@ def rules_for(
 
     def accepted() -> str:
         names = [name for name, rule in RULES.items() if kind in rule.kinds]
-        return f"one or more of {', '.join([*names, *registered])} for {kind}s"
+        known = ", ".join([*names, *registered])
+        return gettext("one or more of {rules} for {kinds_of}", rules=known, **kind_words(kind))
 
     if isinstance(chosen, str) or not isinstance(chosen, Iterable):
-        raise InvalidInput("rules", chosen, f"a list of {accepted()}{as_rendered(chosen)}")
+        a_list = gettext("a list of {items}", items=accepted())
+        raise InvalidInput("rules", chosen, a_list + as_rendered(chosen))
     given: dict[str, type[Rule] | Rule] = {}
     named: dict[str, type[Rule]] = {}
     for one in chosen:
@@ -98,7 +102,8 @@ def _check_own(rule: type[Rule] | Rule, chosen: Collection[str]) -> None:
     """Refuse a rule that somebody gives and that cannot be one, or whose name another one has."""
     rule.readers()
     if rule.name in RULES or rule.name in TAKEN or rule.name in chosen:
-        raise InvalidInput("rules", rule.name, "rules whose names are all different, and none of ours")
+        accepted = gettext("rules whose names are all different, and none of ours")
+        raise InvalidInput("rules", rule.name, accepted)
 
 
 def _configured(
@@ -106,14 +111,19 @@ def _configured(
 ) -> dict[str, Rule]:
     given: Any = options if options is not None else {}
     if not isinstance(given, Mapping):
-        accepted = "a map of rule to its options, such as {'unlink_closed': {'days': 30}}"
+        example = {"unlink_closed": {"days": 30}}
+        accepted = gettext("a map of rule to its options, such as {example}", example=example)
         raise InvalidInput("rule_options", given, accepted + as_rendered(given))
     for name in given:
         if name not in RULES and name not in rules and name not in registered:
             known = dict.fromkeys([*RULES, *registered, *rules])
-            raise InvalidInput("rule_options", name, f"options of {', '.join(known)}")
+            accepted = gettext("options of {rules}", rules=", ".join(known))
+            raise InvalidInput("rule_options", name, accepted)
         if isinstance(rules.get(name), Rule):
-            accepted = f"options of rules that are chosen by name; this one has its own: {rules[name]!r}"
+            accepted = gettext(
+                "options of rules that are chosen by name; this one has its own: {rule}",
+                rule=repr(rules[name]),
+            )
             raise InvalidInput("rule_options", name, accepted)
     of = {name: {} if given.get(name) is None else given[name] for name in {**RULES, **rules}}
     for name, rule in RULES.items():

@@ -17,6 +17,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.rules import RULES, TAKEN, Rule
 
@@ -50,7 +51,8 @@ class Registered(Mapping[str, type[Rule]]):
                 self._loaded[name] = _loaded(points)
             except InvalidInput as error:
                 self._loaded[name] = error
-                log.warning("A clean-up rule that a package registers is left out: %s", error)
+                told = gettext("A clean-up rule that a package registers is left out: {error}", error=error)
+                log.warning("%s", told)
         found = self._loaded[name]
         if isinstance(found, InvalidInput):
             raise found
@@ -90,29 +92,31 @@ def registered_rules() -> Registered:
 
 def _loaded(points: list[EntryPoint]) -> type[Rule]:
     first = points[0]
-    where = f"entry point {first.name!r} of {_package(first)}"
     if len(points) > 1:
         others = ", ".join(_package(one) for one in points[1:])
-        raise InvalidInput("rules", first.name, f"names that one package registers; so does {others}")
+        raise _refused(first, gettext("other packages register it, too: {others}", others=others))
     if first.name in RULES or first.name in TAKEN:
-        raise InvalidInput("rules", first.name, "a name that is none of ours", problem=f"{where} is one")
+        raise _refused(first, gettext("its name is one of ours"))
     try:
         rule = first.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 (whatever a package does when it is imported)
-        said = f"{where}, {first.value}, cannot be loaded: {type(error).__name__}: {as_plain_text(error)}"
-        raise InvalidInput("rules", first.name, "rules that can be imported", problem=said) from None
+        said = f"{type(error).__name__}: {as_plain_text(error)}"
+        raise _refused(first, gettext("it cannot be loaded: {error}", error=said)) from None
     if not isinstance(rule, type) or not issubclass(rule, Rule):
-        raise InvalidInput(
-            "rules", first.name, "a class of rules", problem=f"{where}, {first.value}, is none"
-        )
+        raise _refused(first, gettext("it is no class of rules"))
     try:
         rule.readers()
     except InvalidInput as error:
-        raise InvalidInput("rules", first.name, "a rule", problem=f"{where} is none: {error}") from None
+        raise _refused(first, str(error)) from None
     if rule.name != first.name:
-        said = f"{where} names a rule that calls itself {rule.name!r}"
-        raise InvalidInput("rules", first.name, "one name for both", problem=said)
+        raise _refused(first, gettext("the rule calls itself {name}", name=repr(rule.name)))
     return rule
+
+
+def _refused(point: EntryPoint, why: str) -> InvalidInput:
+    where = gettext("entry point {name} of {package}", name=repr(point.name), package=_package(point))
+    problem = f"{where}, {point.value}: {why}"
+    return InvalidInput("rules", point.name, gettext("a class of rules of that name"), problem=problem)
 
 
 def _package(point: EntryPoint) -> str:

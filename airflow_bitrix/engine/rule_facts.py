@@ -18,6 +18,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import total_of
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OWNER_KINDS, Owner, OwnerKind
 from airflow_bitrix.core.numbers import LARGEST
 from airflow_bitrix.core.owner_states import OwnerState
@@ -104,8 +105,12 @@ class Questions:
             for one in ids:
                 if one in absent:
                     said = absent[one]
-                    why = "is there no more" if said is GONE else f"cannot be read: {said}"
-                    lost[owner] = LeftOut("contact to link is not there", f"contact {one} {why}")
+                    reason = gettext("contact {contact} is there no more", contact=str(one))
+                    if said is not GONE:
+                        reason = gettext(
+                            "contact {contact} cannot be read: {said}", contact=str(one), said=said
+                        )
+                    lost[owner] = LeftOut(gettext_noop("contact to link is not there"), reason)
         return lost
 
     async def _answer(self, facts: Facts, wanted: Wanted) -> Facts:
@@ -147,14 +152,14 @@ def _needs(rule: Rule, state: OwnerState, facts: Facts) -> Mapping[str, Sequence
     if needs is NOTHING:
         return {}
     if not isinstance(needs, Needs):
-        raise TypeError(f"needs gave {type(needs).__name__}, and no Needs")
+        raise TypeError(gettext("needs gave {gave}, and no Needs", gave=type(needs).__name__))
     found: dict[str, Sequence[Any]] = {"means": [state.owner] if needs.means else []}
     for name in ("contacts", "presence", "links_of", "companies", "holders"):
         found[name] = list(getattr(needs, name))
         right = _is_text if name == "holders" else _is_id
         for one in found[name]:
             if not right(one):
-                raise TypeError(f"{name} that it needs cannot be {one!r}")
+                raise TypeError(gettext("{name} that it needs cannot be {one}", name=name, one=repr(one)))
     return found
 
 

@@ -14,6 +14,7 @@ from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, Rejected
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_kind
 from airflow_bitrix.core.rule_judgement import guarded
 from airflow_bitrix.core.rule_notes import RuleNote, note_of
@@ -173,9 +174,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             wanted["<=createdTime"] = min(until, wanted.get("<=createdTime", until))
         wanted |= self._created()
         if twice := sorted(wanted.keys() & own.keys()):
-            raise InvalidInput(
-                "filter", twice[0], "fields that no other parameter or rule filters by already"
-            )
+            accepted = gettext("fields that no other parameter or rule filters by already")
+            raise InvalidInput("filter", twice[0], accepted)
         return both(own, wanted)
 
     def _stages(self) -> list[str]:
@@ -186,14 +186,14 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             isinstance(one, str) and one.strip() for one in given
         )
         if not given or not right:  # a task that found no stage does not ask for all of them
-            accepted = f"a list of stage ids, such as ['NEW'], or None for all{as_rendered(given)}"
-            raise InvalidInput("stages", given, accepted)
+            accepted = gettext("a list of stage ids, such as ['NEW'], or None for all")
+            raise InvalidInput("stages", given, accepted + as_rendered(given))
         return list(given)
 
     def _days(self) -> int:
         days = optional_count("older_than_days", self.older_than_days) or 0
         if days > MOST_DAYS:
-            raise InvalidInput("older_than_days", days, f"at most {MOST_DAYS}")
+            raise InvalidInput("older_than_days", days, gettext("at most {most}", most=str(MOST_DAYS)))
         return days
 
     def _created(self) -> dict[str, str]:
@@ -203,7 +203,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             optional_day("created_to", self.created_to),
         )
         if first and last and first > last:
-            raise InvalidInput("created_to", str(last), f"a day not before created_from, {first}")
+            accepted = gettext("a day not before created_from, {first}", first=str(first))
+            raise InvalidInput("created_to", str(last), accepted)
         zone = time_zone("timezone", self.timezone)
 
         def midnight(day: date) -> str:
@@ -238,8 +239,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                 progress.add(1)
         errors.settle()
         for owner_id in left:
-            said = "not there, or not among the owners that the rules and filters look at"
-            plan.leave_out(Owner(kind, owner_id), "in the file only", said)
+            said = gettext("not there, or not among the owners that the rules and filters look at")
+            plan.leave_out(Owner(kind, owner_id), gettext_noop("in the file only"), said)
 
     async def _region(self, portal: AsyncPortal, rules: Mapping[str, Rule]) -> str | None:
         """Give the country by whose plan phones are read, ``None`` where no rule reads any.
@@ -251,39 +252,47 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
             return None
         said = {region for region in asked.values() if region}
         if len(said) > 1:
-            raise InvalidInput("rule_options", asked, "one 'region' for all rules that read phones")
+            accepted = gettext("one 'region' for all rules that read phones")
+            raise InvalidInput("rule_options", asked, accepted)
         region = next(iter(said), "")
         if not region:
             try:
                 region = await portal_region(portal)
             except Rejected as error:
-                self.log.warning("The portal does not tell its country: %s", error)
+                told = gettext("The portal does not tell its country: {error}", error=str(error))
+                self.log.warning("%s", told)
         if region:
-            self.log.info("Phones without a country code are read as those of %s", region)
+            told = gettext("Phones without a country code are read as those of {region}", region=region)
+            self.log.info("%s", told)
         else:
-            self.log.warning(
+            told = gettext(
                 "Phones without a country code are compared by their digits: neither the portal nor "
-                "rule_options[%r]['region'] says whose they are",
-                next(iter(asked)),
+                "rule_options[{rule}]['region'] says whose they are",
+                rule=repr(next(iter(asked))),
             )
+            self.log.warning("%s", told)
         return region
 
     def _check_view(self, rules: Mapping[str, Rule]) -> None:
         """Refuse rules that would do damage with the webhook of somebody who may not see all."""
         for name, rule in rules.items():
             if self.seen_partially and rule.needs_whole_view:
-                said = f"{name} {rule.needs_whole_view}, and {self.seen_partially[0]}; "
-                said += "use an administrator's webhook"
+                text = gettext_noop("{rule} {damage}, and {why}; use an administrator's webhook")
                 if "believe_any_user" in rule.readers():
-                    said += f", or say rule_options={{'{name}': {{'believe_any_user': True}}}}"
-                raise PlanRefused(said)
+                    text = gettext_noop(
+                        "{rule} {damage}, and {why}; use an administrator's webhook, or say "
+                        "rule_options={{'{rule}': {{'believe_any_user': True}}}}"
+                    )
+                why = self.seen_partially[0]
+                raise PlanRefused(gettext(text, rule=name, damage=rule.needs_whole_view, why=why))
 
     def _owners(self, kind: OwnerKind) -> list[int] | None:
         return read_owner_ids(named_file("owners_file", self.owners_file), kind) if self._has_file() else None
 
     def _has_file(self) -> bool:
         if self.owners_file == "":
-            raise InvalidInput("owners_file", "", "the path or address of a file, or None for all owners")
+            accepted = gettext("the path or address of a file, or None for all owners")
+            raise InvalidInput("owners_file", "", accepted)
         return not is_open(self.owners_file)
 
 
@@ -291,7 +300,8 @@ def _filter_of(rule: Rule, now: datetime) -> Mapping[str, str]:
     """Give the filter of a rule; one of anybody's may raise whatever it likes."""
     found = guarded(rule.name, lambda: dict(rule.filter(now)))
     if isinstance(found, LeftOut):
-        raise InvalidInput("rules", rule.name, "a rule whose filter is a map", problem=found.reason)
+        accepted = gettext("a rule whose filter is a map")
+        raise InvalidInput("rules", rule.name, accepted, problem=found.reason)
     return found
 
 

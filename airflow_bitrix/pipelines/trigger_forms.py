@@ -120,7 +120,8 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
     :param default: Names of the rules that are chosen at first.
     """
     fitting = {name: rule for name, rule in RULES.items() if kind in rule.kinds}
-    rules = {name: rule.title for name, rule in {**fitting, **registered_rules().fitting(kind)}.items()}
+    listed = {**fitting, **registered_rules().fitting(kind)}
+    rules = {name: gettext(rule.title) for name, rule in listed.items()}
     return Param(
         list(default),
         type="array",

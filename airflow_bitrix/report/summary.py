@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.names import NAMELESS, OwnerNames
@@ -276,7 +277,7 @@ def reason_of(change: Change | None, outcome: ChangeOutcome | None = None) -> st
     reason = reason.removeprefix("dry run: ")
     rules = change.rules if change else ()
     for rule in rules:
-        title = RULES[rule].title.partition(":")[0] if rule in RULES else rule
+        title = gettext(RULES[rule].title).partition(":")[0] if rule in RULES else rule
         reason = reason.replace(f"{rule}: ", f"{title}: " if len(rules) > 1 else "")
     return reason
 

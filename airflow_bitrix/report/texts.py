@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from airflow_bitrix.core.errors import LONGEST_MESSAGE
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import Origin
@@ -69,7 +70,10 @@ _TITLES = {
 def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
     """Give name and title of each rule of a plan."""
     noted = {note.name: as_plain_text(note.title) for note in manifest.rule_notes}
-    return [(name, _TITLES.get(name) or noted.get(name, name)) for name in manifest.rules]
+    return [
+        (name, gettext(_TITLES[name]) if name in _TITLES else noted.get(name, name))
+        for name in manifest.rules
+    ]
 
 
 def limits_of(manifest: Manifest) -> list[tuple[str, str]]:

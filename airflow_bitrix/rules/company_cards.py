@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.rules import NOTHING, Facts, Needs, OwnerState, Rule, Verdict, Wish, with_primary
 
 
@@ -15,7 +16,7 @@ class CompanyCardPrimary(Rule):
     """
 
     name = "company_card_primary"
-    title = "Company's first: make the contact primary that the company's card shows first"
+    title = gettext_noop("Company's first: make the contact primary that the company's card shows first")
 
     def filter(self, now: datetime) -> Mapping[str, str]:
         """Only owners with a company."""
@@ -35,5 +36,9 @@ class CompanyCardPrimary(Rule):
         first = next((one for one in company.contact_ids if one in linked), None) if company else None
         if first is None or first == state.links.shown_id:
             return None
-        reason = f"contact {first} comes first on the card of company {state.company_id}"
+        reason = gettext(
+            "contact {contact} comes first on the card of company {company}",
+            contact=str(first),
+            company=str(state.company_id),
+        )
         return Wish(with_primary(state.links, first), reason, holds={"company_id": state.company_id})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.rules import (
     NOTHING,
     Contact,
@@ -33,7 +34,9 @@ class LinkFoundContact(Rule):
     """
 
     name = "link_found_contact"
-    title = "Link found contact: give leads without contacts the one that has their phone or e-mail"
+    title = gettext_noop(
+        "Link found contact: give leads without contacts the one that has their phone or e-mail"
+    )
     kinds = frozenset({"lead"})
 
     match: str = choice("phone_or_email", "phone", "email")
@@ -66,13 +69,13 @@ class LinkFoundContact(Rule):
         found = [one for one in ids if self._has(facts.contacts.get(one), means)]
         if len(found) > 1:
             shown = ", ".join(map(str, found[:10]))
-            return LeftOut("several contacts found", f"contacts {shown} have its phone or e-mail")
+            said = gettext("contacts {contacts} have its phone or e-mail", contacts=shown)
+            return LeftOut(gettext_noop("several contacts found"), said)
         if not found:
             return None
-        by = (
-            "e-mail" if self._has(facts.contacts[found[0]], [one for one in means if "@" in one]) else "phone"
-        )
-        reason = f"contact {found[0]} has the {by} of this lead"
+        reason = gettext("contact {contact} has the phone of this lead", contact=str(found[0]))
+        if self._has(facts.contacts[found[0]], [one for one in means if "@" in one]):
+            reason = gettext("contact {contact} has the e-mail of this lead", contact=str(found[0]))
         return Wish(with_added(state.links, found), reason, holds={"semantic": state.semantic})
 
     def _means(self, state: OwnerState, facts: Facts) -> Sequence[str]:

@@ -173,7 +173,7 @@ def saying(verdict: Any) -> tuple[Any, list[LeftOut]]:
         (Wish(LinkSet.of_ids(OWNER, [7, 7]), "why"), "odd raised ValueError: "),
         (
             Wish(LinkSet.of_ids(OWNER, [7]), "why", holds={"title": "x"}),
-            "odd raised ValueError: holds 'title', and only company_id",
+            "odd raised ValueError: holds title, and only company_id",
         ),
     ],
 )

@@ -73,11 +73,11 @@ def test_a_registered_rule_is_chosen_by_its_name_and_tells_its_package(install: 
         (
             {"bad": "acme_bad:number"},
             MODULE.format(name="bad"),
-            "acme_bad:number, is none; accepted: a class",
+            "acme_bad:number: it is no class of rules",
         ),
-        ({"bad": "acme_bad:Named"}, MODULE.format(name="good"), "names a rule that calls itself 'good'"),
+        ({"bad": "acme_bad:Named"}, MODULE.format(name="good"), "the rule calls itself 'good'"),
         ({"bad": "acme_bad:Named"}, MODULE.format(name="No"), "Named.name: 'No' is not accepted"),
-        ({"fix_primary": "acme_bad:Named"}, MODULE.format(name="fix_primary"), "a name that is none of ours"),
+        ({"fix_primary": "acme_bad:Named"}, MODULE.format(name="fix_primary"), "its name is one of ours"),
     ],
 )
 def test_one_that_cannot_be_used_is_named_and_takes_no_other_away(
@@ -102,7 +102,7 @@ def test_one_that_cannot_be_used_is_named_and_takes_no_other_away(
 def test_a_name_that_two_packages_register_is_nobody_s(install: Any) -> None:
     install("acme_one", {"vip": "acme_one:Named"}, MODULE.format(name="vip"))
     known = install("acme_two", {"vip": "acme_two:Named"}, MODULE.format(name="vip"))
-    with pytest.raises(InvalidInput, match=r"^rules: 'vip' .* one package registers; so does acme_"):
+    with pytest.raises(InvalidInput, match=r"^rules: entry point 'vip' .*, too: acme_"):
         known["vip"]
 
 

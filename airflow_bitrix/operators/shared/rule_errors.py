@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.engine.judging import Judged
 
 SOON = 1000
@@ -43,6 +44,12 @@ class ErrorsAllowed:
         """
         if self.share is not None and self._raised > self.share * self._read:
             raise PlanRefused(
-                f"rules raised errors of {self._raised} of {self._read} owners, and max_error_share allows "
-                f"{self.share:.1%}; the first: {self._first}"
+                gettext(
+                    "rules raised errors of {raised} of {read} owners, and max_error_share allows {share}; "
+                    "the first: {first}",
+                    raised=self._raised,
+                    read=self._read,
+                    share=f"{self.share:.1%}",
+                    first=self._first,
+                )
             )
