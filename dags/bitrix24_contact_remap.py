@@ -7,14 +7,18 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup
 
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.pipelines.bounds import WITHIN
 from airflow_bitrix.pipelines.carry_out import carry_out
-from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, WITHIN, plan_params
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
-DOC = """
+DOC = gettext(
+    """
 ### Put new contacts in the place of old ones
 
 After contacts were merged or imported anew, leads and deals may still hang on the old ones. This DAG takes
@@ -53,13 +57,14 @@ hours. A dry run waits for nobody.
 The tab *Bitrix24 report* of a run shows what became of each change, with all files to download. They lie
 under `[bitrix24] artifacts_path`.
 """
+)
 
 form = plan_params()
 
 with DAG(
     dag_id="bitrix24_contact_remap",
-    dag_display_name="Bitrix24: replace contacts",
-    description="Put new contacts in the place of old ones on every lead and deal.",
+    dag_display_name=gettext("Bitrix24: replace contacts"),
+    description=gettext("Put new contacts in the place of old ones on every lead and deal."),
     doc_md=DOC,
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
@@ -73,23 +78,25 @@ with DAG(
         "map_file": Param(
             None,
             type=["null", "string"],
-            title="Map file",
-            description="Path or address of a CSV or JSON Lines file with the columns old and new.",
+            title=gettext("Map file"),
+            description=gettext("Path or address of a CSV or JSON Lines file with the columns old and new."),
         ),
         "contacts": Param(
             {},
             type="object",
             **WITHIN,
-            title="Contacts",
-            description='In place of a file: new contacts by old ones, such as {"17": 23}.',
+            title=gettext("Contacts"),
+            description=gettext('In place of a file: new contacts by old ones, such as {"17": 23}.'),
         ),
         "filter": Param(
             {},
             type="object",
             **WITHIN,
-            title="Filter",
-            description='A crm.item.list filter for the owners, such as {"assignedById": 7}; {} for all.',
-            section="Which leads and deals",
+            title=gettext("Filter"),
+            description=gettext(
+                'A crm.item.list filter for the owners, such as {"assignedById": 7}; {} for all.'
+            ),
+            section=gettext("Which leads and deals"),
         ),
         **form,
     },
@@ -103,10 +110,10 @@ with DAG(
             "contact_map_file": "{{ params.map_file or none }}",
             "filter": "{{ params.filter }}",
         }
-        with TaskGroup(f"{kind}s", group_display_name=f"{kind.capitalize()}s"):
+        with TaskGroup(f"{kind}s", group_display_name=kind_words(kind)["kinds"].capitalize()):
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
-                task_display_name="Make the plan",
+                task_display_name=gettext("Make the plan"),
                 execution_timeout=timedelta(hours=4),
                 **GUARDS,
                 **migration,
@@ -116,7 +123,7 @@ with DAG(
             last = carry_out(plan, approval="always", **BY_PARAMS)
             last >> Bitrix24ReconcileContactLinksOperator(
                 task_id="compare",
-                task_display_name="Compare what is left",
+                task_display_name=gettext("Compare what is left"),
                 execution_timeout=timedelta(hours=4),
                 **migration,
             )

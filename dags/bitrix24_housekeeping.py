@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, Param
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.housekeeping import Bitrix24HousekeepingOperator
-from airflow_bitrix.pipelines.trigger_forms import between
+from airflow_bitrix.pipelines.bounds import between
 
-DOC = """
+DOC = gettext(
+    """
 ### Remove what runs have left
 
 Each run leaves its plan, journal, snapshots and reports under `[bitrix24] artifacts_path`, for ever. This DAG
@@ -24,11 +26,14 @@ this package.
 **A run that is gone cannot be taken back any more**, and its tab shows nothing. The log names each folder,
 and says how much that frees. *Dry run* is on unless you turn it off.
 """
+)
 
 with DAG(
     dag_id="bitrix24_housekeeping",
-    dag_display_name="Bitrix24: remove what old runs left",
-    description="Remove folders of runs, snapshots and parked owners that are older than so many days.",
+    dag_display_name=gettext("Bitrix24: remove what old runs left"),
+    description=gettext(
+        "Remove folders of runs, snapshots and parked owners that are older than so many days."
+    ),
     doc_md=DOC,
     schedule=None,
     catchup=False,
@@ -41,21 +46,21 @@ with DAG(
         "dry_run": Param(
             default=True,
             type="boolean",
-            title="Dry run",
-            description="Say only what would be removed.",
+            title=gettext("Dry run"),
+            description=gettext("Say only what would be removed."),
         ),
         "keep_days": Param(
             None,
             type=["null", "integer"],
             **between(1, 36_500),
-            title="Days to keep",
-            description="Empty for [bitrix24] keep_days, by default 90.",
+            title=gettext("Days to keep"),
+            description=gettext("Empty for [bitrix24] keep_days, by default 90."),
         ),
     },
 ) as dag:
     Bitrix24HousekeepingOperator(
         task_id="keep_house",
-        task_display_name="Remove what is old",
+        task_display_name=gettext("Remove what is old"),
         execution_timeout=timedelta(hours=2),
         keep_days="{{ params.keep_days }}",
         is_dry_run="{{ params.dry_run }}",

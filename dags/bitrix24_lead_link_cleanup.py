@@ -7,6 +7,7 @@ from datetime import timedelta
 from airflow.sdk import DAG
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
 from airflow_bitrix.pipelines.telling_form import telling_params, told_by_form
@@ -21,7 +22,8 @@ from airflow_bitrix.pipelines.trigger_forms import (
     rules_param,
 )
 
-DOC = """
+DOC = gettext(
+    """
 ### Clean up the contact links of leads
 
 A lead that is linked to a contact becomes a *repeat lead*: Bitrix24 hides its own phone and e-mail, and it
@@ -55,13 +57,14 @@ files to download, and how the run is taken back. The files lie under `[bitrix24
 `report.html`, `failed.csv`, `plan/`, `journal/`. A failed run goes on where it stopped when its failed tasks
 are cleared, and writes nothing twice.
 """
+)
 
 form = plan_params()
 
 with DAG(
     dag_id="bitrix24_lead_link_cleanup",
-    dag_display_name="Bitrix24: clean up lead links",
-    description="Release repeat leads and more: plan, approve, apply, check.",
+    dag_display_name=gettext("Bitrix24: clean up lead links"),
+    description=gettext("Release repeat leads and more: plan, approve, apply, check."),
     doc_md=DOC,
     # With a start_date, or as "@weekly", that of last Monday would start at once, ahead of a first trigger.
     schedule=CronTriggerTimetable("0 0 * * 1", timezone="UTC", run_immediately=timedelta(0)),
@@ -81,7 +84,7 @@ with DAG(
 ) as dag:
     plan = Bitrix24PlanLinkCleanupOperator(
         task_id="plan",
-        task_display_name="Make the plan",
+        task_display_name=gettext("Make the plan"),
         execution_timeout=timedelta(hours=4),
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="lead",

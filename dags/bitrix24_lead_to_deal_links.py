@@ -7,14 +7,17 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup, task
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.pipelines.bounds import WITHIN
 from airflow_bitrix.pipelines.carry_out import carry_out
-from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, WITHIN, plan_params
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
-DOC = """
+DOC = gettext(
+    """
 ### Carry contacts of leads over to their deals
 
 A deal that was made from a lead names it in its field *Lead*, but need not have the lead's contacts. This
@@ -59,13 +62,14 @@ hours. A dry run waits for nobody.
 The tab *Bitrix24 report* of a run shows what became of each change, with all files to download. They lie
 under `[bitrix24] artifacts_path`.
 """
+)
 
 form = plan_params()
 
 with DAG(
     dag_id="bitrix24_lead_to_deal_links",
-    dag_display_name="Bitrix24: contacts of leads onto their deals",
-    description="Copy or move contacts of leads onto the deals that were made from them.",
+    dag_display_name=gettext("Bitrix24: contacts of leads onto their deals"),
+    description=gettext("Copy or move contacts of leads onto the deals that were made from them."),
     doc_md=DOC,
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
@@ -80,23 +84,30 @@ with DAG(
             "copy",
             type="string",
             enum=["copy", "move"],
-            values_display={"copy": "Copy: leads keep their contacts", "move": "Move: leads lose them"},
-            title="Mode",
-            description="Whether leads lose the contacts that all their deals then hold.",
+            values_display={
+                "copy": gettext("Copy: leads keep their contacts"),
+                "move": gettext("Move: leads lose them"),
+            },
+            title=gettext("Mode"),
+            description=gettext("Whether leads lose the contacts that all their deals then hold."),
         ),
         "save": Param(
             default=False,
             type="boolean",
-            title="Save leads",
-            description="With move: save each lead, so that it stops being a repeat lead. Starts automation.",
+            title=gettext("Save leads"),
+            description=gettext(
+                "With move: save each lead, so that it stops being a repeat lead. Starts automation."
+            ),
         ),
         "filter": Param(
             {},
             type="object",
             **WITHIN,
-            title="Filter",
-            description='A crm.item.list filter for the deals, such as {"categoryId": 3}; {} for all.',
-            section="Which deals",
+            title=gettext("Filter"),
+            description=gettext(
+                'A crm.item.list filter for the deals, such as {"categoryId": 3}; {} for all.'
+            ),
+            section=gettext("Which deals"),
         ),
         **form,
     },
@@ -106,10 +117,10 @@ with DAG(
         "filter": "{{ params.filter }}",
     }
 
-    with TaskGroup("deals", group_display_name="Deals") as deals:
+    with TaskGroup("deals", group_display_name=gettext("Deals")) as deals:
         plan = Bitrix24PlanLinkMigrationOperator(
             task_id="plan",
-            task_display_name="Make the plan",
+            task_display_name=gettext("Make the plan"),
             execution_timeout=timedelta(hours=4),
             migration="lead_to_deal",
             **GUARDS,
@@ -120,21 +131,23 @@ with DAG(
         last = carry_out(plan, approval="always", **BY_PARAMS)
         last >> Bitrix24ReconcileContactLinksOperator(
             task_id="compare",
-            task_display_name="Compare what is left",
+            task_display_name=gettext("Compare what is left"),
             execution_timeout=timedelta(hours=4),
             migration="lead_to_deal",
             **common,
         )
 
-    @task.short_circuit(task_display_name="Go on to the leads?", execution_timeout=timedelta(minutes=5))
+    @task.short_circuit(
+        task_display_name=gettext("Go on to the leads?"), execution_timeout=timedelta(minutes=5)
+    )
     def is_move(params: dict[str, Any] | None = None) -> bool:
         """End the run here where leads keep their contacts."""
         return bool((params or {})["mode"] == "move")
 
-    with TaskGroup("leads", group_display_name="Leads") as leads:
+    with TaskGroup("leads", group_display_name=gettext("Leads")) as leads:
         release = Bitrix24PlanLinkMigrationOperator(
             task_id="plan",
-            task_display_name="Make the plan",
+            task_display_name=gettext("Make the plan"),
             execution_timeout=timedelta(hours=4),
             migration="release_moved_leads",
             save="{{ params.save }}",

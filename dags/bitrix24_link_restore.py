@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, Param
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
-DOC = """
+DOC = gettext(
+    """
 ### Bring contact links back
 
 Brings the contact links of leads or deals back to what they were before a run, from that run's journal, or
@@ -39,13 +41,14 @@ Contacts that were deleted meanwhile are not linked again. The repeat flag of a 
 you turn *Save* on: then the portal's automation runs, a lead with contacts becomes a repeat lead again, and
 the portal may merge its name, phones and e-mails into its primary contact.
 """
+)
 
 form = plan_params()
 
 with DAG(
     dag_id="bitrix24_link_restore",
-    dag_display_name="Bitrix24: bring links back",
-    description="Bring contact links back to a run's journal or to a snapshot.",
+    dag_display_name=gettext("Bitrix24: bring links back"),
+    description=gettext("Bring contact links back to a run's journal or to a snapshot."),
     doc_md=DOC,
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
@@ -59,57 +62,65 @@ with DAG(
         "journal": Param(
             None,
             type=["null", "string"],
-            title="Journal",
-            description="Folder of the run to take back, as its Bitrix24 report tab shows it; or its page.",
+            title=gettext("Journal"),
+            description=gettext(
+                "Folder of the run to take back, as its Bitrix24 report tab shows it; or its page."
+            ),
         ),
         "snapshot": Param(
             None,
             type=["null", "string"],
-            title="Snapshot",
-            description="Or the folder of a snapshot from before the change, as the report tab offers it.",
+            title=gettext("Snapshot"),
+            description=gettext(
+                "Or the folder of a snapshot from before the change, as the report tab offers it."
+            ),
         ),
         "owners": Param(
             [],
             type="array",
             items={"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
-            title="Owners",
-            description="Ids of the only leads or deals to bring back; empty for all.",
-            section="Which owners",
+            title=gettext("Owners"),
+            description=gettext("Ids of the only leads or deals to bring back; empty for all."),
+            section=gettext("Which owners"),
         ),
         "owners_file": Param(
             None,
             type=["null", "string"],
-            title="File of owners",
-            description="Or a file of such ids: failed.csv, or one id a line.",
-            section="Which owners",
+            title=gettext("File of owners"),
+            description=gettext("Or a file of such ids: failed.csv, or one id a line."),
+            section=gettext("Which owners"),
         ),
         "overwrite": Param(
             default=False,
             type="boolean",
-            title="Overwrite",
-            description="Also take away what somebody changed since the run.",
-            section="How",
+            title=gettext("Overwrite"),
+            description=gettext("Also take away what somebody changed since the run."),
+            section=gettext("How"),
         ),
         "link_missing": Param(
             default=False,
             type="boolean",
-            title="Link missing contacts",
-            description="Also link contacts that no longer exist.",
-            section="How",
+            title=gettext("Link missing contacts"),
+            description=gettext("Also link contacts that no longer exist."),
+            section=gettext("How"),
         ),
         "believe_any_user": Param(
             default=False,
             type="boolean",
-            title="Take unseen contacts for gone",
-            description="Where the webhook's user is no administrator. Else such owners are left alone.",
-            section="How",
+            title=gettext("Take unseen contacts for gone"),
+            description=gettext(
+                "Where the webhook's user is no administrator. Else such owners are left alone."
+            ),
+            section=gettext("How"),
         ),
         "save": Param(
             default=False,
             type="boolean",
-            title="Save",
-            description="Save each owner afterwards, so that the repeat flag follows. Starts automation.",
-            section="How",
+            title=gettext("Save"),
+            description=gettext(
+                "Save each owner afterwards, so that the repeat flag follows. Starts automation."
+            ),
+            section=gettext("How"),
         ),
         **form,
     },
@@ -119,7 +130,7 @@ with DAG(
     carry_out(
         Bitrix24PlanLinkRestoreOperator(
             task_id="plan",
-            task_display_name="Make the plan",
+            task_display_name=gettext("Make the plan"),
             execution_timeout=timedelta(hours=4),
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
             journal="{{ params.journal }}",

@@ -7,10 +7,13 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 from airflow.timetables.trigger import CronTriggerTimetable
 
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import Bitrix24ExportContactLinksOperator
-from airflow_bitrix.pipelines.trigger_forms import between
+from airflow_bitrix.pipelines.bounds import between
 
-DOC = """
+DOC = gettext(
+    """
 ### What changed in contact links
 
 Bitrix24 tells nobody when a contact is linked or unlinked: there is no event, no entry in the timeline, and
@@ -39,11 +42,12 @@ first trigger does. With *What a snapshot knows* `full` a snapshot knows sorts a
 `bitrix24_link_restore` can bring links back to it exactly; with `ids` it knows contacts, order and primary,
 at 2,500 owners a request.
 """
+)
 
 with DAG(
     dag_id="bitrix24_link_snapshot",
-    dag_display_name="Bitrix24: what changed in links",
-    description="Write the contact links of all leads and deals down, and report what changed.",
+    dag_display_name=gettext("Bitrix24: what changed in links"),
+    description=gettext("Write the contact links of all leads and deals down, and report what changed."),
     doc_md=DOC,
     # With a start_date, or as "@daily", the run of last night would start at once, ahead of a first trigger.
     schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC", run_immediately=timedelta(0)),
@@ -59,33 +63,33 @@ with DAG(
             type="string",
             enum=["ids", "full"],
             values_display={
-                "ids": "Contacts, order and primary: 2,500 owners a request",
-                "full": "Sorts and roles too: 50 owners with contacts a request",
+                "ids": gettext("Contacts, order and primary: 2,500 owners a request"),
+                "full": gettext("Sorts and roles too: 50 owners with contacts a request"),
             },
-            title="What a snapshot knows",
-            description="Of each link. A restore is exact from a full one only.",
+            title=gettext("What a snapshot knows"),
+            description=gettext("Of each link. A restore is exact from a full one only."),
         ),
         "keep": Param(
             30,
             type="integer",
             **between(1, 10_000),
-            title="Snapshots to keep",
-            description="Older ones are deleted; their reports stay.",
+            title=gettext("Snapshots to keep"),
+            description=gettext("Older ones are deleted; their reports stay."),
         ),
         "bitrix24_conn_id": Param(
             "bitrix24_default",
             type="string",
             minLength=1,
-            title="Connection",
-            description="Connection of type Bitrix24.",
-            section="Portal",
+            title=gettext("Connection"),
+            description=gettext("Connection of type Bitrix24."),
+            section=gettext("Portal"),
         ),
     },
 ) as dag:
     for kind in ("lead", "deal"):
         Bitrix24ExportContactLinksOperator(
             task_id=f"{kind}s",
-            task_display_name=f"Look at the {kind}s",
+            task_display_name=gettext("Look at the {kinds}", **kind_words(kind)),
             execution_timeout=timedelta(hours=6),
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
             kind=kind,

@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import DAG, task
 
 from airflow_bitrix.assets.portals import links_seen
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
 from airflow_bitrix.pipelines.trigger_forms import (
@@ -20,7 +21,8 @@ from airflow_bitrix.pipelines.trigger_forms import (
     rules_param,
 )
 
-DOC = """
+DOC = gettext(
+    """
 ### Clean up where links have changed
 
 Bitrix24 tells nobody when a contact is linked or unlinked. The DAG `bitrix24_link_snapshot` finds it out by
@@ -39,13 +41,14 @@ are dry runs until you change the default of `dry_run` in the DAG file. Unpause 
 To be started by the changes of one portal alone, write `schedule=[links_asset("acme.bitrix24.com", "lead")]`,
 which hears of what applies change as well.
 """
+)
 
 form = plan_params()
 
 with DAG(
     dag_id="bitrix24_links_changed_cleanup",
-    dag_display_name="Bitrix24: clean up where links have changed",
-    description="On the event of a snapshot: plan, approve, apply, check.",
+    dag_display_name=gettext("Bitrix24: clean up where links have changed"),
+    description=gettext("On the event of a snapshot: plan, approve, apply, check."),
     doc_md=DOC,
     schedule=[links_seen("lead")],
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
@@ -62,7 +65,7 @@ with DAG(
     },
 ) as dag:
 
-    @task(task_display_name="What has changed", execution_timeout=timedelta(minutes=5))
+    @task(task_display_name=gettext("What has changed"), execution_timeout=timedelta(minutes=5))
     def changed(triggering_asset_events: Mapping[Any, Sequence[Any]] | None = None) -> str | None:
         """Give the file of what has changed; ``None`` where there is none, or several, for all leads."""
         told = (triggering_asset_events or {}).values()
@@ -71,7 +74,7 @@ with DAG(
 
     plan = Bitrix24PlanLinkCleanupOperator(
         task_id="plan",
-        task_display_name="Make the plan",
+        task_display_name=gettext("Make the plan"),
         execution_timeout=timedelta(hours=4),
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="lead",

@@ -7,16 +7,20 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TaskGroup, task
 
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.matching import MATCHES
 from airflow_bitrix.core.migrations import EXTRAS
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.pipelines.bounds import WITHIN
 from airflow_bitrix.pipelines.carry_out import carry_out
-from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, WITHIN, plan_params
+from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
-DOC = """
+DOC = gettext(
+    """
 ### Bring the contact links of one portal into another
 
 Leads, deals and contacts have been imported into a new portal; which contacts hang on which lead or deal
@@ -69,14 +73,15 @@ The tab *Bitrix24 report* of a run shows what became of each change, with all fi
 under `[bitrix24] artifacts_path`; parked owners in the folder `parked` beside those of
 the runs, in a file such as `parked-deal.old.bitrix24.com.new.bitrix24.com.1f0c7a2e.jsonl`.
 """
+)
 
 form = plan_params()
 del form["bitrix24_conn_id"]  # two portals have a section of their own
 
 with DAG(
     dag_id="bitrix24_portal_to_portal_links",
-    dag_display_name="Bitrix24: links from portal to portal",
-    description="Give leads and deals of one portal the contacts that they have in another.",
+    dag_display_name=gettext("Bitrix24: links from portal to portal"),
+    description=gettext("Give leads and deals of one portal the contacts that they have in another."),
     doc_md=DOC,
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
@@ -92,110 +97,123 @@ with DAG(
             type="array",
             items={"type": "string", "enum": ["lead", "deal"]},
             examples=["lead", "deal"],
-            values_display={"lead": "Leads", "deal": "Deals"},
+            values_display={"lead": gettext("Leads"), "deal": gettext("Deals")},
             minItems=1,
-            title="Leads, deals or both",
-            description="Whose links are brought over.",
+            title=gettext("Leads, deals or both"),
+            description=gettext("Whose links are brought over."),
         ),
         "match": Param(
             "origin",
             type="string",
             enum=list(MATCHES),
             values_display={
-                "origin": "Origin: ORIGIN_ID holds the id in the source",
-                "same_origin": "Same origin: both came from a third system",
-                "field": "Field: a custom field holds the id in the source",
-                "map": "Map: files say which is which",
+                "origin": gettext("Origin: ORIGIN_ID holds the id in the source"),
+                "same_origin": gettext("Same origin: both came from a third system"),
+                "field": gettext("Field: a custom field holds the id in the source"),
+                "map": gettext("Map: files say which is which"),
             },
-            title="Match by",
-            description="How the target's records are found; see Dag Docs. Origin needs the Originator.",
-            section="Matching",
+            title=gettext("Match by"),
+            description=gettext(
+                "How the target's records are found; see Dag Docs. Origin needs the Originator."
+            ),
+            section=gettext("Matching"),
         ),
         "originator": Param(
             None,
             type=["null", "string"],
-            title="Originator",
-            description="Needed with Origin: the ORIGINATOR_ID of the target's records.",
-            section="Matching",
+            title=gettext("Originator"),
+            description=gettext("Needed with Origin: the ORIGINATOR_ID of the target's records."),
+            section=gettext("Matching"),
         ),
         "match_field": Param(
             None,
             type=["null", "string"],
-            title="Custom field",
-            description="Needed with Field: the target's field that holds the source's id: ufCrmSourceId.",
-            section="Matching",
+            title=gettext("Custom field"),
+            description=gettext(
+                "Needed with Field: the target's field that holds the source's id: ufCrmSourceId."
+            ),
+            section=gettext("Matching"),
         ),
         "lead_map": Param(
             None,
             type=["null", "string"],
-            title="Map of leads",
-            description="Needed with Map: path or address of a CSV or JSON Lines file: columns old and new.",
-            section="Matching",
+            title=gettext("Map of leads"),
+            description=gettext(
+                "Needed with Map: path or address of a CSV or JSON Lines file: columns old and new."
+            ),
+            section=gettext("Matching"),
         ),
         "deal_map": Param(
             None,
             type=["null", "string"],
-            title="Map of deals",
-            description="Needed with Map: the same for deals.",
-            section="Matching",
+            title=gettext("Map of deals"),
+            description=gettext("Needed with Map: the same for deals."),
+            section=gettext("Matching"),
         ),
         "contact_map": Param(
             None,
             type=["null", "string"],
-            title="Map of contacts",
-            description="Needed with Map: the same for contacts.",
-            section="Matching",
+            title=gettext("Map of contacts"),
+            description=gettext("Needed with Map: the same for contacts."),
+            section=gettext("Matching"),
         ),
         "filter": Param(
             {},
             type="object",
             **WITHIN,
-            title="Filter",
-            description='A crm.item.list filter for the source\'s owners, such as {">id": 5000}; {} for all.',
-            section="Which links",
+            title=gettext("Filter"),
+            description=gettext(
+                'A crm.item.list filter for the source\'s owners, such as {">id": 5000}; {} for all.'
+            ),
+            section=gettext("Which links"),
         ),
         "extra": Param(
             "keep",
             type="string",
             enum=list(EXTRAS),
-            values_display={"keep": "Keep them, behind those of the source", "remove": "Remove them"},
-            title="Links that only the target has",
-            description="What becomes of them. Removing takes an administrator's webhook of the source.",
-            section="Which links",
+            values_display={
+                "keep": gettext("Keep them, behind those of the source"),
+                "remove": gettext("Remove them"),
+            },
+            title=gettext("Links that only the target has"),
+            description=gettext(
+                "What becomes of them. Removing takes an administrator's webhook of the source."
+            ),
+            section=gettext("Which links"),
         ),
         "detail": Param(
             "full",
             type="string",
             enum=["full", "ids"],
             values_display={
-                "full": "Sort numbers too",
-                "ids": "Contacts, order and primary: far quicker where most is right already",
+                "full": gettext("Sort numbers too"),
+                "ids": gettext("Contacts, order and primary: far quicker where most is right already"),
             },
-            title="What has to be the same",
-            description="What is compared of each link, and brought over.",
-            section="Which links",
+            title=gettext("What has to be the same"),
+            description=gettext("What is compared of each link, and brought over."),
+            section=gettext("Which links"),
         ),
         "source_conn_id": Param(
             "bitrix24_source",
             type="string",
             minLength=1,
-            title="Source",
-            description="Connection of type Bitrix24 to the portal that is read.",
-            section="Portals",
+            title=gettext("Source"),
+            description=gettext("Connection of type Bitrix24 to the portal that is read."),
+            section=gettext("Portals"),
         ),
         "bitrix24_conn_id": Param(
             "bitrix24_default",
             type="string",
             minLength=1,
-            title="Target",
-            description="Connection of type Bitrix24 to the portal that is changed.",
-            section="Portals",
+            title=gettext("Target"),
+            description=gettext("Connection of type Bitrix24 to the portal that is changed."),
+            section=gettext("Portals"),
         ),
         **form,
     },
 ) as dag:
 
-    @task.short_circuit(task_display_name="Are they wanted?", execution_timeout=timedelta(minutes=5))
+    @task.short_circuit(task_display_name=gettext("Are they wanted?"), execution_timeout=timedelta(minutes=5))
     def is_wanted(kind: str, params: dict[str, Any] | None = None) -> bool:
         """Leave a kind out."""
         return kind in (params or {})["kinds"]
@@ -215,10 +233,10 @@ with DAG(
             "extra": "{{ params.extra }}",
             "detail": "{{ params.detail }}",
         }
-        with TaskGroup(f"{kind}s", group_display_name=f"{kind.capitalize()}s"):
+        with TaskGroup(f"{kind}s", group_display_name=kind_words(kind)["kinds"].capitalize()):
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
-                task_display_name="Make the plan",
+                task_display_name=gettext("Make the plan"),
                 execution_timeout=timedelta(hours=4),
                 is_dry_run="{{ params.dry_run }}",
                 **GUARDS,
@@ -230,7 +248,7 @@ with DAG(
             last = carry_out(plan, approval="always", **BY_PARAMS)
             last >> Bitrix24ReconcileContactLinksOperator(
                 task_id="compare",
-                task_display_name="Compare what is left",
+                task_display_name=gettext("Compare what is left"),
                 execution_timeout=timedelta(hours=4),
                 **migration,
             )

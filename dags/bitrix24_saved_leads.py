@@ -8,10 +8,12 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetWatcher, Param, task
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.contact_links import Bitrix24LeadContactItemsGetOperator
 from airflow_bitrix.triggers.records import Bitrix24RecordsSavedTrigger
 
-DOC = """
+DOC = gettext(
+    """
 ### Go on when leads were saved
 
 The triggerer asks the portal once a minute which leads were saved, and tells an asset; that starts this DAG.
@@ -25,6 +27,7 @@ It changes nothing on the portal.
 Unpausing the DAG starts the watcher, half a minute later. Changes of contact links save nothing: what they
 start is `bitrix24_links_changed_cleanup`. In a DAG of your own, put your work in place of *Their contacts*.
 """
+)
 
 # An asset that a watcher has is its own: another one would tell the same events once more.
 saved = Asset(
@@ -34,8 +37,8 @@ saved = Asset(
 
 with DAG(
     dag_id="bitrix24_saved_leads",
-    dag_display_name="Bitrix24: leads that were saved",
-    description="On the event of a watcher: read the contacts of the leads that were saved.",
+    dag_display_name=gettext("Bitrix24: leads that were saved"),
+    description=gettext("On the event of a watcher: read the contacts of the leads that were saved."),
     doc_md=DOC,
     schedule=[saved],
     catchup=False,
@@ -48,13 +51,13 @@ with DAG(
             "bitrix24_default",
             type="string",
             minLength=1,
-            title="Connection",
-            description="Connection of type Bitrix24; the watcher looks at bitrix24_default.",
+            title=gettext("Connection"),
+            description=gettext("Connection of type Bitrix24; the watcher looks at bitrix24_default."),
         ),
     },
 ) as dag:
 
-    @task(task_display_name="Which leads?", execution_timeout=timedelta(minutes=5))
+    @task(task_display_name=gettext("Which leads?"), execution_timeout=timedelta(minutes=5))
     def saved_leads(triggering_asset_events: Mapping[Any, Sequence[Any]] | None = None) -> list[int]:
         """Give the ids, each once."""
         told = (triggering_asset_events or {}).values()
@@ -63,7 +66,7 @@ with DAG(
 
     Bitrix24LeadContactItemsGetOperator.partial(
         task_id="contacts",
-        task_display_name="Their contacts",
+        task_display_name=gettext("Their contacts"),
         execution_timeout=timedelta(minutes=5),
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
     ).expand(owner_id=saved_leads())

@@ -7,11 +7,13 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
-from airflow_bitrix.pipelines.trigger_forms import between
+from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.pipelines.bounds import between
 from airflow_bitrix.sensors.contact_links import Bitrix24ContactLinksSensor
 from airflow_bitrix.sensors.records import Bitrix24RecordsSensor
 
-DOC = """
+DOC = gettext(
+    """
 ### Wait for contact links
 
 A lead or deal has to have its contact before the work about it can begin, and Bitrix24 tells nobody when a
@@ -26,11 +28,12 @@ ask the portal together. It changes nothing on the portal.
 
 An owner that is not there fails the task at once; after a day without the link the run is over, too.
 """
+)
 
 with DAG(
     dag_id="bitrix24_wait_for_links",
-    dag_display_name="Bitrix24: wait for a contact link",
-    description="Wait until a contact is linked to a lead or deal, without a worker slot.",
+    dag_display_name=gettext("Bitrix24: wait for a contact link"),
+    description=gettext("Wait until a contact is linked to a lead or deal, without a worker slot."),
     doc_md=DOC,
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
@@ -52,43 +55,51 @@ with DAG(
             "lead",
             type="string",
             enum=["lead", "deal"],
-            values_display={"lead": "Lead", "deal": "Deal"},
-            title="Lead or deal",
-            description="What the contact is to be linked to.",
+            values_display={"lead": gettext("Lead"), "deal": gettext("Deal")},
+            title=gettext("Lead or deal"),
+            description=gettext("What the contact is to be linked to."),
         ),
         "owner_id": Param(
-            1, type="integer", **between(1, 2_147_483_647), title="Its id", description="Of the lead or deal."
+            1,
+            type="integer",
+            **between(1, 2_147_483_647),
+            title=gettext("Its id"),
+            description=gettext("Of the lead or deal."),
         ),
         "contact_id": Param(
-            1, type="integer", **between(1, 2_147_483_647), title="Contact", description="Id of the contact."
+            1,
+            type="integer",
+            **between(1, 2_147_483_647),
+            title=gettext("Contact"),
+            description=gettext("Id of the contact."),
         ),
         "bitrix24_conn_id": Param(
             "bitrix24_default",
             type="string",
             minLength=1,
-            title="Connection",
-            description="Connection of type Bitrix24.",
-            section="Portal",
+            title=gettext("Connection"),
+            description=gettext("Connection of type Bitrix24."),
+            section=gettext("Portal"),
         ),
     },
 ) as dag:
     any_at_all = Bitrix24RecordsSensor(
         task_id="any",
-        task_display_name="Is there work at all?",
+        task_display_name=gettext("Is there work at all?"),
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="{{ params.kind }}",
         at_least=1,
     )
     linked = Bitrix24ContactLinksSensor(
         task_id="linked",
-        task_display_name="Is the contact linked?",
+        task_display_name=gettext("Is the contact linked?"),
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
         kind="{{ params.kind }}",
         owner_id="{{ params.owner_id }}",
         has="{{ params.contact_id }}",
     )
 
-    @task(task_display_name="Go on")
+    @task(task_display_name=gettext("Go on"))
     def go_on(links: Any) -> int:
         """Give the number of contacts."""
         return len(links["contact_ids"])

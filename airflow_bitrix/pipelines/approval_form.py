@@ -9,7 +9,9 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from airflow_bitrix.pipelines.trigger_forms import MOST_CHANGES, between, with_defaults
+from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.pipelines.bounds import MOST_CHANGES, between
+from airflow_bitrix.pipelines.trigger_forms import with_defaults
 
 APPROVAL: dict[str, Any] = {
     "approval": "{{ params.approval }}",
@@ -35,21 +37,25 @@ def approval_params(**defaults: Any) -> dict[str, Param]:
             type="string",
             enum=["always", "over_limit", "never"],
             values_display={
-                "always": "Ask before every real run",
-                "over_limit": "Ask only where the plan has more changes than the next field says",
-                "never": "Do not ask",
+                "always": gettext("Ask before every real run"),
+                "over_limit": gettext("Ask only where the plan has more changes than the next field says"),
+                "never": gettext("Do not ask"),
             },
-            title="Approval",
-            description="Whether a person sees the plan first, under Required actions. A dry run never asks.",
-            section="Approval",
+            title=gettext("Approval"),
+            description=gettext(
+                "Whether a person sees the plan first, under Required actions. A dry run never asks."
+            ),
+            section=gettext("Approval"),
         ),
         "approve_over": Param(
             100,
             type="integer",
             **between(0, MOST_CHANGES),
-            title="Changes that need no approval",
-            description="Counts only where Approval is to ask about plans with more changes than this.",
-            section="Approval",
+            title=gettext("Changes that need no approval"),
+            description=gettext(
+                "Counts only where Approval is to ask about plans with more changes than this."
+            ),
+            section=gettext("Approval"),
         ),
     }
     return with_defaults(params, defaults)

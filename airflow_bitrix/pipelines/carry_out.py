@@ -10,6 +10,7 @@ from airflow.sdk import TriggerRule
 from airflow.sdk.bases.notifier import BaseNotifier
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.notifications.telling import Telling
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
@@ -17,7 +18,7 @@ from airflow_bitrix.operators.link_canary import Bitrix24CanaryLinkPlanOperator
 from airflow_bitrix.operators.link_check import Bitrix24CheckLinkPlanOperator
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 
-PART_NAME = "part {{ task.part | join(', ') }}"
+PART_NAME = gettext("part") + " {{ task.part | join(', ') }}"
 """How the UI calls the mapped tasks of an apply."""
 
 TIMEOUTS = {"canary": timedelta(hours=2), "apply": timedelta(hours=12), "check": timedelta(hours=4)}
@@ -90,10 +91,12 @@ def carry_out(
         a plan that hands over no result.
     """
     if "trigger_rule" in arguments:
-        accepted = "none: the plan may have one, and what carries it out follows in order"
+        accepted = gettext("none: the plan may have one, and what carries it out follows in order")
         raise InvalidInput("trigger_rule", str(arguments["trigger_rule"]), accepted)
     if not plan.do_xcom_push:
-        raise InvalidInput("do_xcom_push", plan.do_xcom_push, "True of a plan, whose result is carried out")
+        raise InvalidInput(
+            "do_xcom_push", plan.do_xcom_push, gettext("True of a plan, whose result is carried out")
+        )
     telling = _telling(notify)
     common = {"bitrix24_conn_id": plan.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
     quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
@@ -102,7 +105,7 @@ def carry_out(
     policy: dict[str, Any] = {"max_failed": max_failed, "max_failure_share": max_failure_share}
     approve = Bitrix24ApproveLinkPlanOperator(
         task_id="approve",
-        task_display_name="Ask for approval",
+        task_display_name=gettext("Ask for approval"),
         plan=plan.output,
         is_dry_run=is_dry_run,
         mode=approval,
@@ -119,7 +122,7 @@ def carry_out(
     within = approve.execution_timeout
     first = Bitrix24CanaryLinkPlanOperator(
         task_id="canary",
-        task_display_name="Try the first ones",
+        task_display_name=gettext("Try the first ones"),
         plan=approve.output,
         first=canary,
         **_within("canary", within, writing),
@@ -127,7 +130,7 @@ def carry_out(
     )
     apply = Bitrix24ApplyLinkPlanOperator.partial(
         task_id="apply",
-        task_display_name="Apply the plan",
+        task_display_name=gettext("Apply the plan"),
         map_index_template=PART_NAME,
         plan=approve.output,
         max_failed=None,  # the check judges them all together
@@ -137,7 +140,7 @@ def carry_out(
     ).expand(part=first.output)
     check = Bitrix24CheckLinkPlanOperator(
         task_id="check",
-        task_display_name="Check and report",
+        task_display_name=gettext("Check and report"),
         plan=approve.output,
         **policy,
         **_within("check", within, common),
@@ -164,7 +167,7 @@ def _telling(notify: object) -> Telling:
     notifiers: list[Any] = list(notify) if isinstance(notify, (list, tuple)) else [notify]
     if not all(isinstance(one, BaseNotifier) for one in notifiers):
         raise InvalidInput(
-            "notify", notify, "a notifier, such as Bitrix24Notifier(users=[7]), or a list of them"
+            "notify", notify, gettext("a notifier, such as Bitrix24Notifier(users=[7]), or a list of them")
         )
     return Telling(notifiers)
 

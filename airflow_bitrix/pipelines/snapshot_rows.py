@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.files.snapshots import read_snapshot
 from airflow_bitrix.operators.shared.artifacts import given_folder
@@ -50,7 +51,9 @@ def snapshot_rows(snapshot: Mapping[str, Any] | str) -> Iterator[LinkRow]:
     """
     place = snapshot.get("snapshot") if isinstance(snapshot, Mapping) else snapshot
     if not isinstance(place, str) or not place:
-        raise InvalidInput("snapshot", snapshot, "what the export task returned, or the folder of a snapshot")
+        raise InvalidInput(
+            "snapshot", snapshot, gettext("what the export task returned, or the folder of a snapshot")
+        )
     return _rows(place)
 
 
