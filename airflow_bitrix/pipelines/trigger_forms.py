@@ -120,7 +120,9 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
     :param default: Names of the rules that are chosen at first.
     """
     fitting = {name: rule for name, rule in RULES.items() if kind in rule.kinds}
-    rules = {name: gettext(rule.title) for name, rule in {**fitting, **registered_rules().fitting(kind)}.items()}
+    rules = {
+        name: gettext(rule.title) for name, rule in {**fitting, **registered_rules().fitting(kind)}.items()
+    }
     return Param(
         list(default),
         type="array",
