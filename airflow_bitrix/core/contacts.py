@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_bitrix.core.links import entity_kind
-from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.links import entity_kind
 from airflow_bitrix.core.numbers import told_id
 
 ITEM_SELECT = ("id", "companyId", "createdTime", "originatorId", "originId")
