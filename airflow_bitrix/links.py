@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_bitrix.core.languages import gettext
+
 TAB_ROUTE = "bitrix24_report"
 """Name of the report tab in the addresses of Airflow's UI."""
 
@@ -52,7 +54,10 @@ def report_address(dag_id: str, run_id: str, task: str = "") -> str:
 class Bitrix24ReportLink(BaseOperatorLink):
     """Leads to the report tab of the task's DAG run."""
 
-    name = "Report"
+    @property
+    def name(self) -> str:
+        """What its button says."""
+        return gettext("Report")
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Give the address, relative to Airflow's own; the tab then shows what this task is about."""
@@ -67,7 +72,10 @@ class Bitrix24ReportLink(BaseOperatorLink):
 class Bitrix24OwnerLink(BaseOperatorLink):
     """Leads to the lead or deal that the task worked on, on its portal."""
 
-    name = "Open in Bitrix24"
+    @property
+    def name(self) -> str:
+        """What its button says."""
+        return gettext("Open in Bitrix24")
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Give the address that the operator kept when it worked; empty where it had none."""

@@ -26,6 +26,7 @@ from airflow_bitrix.client.kept_tokens import Part, text_of
 from airflow_bitrix.client.oauth import Application, Pair, refused, server_address
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext, gettext_noop
 
 _USAGE_ERROR = 2
 _LAST_PORT = 65_535
@@ -35,9 +36,11 @@ WAITS = 300.0
 SOON = 20.0
 """The same for one that was led on; the portal asks nothing the second time."""
 
-_AGAIN = "begin again"
-_SPARE = "There are spare tokens, too, for the case that a worker that is killed takes these along."
-_NO_SPARE = "There are no spare tokens."
+_AGAIN = gettext_noop("begin again")
+_SPARE = gettext_noop(
+    "There are spare tokens, too, for the case that a worker that is killed takes these along."
+)
+_NO_SPARE = gettext_noop("There are no spare tokens.")
 
 
 def authorize_address(application: Application, state: str) -> str:
@@ -57,20 +60,33 @@ def brought_back(address: str, application: Application, state: str) -> tuple[st
         told = {name: values[0] for name, values in parse_qs(parts.query or parts.path).items()}
     except ValueError:
         told = {}
-    accepted = "the whole address that the browser was sent to, with code= and state= in it"
+    accepted = gettext("the whole address that the browser was sent to, with code= and state= in it")
     if "code" not in told:
-        said = as_plain_text(told.get("error_description") or told.get("error") or "there is no code in it")
-        raise InvalidInput("address", "***", accepted, problem=f"it is not accepted, {said}")
+        said = as_plain_text(
+            told.get("error_description") or told.get("error") or gettext("there is no code in it")
+        )
+        raise InvalidInput(
+            "address", "***", accepted, problem=gettext("it is not accepted, {said}", said=said)
+        )
     if not secrets.compare_digest(told.get("state", "").encode(), state.encode()):
-        problem = "it belongs to another login, its state is not the one of this"
-        raise InvalidInput("address", "***", f"that of this login; {_AGAIN}", problem=problem)
+        problem = gettext("it belongs to another login, its state is not the one of this")
+        raise InvalidInput(
+            "address", "***", gettext("that of this login; {again}", again=gettext(_AGAIN)), problem=problem
+        )
     if "domain" in told and _portal(told["domain"], application.portal) != application.portal:
-        problem = f"it comes from {as_plain_text(told['domain'], 100)!r}"
-        raise InvalidInput("address", "***", f"that of {application.portal}; {_AGAIN}", problem=problem)
+        problem = gettext("it comes from {domain}", domain=repr(as_plain_text(told["domain"], 100)))
+        raise InvalidInput(
+            "address",
+            "***",
+            gettext("that of {portal}; {again}", portal=application.portal, again=gettext(_AGAIN)),
+            problem=problem,
+        )
     named = application.server or server_address(told.get("server_domain", ""), "server_domain")
     if not named:
         raise InvalidInput(
-            "extra.server_endpoint", "", "the address of the OAuth server, as the portal did not name it"
+            "extra.server_endpoint",
+            "",
+            gettext("the address of the OAuth server, as the portal did not name it"),
         )
     return told["code"], named
 
@@ -105,7 +121,7 @@ class Pasted:
 
     def come_back(self, then: str) -> str:  # noqa: ARG002 (as the browser has it)
         """Ask for the address."""
-        print("Paste the whole address that it was sent to; it is not shown.", flush=True)  # noqa: T201
+        print(gettext("Paste the whole address that it was sent to; it is not shown."), flush=True)  # noqa: T201
         if sys.stdin.isatty():
             return getpass.getpass("Address: ")
         return sys.stdin.readline(_LONGEST)
@@ -129,7 +145,7 @@ class _Once(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("Referrer-Policy", "no-referrer")
         self.end_headers()
-        self.wfile.write(b"Back to the terminal: it says whether the login has worked.\n")
+        self.wfile.write(gettext("Back to the terminal: it says whether the login has worked.\n").encode())
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the address holds the code."""
@@ -183,7 +199,9 @@ def log_in(conn_id: str, browser: Browser, say: Callable[[str], object]) -> None
     settings, proxy = fields_of(ReadsConnections(), conn_id)
     application = settings.login
     if not isinstance(application, Application):
-        accepted = "client_id and client_secret of a local application, in a connection without a webhook"
+        accepted = gettext(
+            "client_id and client_secret of a local application, in a connection without a webhook"
+        )
         raise InvalidInput("extra.client_id", "", accepted)
     store = store_of(application)
     store.read()  # where it is away, nobody is asked for a login in vain
@@ -201,22 +219,31 @@ def log_in(conn_id: str, browser: Browser, say: Callable[[str], object]) -> None
         pair = replace(found, server=found.server or named)
         store.write(text_of(pair, time.time(), socket.gethostname()), part)
 
-    say("Open this page, logged in at the portal as the user in whose name the calls are to be made:"
-        f"\n\n  {page}\n")  # fmt: skip
-    say("The portal then sends the browser to the address in the application's card. Its code is good for 30 "
-        "seconds.")  # fmt: skip
+    say(gettext(
+"Open this page, logged in at the portal as the user in whose name the calls are to be "
+"made:\n\n  {page}\n", page=page))  # fmt: skip
+    say(gettext(
+"The portal then sends the browser to the address in the application's card. Its code is good "
+"for 30 seconds."))  # fmt: skip
     keep(browser.come_back(spare_page), states[0], "pair")
-    say(f"Logged in to {application.portal}. The tokens are in {store}; all workers take them from there.")
+    say(
+        gettext(
+            "Logged in to {portal}. The tokens are in {store}; all workers take them from there.",
+            portal=application.portal,
+            store=store,
+        )
+    )
     if not browser.leads_on:
-        say("For spare tokens, which are used where a worker that is killed takes these along, open this "
-            f"page, too. Without them, press Enter.\n\n  {spare_page}\n")  # fmt: skip
+        say(gettext(
+"For spare tokens, which are used where a worker that is killed takes these along, open "
+"this page, too. Without them, press Enter.\n\n  {spare_page}\n", spare_page=spare_page))  # fmt: skip
     store.write("", "spare")  # those of an earlier login may be another user's
     try:
         if came := browser.come_back("").strip():
             keep(came, states[1], "spare")
-        say(_SPARE if came else _NO_SPARE)
+        say(gettext(_SPARE if came else _NO_SPARE))
     except Bitrix24Error as error:
-        say(f"{_NO_SPARE} {error}")
+        say(f"{gettext(_NO_SPARE)} {error}")
 
 
 def _port(text: str) -> int:
@@ -252,10 +279,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             listened = stack.enter_context(closing(Listened(options.listen))) if options.listen else None
             log_in(options.conn_id, listened or Pasted(), print)
     except Bitrix24Error as error:
-        print(f"Not logged in. {error}", file=sys.stderr)  # noqa: T201 (a person waits for it)
+        print(gettext("Not logged in. {error}", error=error), file=sys.stderr)  # noqa: T201 (a person waits for it)
         return 1
     except OSError as error:
-        print(f"Not logged in. Port {options.listen}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        said = gettext("Not logged in. Port {port}: {why}", port=str(options.listen), why=error.strerror)
+        print(said, file=sys.stderr)  # noqa: T201
         return 1
     return 0
 

@@ -62,8 +62,8 @@ with DAG(
         "only_names": Param(
             default=False,
             type="boolean",
-            title="Names only",
-            description=(
+            title=gettext("Names only"),
+            description=gettext(
                 "Remove only the names of leads, deals and contacts, and the reports that show them. What a "
                 "restore needs stays."
             ),

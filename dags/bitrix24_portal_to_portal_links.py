@@ -227,7 +227,7 @@ with DAG(
             "match": "{{ params.match }}",
             "originator": "{{ '%r' | format(params.originator or '') }}",  # 1.10 stays a text
             "match_field": "{{ '%r' | format(params.match_field or '') }}",
-            "owner_map": "{{ params." + kind + "_map or none }}",
+            "owner_map": f"{{{{ params.{kind}_map or none }}}}",
             "contact_map": "{{ params.contact_map or none }}",
             "filter": "{{ params.filter }}",
             "extra": "{{ params.extra }}",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import string
+from gettext import GNUTranslations
 
 import pytest
+from babel.messages.catalog import Message
 
 from airflow_bitrix.core.languages import ENGLISH, LANGUAGES
 from scripts.catalogues import LOCALE, NAME, as_mo, as_po, catalogue, extracted, holes, translations, updated
@@ -53,6 +56,63 @@ _INFLECTED = {"kind", "kind_of", "kind_it", "kinds", "kinds_of", "kinds_to", "ki
 
 def _braces(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+RUSSIAN = (
+    ("лид", "лида", "лидов"),
+    ("сделка", "сделки", "сделок"),
+    ("контакт", "контакта", "контактов"),
+    ("изменение", "изменения", "изменений"),
+    ("запрос", "запроса", "запросов"),
+    ("комментарий", "комментария", "комментариев"),
+    ("различие", "различия", "различий"),
+    ("связь", "связи", "связей"),
+)
+"""What is counted: 1 and 21, 2, 5 of it."""
+
+GENITIVE = {
+    "лида": ("лида", "лидов", "лидов"),
+    "сделки": ("сделки", "сделок", "сделок"),
+    "изменения": ("изменения", "изменений", "изменений"),
+}
+"""Likewise where it is said to be theirs, or of them: the links of 21, of 2, of 5."""
+
+
+def test_russian_plurals_are_right_for_1_2_5_and_21() -> None:
+    made = catalogue("ru")
+    with (LOCALE / "ru" / "LC_MESSAGES" / f"{NAME}.mo").open("rb") as opened:
+        spoken = GNUTranslations(opened)
+    for one in made:
+        if not one.id or isinstance(one.id, str):
+            continue
+        forms = translations(one, made.num_plurals)
+        assert [_form(spoken, one, count) for count in (1, 2, 5, 21)] == [*forms, forms[0]], one.id
+        if "{count}" in one.id[1]:
+            assert forms[0] != forms[2], one.id
+            assert _nouns(forms) or forms[1] != forms[2], one.id
+
+
+def _form(spoken: GNUTranslations, one: Message, count: int) -> str:
+    few, many = one.id[0], one.id[1]
+    if one.context:
+        return spoken.npgettext(one.context, few, many, count)
+    return spoken.ngettext(few, many, count)
+
+
+def _nouns(forms: list[str]) -> bool:
+    """Whether what is counted is known, and stands in its forms."""
+    words = [re.findall(r"\w+", form) for form in forms]
+    known = [*RUSSIAN, *GENITIVE.values()]
+    found = [noun for noun in known if all(form in told for form, told in zip(noun, words, strict=True))]
+    strange = [noun for noun in RUSSIAN if set(noun) & set(words[0])]
+    assert found or not strange, forms
+    return bool(found)
+
+
+def test_a_wrong_plural_is_found() -> None:
+    with pytest.raises(AssertionError):
+        _nouns(["{count} лид", "{count} лидов", "{count} лидов"])
+    assert _nouns(["связи {count} лида", "связи {count} лидов", "связи {count} лидов"])
 
 
 def test_a_hole_is_found() -> None:

@@ -15,6 +15,7 @@ from airflow.sdk import Asset, AssetAlias, AssetWatcher
 
 from airflow_bitrix.client.auth import portal_address
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
 SCHEME = "bitrix24"
 
-_ACCEPTED = (
-    "bitrix24://portal/lead/contact-links, or deal in place of lead; or bitrix24://portal/lead, deal or "
-    "contact, for the records"
+_ACCEPTED = gettext_noop(
+    "bitrix24://portal/lead/contact-links, or deal in place of lead; or bitrix24://portal/lead, "
+    "deal or contact, for the records"
 )
 
 _PATH = re.compile(r"(?P<folder>(?:/[\w.~-]+)*?)/(?:(?:lead|deal)(?:/contact-links)?|contact)")
@@ -70,7 +71,7 @@ def _of_portal(portal: str) -> str:
         if not (parts.query or parts.fragment or _leads_to_rest(folder)):
             return f"{SCHEME}://{address}{folder}"
     # It may be a webhook's address, and that is a secret.
-    raise InvalidInput("portal", "***", "the address of a portal, such as 'acme.bitrix24.com'")
+    raise InvalidInput("portal", "***", gettext("the address of a portal, such as 'acme.bitrix24.com'"))
 
 
 def _leads_to_rest(path: str) -> bool:
@@ -87,7 +88,7 @@ def sanitize_uri(uri: SplitResult) -> SplitResult:
     """
     found = None if _leads_to_rest(uri.path) else _PATH.fullmatch(uri.path)
     if found is None or uri.query or uri.fragment or "@" in uri.netloc:
-        raise InvalidInput("uri", "***", _ACCEPTED)
+        raise InvalidInput("uri", "***", gettext(_ACCEPTED))
     return uri._replace(scheme=SCHEME, netloc=portal_address(uri.netloc).partition("://")[2])
 
 

@@ -32,6 +32,7 @@ from typing import Protocol
 
 from airflow_bitrix.client.pacing import Bucket, Level
 from airflow_bitrix.client.sharing import Share
+from airflow_bitrix.core.languages import gettext
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +165,7 @@ class FileAllowance:
         now = time.monotonic()
         self._locked_since = now if self._locked_since is None else self._locked_since
         if now - self._locked_since > self._longest_lock:
-            raise TimeoutError(errno.ETIMEDOUT, "another process keeps it locked", str(self._path))
+            raise TimeoutError(errno.ETIMEDOUT, gettext("another process keeps it locked"), str(self._path))
         return False
 
     def _read(self, descriptor: int, now: float) -> Level:
@@ -229,7 +230,7 @@ def own_slot(path: Path) -> Iterator[Slot]:
         found = os.fstat(descriptor)
         # One of several names: in a folder that others may write, of any other file of ours.
         if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-            raise PermissionError(errno.EPERM, "it is no file of this user", str(path))
+            raise PermissionError(errno.EPERM, gettext("it is no file of this user"), str(path))
         yield Slot(descriptor)
     finally:
         # Closing alone would leave the lock to a child that was forked meanwhile.
@@ -257,7 +258,7 @@ def make_own_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     for about in (folder.lstat(), folder.stat()):
         if about.st_uid not in (os.geteuid(), 0):
-            raise PermissionError(errno.EPERM, "it is a folder of another user", str(folder))
+            raise PermissionError(errno.EPERM, gettext("it is a folder of another user"), str(folder))
 
 
 class HostAllowance:
@@ -354,9 +355,12 @@ def _in_memory(bucket: Bucket, portal: str, folder: Path, error: OSError) -> Mem
     known = _in_memories.setdefault((portal, bucket), made)
     if known is made:
         log.warning(
-            "Cannot share the request allowance through %s (%s): it is kept in memory, and other processes "
-            "that ask the same portal are not counted.",
-            folder,
-            error.strerror or error,
+            "%s",
+            gettext(
+                "Cannot share the request allowance through {folder} ({why}): it is kept in memory, "
+                "and other processes that ask the same portal are not counted.",
+                folder=folder,
+                why=error.strerror or error,
+            ),
         )
     return known

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from airflow_bitrix.client.logins import belongs_to
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.numbers import as_whole, whole_number
 
 _CODE = re.compile(r"[A-Za-z0-9_-]+")
@@ -33,15 +34,18 @@ _AT_THE_ENDS = re.compile(rf"^[\s{_AROUND}]+|(?<![\s{_AROUND}])[\s{_AROUND}]+\Z"
 _LONGEST_NAME = 253
 _LAST_PORT = 65_535
 _USUAL_PORTS = {"https": 443, "http": 80}
-_ACCEPTED_HOST = (
+_ACCEPTED_HOST = gettext_noop(
     "a portal address such as 'acme.bitrix24.com' or 'https://acme.bitrix24.com', without a path; "
     "plain http only for a loopback address"
 )
-_ACCEPTED_CODE = "the code of an inbound webhook, or its whole address https://…/rest/<user id>/<code>/"
+_ACCEPTED_CODE = gettext_noop(
+    "the code of an inbound webhook, or its whole address https://…/rest/<user id>/<code>/"
+)
 
-_INSTEAD = (
-    "a portal address such as 'acme.bitrix24.com'. Remove it there: it is shown in the list of connections. "
-    "The whole address may stand in the webhook code (password); make a new webhook if others could see it"
+_INSTEAD = gettext_noop(
+    "a portal address such as 'acme.bitrix24.com'. Remove it there: it is shown in the list of "
+    "connections. The whole address may stand in the webhook code (password); make a new webhook "
+    "if others could see it"
 )
 
 
@@ -112,18 +116,20 @@ def webhook(
     host, user, secret = _text("host", host), _text("login", login), _text("password", password)
     if _WEBHOOK_IN_HOST.search(host):
         shown = _shown_host(host)
-        problem = f"{shown!r} is a webhook's address, which is a secret"
-        raise InvalidInput("host", shown, _INSTEAD, problem=problem)
+        problem = gettext("{shown} is a webhook's address, which is a secret", shown=repr(shown))
+        raise InvalidInput("host", shown, gettext(_INSTEAD), problem=problem)
     if port and not (isinstance(port, int) and 0 < port <= _LAST_PORT):
-        raise InvalidInput("port", port, f"a port from 1 to {_LAST_PORT}, or nothing")
+        raise InvalidInput(
+            "port", port, gettext("a port from 1 to {last_port}, or nothing", last_port=str(_LAST_PORT))
+        )
     if not secret:
-        raise InvalidInput("password", "", _ACCEPTED_CODE)
+        raise InvalidInput("password", "", gettext(_ACCEPTED_CODE))
     if not _is_whole(secret):
-        raise _wrong_code("there is a space or a line break in it")
+        raise _wrong_code(gettext("there is a space or a line break in it"))
     if "/" in secret or "\\" in secret:
         return _pasted(host, user, secret, port)
     if not _CODE.fullmatch(secret):
-        raise _wrong_code("a code has letters, digits, - and _ alone")
+        raise _wrong_code(gettext("a code has letters, digits, - and _ alone"))
     return Webhook(portal_address(host, port), _user("login", user), secret)
 
 
@@ -135,7 +141,7 @@ def _text(argument: str, given: object) -> str:
         number = as_whole(given)  # JSON may hold a number in place of its digits
         given = number if number is None else str(number)
     if not isinstance(given, str):
-        raise InvalidInput(argument, "***", "a text")
+        raise InvalidInput(argument, "***", gettext("a text"))
     return _AT_THE_ENDS.sub("", given)
 
 
@@ -145,7 +151,12 @@ def _is_whole(text: str) -> bool:
 
 
 def _wrong_code(problem: str) -> InvalidInput:
-    return InvalidInput("password", "***", _ACCEPTED_CODE, problem=f"'***' is not accepted, {problem}")
+    return InvalidInput(
+        "password",
+        "***",
+        gettext(_ACCEPTED_CODE),
+        problem=gettext("'***' is not accepted, {problem}", problem=problem),
+    )
 
 
 def _pasted(host: str, login: str, password: str, port: int | None) -> Webhook:
@@ -154,38 +165,48 @@ def _pasted(host: str, login: str, password: str, port: int | None) -> Webhook:
         parts = urlsplit(password if has_scheme else f"https://{password}")
         name = parts.hostname or ""
     except ValueError:
-        raise _wrong_code("it is no address") from None
+        raise _wrong_code(gettext("it is no address")) from None
     path = _WEBHOOK_PATH.fullmatch(parts.path)
     if "\\" in password or not path or not (has_scheme or "." in name):
-        raise _wrong_code("it has no portal, /rest/, user id and code, with at most a method behind them")
+        raise _wrong_code(
+            gettext("it has no portal, /rest/, user id and code, with at most a method behind them")
+        )
     if not _CODE.fullmatch(path["code"]):
-        raise _wrong_code("a code has letters, digits, - and _ alone")
+        raise _wrong_code(gettext("a code has letters, digits, - and _ alone"))
     folder = path["folder"]
     if "rest" in folder.lower().split("/"):
-        raise _wrong_code("it has two webhooks in it")
+        raise _wrong_code(gettext("it has two webhooks in it"))
     if folder and _IN_THE_CLOUD.fullmatch(name):
-        raise _wrong_code("at this portal nothing stands before /rest/")
+        raise _wrong_code(gettext("at this portal nothing stands before /rest/"))
     address = portal_address(f"{parts.scheme}://{parts.netloc}", None)
     pasted = Webhook(address + folder, _user("password", path["user"]), path["code"])
     if host and portal_address(host, port) != address:
         raise InvalidInput(
-            "host", _shown_host(host), f"the portal of the pasted webhook, {address!r}, or nothing"
+            "host",
+            _shown_host(host),
+            gettext("the portal of the pasted webhook, {address}, or nothing", address=repr(address)),
         )
     if port not in (None, 0, _USUAL_PORTS["https"]) and port != _port(address):
-        raise InvalidInput("port", port, f"{_port(address)}, that of the pasted webhook, or nothing")
+        raise InvalidInput(
+            "port", port, gettext("{port}, that of the pasted webhook, or nothing", port=str(_port(address)))
+        )
     if login and login != pasted.user_id:
         raise InvalidInput(
-            "login", _shown_user(login), f"the user of the pasted webhook, {pasted.user_id!r}, or nothing"
+            "login",
+            _shown_user(login),
+            gettext("the user of the pasted webhook, {user_id}, or nothing", user_id=repr(pasted.user_id)),
         )
     return pasted
 
 
-_ACCEPTED_USER = "the number of the webhook's user, as in /rest/<user id>/<code>/"
+_ACCEPTED_USER = gettext_noop("the number of the webhook's user, as in /rest/<user id>/<code>/")
 
 
 def _user(argument: str, text: str) -> str:
     if not whole_number(text):
-        raise InvalidInput(argument, _shown_user(text) if argument == "login" else "***", _ACCEPTED_USER)
+        raise InvalidInput(
+            argument, _shown_user(text) if argument == "login" else "***", gettext(_ACCEPTED_USER)
+        )
     return text
 
 
@@ -229,9 +250,9 @@ def portal_address(host: str, port: int | None = None) -> str:
         or own_port == 0
         or (own_port and port and own_port != port)
     ):
-        raise InvalidInput("host", _shown_host(host), _ACCEPTED_HOST)
+        raise InvalidInput("host", _shown_host(host), gettext(_ACCEPTED_HOST))
     if parts.scheme == "http" and not is_loopback(name):
-        raise InvalidInput("host", _shown_host(host), _ACCEPTED_HOST)
+        raise InvalidInput("host", _shown_host(host), gettext(_ACCEPTED_HOST))
     return origin(parts.scheme, name, own_port or port)
 
 

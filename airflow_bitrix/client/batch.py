@@ -30,6 +30,7 @@ from airflow_bitrix.core.errors import (
     OutcomeUnknown,
     RetryLater,
 )
+from airflow_bitrix.core.languages import gettext
 
 __all__ = [
     "MOST_COMMANDS",
@@ -71,7 +72,11 @@ def batch_flow(
     :raises Bitrix24Error: The portal took no batch at all; nothing of it is known to be done.
     """
     if len(calls) > MOST_COMMANDS:
-        raise InvalidInput("calls", len(calls), f"at most {MOST_COMMANDS} commands in one batch")
+        raise InvalidInput(
+            "calls",
+            len(calls),
+            gettext("at most {most_commands} commands in one batch", most_commands=MOST_COMMANDS),
+        )
     written = [command_of(call) for call in calls] if commands is None else commands
     return (yield from _Batch(calls, written, manners, repeat=repeat).run())
 

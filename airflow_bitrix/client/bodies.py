@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from airflow_bitrix.core.languages import gettext
+
 MOST_BYTES = 64_000_000
 """The largest answer. The 2,500 rows of a full batch, with all fields, are two million bytes in the sandbox;
 a portal with hundreds of fields and long texts may have some tens of millions."""
@@ -55,7 +57,10 @@ class Body:
         self._unpacked = bytearray()
         name = encoding.strip().lower()
         if name not in ("", "identity", "gzip", "x-gzip", "deflate"):
-            raise UnreadableError(f"the answer is packed in a way that was not asked for ({name[:40]!a})")
+            said = gettext(
+                "the answer is packed in a way that was not asked for ({how})", how=ascii(name[:40])
+            )
+            raise UnreadableError(said)
         self._packed = None if name in ("", "identity") else zlib.decompressobj(_EITHER)
 
     def add(self, piece: bytes) -> None:
@@ -80,9 +85,9 @@ class Body:
                 if not piece and len(step) < _STEP:
                     break
         except zlib.error:
-            raise UnreadableError("the answer cannot be unpacked") from None
+            raise UnreadableError(gettext("the answer cannot be unpacked")) from None
         if packed.unused_data:
-            raise UnreadableError("something follows the end of a packed answer")
+            raise UnreadableError(gettext("something follows the end of a packed answer"))
 
     def _check(self) -> None:
         if max(self._received, len(self._unpacked)) > self._most:
@@ -94,13 +99,13 @@ class Body:
         :raises UnreadableError: Its end is missing.
         """
         if self._packed and self._received and not self._packed.eof:
-            raise UnreadableError("the end of a packed answer is missing")
+            raise UnreadableError(gettext("the end of a packed answer is missing"))
         return bytes(self._unpacked)
 
 
 def too_large(most: int) -> str:
     """Say that an answer is too large."""
-    return f"the answer is larger than {most:,} bytes"
+    return gettext("the answer is larger than {most} bytes", most=most)
 
 
 def parsed(body: bytes) -> Any:
@@ -111,7 +116,7 @@ def parsed(body: bytes) -> Any:
     """
     # Each value is the first in a map or list, or stands behind a comma; in texts there may be more of them.
     if len(body) > 2 * MOST_VALUES and sum(map(body.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise UnreadableError(f"more than {MOST_VALUES:,} values")
+        raise UnreadableError(gettext("more than {most_values} values", most_values=MOST_VALUES))
     try:
         return _decode(body)
     except (msgspec.MsgspecError, ValueError):
@@ -157,4 +162,4 @@ def _check_depth(value: Any) -> None:
 
 
 def _too_deep() -> UnreadableError:
-    return UnreadableError(f"maps and lists more than {DEEPEST} deep")
+    return UnreadableError(gettext("maps and lists more than {deepest} deep", deepest=DEEPEST))

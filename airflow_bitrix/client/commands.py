@@ -13,6 +13,7 @@ from urllib.parse import quote_plus
 
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.references import has_reference
 
 MOST_VALUES = 900
@@ -30,10 +31,15 @@ def command_of(call: Call) -> str:
             _flatten(pairs, call, _quoted(call, str(name)), value)
     except UnicodeEncodeError:
         # Half of a pair of surrogates is no text that could be sent.
-        raise InvalidInput(f"params of {call}", call.params, "text that can be written as UTF-8") from None
+        raise InvalidInput(
+            f"params of {call}", call.params, gettext("text that can be written as UTF-8")
+        ) from None
     if len(pairs) > MOST_VALUES:
-        accepted = f"at most {MOST_VALUES} values in a batched command; make it a call of its own"
-        raise InvalidInput(f"params of {call}", f"{len(pairs)} values", accepted)
+        accepted = gettext(
+            "at most {most_values} values in a batched command; make it a call of its own",
+            most_values=MOST_VALUES,
+        )
+        raise InvalidInput(f"params of {call}", gettext("{pairs} values", pairs=len(pairs)), accepted)
     return f"{call.method}?{'&'.join(pairs)}" if pairs else call.method
 
 
@@ -42,7 +48,7 @@ def _quoted(call: Call, text: str) -> str:
     if text.isascii() and text.isalnum():
         return text  # most names and many values: nothing to quote
     if has_reference(text):
-        raise InvalidInput(f"params of {call}", text, "text without references to other commands")
+        raise InvalidInput(f"params of {call}", text, gettext("text without references to other commands"))
     return quote_plus(text)
 
 
@@ -60,5 +66,7 @@ def _flatten(pairs: list[str], call: Call, path: str, value: object) -> None:
     elif isinstance(value, float) and math.isfinite(value):
         pairs.append(f"{path}={quote_plus(str(value))}")
     else:
-        accepted = "text, numbers, true, false, and lists or maps that are not empty (use call() for others)"
-        raise InvalidInput(f"params of {call}", value, f"in a batch: {accepted}")
+        accepted = gettext(
+            "text, numbers, true, false, and lists or maps that are not empty (use call() for others)"
+        )
+        raise InvalidInput(f"params of {call}", value, gettext("in a batch: {accepted}", accepted=accepted))

@@ -33,6 +33,7 @@ from airflow_bitrix.client.auth import origin
 from airflow_bitrix.client.bodies import UnreadableError
 from airflow_bitrix.client.known_secrets import keep_secrets
 from airflow_bitrix.client.logins import Login
+from airflow_bitrix.core.languages import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,9 @@ class _Pieces(io.RawIOBase):
         self._received += received or 0
         # Lines of headers, trailers and sizes of chunks come to no end of their own.
         if self._received > _now.get().most:
-            raise UnreadableError(f"the answer, with its headers, is larger than {_now.get().most:,} bytes")
+            raise UnreadableError(
+                gettext("the answer, with its headers, is larger than {most} bytes", most=_now.get().most)
+            )
         return received
 
     def close(self) -> None:

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.numbers import whole_number
 
 _PREFIX = re.compile(r"^(?:!=%|!%=|!><|><|!=|!%|!@|>=|<=|=%|%=|=|!|>|<|@|%)")
 
-FILTER = "a map of crm.item.list field to value, such as {'stageId': 'NEW'}"
+FILTER = gettext_noop("a map of crm.item.list field to value, such as {'stageId': 'NEW'}")
 """What a filter is, for who gave something else."""
 
 
@@ -27,7 +28,7 @@ def check_keys(wanted: Mapping[Any, Any]) -> None:
     """
     for key, value in wanted.items():
         if not isinstance(key, str):
-            raise InvalidInput("filter", wanted, "field names as keys")
+            raise InvalidInput("filter", wanted, gettext("field names as keys"))
         if isinstance(value, Mapping):
             check_keys(value)
 
@@ -85,7 +86,7 @@ def id_bound(key: str, value: object) -> int:
     if isinstance(value, str):
         number = whole_number(value)
     if number is None:
-        raise InvalidInput("filter", {key: value}, "an id, a whole number, as the bound of the ids")
+        raise InvalidInput("filter", {key: value}, gettext("an id, a whole number, as the bound of the ids"))
     return number
 
 

@@ -22,6 +22,7 @@ from typing import Generic, Protocol, TypeVar
 from airflow_bitrix.client.id_ranges import Range, Ranges
 from airflow_bitrix.client.row_pages import OddAnswer, Tries, odd
 from airflow_bitrix.client.wire import Answer, Call
+from airflow_bitrix.core.languages import gettext
 
 Row = TypeVar("Row")
 
@@ -238,7 +239,10 @@ class Sweep(ABC, Generic[Row]):
             first, rows = heapq.heappop(self._ready)
             if self._ordered and first <= self._given_to:
                 total = self._ends.total if self._ends else 0
-                what = f"of {total} rows that the portal counts, some came behind others that follow them"
+                what = gettext(
+                    "of {total} rows that the portal counts, some came behind others that follow them",
+                    total=total,
+                )
                 raise odd(self._source.method, what)
             self._given_to = max(self._given_to, self._source.position(rows[-1]))
             yield rows
@@ -260,7 +264,17 @@ def check_ends(method: str, total: int, head: Sequence[int], tail: Sequence[int]
     both = sorted({*head, *tail})
     fit = len(both) == min(total, len(head) + len(tail))
     if not fit or list(head) != both[: len(head)] or list(tail) != both[len(both) - len(tail) :]:
-        raise odd(method, f"the first and the last page are not those of one list of {total} rows")
+        raise odd(
+            method,
+            gettext("the first and the last page are not those of one list of {total} rows", total=total),
+        )
     if both and both[-1] - both[0] + 1 < total:
         ids = " to ".join(str(abs(one)) for one in (both[0], both[-1]))
-        raise odd(method, f"the portal counts {total} rows, more than there are ids from {ids}")
+        raise odd(
+            method,
+            gettext(
+                "the portal counts {total} rows, more than there are ids from {ids}",
+                total=total,
+                ids=str(ids),
+            ),
+        )

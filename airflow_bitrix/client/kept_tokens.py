@@ -15,6 +15,7 @@ from typing import Literal
 
 from airflow_bitrix.client.oauth import TOKEN, Pair, server_address
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 
 Part = Literal["pair", "note", "spare"]
 """What a store keeps, each apart: who is late with a note takes no tokens away. The spare is a pair of a
@@ -86,7 +87,11 @@ class Note:
         """Say what became of the tokens that were asked for."""
         when = f"{datetime.fromtimestamp(self.at, UTC):%Y-%m-%d %H:%M:%S} UTC"
         host = as_plain_text(self.host, 100)
-        return f"{host} asked for new tokens at {when}, and they were lost before they were stored"
+        return gettext(
+            "{host} asked for new tokens at {when}, and they were lost before they were stored",
+            host=host,
+            when=when,
+        )
 
 
 def note_of(pair: Pair, before: Note | None, place: str, host: str, at: float) -> Note:

@@ -44,6 +44,7 @@ from airflow_bitrix.client.row_pages import (
 )
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 
 _OURS = ("filter", "select", "order")
 
@@ -62,12 +63,16 @@ class Listing:
 
     def __init__(self, method: str, params: Mapping[str, Any]) -> None:
         if not isinstance(params, Mapping):
-            raise InvalidInput("params", params, "a map of parameter to value")
+            raise InvalidInput("params", params, gettext("a map of parameter to value"))
         for key in params:
             if str(key).lower() == "start":
-                raise InvalidInput("params", key, "parameters other than start: rows of all pages come")
+                raise InvalidInput(
+                    "params", key, gettext("parameters other than start: rows of all pages come")
+                )
             if str(key).lower() in _OURS and key not in _OURS:
-                raise InvalidInput("params", key, f"{str(key).lower()!r}, in small letters")
+                raise InvalidInput(
+                    "params", key, gettext("{name}, in small letters", name=repr(str(key).lower()))
+                )
         self.method = method
         self.done = False
         self._params = dict(params)
@@ -101,7 +106,9 @@ class Listing:
         if value is None:
             return default
         if not isinstance(value, shape):
-            kind = "a map of field to value" if shape is Mapping else "a list of field names"
+            kind = (
+                gettext("a map of field to value") if shape is Mapping else gettext("a list of field names")
+            )
             raise InvalidInput(name, value, kind)
         if isinstance(value, Mapping):
             check_keys(value)
@@ -113,7 +120,11 @@ class Listing:
         if ids.words:
             order = {self._params.get("sort") or ids.field: self._order or "ASC"}
         if not isinstance(order, Mapping) or any(_direction(one) is None for one in order.values()):
-            raise InvalidInput("order", self._order, f"{ids.order('ASC')['order']!r}, or with 'DESC'")
+            raise InvalidInput(
+                "order",
+                self._order,
+                gettext("{order}, or with 'DESC'", order=repr(ids.order("ASC")["order"])),
+            )
         if ids.beside is not None and not self._params.keys() <= ids.beside:
             return None
         if not (ids.groups or ids.drops) and has_groups(self.filter):
@@ -158,7 +169,13 @@ class Listing:
         names = set(fields_in(fields_method(self.method), told))
         for where, key in self._named():
             if bare_field(key) not in names:
-                raise InvalidInput(where, key, "fields of " + self.method + ": " + ", ".join(sorted(names)))
+                raise InvalidInput(
+                    where,
+                    key,
+                    gettext(
+                        "fields of {method}: {names}", method=self.method, names=", ".join(sorted(names))
+                    ),
+                )
 
     def _named(self) -> list[tuple[str, str]]:
         order = [] if self._way or not isinstance(self._order, Mapping) else list(self._order)
@@ -231,7 +248,10 @@ class Listing:
         """Compare what was given with what the portal counts there now."""
         total = total_of(self.method, answer)
         if total > self._given:
-            raise odd(self.method, f"{self._given} rows came where the portal counts {total}")
+            raise odd(
+                self.method,
+                gettext("{given} rows came where the portal counts {total}", given=self._given, total=total),
+            )
         self.done = True
         return []
 
@@ -254,15 +274,32 @@ class Listing:
     def _check_following(self, rows: list[Any], total: int | None, following: int | None) -> None:
         """Refuse a page behind which the list would begin again, or go on for ever."""
         if following is not None and following < self._start + max(len(rows), 1):
-            pages = f"a page of {len(rows)} rows begins at row {self._start + 1}"
-            raise odd(self.method, f"{pages}, and the next one at row {following + 1} ('next')")
+            pages = gettext(
+                "a page of {rows} rows begins at row {start}", rows=len(rows), start=self._start + 1
+            )
+            raise odd(
+                self.method,
+                gettext(
+                    "{pages}, and the next one at row {following} ('next')",
+                    pages=pages,
+                    following=following + 1,
+                ),
+            )
         if total is None and rows == self._page_before:
-            raise odd(self.method, f"the portal gives the page before again, from row {self._start + 1} on")
+            raise odd(
+                self.method,
+                gettext("the portal gives the page before again, from row {start} on", start=self._start + 1),
+            )
 
     def _check_turned(self, rows: list[Any], total: int, following: int) -> None:
         """Refuse a page by offset that lacks rows, or holds some twice or others than the filter asks for."""
         if len(rows) != following - self._start or following > total:
-            what = f"{len(rows)} rows came from the {self._start + 1}th on, where the portal counts {total}"
+            what = gettext(
+                "{rows} rows came from the {start}th on, where the portal counts {total}",
+                rows=len(rows),
+                start=self._start + 1,
+                total=total,
+            )
             raise odd(self.method, what)
         self._asked.check_turned(rows)
 

@@ -17,6 +17,7 @@ from airflow_bitrix.client.bodies import UnreadableError, parsed
 from airflow_bitrix.client.logins import belongs_to
 from airflow_bitrix.client.wire import Lost, Reply
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, PortalAnswer, RetryLater
+from airflow_bitrix.core.languages import gettext, gettext_noop
 
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{4,4000}")
 """What a token looks like; it stands in a header and in an address."""
@@ -24,9 +25,9 @@ TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{4,4000}")
 _CLIENT = re.compile(r"[A-Za-z0-9._-]{3,200}")
 _REST = "/rest/"
 _SERVER_PATHS = ("", "/", "/rest", "/rest/")
-_ACCEPTED_SERVER = (
-    "the address of the OAuth server that the portal names, such as https://oauth.bitrix.info/rest/; "
-    "plain http only for a loopback address"
+_ACCEPTED_SERVER = gettext_noop(
+    "the address of the OAuth server that the portal names, such as "
+    "https://oauth.bitrix.info/rest/; plain http only for a loopback address"
 )
 
 
@@ -124,21 +125,21 @@ def application(
     """
     if password or login:
         argument = "password" if password else "login"
-        accepted = "nothing beside extra.client_id: a connection is a webhook or an application"
+        accepted = gettext("nothing beside extra.client_id: a connection is a webhook or an application")
         raise InvalidInput(argument, "***", accepted)
     client_id, secret = given.get("client_id"), given.get("client_secret")
     if not isinstance(client_id, str) or not _CLIENT.fullmatch(client_id):
         raise InvalidInput(
-            "extra.client_id", "***", "the client_id that the portal shows for the application"
+            "extra.client_id", "***", gettext("the client_id that the portal shows for the application")
         )
     if not isinstance(secret, str) or not TOKEN.fullmatch(secret):
-        accepted = "the client_secret (application key) that the portal shows for the application"
+        accepted = gettext("the client_secret (application key) that the portal shows for the application")
         raise InvalidInput("extra.client_secret", "***", accepted)
     server = server_address(given.get("server_endpoint", ""))
     found = [_token(name, given) for name in ("access_token", "refresh_token")]
     if any(found) and not all(found):
         missing = "refresh_token" if found[0] else "access_token"
-        accepted = "both tokens, or none and then a login: python -m airflow_bitrix.login"
+        accepted = gettext("both tokens, or none and then a login: python -m airflow_bitrix.login")
         raise InvalidInput(f"extra.{missing}", "", accepted)
     pair = Pair(found[0], found[1], server) if all(found) else None
     return Application(portal_address(host or "", port), client_id, secret, server, pair)
@@ -147,7 +148,7 @@ def application(
 def _token(name: str, given: Mapping[str, Any]) -> str:
     token = given.get(name, "")
     if token and not (isinstance(token, str) and TOKEN.fullmatch(token)):
-        raise InvalidInput(f"extra.{name}", "***", "a token as the OAuth server gave it, or nothing")
+        raise InvalidInput(f"extra.{name}", "***", gettext("a token as the OAuth server gave it, or nothing"))
     return str(token)
 
 
@@ -166,7 +167,7 @@ def server_address(given: object, argument: str = "extra.server_endpoint") -> st
             return portal_address(f"{parts.scheme}://{parts.netloc}")
     except ValueError:  # InvalidInput is one
         pass
-    raise InvalidInput(argument, given, _ACCEPTED_SERVER)
+    raise InvalidInput(argument, given, gettext(_ACCEPTED_SERVER))
 
 
 # -- what an OAuth server is asked, and answers -------------------------------------------------------------
@@ -253,7 +254,10 @@ def granted(reply: Reply | Lost, asked: str) -> Pair | Refusal:
         tokens = [body.get("access_token"), body.get("refresh_token")]
         if all(isinstance(token, str) and TOKEN.fullmatch(token) for token in tokens):
             return Pair(str(tokens[0]), str(tokens[1]), _named(body.get("server_endpoint")) or asked)
-    return Refusal(PortalAnswer(text=f"no tokens in its answer, HTTP status {reply.status}"), passing=True)
+    return Refusal(
+        PortalAnswer(text=gettext("no tokens in its answer, HTTP status {status}", status=str(reply.status))),
+        passing=True,
+    )
 
 
 def _named(endpoint: object) -> str:
@@ -264,24 +268,33 @@ def _named(endpoint: object) -> str:
         return ""
 
 
+def for_connection(conn_id: str) -> str:
+    """Say for which connection a login is, as a part of a sentence."""
+    return gettext(" for connection {conn_id}", conn_id=repr(conn_id))
+
+
 def log_in_again(conn_id: str) -> str:
     """Give the end of a sentence that tells what to do."""
-    return f"log in again: python -m airflow_bitrix.login --conn-id {conn_id}"
+    return gettext("log in again: python -m airflow_bitrix.login --conn-id {conn_id}", conn_id=conn_id)
 
 
-_UNKNOWN_CLIENT = (
-    "the OAuth server does not know the application: client_id or client_secret of the connection is wrong, "
-    "or the application was deleted in the portal"
+_UNKNOWN_CLIENT = gettext_noop(
+    "the OAuth server does not know the application: client_id or client_secret of the connection "
+    "is wrong, or the application was deleted in the portal"
 )
 _SAID: Mapping[str, str] = {
     "INVALID_CLIENT": _UNKNOWN_CLIENT,
     "WRONG_CLIENT": _UNKNOWN_CLIENT,
-    "PAYMENT_REQUIRED": "the portal's plan does not cover the application",
-    "INVALID_SCOPE": "the application asks for a scope that its card in the portal does not have",
-    "INSUFFICIENT_SCOPE": "the application asks for a scope that its card in the portal does not have",
+    "PAYMENT_REQUIRED": gettext_noop("the portal's plan does not cover the application"),
+    "INVALID_SCOPE": gettext_noop(
+        "the application asks for a scope that its card in the portal does not have"
+    ),
+    "INSUFFICIENT_SCOPE": gettext_noop(
+        "the application asks for a scope that its card in the portal does not have"
+    ),
 }
-_NO_REFRESH = "the refresh token is used up, expired or revoked"
-_NO_CODE = "the code in the address was used already, or is older than 30 seconds"
+_NO_REFRESH = gettext_noop("the refresh token is used up, expired or revoked")
+_NO_CODE = gettext_noop("the code in the address was used already, or is older than 30 seconds")
 
 
 def refused(
@@ -295,9 +308,15 @@ def refused(
     """
     details: dict[str, Any] = {"answer": refusal.answer, "method": "oauth/token"}
     if refusal.passing:
-        return RetryLater(f"the OAuth server {server} gives no tokens: {refusal.answer}", **details)
+        return RetryLater(
+            gettext(
+                "the OAuth server {server} gives no tokens: {answer}", server=server, answer=refusal.answer
+            ),
+            **details,
+        )
     if refusal.used_up:
-        what = _NO_CODE if by_code else lost or _NO_REFRESH
+        what = gettext(_NO_CODE) if by_code else lost or gettext(_NO_REFRESH)
         return AuthFailed(f"{what} ({refusal.answer}); {log_in_again(conn_id)}", **details)
-    said = _SAID.get(refusal.answer.code.upper(), f"the OAuth server {server} refuses")
+    known = _SAID.get(refusal.answer.code.upper())
+    said = gettext(known) if known else gettext("the OAuth server {server} refuses", server=server)
     return AuthFailed(f"{said}: {refusal.answer}", **details)

@@ -25,11 +25,13 @@ from airflow_bitrix.client.oauth import (
     Pair,
     Refusal,
     bearer,
+    for_connection,
     log_in_again,
     refused,
 )
 from airflow_bitrix.client.oauth_server import SECONDS, OAuthServer
 from airflow_bitrix.core.errors import AuthFailed, InvalidInput, PortalAnswer, RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.redaction import keep_secret
 
 log = logging.getLogger(__name__)
@@ -48,9 +50,6 @@ _SPARE_SECONDS = 60 * 86_400.0
 """After this time a spare refresh token is exchanged, too; it lives for 180 days."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 1.0
-_SOMEBODY_ELSE = Refusal(
-    PortalAnswer(text="a worker elsewhere asks for them, and has got none yet"), passing=True
-)
 
 
 class Store(Protocol):
@@ -214,7 +213,7 @@ class OAuthLogin:
             if self._take_newest():
                 return Renewed.TAKEN
             if self._note() != note:
-                return Renewed.TAKEN if self._winner() else _SOMEBODY_ELSE
+                return Renewed.TAKEN if self._winner() else _somebody_else()
         found = _undisturbed(lambda: self._ask_and_store(self._pair, note=note))
         # While this process waits it keeps the claim: whoever else would ask now would hear the same.
         if isinstance(found, Refusal) and found.used_up:
@@ -248,7 +247,7 @@ class OAuthLogin:
                 return self._pair
             # From here to the end of the next line the new pair is nowhere but in this process.
             self._write(text_of(found, self._clock.now(), platform.node()), part)
-            log.info("%s gave new tokens, and they are stored.", server.address)
+            log.info("%s", gettext("{address} gave new tokens, and they are stored.", address=server.address))
         return found
 
     def _is_overtaken(self, note: Note) -> bool:
@@ -273,7 +272,11 @@ class OAuthLogin:
         self._write("", "spare")
         again = log_in_again(self._conn_id)
         log.warning(
-            "Tokens were lost, and those of the spare login are used from now on. For another: %s", again
+            "%s",
+            gettext(
+                "Tokens were lost, and those of the spare login are used from now on. For another: {again}",
+                again=again,
+            ),
         )
         return found
 
@@ -318,7 +321,13 @@ class OAuthLogin:
         found = read_kept(self._store.read()) or self._application.pair
         if found is None:
             again = log_in_again(self._conn_id)
-            raise AuthFailed(f"nobody has logged in for connection {self._conn_id!r} yet; {again}")
+            raise AuthFailed(
+                gettext(
+                    "nobody has logged in{for_connection} yet; {again}",
+                    for_connection=for_connection(self._conn_id),
+                    again=again,
+                )
+            )
         return found
 
     def _take_newest(self) -> bool:
@@ -343,7 +352,7 @@ class OAuthLogin:
     def _address(self) -> str:
         address = self._application.server or self._pair.server
         if not address:
-            accepted = (
+            accepted = gettext(
                 "the OAuth server that the portal names at a login, such as https://oauth.bitrix.info/rest/"
             )
             raise InvalidInput("extra.server_endpoint", "", accepted)
@@ -359,3 +368,8 @@ def _undisturbed(work: Callable[[], T]) -> T:
         return work()
     with ThreadPoolExecutor(1, thread_name_prefix="bitrix24-oauth") as thread:
         return thread.submit(work).result()
+
+
+def _somebody_else() -> Refusal:
+    said = gettext("a worker elsewhere asks for them, and has got none yet")
+    return Refusal(PortalAnswer(text=said), passing=True)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from airflow_bitrix.client.pacing import Rest
 from airflow_bitrix.client.wire import Answer, Call, Fault, FaultKind, error_of, fault_of
 from airflow_bitrix.core.errors import Bitrix24Error, OutcomeUnknown, PortalAnswer, RetryLater
+from airflow_bitrix.core.languages import gettext
 
 
 class CommandOutcome(Struct, frozen=True):
@@ -40,7 +41,7 @@ class CommandOutcome(Struct, frozen=True):
         :raises Bitrix24Error: The command failed.
         """
         if self.answer is None:
-            raise self.error or Bitrix24Error(f"{self.call}: no answer")
+            raise self.error or Bitrix24Error(gettext("{call}: no answer", call=self.call))
         return self.answer
 
     @property
@@ -75,7 +76,9 @@ def failed(call: Call, error: Bitrix24Error) -> CommandOutcome:
 
 # The portal answers for each command that it carried out. Where it does not, the answer is not the portal's
 # own, or not whole: the command may have been carried out.
-_UNTOLD = Fault(FaultKind.BROKEN, PortalAnswer(text="the answer does not tell what became of this command"))
+def _untold() -> Fault:
+    said = gettext("the answer does not tell what became of this command")
+    return Fault(FaultKind.BROKEN, PortalAnswer(text=said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def outcome_of(key: str, call: Call, maps: Maps) -> CommandOutcome:
     if key in maps.result_error:
         return CommandOutcome(call, fault=fault_of(maps.result_error[key]))
     if key not in maps.result:
-        return CommandOutcome(call, fault=_UNTOLD)
+        return CommandOutcome(call, fault=_untold())
     time = maps.result_time.get(key)
     return CommandOutcome(
         call,

@@ -34,6 +34,7 @@ from airflow_bitrix.client.stream import Stream, Written
 from airflow_bitrix.client.sweep_drivers import Turns, swept, swept_in_threads
 from airflow_bitrix.client.wire import Call, Lost, Reply, Request
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from airflow_bitrix.core.languages import gettext
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ def call_of(one: Given, check: Check) -> Call:
     """
     if not isinstance(one, Call):
         if not isinstance(one, (tuple, list_of)) or len(one) not in (1, 2):
-            raise InvalidInput("calls", one, "(method, params) pairs")
+            raise InvalidInput("calls", one, gettext("(method, params) pairs"))
         one = Call(*one)
     check(one.method, one.params)
     return one
@@ -69,7 +70,7 @@ def call_of(one: Given, check: Check) -> Call:
 def _check_calls(calls: object) -> None:
     text_or_map = isinstance(calls, (str, bytes, Mapping, Call))
     if text_or_map or not isinstance(calls, (Iterable, AsyncIterable)):
-        raise InvalidInput("calls", calls, "a list of (method, params) pairs")
+        raise InvalidInput("calls", calls, gettext("a list of (method, params) pairs"))
 
 
 def _written(call: Given, check: Check) -> Written:

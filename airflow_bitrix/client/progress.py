@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from airflow_bitrix.client.flow import Meter
-from airflow_bitrix.core.wording import counted, lasting
+from airflow_bitrix.core.languages import Plural, gettext, ngettext
+from airflow_bitrix.core.wording import lasting
 
 
 class Log(Protocol):
@@ -33,7 +34,7 @@ class Progress:
     Whoever opens a client with ``meter`` keeps it going: see :attr:`Meter.watch`.
 
     :param log: Where the lines go.
-    :param what: What is counted, in the plural, for example ``changes`` or ``leads read``.
+    :param what: What is counted: ``ngettext_noop("lead read", "leads read")``.
     :param meter: The client's counts.
     :param total: How much there is to do, ``None`` where that is not known.
     :param every: Seconds between two lines.
@@ -44,7 +45,7 @@ class Progress:
     def __init__(
         self,
         log: Log,
-        what: str,
+        what: Plural,
         meter: Meter,
         *,
         total: int | None = None,
@@ -100,7 +101,7 @@ class Progress:
     def numbers(self) -> dict[str, Any]:
         """Give the numbers of the line, plain enough for JSON."""
         return {
-            "what": self._what,
+            "what": self._what[1],
             "done": self.done,
             "total": self._total,
             "per_second": round(self._rate, 1),
@@ -128,26 +129,23 @@ class Progress:
             return None
         return round((self._total - self.done) / self._rate)
 
-    @property
-    def _counted(self) -> str:
-        """What is counted, in the singular where it is one."""
-        noun, space, rest = self._what.partition(" ")
-        is_one = (self.done if self._total is None else self._total) == 1
-        return f"{noun.removesuffix('s') if is_one else noun}{space}{rest}"
-
     def line(self) -> str:
         """Give the line: done, total, rate, requests, waits and time left."""
-        about = "about " if self._about and self._total != self.done else ""
-        total = "" if self._total is None else f" of {about}{self._total:,}"
-        text = f"{self.done:,}{total} {self._counted}"
+        what = ngettext(*self._what, self.done if self._total is None else self._total)
+        if self._total is None:
+            text = gettext("{done} {what}", done=self.done, what=what)
+        elif self._about and self._total != self.done:
+            text = gettext("{done} of about {total} {what}", done=self.done, total=self._total, what=what)
+        else:
+            text = gettext("{done} of {total} {what}", done=self.done, total=self._total, what=what)
         if self.done:
-            text += f", {self._rate:,.0f} a second"
+            text += gettext(", {rate} a second", rate=round(self._rate))
         if self._meter.requests:
-            text += f", {counted(self._meter.requests, 'request')}"
+            text += ", " + ngettext("{count} request", "{count} requests", self._meter.requests)
         if self._waited >= 1:
-            text += f", {self._waited:,.0f} s waited for the portal"
+            text += gettext(", {waited} s waited for the portal", waited=round(self._waited))
         if self._still_waits >= _LONG_WAIT:
-            text += f", {self._still_waits:,.0f} s of waiting to come"
+            text += gettext(", {still_waits} s of waiting to come", still_waits=round(self._still_waits))
         if self._seconds_left is not None:
-            text += f", {lasting(self._seconds_left)} left"
+            text += gettext(", {time} left", time=lasting(self._seconds_left))
         return text

@@ -15,9 +15,12 @@ from requests.utils import get_environ_proxies, select_proxy
 
 from airflow_bitrix.client.auth import is_host, is_loopback
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 
-_ACCEPTED_PROXY = "an address such as 'http://proxy.example.com:3128'"
-_ACCEPTED_BUNDLE = "true, or the path of a CA bundle on this machine: a file of certificates in PEM form"
+_ACCEPTED_PROXY = gettext_noop("an address such as 'http://proxy.example.com:3128'")
+_ACCEPTED_BUNDLE = gettext_noop(
+    "true, or the path of a CA bundle on this machine: a file of certificates in PEM form"
+)
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _LARGEST_BUNDLE = 16_000_000
 
@@ -34,16 +37,18 @@ def proxy_of(portal: str, given: object) -> str:
     """
     if _is_here(portal):
         if given:
-            raise InvalidInput("extra.proxy", "***", "nothing, as the portal is on this machine")
+            raise InvalidInput("extra.proxy", "***", gettext("nothing, as the portal is on this machine"))
         return ""
     if given:
         if isinstance(given, str) and _is_proxy(given):
             return given
-        raise InvalidInput("extra.proxy", "***", _ACCEPTED_PROXY)
+        raise InvalidInput("extra.proxy", "***", gettext(_ACCEPTED_PROXY))
     found = select_proxy(portal, get_environ_proxies(portal)) or ""
     named = found if "://" in found or not found else f"http://{found}"
     if named and not _is_proxy(named):
-        accepted = f"{_ACCEPTED_PROXY}, or the portal's name in NO_PROXY"
+        accepted = gettext(
+            "{accepted_proxy}, or the portal's name in NO_PROXY", accepted_proxy=gettext(_ACCEPTED_PROXY)
+        )
         raise InvalidInput("HTTPS_PROXY or ALL_PROXY of the environment", "***", accepted)
     return named
 
@@ -72,7 +77,7 @@ def bundle_of(portal: str, given: object) -> bool | str:
     """
     if given is not True and str(given).lower() != "true":
         if not isinstance(given, str) or given.lower() == "false":
-            raise InvalidInput("extra.verify", given, _ACCEPTED_BUNDLE)
+            raise InvalidInput("extra.verify", given, gettext(_ACCEPTED_BUNDLE))
         named = {"extra.verify": given}
     elif portal.startswith("https:"):
         named = {f"{name} of the environment": os.environ.get(name, "") for name in _BUNDLES}
@@ -94,12 +99,20 @@ def trusted_by(path: str, argument: str = "extra.verify") -> ssl.SSLContext:
         file = Path(path)
         if file.is_file() and (found := file.stat()).st_size <= _LARGEST_BUNDLE:
             return _loaded(path, (found.st_ino, found.st_mtime_ns, found.st_size))
-        problem = f"{path!r} is no file of at most {_LARGEST_BUNDLE:,} bytes"
+        problem = gettext(
+            "{path} is no file of at most {largest_bundle} bytes",
+            path=repr(path),
+            largest_bundle=_LARGEST_BUNDLE,
+        )
     except ssl.SSLError:
-        problem = f"there are no certificates in {path!r}"
+        problem = gettext("there are no certificates in {path}", path=repr(path))
     except (OSError, ValueError) as error:
-        problem = f"{path!r} cannot be read ({getattr(error, 'strerror', None) or error})"
-    raise InvalidInput(argument, path, _ACCEPTED_BUNDLE, problem=problem)
+        problem = gettext(
+            "{path} cannot be read ({why})",
+            path=repr(path),
+            why=getattr(error, "strerror", None) or error,
+        )
+    raise InvalidInput(argument, path, gettext(_ACCEPTED_BUNDLE), problem=problem)
 
 
 @lru_cache(maxsize=4)

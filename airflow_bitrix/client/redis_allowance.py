@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_bitrix.client.allowance import Allowance, Turn, level_of, numbers_of
 from airflow_bitrix.client.pacing import Account, Bucket, Budget, Budgets, Level, OperatingTime
+from airflow_bitrix.core.languages import gettext
 
 log = logging.getLogger(__name__)
 
@@ -233,13 +234,17 @@ class WithFallback:
         now = self._clock()
         if error is None:
             if self._away_until > float("-inf"):
-                log.info("Redis answers again: all hosts share one request allowance.")
+                log.info("%s", gettext("Redis answers again: all hosts share one request allowance."))
                 self._away_until = float("-inf")
             return
         self._away_until = now + _AWAY
         if now >= self._said_at + _SAID:
             self._said_at = now
             log.warning(
-                "Redis does not answer (%s): the request allowance is that of this host alone until it does.",
-                error,
+                "%s",
+                gettext(
+                    "Redis does not answer ({error}): the request allowance is that of this host alone "
+                    "until it does.",
+                    error=error,
+                ),
             )

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_bitrix.client.redis_allowance import Scripts
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 
 SECONDS = 2.0
 """How long Redis is waited for: a task that waits longer had better go on with what its host knows."""
@@ -34,7 +35,7 @@ def scripts_of(
         from redis.backoff import NoBackoff  # noqa: PLC0415
         from redis.retry import Retry  # noqa: PLC0415
     except ImportError:
-        accepted = (
+        accepted = gettext(
             "file, where the Redis client is not installed; pip install 'airflow-bitrix[redis]' brings it"
         )
         raise InvalidInput("[bitrix24] allowance", "redis", accepted) from None

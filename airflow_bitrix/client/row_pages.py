@@ -16,6 +16,7 @@ from airflow_bitrix.client.exclusions import Conditions
 from airflow_bitrix.client.id_methods import id_method
 from airflow_bitrix.client.wire import Answer, Call
 from airflow_bitrix.core.errors import Bitrix24Error, RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import as_number
 
 T = TypeVar("T")
@@ -50,7 +51,7 @@ def list_in(method: str, result: Any) -> list[Any]:
         lists = [value for value in rows.values() if isinstance(value, list)]
         rows = rows.get("items") if "items" in rows else lists[0] if len(lists) == 1 else None
     if not isinstance(rows, list):
-        raise odd(method, "the portal answered no list of rows")
+        raise odd(method, gettext("the portal answered no list of rows"))
     return rows
 
 
@@ -61,7 +62,7 @@ def fields_in(method: str, result: Any) -> Mapping[str, Any]:
     """
     fields = result.get("fields") if method == "crm.item.fields" and isinstance(result, Mapping) else result
     if not isinstance(fields, Mapping):
-        raise odd(method, "the portal answered no fields")
+        raise odd(method, gettext("the portal answered no fields"))
     return fields
 
 
@@ -72,7 +73,7 @@ def id_in(method: str, field: str, row: Any) -> int:
     """
     number = as_number(row.get(field)) if isinstance(row, Mapping) else None
     if number is None or number < 1:
-        raise odd(method, f"the portal answered a row without an id in {field!r}")
+        raise odd(method, gettext("the portal answered a row without an id in {field}", field=repr(field)))
     return number
 
 
@@ -98,7 +99,7 @@ def total_of(method: str, answer: Answer) -> int:
     """
     number = as_number(answer.total)
     if number is None or number < 0:
-        raise odd(method, "the portal does not tell how many rows there are ('total')")
+        raise odd(method, gettext("the portal does not tell how many rows there are ('total')"))
     return number
 
 
@@ -115,7 +116,7 @@ def offset_in(method: str, answer: Answer) -> int | None:
     """
     number = as_number(answer.next)
     if number is None and answer.next is not None:
-        raise odd(method, "the portal does not tell where the next page begins ('next')")
+        raise odd(method, gettext("the portal does not tell where the next page begins ('next')"))
     return number
 
 
@@ -126,8 +127,16 @@ def check_count(method: str, rows: Sequence[Any], total: int) -> None:
     :raises OddAnswer: It names both numbers.
     """
     if len(rows) != min(PAGE, total):
-        page = f", {PAGE} to a page" if total > PAGE else ""
-        raise odd(method, f"{len(rows)} rows came where the portal counts {total}{page}")
+        page = gettext(", {page} to a page", page=PAGE) if total > PAGE else ""
+        raise odd(
+            method,
+            gettext(
+                "{rows} rows came where the portal counts {total}{page}",
+                rows=len(rows),
+                total=total,
+                page=page,
+            ),
+        )
 
 
 def check_joined(method: str, rows: Sequence[Any], total: int) -> None:
@@ -137,7 +146,9 @@ def check_joined(method: str, rows: Sequence[Any], total: int) -> None:
     :raises OddAnswer: None came though there are some, or more than it counts.
     """
     if not min(total, 1) <= len(rows) <= min(total, PAGE):
-        raise odd(method, f"{len(rows)} rows came where the portal counts {total}")
+        raise odd(
+            method, gettext("{rows} rows came where the portal counts {total}", rows=len(rows), total=total)
+        )
 
 
 def check_places(method: str, positions: Sequence[int], span: tuple[int, int]) -> None:
@@ -152,10 +163,18 @@ def check_places(method: str, positions: Sequence[int], span: tuple[int, int]) -
     before = span[0] - 1
     for position in positions:
         if not span[0] <= position <= span[1]:
-            raise odd(method, f"the portal gave rows that were not asked for, such as id {abs(position)}")
+            raise odd(
+                method,
+                gettext(
+                    "the portal gave rows that were not asked for, such as id {row}", row=str(abs(position))
+                ),
+            )
         if position <= before:
-            how = "twice" if position == before else "out of order"
-            raise odd(method, f"the portal gave rows {how}, such as id {abs(position)}")
+            how = gettext("twice") if position == before else gettext("out of order")
+            raise odd(
+                method,
+                gettext("the portal gave rows {how}, such as id {row}", how=how, row=str(abs(position))),
+            )
         before = position
 
 
@@ -168,7 +187,11 @@ def check_matches(method: str, field: str, rows: Iterable[Mapping[str, Any]], co
         if key := conditions.broken_by(row):
             raise odd(
                 method,
-                f"the portal gave rows that the filter excludes by {key!r}, such as id {row.get(field)}",
+                gettext(
+                    "the portal gave rows that the filter excludes by {key}, such as id {row}",
+                    key=repr(key),
+                    row=str(row.get(field)),
+                ),
             )
 
 
@@ -241,10 +264,10 @@ class Asked:
         :raises OddAnswer: One is none, comes twice, or is excluded by the filter.
         """
         if not all(isinstance(row, Mapping) for row in rows):
-            raise odd(self.method, "the portal answered a row that is none")
+            raise odd(self.method, gettext("the portal answered a row that is none"))
         ids = [str(row[self.field]) for row in rows if self.field in row]
         if len(set(ids)) < len(ids):
-            raise odd(self.method, "the portal gave rows twice")
+            raise odd(self.method, gettext("the portal gave rows twice"))
         check_matches(self.method, self.field, rows, self.conditions)
 
     def page(self, answer: Answer, span: tuple[int, int]) -> list[Any]:

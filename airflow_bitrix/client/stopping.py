@@ -7,6 +7,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from airflow_bitrix.core.languages import gettext
+
 T = TypeVar("T")
 
 
@@ -17,7 +19,7 @@ class ToldToStopError(Exception):
     """
 
     def __init__(self) -> None:
-        super().__init__("the task was told to stop, and sent nothing more")
+        super().__init__(gettext("the task was told to stop, and sent nothing more"))
 
 
 @dataclass(slots=True, eq=False)

@@ -14,6 +14,7 @@ from airflow_bitrix.client.kept_tokens import Part
 from airflow_bitrix.client.oauth_server import SECONDS
 from airflow_bitrix.client.redis_allowance import Scripts
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 
 log = logging.getLogger(__name__)
 
@@ -102,4 +103,6 @@ class RedisTokens:
         try:
             return self._run(script, [key], arguments)
         except OSError as error:
-            raise RetryLater(f"Redis, which keeps the tokens, does not answer: {error}") from None
+            raise RetryLater(
+                gettext("Redis, which keeps the tokens, does not answer: {error}", error=error)
+            ) from None

@@ -29,6 +29,7 @@ from airflow_bitrix.client.hidden_requests import hidden_requests
 from airflow_bitrix.client.known_secrets import keep_secrets
 from airflow_bitrix.client.logins import Login
 from airflow_bitrix.client.wire import Lost, Reply, Request
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.redaction import redact
 
 JSON_HEADERS = {
@@ -36,9 +37,9 @@ JSON_HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": ENCODINGS,
 }
-_PROXY = "the proxy cannot be reached or refuses"
-_CUT = "the connection was closed before an answer came"
-_ODD = "what came is no answer by the rules of HTTP"
+_PROXY = gettext_noop("the proxy cannot be reached or refuses")
+_CUT = gettext_noop("the connection was closed before an answer came")
+_ODD = gettext_noop("what came is no answer by the rules of HTTP")
 
 DEADLINE = 180.0
 """Seconds in which a request has to be over. The cloud works on one for 60 at most, and it has a long way."""
@@ -150,17 +151,24 @@ def _lost_by_requests(error: Exception, timeout: float, until: Deadline) -> Lost
     if isinstance(error, requests.exceptions.SSLError):
         return Lost(sent=False, reason=_tls(reason), final=True)
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        return Lost(sent=False, reason=f"no connection within {min(timeout, until.seconds):g} s")
+        return Lost(
+            sent=False,
+            reason=gettext("no connection within {timeout} s", timeout=f"{min(timeout, until.seconds):g}"),
+        )
     if isinstance(error, requests.exceptions.ReadTimeout) or isinstance(
         reason, urllib3.exceptions.ReadTimeoutError
     ):
         late = until.left <= 0
-        return _late(until.seconds) if late else Lost(sent=True, reason=f"no answer within {timeout:g} s")
+        return (
+            _late(until.seconds)
+            if late
+            else Lost(sent=True, reason=gettext("no answer within {timeout} s", timeout=f"{timeout:g}"))
+        )
     if isinstance(reason, (urllib3.exceptions.NewConnectionError, urllib3.exceptions.NameResolutionError)):
         return Lost(sent=False, reason=_no_connection(reason))
     if isinstance(error, requests.exceptions.ProxyError):
-        return Lost(sent=False, reason=_PROXY)
-    return Lost(sent=True, reason=_ODD if _is_odd(reason) else _CUT)
+        return Lost(sent=False, reason=gettext(_PROXY))
+    return Lost(sent=True, reason=gettext(_ODD if _is_odd(reason) else _CUT))
 
 
 def _is_odd(reason: Exception) -> bool:
@@ -172,7 +180,7 @@ def _is_odd(reason: Exception) -> bool:
 
 
 def _late(deadline: float) -> Lost:
-    return Lost(sent=True, reason=f"no whole answer within {deadline:g} s")
+    return Lost(sent=True, reason=gettext("no whole answer within {deadline} s", deadline=f"{deadline:g}"))
 
 
 Post = Callable[[str, bytes], Awaitable[aiohttp.ClientResponse]]
@@ -228,7 +236,9 @@ class _Bounded(ResponseHandler):
         self._received += len(data)
         body = self._payload.total_bytes if self._payload is not None else 0
         if self._received - body > HEAD + body // 8:  # chunks have sizes before them
-            self.set_exception(UnreadableError(f"the headers of the answer are larger than {HEAD:,} bytes"))
+            self.set_exception(
+                UnreadableError(gettext("the headers of the answer are larger than {head} bytes", head=HEAD))
+            )
             if self.transport is not None:
                 self.transport.abort()
         else:
@@ -260,15 +270,15 @@ def _lost_by_aiohttp(error: Exception, timeout: float) -> Lost:
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, aiohttp.ClientConnectorSSLError)):
         return Lost(sent=False, reason=_tls(error), final=True)
     if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
-        return Lost(sent=False, reason=_PROXY)
+        return Lost(sent=False, reason=gettext(_PROXY))
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Lost(sent=False, reason=f"no connection within {timeout:g} s")
+        return Lost(sent=False, reason=gettext("no connection within {timeout} s", timeout=f"{timeout:g}"))
     if isinstance(error, asyncio.TimeoutError):
-        return Lost(sent=True, reason=f"no answer within {timeout:g} s")
+        return Lost(sent=True, reason=gettext("no answer within {timeout} s", timeout=f"{timeout:g}"))
     if isinstance(error, aiohttp.ClientConnectorError):
         return Lost(sent=False, reason=_no_connection(error.os_error))
     odd = isinstance(error, (aiohttp.ClientResponseError, ValueError))
-    return Lost(sent=True, reason=_ODD if odd else _CUT)
+    return Lost(sent=True, reason=gettext(_ODD if odd else _CUT))
 
 
 def _no_connection(error: BaseException) -> str:
@@ -277,11 +287,11 @@ def _no_connection(error: BaseException) -> str:
     while cause and not isinstance(cause, OSError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, socket.gaierror):
-        return f"its name is not found ({cause.strerror})"
+        return gettext("its name is not found ({strerror})", strerror=cause.strerror)
     if isinstance(cause, ConnectionRefusedError):
-        return "nothing answers at this address and port (connection refused)"
+        return gettext("nothing answers at this address and port (connection refused)")
     if isinstance(cause, OSError) and cause.errno:
-        return f"no connection ({os.strerror(cause.errno)})"
+        return gettext("no connection ({strerror})", strerror=os.strerror(cause.errno))
     return _last_words(error)
 
 
@@ -294,9 +304,13 @@ def _tls(error: object) -> str:
     inside = [getattr(error, "certificate_error", None), *getattr(error, "args", ()), error]
     for inner in inside:
         if isinstance(inner, ssl.SSLCertVerificationError):
-            return f"the portal's certificate cannot be verified: {inner.verify_message}"
+            return gettext(
+                "the portal's certificate cannot be verified: {verify_message}",
+                verify_message=inner.verify_message,
+            )
     reason = next((str(inner.reason) for inner in inside if isinstance(inner, ssl.SSLError)), "")
     text = reason.replace("_", " ").lower() or _last_words(error)
-    return (
-        f"no TLS connection ({text}); a portal on this machine without TLS needs http:// before its address"
+    return gettext(
+        "no TLS connection ({text}); a portal on this machine without TLS needs http:// before its address",
+        text=text,
     )

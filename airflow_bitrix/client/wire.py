@@ -31,6 +31,7 @@ from airflow_bitrix.core.errors import (
     RetryLater,
 )
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext, gettext_noop
 
 METHOD_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
 """What the name of a REST method looks like; anything else in its place would make another address."""
@@ -57,9 +58,9 @@ class Call:
         :raises InvalidInput: ``method`` is no name of a REST method, or ``params`` no map.
         """
         if not isinstance(self.method, str) or not _is_method(self.method):
-            raise InvalidInput("method", self.method, "the name of a REST method, such as 'profile'")
+            raise InvalidInput("method", self.method, gettext("the name of a REST method, such as 'profile'"))
         if not isinstance(self.params, (dict, Mapping)):
-            raise InvalidInput("params", self.params, "a map of parameter to value")
+            raise InvalidInput("params", self.params, gettext("a map of parameter to value"))
 
     @property
     def owner(self) -> str:
@@ -235,7 +236,9 @@ def request_of(call: Call) -> Request:
         return Request(call.method, text.encode())
     except (TypeError, ValueError, RecursionError) as error:
         reason = str(error)
-    accepted = f"text, finite numbers, true, false, null, and lists and maps of them ({reason})"
+    accepted = gettext(
+        "text, finite numbers, true, false, null, and lists and maps of them ({reason})", reason=reason
+    )
     raise InvalidInput(f"params of {call}", call.params, accepted)
 
 
@@ -293,50 +296,62 @@ def error_of(call: Call, fault: Fault, *, repeatable: bool | None = None) -> Bit
     repeatable = may_repeat(call) if repeatable is None else repeatable
     details: dict[str, Any] = {"answer": fault.answer, "method": call.method, "owner": call.owner}
     if fault.kind is FaultKind.AUTH:
-        said = _NOT_ACCEPTED.get(fault.answer.code.upper(), "the portal does not accept the webhook")
+        said = gettext(_NOT_ACCEPTED.get(fault.answer.code.upper(), _NOT_AT_ALL))
         return AuthFailed(f"{call}: {said}: {fault.answer}", **details)
     if fault.kind is FaultKind.ELSEWHERE:
         return Rejected(f"{call}: {fault.answer}", **details)
     if fault.kind is FaultKind.REJECTED:
-        return Rejected(f"{call}: the portal refused: {fault.answer}", **details)
+        said = gettext("{call}: the portal refused: {answer}", call=call, answer=fault.answer)
+        return Rejected(said, **details)
     if fault.kind is FaultKind.BROKEN and not repeatable:
         return OutcomeUnknown(
-            f"{call}: sent, but it is not known whether it was carried out: {fault.answer}", **details
+            gettext(
+                "{call}: sent, but it is not known whether it was carried out: {answer}",
+                call=call,
+                answer=fault.answer,
+            ),
+            **details,
         )
-    busy = _BUSY[fault.kind]
+    busy = gettext(_BUSY[fault.kind])
     if fault.rest:
-        busy += f" until {datetime.fromtimestamp(fault.rest.until, UTC):%H:%M:%S} UTC"
+        moment = f"{datetime.fromtimestamp(fault.rest.until, UTC):%H:%M:%S}"
+        busy += gettext(" until {moment} UTC", moment=moment)
         details |= {"retry_after": fault.rest.seconds, "until": fault.rest.until}
     return RetryLater(f"{call}: {busy}: {fault.answer}", **details)
 
 
-_USED_UP = PortalAnswer(text="its operating time is used up")
-
-
 def resting(rest: Rest) -> Fault:
     """Give the fault of a call that was not made because its method rests."""
-    return Fault(FaultKind.RESTING, _USED_UP, rest)
+    return Fault(FaultKind.RESTING, PortalAnswer(text=gettext("its operating time is used up")), rest)
 
+
+_NOT_AT_ALL = gettext_noop("the portal does not accept the webhook")
 
 _NOT_ACCEPTED = {
-    "ACCESS_DENIED": "the portal has no subscription for REST",
-    "APPLICATION_NOT_FOUND": "the application was deleted in the portal, or is not installed there",
-    "AUTHORIZATION_ERROR": "the portal does not let the user of the webhook or application in",
-    "EXPIRED_TOKEN": "the portal calls each access token expired, however new it is: are its clock and "
-    "that of the OAuth server apart?",
-    "INSUFFICIENT_SCOPE": "the webhook or application lacks the scope for it",
-    "INVALID_TOKEN": "the portal does not know the access token, and there is no newer one; "
-    "python -m airflow_bitrix.login logs in again",
-    "OVERLOAD_LIMIT": "the portal's operator has blocked the webhook or application",
-    "PORTAL_DELETED": "the portal is closed",
-    "USER_ACCESS_ERROR": "the user who logged in may not use the application",
+    "ACCESS_DENIED": gettext_noop("the portal has no subscription for REST"),
+    "APPLICATION_NOT_FOUND": gettext_noop(
+        "the application was deleted in the portal, or is not installed there"
+    ),
+    "AUTHORIZATION_ERROR": gettext_noop("the portal does not let the user of the webhook or application in"),
+    "EXPIRED_TOKEN": gettext_noop(
+        "the portal calls each access token expired, however new it is: are its clock and that of the "
+        "OAuth server apart?"
+    ),
+    "INSUFFICIENT_SCOPE": gettext_noop("the webhook or application lacks the scope for it"),
+    "INVALID_TOKEN": gettext_noop(
+        "the portal does not know the access token, and there is no newer one; python -m "
+        "airflow_bitrix.login logs in again"
+    ),
+    "OVERLOAD_LIMIT": gettext_noop("the portal's operator has blocked the webhook or application"),
+    "PORTAL_DELETED": gettext_noop("the portal is closed"),
+    "USER_ACCESS_ERROR": gettext_noop("the user who logged in may not use the application"),
 }
 
 _BUSY = {
-    FaultKind.THROTTLED: "the portal admits no more requests",
-    FaultKind.RESTING: "the portal lets this method rest",
-    FaultKind.UNREACHABLE: "the portal cannot be reached",
-    FaultKind.BROKEN: "the portal failed",
+    FaultKind.THROTTLED: gettext_noop("the portal admits no more requests"),
+    FaultKind.RESTING: gettext_noop("the portal lets this method rest"),
+    FaultKind.UNREACHABLE: gettext_noop("the portal cannot be reached"),
+    FaultKind.BROKEN: gettext_noop("the portal failed"),
 }
 
 
@@ -344,7 +359,8 @@ def _unreadable(reply: Reply, why: str = "") -> Fault:
     kind = FaultKind.BROKEN
     if reply.status >= _FIRST_ERROR_STATUS:
         kind = _BY_STATUS.get(reply.status, FaultKind.REJECTED)
-    said = f"HTTP status {reply.status}, {why}" if why else without_answer(reply.status, reply.body)
+    told = {"status": str(reply.status), "why": why}
+    said = gettext("HTTP status {status}, {why}", **told) if why else without_answer(reply.status, reply.body)
     return Fault(kind, PortalAnswer(text=said, status=reply.status))
 
 
@@ -354,5 +370,7 @@ def _moved(location: str) -> str:
         host = urlsplit(location).hostname
     except ValueError:
         host = None
-    where = f"to {host}" if host else "elsewhere"
-    return f"the portal redirects {where}; if it was renamed, change the host of the connection"
+    where = gettext("to {host}", host=host) if host else gettext("elsewhere")
+    return gettext(
+        "the portal redirects {where}; if it was renamed, change the host of the connection", where=where
+    )

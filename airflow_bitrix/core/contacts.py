@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.links import entity_kind
 from airflow_bitrix.core.numbers import told_id
 
 ITEM_SELECT = ("id", "companyId", "createdTime", "originatorId", "originId")
@@ -90,7 +93,7 @@ def contact_of_item(row: Mapping[str, Any], also: Sequence[str] = ()) -> Contact
     """
     for name in ("id", "companyId", *also):
         if name not in row:
-            raise _unread("crm.item.list", f"left {name!r} out of a contact")
+            raise _unread("crm.item.list", gettext("left {name} out of a contact", name=repr(name)))
     return Contact(
         id=_id_of("crm.item.list", row, "id"),
         company_id=_company_of("crm.item.list", row, "companyId"),
@@ -112,7 +115,7 @@ def contact_of_list(row: Mapping[str, Any], phone: Callable[[str], str] | None =
     """
     for name in _WORTH:
         if name not in row:
-            raise _unread("crm.contact.list", f"left {name!r} out of a contact")
+            raise _unread("crm.contact.list", gettext("left {name} out of a contact", name=repr(name)))
     means = means_of("crm.contact.list", row, phone)
     names = (str(row.get(part) or "") for part in ("NAME", "LAST_NAME"))
     worth = sum(row.get(name) not in (None, "", "0", 0) for name in _WORTH)
@@ -131,14 +134,21 @@ def contact_of_list(row: Mapping[str, Any], phone: Callable[[str], str] | None =
 
 def _id_of(method: str, row: Mapping[str, Any], name: str) -> int:
     if not (number := told_id(row.get(name))):
-        raise _unread(method, "answered a contact without an id")
+        raise _unread(method, gettext("answered a contact without an id"))
     return number
 
 
 def _company_of(method: str, row: Mapping[str, Any], name: str) -> int:
     number = told_id(row.get(name))
     if number is None:
-        raise _unread(method, f"answered a {name!r} of contact {row.get('id', row.get('ID'))} that is no id")
+        raise _unread(
+            method,
+            gettext(
+                "answered a {name} of contact {number} that is no id",
+                name=repr(name),
+                number=row.get("id", row.get("ID")),
+            ),
+        )
     return number
 
 
@@ -158,13 +168,20 @@ def _values(method: str, row: Mapping[str, Any], name: str) -> list[str]:
     """Give phones or e-mails; where a record has none, the portal leaves them out."""
     values = row.get(name) or []
     if not isinstance(values, list) or not all(isinstance(one, Mapping) for one in values):
-        what = method.split(".")[1]
-        raise _unread(method, f"answered {name!r} of {what} {row.get('ID')} in no form that it has")
+        raise _unread(
+            method,
+            gettext(
+                "answered {name} of {kind} {number} in no form that it has",
+                name=repr(name),
+                number=str(row.get("ID")),
+                **kind_words(entity_kind(method.split(".")[1])),
+            ),
+        )
     return [str(one.get("VALUE") or "") for one in values]
 
 
 def _unread(method: str, what: str) -> Bitrix24Error:
-    return Bitrix24Error(f"{method}: the portal {what}", method=method)
+    return Bitrix24Error(gettext("{method}: the portal {what}", method=method, what=what), method=method)
 
 
 _SHORTEST_PHONE = 5

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.kind_words import named
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import LinkSet, Owner
 
 What = Literal["new", "gone", "added", "removed", "order", "sort", "primary", "scalar", "role"]
@@ -41,7 +43,7 @@ def differences(old: Iterable[LinkSet], new: Iterable[LinkSet]) -> Iterator[Diff
     :param new: The same owners later, likewise.
     :raises PlanRefused: One of them is not in order of owner id.
     """
-    left, right = _in_order(old, "first"), _in_order(new, "second")
+    left, right = _in_order(old, _FIRST), _in_order(new, _SECOND)
     before, after = next(left, None), next(right, None)
     while before or after:
         if before and (after is None or before.owner.id < after.owner.id):
@@ -123,11 +125,19 @@ def _is_at_odds(before: LinkSet, after: LinkSet) -> bool:
     return before.scalar_id is not None or after.scalar_id is not None
 
 
-def _in_order(link_sets: Iterable[LinkSet], which: str) -> Iterator[LinkSet]:
+_FIRST = gettext_noop("the first snapshot is not in order of owner id: {order}")
+_SECOND = gettext_noop("the second snapshot is not in order of owner id: {order}")
+
+
+def _in_order(link_sets: Iterable[LinkSet], said: str) -> Iterator[LinkSet]:
     last = 0
     for links in link_sets:
         if links.owner.id <= last:
-            order = f"{links.owner} stands behind {links.owner.kind} {last}"
-            raise PlanRefused(f"the {which} snapshot is not in order of owner id: {order}")
+            order = gettext(
+                "{owner} stands behind {last}",
+                owner=named(links.owner),
+                last=named(Owner(links.owner.kind, last)),
+            )
+            raise PlanRefused(gettext(said, order=order))
         last = links.owner.id
         yield links

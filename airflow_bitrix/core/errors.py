@@ -50,7 +50,11 @@ class PortalAnswer:
     def __str__(self) -> str:
         """Give code and text as one piece: ``ACCESS_DENIED: Access denied!``."""
         said = ": ".join(part for part in (self.code, self.text) if part)
-        return said or (f"HTTP status {self.status} without a reason" if self.status else "no reason given")
+        return said or (
+            gettext("HTTP status {status} without a reason", status=str(self.status))
+            if self.status
+            else gettext("no reason given")
+        )
 
 
 class Bitrix24Error(Exception):
@@ -121,20 +125,34 @@ class InvalidInput(Rejected, ValueError):
     """
 
     def __init__(self, argument: str, value: object, accepted: str, *, problem: str = "") -> None:
-        wrong = as_plain_text(problem) or gettext("{value} is not accepted", value=_shown(value))
-        super().__init__(
-            gettext(
-                "{argument}: {wrong}; accepted: {accepted}", argument=argument, wrong=wrong, accepted=accepted
-            )
-        )
+        self.wrong = as_plain_text(problem) or gettext("{value} is not accepted", value=_shown(value))
         self.argument = argument
         self.value = _kept(value)
         self.accepted = accepted
+        super().__init__(self._sentence(argument))
+        self.bare = self.message
 
     def called(self, title: str) -> str:
         """Give its sentence with the argument called by the title of its field in a form, too."""
-        rest = self.message.removeprefix(f"{self.argument}:")
-        return self.message if rest == self.message else f"{title} ({self.argument}):{rest}"
+        if self.message != self.bare:  # it has another place by now
+            return self.message
+        return as_plain_text(self._sentence(f"{title} ({self.argument})"), LONGEST_MESSAGE)
+
+    def inside(self, place: str, title: str = "") -> None:
+        """Say where the argument stands, such as in which connection; ``bare`` is the sentence without it.
+
+        :param title: Of its field in a form, if it has one.
+        """
+        self.bare = self.called(title) if title else self.message
+        self.message = f"{place}: {self.bare}"
+
+    def _sentence(self, argument: str) -> str:
+        return gettext(
+            "{argument}: {wrong}; accepted: {accepted}",
+            argument=argument,
+            wrong=self.wrong,
+            accepted=self.accepted,
+        )
 
 
 class AuthFailed(Bitrix24Error):

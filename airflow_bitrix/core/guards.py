@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop, percent
 from airflow_bitrix.core.redaction import redact
+
+_OF_THOSE_READ = gettext_noop(
+    "it changes {share} of the {owners} owners read, and max_share allows {max_share}"
+)
+_OF_ALL = gettext_noop(
+    "it changes {share} of the {owners} owners of its kind on the portal, and max_share allows {max_share}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +44,17 @@ class Guards:
         """
         value = self.max_changes
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-            raise InvalidInput("max_changes", value, "a whole number, 0 or above, or None for no limit")
+            raise InvalidInput(
+                "max_changes", value, gettext("a whole number, 0 or above, or None for no limit")
+            )
         share = self.max_share
         if share is not None and (
             not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share <= 1
         ):
-            raise InvalidInput("max_share", share, "a number from 0 to 1, or None for no limit")
+            raise InvalidInput("max_share", share, gettext("a number from 0 to 1, or None for no limit"))
         if not isinstance(self.portals, tuple) or not all(map(_is_address, self.portals)):
             raise InvalidInput(
-                "portals", self.portals, "a list of addresses such as 'https://acme.bitrix24.com'"
+                "portals", self.portals, gettext("a list of addresses such as 'https://acme.bitrix24.com'")
             )
 
     def broken_by(self, *, portal: str, counts: Mapping[str, Any]) -> list[str]:
@@ -56,18 +66,38 @@ class Guards:
         changes, emptied = counts["changes"], counts["emptied"]
         broken = []
         if self.max_changes is not None and changes > self.max_changes:
-            broken.append(f"it has {changes} changes, and max_changes allows {self.max_changes}")
-        owners, which = counts["read"], "read"
-        if self.population is not None:
-            owners, which = self.population, "of its kind on the portal"
+            broken.append(
+                gettext(
+                    "it has {changes} changes, and max_changes allows {max_changes}",
+                    changes=changes,
+                    max_changes=self.max_changes,
+                )
+            )
+        owners = counts["read"] if self.population is None else self.population
         if self.max_share is not None and changes > self.max_share * owners:
-            share = f"{changes / owners:.1%}" if owners else "all"
-            allowed = f"max_share allows {self.max_share:.1%}"
-            broken.append(f"it changes {share} of the {owners} owners {which}, and {allowed}")
+            broken.append(
+                gettext(
+                    _OF_THOSE_READ if self.population is None else _OF_ALL,
+                    share=percent(changes / owners) if owners else gettext("all"),
+                    owners=owners,
+                    max_share=percent(self.max_share),
+                )
+            )
         if self.portals and portal.rstrip("/") not in {one.rstrip("/") for one in self.portals}:
-            broken.append(f"it is for {portal}, and portals allows {', '.join(self.portals)}")
+            broken.append(
+                gettext(
+                    "it is for {portal}, and portals allows {portals}",
+                    portal=portal,
+                    portals=", ".join(self.portals),
+                )
+            )
         if emptied:
-            broken.append(f"it leaves {emptied} owners without contacts, and no rule says that it may")
+            broken.append(
+                gettext(
+                    "it leaves {emptied} owners without contacts, and no rule says that it may",
+                    emptied=emptied,
+                )
+            )
         return broken
 
     def as_json(self) -> dict[str, Any]:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from airflow_bitrix.core.languages import gettext, ngettext, npgettext, pgettext
-from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.languages import (
+    Plural,
+    gettext,
+    gettext_noop,
+    ngettext,
+    ngettext_noop,
+    npgettext,
+    pgettext,
+)
+from airflow_bitrix.core.links import EntityKind, Owner, OwnerKind
 
 
-def kind_words(kind: OwnerKind) -> Mapping[str, str]:
+def kind_words(kind: EntityKind) -> Mapping[str, str]:
     """Give the words for a kind, for the braces of a text: ``gettext("All {kinds}", **kind_words(kind))``.
 
     ``kind``, ``kind_of`` and ``kind_it`` are one of them: nominative, genitive, accusative; ``kinds``,
@@ -16,6 +24,11 @@ def kind_words(kind: OwnerKind) -> Mapping[str, str]:
     instrumental.
     """
     return _WORDS[kind]()
+
+
+def named(owner: Owner) -> str:
+    """Give an owner as a sentence names it: ``lead 5``. Whatever is read by a program says ``str(owner)``."""
+    return f"{gettext(_ONE[owner.kind])} {owner.id}"
 
 
 def owners(kind: OwnerKind, count: int) -> str:
@@ -28,7 +41,13 @@ def owners_of(kind: OwnerKind, count: int) -> str:
     return _COUNTED_OF[kind](count)
 
 
-_WORDS: Mapping[OwnerKind, Callable[[], Mapping[str, str]]] = {
+_ONE: Mapping[EntityKind, str] = {
+    "lead": gettext_noop("lead"),
+    "deal": gettext_noop("deal"),
+    "contact": gettext_noop("contact"),
+}
+
+_WORDS: Mapping[EntityKind, Callable[[], Mapping[str, str]]] = {
     "lead": lambda: {
         "kind": gettext("lead"),
         "kind_of": pgettext("genitive", "lead"),
@@ -47,6 +66,15 @@ _WORDS: Mapping[OwnerKind, Callable[[], Mapping[str, str]]] = {
         "kinds_to": pgettext("dative", "deals"),
         "kinds_with": pgettext("instrumental", "deals"),
     },
+    "contact": lambda: {
+        "kind": gettext("contact"),
+        "kind_of": pgettext("genitive", "contact"),
+        "kind_it": pgettext("accusative", "contact"),
+        "kinds": gettext("contacts"),
+        "kinds_of": pgettext("genitive", "contacts"),
+        "kinds_to": pgettext("dative", "contacts"),
+        "kinds_with": pgettext("instrumental", "contacts"),
+    },
 }
 
 _COUNTED: Mapping[OwnerKind, Callable[[int], str]] = {
@@ -58,3 +86,15 @@ _COUNTED_OF: Mapping[OwnerKind, Callable[[int], str]] = {
     "lead": lambda count: npgettext("genitive", "{count} lead", "{count} leads", count),
     "deal": lambda count: npgettext("genitive", "{count} deal", "{count} deals", count),
 }
+
+READ: Mapping[OwnerKind, Plural] = {
+    "lead": ngettext_noop("lead read", "leads read"),
+    "deal": ngettext_noop("deal read", "deals read"),
+}
+"""What a progress counts that reads them."""
+
+CHECKED: Mapping[OwnerKind, Plural] = {
+    "lead": ngettext_noop("lead checked", "leads checked"),
+    "deal": ngettext_noop("deal checked", "deals checked"),
+}
+"""What a progress counts that looks at them once more."""

@@ -67,7 +67,8 @@ def gettext(message: str, **values: object) -> str:
     :param message: ``"{name} was renamed"``; a brace of its own is doubled.
     :param values: By their names. Whole numbers are shown as the language shows them.
     """
-    return _filled(_catalogue(language()).gettext(message), values)
+    # A catalogue keeps what it says of itself as the translation of nothing.
+    return _filled(_catalogue(language()).gettext(message), values) if message else ""
 
 
 def pgettext(context: str, message: str, **values: object) -> str:
@@ -92,9 +93,23 @@ def npgettext(context: str, one: str, many: str, count: int, **values: object) -
     return _filled(told, {"count": count, **values})
 
 
+def in_all_languages(message: str) -> tuple[str, ...]:
+    """Give a text in each of :data:`LANGUAGES`, for what reads again what people were told."""
+    return tuple(_catalogue(one).gettext(message) for one in LANGUAGES)
+
+
 def gettext_noop(message: str) -> str:
     """Mark a text of a table that :func:`gettext` is to show later."""
     return message
+
+
+Plural = tuple[str, str]
+"""A text that depends on a number, as :func:`ngettext` takes it: that for one, and that for many."""
+
+
+def ngettext_noop(one: str, many: str) -> Plural:
+    """Mark a text of a table that :func:`ngettext` is to show later."""
+    return one, many
 
 
 def number(figure: float) -> str:
@@ -104,6 +119,15 @@ def number(figure: float) -> str:
     from babel.numbers import format_decimal  # noqa: PLC0415 (English does without)
 
     return format_decimal(figure, "#,##0.##", language())
+
+
+def percent(share: float) -> str:
+    """Give a share as the language writes it: ``12.5%``, ``12,5 %``; with one digit behind the point."""
+    if language() == ENGLISH:
+        return f"{share:.1%}"
+    from babel.numbers import format_percent  # noqa: PLC0415 (English does without)
+
+    return format_percent(share, "#,##0.0\N{NO-BREAK SPACE}%", language())
 
 
 def moment(when: datetime) -> str:

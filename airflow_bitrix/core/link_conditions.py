@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.links import LinkSet, positive_id
 from airflow_bitrix.core.wording import as_rendered
 
@@ -38,14 +39,24 @@ class LinkCondition:
 
     def __str__(self) -> str:
         """Say it for a log: ``has contact 7, primary 7``."""
-        told = [("has", self.has or None), ("lacks", self.lacks or None), ("has exactly", self.exactly)]
+        told = [
+            (gettext("has"), self.has or None),
+            (gettext("lacks"), self.lacks or None),
+            (gettext("has exactly"), self.exactly),
+        ]
         said = [f"{how} {_named(which)}" for how, which in told if which is not None]
-        return ", ".join([*said, *([f"primary {self.primary}"] if self.primary else [])])
+        return ", ".join(
+            [*said, *([gettext("primary {primary}", primary=str(self.primary))] if self.primary else [])]
+        )
 
 
 def _named(contact_ids: frozenset[int]) -> str:
     ids = ", ".join(map(str, sorted(contact_ids)))
-    return f"contact{'s' * (len(contact_ids) > 1)} {ids}" if ids else "no contact"
+    return (
+        ngettext("contact {ids}", "contacts {ids}", len(contact_ids), ids=ids)
+        if ids
+        else gettext("no contact")
+    )
 
 
 def link_condition(
@@ -65,7 +76,7 @@ def link_condition(
         primary=None if _is_open(primary) else positive_id("primary", primary),
     )
     if found == LinkCondition():
-        raise InvalidInput("has", has, "a contact to wait for, here or as lacks, exactly or primary")
+        raise InvalidInput("has", has, gettext("a contact to wait for, here or as lacks, exactly or primary"))
     _refuse_contradictions(found)
     return found
 
@@ -80,19 +91,29 @@ def _ids(argument: str, value: Any, *, none_at_all: bool = False) -> frozenset[i
     if isinstance(value, (list, tuple, set, frozenset)):
         if value or none_at_all:
             return frozenset(positive_id(argument, one) for one in value)
-        raise InvalidInput(argument, value, "a list with at least one id of a contact; None leaves it open")
+        raise InvalidInput(
+            argument, value, gettext("a list with at least one id of a contact; None leaves it open")
+        )
     try:
         return frozenset([positive_id(argument, value)])
     except InvalidInput:
-        accepted = f"the id of a contact, or a list of such ids{as_rendered(value)}"
+        accepted = gettext("the id of a contact, or a list of such ids{hint}", hint=as_rendered(value))
         raise InvalidInput(argument, value, accepted) from None
 
 
 def _refuse_contradictions(found: LinkCondition) -> None:
     exactly, primary = found.exactly, found.primary
     if exactly is not None and (found.has or found.lacks):
-        raise InvalidInput("exactly", sorted(exactly), "no has and no lacks beside it, as it says it all")
+        raise InvalidInput(
+            "exactly", sorted(exactly), gettext("no has and no lacks beside it, as it says it all")
+        )
     if both := found.has & found.lacks:
-        raise InvalidInput("lacks", sorted(found.lacks), f"no contact of has, as {min(both)} is")
+        raise InvalidInput(
+            "lacks",
+            sorted(found.lacks),
+            gettext("no contact of has, as {contact_id} is", contact_id=str(min(both))),
+        )
     if primary and (primary in found.lacks or (exactly is not None and primary not in exactly)):
-        raise InvalidInput("primary", primary, "a contact that may be linked, by what lacks and exactly say")
+        raise InvalidInput(
+            "primary", primary, gettext("a contact that may be linked, by what lacks and exactly say")
+        )

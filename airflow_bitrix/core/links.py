@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import LARGEST, whole_number
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def entity_kind(value: object) -> EntityKind:
     raise InvalidInput("kind", value, " or ".join(map(repr, ENTITY_TYPE_IDS)))
 
 
-ACCEPTED_ID = f"a whole number from 1 to {LARGEST}"
+def accepted_id() -> str:
+    """Say what an id is, as the end of a sentence."""
+    return gettext("a whole number from 1 to {largest}", largest=str(LARGEST))
 
 
 def positive_id(argument: str, value: object) -> int:
@@ -56,7 +59,7 @@ def positive_id(argument: str, value: object) -> int:
     elif isinstance(value, str):
         number = whole_number(value)
     if number is None or not 0 < number <= LARGEST:
-        raise InvalidInput(argument, value, ACCEPTED_ID)
+        raise InvalidInput(argument, value, accepted_id())
     return number
 
 

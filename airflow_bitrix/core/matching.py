@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 
 MatchName = Literal["origin", "same_origin", "field", "map"]
 MATCHES: tuple[MatchName, ...] = get_args(MatchName)
@@ -47,15 +48,19 @@ class Matching:
             raise InvalidInput(
                 "originator",
                 self.originator,
-                "the ORIGINATOR_ID that the target's records carry, by which match 'origin' goes "
-                "(in the trigger form: Originator)",
+                gettext(
+                    "the ORIGINATOR_ID that the target's records carry, by which match 'origin' goes "
+                    "(in the trigger form: Originator)"
+                ),
             )
         if self.by == "field" and not (isinstance(self.match_field, str) and self.match_field):
             raise InvalidInput(
                 "match_field",
                 self.match_field,
-                "a field of the target, such as 'ufCrmSourceId', by which match 'field' goes "
-                "(in the trigger form: Custom field)",
+                gettext(
+                    "a field of the target, such as 'ufCrmSourceId', by which match 'field' goes (in "
+                    "the trigger form: Custom field)"
+                ),
             )
 
     @property

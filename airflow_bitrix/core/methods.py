@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind, positive_id
 from airflow_bitrix.core.numbers import LARGEST, whole_number
 from airflow_bitrix.core.wording import as_rendered
@@ -114,9 +115,11 @@ def items_set(owner_id: object, items: object) -> dict[str, Any]:
     payload = {"id": positive_id("owner_id", owner_id)}
     if not isinstance(items, (list, tuple)):
         shown = str(items) if callable(items) else items
-        raise InvalidInput("items", shown, "a list of contact ids or dicts" + as_rendered(shown))
+        raise InvalidInput("items", shown, gettext("a list of contact ids or dicts") + as_rendered(shown))
     if not items:
-        raise InvalidInput("items", items, "a list with at least one contact; items.delete clears all links")
+        raise InvalidInput(
+            "items", items, gettext("a list with at least one contact; items.delete clears all links")
+        )
     rows = [_item(index, item) for index, item in enumerate(items)]
     _refuse_duplicates(rows)
     _refuse_several_primaries(rows)
@@ -132,9 +135,9 @@ def _item(index: int, item: object) -> dict[str, Any]:
         return {"CONTACT_ID": positive_id(where, item)}
     unknown = [key for key in item if key not in _ITEM_KEYS]
     if unknown:
-        raise InvalidInput(f"{where} key", unknown[0], ", ".join(_ITEM_KEYS) + " (upper case)")
+        raise InvalidInput(f"{where} key", unknown[0], ", ".join(_ITEM_KEYS) + gettext(" (upper case)"))
     if "CONTACT_ID" not in item:
-        raise InvalidInput(where, item, "a contact id, or a dict with CONTACT_ID")
+        raise InvalidInput(where, item, gettext("a contact id, or a dict with CONTACT_ID"))
     row: dict[str, Any] = {"CONTACT_ID": positive_id(f"{where}.CONTACT_ID", item["CONTACT_ID"])}
     if "SORT" in item:
         row["SORT"] = _sort(f"{where}.SORT", item["SORT"])
@@ -147,7 +150,9 @@ def _refuse_duplicates(rows: list[dict[str, Any]]) -> None:
     seen: set[int] = set()
     for row in rows:
         if row["CONTACT_ID"] in seen:
-            twice = f"each contact once ({row['CONTACT_ID']} stands there twice)"
+            twice = gettext(
+                "each contact once ({contact_id} stands there twice)", contact_id=str(row["CONTACT_ID"])
+            )
             raise InvalidInput("items", [row["CONTACT_ID"] for row in rows], twice)
         seen.add(row["CONTACT_ID"])
 
@@ -155,7 +160,7 @@ def _refuse_duplicates(rows: list[dict[str, Any]]) -> None:
 def _refuse_several_primaries(rows: list[dict[str, Any]]) -> None:
     primaries = [row["CONTACT_ID"] for row in rows if row.get("IS_PRIMARY") == "Y"]
     if len(primaries) > 1:
-        raise InvalidInput("items", primaries, "at most one contact with IS_PRIMARY Y")
+        raise InvalidInput("items", primaries, gettext("at most one contact with IS_PRIMARY Y"))
 
 
 def _sort(argument: str, value: object) -> int:
@@ -163,7 +168,9 @@ def _sort(argument: str, value: object) -> int:
         whole_number(str(value)) if isinstance(value, (int, str)) and not isinstance(value, bool) else None
     )
     if number is None or number > LARGEST:
-        raise InvalidInput(argument, value, f"a whole number from 0 to {LARGEST}")
+        raise InvalidInput(
+            argument, value, gettext("a whole number from 0 to {largest}", largest=str(LARGEST))
+        )
     return number
 
 
@@ -172,7 +179,7 @@ def _flag(argument: str, value: object) -> str:
         return "Y" if value else "N"
     if value in ("Y", "N"):
         return str(value)
-    raise InvalidInput(argument, value, "'Y', 'N', True or False")
+    raise InvalidInput(argument, value, gettext("'Y', 'N', True or False"))
 
 
 # -- results -----------------------------------------------------------------------------------------------
@@ -191,7 +198,9 @@ def links_of(owner: Owner, rows: object) -> LinkSet:
     if links is None or len({link.contact_id for link in links}) < len(links):
         method = name(owner.kind, "items.get")
         raise Bitrix24Error(
-            f"{method} ({owner}): the portal answered no list of contact links",
+            gettext(
+                "{method} ({owner}): the portal answered no list of contact links", method=method, owner=owner
+            ),
             method=method,
             owner=str(owner),
         )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import STEP, Change, attainable, shown_contacts
 
@@ -47,7 +48,7 @@ def chained(rows: Iterable[MapRow], argument: str) -> dict[int, int]:
         if at in path:
             circle = [*list(path)[list(path).index(at) :], at]
             raise InvalidInput(
-                argument, " -> ".join(map(str, circle)), "chains of contacts that end somewhere"
+                argument, " -> ".join(map(str, circle)), gettext("chains of contacts that end somewhere")
             )
         given |= dict.fromkeys(path, at)
     return given
@@ -61,7 +62,11 @@ def single(rows: Iterable[MapRow], argument: str) -> dict[int, int]:
     given: dict[int, int] = {}
     for place, old, new in rows:
         if given.setdefault(old, new) != new:
-            accepted = f"one new id for {old}, which was mapped to {given[old]} before"
+            accepted = gettext(
+                "one new id for {old}, which was mapped to {given} before",
+                old=str(old),
+                given=str(given[old]),
+            )
             raise InvalidInput(argument, f"{place}: {old},{new}", accepted)
     return given
 
@@ -74,7 +79,11 @@ def one_to_one(owner_map: Mapping[int, int], argument: str) -> None:
     came_from: dict[int, int] = {}
     for old, new in owner_map.items():
         if (other := came_from.setdefault(new, old)) != old:
-            raise InvalidInput(argument, f"{other},{new} and {old},{new}", "another owner for each owner")
+            raise InvalidInput(
+                argument,
+                gettext("{one} and {other}", one=f"{other},{new}", other=f"{old},{new}"),
+                gettext("another owner for each owner"),
+            )
 
 
 def remapped(links: LinkSet, contact_map: Mapping[int, int]) -> LinkSet:
@@ -169,7 +178,7 @@ def differences(now: LinkSet, wanted: LinkSet) -> list[Difference]:
     """
     mine = {link.contact_id: link.sort for link in now.links}
     theirs = {link.contact_id: link.sort for link in wanted.links}
-    shown = f"is {shown_contacts(now)}, wanted {shown_contacts(wanted)}"
+    shown = gettext("is {now}, wanted {wanted}", now=shown_contacts(now), wanted=shown_contacts(wanted))
     found = [Difference("missing", one, shown) for one in theirs if one not in mine]
     found += [Difference("extra", one, shown) for one in mine if one not in theirs]
     first = main_contact(wanted)
@@ -180,7 +189,9 @@ def differences(now: LinkSet, wanted: LinkSet) -> list[Difference]:
         found.append(Difference("order", early, shown))
     elif all(mine[one] is not None and theirs[one] is not None for one in common):
         found += [
-            Difference("sort", one, f"is {mine[one]}, wanted {theirs[one]}")
+            Difference(
+                "sort", one, gettext("is {now}, wanted {wanted}", now=str(mine[one]), wanted=str(theirs[one]))
+            )
             for one in common
             if mine[one] != theirs[one]
         ]

@@ -8,6 +8,8 @@ from operator import itemgetter
 from typing import Any
 
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.kind_words import kind_words, named
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.numbers import told_id
 
@@ -74,9 +76,11 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any], also: Sequence[str] = ()) 
         fields = {name: row[name] for name in also}
     except KeyError:
         left_out = next(name for name in (*_NEEDED, *also) if name not in row)
-        raise _unread(kind, f"left {left_out!r} out of a {kind}") from None
+        raise _unread(
+            kind, gettext("left {name} out of a {kind}", name=repr(left_out), **kind_words(kind))
+        ) from None
     if not (number := told_id(told)):
-        raise _unread(kind, f"answered a {kind} without an id")
+        raise _unread(kind, gettext("answered a {kind} without an id", **kind_words(kind)))
     owner = Owner(kind, number)
     contact_ids = _contact_ids(row.get("contactIds"))
     contact_id = _id(contact, "contactId", owner)
@@ -104,7 +108,10 @@ def _contact_ids(value: object) -> list[int] | None:
 def _id(value: object, name: str, owner: Owner) -> int:
     number = told_id(value)
     if number is None:
-        raise _unread(owner.kind, f"answered a {name!r} of {owner} that is no id")
+        raise _unread(
+            owner.kind,
+            gettext("answered a {name} of {owner} that is no id", name=repr(name), owner=named(owner)),
+        )
     return number
 
 
@@ -112,16 +119,28 @@ def _text(value: object, name: str, owner: Owner) -> str:
     if type(value) is str:
         return value
     if type(value) is not int and value is not None:
-        raise _unread(owner.kind, f"answered a {name!r} of {owner} that is no text")
+        raise _unread(
+            owner.kind,
+            gettext("answered a {name} of {owner} that is no text", name=repr(name), owner=named(owner)),
+        )
     return str(value or "")
 
 
 def _flag(value: object, name: str, owner: Owner) -> bool:
     if value not in _FLAGS:
-        raise _unread(owner.kind, f"answered a {name!r} of {owner} that is neither Y nor N")
+        raise _unread(
+            owner.kind,
+            gettext(
+                "answered a {name} of {owner} that is neither Y nor N", name=repr(name), owner=named(owner)
+            ),
+        )
     return value in ("Y", True)
 
 
 def _unread(kind: OwnerKind, what: str) -> Bitrix24Error:
-    text = f"crm.item.list: the portal {what}; links of {kind}s cannot be read from it"
+    text = gettext(
+        "crm.item.list: the portal {what}; links of {kinds} cannot be read from it",
+        what=what,
+        **kind_words(kind),
+    )
     return Bitrix24Error(text, method="crm.item.list")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from airflow_bitrix.core import methods
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.numbers import LARGEST
 
@@ -160,7 +161,7 @@ def standing(change: Change, now: OwnerState) -> tuple[Standing, str]:
         return "done", ""
     if not links_right and not change.before.agrees_with(now.links):
         seen, planned = shown_contacts(now.links), shown_contacts(change.before)
-        return "drift", f"contacts are now {seen}, planned from {planned}"
+        return "drift", gettext("contacts are now {seen}, planned from {planned}", seen=seen, planned=planned)
     if lost := _lost(change, now):
         return "drift", lost
     return ("unsaved" if links_right else "open"), ""
@@ -170,24 +171,37 @@ def _lost(change: Change, now: OwnerState) -> str:
     """Say what the change counted on and the owner is no more; nothing where it is so still."""
     for name, wanted in change.holds.items():
         if getattr(now, name) != wanted:
-            return f"{name.replace('_', ' ')} is now {getattr(now, name)!r}, planned from {wanted!r}"
+            return gettext(
+                "{what} is now {now}, planned from {wanted}",
+                what=name.replace("_", " "),
+                now=repr(getattr(now, name)),
+                wanted=repr(wanted),
+            )
     if not change.ends_repeat:
         return ""
     if not now.is_repeat:
-        return "no longer a repeat lead, and still linked to its contacts"
+        return gettext("no longer a repeat lead, and still linked to its contacts")
     if now.company_id:
-        return f"now held by company {now.company_id}"
-    return "converted since the plan was made" if now.is_success else ""
+        return gettext("now held by company {company_id}", company_id=str(now.company_id))
+    return gettext("converted since the plan was made") if now.is_success else ""
 
 
 def shown_contacts(links: LinkSet) -> str:
     """Give contact ids in order, a star behind each primary; ``none`` where there is no contact."""
     if not links.links:
-        return "none"
+        return gettext("none")
     shown = ", ".join(
         f"{link.contact_id}*" if link.is_primary else str(link.contact_id) for link in links.links
     )
-    return shown if links.scalar_id is None else f"{shown} (CONTACT_ID {links.scalar_id or 'none'})"
+    return (
+        shown
+        if links.scalar_id is None
+        else gettext(
+            "{shown} (CONTACT_ID {contact_id})",
+            shown=shown,
+            contact_id=str(links.scalar_id or gettext("none")),
+        )
+    )
 
 
 Command = tuple[str, dict[str, Any]]
@@ -274,13 +288,18 @@ def unwritable(change: Change) -> tuple[str, str]:
     links = change.after.links
     numbers = (change.owner.id, *(number for link in links for number in (link.contact_id, link.sort or 0)))
     if max(numbers) > LARGEST:
-        return "numbers too large", f"no id and no sort of the portal is larger than {LARGEST}"
+        return gettext_noop("numbers too large"), gettext(
+            "no id and no sort of the portal is larger than {largest}", largest=str(LARGEST)
+        )
     if len(links) <= MOST_LINKS or not replaces(change):
         return "", ""
-    why = (
-        f"{len(links)} contacts are to be linked, and a request that replaces them holds {MOST_LINKS} at most"
+    why = ngettext(
+        "{count} contact is to be linked, and a request that replaces them holds {most} at most",
+        "{count} contacts are to be linked, and a request that replaces them holds {most} at most",
+        len(links),
+        most=MOST_LINKS,
     )
-    return "too many contacts", why
+    return gettext_noop("too many contacts"), why
 
 
 def replaces(change: Change) -> bool:

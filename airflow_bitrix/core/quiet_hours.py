@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 
 _SPAN = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)\s*[-\u2013]\s*([01]?\d|2[0-3]):([0-5]\d)")
 
@@ -36,7 +37,9 @@ class QuietHours:
         hour, minute, end_hour, end_minute = map(int, span.groups()) if span else (0, 0, 0, 0)
         begin, end = time(hour, minute), time(end_hour, end_minute)
         if begin == end:
-            raise InvalidInput("quiet_hours", text, "two different times of day, such as '08:00-18:00'")
+            raise InvalidInput(
+                "quiet_hours", text, gettext("two different times of day, such as '08:00-18:00'")
+            )
         return cls(begin, end, zone)
 
     def ends_at(self, now: datetime) -> datetime | None:

@@ -19,7 +19,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import ACCEPTED_ID, positive_id
+from airflow_bitrix.core.languages import gettext, gettext_noop
+from airflow_bitrix.core.links import accepted_id, positive_id
 from airflow_bitrix.core.references import has_reference
 
 _LINK_METHOD = re.compile(
@@ -60,7 +61,7 @@ _UPDATES: Mapping[str, _Update] = {
 _WRITES_CONTACTS = frozenset({"contactid", "contactids"})
 _FIELDS = frozenset({"fields", "arfields"})
 _MATTERS = _WRITES_CONTACTS | _FIELDS | {"id", "entitytypeid"}
-_WORDS = "text without references to other commands"
+_WORDS = gettext_noop("text without references to other commands")
 
 
 def check_raw_call(method: str, params: Mapping[str, Any]) -> None:
@@ -101,7 +102,7 @@ def _check_link_call(method: str, key: str, verb: str, params: Mapping[str, Any]
     for name in params:
         if name not in ("ID", "id", *bodies):
             shown = ", ".join(["id", *_BODIES.get(verb, ())])
-            raise InvalidInput(f"params of {method}", name, f"{shown}, in this spelling")
+            raise InvalidInput(f"params of {method}", name, _spelt(shown))
     _check_id(f"id of {method}", _only(method, params, ("ID", "id")))
     if not bodies:
         return
@@ -110,7 +111,7 @@ def _check_link_call(method: str, key: str, verb: str, params: Mapping[str, Any]
         _check_row(f"fields of {method}", key, body)
         return
     if not isinstance(body, (list, tuple)) or not body:
-        accepted = f"a list of maps with {key}, at least one; items.delete clears all links"
+        accepted = gettext("a list of maps with {key}, at least one; items.delete clears all links", key=key)
         raise InvalidInput(f"items of {method}", body, accepted)
     for index, row in enumerate(body):
         _check_row(f"items[{index}] of {method}", key, row)
@@ -119,10 +120,10 @@ def _check_link_call(method: str, key: str, verb: str, params: Mapping[str, Any]
 def _check_row(where: str, key: str, row: object) -> None:
     names = (key, "SORT", "IS_PRIMARY", "ROLE_ID")
     if not isinstance(row, Mapping) or key not in row:
-        raise InvalidInput(where, row, f"a map with {key}, in this spelling")
+        raise InvalidInput(where, row, gettext("a map with {key}, in this spelling", key=key))
     for name in row:
         if name not in names:
-            raise InvalidInput(where, name, f"{', '.join(names)}, in this spelling")
+            raise InvalidInput(where, name, _spelt(", ".join(names)))
     _check_id(f"{key} in {where}", row[key])
 
 
@@ -137,12 +138,12 @@ def _check_update(method: str, reads: _Update, params: Mapping[str, Any]) -> Non
     for name in params:
         if name not in read and not _MATTERS.isdisjoint(_parts(name)):
             shown = ", ".join((reads.ids[-1], *reads.also, reads.bodies[0]))
-            raise InvalidInput(f"params of {method}", name, f"{shown}, in this spelling")
+            raise InvalidInput(f"params of {method}", name, _spelt(shown))
     for names in (reads.ids, *((name,) for name in reads.also)):
         _check_id(f"{names[-1]} of {method}", _only(method, params, names))
     fields = _only(method, params, reads.bodies)
     if not isinstance(fields, Mapping):
-        raise InvalidInput(f"fields of {method}", fields, "a map of field to value")
+        raise InvalidInput(f"fields of {method}", fields, gettext("a map of field to value"))
     for name, value in fields.items():
         where = f"{name} of {method}"
         if name == reads.one:
@@ -151,7 +152,9 @@ def _check_update(method: str, reads: _Update, params: Mapping[str, Any]) -> Non
             _check_ids(where, value)
         elif not _WRITES_CONTACTS.isdisjoint(_parts(name)):
             raise InvalidInput(
-                f"fields of {method}", name, f"{reads.one} or {reads.several}, in this spelling"
+                f"fields of {method}",
+                name,
+                _spelt(gettext("{one} or {several}", one=reads.one, several=reads.several)),
             )
 
 
@@ -168,7 +171,7 @@ def _is_about_contacts(params: Mapping[str, Any]) -> bool:
 
 def _check_ids(where: str, value: object) -> None:
     if not isinstance(value, (list, tuple)):
-        raise InvalidInput(where, value, "a list of ids; an empty one clears all links")
+        raise InvalidInput(where, value, gettext("a list of ids; an empty one clears all links"))
     for one in value:
         _check_id(where, one)
 
@@ -184,9 +187,9 @@ def _check_batch(params: Mapping[str, Any]) -> None:
             path = re.split(r"[?#]", command)[0]
             method = _method_of(path)
             if method == "batch":  # portals refuse it by its name, and some of them in small letters only
-                raise InvalidInput(f"{name} of batch", path, "commands other than batches")
+                raise InvalidInput(f"{name} of batch", path, gettext("commands other than batches"))
             if _writes_contacts(method, command):
-                accepted = "calls of this method through batch() of the hook, which looks at them"
+                accepted = gettext("calls of this method through batch() of the hook, which looks at them")
                 raise InvalidInput(f"{name} of batch", path, accepted)
 
 
@@ -212,6 +215,10 @@ def _writes_contacts(method: str, command: str) -> bool:
 # -- what all of them share --------------------------------------------------------------------------------
 
 
+def _spelt(names: str) -> str:
+    return gettext("{names}, in this spelling", names=names)
+
+
 def _parts(name: object) -> list[str]:
     """Give the words of a name, however they are spelt: in a batch, ``fields[CONTACT_ID]`` are two."""
     return [re.sub(r"[_. ]", "", part).lower() for part in re.split(r"[\[\]]+", str(name))]
@@ -221,21 +228,25 @@ def _only(method: str, params: Mapping[str, Any], names: Sequence[str]) -> Any:
     """Give the one parameter that has one of these names."""
     given = [name for name in names if name in params]
     if len(given) != 1:
-        problem = f"{' and '.join(given)} are given" if given else "nothing is given"
-        raise InvalidInput(f"{names[0].lower()} of {method}", given, "one of it", problem=problem)
+        problem = (
+            gettext("{given} are given", given=gettext(" and ").join(given))
+            if given
+            else gettext("nothing is given")
+        )
+        raise InvalidInput(f"{names[0].lower()} of {method}", given, gettext("one of it"), problem=problem)
     return params[given[0]]
 
 
 def _check_id(where: str, value: object) -> None:
     positive_id(where, value)
     if isinstance(value, str) and not value.isdigit():  # not every blank that is stripped here is one to PHP
-        raise InvalidInput(where, value, ACCEPTED_ID)
+        raise InvalidInput(where, value, accepted_id())
 
 
 def _refuse_references(method: str, params: object) -> None:
     for text in _texts(params):
         if has_reference(text):
-            raise InvalidInput(f"params of {method}", text, _WORDS)
+            raise InvalidInput(f"params of {method}", text, gettext(_WORDS))
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change, attainable, shown_contacts
@@ -58,7 +59,7 @@ class Image:
 
     links: LinkSet
     left: LinkSet | None = None
-    source: str = "the snapshot"
+    source: str = field(default_factory=lambda: gettext("the snapshot"))
     unreadable: str = ""
     brought: tuple[BroughtBack, ...] = ()
 
@@ -89,26 +90,46 @@ def judge_restore(
     """
     seen = shown_contacts(now.links)
     if image.unreadable:
-        return LeftOut("what was there cannot be read", f"contacts are {seen}; {image.unreadable}")
+        return LeftOut(
+            gettext_noop("what was there cannot be read"),
+            gettext("contacts are {seen}; {unreadable}", seen=seen, unreadable=image.unreadable),
+        )
     if image.links.agrees_with(now.links):
-        return LeftOut("as it was already", f"contacts are {seen}, as in {image.source}")
+        return LeftOut(
+            gettext_noop("as it was already"),
+            gettext("contacts are {seen}, as in {source}", seen=seen, source=image.source),
+        )
     lost = sorted(linked_anew(image, now) & set(missing))
     wanted = _without(image.links, lost)
-    dropped = f"contact {', '.join(map(str, lost))} no longer exists" if lost else ""
+    dropped = (
+        ngettext(
+            "contact {ids} no longer exists",
+            "contacts {ids} no longer exist",
+            len(lost),
+            ids=", ".join(map(str, lost)),
+        )
+        if lost
+        else ""
+    )
     after = attainable(now.links, wanted)
     ours = next((one for one in reversed(image.brought) if one.links.agrees_with(now.links)), None)
     if after.agrees_with(now.links) and (wanted.links or not lost):
         # Whoever left it so: what is there is all that can be.
         why = "; ".join([dropped] * bool(dropped) + [*_shortcomings(wanted, after).values()])
-        why = why or "the portal cannot hold what was there"
-        return _nearest(ours, f"{why}: was {shown_contacts(image.links)}, is {seen}")
+        why = why or gettext("the portal cannot hold what was there")
+        return _nearest(
+            ours, gettext("{why}: was {was}, is {now}", why=why, was=shown_contacts(image.links), now=seen)
+        )
     if image.left is not None and not (image.left.agrees_with(now.links) or ours or overwrite):
-        return LeftOut("changed since", _strange(image, image.left, seen))
+        return LeftOut(gettext_noop("changed since"), _strange(image, image.left, seen))
     if lost and not wanted.links:
-        return LeftOut("contacts no longer exist", f"{dropped}, and there was no other")
-    notes = [f"restore: as in {image.source}"]
+        return LeftOut(
+            gettext_noop("contacts no longer exist"),
+            gettext("{dropped}, and there was no other", dropped=dropped),
+        )
+    notes = [gettext("restore: as in {source}", source=image.source)]
     if dropped:
-        notes.append(f"{dropped} and is left out")
+        notes.append(gettext("{dropped} and is left out", dropped=dropped))
     notes += _shortcomings(wanted, after).values()
     return Change(now.links, after, ("; ".join(notes),), (RULE,), save=save, may_empty=not image.links.links)
 
@@ -116,15 +137,18 @@ def judge_restore(
 def _nearest(ours: BroughtBack | None, told: str) -> LeftOut:
     """Say that an owner is as near to its image as can be, and whose doing that is."""
     if ours:
-        return LeftOut("brought back already, as far as can be", f"by {ours.by}; {told}")
-    return LeftOut("cannot be brought nearer", told)
+        return LeftOut(
+            gettext_noop("brought back already, as far as can be"),
+            gettext("by {by}; {told}", by=ours.by, told=told),
+        )
+    return LeftOut(gettext_noop("cannot be brought nearer"), told)
 
 
 def _strange(image: Image, left: LinkSet, seen: str) -> str:
     """Say that somebody else changed an owner: what there is now, no run that is known here has left."""
-    known = [f"the apply was to leave {shown_contacts(left)}"]
+    known = [gettext("the apply was to leave {contacts}", contacts=shown_contacts(left))]
     known += [f"{one.by} {shown_contacts(one.links)}" for one in image.brought]
-    return f"by somebody else: contacts are now {seen}, {', '.join(known)}"
+    return gettext("by somebody else: contacts are now {seen}, {known}", seen=seen, known=", ".join(known))
 
 
 def _without(links: LinkSet, lost: Collection[int]) -> LinkSet:
@@ -143,21 +167,25 @@ def _shortcomings(wanted: LinkSet, after: LinkSet) -> dict[Shortcoming, str]:
     notes: dict[Shortcoming, str] = {}
     were = {link.contact_id: link for link in wanted.links}
     if wanted.links and any(link.sort is None for link in wanted.links):
-        notes["sorts"] = "its sorts were not known and are numbered anew"
+        notes["sorts"] = gettext("its sorts were not known and are numbered anew")
     elif any(link.sort != were[link.contact_id].sort for link in after.links):
-        notes["sorts"] = "the portal cannot be told its sorts, so they are numbered anew"
+        notes["sorts"] = gettext("the portal cannot be told its sorts, so they are numbered anew")
     flagged = [link.contact_id for link in wanted.links if link.is_primary]
     if after.primary_id is not None and flagged != [after.primary_id]:
-        had = ", ".join(map(str, flagged)) or "none"
-        notes["primary"] = (
-            f"primary was {had}, and the portal always flags the one that it shows: {after.primary_id}"
+        had = ", ".join(map(str, flagged)) or gettext("none")
+        notes["primary"] = gettext(
+            "primary was {had}, and the portal always flags the one that it shows: {primary_id}",
+            had=had,
+            primary_id=str(after.primary_id),
         )
     if wanted.shown_id != after.shown_id:
-        notes["scalar"] = (
-            f"its CONTACT_ID was {wanted.shown_id or 'none'} and becomes {after.shown_id or 'none'}"
+        notes["scalar"] = gettext(
+            "its CONTACT_ID was {was} and becomes {becomes}",
+            was=str(wanted.shown_id or gettext("none")),
+            becomes=str(after.shown_id or gettext("none")),
         )
     if any(were[link.contact_id].role_id for link in after.links):
-        notes["roles"] = "roles of contacts cannot be set and may be lost"
+        notes["roles"] = gettext("roles of contacts cannot be set and may be lost")
     return notes
 
 

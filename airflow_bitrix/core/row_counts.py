@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.languages import number as shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,11 @@ class CountCondition:
 
     def __post_init__(self) -> None:
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            raise InvalidInput("at_most", self.at_most, f"at_least, which is {self.at_least}, or more")
+            raise InvalidInput(
+                "at_most",
+                self.at_most,
+                gettext("at_least, which is {at_least}, or more", at_least=self.at_least),
+            )
 
     def holds(self, count: int) -> bool:
         """Whether a number is such a one."""
@@ -33,5 +39,7 @@ class CountCondition:
 
     def __str__(self) -> str:
         """Say it for a log: ``at least 5, at most 9``."""
-        told = {"at least": self._least or None, "at most": self.at_most}
-        return ", ".join(f"{how} {number:,}" for how, number in told.items() if number is not None) or "any"
+        told = {gettext("at least"): self._least or None, gettext("at most"): self.at_most}
+        return ", ".join(
+            f"{how} {shown(number)}" for how, number in told.items() if number is not None
+        ) or gettext("any")

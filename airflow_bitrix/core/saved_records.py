@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import whole_number
 
 OVERLAP = timedelta(minutes=2)
@@ -79,5 +80,5 @@ def checked_moment(argument: str, value: object) -> datetime:
     try:
         return moment_of(value)
     except ValueError:
-        accepted = "a moment with its offset from UTC, such as '2026-11-01T08:00:00+01:00'"
+        accepted = gettext("a moment with its offset from UTC, such as '2026-11-01T08:00:00+01:00'")
         raise InvalidInput(argument, value, accepted) from None

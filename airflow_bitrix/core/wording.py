@@ -33,6 +33,6 @@ def as_rendered(value: object) -> str:
     ``params.items`` is a method of the map that the params are, and no parameter.
     """
     if isinstance(value, str) and "<built-in method items" in value:
-        return " (in a template, params.items is no parameter: say params['items'])"
+        return gettext(" (in a template, params.items is no parameter: say params['items'])")
     is_one = isinstance(value, str) and value.strip()
-    return " (in a template, set render_template_as_native_obj=True on the DAG)" if is_one else ""
+    return gettext(" (in a template, set render_template_as_native_obj=True on the DAG)") if is_one else ""

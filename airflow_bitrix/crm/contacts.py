@@ -20,6 +20,7 @@ from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
 from airflow_bitrix.core.errors import Rejected
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, owner_kind, positive_id
 from airflow_bitrix.crm.pages import pages
 from airflow_bitrix.crm.scan import Detail, check_scan, item_list
@@ -119,7 +120,7 @@ async def absent_contacts(portal: AsyncPortal, ids: Iterable[int]) -> Absent:
     for one, outcome in zip(numbers, outcomes, strict=True):
         error = outcome.error
         if error is None:
-            unread[one] = "crm.contact.get shows it, crm.item.list does not"
+            unread[one] = gettext("crm.contact.get shows it, crm.item.list does not")
         elif not isinstance(error, Rejected):
             raise error
         elif error.answer.text.strip(" .").lower() == "not found":

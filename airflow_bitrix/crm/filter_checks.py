@@ -11,14 +11,15 @@ from airflow_bitrix.client.filters import FILTER, check_keys, is_logic, joins_li
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import EntityKind
 from airflow_bitrix.core.wording import as_rendered
 from airflow_bitrix.crm.filter_values import check_stages, checked_values
 from airflow_bitrix.crm.known_values import known_values
 
-_VALUES = (
-    f"a value for each field: text, a number, True, False, or a list of them that is not empty; at most "
-    f"{MOST_VALUES} in all, and no references to other commands. False asks for those where a field is empty"
+_VALUES = gettext_noop(
+    "a value for each field: text, a number, True, False, or a list of them that is not empty; at most "
+    "{most} in all, and no references to other commands. False asks for those where a field is empty"
 )
 
 
@@ -28,16 +29,18 @@ def check_form(wanted: object) -> None:
     :raises InvalidInput: Names the filter.
     """
     if not isinstance(wanted, Mapping):
-        raise InvalidInput("filter", wanted, FILTER + as_rendered(wanted))
+        raise InvalidInput("filter", wanted, gettext(FILTER) + as_rendered(wanted))
     check_keys(wanted)
     _check_signs(wanted)
     if joins_links(wanted):
         # A scan takes a short page for the last of its range.
-        raise InvalidInput("filter", dict(wanted), "one condition with contactIds, on one contact id")
+        raise InvalidInput(
+            "filter", dict(wanted), gettext("one condition with contactIds, on one contact id")
+        )
     try:
         command_of(Call("crm.item.list", {"filter": _as_text(wanted)} if wanted else {}))
     except InvalidInput:
-        raise InvalidInput("filter", dict(wanted), _VALUES) from None
+        raise InvalidInput("filter", dict(wanted), gettext(_VALUES, most=MOST_VALUES)) from None
 
 
 async def checked_filter(
@@ -60,17 +63,23 @@ async def checked_filter(
 def _check_signs(wanted: Mapping[str, Any]) -> None:
     """Refuse what the portal takes no notice of, or takes for a question about nothing."""
     if wanted and all(map(is_logic, wanted)):
-        raise InvalidInput("filter", dict(wanted), "conditions beside 'logic': alone it would ask for all")
+        raise InvalidInput(
+            "filter", dict(wanted), gettext("conditions beside 'logic': alone it would ask for all")
+        )
     for key, value in wanted.items():
         if key.startswith(("><", "!><")):
-            raise InvalidInput("filter", {key: value}, "a range as two conditions, with >= and <=")
+            raise InvalidInput("filter", {key: value}, gettext("a range as two conditions, with >= and <="))
         if is_logic(key) and str(value).upper() not in ("AND", "OR"):
-            raise InvalidInput("filter", {key: value}, "'AND' or 'OR'")
+            raise InvalidInput("filter", {key: value}, gettext("'AND' or 'OR'"))
         if isinstance(value, Mapping):
             _check_signs(value)
         elif any(map(_is_nothing, value if isinstance(value, (list, tuple)) else [value])):
-            problem = f"nothing is given for {key}, as by a template that comes to nothing: {value!r}"
-            raise InvalidInput("filter", {key: value}, _VALUES, problem=problem)
+            problem = gettext(
+                "nothing is given for {key}, as by a template that comes to nothing: {value}",
+                key=key,
+                value=repr(value),
+            )
+            raise InvalidInput("filter", {key: value}, gettext(_VALUES, most=MOST_VALUES), problem=problem)
 
 
 def _is_nothing(value: object) -> bool:

@@ -17,6 +17,8 @@ from typing import Any
 from airflow_bitrix.client.filters import bare_field, is_group, is_logic
 from airflow_bitrix.core.errors import InvalidInput, Rejected
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.crm.known_values import STAGES, KnownValues, pipeline_of
 
@@ -67,25 +69,37 @@ def check_stages(stages: Sequence[str], known: KnownValues) -> None:
     """
     there = known.entries(STAGES[known.kind])
     if isinstance(there, Rejected):
-        _cannot_tell("stages", there)
+        _cannot_tell(gettext("whether there are such stages cannot be told"), there)
         return
     ids = {stage.casefold() for stage in there}  # the portal's filters do not tell cases apart
     if unknown := [stage for stage in stages if stage.casefold() not in ids]:
         beside = {pipeline_of(stage) for stage in stages}
         told = {stage: name for stage, name in there.items() if pipeline_of(stage) in beside}
-        nothing = f"stages of the portal, and no pipeline of {known.kind}s has such"
+        nothing = gettext(
+            "stages of the portal, and no pipeline of {kinds} has such", **kind_words(known.kind)
+        )
         raise InvalidInput("stages", ", ".join(unknown), _listed(told) if told else nothing)
 
 
 def _checked(key: str, value: Any, known: KnownValues) -> Any:
     name = bare_field(key)
     if name not in known.fields:
-        raise InvalidInput("filter", name, f"fields of a {known.kind}: " + ", ".join(sorted(known.fields)))
+        raise InvalidInput(
+            "filter",
+            name,
+            gettext(
+                "fields of a {kind}: {names}", names=", ".join(sorted(known.fields)), **kind_words(known.kind)
+            ),
+        )
     kind = _type_of(known.fields[name], known)
     asks_empty = kind.empty is not None and key.removesuffix(name) in _EQUALS
     if value is False and asks_empty:
         return kind.empty
-    accepted = f"{kind.accepted}; False for those where it is empty" if asks_empty else kind.accepted
+    accepted = (
+        gettext("{accepted}; False for those where it is empty", accepted=gettext(kind.accepted))
+        if asks_empty
+        else gettext(kind.accepted)
+    )
     several = isinstance(value, (list, tuple))
     read = [kind.read(one) for one in (value if several else [value])]
     if None in read:
@@ -174,15 +188,17 @@ def _text(value: Any) -> str | int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-_WHOLE = _Type("a whole number", _whole, 0)
-_NUMBER = _Type("a number, such as 1500.5", _number, 0)
-_ID = _Type("an id, a whole number", _id, 0)
-_YES_OR_NO = "True or False, 'Y' or 'N', 1 or 0"
+_WHOLE = _Type(gettext_noop("a whole number"), _whole, 0)
+_NUMBER = _Type(gettext_noop("a number, such as 1500.5"), _number, 0)
+_ID = _Type(gettext_noop("an id, a whole number"), _id, 0)
+_YES_OR_NO = gettext_noop("True or False, 'Y' or 'N', 1 or 0")
 _FLAG = _Type(_YES_OR_NO, _flag)
 _BIT = _Type(_YES_OR_NO, _bit)
-_LINKED = _Type("the id of a contact", _there)
-_MOMENTS = _Type("a day or a moment, such as '2026-11-01' or '2026-11-01T08:00:00+01:00'", _moment, "")
-_TEXT = _Type("a text", _text, "")
+_LINKED = _Type(gettext_noop("the id of a contact"), _there)
+_MOMENTS = _Type(
+    gettext_noop("a day or a moment, such as '2026-11-01' or '2026-11-01T08:00:00+01:00'"), _moment, ""
+)
+_TEXT = _Type(gettext_noop("a text"), _text, "")
 
 _IDS = (
     "user",
@@ -228,18 +244,18 @@ def _type_of(about: Mapping[str, Any], known: KnownValues) -> _Type:
 def _pipelines(known: KnownValues) -> _Type:
     there = known.pipelines
     if isinstance(there, Rejected):
-        _cannot_tell("pipelines", there)
+        _cannot_tell(gettext("whether there are such pipelines cannot be told"), there)
         return _Type(_ID.accepted, _id)
-    accepted = f"pipelines of the portal by id: {_listed(there)}"
+    accepted = gettext("pipelines of the portal by id: {listed}", listed=_listed(there))
     return _Type(accepted, lambda value: found if (found := _id(value)) in there else None)
 
 
 def _entries(there: Mapping[str, str] | Rejected) -> _Type:
     if isinstance(there, Rejected):
-        _cannot_tell("entries", there)
+        _cannot_tell(gettext("whether there are such entries cannot be told"), there)
         return _TEXT
     ids = {one.casefold() for one in there}
-    accepted = f"what the portal has there, by id: {_listed(there)}"
+    accepted = gettext("what the portal has there, by id: {listed}", listed=_listed(there))
 
     def read(value: Any) -> str | int | None:
         return found if (found := _text(value)) is not None and str(found).casefold() in ids else None
@@ -250,7 +266,7 @@ def _entries(there: Mapping[str, str] | Rejected) -> _Type:
 def _items(told: object) -> _Type:
     rows = [row for row in told if isinstance(row, Mapping)] if isinstance(told, list) else []
     there = {number: str(row.get("VALUE")) for row in rows if (number := as_whole(row.get("ID"))) is not None}
-    accepted = f"items of the field by id: {_listed(there)}"
+    accepted = gettext("items of the field by id: {listed}", listed=_listed(there))
     return _Type(accepted, lambda value: found if (found := _id(value)) in there else None, 0)
 
 
@@ -262,8 +278,8 @@ def _listed(there: Mapping[Any, str]) -> str:
     told = (
         (as_plain_text(one, _LONGEST_NAME), as_plain_text(name, _LONGEST_NAME)) for one, name in there.items()
     )
-    return ", ".join(f"{one} ({name})" for one, name in told) or "none"
+    return ", ".join(f"{one} ({name})" for one, name in told) or gettext("none")
 
 
 def _cannot_tell(what: str, why: Rejected) -> None:
-    log.warning("Whether there are such %s cannot be told: %s", what, why)
+    log.warning("%s", f"{what[:1].upper()}{what[1:]}: {why}")

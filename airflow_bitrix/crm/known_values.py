@@ -18,6 +18,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import fields_in
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import Bitrix24Error, Rejected
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind
 from airflow_bitrix.core.numbers import told_id
 
@@ -73,7 +74,7 @@ async def known_values(portal: AsyncPortal, kind: EntityKind) -> KnownValues:
     told = await portal.run_batch(calls)
     fields = fields_in("crm.item.fields", told[0].result)
     if not all(isinstance(about, Mapping) for about in fields.values()):
-        raise _odd("crm.item.fields", "no fields")
+        raise _odd("crm.item.fields", gettext("no fields"))
     directories = _refusal(told[1]) or directories_in(told[1].result)
     pipelines = (_refusal(told[2]) or _pipelines(told[2].result)) if len(told) > 2 else {}  # noqa: PLR2004
     return KnownValues(kind, fields, directories, pipelines)
@@ -92,7 +93,7 @@ def directories_in(answer: object) -> Mapping[str, Mapping[str, str]]:
     for row in _rows("crm.status.list", answer):
         directory, entry, name = (row.get(key) for key in ("ENTITY_ID", "STATUS_ID", "NAME"))
         if not isinstance(directory, str) or not isinstance(entry, str) or not isinstance(name, str):
-            raise _odd("crm.status.list", "a row that is no entry of a directory")
+            raise _odd("crm.status.list", gettext("a row that is no entry of a directory"))
         found[directory][entry] = name
     return found
 
@@ -103,7 +104,7 @@ def _pipelines(answer: object) -> Mapping[int, str]:
     for row in _rows("crm.category.list", rows):
         number, name = told_id(row.get("id")), row.get("name")
         if number is None or not isinstance(name, str):
-            raise _odd("crm.category.list", "a row that is no pipeline")
+            raise _odd("crm.category.list", gettext("a row that is no pipeline"))
         found[number] = name
     return found
 
@@ -111,9 +112,11 @@ def _pipelines(answer: object) -> Mapping[int, str]:
 def _rows(method: str, answer: object) -> Iterator[Mapping[str, Any]]:
     for row in answer if isinstance(answer, list) else [None]:
         if not isinstance(row, Mapping):
-            raise _odd(method, "what is no list of rows")
+            raise _odd(method, gettext("what is no list of rows"))
         yield row
 
 
 def _odd(method: str, what: str) -> Bitrix24Error:
-    return Bitrix24Error(f"{method}: the portal answered {what}", method=method)
+    return Bitrix24Error(
+        gettext("{method}: the portal answered {what}", method=method, what=what), method=method
+    )

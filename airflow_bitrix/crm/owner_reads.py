@@ -11,6 +11,8 @@ from airflow_bitrix.client.row_pages import page_of, rows_told
 from airflow_bitrix.client.wire import Call, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, RetryLater
+from airflow_bitrix.core.kind_words import named
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState, state_of
 from airflow_bitrix.core.plan import shown_contacts
@@ -37,7 +39,10 @@ class Seen:
 
     def missing(self, owner: Owner) -> str:
         """Why there is no state of an owner."""
-        return self.unseen.get(owner.id, f"{owner} is not there, or the webhook's user may not read it")
+        return self.unseen.get(
+            owner.id,
+            gettext("{owner} is not there, or the webhook's user may not read it", owner=named(owner)),
+        )
 
 
 class OwnerReads:
@@ -108,13 +113,15 @@ class OwnerReads:
         seen.later = seen.later or next((rests[one] for one in left if one in rests), None)
         for owner_id in left:
             state, exact = seen.states.pop(owner_id), seen.exact.get(owner_id)
-            said = faults.get(owner_id, "items.get answered no list of contact links")
+            said = faults.get(owner_id, gettext("items.get answered no list of contact links"))
             if exact:
-                shown = (
-                    f"{shown_contacts(exact)} by items.get, {shown_contacts(state.links)} by crm.item.list"
+                shown = gettext(
+                    "{exact} by items.get, {listed} by crm.item.list",
+                    exact=shown_contacts(exact),
+                    listed=shown_contacts(state.links),
                 )
-                said = f"the portal shows contacts {shown}"
-            seen.unseen[owner_id] = f"its links could not be read: {said}"
+                said = gettext("the portal shows contacts {shown}", shown=shown)
+            seen.unseen[owner_id] = gettext("its links could not be read: {said}", said=said)
         return seen
 
     def _note_exact(self, seen: Seen, owner_id: int) -> bool:
@@ -171,7 +178,9 @@ class OwnerReads:
     async def _take_apart(self, seen: Seen, look: CommandOutcome) -> None:
         """Take from a look that failed each time the owners that it tells; the others count as not seen."""
         states, unseen = _told_by(self._kind, look)
-        seen.unseen |= {owner_id: f"it could not be looked at: {why}" for owner_id, why in unseen.items()}
+        seen.unseen |= {
+            owner_id: gettext("it could not be looked at: {why}", why=why) for owner_id, why in unseen.items()
+        }
         await self._note(seen, states)
 
     async def _note(self, seen: Seen, states: list[OwnerState]) -> None:
@@ -202,7 +211,7 @@ def _told_by(kind: OwnerKind, look: CommandOutcome) -> tuple[list[OwnerState], d
     """Give the states that a look tells which cannot be right as a whole, and why others are not known."""
     asked: list[int] = look.call.params["filter"]["@id"]
     if look.answer is None:
-        return [], dict.fromkeys(asked, str(look.fault.answer) if look.fault else "no answer")
+        return [], dict.fromkeys(asked, str(look.fault.answer) if look.fault else gettext("no answer"))
     why = ""
     try:
         page_of(look.call, look.answer, dict)

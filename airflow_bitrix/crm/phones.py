@@ -15,6 +15,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import normal_phone
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import told_id
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ async def holders(portal: AsyncPortal, means: Sequence[str]) -> dict[str, frozen
         at = iter(means)
         async for outcome in outcomes:
             if outcome.answer is None:
-                raise outcome.error or Bitrix24Error(f"{FIND}: no answer", method=FIND)
+                raise outcome.error or Bitrix24Error(gettext("{find}: no answer", find=FIND), method=FIND)
             found[next(at)] = frozenset(sorted(_contacts(outcome.answer.result))[:MOST_HOLDERS])
     return found
 
@@ -133,7 +134,9 @@ def _contacts(result: object) -> set[int]:
     named = result.get("CONTACT", []) if isinstance(result, dict) else result
     ids = [told_id(one) for one in named] if isinstance(named, list) else [None]
     if None in ids or (named and not isinstance(result, dict)):
-        raise Bitrix24Error(f"{FIND}: the portal answered no list of contacts", method=FIND)
+        raise Bitrix24Error(
+            gettext("{find}: the portal answered no list of contacts", find=FIND), method=FIND
+        )
     return {one for one in ids if one}
 
 

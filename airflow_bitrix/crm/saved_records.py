@@ -15,6 +15,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import PAGE, OddAnswer, Tries, page_of
 from airflow_bitrix.client.wire import Answer
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.numbers import told_id
 from airflow_bitrix.core.saved_records import moment_of
@@ -61,7 +62,11 @@ def _read(row: Mapping[str, Any]) -> tuple[int, datetime]:
     try:
         return told_id(row["id"]) or 0, moment_of(row[SAVED])
     except (KeyError, ValueError):
-        text = f"crm.item.list: the portal answered {row.get(SAVED)!r} in {SAVED!r}, which is no moment"
+        text = gettext(
+            "crm.item.list: the portal answered {told} in {field}, which is no moment",
+            told=repr(row.get(SAVED)),
+            field=repr(SAVED),
+        )
         raise Bitrix24Error(text, method="crm.item.list") from None
 
 

@@ -20,6 +20,8 @@ from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
+from airflow_bitrix.core.kind_words import named, owners_of
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import (
     ENTITY_TYPE_IDS,
     OWNER_KINDS,
@@ -35,7 +37,7 @@ log = logging.getLogger(__name__)
 
 Detail = Literal["ids", "full"]
 
-HIDDEN_LINKS = (
+HIDDEN_LINKS = gettext_noop(
     "The portal leaves contactIds out of crm.item.list: links are read by items.get, one command an owner"
 )
 
@@ -84,11 +86,11 @@ def check_scan(wanted: object, detail: object, also: object) -> None:
     :raises InvalidInput: Names the argument.
     """
     if wanted is not None and not isinstance(wanted, Mapping):
-        raise InvalidInput("filter", wanted, FILTER)
+        raise InvalidInput("filter", wanted, gettext(FILTER))
     if detail not in get_args(Detail):
-        raise InvalidInput("detail", detail, "'ids' or 'full'")
+        raise InvalidInput("detail", detail, gettext("'ids' or 'full'"))
     if isinstance(also, str) or not all(isinstance(name, str) for name in cast("Iterable[object]", also)):
-        raise InvalidInput("also", also, "a list of field names")
+        raise InvalidInput("also", also, gettext("a list of field names"))
 
 
 async def scan(
@@ -113,7 +115,7 @@ async def scan(
     :raises Rejected: The portal does not accept the filter.
     """
     if kind not in OWNER_KINDS:
-        raise InvalidInput("kind", kind, "'lead' or 'deal'; contacts are given by scan_contacts")
+        raise InvalidInput("kind", kind, gettext("'lead' or 'deal'; contacts are given by scan_contacts"))
     check_scan(wanted, detail, also)
     # Closed with the scan, so that a scan that is not read to its end leaves no request behind.
     found = sweep(portal, _owners(kind, also), dict(wanted or {}), ordered=ordered, expect=expect)
@@ -192,7 +194,7 @@ async def read_links(portal: AsyncPortal, states: Sequence[OwnerState], *, full:
     """
     hidden = sum(not state.links_known for state in states)
     if hidden and not portal.manners.meter.hidden_links:
-        log.warning("%s", HIDDEN_LINKS)
+        log.warning("%s", gettext(HIDDEN_LINKS))
     portal.manners.meter.hidden_links += hidden
     asked = {state.owner: state for state in states if _needs_links(state, full=full)}
     got = await _items_get(portal, asked)
@@ -206,7 +208,9 @@ async def read_links(portal: AsyncPortal, states: Sequence[OwnerState], *, full:
         links = got.get(owner, state.links)
         now = there.get(owner, state)
         if isinstance(links, LinkSet) and owner in there and now.links.links and not links.links:
-            text = f"{owner}: items.get tells no links, though crm.item.list shows some"
+            text = gettext(
+                "{owner}: items.get tells no links, though crm.item.list shows some", owner=named(owner)
+            )
             links = Bitrix24Error(text, owner=str(owner))
         if owner in doubtful and owner not in there:
             continue
@@ -269,8 +273,12 @@ def _refuse(refused: Mapping[Owner, Bitrix24Error]) -> None:
     if not refused:
         return
     owner, first = next(iter(refused.items()))
-    many = f"{len(refused)} {owner.kind}s" if len(refused) > 1 else f"1 {owner.kind}"
-    text = f"the links of {many} could not be read, the others were given; first of them: {first}"
+    many = owners_of(owner.kind, len(refused))
+    text = gettext(
+        "the links of {many} could not be read, the others were given; first of them: {first}",
+        many=many,
+        first=first,
+    )
     final = all(isinstance(error, Rejected) for error in refused.values())
     details: dict[str, Any] = {"answer": first.answer, "method": first.method, "owner": first.owner}
     raise (Rejected if final else Bitrix24Error)(text, **details)

@@ -34,6 +34,7 @@ from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.client.wire import Call, error_of, resting
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import (
@@ -292,9 +293,8 @@ class ApplyRun:
             elif task.lost:
                 self._note(task, "drift", task.lost)
             elif len(task.change.after.links) > MOST_LINKS and task.replaces:
-                self._note(
-                    task, "failed", f"more than {MOST_LINKS} links do not fit into a batched items.set"
-                )
+                why = gettext("more than {most} links do not fit into a batched items.set", most=MOST_LINKS)
+                self._note(task, "failed", why)
             else:
                 task.unsaved = stands == "unsaved"
                 ready.append(task)
@@ -303,8 +303,10 @@ class ApplyRun:
     def _settle(self, task: ChangeTask, settled: ChangeOutcome, stands: Standing, now: OwnerState) -> None:
         """Account for what an earlier run settled: it is never written again by the same plan."""
         if stands != "done":
-            said = (
-                f"{settled.outcome} before, and changed since: contacts are now {shown_contacts(now.links)}"
+            said = gettext(
+                "{outcome} before, and changed since: contacts are now {contacts}",
+                outcome=settled.outcome,
+                contacts=shown_contacts(now.links),
             )
             self._tell(task, ChangeOutcome(task.change.owner, "drift", said, settled.before), settled)
         else:
@@ -358,11 +360,12 @@ class ApplyRun:
             elif not task.is_spent and stands != "drift":
                 again.append(task)
             elif stands == "drift" and task.is_confirmed:
-                self._note(task, "drift", f"written, and changed by somebody right after: {difference}")
+                said = gettext("written, and changed by somebody right after: {now}", now=difference)
+                self._note(task, "drift", said)
             else:
-                unconfirmed = "still a repeat lead after saving" if stands == "unsaved" else ""
+                unconfirmed = gettext("still a repeat lead after saving") if stands == "unsaved" else ""
                 said = _all_of(task.reason or unconfirmed, difference)
-                self._note(task, "failed", said or "the write left no trace")
+                self._note(task, "failed", said or gettext("the write left no trace"))
         self._queue.extendleft(reversed(again))
 
     async def _look(self, tasks: Sequence[ChangeTask]) -> Seen:

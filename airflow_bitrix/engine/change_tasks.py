@@ -9,6 +9,7 @@ from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome
 from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, Fault, FaultKind
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import PortalAnswer
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import (
@@ -31,10 +32,6 @@ LOSSES = 3
 
 WAITS = 20
 """How often the portal may not take a change before that counts as a try."""
-
-
-_NO = Fault(FaultKind.REJECTED, PortalAnswer(text="the portal answered the save with no"))
-_NEITHER = Fault(FaultKind.BROKEN, PortalAnswer(text="the answer to the write says neither yes nor no"))
 
 
 @dataclass(slots=True)
@@ -199,7 +196,9 @@ class ChangeTask:
         if expected.agrees_with(there) or change.after.agrees_with(there):
             return
         shown = shown_contacts(there)
-        self.remark = f"somebody changed it after it was looked at; overwritten: contacts {shown}"
+        self.remark = gettext(
+            "somebody changed it after it was looked at; overwritten: contacts {shown}", shown=shown
+        )
         # None at all may be a poor answer, and what was seen a moment ago is worth more. Nor does what
         # follows a write of its own take the place of what was there before that one.
         if there.links and not self.own_work:
@@ -216,7 +215,8 @@ def _made(save: CommandOutcome) -> CommandOutcome:
     """Take a save that was answered with no for refused: of links a no says that there was nothing to do."""
     if save.answer is None or save.answer.result:
         return save
-    return CommandOutcome(save.call, fault=_NO)
+    said = gettext("the portal answered the save with no")
+    return CommandOutcome(save.call, fault=Fault(FaultKind.REJECTED, PortalAnswer(text=said)))
 
 
 def _is_untold(outcome: CommandOutcome) -> bool:
@@ -229,4 +229,5 @@ def _yes_or_no(outcome: CommandOutcome) -> CommandOutcome:
     """Take the outcome of a write for lost where it is not one of the answers that the portal gives."""
     if outcome.answer is None or isinstance(outcome.answer.result, bool):
         return outcome
-    return CommandOutcome(outcome.call, fault=_NEITHER)
+    said = gettext("the answer to the write says neither yes nor no")
+    return CommandOutcome(outcome.call, fault=Fault(FaultKind.BROKEN, PortalAnswer(text=said)))

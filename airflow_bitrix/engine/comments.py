@@ -25,9 +25,10 @@ from airflow_bitrix.client.flow import wait_async
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.core.errors import Bitrix24Error, OutcomeUnknown, RetryLater
+from airflow_bitrix.core.kind_words import named
+from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.links import Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.timeline import bears, comment_call, look_call
 from airflow_bitrix.engine.apply_interfaces import CommentJournal, Gate
 
@@ -124,11 +125,13 @@ class Comments:
         for why in (self._later, self._gate()):
             if isinstance(why, ToldToStopError) or (isinstance(why, RetryLater) and is_rest(why)):
                 raise why
-        log.warning(
-            "%s not made, or not seen: %s. A next try of this task makes up for it.",
-            counted(open_ones, "comment"),
-            self._later or "nothing was heard of them",
+        said = ngettext(
+            "{count} comment not made, or not seen: {why}. A next try of this task makes up for it.",
+            "{count} comments not made, or not seen: {why}. A next try of this task makes up for it.",
+            open_ones,
+            why=self._later or gettext("nothing was heard of them"),
         )
+        log.warning("%s", said)
 
     def _may_go_on(self) -> bool:
         later = self._later
@@ -159,7 +162,7 @@ class Comments:
                 self._put_off([one], error)
             else:
                 refused.append(one.owner.id)
-                why = why or f"{one.owner.kind} {one.owner.id}: {error.answer}"
+                why = why or f"{named(one.owner)}: {error.answer}"
         if made or refused:
             self._journal.commented(made, refused, why)
 

@@ -14,6 +14,8 @@ from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import PAGE, fields_in
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind, OwnerKind
 from airflow_bitrix.core.matching import Key, Matching
 from airflow_bitrix.core.owner_states import OwnerState
@@ -38,7 +40,11 @@ async def check_match_field(portal: AsyncPortal, matching: Matching, kinds: Iter
             known = fields_in("crm.item.fields", answer)
             if matching.match_field not in known:
                 there = ", ".join(sorted(known))
-                raise InvalidInput("match_field", matching.match_field, f"fields of a {kind}: {there}")
+                raise InvalidInput(
+                    "match_field",
+                    matching.match_field,
+                    gettext("fields of a {kind}: {names}", names=there, **kind_words(kind)),
+                )
 
 
 async def records_with(

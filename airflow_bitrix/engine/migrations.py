@@ -13,6 +13,8 @@ from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.kind_words import named
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Aim, Left, Step, joined, released, remapped
 from airflow_bitrix.core.numbers import told_id
@@ -22,8 +24,8 @@ from airflow_bitrix.crm.owners import CHUNK, in_chunks, look_up, owners_linked_t
 from airflow_bitrix.crm.pages import pages
 from airflow_bitrix.crm.scan import ask_links, item_list, scan, state_reader
 
-LEAD_GONE = "lead is gone"
-CONTACT_GONE = "contact is gone"
+LEAD_GONE = gettext_noop("lead is gone")
+CONTACT_GONE = gettext_noop("contact is gone")
 
 LEADS = PAGE - 10
 """Leads in one command: as a rule their deals fit on a page."""
@@ -78,7 +80,7 @@ async def lead_to_deal(portal: AsyncPortal, wanted: Mapping[str, Any], read: Rea
                 if lead is None:
                     yield _lead_gone(deal)
                 elif set(lead.links.contact_ids) <= set(deal.links.contact_ids):
-                    yield Aim(deal.links, deal.links, "it has all contacts of its lead", lead.owner)
+                    yield Aim(deal.links, deal.links, gettext("it has all contacts of its lead"), lead.owner)
                 else:
                     short.append(deal)
             async with aclosing(_joined(portal, short)) as steps:
@@ -102,11 +104,19 @@ async def _joined(portal: AsyncPortal, deals: Sequence[OwnerState]) -> Steps:
             continue
         if lost := tuple(one for one in missing[deal.owner] if one in gone):
             shown = ", ".join(map(str, lost))
-            reason = f"{lead.owner} is linked to {shown}, which is not there or may not be read"
+            reason = gettext(
+                "{owner} is linked to {shown}, which is not there or may not be read",
+                owner=named(lead.owner),
+                shown=shown,
+            )
             yield Left(deal.owner, CONTACT_GONE, reason, contact_ids=lost)
         new = [one for one in missing[deal.owner] if one not in gone]
         wanted = joined(deal.links, released(lead.links, lost)) if new else deal.links
-        reason = f"contacts of {lead.owner}: {', '.join(map(str, new)) or 'none to add'}"
+        reason = gettext(
+            "contacts of {owner}: {contacts}",
+            owner=named(lead.owner),
+            contacts=", ".join(map(str, new)) or gettext("none to add"),
+        )
         yield Aim(deal.links, wanted, reason, lead.owner)
 
 
@@ -161,7 +171,7 @@ def _release(lead: OwnerState, moved_to: Held, *, save: bool) -> Aim:
     return Aim(
         lead.links,
         wanted,
-        f"its deals hold {', '.join(moved)}",
+        gettext("its deals hold {moved}", moved=", ".join(moved)),
         save=save,
         ends_repeat=ends_repeat,
         may_empty=True,
@@ -172,13 +182,17 @@ def _release(lead: OwnerState, moved_to: Held, *, save: bool) -> Aim:
 def _lead_of(deal: OwnerState) -> int:
     number = told_id(deal.fields["leadId"])
     if number is None:
-        text = f"crm.item.list: the portal answered a 'leadId' of {deal.owner} that is no id"
+        text = gettext(
+            "crm.item.list: the portal answered a 'leadId' of {owner} that is no id", owner=named(deal.owner)
+        )
         raise Bitrix24Error(text, method="crm.item.list")
     return number
 
 
 def _lead_gone(deal: OwnerState) -> Left:
-    reason = f"lead {_lead_of(deal)} is not there, or the webhook's user may not read it"
+    reason = gettext(
+        "lead {lead} is not there, or the webhook's user may not read it", lead=str(_lead_of(deal))
+    )
     return Left(deal.owner, LEAD_GONE, reason)
 
 

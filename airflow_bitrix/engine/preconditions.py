@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.scan import scan_ids
@@ -31,13 +32,16 @@ async def lost_preconditions(portal: AsyncPortal, changes: Sequence[Change]) -> 
         }
     for change in changes:
         if not change.may_dangle and (missing := sorted(change.added_ids & gone)):
-            lost[change.owner.id] = f"contact {missing[0]}, which it links, is no longer there"
+            lost[change.owner.id] = gettext(
+                "contact {contact}, which it links, is no longer there", contact=str(missing[0])
+            )
             continue
         taken = set(change.before.contact_ids) - set(change.after.contact_ids)
         for deal_id in change.kept_by:
             if not taken <= held.get(deal_id, set()):
-                lost[change.owner.id] = (
-                    f"deal {deal_id} no longer holds the contacts that this lead would lose"
+                lost[change.owner.id] = gettext(
+                    "deal {deal_id} no longer holds the contacts that this lead would lose",
+                    deal_id=str(deal_id),
                 )
                 break
     return lost

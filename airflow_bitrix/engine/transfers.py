@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.core.kind_words import kind_words, named
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.matching import Matching
 from airflow_bitrix.core.migrations import Aim, Extra, Left, carried_over, released
@@ -17,13 +19,16 @@ from airflow_bitrix.crm.scan import Detail, ask_links, scan
 from airflow_bitrix.engine.matching import Found, Matcher
 from airflow_bitrix.engine.migrations import Read, Steps
 
-NO_OWNER = "owner not there yet"
-NO_CONTACT = "contacts not there yet"
-UNREAD = "contacts cannot be read"
-AMBIGUOUS = "ambiguous"
-CONTACT_GONE = "contact gone from the source"
-SOURCE_GONE = "gone from the source"
-NO_LINKS = "no contacts in the source"
+NO_OWNER = gettext_noop("owner not there yet")
+NO_CONTACT = gettext_noop("contacts not there yet")
+UNREAD = gettext_noop("contacts cannot be read")
+AMBIGUOUS = gettext_noop("ambiguous")
+CONTACT_GONE = gettext_noop("contact gone from the source")
+SOURCE_GONE = gettext_noop("gone from the source")
+NO_LINKS = gettext_noop("no contacts in the source")
+
+_GONE_FROM_SOURCE = gettext_noop("it was deleted in the source while it was read")
+_GONE_FROM_TARGET = gettext_noop("it was deleted in the target while it was read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,9 @@ class Transfer:
                     async for step in steps:
                         yield step
         for number in sorted(waiting):
-            yield Left(Owner(self._kind, number), SOURCE_GONE, "it was parked, and is not there any more")
+            yield Left(
+                Owner(self._kind, number), SOURCE_GONE, gettext("it was parked, and is not there any more")
+            )
 
     async def _chunks(
         self, wanted: Mapping[str, Any], waiting: set[int]
@@ -117,7 +124,7 @@ class Transfer:
         for pair in pairs:
             target = there.get(pair.target.id)
             if target is None:
-                yield _no_owner(pair.links.owner, f"{pair.target} is not there")
+                yield _no_owner(pair.links.owner, gettext("{owner} is not there", owner=named(pair.target)))
             else:
                 found.append((pair, target))
         if self._detail == "ids":
@@ -139,9 +146,11 @@ class Transfer:
         for pair, scanned in found:
             source, target = sources.get(pair.links.owner), targets.get(scanned.owner)
             if source is None or target is None:
-                where = "source" if source is None else "target"
+                gone = _GONE_FROM_SOURCE if source is None else _GONE_FROM_TARGET
                 yield Left(
-                    scanned.owner, "deleted meanwhile", f"it was deleted in the {where} while it was read"
+                    scanned.owner,
+                    gettext_noop("deleted meanwhile"),
+                    gettext(gone),
                 )
                 continue
             # What somebody has linked since the scan has no counterpart yet: the next run finds it.
@@ -154,7 +163,7 @@ class Transfer:
         return Aim(
             target,
             carried_over(pair.links, target, contacts, self._extra),
-            f"links of {pair.links.owner} of the source",
+            gettext("links of {owner} of the source", owner=named(pair.links.owner)),
             pair.links.owner,
             {there: one for one, there in reversed(contacts.items())},
         )
@@ -180,7 +189,12 @@ class Transfer:
                 continue
             if lost := tuple(one for one in ids if one in absent.gone):
                 shown = ", ".join(map(str, lost))
-                yield Left(state.owner, CONTACT_GONE, f"there is no contact {shown}", contact_ids=lost)
+                yield Left(
+                    state.owner,
+                    CONTACT_GONE,
+                    gettext("there is no contact {shown}", shown=shown),
+                    contact_ids=lost,
+                )
             rest = released(state.links, lost)
             if problem := _contact_problem(rest, contacts):
                 yield problem
@@ -200,21 +214,31 @@ class Transfer:
         for state in states:
             for number in owners.get(state.owner.id, ()):
                 if number in there and there[number].links.links:
-                    reason = f"{there[number].owner} keeps its contacts"
+                    reason = gettext("{owner} keeps its contacts", owner=named(there[number].owner))
                     yield Left(state.owner, NO_LINKS, reason)
 
 
 def _one_owner(owner: Owner, owners: Found, twins: Found) -> tuple[int, Left | None]:
     found = owners.get(owner.id, ())
     if not found:
-        return 0, _no_owner(owner, "no record of the target matches")
+        return 0, _no_owner(owner, gettext("no record of the target matches"))
     alike = twins.get(owner.id, ())
     if len(found) > 1:
-        shown = " and ".join(map(str, found))
-        return 0, Left(owner, AMBIGUOUS, f"{owner.kind}s {shown} of the target match", is_parked=True)
+        shown = gettext(" and ").join(map(str, found))
+        return 0, Left(
+            owner,
+            AMBIGUOUS,
+            gettext("{kinds} {ids} of the target match", ids=shown, **kind_words(owner.kind)),
+            is_parked=True,
+        )
     if len(alike) > 1:
-        shown = " and ".join(map(str, alike))
-        return 0, Left(owner, AMBIGUOUS, f"{owner.kind}s {shown} of the source are alike", is_parked=True)
+        shown = gettext(" and ").join(map(str, alike))
+        return 0, Left(
+            owner,
+            AMBIGUOUS,
+            gettext("{kinds} {ids} of the source are alike", ids=shown, **kind_words(owner.kind)),
+            is_parked=True,
+        )
     return found[0], None
 
 
@@ -223,18 +247,27 @@ def _no_owner(owner: Owner, reason: str) -> Left:
 
 
 def _unread(owner: Owner, said: Mapping[int, str]) -> Left:
-    shown = "; ".join(f"contact {one}: {text}" for one, text in said.items())
-    reason = f"the source does not let read {shown}"
+    shown = "; ".join(
+        gettext("contact {contact}: {text}", contact=str(one), text=text) for one, text in said.items()
+    )
+    reason = gettext("the source does not let read {shown}", shown=shown)
     return Left(owner, UNREAD, reason, is_parked=True, contact_ids=tuple(said))
 
 
 def _contact_problem(links: LinkSet, contacts: Found) -> Left | None:
     ids = links.contact_ids
     if several := tuple(one for one in ids if len(contacts[one]) > 1):
-        shown = "; ".join(f"contact {one}: {' and '.join(map(str, contacts[one]))}" for one in several)
-        reason = f"several contacts of the target match {shown}"
+        shown = "; ".join(
+            gettext(
+                "contact {contact}: {ids}",
+                contact=str(one),
+                ids=gettext(" and ").join(map(str, contacts[one])),
+            )
+            for one in several
+        )
+        reason = gettext("several contacts of the target match {shown}", shown=shown)
         return Left(links.owner, AMBIGUOUS, reason, is_parked=True, contact_ids=several)
     if absent := tuple(one for one in ids if not contacts[one]):
-        reason = f"no contact of the target matches {', '.join(map(str, absent))}"
+        reason = gettext("no contact of the target matches {ids}", ids=", ".join(map(str, absent)))
         return Left(links.owner, NO_CONTACT, reason, is_parked=True, contact_ids=absent)
     return None

@@ -5,6 +5,8 @@ Folders may be :class:`pathlib.Path` or anything that behaves like it, as ``Obje
 
 from __future__ import annotations
 
+from airflow_bitrix.core.languages import gettext
+
 FORMAT = 2
 """Version of the files; another one is refused."""
 
@@ -17,7 +19,7 @@ def part_name(number: int) -> str:
 def another_format(given: object) -> str:
     """Say that a file is of another version. What it tells of that may be anything: versions are shown."""
     told = given if type(given) is int and 0 <= given < _MOST_FORMATS else "unknown"
-    return f"has format {told}, this version reads {FORMAT}"
+    return gettext("has format {told}, this version reads {ours}", told=str(told), ours=str(FORMAT))
 
 
 _MOST_FORMATS = 1000

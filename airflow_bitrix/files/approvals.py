@@ -6,6 +6,7 @@ cannot: it lies where workers alone write.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -13,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.json_texts import read_as
 
@@ -44,8 +46,19 @@ class Asker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def named_run(dag_id: str, run_id: str) -> str:
-    """Give a DAG run as people read it, each another text; nothing for none."""
+    """Give a DAG run as plans and locks keep it, each another text; nothing for none."""
     return f"run {run_id} of the DAG {dag_id}" if run_id else ""
+
+
+_NAMED_RUN = re.compile(r"run (.*) of the DAG (.*)", re.DOTALL)
+
+
+def shown_run(named: str) -> str:
+    """Give a DAG run as people read it, from what :func:`named_run` gave."""
+    found = _NAMED_RUN.fullmatch(named)
+    if found is None:
+        return named
+    return gettext("run {run_id} of the DAG {dag_id}", run_id=found[1], dag_id=found[2])
 
 
 class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,8 +125,12 @@ def read_decision(folder: Path) -> Approval | None:
         return None
     except (OSError, ValueError):
         raise PlanRefused(
-            f"the decision about the plan in {folder}, {APPROVAL}, cannot be read: clear the task that asks "
-            "for approval with all that follows it, and it asks again"
+            gettext(
+                "the decision about the plan in {folder}, {approval}, cannot be read: clear the task "
+                "that asks for approval with all that follows it, and it asks again",
+                folder=folder,
+                approval=APPROVAL,
+            )
         ) from None
 
 

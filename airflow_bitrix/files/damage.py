@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext
 
 log = logging.getLogger(__name__)
 
@@ -42,9 +43,13 @@ def reading(path: Path) -> Iterator[None]:
     except PlanRefused as error:
         raise PlanRefused(_without_folders(str(error), path)) from error
     except FileNotFoundError as error:
-        raise PlanRefused(f"{_named(error, path)} is gone, or was replaced meanwhile") from error
+        raise PlanRefused(
+            gettext("{named} is gone, or was replaced meanwhile", named=_named(error, path))
+        ) from error
     except OSError as error:
-        raise PlanRefused(f"{_named(error, path)} cannot be read: {error.strerror or error}") from error
+        raise PlanRefused(
+            gettext("{named} cannot be read: {why}", named=_named(error, path), why=error.strerror or error)
+        ) from error
     except DAMAGED as error:
         log.debug("What %s holds is not what it should:", path, exc_info=True)
         raise damaged(path) from error
@@ -52,7 +57,7 @@ def reading(path: Path) -> Iterator[None]:
 
 def damaged(path: Path) -> PlanRefused:
     """Give the refusal of a file that does not hold what it should."""
-    return PlanRefused(f"{_shown(path)} is damaged, or was replaced meanwhile")
+    return PlanRefused(gettext("{shown} is damaged, or was replaced meanwhile", shown=_shown(path)))
 
 
 def _named(error: OSError, path: Path) -> str:
@@ -65,4 +70,9 @@ def _shown(path: Path) -> str:
 
 
 def _without_folders(text: str, path: Path) -> str:
-    return text.replace(f" in {path.parent}", "").replace(f"{path.parent.parent}/", "")
+    return text.replace(in_folder(path.parent), "").replace(f"{path.parent.parent}/", "")
+
+
+def in_folder(folder: Path) -> str:
+    """Say where something lies, as a part of a sentence that :func:`reading` may leave out."""
+    return gettext(" in {folder}", folder=folder)

@@ -5,20 +5,32 @@ Without its plan a journal takes nothing back, so the two stay together.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.approvals import APPROVAL, CONTRADICTION
 from airflow_bitrix.files.checks import CHECK
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journal_lines import journal_lines, move_part
+from airflow_bitrix.files.json_texts import read_json
 from airflow_bitrix.files.own_files import in_its_folder, make_folder
 from airflow_bitrix.files.plan_locks import TAKEN, refuse_if_applied, turn_at
 from airflow_bitrix.files.taken_back import NOTES
 
 _REPORTS = ("report.html", "failed.csv", APPROVAL, CONTRADICTION, CHECK)
+
+
+def told_hash(manifest: Path) -> str:
+    """Give the hash that a manifest of any format tells; nothing where it tells none."""
+    try:
+        told = str(read_json(manifest)["hash"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return told if re.fullmatch("[0-9a-f]{64}", told) else ""
 
 
 def set_aside(manifest: Path, plan_hash: str, check: Callable[[], object] = lambda: None) -> None:
@@ -52,7 +64,7 @@ def set_aside(manifest: Path, plan_hash: str, check: Callable[[], object] = lamb
             return
         parts = journal_parts(journal) if journal else []
         for path in parts:
-            refuse_if_applied(path, f"another task is at {path} now", plan_hash)
+            refuse_if_applied(path, gettext("another task is at {path} now", path=path), plan_hash)
         files = sorted(path for path in plan.iterdir() if path.is_file() and path != manifest)
         _move(files, aside / "plan", check)
         _move(reports, aside, check)

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.plain_files import read_plain
 
@@ -46,9 +47,15 @@ class Holder:
     @property
     def name(self) -> str:
         """How people find it: task, host, process, and since when."""
-        task = as_plain_text(self.who, _LONGEST) or "a process outside of Airflow"
+        task = as_plain_text(self.who, _LONGEST) or gettext("a process outside of Airflow")
         host = as_plain_text(self.host, _LONGEST)
-        return f"{task}, on host {host}, process {self.pid}, since {shown_timestamp(self.since)}"
+        return gettext(
+            "{task}, on host {host}, process {pid}, since {since}",
+            task=task,
+            host=host,
+            pid=str(self.pid),
+            since=shown_timestamp(self.since),
+        )
 
     @property
     def is_gone(self) -> bool:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import positive_id
 
 _WITH_ZEROS = re.compile(r"([0-9]+)[.,]0{1,2}")
 """``17.0``, or ``17,0`` where numbers have commas. With three zeros it may be a thousand."""
 
 _REASONS = (
-    (re.compile(r"[0-9]{1,3}([.,'\u2019\s][0-9]{3})+([.,][0-9]*)?"), "its digits are in groups"),
-    (re.compile(r"[0-9]+[.,][0-9]+"), "it has decimals"),
-    (re.compile(r"[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"), "its digits were shortened"),
-    (re.compile(r"[0-9]{10,}"), "larger than any id"),
+    (
+        re.compile(r"[0-9]{1,3}([.,'\u2019\s][0-9]{3})+([.,][0-9]*)?"),
+        gettext_noop("its digits are in groups"),
+    ),
+    (re.compile(r"[0-9]+[.,][0-9]+"), gettext_noop("it has decimals")),
+    (re.compile(r"[0-9]+([.,][0-9]+)?[eE][+-]?[0-9]+"), gettext_noop("its digits were shortened")),
+    (re.compile(r"[0-9]{10,}"), gettext_noop("larger than any id")),
 )
 
 
@@ -38,4 +42,4 @@ def id_in_cell(cell: object) -> int:
     except InvalidInput:
         text = str(cell).strip()
         reason = next((said for pattern, said in _REASONS if pattern.fullmatch(text)), "")
-        raise NoIdError(reason) from None
+        raise NoIdError(gettext(reason)) from None

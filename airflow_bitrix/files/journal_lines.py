@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files import journal_objects
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.file_systems import is_kept_by_kernel
@@ -54,8 +55,11 @@ def opened_lines(path: Path, spool: Spool) -> Lines:
         return ObjectLines(path, spool)
     if has_objects(path):
         raise PlanRefused(
-            f"{path} is a copy from an object storage, with lines beside it: a restore reads them, and "
-            "an apply goes on where the journal was begun"
+            gettext(
+                "{path} is a copy from an object storage, with lines beside it: a restore reads them, "
+                "and an apply goes on where the journal was begun",
+                path=path,
+            )
         )
     return _DiskLines(path)
 
@@ -100,7 +104,7 @@ class _DiskLines:
 
 def busy(path: Path) -> str:
     """Say that a part is written by another task."""
-    return f"another task writes {path} now"
+    return gettext("another task writes {path} now", path=path)
 
 
 def journal_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -155,5 +159,11 @@ def told_lines(lines: Iterable[bytes], path: Path) -> Iterator[dict[str, Any]]:
         except ValueError:
             told = None
         if not isinstance(told, dict):
-            raise PlanRefused(f"line {number} of {path} is damaged; mend or remove the line")
+            raise PlanRefused(
+                gettext(
+                    "line {number} of {path} is damaged; mend or remove the line",
+                    number=str(number),
+                    path=path,
+                )
+            )
         yield told

@@ -23,6 +23,7 @@ from threading import Lock
 from uuid import uuid4
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.object_files import contents, create, listed, remove
 from airflow_bitrix.files.own_files import open_nameless, open_new
@@ -97,13 +98,17 @@ def _read(path: Path) -> _Found:
         held = _held(base)
         later = [number for number in numbers if number > held]
         if later != list(range(held + 1, held + 1 + len(later))):
-            raise PlanRefused(f"of {_objects(path)} a file is missing behind number {held}")
+            raise PlanRefused(
+                gettext(
+                    "of {objects} a file is missing behind number {held}", objects=_objects(path), held=held
+                )
+            )
         try:
             lines = contents([_object(path, number) for number in later])
         except FileNotFoundError:
             continue
         return _Found(base, numbers, held, dict(zip(later, lines, strict=True)))
-    raise RetryLater(f"{path} is being put together, and cannot be read now")
+    raise RetryLater(gettext("{path} is being put together, and cannot be read now", path=path))
 
 
 def move_part(path: Path, target: Path) -> None:
@@ -157,7 +162,7 @@ def _create_next(path: Path, number: int, lines: bytes) -> None:
 
 
 def _lost(path: Path) -> PartLostError:
-    return PartLostError(f"another task writes {path} now, and this one writes no more")
+    return PartLostError(gettext("another task writes {path} now, and this one writes no more", path=path))
 
 
 def _began_after(number: int) -> bytes:

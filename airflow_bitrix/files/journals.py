@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address, positive_id
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import OUTCOMES, ChangeOutcome, OutcomeName
@@ -112,7 +113,11 @@ class JournalPart:
         # Between finding the folder of the journal and this lock another plan may have made it its own.
         found = str(next(self.lines(), {}).get("plan", plan_hash))
         if found != plan_hash:
-            raise RetryLater(f"{self._path} is now the journal of another plan, {found[:12]}")
+            raise RetryLater(
+                gettext(
+                    "{path} is now the journal of another plan, {found}", path=self._path, found=found[:12]
+                )
+            )
 
     def __enter__(self) -> Self:
         """Give the part itself."""
@@ -125,7 +130,10 @@ class JournalPart:
         except RetryLater as error:
             if kind is None:
                 raise
-            log.warning("What came of the last changes is looked up by the next try: %s", error)
+            log.warning(
+                "%s",
+                gettext("What came of the last changes is looked up by the next try: {error}", error=error),
+            )
 
     def is_saved(self, number: int) -> bool:
         """Whether what :meth:`writing` noted with this number would outlive this task.

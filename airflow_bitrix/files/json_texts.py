@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.plain_files import read_plain
 
 T = TypeVar("T")
@@ -27,11 +28,11 @@ def json_value(text: bytes) -> Any:
     """
     # Each value is the first in a map or list, or stands behind a comma; in texts there may be more of them.
     if len(text) > MOST_VALUES and sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES:
-        raise ValueError("too many values")
+        raise ValueError(gettext("too many values"))
     try:
         return json.loads(text)
     except RecursionError:
-        raise ValueError("too deep") from None
+        raise ValueError(gettext("too deep")) from None
 
 
 def read_json(path: Path) -> Any:

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.apply_costs import ApplyCost
 from airflow_bitrix.files.apply_times import LATEST, STRETCH, ApplyTimes
 from airflow_bitrix.files.indexed_parts import BIGGEST, OVERWRITE, STATES, IndexedPart
@@ -135,7 +136,7 @@ def _parts(told: Iterable[_Part], numbers: memoryview) -> dict[Stamp, IndexedPar
             and all(one.first - STRETCH < at <= one.last and count > 0 for at, count in one.counts)
         )
         if not is_right:
-            raise ValueError("it does not hold together")
+            raise ValueError(gettext("it does not hold together"))
         part = IndexedPart(
             _stamp(one.stamp),
             array("q", ids),

@@ -25,6 +25,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.holders import Holder, this_holder
 from airflow_bitrix.files.json_texts import shaped
@@ -142,7 +143,14 @@ class Lease:
             try:
                 self._leave()
             except RetryLater as error:
-                log.warning("A lease ends %.0f s from now, by itself: %s", self._seconds, error)
+                log.warning(
+                    "%s",
+                    gettext(
+                        "A lease ends {seconds} s from now, by itself: {error}",
+                        seconds=f"{self._seconds:.0f}",
+                        error=error,
+                    ),
+                )
 
     @property
     def is_due(self) -> bool:
@@ -177,7 +185,7 @@ class Lease:
             self._leave()
             self._beats = 0
             time.sleep(_PAUSE * (1 + random.random()))
-        raise RetryLater(f"too many tasks begin at the same time: {self._folder}")
+        raise RetryLater(gettext("too many tasks begin at the same time: {folder}", folder=self._folder))
 
     def _is_late(self, others: _Signs) -> bool:
         """Whether one behind ours claims the same, and may have come before it."""
@@ -192,8 +200,12 @@ class Lease:
         except FileExistsError:
             return
         raise RetryLater(
-            f"the storage of {self._folder} writes over what is there, also where it is told not to, so that "
-            "nobody could tell whether two tasks write at once; [bitrix24] artifacts_path has to name another"
+            gettext(
+                "the storage of {folder} writes over what is there, also where it is told not to, so "
+                "that nobody could tell whether two tasks write at once; [bitrix24] artifacts_path has "
+                "to name another",
+                folder=self._folder,
+            )
         )
 
     def _look_at(self, others: _Signs) -> None:
@@ -227,7 +239,12 @@ class Lease:
             now = _read(_file(self._folder, number, beats + 1))
             if now and not now.ended:
                 raise HeldError(self._busy, sign.claim, sign.holder) from None
-        log.warning("Went on behind a task that ended without a word: %s", sign.holder.name)
+        log.warning(
+            "%s",
+            gettext(
+                "Went on behind a task that ended without a word: {holder_name}", holder_name=sign.holder.name
+            ),
+        )
 
     def _age(self, number: int, beats: int) -> float:
         return _age(self._folder, _file(self._folder, number, beats))
@@ -242,7 +259,7 @@ class Lease:
             except LeaseLostError:
                 return  # whoever writes next is told
             except RetryLater as error:
-                log.warning("No sign that this task still works: %s", error)
+                log.warning("%s", gettext("No sign that this task still works: {error}", error=error))
 
     def renew(self) -> None:
         """Give a sign.
@@ -265,8 +282,12 @@ class Lease:
 
     def _lost(self) -> LeaseLostError:
         return LeaseLostError(
-            f"this task gave no sign of life for {self._seconds:.0f} s, and another one goes on in its "
-            f"place, so it writes no more: {self._folder}"
+            gettext(
+                "this task gave no sign of life for {seconds} s, and another one goes on in its place, "
+                "so it writes no more: {folder}",
+                seconds=f"{self._seconds:.0f}",
+                folder=self._folder,
+            )
         )
 
     def _leave(self) -> None:
@@ -300,7 +321,7 @@ def in_turn(folder: Path) -> Iterator[None]:
     """Wait until nobody else is at a folder, for the moment that a look at its files and a move take."""
     ends = time.monotonic() + 2 * LEASE
     while True:
-        lease = Lease(folder, {}, lambda _: True, f"another task is at {folder}")
+        lease = Lease(folder, {}, lambda _: True, gettext("another task is at {folder}", folder=folder))
         try:
             lease.__enter__()
             break
@@ -334,7 +355,7 @@ def _read(file: Path) -> _Sign | None:
         return None
     # It is being written, was cut off by a crash, or is a pipe that somebody put there: then its age tells.
     except (ValueError, NoPlainFileError):
-        unknown = Holder("a task that is not known", "", "unknown", 0, "", "", "")
+        unknown = Holder(gettext("a task that is not known"), "", "unknown", 0, "", "", "")
         return _Sign({}, unknown)
 
 

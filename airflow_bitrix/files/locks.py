@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.plain_files import open_plain
 
 LONGEST_WAIT = 30.0
@@ -41,7 +42,7 @@ def take(file: IO[Any], path: Path, busy: str, *, shared: bool = False) -> None:
 
 
 def _not_lockable(path: Path, error: OSError) -> RetryLater:
-    return RetryLater(f"{path} cannot be locked: {error.strerror}")
+    return RetryLater(gettext("{path} cannot be locked: {strerror}", path=path, strerror=error.strerror))
 
 
 @contextmanager
@@ -82,8 +83,12 @@ def _wait_for(descriptor: int, folder: Path, longest: float) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
-                busy = f"another process has kept {folder} locked for {longest:g} seconds"
-                raise RetryLater(f"{busy}; lslocks names it") from None
+                busy = gettext(
+                    "another process has kept {folder} locked for {longest} seconds",
+                    folder=folder,
+                    longest=f"{longest:g}",
+                )
+                raise RetryLater(gettext("{busy}; lslocks names it", busy=busy)) from None
             time.sleep(_PAUSE)
         except OSError as error:
             raise _not_lockable(folder, error) from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.migrations import MapRow
 from airflow_bitrix.files.id_cells import NoIdError, id_in_cell
 from airflow_bitrix.files.named_files import shown
@@ -18,9 +19,9 @@ from airflow_bitrix.files.tables import Lines, NoFirstRowError, NoTableError, St
 MOST_NAMED = 5
 """Bad rows that an error names; the others it counts."""
 
-ACCEPTED = (
-    "rows of an old and a new id, whole numbers above 0: CSV with two columns, or with columns named "
-    'old and new, or JSON Lines such as {"old": 5, "new": 6}'
+ACCEPTED = gettext_noop(
+    "rows of an old and a new id, whole numbers above 0: CSV with two columns, or with columns "
+    'named old and new, or JSON Lines such as {"old": 5, "new": 6}'
 )
 
 _THINGS = frozenset({"id", "ids", "contact", "lead", "deal", "owner"})
@@ -58,9 +59,14 @@ def map_rows(given: Mapping[Any, Any] | Iterable[Any], argument: str) -> Iterato
     :raises InvalidInput: Names the bad rows, when all have been read.
     """
     if isinstance(given, Mapping):
-        pairs: Iterator[Pair] = (Pair(f"entry {old!r}", old, new) for old, new in given.items())
+        pairs: Iterator[Pair] = (
+            Pair(gettext("entry {old}", old=repr(old)), old, new) for old, new in given.items()
+        )
     else:
-        pairs = (_pair(f"row {number}", row) for number, row in enumerate(given, start=1))
+        pairs = (
+            _pair(gettext("row {number}", number=str(number)), row)
+            for number, row in enumerate(given, start=1)
+        )
     return _checked(pairs, argument)
 
 
@@ -88,18 +94,24 @@ def read_map(path: Path, argument: str) -> Iterator[MapRow]:
                 is_empty = False
                 yield row
     except OSError:  # also a name that is none: somebody pasted the rows themselves
-        raise InvalidInput(argument, str(path), "a file that is there and that the worker may read") from None
+        raise InvalidInput(
+            argument, str(path), gettext("a file that is there and that the worker may read")
+        ) from None
     except NoFirstRowError as error:
-        raise _refused(argument, path, f"its {error} is neither a row of ids nor a header") from None
+        raise _refused(
+            argument, path, gettext("its {error} is neither a row of ids nor a header", error=error)
+        ) from None
     except NoTableError as error:
         raise _refused(argument, path, str(error)) from None
     if is_empty:
-        raise _refused(argument, path, "it has no rows")
+        raise _refused(argument, path, gettext("it has no rows"))
 
 
 def _refused(argument: str, path: Path, why: str) -> InvalidInput:
-    problem = f"{str(path)!r} is not accepted, {why}"
-    return InvalidInput(argument, str(path), f"a file of {ACCEPTED}", problem=problem)
+    problem = gettext("{path} is not accepted, {why}", path=repr(str(path)), why=why)
+    return InvalidInput(
+        argument, str(path), gettext("a file of {accepted}", accepted=gettext(ACCEPTED)), problem=problem
+    )
 
 
 def _rows(lines: Lines) -> Iterator[Pair]:
@@ -111,17 +123,17 @@ def _rows(lines: Lines) -> Iterator[Pair]:
     elif start.line.lstrip().startswith("["):
         rows = _json(start.line + lines.rest())
         rows = rows if isinstance(rows, list) else [rows]
-        yield from _begun((f"row {at}", row) for at, row in enumerate(rows, start=1))
+        yield from _begun((gettext("row {at}", at=str(at)), row) for at, row in enumerate(rows, start=1))
     else:
         yield from _table(lines, start)
 
 
 def _json_lines(lines: Lines, start: Start) -> Iterator[tuple[str, Any]]:
-    yield f"line {start.number}", _json(start.line)
+    yield gettext("line {number}", number=str(start.number)), _json(start.line)
     for line in lines:
         lines.end_row()
         if line.strip():
-            yield f"line {lines.number}", _json(line)
+            yield gettext("line {number}", number=str(lines.number)), _json(line)
 
 
 def _table(lines: Lines, start: Start) -> Iterator[Pair]:
@@ -131,9 +143,9 @@ def _table(lines: Lines, start: Start) -> Iterator[Pair]:
     old, new = header or (0, 1)
     width = len(first) if header else len(("old", "new"))
     for at, cells in rows if header else chain([(number, first)], rows):
-        problem = "more cells than columns" if any(cells[width:]) else ""
+        problem = gettext("more cells than columns") if any(cells[width:]) else ""
         found = [cells[column] if column < len(cells) else None for column in (old, new)]
-        yield Pair(f"line {at}", found[0], found[1], problem)
+        yield Pair(gettext("line {at}", at=str(at)), found[0], found[1], problem)
 
 
 def _begun(rows: Iterable[tuple[str, Any]]) -> Iterator[Pair]:
@@ -205,5 +217,5 @@ def _checked(pairs: Iterable[Pair], argument: str) -> Iterator[MapRow]:
             continue
         yield row
     if count:
-        more = f" and {count - MOST_NAMED:,} more" if count > MOST_NAMED else ""
-        raise InvalidInput(argument, "; ".join(bad) + more, ACCEPTED)
+        more = gettext(" and {count} more", count=count - MOST_NAMED) if count > MOST_NAMED else ""
+        raise InvalidInput(argument, "; ".join(bad) + more, gettext(ACCEPTED))

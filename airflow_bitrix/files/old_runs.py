@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.approvals import APPROVAL, Approval, read_decision
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.named_tables import without_names
@@ -127,12 +128,12 @@ def _why_kept(run: OldRun, last: Mapping[str, str], now: float) -> str:
     # The way to it may be named otherwise: by a link, or another connection.
     inside = f"/{run.path.parent.name}/{run.path.name}/"
     if snapshot := next((one for one in last if inside in f"/{one}/"), ""):
-        return f"the last snapshot of {last[snapshot]}"
+        return gettext("the last snapshot of {last}", last=last[snapshot])
     for task in sorted(run.tasks):
         try:
             decision = read_decision(run.path / task)
         except PlanRefused:
-            return f"{task}/{APPROVAL} cannot be read"
+            return gettext("{task}/{approval} cannot be read", task=task, approval=APPROVAL)
         if decision and (why := _why_wanted(decision, datetime.fromtimestamp(now, UTC))):
             return why
     return ""
@@ -145,9 +146,9 @@ def _why_wanted(decision: Approval, now: datetime) -> str:
     except (ValueError, TypeError):  # damaged
         is_past = False
     if decision.answer == "waiting" and not is_past:
-        return "it waits for approval"
+        return gettext("it waits for approval")
     if decision.answer == "approved" and decision.until and not is_past:
-        return "its approval may still be used"
+        return gettext("its approval may still be used")
     return ""
 
 

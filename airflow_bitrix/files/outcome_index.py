@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.languages import gettext, gettext_noop, in_all_languages
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.files import part_name
@@ -46,7 +47,7 @@ from airflow_bitrix.files.stamps import Stamp, stamp
 from airflow_bitrix.files.storage_errors import storing
 from airflow_bitrix.files.stored_paths import StoredPath, looked_at
 
-SINCE = "applied, and "
+SINCE = gettext_noop("applied, and ")
 """How the reason begins where a check found an owner changed after it was applied."""
 
 Sort = Literal["plan", "owner", "-owner", "outcome"]
@@ -357,7 +358,9 @@ def keep_index(folder: Path) -> None:
         with storing(path), open_new(path) as file:
             file.buffer.write(content)
     except (Bitrix24Error, OSError, TypeError) as error:
-        log.warning("No index is kept by which the report would be shown faster: %s", error)
+        log.warning(
+            "%s", gettext("No index is kept by which the report would be shown faster: {error}", error=error)
+        )
 
 
 def _warm(plan: Path, journal: Path, numbers: Iterable[int]) -> None:
@@ -378,11 +381,12 @@ def _changed_since(path: Path, most: int) -> dict[int, str]:
     :param most: How many changes there are; a file that tells of more is another's.
     """
     found: dict[int, str] = {}
+    begins = in_all_languages(SINCE)  # a check may have spoken another one than is spoken here
     try:
         with open_text(path, newline="") as file:
             for row in csv.DictReader(file):
                 reason = text_of_cell(row["reason"])
-                if row["outcome"] == "drift" and reason.startswith(SINCE):
+                if row["outcome"] == "drift" and reason.startswith(begins):
                     found[int(row["owner_id"])] = reason
                 if len(found) > most:
                     return {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, TextIO, TypeVar, cast
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.plain_files import descriptor_of
 from airflow_bitrix.files.storage_errors import away, storing
@@ -51,7 +52,7 @@ def _modes() -> _Modes:
     try:
         return _MODES[access]
     except (KeyError, TypeError):
-        raise InvalidInput(_NAME, access, "private, group or umask") from None
+        raise InvalidInput(_NAME, access, gettext("private, group or umask")) from None
 
 
 def make_folder(folder: Path) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OWNER_KINDS, OwnerKind
 from airflow_bitrix.files.id_cells import NoIdError, id_in_cell
 from airflow_bitrix.files.named_files import NOT_SHOWN, shown
@@ -13,7 +15,7 @@ from airflow_bitrix.files.tables import NoFirstRowError, NoTableError, opened, r
 
 ID_COLUMN, KIND_COLUMN = "owner_id", "owner"
 
-_ACCEPTED = f"a CSV file with a column {ID_COLUMN}, such as failed.csv, or one id a line"
+_ACCEPTED = gettext_noop("a CSV file with a column {column}, such as failed.csv, or one id a line")
 
 _MOST_NAMED = 5
 """Bad lines that an error names."""
@@ -44,21 +46,33 @@ def read_owner_ids(path: Path, kind: OwnerKind) -> list[int]:
             except NoIdError as error:
                 count += 1
                 if count <= _MOST_NAMED:
-                    bad.append(f"line {number}: {error}")
+                    bad.append(gettext("line {number}: {error}", number=str(number), error=error))
     except OSError:
-        raise _refused(path, "it cannot be read") from None
+        raise _refused(path, gettext("it cannot be read")) from None
     except NoFirstRowError as error:
-        raise _refused(path, f"its {error} is neither a heading with {ID_COLUMN} nor an id") from None
+        raise _refused(
+            path,
+            gettext(
+                "its {error} is neither a heading with {id_column} nor an id",
+                error=error,
+                id_column=ID_COLUMN,
+            ),
+        ) from None
     except NoTableError as error:
         raise _refused(path, str(error)) from None
     if count:
-        more = f" and {count - _MOST_NAMED:,} more" if count > _MOST_NAMED else ""
+        more = gettext(" and {count} more", count=count - _MOST_NAMED) if count > _MOST_NAMED else ""
         raise _refused(path, "; ".join(bad) + more)
     return list(ids)
 
 
 def _refused(path: Path, why: str) -> InvalidInput:
-    return InvalidInput("owners_file", str(path), _ACCEPTED, problem=f"{str(path)!r} is not accepted, {why}")
+    return InvalidInput(
+        "owners_file",
+        str(path),
+        gettext(_ACCEPTED, column=ID_COLUMN),
+        problem=gettext("{path} is not accepted, {why}", path=repr(str(path)), why=why),
+    )
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str], list[str]]]:
@@ -96,14 +110,16 @@ def _owner_id(names: Sequence[str], cells: Sequence[str], kind: OwnerKind) -> in
     :raises NoIdError: There is none, the row is about another kind, or has more cells than headings.
     """
     if any(cells[len(names) :]):
-        raise NoIdError("more cells than columns")
+        raise NoIdError(gettext("more cells than columns"))
     row = dict(zip(names, cells, strict=False))
     of_kind, given = row.get(KIND_COLUMN, "").lower(), row.get(ID_COLUMN, "")
     if of_kind not in ("", kind):
-        what = f"a {of_kind}, " if of_kind in OWNER_KINDS else ""
-        raise NoIdError(f"{what}not a {kind}")
+        other = next((gettext("a {kind}, ", **kind_words(one)) for one in OWNER_KINDS if one == of_kind), "")
+        raise NoIdError(gettext("{other}not a {kind}", other=other, **kind_words(kind)))
     try:
         return id_in_cell(given)
     except NoIdError as error:
-        what = "it" if given and shown(given) == NOT_SHOWN else repr(given)
-        raise NoIdError(f"{what} is no id" + (f", {error}" if str(error) else "")) from None
+        what = gettext("it") if given and shown(given) == NOT_SHOWN else repr(given)
+        raise NoIdError(
+            gettext("{what} is no id", what=what) + (f", {error}" if str(error) else "")
+        ) from None

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.json_texts import json_value
@@ -88,10 +90,24 @@ def read_parked(path: Path, pairing: Pairing) -> dict[int, ParkedOwner]:
             one = ParkedOwner(**json_value(line))
             parked[int(one.owner)] = one
     except (ValueError, TypeError):
-        raise PlanRefused(f"line {number} of {path} is damaged; mend or remove it") from None
+        raise PlanRefused(
+            gettext("line {number} of {path} is damaged; mend or remove it", number=str(number), path=path)
+        ) from None
     if about != asdict(pairing):
-        told = f"{pairing.source} and {pairing.target}, matched by {pairing.match}"
-        raise PlanRefused(f"{path} does not belong to the {pairing.kind}s of {told}; remove it")
+        told = gettext(
+            "{source} and {target}, matched by {match}",
+            source=pairing.source,
+            target=pairing.target,
+            match=pairing.match,
+        )
+        raise PlanRefused(
+            gettext(
+                "{path} does not belong to the {kinds} of {told}; remove it",
+                path=path,
+                told=told,
+                **kind_words(pairing.kind),
+            )
+        )
     return parked
 
 

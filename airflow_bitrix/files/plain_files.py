@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.storage_errors import storing
 
@@ -28,7 +29,7 @@ LONGEST_LINE = 2**24
 
 _AT_ONCE = 2**16
 
-NO_PLAIN_FILE = "is no plain file"
+NO_PLAIN_FILE = gettext_noop("is no plain file")
 
 _NEVER_WAIT = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -58,18 +59,18 @@ def descriptor_of(path: Path, flags: int, mode: int = 0o600) -> int:
     try:
         descriptor = os.open(path, flags | _NEVER_WAIT, mode)
     except ValueError:  # no name of a file has a zero byte
-        raise NoPlainFileError(path, NO_PLAIN_FILE) from None
+        raise NoPlainFileError(path, gettext(NO_PLAIN_FILE)) from None
     except OSError as error:
         # A socket, or a pipe that nobody reads; a folder that is to be written; a link not to be followed.
         if error.errno in (errno.ENXIO, errno.EISDIR) or (
             error.errno == errno.ELOOP and flags & os.O_NOFOLLOW
         ):
-            raise NoPlainFileError(path, NO_PLAIN_FILE) from None
+            raise NoPlainFileError(path, gettext(NO_PLAIN_FILE)) from None
         raise
     with ExitStack() as opened:
         opened.callback(os.close, descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise NoPlainFileError(path, NO_PLAIN_FILE)
+            raise NoPlainFileError(path, gettext(NO_PLAIN_FILE))
         opened.pop_all()
     return descriptor
 
@@ -149,7 +150,9 @@ def plain_lines(path: Path, most: int | None = None) -> Iterator[bytes]:
     with open_plain(path, most) as file:
         while line := file.readline(LONGEST_LINE + 1):
             if len(line) > LONGEST_LINE:
-                too_long = f"has a line of more than {LONGEST_LINE:,} bytes, and is not read"
+                too_long = gettext(
+                    "has a line of more than {longest_line} bytes, and is not read", longest_line=LONGEST_LINE
+                )
                 raise NoPlainFileError(path, too_long)
             yield line
 
@@ -175,7 +178,7 @@ class _Bounded(io.RawIOBase):
         with nullcontext() if is_on_disk(self._path) else storing(self._path, "read"):
             piece: bytes | None = self._file.read(len(buffer))
         if piece is None:  # as files of the kernel do that wait for something to happen
-            raise NoPlainFileError(self._path, NO_PLAIN_FILE)
+            raise NoPlainFileError(self._path, gettext(NO_PLAIN_FILE))
         self._read += len(piece)
         if self._most is not None and self._read > self._most:
             raise too_large(self._path, self._most)
@@ -190,4 +193,4 @@ class _Bounded(io.RawIOBase):
 
 def too_large(path: Path, most: int) -> NoPlainFileError:
     """Say that a file is not read because of its size."""
-    return NoPlainFileError(path, f"has more than {most:,} bytes, and is not read")
+    return NoPlainFileError(path, gettext("has more than {most} bytes, and is not read", most=most))

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.file_systems import is_kept_by_kernel
@@ -90,7 +91,9 @@ def _hold(plan: Path, anchor: str, parts: Sequence[int] | None, locks: ExitStack
         locks.enter_context(held(plan / anchor, _busy(plan), shared=parts is not None))
         for number in parts or ():
             name = part_name(number)
-            locks.enter_context(held(plan / name, f"another task applies {name} of {plan} now"))
+            locks.enter_context(
+                held(plan / name, gettext("another task applies {name} of {plan} now", name=name, plan=plan))
+            )
     except TakenError as error:
         wanted = {*parts} if parts else None
         there = [one.holder.name for one in _told(plan) if one.is_at(wanted) and not one.holder.is_gone]
@@ -195,4 +198,4 @@ def turn_at(folder: Path, *, mounts: Path | None = None) -> Iterator[None]:
 
 
 def _busy(plan: Path) -> str:
-    return f"another task applies this plan now: {plan}"
+    return gettext("another task applies this plan now: {plan}", plan=plan)

@@ -10,7 +10,6 @@ import csv
 import hashlib
 import io
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,8 @@ import msgspec
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.kind_words import named
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
 from airflow_bitrix.core.plan import Change, requests_of, unwritable, write_size
 from airflow_bitrix.core.restores import Origin
@@ -30,7 +31,8 @@ from airflow_bitrix.core.rule_notes import RuleNote
 from airflow_bitrix.files import FORMAT, another_format, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
-from airflow_bitrix.files.earlier_runs import set_aside
+from airflow_bitrix.files.damage import in_folder
+from airflow_bitrix.files.earlier_runs import set_aside, told_hash
 from airflow_bitrix.files.json_texts import json_value, read_json
 from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.names import remove_names
@@ -204,7 +206,8 @@ class PlanWriter:
     def add(self, change: Change) -> None:
         """Write one change; one that no apply could write is left out, and says why."""
         if change.owner.id in self._owners:
-            raise PlanRefused(f"two changes for {change.owner} in one plan", owner=str(change.owner))
+            said = gettext("two changes for {owner} in one plan", owner=named(change.owner))
+            raise PlanRefused(said, owner=str(change.owner))
         self._owners.add(change.owner.id)
         group, why_not = unwritable(change)
         if group:
@@ -277,20 +280,11 @@ def _make_room(folder: Path) -> None:
                 for lease in leases:
                     lease.check()
 
-            set_aside(manifest, _told_hash(manifest), check)
+            set_aside(manifest, told_hash(manifest), check)
             check()
             # Without a manifest there is no plan: a run that dies now leaves none behind.
             manifest.unlink(missing_ok=True)
     (folder / TAKEN).unlink(missing_ok=True)
-
-
-def _told_hash(manifest: Path) -> str:
-    """Give the hash that a manifest of any format tells; nothing where it tells none."""
-    try:
-        told = str(read_json(manifest)["hash"])
-    except (KeyError, TypeError, ValueError):
-        return ""
-    return told if re.fullmatch("[0-9a-f]{64}", told) else ""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -298,15 +292,16 @@ def read_manifest(folder: Path) -> Manifest:
 
     :raises PlanRefused: There is no plan, it is of another format, or it was edited.
     """
+    where = in_folder(folder)
     try:
         body = read_json(folder / MANIFEST)
         given = body.get("format")
     except FileNotFoundError:
-        raise PlanRefused(f"there is no plan in {folder}") from None
+        raise PlanRefused(gettext("there is no plan{where}", where=where)) from None
     except (AttributeError, ValueError):
         raise _damaged(folder) from None
     if given != FORMAT:
-        raise PlanRefused(f"the plan in {folder} {another_format(given)}")
+        raise PlanRefused(gettext("the plan{where} {why}", where=where, why=another_format(given)))
     try:
         told = msgspec.convert(body, _Told)
         manifest = Manifest(
@@ -325,22 +320,22 @@ def read_manifest(folder: Path) -> Manifest:
             rule_notes=told.rule_notes,
         )
         names = [part["name"] for part in manifest.parts]
-        is_whole: bool = manifest.hash == body["hash"] and names == [
-            part_name(at) for at in range(len(names))
-        ]
+        is_whole: bool = manifest.hash == body["hash"] and names == list(map(part_name, range(len(names))))
     except msgspec.ValidationError:
         raise _damaged(folder) from None
     except (KeyError, TypeError, ValueError, AttributeError):
         is_whole = False
     if not is_whole:
-        raise PlanRefused(f"the manifest of the plan in {folder} does not match its hash: it was edited")
+        said = gettext("the manifest of the plan{where} does not match its hash: it was edited", where=where)
+        raise PlanRefused(said)
     if not manifest.portal.startswith(("https://", "http://")):  # pages make links of it
-        raise PlanRefused(f"the plan in {folder} names no portal's address")
+        raise PlanRefused(gettext("the plan{where} names no portal's address", where=where))
     return manifest
 
 
 def _damaged(folder: Path) -> PlanRefused:
-    return PlanRefused(f"the manifest of the plan in {folder} is damaged or was edited")
+    where = in_folder(folder)
+    return PlanRefused(gettext("the manifest of the plan{where} is damaged or was edited", where=where))
 
 
 def check_parts(folder: Path, manifest: Manifest, parts: Iterable[int] | None = None) -> None:
@@ -363,8 +358,11 @@ def read_changes(folder: Path, manifest: Manifest, part: int) -> Iterator[Change
         try:
             change = Change.from_json(manifest.kind, json_value(line))
         except (AttributeError, KeyError, TypeError, ValueError):
-            name = manifest.parts[part]["name"]
-            raise PlanRefused(f"line {number} of {name} of the plan in {folder} is no change") from None
+            about = {"name": manifest.parts[part]["name"], "where": in_folder(folder)}
+            said = gettext(
+                "line {number} of {name} of the plan{where} is no change", number=str(number), **about
+            )
+            raise PlanRefused(said) from None
         yield change
 
 
@@ -373,13 +371,16 @@ def read_part(folder: Path, manifest: Manifest, part: int) -> bytes:
 
     :raises PlanRefused: The part was edited, or is gone.
     """
-    about = manifest.parts[part]
+    name, where = manifest.parts[part]["name"], in_folder(folder)
     try:
-        content: bytes = read_plain(folder / about["name"])
+        content: bytes = read_plain(folder / name)
     except FileNotFoundError:
-        raise PlanRefused(f"{about['name']} of the plan in {folder} is missing") from None
-    if hashlib.sha256(content).hexdigest() != about["sha256"]:
-        raise PlanRefused(f"{about['name']} of the plan in {folder} does not match its hash: it was edited")
+        raise PlanRefused(gettext("{name} of the plan{where} is missing", name=name, where=where)) from None
+    if hashlib.sha256(content).hexdigest() != manifest.parts[part]["sha256"]:
+        edited = gettext(
+            "{name} of the plan{where} does not match its hash: it was edited", name=name, where=where
+        )
+        raise PlanRefused(edited)
     return content
 
 

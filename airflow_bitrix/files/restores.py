@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import BroughtBack, Image, Origin, with_known_scalar
@@ -21,7 +22,9 @@ from airflow_bitrix.files.plans import PART_CHANGES, Manifest, check_parts, read
 from airflow_bitrix.files.snapshots import Snapshot, read_snapshot
 from airflow_bitrix.files.taken_back import TakenBack, read_taken_back
 
-RIGHT_FOLDER = "the tab Bitrix24 report of the run to take back shows its folder, under “Take this run back”"
+RIGHT_FOLDER = gettext_noop(
+    "the tab Bitrix24 report of the run to take back shows its folder, under “Take this run back”"
+)
 """Where people find what a restore wants."""
 
 
@@ -75,7 +78,7 @@ class SnapshotSource:
 
     def images(self) -> Iterator[Image]:
         """Give the image of every owner."""
-        source = f"the snapshot of {shown_timestamp(self.snapshot.created)}"
+        source = gettext("the snapshot of {created}", created=shown_timestamp(self.snapshot.created))
         return (Image(links, source=source) for links in self.snapshot.link_sets())
 
 
@@ -114,14 +117,18 @@ class JournalSource:
         parts = journal_parts(journal)
         why_not = "" if parts else _not_applied(folder)
         if parts and _is_dry(journal):
-            why_not = f"the run in {journal.parent} was a dry run and wrote nothing"
+            why_not = gettext("the run in {parent} was a dry run and wrote nothing", parent=journal.parent)
         if why_not or not parts:
             runs = ", ".join(map(str, _earlier(folder) or _earlier(folder.parent)))
             told = (
-                f"those of earlier runs are kept, take them back one by one: {runs}" if runs else RIGHT_FOLDER
+                gettext("those of earlier runs are kept, take them back one by one: {runs}", runs=runs)
+                if runs
+                else gettext(RIGHT_FOLDER)
             )
             problem = (
-                f"there is nothing to take back: {why_not}" if why_not else f"there is no journal in {folder}"
+                gettext("there is nothing to take back: {why_not}", why_not=why_not)
+                if why_not
+                else gettext("there is no journal in {folder}", folder=folder)
             )
             raise PlanRefused(f"{problem}; {told}")
         plan = plan or journal.parent / "plan"
@@ -161,12 +168,14 @@ class JournalSource:
         """
         check_parts(self.plan, self.manifest)
         for path in journal_parts(self.journal):
-            refuse_if_applied(path, f"an apply writes {path} now", self.manifest.hash)
+            refuse_if_applied(path, gettext("an apply writes {path} now", path=path), self.manifest.hash)
             self._read(path)
 
     def images(self) -> Iterator[Image]:
         """Give the image of every owner that was written, part by part."""
-        source = f"the journal of the plan of {shown_timestamp(self.manifest.created)}"
+        source = gettext(
+            "the journal of the plan of {created}", created=shown_timestamp(self.manifest.created)
+        )
         restores = [_Restored(note, _changes_of(note, self.place)) for note in self.taken_back]
         for number, part in enumerate(self.manifest.parts):
             found, begun, odd = self._read(self.journal / part["name"])
@@ -177,7 +186,9 @@ class JournalSource:
                     yield Image(change.before, source=source, unreadable=odd[owner_id])
                 elif owner_id in found:
                     links = with_known_scalar(found[owner_id], change.before)
-                    told = f"{source}, which broke off" if owner_id in begun else source
+                    told = (
+                        gettext("{source}, which broke off", source=source) if owner_id in begun else source
+                    )
                     yield Image(links, left=change.after, source=told, brought=brought)
 
     def _read(self, path: Path) -> tuple[Mapping[int, LinkSet], set[int], Mapping[int, str]]:
@@ -195,16 +206,26 @@ class JournalSource:
         kept = 0
         for number, line in enumerate(journal_lines(path), start=1):
             if number == 1 and "journal" not in line:
-                raise PlanRefused(f"{path} is no part of a journal")
+                raise PlanRefused(gettext("{path} is no part of a journal", path=path))
             if "journal" in line and line.get("plan") != self.manifest.hash:
-                raise PlanRefused(f"the journal in {self.journal} is not that of the plan in {self.plan}")
+                raise PlanRefused(
+                    gettext(
+                        "the journal in {journal} is not that of the plan in {plan}",
+                        journal=self.journal,
+                        plan=self.plan,
+                    )
+                )
             try:
                 told = befores_told(line)
             except (ArithmeticError, ValueError, TypeError, KeyError):
-                raise PlanRefused(f"line {number} of {path} is damaged") from None
+                raise PlanRefused(
+                    gettext("line {number} of {path} is damaged", number=str(number), path=path)
+                ) from None
             (begun.update if "writing" in line else begun.difference_update)(told)
             if kept > MOST_LINKS or max(len(told), len(begun), len(images), len(odd)) > MOST_OWNERS:
-                raise PlanRefused(f"{path} tells of more owners or links than a part of a plan can have")
+                raise PlanRefused(
+                    gettext("{path} tells of more owners or links than a part of a plan can have", path=path)
+                )
             for owner_id, (rows, *scalar) in told.items():
                 if rows is None:
                     continue
@@ -214,7 +235,9 @@ class JournalSource:
                     images[owner_id] = links
                     odd.pop(owner_id, None)
                 else:
-                    odd[owner_id] = f"line {number} of {path} cannot be read"
+                    odd[owner_id] = gettext(
+                        "line {number} of {path} cannot be read", number=str(number), path=path
+                    )
         return images, begun, odd
 
 
@@ -270,17 +293,28 @@ def _not_applied(folder: Path) -> str:
         manifest = read_manifest(run / "plan")
     except PlanRefused:
         return ""
-    what = f"the plan in {run}"
+    what = gettext("the plan in {run}", run=run)
     approval = read_approval(run, manifest.hash)
     if approval and approval.answer == "rejected":
-        return (
-            f"{what} was rejected by {approval.by}, {shown_timestamp(approval.at)}, and nothing was written"
+        return gettext(
+            "{what} was rejected by {by}, {at}, and nothing was written",
+            what=what,
+            by=approval.by,
+            at=shown_timestamp(approval.at),
         )
     if approval and approval.answer == "unanswered":
-        return f"nobody approved {what} until {shown_timestamp(approval.at)}, and nothing was written"
+        return gettext(
+            "nobody approved {what} until {at}, and nothing was written",
+            what=what,
+            at=shown_timestamp(approval.at),
+        )
     if not manifest.changes:
-        return f"{what} is empty, and nothing was written"
-    return "" if (run / "plan" / TAKEN).exists() else f"{what} was not applied, and nothing was written"
+        return gettext("{what} is empty, and nothing was written", what=what)
+    return (
+        ""
+        if (run / "plan" / TAKEN).exists()
+        else gettext("{what} was not applied, and nothing was written", what=what)
+    )
 
 
 def _earlier(run: Path) -> list[Path]:

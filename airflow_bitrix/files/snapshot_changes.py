@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from airflow_bitrix.core.differences import Difference
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, owner_address
 from airflow_bitrix.files.json_texts import read_as
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
@@ -81,11 +82,17 @@ def shown_links(links: LinkSet | None) -> str:
     shown = [
         f"{link.contact_id}{'*' * link.is_primary}"
         + (
-            f" ({link.sort}{f', role {link.role_id}' if link.role_id else ''})"
+            f" ({link.sort}{gettext(', role {role}', role=str(link.role_id)) if link.role_id else ''})"
             if link.sort is not None
             else ""
         )
         for link in links.links
     ]
     text = ", ".join(shown) or "none"
-    return text if links.scalar_id is None else f"{text}; CONTACT_ID {links.scalar_id or 'none'}"
+    return (
+        text
+        if links.scalar_id is None
+        else gettext(
+            "{text}; CONTACT_ID {contact_id}", text=text, contact_id=str(links.scalar_id or gettext("none"))
+        )
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.json_texts import read_json
@@ -36,7 +37,9 @@ class SnapshotHistory:
                 for one in read_json(path)["snapshots"]
             ]
         except (ValueError, KeyError, TypeError):
-            raise PlanRefused(f"{path} is damaged; remove it, and the next snapshot begins anew") from None
+            raise PlanRefused(
+                gettext("{path} is damaged; remove it, and the next snapshot begins anew", path=path)
+            ) from None
 
     def newest_first(self) -> Iterator[tuple[str, str]]:
         """Give folder and digest of each snapshot."""
@@ -73,7 +76,7 @@ def same_snapshot(folder: Path, sha256: str) -> Snapshot:
     """
     snapshot = read_snapshot(folder)
     if snapshot.sha256 != sha256:
-        raise PlanRefused(f"another snapshot lies in {folder} now")
+        raise PlanRefused(gettext("another snapshot lies in {folder} now", folder=folder))
     snapshot.check()
     return snapshot
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind
 from airflow_bitrix.files import FORMAT, another_format
+from airflow_bitrix.files.damage import in_folder
 from airflow_bitrix.files.json_texts import json_value, read_json
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
 from airflow_bitrix.files.plain_files import plain_lines
@@ -139,7 +141,7 @@ class Snapshot:
                 row = json_value(line)
                 links = LinkSet.from_json(Owner(self.kind, row["owner"]), row["links"], row.get("scalar"))
             except (ValueError, KeyError, TypeError, AttributeError):
-                raise self._damaged(f"line {number} is no link set") from None
+                raise self._damaged(gettext("line {number} is no link set", number=str(number))) from None
             yield links
         self._compare(digest.hexdigest())
 
@@ -157,14 +159,18 @@ class Snapshot:
         try:
             yield from plain_lines(self.folder / LINKS)
         except FileNotFoundError:
-            raise self._damaged(f"{LINKS} is missing") from None
+            raise self._damaged(gettext("{links} is missing", links=LINKS)) from None
 
     def _compare(self, digest: str) -> None:
         if digest != self.sha256:
-            raise self._damaged(f"{LINKS} does not match its hash: it was edited or cut short")
+            raise self._damaged(
+                gettext("{links} does not match its hash: it was edited or cut short", links=LINKS)
+            )
 
     def _damaged(self, how: str) -> PlanRefused:
-        return PlanRefused(f"the snapshot in {self.folder} is damaged: {how}")
+        return PlanRefused(
+            gettext("the snapshot{where} is damaged: {how}", where=in_folder(self.folder), how=how)
+        )
 
 
 def read_snapshot(folder: Path) -> Snapshot:
@@ -176,14 +182,24 @@ def read_snapshot(folder: Path) -> Snapshot:
         body = read_json(folder / ABOUT)
         given = body.get("format")
     except FileNotFoundError:
-        unfinished = f"{LINKS} without {ABOUT}: the export did not end"
-        how = unfinished if (folder / LINKS).exists() else f"no {ABOUT}"
-        where = "the tab Bitrix24 report of the run that made one shows its folder"
-        raise PlanRefused(f"there is no snapshot in {folder} ({how}); {where}") from None
+        unfinished = gettext("{links} without {about}: the export did not end", links=LINKS, about=ABOUT)
+        how = unfinished if (folder / LINKS).exists() else gettext("no {about}", about=ABOUT)
+        tab = gettext("the tab Bitrix24 report of the run that made one shows its folder")
+        raise PlanRefused(
+            gettext("there is no snapshot{where} ({how}); {tab}", where=in_folder(folder), how=how, tab=tab)
+        ) from None
     except (AttributeError, ValueError):
-        raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
+        raise PlanRefused(
+            gettext("the manifest of the snapshot{where} is damaged", where=in_folder(folder))
+        ) from None
     if given != FORMAT:
-        raise PlanRefused(f"the snapshot in {folder} {another_format(given)}")
+        raise PlanRefused(
+            gettext(
+                "the snapshot{where} {another_format}",
+                where=in_folder(folder),
+                another_format=another_format(given),
+            )
+        )
     try:
         return Snapshot(
             folder,
@@ -199,7 +215,17 @@ def read_snapshot(folder: Path) -> Snapshot:
             links=int(body.get("links") or 0),
         )
     except (ArithmeticError, KeyError, RecursionError, TypeError, ValueError, InvalidInput):
-        raise PlanRefused(f"the manifest of the snapshot in {folder} is damaged") from None
+        raise PlanRefused(
+            gettext("the manifest of the snapshot{where} is damaged", where=in_folder(folder))
+        ) from None
+
+
+_OTHER = {
+    "portal": gettext_noop("the portal was {was}, and is {now} now"),
+    "kind": gettext_noop("the kind was {was}, and is {now} now"),
+    "filter": gettext_noop("the filter was {was}, and is {now} now"),
+    "view": gettext_noop("the view was {was}, and is {now} now"),
+}
 
 
 def why_not_comparable(
@@ -219,7 +245,7 @@ def why_not_comparable(
         ("view", old.view, old.view if view is None else view),
     ):
         if was != now:
-            return f"the {what} was {was or 'none'}, and is {now or 'none'} now"
+            return gettext(_OTHER[what], was=was or gettext("none"), now=now or gettext("none"))
     return ""
 
 

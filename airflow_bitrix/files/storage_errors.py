@@ -9,6 +9,7 @@ from pathlib import Path
 
 from airflow_bitrix.core.errors import Bitrix24Error, RetryLater
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext, gettext_noop
 
 _LONGEST = 300
 """Letters of a storage's words that are shown."""
@@ -33,8 +34,15 @@ def storing(path: Path, what: str = "written") -> Iterator[None]:
         raise away(path, what, error) from error
 
 
+_CANNOT = {
+    "read": gettext_noop("{path} cannot be read now: {said}"),
+    "written": gettext_noop("{path} cannot be written now: {said}"),
+    "deleted": gettext_noop("{path} cannot be deleted now: {said}"),
+}
+
+
 def away(path: Path | str, what: str, error: Exception) -> RetryLater:
     """Say what cannot be done now, and why in the storage's own words."""
     why = getattr(error, "strerror", None) or str(error) or type(error).__name__
     said = as_plain_text(_QUERY.sub("?…", str(why)[:_MOST]), _LONGEST)
-    return RetryLater(f"{path} cannot be {what} now: {said}")
+    return RetryLater(gettext(_CANNOT[what], path=path, said=said))

@@ -23,6 +23,7 @@ from typing import Any, cast
 
 from fsspec.asyn import sync  # type: ignore[import-untyped]
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.object_files import time_told
 from airflow_bitrix.files.plain_files import LONGEST_LINE, MOST_BYTES, NoPlainFileError, too_large
 from airflow_bitrix.files.stamps import Stamp
@@ -48,7 +49,9 @@ _A_LINE = 4096
 _NEAR = 2**16
 """Bytes between two places that are asked for together, as these cost less than another request."""
 
-_TOO_LONG = f"has a line of more than {LONGEST_LINE:,} bytes, and is not read"
+
+def _too_long() -> str:
+    return gettext("has a line of more than {longest_line} bytes, and is not read", longest_line=LONGEST_LINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ class Look:
         length = _A_LINE
         while any(left.values()):
             if length > LONGEST_LINE:
-                raise NoPlainFileError(self._folder, _TOO_LONG)
+                raise NoPlainFileError(self._folder, _too_long())
             spans = [
                 (name, *span) for name, places in left.items() for span in self._spans(name, places, length)
             ]
@@ -276,7 +279,9 @@ def _bounded(storage: Any, name: str, *args: Any, **kwargs: Any) -> Any:
         try:
             return await asyncio.wait_for(getattr(storage, f"_{name}")(*args, **kwargs), TIMEOUT)
         except TimeoutError:
-            raise TimeoutError(f"no answer within {TIMEOUT:g} seconds") from None
+            raise TimeoutError(
+                gettext("no answer within {timeout} seconds", timeout=f"{TIMEOUT:g}")
+            ) from None
 
     return sync(storage.loop, in_time)
 

@@ -12,6 +12,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.files.plain_files import NoPlainFileError, open_plain
 
 if TYPE_CHECKING:
@@ -45,14 +46,14 @@ _BYTE_ORDER_MARKS = (
 )
 
 _NO_TEXTS = {
-    b"PK\x03\x04": "it is an Excel workbook, or another zip file; save it as CSV",
-    b"\xd0\xcf\x11\xe0": "it is a workbook of an older Excel; save it as CSV",
+    b"PK\x03\x04": gettext_noop("it is an Excel workbook, or another zip file; save it as CSV"),
+    b"\xd0\xcf\x11\xe0": gettext_noop("it is a workbook of an older Excel; save it as CSV"),
 }
 """Files that people take for tables, by their first four bytes."""
 
 _SIGNS_OF_OTHERS = {
-    "\0": "it holds zero bytes, as UTF-16 without a byte order mark does",
-    "\x1b": "it holds escape signs, as ISO-2022 does",
+    "\0": gettext_noop("it holds zero bytes, as UTF-16 without a byte order mark does"),
+    "\x1b": gettext_noop("it holds escape signs, as ISO-2022 does"),
 }
 
 
@@ -79,13 +80,13 @@ def opened(path: Path) -> Iterator[Lines]:
         with open_plain(path, MOST_BYTES) as file:
             start = file.peek(4)[:4]
             if start in _NO_TEXTS:
-                raise NoTableError(_NO_TEXTS[start])
+                raise NoTableError(gettext(_NO_TEXTS[start]))
             encoding = next((name for mark, name in _BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8")
             is_wide = encoding in ("utf-16", "utf-32")
             errors = "strict" if is_wide else "surrogateescape"
             yield Lines(io.TextIOWrapper(file, encoding=encoding, errors=errors, newline=""))
     except NoPlainFileError as error:
-        raise NoTableError(f"it {error.why}") from None
+        raise NoTableError(gettext("it {why}", why=error.why)) from None
 
 
 class Lines(Iterator[str]):
@@ -111,7 +112,13 @@ class Lines(Iterator[str]):
         self.number += 1
         self._signs += len(line)
         if self._signs > MOST_SIGNS:
-            raise NoTableError(f"the row at line {self.number} has more than {MOST_SIGNS:,} signs")
+            raise NoTableError(
+                gettext(
+                    "the row at line {number} has more than {most_signs} signs",
+                    number=str(self.number),
+                    most_signs=MOST_SIGNS,
+                )
+            )
         return line
 
     def rest(self) -> str:
@@ -121,17 +128,24 @@ class Lines(Iterator[str]):
         """
         left = self._read(lambda: self._file.read(MOST_SIGNS + 1))
         if len(left) > MOST_SIGNS:
-            raise NoTableError(f"its list has more than {MOST_SIGNS:,} signs; give it as JSON Lines or CSV")
+            raise NoTableError(
+                gettext(
+                    "its list has more than {most_signs} signs; give it as JSON Lines or CSV",
+                    most_signs=MOST_SIGNS,
+                )
+            )
         return left
 
     def _read(self, read: Callable[[], str]) -> str:
         try:
             text = read()
         except UnicodeError:
-            raise NoTableError("it is cut short, or not in the encoding that its first bytes tell") from None
+            raise NoTableError(
+                gettext("it is cut short, or not in the encoding that its first bytes tell")
+            ) from None
         for sign, said in _SIGNS_OF_OTHERS.items():
             if sign in text:
-                raise NoTableError(f"{said}; save it as UTF-8")
+                raise NoTableError(gettext("{said}; save it as UTF-8", said=gettext(said)))
         return text
 
     def end_row(self) -> None:
@@ -165,7 +179,7 @@ def start_of(lines: Lines) -> Start:
         if marks is MARKS and said.lower().startswith(_HINT):  # what Excel reads, and others write for it
             marks = (said[len(_HINT) :][:1] or ",",)
             if marks[0] not in (*MARKS, "|"):
-                raise NoTableError("its line sep= names no comma, semicolon, tabulator or |")
+                raise NoTableError(gettext("its line sep= names no comma, semicolon, tabulator or |"))
         elif line.strip(" \r\n\t,;|"):
             return Start(line, lines.number, marks)
     return Start("", lines.number, marks)
@@ -192,11 +206,19 @@ def rows_of(lines: Lines, start: Start, fits: Callable[[Sequence[str]], bool]) -
         except StopIteration:
             return
         except csv.Error:
-            said = "has quotes that are not closed, more behind closing quotes, or a cell that is too long"
-            raise NoTableError(f"the row at line {begins} {said}") from None
+            said = gettext(
+                "has quotes that are not closed, more behind closing quotes, or a cell that is too long"
+            )
+            raise NoTableError(gettext("the row at line {begins} {said}", begins=begins, said=said)) from None
         lines.end_row()
         if len(cells) > MOST_CELLS:
-            raise NoTableError(f"the row at line {begins} has more than {MOST_CELLS:,} cells")
+            raise NoTableError(
+                gettext(
+                    "the row at line {begins} has more than {most_cells} cells",
+                    begins=begins,
+                    most_cells=MOST_CELLS,
+                )
+            )
         row = _trimmed(cells)
         if any(row):
             yield begins, row
@@ -230,7 +252,7 @@ def _mark_of(begun: _Begun, start: Start, fits: Callable[[Sequence[str]], bool])
     if fitting and all(len(cells) == 1 for cells in fitting.values()):
         return _NO_MARK
     if len(fitting) != 1:
-        raise NoFirstRowError(f"line {start.number}")
+        raise NoFirstRowError(gettext("line {number}", number=str(start.number)))
     return next(iter(fitting))
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.json_texts import read_as
@@ -39,7 +40,7 @@ class TakenBack:
     @property
     def name(self) -> str:
         """Which restore it was, as a person reads it."""
-        return f"the restore of {shown_timestamp(self.at)}" + f" ({self.by})" * bool(self.by)
+        return gettext("the restore of {at}", at=shown_timestamp(self.at)) + f" ({self.by})" * bool(self.by)
 
 
 def write_taken_back(run: Path, note: TakenBack) -> None:

@@ -18,9 +18,11 @@ from typing import IO
 import msgspec
 
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.approvals import named_run
+from airflow_bitrix.files.approvals import named_run, shown_run
 from airflow_bitrix.files.file_systems import is_kept_by_kernel
 from airflow_bitrix.files.holders import this_holder
 from airflow_bitrix.files.json_texts import read_as
@@ -47,7 +49,7 @@ class Writer:
     @property
     def name(self) -> str:
         """How people find it: ``run manual__2026… of the DAG bitrix24_lead_link_cleanup``."""
-        return named_run(self.dag_id, self.run_id) if self.dag_id else self.run_id
+        return shown_run(named_run(self.dag_id, self.run_id)) if self.dag_id else self.run_id
 
     def is_run_of(self, other: Writer) -> bool:
         """Whether both are tasks of one run."""
@@ -63,7 +65,13 @@ class Occupied(RetryLater):
     def __init__(self, writer: Writer, kind: OwnerKind, portal: str) -> None:
         since = shown_timestamp(writer.since)
         super().__init__(
-            f"{writer.name} has been writing {kind}s on {portal} since {since}, and one run at a time does"
+            gettext(
+                "{writer} has been writing {kinds} on {portal} since {since}, and one run at a time does",
+                writer=writer.name,
+                portal=portal,
+                since=since,
+                **kind_words(kind),
+            )
         )
         self.writer = writer
 
@@ -106,7 +114,9 @@ def only_writer(
                 take(file, path, "")
             except TakenError:
                 if not (told and told.is_run_of(me)):
-                    raise Occupied(told or Writer("", "another run", me.since), kind, portal) from None
+                    raise Occupied(
+                        told or Writer("", gettext("another run"), me.since), kind, portal
+                    ) from None
             else:
                 _tell(file, told if told and told.is_run_of(me) else me)
             take(file, path, "", shared=True)
@@ -121,9 +131,11 @@ def _leased(folder: Path, portal: str, kind: OwnerKind, me: Writer, who: str) ->
 
     with ExitStack() as held:
         try:
-            lease = held.enter_context(Lease(folder, asdict(me), is_another, "it writes", this_holder(who)))
+            lease = held.enter_context(
+                Lease(folder, asdict(me), is_another, gettext("it writes"), this_holder(who))
+            )
         except HeldError as error:
-            told = _writer(error.claim) or Writer("", "another run", me.since)
+            told = _writer(error.claim) or Writer("", gettext("another run"), me.since)
             raise Occupied(told, kind, portal) from None
         yield lease
 

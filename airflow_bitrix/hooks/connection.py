@@ -15,11 +15,13 @@ from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.client.allowance import Allowance, file_name, shared_allowance
 from airflow_bitrix.client.known_secrets import keep_secrets
+from airflow_bitrix.client.oauth import for_connection, log_in_again
 from airflow_bitrix.client.pacing import OperatingTime, Patience
 from airflow_bitrix.client.redis_allowance import RedisAllowance, WithFallback
 from airflow_bitrix.compat import AirflowNotFoundException, conf
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput, RetryLater
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.get_provider_info import field_labels
 from airflow_bitrix.hooks.failures import final_failures
@@ -84,7 +86,7 @@ def _seconds(name: str, otherwise: float) -> float:
         number = float(given) if given else otherwise
         if 0 <= number < math.inf:
             return number
-    raise InvalidInput(f"[bitrix24] {name}", given, "a number of seconds, 0 or above")
+    raise InvalidInput(f"[bitrix24] {name}", given, gettext("a number of seconds, 0 or above"))
 
 
 def connection_settings(hook: BaseHook, conn_id: str) -> Settings:
@@ -119,9 +121,7 @@ def fields_of(hook: BaseHook, conn_id: str) -> tuple[Settings, object]:
             extra=extra,
         )
     except InvalidInput as error:
-        label = field_labels().get(error.argument)
-        said = error.called(label) if label else error.message
-        error.message = f"{_named(conn_id)}: {said}"
+        error.inside(_named(conn_id), field_labels().get(error.argument, ""))
         raise
     for secret in keep_secrets(settings.login, settings.proxy):
         mask_secret(secret)
@@ -129,7 +129,7 @@ def fields_of(hook: BaseHook, conn_id: str) -> tuple[Settings, object]:
 
 
 def _named(conn_id: str) -> str:
-    return f"connection {conn_id!r}"
+    return gettext("connection {conn_id}", conn_id=repr(conn_id))
 
 
 def _check_type(conn_id: str, connection: Connection) -> None:
@@ -139,8 +139,14 @@ def _check_type(conn_id: str, connection: Connection) -> None:
     """
     kind = connection.conn_type
     if kind != CONN_TYPE:
-        found = f"is of type {kind!r}" if kind else "has no type"
-        accepted = f"the id of a connection of type {CONN_TYPE!r}, and that one {found}"
+        found = (
+            gettext("that one is of type {kind}", kind=repr(kind))
+            if kind
+            else gettext("that one has no type")
+        )
+        accepted = gettext(
+            "the id of a connection of type {conn_type}, and {found}", conn_type=repr(CONN_TYPE), found=found
+        )
         raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
 
 
@@ -152,13 +158,13 @@ def _extra(connection: Connection) -> Mapping[str, Any]:
     with suppress(ValueError):
         if isinstance(json.loads(connection.extra or "{}"), dict):
             return connection.extra_dejson
-    raise InvalidInput("extra", "***", 'a JSON object, such as {"plan": "enterprise"}')
+    raise InvalidInput("extra", "***", gettext('a JSON object, such as {"plan": "enterprise"}'))
 
 
 def _found(hook: BaseHook, conn_id: str) -> Any:
     with suppress(AirflowNotFoundException):
         return hook.get_connection(conn_id)
-    accepted = (
+    accepted = gettext(
         "the id of a connection that Airflow has and can read: its extra has to be JSON, its port a number"
     )
     raise InvalidInput("bitrix24_conn_id", conn_id, accepted)
@@ -166,13 +172,13 @@ def _found(hook: BaseHook, conn_id: str) -> Any:
 
 def in_words_of_the_form(error: Bitrix24Error, conn_id: str) -> str:
     """Say in its form why a connection does not work: without its id and the method that was tried."""
-    said = str(error)
     if isinstance(error, InvalidInput):
-        return said.removeprefix(f"{_named(conn_id)}: ")
+        return error.bare
+    said = str(error)
     if isinstance(error, (AuthFailed, RetryLater)):
         said = said.removeprefix(f"{error.method}: ")
         # Airflow tests it under an id that it makes up.
-        said = said.replace(f" for connection {conn_id!r}", "").replace(f"--conn-id {conn_id}", "--conn-id …")
+        said = said.replace(for_connection(conn_id), "").replace(log_in_again(conn_id), log_in_again("…"))
     return said[:1].upper() + said[1:]
 
 
@@ -187,14 +193,18 @@ def who_is_connected(portal: str, profile: object, scope: object) -> tuple[bool,
     """
     scope = scope or []
     if not isinstance(profile, Mapping) or not isinstance(scope, list):
-        return False, f"{portal} does not say whose login this is and what it may use, as a portal does"
+        return False, gettext(
+            "{portal} does not say whose login this is and what it may use, as a portal does", portal=portal
+        )
     if "crm" not in scope:
-        has = as_plain_text(", ".join(map(str, scope))) or "none"
-        return False, f"The webhook or application lacks the scope crm; it has: {has}"
+        has = as_plain_text(", ".join(map(str, scope))) or gettext("none")
+        return False, gettext("The webhook or application lacks the scope crm; it has: {has}", has=has)
     names = (as_plain_text(profile.get(part) or "", _LONGEST_NAME) for part in ("NAME", "LAST_NAME"))
     name = " ".join(names).strip()
-    role = "administrator" if profile.get("ADMIN") else "no administrator"
-    return True, f"Connected to {portal} as {name or 'a user'} ({role})"
+    role = gettext("administrator") if profile.get("ADMIN") else gettext("no administrator")
+    return True, gettext(
+        "Connected to {portal} as {name} ({role})", portal=portal, name=name or gettext("a user"), role=role
+    )
 
 
 def allowance_of(settings: Settings, operating: OperatingTime) -> Allowance:
@@ -209,7 +219,7 @@ def allowance_of(settings: Settings, operating: OperatingTime) -> Allowance:
     host = shared_allowance(settings.bucket, settings.portal, pacing_folder())
     if chosen not in ("file", "redis"):
         with final_failures():
-            raise InvalidInput("[bitrix24] allowance", chosen, "file or redis")
+            raise InvalidInput("[bitrix24] allowance", chosen, gettext("file or redis"))
     if chosen == "file" or settings.bucket is None:
         return host
     credential = hashlib.sha256(settings.login.identity.encode()).hexdigest()[:16]

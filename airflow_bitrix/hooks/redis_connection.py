@@ -11,6 +11,7 @@ from airflow_bitrix.client.redis_allowance import Scripts
 from airflow_bitrix.client.redis_scripts import scripts_of
 from airflow_bitrix.compat import AirflowNotFoundException, conf
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.redaction import keep_secret
 
 _TLS = ("ssl", "ssl_cert_reqs", "ssl_ca_certs", "ssl_keyfile", "ssl_certfile", "ssl_check_hostname")
@@ -27,10 +28,13 @@ def redis_scripts() -> Scripts:
     try:
         connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
-        accepted = "the id of a connection of type redis"
+        accepted = gettext("the id of a connection of type redis")
         raise InvalidInput("[bitrix24] redis_conn_id", conn_id, accepted) from None
     if connection.conn_type != "redis":
-        accepted = f"the id of a connection of type redis, and that one is of type {connection.conn_type!r}"
+        accepted = gettext(
+            "the id of a connection of type redis, and that one is of type {conn_type}",
+            conn_type=repr(connection.conn_type),
+        )
         raise InvalidInput("[bitrix24] redis_conn_id", conn_id, accepted)
     keep_secret(connection.password or "")
     extra: Mapping[str, Any] = connection.extra_dejson
@@ -38,7 +42,7 @@ def redis_scripts() -> Scripts:
         number = int(extra.get("db") or 0)
     except (TypeError, ValueError):
         raise InvalidInput(
-            f"connection {conn_id!r}: db", extra.get("db"), "the number of a database"
+            f"connection {conn_id!r}: db", extra.get("db"), gettext("the number of a database")
         ) from None
     tls = tuple((name, extra[name]) for name in _TLS if extra.get(name) is not None)
     return scripts_of(

@@ -14,6 +14,7 @@ from airflow_bitrix.client.pacing import PLANS, Bucket
 from airflow_bitrix.client.proxies import bundle_of, proxy_of
 from airflow_bitrix.client.transport import DEADLINE
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 
 DEFAULT_TIMEOUT = 65.0
 """Seconds; the cloud cuts a request off after 60, and its answer should be waited for."""
@@ -112,11 +113,15 @@ def _bucket(given: Mapping[str, Any]) -> Bucket | None:
     )
 
 
+_ANY = gettext_noop("a number from {least} to {most}")
+_WHOLE = gettext_noop("a whole number from {least} to {most}")
+
+
 def _number(
     given: Mapping[str, Any], name: str, default: float, *, least: float, most: float, whole: bool = False
 ) -> float:
     value = given.get(name, default)
-    accepted = f"a {'whole ' if whole else ''}number from {least:g} to {most:g}"
+    accepted = gettext(_WHOLE if whole else _ANY, least=f"{least:g}", most=f"{most:g}")
     try:
         # Connections from a URI carry every extra as text.
         number = (

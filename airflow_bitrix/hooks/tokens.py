@@ -22,6 +22,7 @@ from airflow_bitrix.client.proxies import bundle_of, proxy_of
 from airflow_bitrix.client.token_claims import RedisTokens, file_claim
 from airflow_bitrix.compat import conf, read_variable, write_variable
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.redaction import keep_secret
 from airflow_bitrix.hooks.folders import pacing_folder
 from airflow_bitrix.hooks.redis_connection import redis_scripts
@@ -60,7 +61,7 @@ class VariableTokens:
 
     def __str__(self) -> str:
         """Say where it is."""
-        return f"the Variable {self.name}"
+        return gettext("the Variable {name}", name=self.name)
 
     def read(self, part: Part = "pair") -> str:
         """Give what was written last, empty for nothing.
@@ -70,7 +71,9 @@ class VariableTokens:
         try:
             return read_variable(self._name_of(part))
         except Exception as error:  # noqa: BLE001 (whatever a backend raises)
-            raise RetryLater(f"{self} cannot be read: {type(error).__name__}") from None
+            raise RetryLater(
+                gettext("{store} cannot be read: {name}", store=self, name=type(error).__name__)
+            ) from None
 
     def write(self, text: str, part: Part = "pair") -> None:
         """Keep a text.
@@ -80,7 +83,9 @@ class VariableTokens:
         try:
             write_variable(self._name_of(part), text)
         except Exception as error:  # noqa: BLE001 (likewise; it may hold the text)
-            raise RetryLater(f"{self} cannot be written: {type(error).__name__}") from None
+            raise RetryLater(
+                gettext("{store} cannot be written: {name}", store=self, name=type(error).__name__)
+            ) from None
 
     def claim(self) -> AbstractContextManager[object]:
         """Keep the other processes of this host from asking meanwhile."""
@@ -92,7 +97,7 @@ class VariableTokens:
 
 class _InRedis(RedisTokens):
     def __str__(self) -> str:
-        return "Redis, where the allowance is kept"
+        return gettext("Redis, where the allowance is kept")
 
 
 def store_of(application: Application) -> Store:

@@ -13,6 +13,7 @@ from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import positive_id
 from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened, opened_async
 from airflow_bitrix.notifications.telling import masked, told_of
@@ -68,7 +69,7 @@ class Bitrix24Notifier(BaseNotifier):
         self.message = message
         self.bitrix24_conn_id = bitrix24_conn_id
         if users in (None, (), [], "") and chat in (None, ""):
-            raise InvalidInput("users", users, "ids of users to tell, or a chat in its place")
+            raise InvalidInput("users", users, gettext("ids of users to tell, or a chat in its place"))
         super().__init__(*([context] if context else []))
 
     def notify(self, context: Context) -> None:
@@ -102,17 +103,21 @@ class Bitrix24Notifier(BaseNotifier):
         """Say what came of it, each trouble once."""
         sent = sum(outcome.ok for outcome in told)
         if sent:
-            self.log.info("Told in Bitrix24: %s of %s messages", sent, len(told))
+            self.log.info(
+                "%s", gettext("Told in Bitrix24: {sent} of {told} messages", sent=sent, told=len(told))
+            )
         for said in dict.fromkeys(_trouble(one.error) for one in told if one.error):
-            self.log.warning("Not told in Bitrix24: %s", said)
+            self.log.warning("%s", gettext("Not told in Bitrix24: {said}", said=said))
 
     def _untold(self, error: Exception) -> None:
-        self.log.warning("Not told in Bitrix24: %s", _trouble(error))
+        self.log.warning("%s", gettext("Not told in Bitrix24: {trouble}", trouble=_trouble(error)))
 
 
 def _trouble(error: Exception) -> str:
     if isinstance(error, AuthFailed) and error.answer.code.lower() == "insufficient_scope":
-        return "the webhook or application lacks the scope im, which messages need: grant it in its settings"
+        return gettext(
+            "the webhook or application lacks the scope im, which messages need: grant it in its settings"
+        )
     return str(error) if isinstance(error, Bitrix24Error) else as_plain_text(error)
 
 
@@ -128,5 +133,5 @@ def _ids(users: object) -> Iterator[int]:
 def _chat(chat: object) -> int:
     found = _CHAT.fullmatch(str(chat).strip())
     if not found:
-        raise InvalidInput("chat", chat, "the number of a chat, such as 7 or chat7")
+        raise InvalidInput("chat", chat, gettext("the number of a chat, such as 7 or chat7"))
     return positive_id("chat", found[1])

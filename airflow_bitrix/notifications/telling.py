@@ -12,7 +12,8 @@ from airflow.sdk.bases.notifier import BaseNotifier
 
 from airflow_bitrix.compat import conf, redact
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.files.approvals import named_run
+from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.files.approvals import named_run, shown_run
 from airflow_bitrix.links import question_address, report_address
 from airflow_bitrix.report.messages import Event, Told, has_ended, has_failed, is_late, plain
 
@@ -44,7 +45,7 @@ def told_of(context: Mapping[str, Any]) -> Told:
     asking = question_address(dag_id, run_id, getattr(task, "task_id", ""), _index(context))
     return replace(
         told,
-        run=plain(named_run(dag_id, run_id)),
+        run=plain(shown_run(named_run(dag_id, run_id))),
         report_url=_in_airflow(report),
         approval_url=_in_airflow(asking) if told.event == "approval" else "",
     )
@@ -98,4 +99,9 @@ class Telling:
                 copy.copy(notifier)({**context, VALUES: told})
             except Exception as error:  # noqa: BLE001 (whatever it raises, the run goes on)
                 name = type(notifier).__name__
-                log.warning("Nobody is told by %s: %s", name, as_plain_text(error))
+                log.warning(
+                    "%s",
+                    gettext(
+                        "Nobody is told by {notifier}: {error}", notifier=name, error=as_plain_text(error)
+                    ),
+                )

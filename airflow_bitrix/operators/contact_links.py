@@ -15,8 +15,10 @@ from airflow_bitrix.client.row_pages import fields_in
 from airflow_bitrix.client.wire import METHOD_NAME
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.kind_words import named
+from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind, positive_id
-from airflow_bitrix.core.wording import as_rendered, counted
+from airflow_bitrix.core.wording import as_rendered
 from airflow_bitrix.links import Bitrix24OwnerLink
 from airflow_bitrix.operators.shared.base import Bitrix24Operator
 from airflow_bitrix.operators.shared.parameters import is_nothing
@@ -71,13 +73,15 @@ class _OfOwner(_LinkOperator):
         return owner_address(self._portal, Owner(self._kind, positive_id("owner_id", self.owner_id)))
 
     def title(self, parameters: Mapping[str, Any]) -> str:
-        return str(self._owner(parameters))
+        return named(self._owner(parameters))
 
     def _settled(self, said: str) -> str:
         """Tell of an owner that was as it should be, to this call at least."""
         if self.hook.portal.manners.meter.repeats:
-            return f"{said}, or it is so by an earlier try of this call whose answer was lost"
-        return f"{said}; nothing changed"
+            return gettext(
+                "{said}, or it is so by an earlier try of this call whose answer was lost", said=said
+            )
+        return gettext("{said}; nothing changed", said=said)
 
     def _owner(self, parameters: Mapping[str, Any]) -> Owner:
         return Owner(self._kind, parameters["id"])
@@ -110,8 +114,12 @@ class _ContactAdd(_OfOwner):
         return methods.add(self.owner_id, self.contact_id, self.sort, self.is_primary)
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
-        contact = f"{self._owner(parameters)}: contact {parameters['fields']['CONTACT_ID']}"
-        return f"{contact} linked" if result else f"{contact} {self._settled('was linked already')}"
+        contact = str(parameters["fields"]["CONTACT_ID"])
+        if result:
+            said = gettext("contact {contact} linked", contact=contact)
+        else:
+            said = self._settled(gettext("contact {contact} was linked already", contact=contact))
+        return f"{self.title(parameters)}: {said}"
 
 
 class _ContactDelete(_OfOwner):
@@ -129,8 +137,12 @@ class _ContactDelete(_OfOwner):
         return methods.delete(self.owner_id, self.contact_id)
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
-        contact = f"{self._owner(parameters)}: contact {parameters['fields']['CONTACT_ID']}"
-        return f"{contact} unlinked" if result else f"{contact} {self._settled('was not linked')}"
+        contact = str(parameters["fields"]["CONTACT_ID"])
+        if result:
+            said = gettext("contact {contact} unlinked", contact=contact)
+        else:
+            said = self._settled(gettext("contact {contact} was not linked", contact=contact))
+        return f"{self.title(parameters)}: {said}"
 
 
 class _ContactItemsGet(_OfOwner):
@@ -139,7 +151,7 @@ class _ContactItemsGet(_OfOwner):
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
         methods.links_of(Owner(self._kind, parameters["id"]), result)
-        return f"{self._owner(parameters)}: {_contacts(result)}"
+        return f"{self.title(parameters)}: {_contacts(result)}"
 
 
 class _ContactItemsSet(_OfOwner):
@@ -164,7 +176,11 @@ class _ContactItemsSet(_OfOwner):
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
         del result
-        return f"{self._owner(parameters)}: all links replaced, now {_contacts(parameters['items'])}"
+        return gettext(
+            "{owner}: all links replaced, now {contacts}",
+            owner=self.title(parameters),
+            contacts=_contacts(parameters["items"]),
+        )
 
 
 class _ContactItemsDelete(_OfOwner):
@@ -173,7 +189,7 @@ class _ContactItemsDelete(_OfOwner):
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
         del result
-        return f"{self._owner(parameters)}: no contact is linked any more"
+        return gettext("{owner}: no contact is linked any more", owner=self.title(parameters))
 
 
 class _ContactFields(_LinkOperator):
@@ -185,7 +201,9 @@ class _ContactFields(_LinkOperator):
 
     def outcome(self, parameters: Mapping[str, Any], result: Any) -> str:
         del parameters
-        return f"the fields of a link are {', '.join(fields_in(self.api_method, result))}"
+        return gettext(
+            "the fields of a link are {names}", names=", ".join(fields_in(self.api_method, result))
+        )
 
 
 _MOST_SHOWN = 20
@@ -195,9 +213,10 @@ _MOST_SHOWN = 20
 def _contacts(links: Sequence[Mapping[str, Any]]) -> str:
     """Give number and ids of the contacts of links: ``2 contacts: 7, 8``."""
     if not links:
-        return "no contacts"
+        return gettext("no contacts")
     shown = ", ".join(str(link.get("CONTACT_ID")) for link in links[:_MOST_SHOWN])
-    return f"{counted(len(links), 'contact')}: {shown}{', …' * (len(links) > _MOST_SHOWN)}"
+    told = ngettext("{count} contact: {ids}", "{count} contacts: {ids}", len(links), ids=shown)
+    return told + ", …" * (len(links) > _MOST_SHOWN)
 
 
 class Bitrix24LeadContactAddOperator(_ContactAdd):
@@ -347,7 +366,9 @@ class Bitrix24MethodOperator(Bitrix24Operator):
         """
         name = self.api_method
         if not isinstance(name, str) or is_nothing(name) or not METHOD_NAME.fullmatch(name):
-            raise InvalidInput("api_method", name, "the name of a REST method, such as 'profile'")
+            raise InvalidInput("api_method", name, gettext("the name of a REST method, such as 'profile'"))
         if self.api_params is not None and not isinstance(self.api_params, Mapping):
-            raise InvalidInput("api_params", self.api_params, "a dict" + as_rendered(self.api_params))
+            raise InvalidInput(
+                "api_params", self.api_params, gettext("a dict") + as_rendered(self.api_params)
+            )
         return dict(self.api_params or {})

@@ -16,6 +16,7 @@ from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.languages import gettext, ngettext_noop
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.files.journals import final_outcomes, journal_folder, write_failed
@@ -49,6 +50,7 @@ from airflow_bitrix.operators.shared.parameters import (
     wait,
 )
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.plan_words import check_portal, log_report, without_outcome
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.shown_limits import LIMITS, check_limits, check_tried
 from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
@@ -64,6 +66,8 @@ FRUITLESS = 3
 """Deferrals in a row after which an apply that got nowhere waits on its worker."""
 
 REPORT, FAILED = "report.html", "failed.csv"
+
+_CHANGES = ngettext_noop("change", "changes")
 
 
 class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
@@ -217,9 +221,11 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
                 summary = self._run(task)
         paths = {"report": str(task.folder / REPORT), "failed_csv": str(task.folder / FAILED)}
         if broken := task.orders.policy.broken_by(failed=summary.counts["failed"], of=task.changes):
-            raise AirflowException(f"{broken}; see {paths['failed_csv']}")
+            raise AirflowException(
+                gettext("{broken}; see {failed_csv}", broken=broken, failed_csv=paths["failed_csv"])
+            )
         if not summary.complete:
-            raise AirflowException(f"{summary.open} of {task.changes} changes have no outcome")
+            raise AirflowException(without_outcome(summary.open, task.changes))
         told = paths if task.parts is None else {"parts": list(task.parts)}
         where = {"plan": str(task.plan), "journal": str(task.folder / "journal"), "host": this_host()}
         if self.tells_changes and not task.orders.dry_run:
@@ -274,13 +280,11 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         plan, manifest = self._plan()
         parts = given_parts(self.part, manifest)
         check_parts(plan, manifest, parts)
-        portal = self.settings.portal
-        if manifest.portal != portal:
-            raise PlanRefused(f"the plan is for {manifest.portal}, the connection leads to {portal}")
+        check_portal(manifest, self.settings.portal)
         for broken in manifest.broken_guards:
             if not orders.dry_run:
-                raise PlanRefused(f"the plan may not run: {broken}")
-            self.log.warning("A real run would be refused: %s", broken)
+                raise PlanRefused(gettext("the plan may not run: {broken}", broken=broken))
+            self.log.warning("%s", gettext("A real run would be refused: {broken}", broken=broken))
         folder = self.own_folder or plan.parent
         if not orders.dry_run:
             note_contradiction(self.plan, plan, manifest)
@@ -297,15 +301,17 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         given = self.plan if isinstance(self.plan, Mapping) else {"plan": self.plan, "hash": self.plan_hash}
         place, plan_hash = given.get("plan"), given.get("hash")
         if not isinstance(place, str) or not place:
-            raise InvalidInput("plan", self.plan, "what the plan operator returned, or the folder of a plan")
+            raise InvalidInput(
+                "plan", self.plan, gettext("what the plan operator returned, or the folder of a plan")
+            )
         if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
-            raise InvalidInput("plan_hash", self.plan_hash, "the hash of the plan that may run")
+            raise InvalidInput("plan_hash", self.plan_hash, gettext("the hash of the plan that may run"))
         return self.read_plan(place, plan_hash, self.run_name)
 
     def _run(self, task: ApplyTask) -> Summary:
         journal = journal_folder(task.folder, task.manifest.hash)
         meter = Meter()
-        progress = Progress(self.log, "changes", meter, total=task.changes, tell=self.tell_progress)
+        progress = Progress(self.log, _CHANGES, meter, total=task.changes, tell=self.tell_progress)
 
         def report() -> Summary:
             summary = summary_of(task, journal)
@@ -377,16 +383,13 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         if summary.planned:
             self.log.info("%s", as_line(summary))
         if task.orders.dry_run:
-            self.log.info("Dry run: nothing was written to the portal.")
+            self.log.info("%s", gettext("Dry run: nothing was written to the portal."))
         elif not summary.planned:
-            self.log.info("The plan is empty: nothing was written to the portal.")
+            self.log.info("%s", gettext("The plan is empty: nothing was written to the portal."))
         if task.parts is not None or not self.logs_report:
             return
-        self.log.info("::group::Report")
-        for line in as_markdown(summary).splitlines():
-            self.log.info("%s", line)
-        self.log.info("::endgroup::")
-        self.log_place("Report", task.folder / REPORT)
+        log_report(self.log, as_markdown(summary).splitlines())
+        self.log_place(gettext("Report"), task.folder / REPORT)
 
 
 def _applied(summary: Summary) -> int:

@@ -15,6 +15,7 @@ from msgspec import structs
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
@@ -130,7 +131,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             ("execution_timeout", execution_timeout),
         ):
             if given is not None and not (isinstance(given, timedelta) and given > timedelta(0)):
-                raise InvalidInput(argument, given, "a timedelta above 0, or None")
+                raise InvalidInput(argument, given, gettext("a timedelta above 0, or None"))
         # What is shown is known only when the plan is made. Where Airflow's operator is given an
         # execution_timeout, be it from a DAG's default_args, it takes that for the deadline of the answer.
         super().__init__(
@@ -174,7 +175,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
                 self.body = f"{_link(context, folder)}{self._meaning(end)}\n\n{page}"
         decision = Approval(manifest.hash, "waiting", _moment(now), asked=asker_of(context))
         if nobody is not None:
-            self.log.info("Nobody is asked: %s", nobody[1])
+            self.log.info("%s", gettext("Nobody is asked: {nobody}", nobody=nobody[1]))
             why = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
             decide(folder, structs.replace(decision, **why))
             return self._passed(by="", at=now, valid_until=None)
@@ -185,13 +186,18 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             structs.replace(decision, by=self._asked(), until=_moment(end), limits=told, put=decision.at),
         )
         self.log.info(
-            "%s Answer under Required actions until %s.", self.subject, shown_timestamp(end.isoformat())
+            "%s",
+            gettext(
+                "{subject} Answer under Required actions until {until}.",
+                subject=self.subject,
+                until=shown_timestamp(end.isoformat()),
+            ),
         )
         self.told = asks(manifest, shown_timestamp(end.isoformat()))
         # A mail server that is away shall not keep anybody from approving.
         self.notifiers = cast("Sequence[BaseNotifier]", [Telling(self.notifiers)])
         super().execute(context)  # raises: the task waits
-        raise AirflowFailException("Airflow went on without an answer")
+        raise AirflowFailException(gettext("Airflow went on without an answer"))
 
     @says_why
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -203,17 +209,19 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             if place and shown and is_ours:
                 _keep(place, shown, asker, "unanswered", datetime.now(UTC))
             raise AirflowFailException(
-                "nobody answered in time; nothing was written. Clear this task, and it asks again"
+                gettext("nobody answered in time; nothing was written. Clear this task, and it asks again")
             )
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
-            self.log.info("Rejected by %s; nothing was written", by)  # skipping what follows ends the task
+            self.log.info(
+                "%s", gettext("Rejected by {by}; nothing was written", by=by)
+            )  # skipping what follows ends the task
             self.told = rejected(by)
             if place and shown:  # whichever task of this run asks: one that says no is enough
                 _keep(place, shown, asker, "rejected", event["responded_at"], by=by)
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
-            raise AirflowFailException(f"rejected by {by}; nothing was written") from None
+            raise AirflowFailException(gettext("rejected by {by}; nothing was written", by=by)) from None
         at = answer["responded_at"]
         if is_rejected:
             return {"approval": {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}}
@@ -221,26 +229,37 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             folder, manifest = self._checked(context)
             if not shown or not is_ours:
                 raise PlanRefused(
-                    f"what was shown to {by} is not known any more: the decision in {folder.parent} is gone, "
-                    "or that of another question. Clear this task, and it asks again"
+                    gettext(
+                        "what was shown to {by} is not known any more: the decision in {folder} is "
+                        "gone, or that of another question. Clear this task, and it asks again",
+                        by=by,
+                        folder=folder.parent,
+                    )
                 )
             if shown.plan != manifest.hash:
                 raise PlanRefused(
-                    f"the plan was made again after it was shown to {by}: {shown.plan[:12]} was approved, "
-                    f"{manifest.hash[:12]} was not; clear this task, and it asks again"
+                    gettext(
+                        "the plan was made again after it was shown to {by}: {approved} was approved, "
+                        "{made} was not; clear this task, and it asks again",
+                        by=by,
+                        approved=shown.plan[:12],
+                        made=manifest.hash[:12],
+                    )
                 )
             period = self._period()
         valid_until = None if period is None else at + period
-        end = valid_until.isoformat(" ", "minutes") if valid_until else "further notice"
+        end = valid_until.isoformat(" ", "minutes") if valid_until else gettext("further notice")
         _keep(folder, shown, asker, "approved", at, by=by, until=valid_until)
-        self.log.info("Approved by %s; may be used until %s", by, end)
+        self.log.info("%s", gettext("Approved by {by}; may be used until {end}", by=by, end=end))
         return self._passed(by=by, at=at, valid_until=valid_until)
 
     def _check_orders(self) -> None:
         """Refuse what canary, apply or check would, after somebody has approved or all is written."""
         given = {} if self.applied_by is None else self.applied_by
         if not isinstance(given, Mapping):
-            accepted = "a dict with canary, max_failed, max_failure_share, quiet_hours and timezone, or None"
+            accepted = gettext(
+                "a dict with canary, max_failed, max_failure_share, quiet_hours and timezone, or None"
+            )
             raise InvalidInput("applied_by", given, accepted)
         count("canary", given.get("canary", 0))
         optional_count("max_failed", given.get("max_failed"))
@@ -276,21 +295,32 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         :param end: Until when an answer is awaited.
         """
         period = self._period()
-        hours = "" if period is None else f" for {period.total_seconds() / 3600:g} hours"
-        return (
-            f"**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. "
-            "What was written can be taken back: the report says how. "
-            f"Without an answer until {shown_timestamp(end.isoformat())} "
-            + (f"it counts as **{self.defaults[0]}**." if self.defaults else "nothing is written.")
+        hours = (
+            ""
+            if period is None
+            else gettext(" for {hours} hours", hours=f"{period.total_seconds() / 3600:g}")
+        )
+        return gettext(
+            "**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. "
+            "What was written can be taken back: the report says how. Without an answer until "
+            "{isoformat} ",
+            hours=hours,
+            isoformat=shown_timestamp(end.isoformat()),
+        ) + (
+            gettext("it counts as **{answer}**.", answer=self.defaults[0])
+            if self.defaults
+            else gettext("nothing is written.")
         )
 
     def _mode(self) -> str:
         if self.mode not in MODES:
-            raise InvalidInput("mode", self.mode, f"{', '.join(MODES)} (carry_out calls it approval)")
+            raise InvalidInput(
+                "mode", self.mode, gettext("{modes} (carry_out calls it approval)", modes=", ".join(MODES))
+            )
         return self.mode
 
     def _most_unasked(self) -> int:
-        return count("over", self.over, " (carry_out calls it approve_over)")
+        return count("over", self.over, gettext(" (carry_out calls it approve_over)"))
 
     def _needs_nobody(self, changes: int, none: str = "") -> tuple[Unasked, str] | None:
         """Say why nobody has to be asked about so many changes, in words too; ``None`` where somebody has to.
@@ -300,13 +330,22 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         self._mode()
         over = self._most_unasked()
         if switch("is_dry_run", self.is_dry_run):
-            return "dry run", f"a dry run writes nothing; {none}" if none else "a dry run writes nothing"
+            return "dry run", gettext("a dry run writes nothing; {none}", none=none) if none else gettext(
+                "a dry run writes nothing"
+            )
         if not changes:
-            return "empty", f"the plan is empty: {none}" if none else "the plan is empty"
+            return "empty", gettext("the plan is empty: {none}", none=none) if none else gettext(
+                "the plan is empty"
+            )
         if self.mode == "never":
-            return "never", "approval is switched off"
+            return "never", gettext("approval is switched off")
         if self.mode == "over_limit" and changes <= over:
-            return "within limit", f"{changes:,} changes, and only more than {over:,} need an approval"
+            return "within limit", ngettext(
+                "{count} change, and only more than {over} need an approval",
+                "{count} changes, and only more than {over} need an approval",
+                changes,
+                over=over,
+            )
         return None
 
     def _checked(self, context: Context) -> tuple[Path, Manifest]:
@@ -316,8 +355,8 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         check_parts(folder, manifest)
         for broken in manifest.broken_guards:
             if not switch("is_dry_run", self.is_dry_run):
-                raise PlanRefused(f"the plan may not run: {broken}")
-            self.log.warning("A real run would be refused: %s", broken)
+                raise PlanRefused(gettext("the plan may not run: {broken}", broken=broken))
+            self.log.warning("%s", gettext("A real run would be refused: {broken}", broken=broken))
         return folder, manifest
 
     def _period(self) -> timedelta | None:
@@ -337,7 +376,7 @@ def _deadline() -> timedelta:
     :raises InvalidInput: The configuration says what is no number of hours above 0.
     """
     given = conf.get("bitrix24", "approval_deadline", fallback=None) or None  # an empty setting is none
-    return hours("[bitrix24] approval_deadline", given, "a number of hours above 0") or DEADLINE
+    return hours("[bitrix24] approval_deadline", given, gettext("a number of hours above 0")) or DEADLINE
 
 
 def _link(context: Context, plan: Path) -> str:
@@ -346,7 +385,7 @@ def _link(context: Context, plan: Path) -> str:
     if not is_in_tab(plan, tab_folder(ti.dag_id, ti.run_id)):
         return ""
     report = report_address(ti.dag_id, ti.run_id, plan.parent.name)
-    return f"[All changes, in the report of this run]({report})\n\n"
+    return gettext("[All changes, in the report of this run]({report})\n\n", report=report)
 
 
 def _keep(
@@ -377,4 +416,4 @@ _LONGEST_NAME = 100
 
 def _name(event: Mapping[str, Any]) -> str:
     user = event.get("responded_by_user") or {}
-    return as_plain_text(user.get("name") or user.get("id") or "nobody, by default", _LONGEST_NAME)
+    return as_plain_text(user.get("name") or user.get("id") or gettext("nobody, by default"), _LONGEST_NAME)

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from airflow.sdk import Context, XComArg
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.hooks.failures import final_failures
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.shared.parameters import count
@@ -54,7 +55,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
             # Where nothing is tried, the applies behind go by the same words all the same.
             is_dry_run = self.orders().dry_run
         if why_not := _why_not(first, parts, is_dry_run=is_dry_run):
-            self.log.info("Nothing is tried first: %s", why_not)
+            self.log.info("%s", gettext("Nothing is tried first: {why_not}", why_not=why_not))
             if parts and not is_dry_run:
                 with final_failures(), self.in_turn(context, self._read(), deferrals):
                     pass
@@ -66,7 +67,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
     def _trial(self) -> tuple[list[Any], int]:
         """Give the parts of the plan, and how many changes are tried."""
         if not isinstance(self.plan, Mapping):
-            raise InvalidInput("plan", self.plan, "what the plan operator or the approval returned")
+            raise InvalidInput("plan", self.plan, gettext("what the plan operator or the approval returned"))
         # Those of the plan itself: what was handed on may name others, or not all.
         return parts_of(self._plan()[1]), count("first", self.first)
 
@@ -74,7 +75,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
 def _why_not(first: int, parts: Sequence[Any], *, is_dry_run: bool) -> str:
     """Say why no change is tried first; nothing where some are."""
     if not parts:
-        return "the plan is empty"
+        return gettext("the plan is empty")
     if is_dry_run:
-        return "this is a dry run, which writes nothing"
-    return "" if first else "it is switched off (first is 0)"
+        return gettext("this is a dry run, which writes nothing")
+    return "" if first else gettext("it is switched off (first is 0)")

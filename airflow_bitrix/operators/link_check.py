@@ -14,9 +14,9 @@ from airflow.sdk import Context, XComArg
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException, AirflowSkipException
-from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.kind_words import CHECKED, owners
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
@@ -32,7 +32,7 @@ from airflow_bitrix.files.journals import (
 )
 from airflow_bitrix.files.names import NamesInTurn, read_names, remove_names
 from airflow_bitrix.files.old_runs import FAILED, REPORT
-from airflow_bitrix.files.outcome_index import keep_index
+from airflow_bitrix.files.outcome_index import SINCE, keep_index
 from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.files.taken_back import read_taken_back
@@ -45,6 +45,7 @@ from airflow_bitrix.operators.shared.names import doing_without_names, read_all,
 from airflow_bitrix.operators.shared.other_hosts import find_journal, this_host
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
+from airflow_bitrix.operators.shared.plan_words import check_portal, log_report, without_outcome
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.messages import Told, ended
@@ -123,7 +124,12 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             find_journal(plan, folder, range(len(manifest.parts)))
             journal = journal_folder(folder, manifest.hash)
             meter = Meter()
-            progress = Progress(self.log, f"{manifest.kind}s checked", meter, tell=self.tell_progress)
+            progress = Progress(
+                self.log,
+                CHECKED[manifest.kind],
+                meter,
+                tell=self.tell_progress,
+            )
             changed = self.run_loop(self._changed(plan, manifest, journal, meter, progress))
             if named := shows_names():
                 self.run_loop(self._read_names(plan, manifest, journal))
@@ -133,12 +139,16 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
                 plan, manifest, journal, changed, effort_of(meter, progress), dry_run=dry_run, named=named
             )
         if broken := policy.broken_by(failed=summary.counts["failed"], of=manifest.changes):
-            raise AirflowFailException(f"{broken}; see {folder / FAILED}")
+            raise AirflowFailException(
+                gettext("{broken}; see {folder}", broken=broken, folder=folder / FAILED)
+            )
         if not summary.complete:
-            without = f"{summary.open} of {manifest.changes} changes have no outcome"
+            without = without_outcome(summary.open, manifest.changes)
             if not dry_run and (why := may_not_go_on(plan, manifest, folder)):
-                raise AirflowFailException(f"{without}: the plan {why}")
-            raise AirflowFailException(f"{without}: clear the tasks that apply the plan, and they go on")
+                raise AirflowFailException(gettext("{without}: the plan {why}", without=without, why=why))
+            raise AirflowFailException(
+                gettext("{without}: clear the tasks that apply the plan, and they go on", without=without)
+            )
         return {
             "report": str(folder / REPORT),
             "failed_csv": str(folder / FAILED),
@@ -160,15 +170,13 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
     def _plan(self) -> tuple[Path, Manifest]:
         given = self.plan
         if given is None:
-            raise AirflowSkipException("there is no plan to check")
+            raise AirflowSkipException(gettext("there is no plan to check"))
         if isinstance(given, Mapping) and "plan" not in given and _is_rejection(given.get("approval")):
-            raise AirflowSkipException("the plan was rejected: there is nothing to check")
+            raise AirflowSkipException(gettext("the plan was rejected: there is nothing to check"))
         named = named_plan(given)
         folder, manifest = self.read_plan(named["plan"], named["hash"], self.run_name)
         check_parts(folder, manifest)
-        portal = self.settings.portal
-        if manifest.portal != portal:
-            raise PlanRefused(f"the plan is for {manifest.portal}, the connection leads to {portal}")
+        check_portal(manifest, self.settings.portal)
         return folder, manifest
 
     async def _changed(
@@ -244,15 +252,16 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         if plan.parent == folder:
             keep_index(folder)
         self.log.info("%s", as_line(summary))
-        self.log.info("::group::Report")
-        for line in as_markdown(summary).splitlines():
-            self.log.info("%s", line)
-        self.log.info("::endgroup::")
+        log_report(self.log, as_markdown(summary).splitlines())
         if changed:
             self.log.warning(
-                "Changed by somebody after it was applied: %s", counted(len(changed), manifest.kind)
+                "%s",
+                gettext(
+                    "Changed by somebody after it was applied: {owners}",
+                    owners=owners(manifest.kind, len(changed)),
+                ),
             )
-        self.log_place("Report", folder / REPORT)
+        self.log_place(gettext("Report"), folder / REPORT)
         return summary
 
 
@@ -274,8 +283,11 @@ def _since(change: Change, seen: Seen) -> str:
     """Say what an owner is now, where it is not as the change left it."""
     now = seen.states.get(change.owner.id)
     if now is None:
-        return f"applied, and now: {seen.missing(change.owner)}"
+        return gettext(SINCE) + gettext("now: {missing}", missing=seen.missing(change.owner))
     if standing(change, now)[0] == "done":
         return ""
-    repeat = ", a repeat lead again" if change.ends_repeat and now.is_repeat else ""
-    return f"applied, and changed since: contacts are now {shown_contacts(now.links)}{repeat}"
+    repeat = gettext(", a repeat lead again") if change.ends_repeat and now.is_repeat else ""
+    contacts = shown_contacts(now.links)
+    return gettext(SINCE) + gettext(
+        "changed since: contacts are now {contacts}{repeat}", contacts=contacts, repeat=repeat
+    )

@@ -11,9 +11,10 @@ from airflow.sdk import Context
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.core.kind_words import named, owners
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.parked_owners import (
     ParkedOwner,
     add_parked,
@@ -110,14 +111,15 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         path = as_folder(told["plan"]) / PARKED
         write_parked(path, pairing, self._parked.values())
         if is_dry_run:
-            said = "Dry run: %s would be parked: %s"
+            said = gettext_noop("Dry run: {owners} would be parked: {path}")
         else:
             path = lasting
             with final_failures():
                 add_parked(path, pairing, self._parked, instead_of=self._were_parked)
-            said = "%s parked: %s"
+            said = gettext_noop("{owners} parked: {path}")
         if self._parked:
-            self.log.info(said, counted(len(self._parked), pairing.kind), path)
+            parked = owners(pairing.kind, len(self._parked))
+            self.log.info("%s", gettext(said, owners=parked, path=path))
         return {**told, "parked": len(self._parked), "parked_file": str(path)}
 
     def _is_dry_run(self) -> bool:
@@ -134,13 +136,17 @@ class Bitrix24PlanLinkMigrationOperator(MigrationArguments, LinkPlanMaker):
         name = self.migration_name()
         async for step in self.steps(portal, progress.add, self._were_parked.keys()):
             if isinstance(step, Left):
-                plan.leave_out(step.owner, step.why, f"{step.owner}: {step.reason}")
+                plan.leave_out(step.owner, step.why, f"{named(step.owner)}: {step.reason}")
                 if step.is_parked:
                     self._park(step.owner.id, step.why, step.reason)
             elif change := step.change(name):
                 plan.add(change)
                 if step.source and step.source.id in self._were_parked:
-                    self._park(step.source.id, PLANNED, f"a change of {step.owner} is planned")
+                    self._park(
+                        step.source.id,
+                        PLANNED,
+                        gettext("a change of {owner} is planned", owner=named(step.owner)),
+                    )
 
     def _park(self, owner: int, why: str, reason: str) -> None:
         before = self._were_parked.get(owner)

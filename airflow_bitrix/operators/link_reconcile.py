@@ -11,9 +11,10 @@ from airflow.sdk import Context
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException
+from airflow_bitrix.core.kind_words import READ
+from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.partial_views import write_partial
 from airflow_bitrix.files.reconciliations import ReconciliationWriter
 from airflow_bitrix.hooks.failures import final_failures
@@ -76,12 +77,18 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
         self.lineage = lineage(read, [file_of(told["reconcile_csv"], told["differences"])])
         for what, number in told["by_difference"].items():
             self.log.info("%s %s", f"{number:,}", what)
-        found = counted(told["differences"], "difference") if told["differences"] else "No differences"
-        found += " in what was seen" * bool(self.seen_partially)
+        found = (
+            ngettext("{count} difference", "{count} differences", told["differences"])
+            if told["differences"]
+            else gettext("No differences")
+        )
+        found += gettext(" in what was seen") * bool(self.seen_partially)
         self.log_place(found, folder / RECONCILE)
         if most is not None and told["differences"] > most:
-            limit = f"{found} (max_differences is {most})"
-            raise AirflowFailException(f"{limit}; see {told['reconcile_csv']}")
+            limit = gettext("{found} (max_differences is {most})", found=found, most=most)
+            raise AirflowFailException(
+                gettext("{limit}; see {reconcile_csv}", limit=limit, reconcile_csv=told["reconcile_csv"])
+            )
         return told
 
     def _most(self) -> int | None:
@@ -89,7 +96,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
 
     async def _compare(self, kind: OwnerKind, path: Path) -> dict[str, Any]:
         meter = Meter()
-        progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
+        progress = Progress(self.log, READ[kind], meter, tell=self.tell_progress)
         async with self.hook.portal(meter) as portal:
             with ReconciliationWriter(path, kind, self.source_portal, self.settings.portal) as file:
                 async for step in self.steps(portal, progress.add):

@@ -14,6 +14,8 @@ from airflow.sdk import Context
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.kind_words import named
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
@@ -151,7 +153,9 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         told = super().work(context, deferrals=deferrals)
         earlier = [str(run) for run in source.earlier]
         for run in earlier:
-            self.log.warning("Not taken back by this plan, as it is an earlier run: %s", run)
+            self.log.warning(
+                "%s", gettext("Not taken back by this plan, as it is an earlier run: {run}", run=run)
+            )
         return {**told, "earlier": earlier}
 
     def plan_origin(self) -> Origin:
@@ -167,7 +171,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         source = self._source()
         portal = self.settings.portal
         if source.portal != portal:
-            raise PlanRefused(f"the {source.name} is of {source.portal}, the connection leads to {portal}")
+            raise PlanRefused(gettext(_OF_ANOTHER[source.name], portal=source.portal, other=portal))
         for argument in SWITCHES:
             self._is_on(argument)
         self._only(source.kind)
@@ -180,11 +184,13 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     def _check_sources(self) -> None:
         if is_nothing(self.journal) == is_nothing(self.snapshot):
             given = {"journal": self.journal, "snapshot": self.snapshot}
-            accepted = (
-                "one of the two, and only one; in the trigger form: Journal (the folder of the run to take "
-                "back) or Snapshot (the folder of a snapshot)"
+            accepted = gettext(
+                "one of the two, and only one; in the trigger form: Journal (the folder of the run "
+                "to take back) or Snapshot (the folder of a snapshot)"
             )
-            problem = "none of the two is given" if is_nothing(self.journal) else "both are given"
+            problem = (
+                gettext("none of the two is given") if is_nothing(self.journal) else gettext("both are given")
+            )
             raise InvalidInput("journal, snapshot", given, accepted, problem=problem)
 
     def _source(self) -> Source:
@@ -209,7 +215,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         place = None if is_nothing(plan) else _folder("plan", plan)
         source = JournalSource.of(folder, place, place=as_folder)
         if self.own_folder and self.own_folder / "plan" == source.plan:
-            another = "another folder: the plan that is taken back lies in this one"
+            another = gettext("another folder: the plan that is taken back lies in this one")
             raise InvalidInput("artifacts_path", self.artifacts_path, another)
         return source
 
@@ -220,10 +226,12 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         given: Any = self.owners
         if isinstance(given, str) or not isinstance(given, Sequence) or not given:
             # A task that found nobody does not ask for all of them.
-            accepted = f"a list of ids, such as [5, 17], or None for all{as_rendered(given)}"
+            accepted = gettext(
+                "a list of ids, such as [5, 17], or None for all{hint}", hint=as_rendered(given)
+            )
             raise InvalidInput("owners", given, accepted)
         if self._has_file():
-            raise InvalidInput("owners", list(given), "nothing, where owners_file is given")
+            raise InvalidInput("owners", list(given), gettext("nothing, where owners_file is given"))
         return frozenset(positive_id("owners", one) for one in given)
 
     def _has_file(self) -> bool:
@@ -242,15 +250,19 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         only = self._only(source.kind)
         await self.look_who_sees(portal)
         wanted = (image for image in source.images() if only is None or image.links.owner.id in only)
-        named: set[int] = set()
+        seen: set[int] = set()
         while stretch := list(islice(wanted, STRETCH)):
             await self._judge(stretch, plan, portal)
             progress.add(len(stretch))
             if only is not None:
-                named.update(image.links.owner.id for image in stretch)
-        for owner_id in sorted((only or frozenset()) - named):
+                seen.update(image.links.owner.id for image in stretch)
+        for owner_id in sorted((only or frozenset()) - seen):
             owner = Owner(source.kind, owner_id)
-            plan.leave_out(owner, f"not in the {source.name}", f"the {source.name} holds no links of {owner}")
+            plan.leave_out(
+                owner,
+                _NOT_IN[source.name],
+                gettext(_HOLDS_NONE[source.name], owner=named(owner)),
+            )
 
     async def _judge(self, images: Sequence[Image], plan: PlanWriter, portal: AsyncPortal) -> None:
         states = await _states(portal, images)
@@ -269,11 +281,13 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             now = states.get(owner.id)
             if now is None:
                 plan.leave_out(
-                    owner, "no longer there", f"{owner} is gone, or the webhook's user may not read it"
+                    owner,
+                    gettext_noop("no longer there"),
+                    gettext("{owner} is gone, or the webhook's user may not read it", owner=named(owner)),
                 )
                 continue
             if hidden := sorted(linked_anew(image, now) & unseen):
-                plan.leave_out(owner, "contacts not seen", _hidden(hidden))
+                plan.leave_out(owner, gettext_noop("contacts not seen"), _hidden(hidden))
                 continue
             verdict = judge_restore(image, now, missing=missing, overwrite=overwrite, save=save)
             plan.recover(recovery(image, now, verdict))
@@ -283,10 +297,32 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
                 plan.leave_out(owner, verdict.why, verdict.reason)
 
 
+_OF_ANOTHER = {
+    "journal": gettext_noop("the journal is of {portal}, the connection leads to {other}"),
+    "snapshot": gettext_noop("the snapshot is of {portal}, the connection leads to {other}"),
+}
+
+_NOT_IN = {
+    "journal": gettext_noop("not in the journal"),
+    "snapshot": gettext_noop("not in the snapshot"),
+}
+
+_HOLDS_NONE = {
+    "journal": gettext_noop("the journal holds no links of {owner}"),
+    "snapshot": gettext_noop("the snapshot holds no links of {owner}"),
+}
+
+
 def _hidden(contact_ids: Sequence[int]) -> str:
-    contacts = f"contact{'s' * (len(contact_ids) != 1)} {', '.join(map(str, contact_ids))}"
-    unless = "believe_any_user=True (in the trigger form: Take unseen contacts for gone) says gone"
-    return f"{contacts} may be gone, or not be seen by the webhook's user; {unless}"
+    contacts = ngettext(
+        "contact {ids}", "contacts {ids}", len(contact_ids), ids=", ".join(map(str, contact_ids))
+    )
+    unless = gettext("believe_any_user=True (in the trigger form: Take unseen contacts for gone) says gone")
+    return gettext(
+        "{contacts} may be gone, or not be seen by the webhook's user; {unless}",
+        contacts=contacts,
+        unless=unless,
+    )
 
 
 async def _states(portal: AsyncPortal, images: Sequence[Image]) -> dict[int, OwnerState]:
@@ -303,6 +339,8 @@ def _folder(argument: str, given: object) -> Path:
     place = given.get(argument) if isinstance(given, Mapping) else given
     if not isinstance(place, str) or not place:
         raise InvalidInput(
-            argument, given, f"a folder, or what the operator that made the {argument} returned"
+            argument,
+            given,
+            gettext("a folder, or what the operator that made the {argument} returned", argument=argument),
         )
     return place_in_run(argument, place) if argument in HOLDS else named_file(argument, place)

@@ -15,8 +15,9 @@ from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.kind_words import READ, kind_words, owners, owners_of
+from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.links import OwnerKind, owner_kind
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.scan import Detail, scan
 from airflow_bitrix.files.own_files import write_new
@@ -145,10 +146,17 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             meter = Meter()
             about = self.run_loop(self._export(kind, folder, earlier, meter))
             write_partial(base, self.seen_partially)
-            self.log.info("Snapshot: %s", folder)
+            self.log.info("%s", gettext("Snapshot: {folder}", folder=folder))
             if not about["owners"]:
-                self.log.warning("No %s is in the snapshot: none matches the filter, or there is none", kind)
-            self.log.info("%s, %s", counted(about["owners"], kind), counted(about["links"], "contact link"))
+                self.log.warning(
+                    "%s",
+                    gettext(
+                        "No {kind} is in the snapshot: none matches the filter, or there is none",
+                        **kind_words(kind),
+                    ),
+                )
+            links = ngettext("{count} contact link", "{count} contact links", about["links"])
+            self.log.info("%s, %s", owners(kind, about["owners"]), links)
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), "host": this_host(), **told, "requests": meter.requests}
             result |= {"hidden_links": meter.hidden_links, "partial": list(self.seen_partially)}
@@ -181,9 +189,11 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
     def _keep(self) -> int | None:
         keep = optional_count("keep", self.keep)
         if keep == 0:
-            raise InvalidInput("keep", keep, "1 or more, or None to keep all")
+            raise InvalidInput("keep", keep, gettext("1 or more, or None to keep all"))
         if keep is not None and self.compare_with != PREVIOUS:
-            raise InvalidInput("keep", keep, f"nothing, unless compare_with is {PREVIOUS!r}")
+            raise InvalidInput(
+                "keep", keep, gettext("nothing, unless compare_with is {previous}", previous=repr(PREVIOUS))
+            )
         return keep
 
     def _earlier(self, kind: OwnerKind) -> Snapshot | None:
@@ -192,10 +202,12 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             return None
         if not isinstance(self.compare_with, str):
             raise InvalidInput(
-                "compare_with", self.compare_with, f"{PREVIOUS!r}, or the folder of a snapshot"
+                "compare_with",
+                self.compare_with,
+                gettext("{previous}, or the folder of a snapshot", previous=repr(PREVIOUS)),
             )
         if not self.ordered:
-            raise InvalidInput("ordered", self.ordered, "True, where compare_with is given")
+            raise InvalidInput("ordered", self.ordered, gettext("True, where compare_with is given"))
         if self.compare_with == PREVIOUS:
             return None
         earlier = read_snapshot(given_folder("compare_with", self.compare_with))
@@ -206,7 +218,13 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
     def _check_comparable(self, earlier: Snapshot, kind: OwnerKind, view: str | None = None) -> None:
         portal, wanted = self.settings.portal, self._wanted()
         if why_not := why_not_comparable(earlier, kind=kind, portal=portal, wanted=wanted, view=view):
-            raise PlanRefused(f"the snapshot in {earlier.folder} cannot be compared: {why_not}")
+            raise PlanRefused(
+                gettext(
+                    "the snapshot in {folder} cannot be compared: {why_not}",
+                    folder=earlier.folder,
+                    why_not=why_not,
+                )
+            )
 
     def _history(self, context: Context, kind: OwnerKind) -> SnapshotHistory | None:
         if self.compare_with != PREVIOUS:
@@ -238,26 +256,48 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                 why_not = _why_not(found, new)
                 if not why_not:
                     break
-                reason, found = f"the snapshot in {folder} cannot be compared: {why_not}", None
+                reason, found = (
+                    gettext(
+                        "the snapshot in {folder} cannot be compared: {why_not}",
+                        folder=folder,
+                        why_not=why_not,
+                    ),
+                    None,
+                )
             reasons.append(reason)
         if not reasons and found is None:
-            return None, "This is the first snapshot of this task."
+            return None, gettext("This is the first snapshot of this task.")
         for reason in reasons:
-            self.log.warning("Passed over: %s", reason)
-        return found, "".join(f"Passed over: {reason}. " for reason in reasons[:3]).strip()
+            self.log.warning("%s", gettext("Passed over: {reason}", reason=reason))
+        return found, "".join(
+            gettext("Passed over: {reason}. ", reason=reason) for reason in reasons[:3]
+        ).strip()
 
     def _tell(self, changes: Changes, base: Path, deleted: int) -> None:
         if changes.old is None:
-            self.log.info("Nothing to compare with: %s", changes.remark)
+            self.log.info("%s", gettext("Nothing to compare with: {remark}", remark=changes.remark))
         else:
-            self.log.info("Compared with the snapshot of %s: %s", changes.old.created, changes.old.folder)
-            found = counted(changes.owners, changes.new.kind) if changes.owners else f"no {changes.new.kind}"
-            self.log.info("Since then the links of %s have changed", found)
+            self.log.info(
+                "%s",
+                gettext(
+                    "Compared with the snapshot of {created}: {folder}",
+                    created=changes.old.created,
+                    folder=changes.old.folder,
+                ),
+            )
+            kind = changes.new.kind
+            if changes.owners:
+                found = owners_of(kind, changes.owners)
+                said = gettext("Since then the links of {owners} have changed", owners=found)
+            else:
+                said = gettext("Since then the links of no {kind_of} have changed", **kind_words(kind))
+            self.log.info("%s", said)
             for what, number in changes.counts.items():
                 self.log.info("%s %s", f"{number:,}", what)
         if deleted:
-            self.log.info("%s deleted", counted(deleted, "older snapshot"))
-        self.log_place("Report", base / CHANGES)
+            said = ngettext("{count} older snapshot deleted", "{count} older snapshots deleted", deleted)
+            self.log.info("%s", said)
+        self.log_place(gettext("Report"), base / CHANGES)
 
     def _wanted(self) -> Mapping[str, Any]:
         wanted = cast("Mapping[str, Any]", {} if is_open(self.filter) else self.filter)
@@ -266,7 +306,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
 
     def _detail(self) -> Detail:
         if self.detail not in ("ids", "full"):
-            raise InvalidInput("detail", self.detail, "'ids' or 'full'")
+            raise InvalidInput("detail", self.detail, gettext("'ids' or 'full'"))
         return cast("Detail", self.detail)
 
     async def _export(
@@ -277,7 +317,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             view = await self.look_who_sees(portal)
             if earlier:
                 self._check_comparable(earlier, kind, view.name)
-            progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
+            progress = Progress(self.log, READ[kind], meter, tell=self.tell_progress)
             detail = self._detail()
             with SnapshotWriter(folder) as snapshot:
                 found = scan(

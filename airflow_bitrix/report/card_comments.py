@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.approvals import Approval
+from airflow_bitrix.files.approvals import Approval, shown_run
 
 MOST_SHOWN = 30
 """Contacts that are named; of others their number is told."""
@@ -46,36 +47,44 @@ def comment_mark(plan_hash: str) -> str:
 def card_comment(told: CardComment) -> str:
     """Give the comment, in the marks of the portal's own texts (BBCode)."""
     had, has = _contacts(told.portal, told.before), _contacts(told.portal, told.after)
-    what = ["[B]Contacts were changed by Airflow[/B]", f"Before: {had}", f"Now: {has}"]
+    what = [
+        gettext("[B]Contacts were changed by Airflow[/B]"),
+        gettext("Before: {had}", had=had),
+        gettext("Now: {has}", has=has),
+    ]
     if told.before.agrees_with(told.after):  # a save, which takes a repeat flag off
-        what = ["[B]Saved by Airflow[/B]", f"Contacts, as before: {has}"]
+        what = [gettext("[B]Saved by Airflow[/B]"), gettext("Contacts, as before: {has}", has=has)]
     lines = [
         *what,
-        f"Why: {'; '.join(map(_plain, told.reasons)) or 'the plan says so'}",
+        gettext("Why: {why}", why="; ".join(map(_plain, told.reasons)) or gettext("the plan says so")),
         *_decision(told.approval),
-        f"By {_plain(told.run) or 'an apply outside of Airflow'} ({told.mark})",
+        gettext(
+            "By {run} ({mark})",
+            run=_plain(shown_run(told.run)) or gettext("an apply outside of Airflow"),
+            mark=told.mark,
+        ),
     ]
     return "\n".join(lines)
 
 
 def _contacts(portal: str, links: LinkSet) -> str:
     if not links.links:
-        return "no contacts"
+        return gettext("no contacts")
     shown = [
         f"[URL={portal}/crm/contact/details/{link.contact_id}/]{link.contact_id}[/URL]"
-        + (" (primary)" if link.is_primary else "")
+        + (gettext(" (primary)") if link.is_primary else "")
         for link in links.links[:MOST_SHOWN]
     ]
     more = len(links.links) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    return ", ".join(shown) + (gettext(" and {more} more", more=more) if more else "")
 
 
 def _decision(approval: Approval | None) -> list[str]:
     if approval is None:
         return []
     if approval.answer == "approved":
-        return [f"Approved by {_plain(approval.by)}, {shown_timestamp(approval.at)}"]
-    return [f"Nobody was asked to approve: {_plain(approval.reason)}"]
+        return [gettext("Approved by {by}, {at}", by=_plain(approval.by), at=shown_timestamp(approval.at))]
+    return [gettext("Nobody was asked to approve: {why}", why=_plain(approval.reason))]
 
 
 def _plain(text: str) -> str:

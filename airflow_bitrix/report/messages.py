@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.kind_words import owners
+from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.approval import headline
 from airflow_bitrix.report.summary import Summary
@@ -52,8 +53,8 @@ class Told:
             self.numbers,
             self.reason,
             self.run and f"{self.run[0].upper()}{self.run[1:]}",
-            self.approval_url and f"Approve or reject: {self.approval_url}",
-            self.report_url and f"Report: {self.report_url}",
+            self.approval_url and gettext("Approve or reject: {address}", address=self.approval_url),
+            self.report_url and gettext("Report: {address}", address=self.report_url),
         )
         return "\n".join(filter(None, lines))
 
@@ -70,19 +71,25 @@ def asks(manifest: Manifest, until: str) -> Told:
     counts = manifest.counts
     left_out = sum(counts.get("left_out", {}).values())
     read, kind = int(counts.get("read", 0)), manifest.kind
-    numbers = f"{counted(read, kind)} read, {counted(manifest.changes, 'change')} planned"
+    numbers = gettext(
+        "{owners} read, {planned}", owners=owners(kind, read), planned=_planned(manifest.changes)
+    )
     return Told(
         "approval",
-        plain(f"An approval is wanted: {headline(manifest)}"),
-        numbers + (f", {left_out:,} left out" if left_out else ""),
+        plain(gettext("An approval is wanted: {headline}", headline=headline(manifest))),
+        numbers + (gettext(", {number} left out", number=left_out) if left_out else ""),
         {"read": read, "changes": manifest.changes, "left_out": left_out},
-        plain(f"An answer is awaited until {until}."),
+        plain(gettext("An answer is awaited until {until}.", until=until)),
     )
+
+
+def _planned(changes: int) -> str:
+    return ngettext("{count} change planned", "{count} changes planned", changes)
 
 
 def rejected(by: str) -> Told:
     """Tell that somebody has rejected a plan."""
-    return Told("rejected", plain(f"The plan was rejected by {by}; nothing was written"))
+    return Told("rejected", plain(gettext("The plan was rejected by {by}; nothing was written", by=by)))
 
 
 def ended(summary: Summary) -> Told:
@@ -90,7 +97,11 @@ def ended(summary: Summary) -> Told:
     comments = comments_line(summary)
     return Told(
         "finished",
-        plain(f"{summary.title}: finished" + (", nothing was written" if summary.dry_run else "")),
+        plain(
+            gettext("{title}: finished, nothing was written", title=summary.title)
+            if summary.dry_run
+            else gettext("{title}: finished", title=summary.title)
+        ),
         plain(". ".join(filter(None, (as_line(summary), comments.removesuffix("."))))),
         {**summary.counts, "open": summary.open, "overwritten": summary.overwritten},
     )
@@ -103,18 +114,25 @@ def has_failed(told: Told, task: str, reason: str) -> Told:
     :param task: Its name; empty where it is not known which.
     :param reason: Why, in the words of the error.
     """
-    title = f"The task “{task}” has failed" if task else "The run has failed"
+    title = gettext("The task “{task}” has failed", task=task) if task else gettext("The run has failed")
     return replace(told, event="failed", title=plain(title), reason=plain(reason))
 
 
 def has_ended(task: str) -> Told:
     """Tell that a task has come to its end that says nothing more of it."""
-    return Told(title=plain(f"The task “{task}” has ended" if task else "The run has ended"))
+    return Told(
+        title=plain(
+            gettext("The task “{task}” has ended", task=task) if task else gettext("The run has ended")
+        )
+    )
 
 
 def is_late(deadline: str) -> Told:
     """Tell that a run has not done by its deadline what it was to do."""
-    return Told("late", plain(f"The run is late: its deadline was {shown_timestamp(deadline)}"))
+    return Told(
+        "late",
+        plain(gettext("The run is late: its deadline was {deadline}", deadline=shown_timestamp(deadline))),
+    )
 
 
 def plain(text: object) -> str:

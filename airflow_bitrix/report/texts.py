@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from airflow_bitrix.core.errors import LONGEST_MESSAGE
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import Origin
@@ -28,13 +28,13 @@ _MEANING = {
 }
 
 
-SHARE = (
+SHARE = gettext_noop(
     "[bitrix24] artifacts_path has to name a folder that all hosts share, or an object storage, such as "
     "s3://aws_default@bucket/bitrix24"
 )
 """What to do where a host does not see what another one wrote."""
 
-ASK_AGAIN = (
+ASK_AGAIN = gettext_noop(
     "clear “Ask for approval” with all that follows it, and somebody can approve the plan again; "
     "clearing a task that applies it does not help"
 )

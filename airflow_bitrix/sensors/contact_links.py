@@ -12,6 +12,7 @@ from airflow.sdk import XComArg
 from airflow.triggers.base import BaseTrigger
 
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.link_conditions import LinkCondition, link_condition
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind, positive_id
 from airflow_bitrix.crm.questions import Question
@@ -93,7 +94,7 @@ class Bitrix24ContactLinksSensor(Bitrix24Sensor):
         """Give the owner."""
         del portal
         owner, condition = self._owner(), self._condition()
-        self.log.info("Waiting until %s %s", owner, condition)
+        self.log.info("%s", gettext("Waiting until {owner} {condition}", owner=owner, condition=condition))
         return owner
 
     def holds(self, answer: Answer) -> bool:

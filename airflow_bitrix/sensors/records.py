@@ -13,6 +13,8 @@ from airflow.sdk import XComArg
 from airflow.triggers.base import BaseTrigger
 
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import EntityKind, entity_kind
 from airflow_bitrix.core.row_counts import CountCondition
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
@@ -87,7 +89,10 @@ class Bitrix24RecordsSensor(Bitrix24Sensor):
         """Give the filter, once the portal has told what it takes notice of."""
         kind, condition = self._kind(), self._condition()
         wanted = await checked_filter(portal, kind, self._wanted())
-        self.log.info("Waiting for %s among the %ss", condition, kind)
+        self.log.info(
+            "%s",
+            gettext("Waiting for {condition} among the {kinds}", condition=condition, **kind_words(kind)),
+        )
         return RowCount.of(kind, wanted)
 
     def holds(self, answer: Answer) -> bool:

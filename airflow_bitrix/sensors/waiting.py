@@ -16,6 +16,7 @@ from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core import errors
 from airflow_bitrix.core.errors import Bitrix24Error, RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.crm.questions import Question, ask
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened, opened_async
@@ -101,9 +102,9 @@ class Bitrix24Sensor(BaseSensorOperator):
         except ToldToStopError as error:
             raise RetryLater(str(error)) from None
         except RetryLater as error:
-            self.log.warning("Nothing is known now, and waiting goes on: %s", error)
+            self.log.warning("%s", gettext("Nothing is known now, and waiting goes on: {error}", error=error))
         if answer is not None:
-            self.log.info("Seen: %s", as_found(answer))
+            self.log.info("%s", gettext("Seen: {seen}", seen=as_found(answer)))
             if self.holds(answer):
                 return PokeReturnValue(is_done=True, xcom_value=as_found(answer))
         if self.deferrable and self._asked:
@@ -134,5 +135,5 @@ class Bitrix24Sensor(BaseSensorOperator):
             kind = errors.AuthFailed if event[FAILED] == "AuthFailed" else errors.Rejected
             with final_failures():
                 raise kind(event[SAID])
-        self.log.info("Seen: %s", event[FOUND])
+        self.log.info("%s", gettext("Seen: {seen}", seen=event[FOUND]))
         return event[FOUND]

@@ -17,6 +17,7 @@ from asgiref.sync import sync_to_async
 from airflow_bitrix.compat import asset_state
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import owner_kind
 from airflow_bitrix.core.saved_records import OVERLAP, Place, checked_moment
 from airflow_bitrix.crm.saved_records import saved_since
@@ -133,7 +134,7 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
         """Say once why nothing is known now, and again where that changes."""
         said = as_plain_text(str(error))
         if said != self._said:
-            self.log.warning("Nothing is known now, and watching goes on: %s", said)
+            self.log.warning("%s", gettext("Nothing is known now, and watching goes on: {said}", said=said))
         self._said = said
 
     # -- what Airflow 3.3 remembers ------------------------------------------------------------------------
@@ -152,7 +153,12 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
             if told := await store.aget(self._key):
                 return Place.from_json(told)
         except Exception as error:  # noqa: BLE001 (whatever it is, watching begins all the same)
-            self.log.warning("Where the watching had got to is not known, and it begins anew: %s", error)
+            self.log.warning(
+                "%s",
+                gettext(
+                    "Where the watching had got to is not known, and it begins anew: {error}", error=error
+                ),
+            )
         return None
 
     async def _keep(self, place: Place) -> None:
@@ -162,7 +168,9 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
         try:
             await store.aset(self._key, place.as_json())
         except Exception as error:  # noqa: BLE001 (the events were told; the next look tries again)
-            self.log.warning("Where the watching has got to could not be kept: %s", error)
+            self.log.warning(
+                "%s", gettext("Where the watching has got to could not be kept: {error}", error=error)
+            )
 
 
 def _seconds(given: object) -> float:
@@ -173,4 +181,4 @@ def _seconds(given: object) -> float:
             seconds = float(given)
             if SHORTEST <= seconds < math.inf:
                 return seconds
-    raise InvalidInput("poke_interval", given, "a number of seconds, 1 or more, or a timedelta")
+    raise InvalidInput("poke_interval", given, gettext("a number of seconds, 1 or more, or a timedelta"))

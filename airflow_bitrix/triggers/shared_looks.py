@@ -18,6 +18,7 @@ from asgiref.sync import sync_to_async
 from airflow_bitrix.client.pacing import Retries
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.crm.questions import Question, Told, ask
 from airflow_bitrix.hooks.opening import opened_async
@@ -69,7 +70,8 @@ class _Waiter:
     def tell_trouble(self, error: RetryLater) -> None:
         """Say once, until there is an answer again, why there is none."""
         if not self.troubled:
-            self.context.run(log.warning, "Nothing is known now, and waiting goes on: %s", error)
+            said = gettext("Nothing is known now, and waiting goes on: {error}", error=error)
+            self.context.run(log.warning, "%s", said)
         self.troubled = True
 
 

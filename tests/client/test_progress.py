@@ -10,6 +10,9 @@ import pytest
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 
+CHANGES = ("change", "changes")
+READ = ("lead read", "leads read")
+
 
 class Lines:
     """A logger that keeps its lines."""
@@ -42,7 +45,7 @@ def log() -> Lines:
 
 
 def test_lines_come_when_time_has_passed_and_not_with_each_step(log: Lines, clock: Clock) -> None:
-    progress = Progress(log, "changes", Meter(), total=100, every=5, clock=clock)
+    progress = Progress(log, CHANGES, Meter(), total=100, every=5, clock=clock)
     for second in range(1, 13):
         clock.now = 50.0 + second
         progress.add(1)
@@ -50,7 +53,7 @@ def test_lines_come_when_time_has_passed_and_not_with_each_step(log: Lines, cloc
 
 
 def test_a_long_pause_makes_one_line_and_the_next_comes_a_while_later(log: Lines, clock: Clock) -> None:
-    progress = Progress(log, "changes", Meter(), every=5, clock=clock)
+    progress = Progress(log, CHANGES, Meter(), every=5, clock=clock)
     clock.now = 110.0
     progress.add(1)
     clock.now = 112.0
@@ -112,7 +115,7 @@ def test_a_line_tells_done_total_rate_requests_waits_and_time_left(
     facts: dict[str, Any], line: str, log: Lines, clock: Clock
 ) -> None:
     meter = facts.get("meter", Meter())
-    progress = Progress(log, "leads read", meter, total=facts.get("total"), every=1e9, clock=clock)
+    progress = Progress(log, READ, meter, total=facts.get("total"), every=1e9, clock=clock)
     progress.add(facts["done"])
     clock.now += facts["seconds"]
     assert progress.line() == line
@@ -123,7 +126,7 @@ def test_a_line_tells_done_total_rate_requests_waits_and_time_left(
 def test_the_numbers_are_told_as_often_as_lines_are_logged(log: Lines, clock: Clock) -> None:
     told: list[dict[str, Any]] = []
     meter = Meter(requests=7, refused=1, waited=2.5)
-    progress = Progress(log, "changes", meter, total=100, every=5, tell=told.append, clock=clock)
+    progress = Progress(log, CHANGES, meter, total=100, every=5, tell=told.append, clock=clock)
     clock.now = 60.0
     progress.add(50)
     progress.say()
@@ -143,7 +146,7 @@ def test_the_numbers_are_told_as_often_as_lines_are_logged(log: Lines, clock: Cl
 def test_nothing_done_and_nothing_asked_is_no_line_but_numbers_all_the_same(log: Lines, clock: Clock) -> None:
     told: list[dict[str, Any]] = []
     meter = Meter()
-    progress = Progress(log, "changes", meter, total=10, tell=told.append, clock=clock)
+    progress = Progress(log, CHANGES, meter, total=10, tell=told.append, clock=clock)
     progress.say()
     assert (log.lines, len(told)) == ([], 1)
     meter.requests = 1
@@ -154,7 +157,7 @@ def test_nothing_done_and_nothing_asked_is_no_line_but_numbers_all_the_same(log:
 def test_lines_go_on_while_nothing_gets_done_and_come_less_often_the_longer_that_lasts(
     log: Lines, clock: Clock
 ) -> None:
-    progress = Progress(log, "leads read", Meter(), every=5, clock=clock)
+    progress = Progress(log, READ, Meter(), every=5, clock=clock)
     progress.add(10)
     said = []
     for second in range(1, 301):
@@ -172,7 +175,7 @@ def test_lines_go_on_while_nothing_gets_done_and_come_less_often_the_longer_that
 
 def test_the_meter_s_watcher_is_the_progress(log: Lines, clock: Clock) -> None:
     meter = Meter(requests=1)
-    progress = Progress(log, "leads read", meter, every=5, clock=clock)
+    progress = Progress(log, READ, meter, every=5, clock=clock)
     clock.now += 6
     assert meter.watch is not None
     meter.watch()
@@ -180,7 +183,7 @@ def test_the_meter_s_watcher_is_the_progress(log: Lines, clock: Clock) -> None:
 
 
 def test_an_estimate_of_the_total_is_called_one(log: Lines, clock: Clock) -> None:
-    progress = Progress(log, "leads read", Meter(), every=1e9, clock=clock)
+    progress = Progress(log, READ, Meter(), every=1e9, clock=clock)
     progress.add(500)
     clock.now += 10
     progress.expect(2000)
@@ -193,7 +196,7 @@ def test_an_estimate_of_the_total_is_called_one(log: Lines, clock: Clock) -> Non
 def test_a_wait_that_is_under_way_is_told_apart(log: Lines, clock: Clock) -> None:
     now = 1000.0
     meter = Meter()
-    progress = Progress(log, "leads read", meter, every=1e9, clock=clock, now=lambda: now)
+    progress = Progress(log, READ, meter, every=1e9, clock=clock, now=lambda: now)
     meter.wait(now, 561)
     assert progress.line() == "0 leads read, 561 s of waiting to come"
     now += 61

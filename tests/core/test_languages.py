@@ -9,17 +9,20 @@ import pytest
 
 from airflow_bitrix.core import languages
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.kind_words import owners, owners_of
+from airflow_bitrix.core.kind_words import named, owners, owners_of
 from airflow_bitrix.core.languages import (
     gettext,
     go_by,
+    in_all_languages,
     language,
     moment,
     nearest,
     ngettext,
     number,
+    percent,
     speaking,
 )
+from airflow_bitrix.core.links import Owner
 
 
 @pytest.fixture
@@ -91,3 +94,36 @@ def test_an_error_speaks_the_language_too() -> None:
 )
 def test_the_nearest_language_is_one_that_there_is(wanted: str, given: str) -> None:
     assert nearest(wanted) == given
+
+
+def test_nothing_is_said_of_nothing() -> None:
+    """A catalogue keeps its head as the translation of an empty text."""
+    with speaking("ru"):
+        assert gettext("") == ""
+
+
+@pytest.mark.parametrize(
+    ("share", "english", "russian"), [(0.125, "12.5%", "12,5\xa0%"), (1, "100.0%", "100,0\xa0%")]
+)
+def test_shares_are_written_as_the_language_has_them(share: float, english: str, russian: str) -> None:
+    assert percent(share) == english
+    with speaking("ru"):
+        assert percent(share) == russian
+
+
+def test_an_owner_is_named_to_people_in_their_language_and_to_programs_in_one() -> None:
+    with speaking("ru"):
+        assert (named(Owner("deal", 12345)), str(Owner("deal", 12345))) == ("сделка 12345", "deal 12345")
+
+
+def test_a_text_is_known_again_in_whatever_language_it_was_said() -> None:
+    assert in_all_languages("lead") == ("lead", "лид")
+
+
+def test_an_error_is_told_with_its_place_and_without() -> None:
+    with speaking("ru"):
+        error = InvalidInput("host", "x", "адрес")
+        error.inside("подключение 'a'", "Адрес портала")
+    assert error.bare == "Адрес портала (host): значение 'x' не подходит; допустимо: адрес"
+    assert str(error) == f"подключение 'a': {error.bare}"
+    assert error.called("Other") == str(error), "it has its title already"

@@ -12,6 +12,7 @@ from pathlib import Path
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.engine.apply_interfaces import Gate
@@ -154,7 +155,9 @@ def note_restore(plan: Path, manifest: Manifest, by: str, counts: Mapping[str, i
     try:
         write_taken_back(home_of(as_folder(origin.folder), origin.plan), note)
     except Exception as error:  # noqa: BLE001 (whatever a storage raises)
-        log.warning("The report of the run that is taken back will not tell so: %s", error)
+        log.warning(
+            "%s", gettext("The report of the run that is taken back will not tell so: {error}", error=error)
+        )
 
 
 def lineage_of(task: ApplyTask, summary: Summary) -> Lineage:

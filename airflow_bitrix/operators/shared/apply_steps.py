@@ -9,6 +9,7 @@ from itertools import islice
 from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.engine.apply_interfaces import Gate
 from airflow_bitrix.engine.comments import Comments
@@ -29,7 +30,7 @@ def gate_of(orders: Orders, run: RunJournal, stop: Stop) -> Gate:
         if stop.told:
             return ToldToStopError()
         if orders.quiet and (end := orders.quiet.ends_at(datetime.now(UTC))):
-            said = f"quiet hours {orders.quiet}: nothing is written before they end"
+            said = gettext("quiet hours {quiet}: nothing is written before they end", quiet=orders.quiet)
             return RetryLater(said, until=end.timestamp())
         why = orders.policy.stops(failed=run.tried["failed"], of=run.tried.total())
         return StoppedError(why) if why else None
@@ -57,6 +58,12 @@ async def _tried_first(task: ApplyTask, run: RunJournal, apply: Apply) -> None:
     if task.orders.canary and not task.orders.dry_run:
         await apply(islice(changes, task.orders.canary))
         if failed := run.counts["failed"]:
-            tried = f"{failed} of the first {min(task.orders.canary, task.changes)} changes failed"
-            raise AirflowException(f"canary: {tried}; those behind them were not written")
+            tried = gettext(
+                "{failed} of the first {min} changes failed",
+                failed=failed,
+                min=min(task.orders.canary, task.changes),
+            )
+            raise AirflowException(
+                gettext("canary: {tried}; those behind them were not written", tried=tried)
+            )
     await apply(changes)

@@ -16,6 +16,7 @@ from airflow.sdk.io import attach
 
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.own_files import go_by
 
@@ -56,14 +57,14 @@ def given_folder(argument: str, given: object) -> Path:
     if (
         not isinstance(given, str) or not given or "\0" in given
     ):  # with native objects a template makes a number of "17"
-        raise InvalidInput(argument, given, "the path or address of a file or folder, as text")
+        raise InvalidInput(argument, given, gettext("the path or address of a file or folder, as text"))
     try:
         folder = as_folder(given)
         if storage := getattr(folder, "fs", None):  # that of an address is looked for when it is first used
             storage.dircache.use_listings_cache = False
             storage.dircache.clear()
     except (ValueError, ImportError) as error:  # no such scheme, or its library is not installed
-        accepted = f"a path, or an address that Airflow can open ({error})"
+        accepted = gettext("a path, or an address that Airflow can open ({error})", error=error)
         raise InvalidInput(argument, given, accepted) from None
     return folder
 
@@ -78,7 +79,10 @@ def named_file(argument: str, given: object) -> Path:
     folders = [text.strip() for text in conf.get("bitrix24", "files_path", fallback="").split(",")]
     folders = [text for text in folders if text]
     if folders and not any(lies_in(path, one) for one in (*map(as_folder, folders), artifacts_root())):
-        accepted = f"what lies in {' or '.join(folders)} or among the artifacts ([bitrix24] files_path)"
+        accepted = gettext(
+            "what lies in {folders} or among the artifacts ([bitrix24] files_path)",
+            folders=" or ".join(folders),
+        )
         raise InvalidInput(argument, given, accepted)
     return path
 
@@ -120,7 +124,9 @@ def task_folder(context: Context) -> Path:
     :raises InvalidInput: The task is executed outside of a DAG run, and has no folder of its own.
     """
     if "dag" not in context:
-        raise InvalidInput("artifacts_path", None, "a folder, where a task is executed outside of a DAG run")
+        raise InvalidInput(
+            "artifacts_path", None, gettext("a folder, where a task is executed outside of a DAG run")
+        )
     return run_folder(context["dag"].dag_id, context["run_id"]) / _plain(_task_name(context))
 
 
@@ -198,7 +204,12 @@ def progress_teller(context: Context) -> Callable[[dict[str, Any]], object] | No
             store.set("progress", numbers)
         except Exception as error:  # noqa: BLE001 (whatever Airflow raises, the work is not about it)
             if not failed:
-                log.warning("Cannot keep the progress in the task's state, only in the log: %s", error)
+                log.warning(
+                    "%s",
+                    gettext(
+                        "Cannot keep the progress in the task's state, only in the log: {error}", error=error
+                    ),
+                )
             failed = True
 
     return tell

@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator, Context
 
 from airflow_bitrix.client.stopping import Stop, ToldToStopError
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened
 from airflow_bitrix.operators.shared.parameters import switch
@@ -91,7 +92,14 @@ class Bitrix24BaseOperator(BaseOperator):
 
     def _defer(self, until: float, said: str, deferrals: int, **told: float) -> NoReturn:
         moment = datetime.fromtimestamp(until, UTC)
-        self.log.info("Deferred until %s: %s", moment.isoformat(timespec="seconds"), said)
+        self.log.info(
+            "%s",
+            gettext(
+                "Deferred until {until}: {said}",
+                until=moment.isoformat(timespec="seconds"),
+                said=said,
+            ),
+        )
         trigger = DateTimeTrigger(moment=moment)
         self.defer(trigger=trigger, method_name="execute_again", kwargs={"deferrals": deferrals, **told})
 

@@ -15,6 +15,7 @@ from typing import Any
 from airflow_bitrix.compat import AirflowException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import (
     Approval,
@@ -54,7 +55,10 @@ def decide(plan: Path, decision: Approval) -> None:
     try:
         write_approval(plan.parent, decision)
     except Exception as error:
-        said = f"the decision cannot be kept beside the plan in {plan}, and nothing is applied without it"
+        said = gettext(
+            "the decision cannot be kept beside the plan in {plan}, and nothing is applied without it",
+            plan=plan,
+        )
         raise AirflowException(f"{said}: {error}") from error
 
 
@@ -68,7 +72,11 @@ def check_other_tasks(plan: Path, manifest: Manifest, asker: Asker, *, asks: boo
     old = read_approval(plan.parent, manifest.hash)
     counts = ("rejected",) if asks else ("rejected", "waiting", "unanswered")
     if old and old.answer in counts and old.asked.task_id != asker.task_id:
-        said = f"another task, {old.asked.task_id}, asks about the plan in {plan}"
+        said = gettext(
+            "another task, {task_id}, asks about the plan in {plan}",
+            task_id=str(old.asked.task_id),
+            plan=plan,
+        )
         raise PlanRefused(f"{said}: {approval_line(old)}")
 
 
@@ -104,12 +112,16 @@ def check_decision(plan: Path, manifest: Manifest, home: Path, *, needs_approval
     if decision is None or decision.plan != manifest.hash:
         if needs_approval:
             raise PlanRefused(
-                f"nobody has decided about the plan in {plan}: let a task ask for approval ahead of this "
-                "one, as carry_out does, or say needs_approval=False where a DAG is to go without"
+                gettext(
+                    "nobody has decided about the plan in {plan}: let a task ask for approval ahead of "
+                    "this one, as carry_out does, or say needs_approval=False where a DAG is to go "
+                    "without",
+                    plan=plan,
+                )
             )
         return None
     if why := _why_not(decision, lambda: has_begun(home, manifest.hash)):
-        raise PlanRefused(f"the plan in {plan} {why}")
+        raise PlanRefused(gettext("the plan in {plan} {why}", plan=plan, why=why))
     return decision
 
 
@@ -128,17 +140,35 @@ def _why_not(decision: Approval, begun: Callable[[], bool]) -> str:
     at, until = shown_timestamp(decision.at), shown_timestamp(decision.until)
     if decision.answer == "approved":
         is_over = decision.is_over(datetime.now(UTC)) and not begun()
-        return f"may not be applied any more, its approval expired at {until}: {ASK_AGAIN}" if is_over else ""
+        return (
+            gettext(
+                "may not be applied any more, its approval expired at {until}: {ask_again}",
+                until=until,
+                ask_again=gettext(ASK_AGAIN),
+            )
+            if is_over
+            else ""
+        )
     if decision.answer == "not asked" and decision.unasked in ("empty", "never", "within limit"):
         return ""
-    again = "turn the dry run off, and make another one"
+    again = gettext("turn the dry run off, and make another one")
     return {
-        "waiting": f"has waited for an approval since {at}: clear this task once somebody has approved it",
-        "rejected": f"was rejected by {decision.by}, {at}: it is not applied any more. Make another one",
-        "unanswered": f"was not approved by anybody until {at}: {ASK_AGAIN}",
-        "not asked": f"passed as a dry run and nobody was asked, so that it may not be applied: {again}"
+        "waiting": gettext(
+            "has waited for an approval since {at}: clear this task once somebody has approved it", at=at
+        ),
+        "rejected": gettext(
+            "was rejected by {by}, {at}: it is not applied any more. Make another one", by=decision.by, at=at
+        ),
+        "unanswered": gettext(
+            "was not approved by anybody until {at}: {ask_again}", at=at, ask_again=gettext(ASK_AGAIN)
+        ),
+        "not asked": gettext(
+            "passed as a dry run and nobody was asked, so that it may not be applied: {again}", again=again
+        )
         if decision.unasked
-        else f"has a decision that does not say why nobody was asked: {ASK_AGAIN}",
+        else gettext(
+            "has a decision that does not say why nobody was asked: {ask_again}", ask_again=gettext(ASK_AGAIN)
+        ),
     }[decision.answer]
 
 
@@ -155,16 +185,17 @@ def note_contradiction(given: object, plan: Path, manifest: Manifest) -> None:
         or _gist(told := _claimed(claimed)) == _gist(decision)
     ):
         return
-    said = (
-        f"the result of the task that asks for approval says “{approval_line(told)}”, "
-        f"the decision beside the plan says “{approval_line(decision)}”. The decision counts; the result may "
-        "have been rewritten"
+    said = gettext(
+        "the result of the task that asks for approval says “{claimed}”, the decision beside "
+        "the plan says “{decided}”. The decision counts; the result may have been rewritten",
+        claimed=str(approval_line(told)),
+        decided=str(approval_line(decision)),
     )
-    log.warning("A task's result contradicts the decision: %s", said)
+    log.warning("%s", gettext("A task's result contradicts the decision: {said}", said=said))
     try:
         write_contradiction(plan.parent, Contradiction(manifest.hash, said))
     except Exception as error:  # noqa: BLE001 (whatever a storage raises, nothing is allowed by it)
-        log.warning("The report will not tell so: %s", error)
+        log.warning("%s", gettext("The report will not tell so: {error}", error=error))
 
 
 def _claimed(told: Mapping[str, Any]) -> Approval:
@@ -173,11 +204,15 @@ def _claimed(told: Mapping[str, Any]) -> Approval:
     if told.get("answer") == "rejected":
         return Approval("", "rejected", at, by)
     if told.get("is_dry_run"):
-        return Approval("", "not asked", at, reason="a dry run", unasked="dry run")
+        return Approval("", "not asked", at, reason=gettext("a dry run"), unasked="dry run")
     if by:
         return Approval("", "approved", at, by, until)
     return Approval(
-        "", "not asked", at, reason=f"mode {as_plain_text(told.get('mode') or '', _LONGEST)}", unasked="never"
+        "",
+        "not asked",
+        at,
+        reason=gettext("mode {mode}", mode=as_plain_text(told.get("mode") or "", _LONGEST)),
+        unasked="never",
     )
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import whole_number
+from airflow_bitrix.files.approvals import shown_run
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
 from airflow_bitrix.operators.shared.artifacts import artifacts_root, given_folder, lies_in
 from airflow_bitrix.operators.shared.other_hosts import refuse_unseen
@@ -62,8 +64,12 @@ class TakesPlan:
         is_handed_on = isinstance(self.plan, Mapping)
         if is_handed_on and run and not self.is_at_home(folder):
             raise PlanRefused(
-                f"the plan in {folder} lies neither among the artifacts nor in the artifacts_path that the "
-                "DAG file gives the task that makes it: what a task returned may have been rewritten"
+                gettext(
+                    "the plan in {folder} lies neither among the artifacts nor in the artifacts_path "
+                    "that the DAG file gives the task that makes it: what a task returned may have "
+                    "been rewritten",
+                    folder=folder,
+                )
             )
         if is_handed_on:
             host = self.plan.get("host")
@@ -71,7 +77,13 @@ class TakesPlan:
                 refuse_unseen("plan", folder, host)
         manifest = read_manifest(folder)
         if manifest.hash != plan_hash:
-            raise PlanRefused(f"the plan in {folder} is not the one with hash {plan_hash}: it was replaced")
+            raise PlanRefused(
+                gettext(
+                    "the plan in {folder} is not the one with hash {plan_hash}: it was replaced",
+                    folder=folder,
+                    plan_hash=plan_hash,
+                )
+            )
         if is_handed_on:
             self._check_maker(folder, manifest, run)
         return folder, manifest
@@ -79,13 +91,23 @@ class TakesPlan:
     def _check_maker(self, folder: Path, manifest: Manifest, run: str) -> None:
         if self.maker and manifest.task not in (self.maker, ""):  # an earlier version did not tell
             raise PlanRefused(
-                f"the plan in {folder} was not made by the task {self.maker}, whose plan this is to be"
+                gettext(
+                    "the plan in {folder} was not made by the task {maker}, whose plan this is to be",
+                    folder=folder,
+                    maker=self.maker,
+                )
             )
         if manifest.run != run:
-            made, this = (text or "no DAG run" for text in (manifest.run, run))
+            made, this = (shown_run(text) or gettext("no DAG run") for text in (manifest.run, run))
             raise PlanRefused(
-                f"the plan in {folder} was made by {made}, and this is {this}: tasks hand on plans of their "
-                "own run alone. A DAG may name another run's plan to the apply, by folder and plan_hash"
+                gettext(
+                    "the plan in {folder} was made by {made}, and this is {this}: tasks hand on plans "
+                    "of their own run alone. A DAG may name another run's plan to the apply, by folder "
+                    "and plan_hash",
+                    folder=folder,
+                    made=made,
+                    this=this,
+                )
             )
 
 
@@ -102,7 +124,7 @@ def given_parts(part: object, manifest: Manifest) -> list[int] | None:
     last = len(manifest.parts) - 1
     parts = sorted({number for number in numbers if number is not None and number <= last})
     if len(parts) != len(given):
-        raise InvalidInput("part", part, f"numbers of parts, from 0 to {last}, each once")
+        raise InvalidInput("part", part, gettext("numbers of parts, from 0 to {last}, each once", last=last))
     return parts
 
 
@@ -113,4 +135,4 @@ def named_plan(given: object) -> Mapping[str, Any]:
     """
     if isinstance(given, Mapping) and {"plan", "hash"} <= given.keys():
         return given
-    raise InvalidInput("plan", given, "what the plan operator or the approval returned")
+    raise InvalidInput("plan", given, gettext("what the plan operator or the approval returned"))

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.links import OwnerKind, owner_kind
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext, ngettext
+from airflow_bitrix.core.links import EntityKind, OwnerKind, owner_kind
 from airflow_bitrix.core.matching import MATCHES, Matching, MatchName
 from airflow_bitrix.core.migrations import (
     EXTRAS,
@@ -23,7 +25,6 @@ from airflow_bitrix.core.migrations import (
     one_to_one,
     single,
 )
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.scan import Detail
 from airflow_bitrix.engine import migrations
@@ -186,7 +187,9 @@ class MigrationArguments(LinkPlanOperator):
             return kinds[0]
         kind = owner_kind(self.kind)
         if kind not in kinds:
-            raise InvalidInput("kind", kind, f"{' or '.join(map(repr, kinds))} with {self.migration}")
+            both = gettext(" or ").join(map(repr, kinds))
+            accepted = gettext("{kinds} with {migration}", kinds=both, migration=self.migration)
+            raise InvalidInput("kind", kind, accepted)
         return kind
 
     def check_arguments(self) -> None:
@@ -209,12 +212,14 @@ class MigrationArguments(LinkPlanOperator):
         self._check_words()
         own, what = _OWN[name], str(name)
         if name == "portal_to_portal":
-            own, what = own | _OF_MATCH[cast("MatchName", self.match)], f"{name} by {self.match!r}"
+            own |= _OF_MATCH[cast("MatchName", self.match)]
+            what = gettext("{name} by {match}", name=name, match=repr(self.match))
         for argument, value in given.items():
             if value and not is_nothing(value) and argument not in own:
-                raise InvalidInput(argument, value, f"nothing with {what}")
+                raise InvalidInput(argument, value, gettext("nothing with {what}", what=what))
         if name == "contact_map":
-            self.log.info("%s to replace", counted(len(self._contacts), "contact"))
+            said = ngettext("{count} contact to replace", "{count} contacts to replace", len(self._contacts))
+            self.log.info("%s", said)
         if name == "portal_to_portal":
             self._check_portals()
 
@@ -224,19 +229,18 @@ class MigrationArguments(LinkPlanOperator):
         if self.extra not in EXTRAS:
             raise InvalidInput("extra", self.extra, " or ".join(map(repr, EXTRAS)))
         if self.detail not in ("ids", "full"):
-            raise InvalidInput("detail", self.detail, "'ids' or 'full'")
+            raise InvalidInput("detail", self.detail, gettext("'ids' or 'full'"))
         check_form(self._filter)
 
     def _check_portals(self) -> None:
         if not isinstance(self.source_conn_id, str) or is_nothing(self.source_conn_id):
-            raise InvalidInput("source_conn_id", self.source_conn_id, "the id of a connection")
+            raise InvalidInput("source_conn_id", self.source_conn_id, gettext("the id of a connection"))
         matching = self._matching
         if matching.by == "map":
             one_to_one(matching.owner_map, "owner_map")
         if self._source_settings.portal == self.settings.portal:
-            raise InvalidInput(
-                "source_conn_id", self.source_conn_id, "a connection to another portal than bitrix24_conn_id"
-            )
+            accepted = gettext("a connection to another portal than bitrix24_conn_id")
+            raise InvalidInput("source_conn_id", self.source_conn_id, accepted)
 
     @property
     def _filter(self) -> Mapping[str, Any]:
@@ -279,7 +283,8 @@ class MigrationArguments(LinkPlanOperator):
             return self._map_rows("contact_map")
         if not is_nothing(self.contact_map):
             given = {"contact_map": self.contact_map, "contact_map_file": self.contact_map_file}
-            raise InvalidInput("contact_map, contact_map_file", given, "one of the two, and only one")
+            accepted = gettext("one of the two, and only one")
+            raise InvalidInput("contact_map, contact_map_file", given, accepted)
         return self._map_rows("contact_map_file")
 
     def _map_rows(self, argument: str) -> Iterator[MapRow]:
@@ -288,19 +293,21 @@ class MigrationArguments(LinkPlanOperator):
             return read_map(named_file(argument, given), argument)
         if is_nothing(given) or not isinstance(given, Iterable):
             form = self._titles(argument)
-            accepted = (
-                f"the path of a CSV or JSON Lines file, a map of old to new ids, or a list of pairs{form}"
+            accepted = gettext(
+                "the path of a CSV or JSON Lines file, a map of old to new ids, or a list of pairs{form}",
+                form=form,
             )
-            problem = "no map is given" if is_nothing(given) else ""
+            problem = gettext("no map is given") if is_nothing(given) else ""
             raise InvalidInput(argument, given, accepted, problem=problem)
         return map_rows(given, argument)
 
     def _titles(self, argument: str) -> str:
         """Say what the trigger forms of the sample DAGs call a map."""
-        title = "Map of contacts" if argument == "contact_map" else f"Map of {self.owners_kind()}s"
+        kind: EntityKind = "contact" if argument == "contact_map" else self.owners_kind()
+        title = gettext("Map of {kinds_of}", **kind_words(kind))
         if self.migration_name() == "contact_map":
-            title = "Map file, or Contacts"
-        return f" (in the trigger form: {title})"
+            title = gettext("Map file, or Contacts")
+        return gettext(" (in the trigger form: {title})", title=title)
 
     @property
     def source_portal(self) -> str:
@@ -366,7 +373,8 @@ class MigrationArguments(LinkPlanOperator):
         kind = self.owners_kind()
         async with self._source_hook.portal(target.manners.meter) as source:
             wanted = await checked_filter(source, kind, self._filter)
-            view = await self.look_who_sees(source, f"the user of {self.source_conn_id!r}")
+            whose = gettext("the user of {conn_id}", conn_id=repr(self.source_conn_id))
+            view = await self.look_who_sees(source, whose)
             if self.extra == "remove":
                 check_source_is_seen(view)
             await self.look_who_sees(target)
@@ -389,6 +397,7 @@ def _text(argument: str, given: object) -> str:
     if is_nothing(given):
         return ""
     if not isinstance(given, str):
-        template = "\"{{ '%r' | format(params.name) }}\" keeps a text as it is in a template"
-        raise InvalidInput(argument, given, f"a text; {template}")
+        template = "\"{{ '%r' | format(params.name) }}\""
+        accepted = gettext("a text; {template} keeps a text as it is in a template", template=template)
+        raise InvalidInput(argument, given, accepted)
     return given

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.users import View
 
@@ -20,8 +21,11 @@ def check_source_is_seen(source: View) -> None:
     """
     if source.partial:
         raise PlanRefused(
-            f"source_conn_id: links that only the target has may be in the source all the same, as "
-            f"{source.partial}; use an administrator's webhook there, or extra='keep'"
+            gettext(
+                "source_conn_id: links that only the target has may be in the source all the same, as "
+                "{partial}; use an administrator's webhook there, or extra='keep'",
+                partial=source.partial,
+            )
         )
 
 
@@ -33,8 +37,11 @@ def check_deals_are_seen(partial: Sequence[str]) -> None:
     """
     if partial:
         raise PlanRefused(
-            f"a lead may have deals that lack its contacts, as {partial[0]}; use an administrator's webhook, "
-            "or say believe_any_user=True"
+            gettext(
+                "a lead may have deals that lack its contacts, as {partial}; use an administrator's "
+                "webhook, or say believe_any_user=True",
+                partial=partial[0],
+            )
         )
 
 
@@ -45,6 +52,12 @@ async def check_new_contacts(portal: AsyncPortal, contact_ids: Iterable[int]) ->
     """
     missing = sorted(await missing_contacts(portal, set(contact_ids)))
     if missing:
-        more = f" and {len(missing) - MOST_MISSING:,} more" if len(missing) > MOST_MISSING else ""
+        more = (
+            gettext(" and {missing} more", missing=len(missing) - MOST_MISSING)
+            if len(missing) > MOST_MISSING
+            else ""
+        )
         shown = ", ".join(map(str, missing[:MOST_MISSING])) + more
-        raise InvalidInput("contact_map", shown, "new contacts that are there, and that the user may read")
+        raise InvalidInput(
+            "contact_map", shown, gettext("new contacts that are there, and that the user may read")
+        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext, pgettext
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.plan_locks import hosts_at
@@ -34,6 +35,13 @@ def elsewhere(left: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]
     }
 
 
+_MISSING: Mapping[str, Callable[[], str]] = {
+    "plan": lambda: pgettext("genitive", "plan"),
+    "journal": lambda: pgettext("genitive", "journal"),
+    "snapshot": lambda: pgettext("genitive", "snapshot"),
+}
+
+
 def refuse_unseen(what: str, folder: Path, host: object) -> None:
     """Refuse to go on without what another host wrote; the next try looks again.
 
@@ -45,8 +53,15 @@ def refuse_unseen(what: str, folder: Path, host: object) -> None:
     here = this_host()
     if host not in (None, here):
         raise RetryLater(
-            f"there is no {what} in {folder} as this host, {here}, sees it: it was written by host "
-            f"{as_plain_text(host, _LONGEST)}. {SHARE}. The next try looks again"
+            gettext(
+                "there is no {what} in {folder} as this host, {here}, sees it: it was written by host "
+                "{host}. {share}. The next try looks again",
+                what=_MISSING[what](),
+                folder=folder,
+                here=here,
+                host=as_plain_text(host, _LONGEST),
+                share=gettext(SHARE),
+            )
         )
 
 
@@ -54,7 +69,11 @@ def not_here(folder: Path) -> str:
     """Say of a folder that is on no disk of this host that it may be on another's; nothing of any other."""
     if not is_on_disk(folder) or folder.exists():
         return ""
-    return f". This host, {this_host()}, has no such folder: if another one wrote it, {SHARE}"
+    return gettext(
+        ". This host, {this_host}, has no such folder: if another one wrote it, {share}",
+        this_host=this_host(),
+        share=gettext(SHARE),
+    )
 
 
 def find_journal(plan: Path, folder: Path, parts: Iterable[int], *, any_will_do: bool = False) -> None:

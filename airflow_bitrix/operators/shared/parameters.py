@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.numbers import as_whole
 from airflow_bitrix.core.quiet_hours import QuietHours
 
@@ -21,10 +22,10 @@ def switch(argument: str, value: object) -> bool:
         return value
     if value in ("True", "False"):  # a rendered template, without native objects
         return value == "True"
-    raise InvalidInput(argument, value, "True or False")
+    raise InvalidInput(argument, value, gettext("True or False"))
 
 
-LEFT_OPEN = ", or None for no limit"
+LEFT_OPEN = gettext_noop(", or None for no limit")
 """What is accepted beside a number, where a limit may be left open."""
 
 
@@ -36,7 +37,9 @@ def count(argument: str, value: object, or_else: str = "") -> int:
     """
     number = as_whole(value)
     if number is None or number < 0:
-        raise InvalidInput(argument, value, f"a whole number, 0 or above{or_else}")
+        raise InvalidInput(
+            argument, value, gettext("a whole number, 0 or above{or_else}", or_else=gettext(or_else))
+        )
     return number
 
 
@@ -62,7 +65,10 @@ def share(argument: str, value: object, or_else: str = "") -> float:
     if number is not None and is_percent:
         number /= 100
     if number is None or not 0 <= number <= 1 or (number == 1 and not is_percent):
-        accepted = f"a share as text such as '20%', from 0% to 100%, or a number from 0 to below 1{or_else}"
+        accepted = gettext(
+            "a share as text such as '20%', from 0% to 100%, or a number from 0 to below 1{or_else}",
+            or_else=gettext(or_else),
+        )
         raise InvalidInput(argument, value, accepted)
     return number
 
@@ -93,7 +99,9 @@ def time_zone(argument: str, value: object) -> ZoneInfo:
     try:
         return ZoneInfo(str(value))
     except (ValueError, OSError, LookupError, RecursionError):  # the last for a/b/c/d/…
-        raise InvalidInput(argument, value, "the name of a time zone, such as 'Europe/Berlin'") from None
+        raise InvalidInput(
+            argument, value, gettext("the name of a time zone, such as 'Europe/Berlin'")
+        ) from None
 
 
 def quiet_hours(value: object, zone: object) -> QuietHours | None:
@@ -115,7 +123,15 @@ def optional_day(argument: str, value: object) -> date | None:
     with suppress(ValueError):
         day = day or date.fromisoformat(str(value))
     if day is None or not _FIRST_DAY <= day <= _LAST_DAY:
-        raise InvalidInput(argument, value, f"a day such as '2026-11-01', from {_FIRST_DAY} to {_LAST_DAY}")
+        raise InvalidInput(
+            argument,
+            value,
+            gettext(
+                "a day such as '2026-11-01', from {first_day} to {last_day}",
+                first_day=_FIRST_DAY,
+                last_day=_LAST_DAY,
+            ),
+        )
     return day
 
 
@@ -125,7 +141,7 @@ _FIRST_DAY, _LAST_DAY = date(1970, 1, 1), date(2999, 12, 31)
 def hours(
     argument: str,
     value: object,
-    accepted: str = "a number of hours above 0, a timedelta, or None for no limit",
+    accepted: str = gettext_noop("a number of hours above 0, a timedelta, or None for no limit"),
 ) -> timedelta | None:
     """Read a number of hours, or a ``timedelta``, that may be left open.
 
@@ -135,7 +151,7 @@ def hours(
         return None
     found = _hours(value)
     if not found:
-        raise InvalidInput(argument, value, accepted)
+        raise InvalidInput(argument, value, gettext(accepted))
     return found
 
 
@@ -146,7 +162,7 @@ def wait(argument: str, value: object) -> timedelta:
     """
     found = _hours(value)
     if found is None:
-        raise InvalidInput(argument, value, "a number of hours, 0 or above, or a timedelta")
+        raise InvalidInput(argument, value, gettext("a number of hours, 0 or above, or a timedelta"))
     return found
 
 

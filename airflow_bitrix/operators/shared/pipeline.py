@@ -12,6 +12,7 @@ from airflow.sdk import Context
 
 from airflow_bitrix.client.pacing import LONGEST_REST
 from airflow_bitrix.client.portal import AsyncPortal
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.crm.users import View, view_of
 from airflow_bitrix.files.approvals import named_run
 from airflow_bitrix.hooks.opening import DEFAULT_CONN_ID, opened, opened_async
@@ -98,19 +99,19 @@ class LinkPlanOperator(TellsLineage, Bitrix24BaseOperator):
             self.tab_folder = tab_folder(dag_id, run_id)
             self.run_name = named_run(dag_id, run_id)
 
-    async def look_who_sees(self, portal: AsyncPortal, whose: str = "the webhook's user") -> View:
+    async def look_who_sees(self, portal: AsyncPortal, whose: str = "") -> View:
         """Ask who the webhook's user is, and say ahead of all else where that one may not see all."""
         view = await view_of(portal, whose)
         if view.partial:
             self.seen_partially = (*self.seen_partially, view.partial)
-            self.log.warning("Partial view: %s", view.partial)
+            self.log.warning("%s", gettext("Partial view: {partial}", partial=view.partial))
         return view
 
     def log_place(self, what: str, path: Path) -> None:
         """Log where a file or folder lies, and where people see what is in it."""
         self.log.info("%s: %s", what, path)
         if is_in_tab(path, self.tab_folder):
-            self.log.info("See the tab Bitrix24 report of this run.")
+            self.log.info("%s", gettext("See the tab Bitrix24 report of this run."))
 
     def run_loop(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the work that asks the portal on an event loop of its own, until it ends or is told to stop.

@@ -17,11 +17,12 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.kind_words import READ, kind_words, owners
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.rule_notes import RuleNote
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.crm.owners import count_owners
 from airflow_bitrix.files.own_files import write_new
 from airflow_bitrix.files.plans import Manifest, PlanWriter
@@ -134,7 +135,15 @@ class LinkPlanMaker(LinkPlanOperator):
             folder = base / "plan"
             portal, left_out_on = self.settings.portal, self.left_out_on()
             bucket = self.settings.bucket
-            self.log.info("Planning for the %ss of %s: %s", kind, portal, ", ".join(rules))
+            self.log.info(
+                "%s",
+                gettext(
+                    "Planning for the {kinds} of {portal}: {rules}",
+                    portal=portal,
+                    rules=", ".join(rules),
+                    **kind_words(kind),
+                ),
+            )
             meter = Meter()
             with PlanWriter(folder, left_out_on=left_out_on, portal=portal) as plan:
                 read, population = self.run_loop(self._fill(plan, kind, meter))
@@ -171,7 +180,7 @@ class LinkPlanMaker(LinkPlanOperator):
     def _quiet_hours(self) -> QuietHours | None:
         given = {} if self.quiet is None else self.quiet
         if not isinstance(given, Mapping):
-            raise InvalidInput("quiet", given, "a dict with quiet_hours and timezone, or None")
+            raise InvalidInput("quiet", given, gettext("a dict with quiet_hours and timezone, or None"))
         return quiet_hours(given.get("quiet_hours"), given.get("timezone", "UTC"))
 
     def _guards(self) -> Guards:
@@ -187,24 +196,24 @@ class LinkPlanMaker(LinkPlanOperator):
         async with self.hook.portal(meter) as portal:
             # A plan may read only those that it changes, of which any share would be all.
             population = None if is_open(self.max_share) else await count_owners(portal, kind, {})
-            progress = Progress(self.log, f"{kind}s read", meter, tell=self.tell_progress)
+            progress = Progress(self.log, READ[kind], meter, tell=self.tell_progress)
             await self.fill(plan, portal, progress)
             progress.say()
         return progress.done, population
 
     def _tell(self, folder: Path, manifest: Manifest) -> None:
         if none := no_match(manifest):
-            self.log.warning("The plan is empty: %s", none)
-        to_change = counted(manifest.changes, manifest.kind) if manifest.changes else "Nothing"
-        self.log.info("%s to change", to_change)
+            self.log.warning("%s", gettext("The plan is empty: {none}", none=none))
+        to_change = owners(manifest.kind, manifest.changes) if manifest.changes else gettext("Nothing")
+        self.log.info("%s", gettext("{owners} to change", owners=to_change))
         by_rule = manifest.counts["by_rule"]
         for rule, number in by_rule.items() if len(manifest.rules) > 1 else ():
-            self.log.info("%s by %s", f"{number:,}", rule)
+            self.log.info("%s", gettext("{number} by {rule}", number=number, rule=rule))
         for why, number in manifest.counts["left_out"].items():
-            self.log.info("%s left out: %s", f"{number:,}", why)
+            self.log.info("%s", gettext("{number} left out: {why}", number=number, why=gettext(why)))
         for broken in manifest.broken_guards:
-            self.log.warning("Apply will refuse this plan: %s", broken)
-        self.log_place("Plan", folder)
+            self.log.warning("%s", gettext("Apply will refuse this plan: {broken}", broken=broken))
+        self.log_place(gettext("Plan"), folder)
 
 
 def parts_of(manifest: Manifest) -> list[list[int]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_bitrix.core.languages import gettext, percent
+
 EARLIEST = 20
 """Outcomes before which no share is judged: one failure of two is no half of anything."""
 
@@ -22,9 +24,19 @@ class RowPolicy:
     def broken_by(self, *, failed: int, of: int) -> str:
         """Say what is wrong with so many failures in the end; nothing where they are allowed."""
         if self.max_failed is not None and failed > self.max_failed:
-            return f"{failed} of {of} changes failed (max_failed is {self.max_failed})"
+            return gettext(
+                "{failed} of {of} changes failed (max_failed is {max_failed})",
+                failed=failed,
+                of=of,
+                max_failed=self.max_failed,
+            )
         if self.max_share is not None and failed > self.max_share * of:
-            return f"{failed} of {of} changes failed (max_failure_share is {self.max_share:.1%})"
+            return gettext(
+                "{failed} of {of} changes failed (max_failure_share is {max_share})",
+                failed=failed,
+                of=of,
+                max_share=percent(self.max_share),
+            )
         return ""
 
     def stops(self, *, failed: int, of: int) -> str:
@@ -36,5 +48,5 @@ class RowPolicy:
         """
         if self.max_share is None or of < EARLIEST or failed <= self.max_share * of:
             return ""
-        share = f"more than {self.max_share:.1%} (max_failure_share)"
-        return f"stopped, as {share} of the changes that were written failed"
+        share = gettext("more than {max_share} (max_failure_share)", max_share=percent(self.max_share))
+        return gettext("stopped, as {share} of the changes that were written failed", share=share)

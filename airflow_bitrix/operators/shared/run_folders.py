@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.earlier_runs import earlier_journals
 from airflow_bitrix.operators.shared.artifacts import named_file, run_folder
 
@@ -28,11 +29,16 @@ def place_in_run(argument: str, text: str) -> Path:
     try:
         found = [folder] if any(folder.glob(HOLDS[argument])) else sorted(_within(argument, folder))
     except OSError as error:
-        raise InvalidInput(argument, text, f"a folder that can be read ({error.strerror or error})") from None
-    if len(found) > 1:
-        problem = f"the run in {folder} has several {argument}s"
         raise InvalidInput(
-            argument, text, f"the folder of one of them: {', '.join(map(str, found))}", problem=problem
+            argument, text, gettext("a folder that can be read ({why})", why=error.strerror or error)
+        ) from None
+    if len(found) > 1:
+        problem = gettext("the run in {folder} has several {argument}s", folder=folder, argument=argument)
+        raise InvalidInput(
+            argument,
+            text,
+            gettext("the folder of one of them: {folders}", folders=", ".join(map(str, found))),
+            problem=problem,
         )
     return found[0] if found else folder
 
@@ -55,5 +61,7 @@ def _folder(argument: str, text: str) -> Path:
     page = _PAGE.match(text)
     if not page:
         run = "…/dags/<dag id>/runs/<run id>"
-        raise InvalidInput(argument, text, f"a folder, or the address of a run's page in Airflow, {run}")
+        raise InvalidInput(
+            argument, text, gettext("a folder, or the address of a run's page in Airflow, {run}", run=run)
+        )
     return run_folder(unquote(page["dag"]), unquote(page["run"]))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.approvals import Approval
@@ -21,10 +22,10 @@ from airflow_bitrix.operators.shared.parameters import count, optional_count, op
 from airflow_bitrix.report.texts import ASK_AGAIN, per_cent, shown_limit
 
 CALLED: Mapping[str, str] = {
-    "canary": "Try the first ones",
-    "max_failed": "Most failures allowed",
-    "max_failure_share": "Stop at a share of failures",
-    "quiet_hours": "Quiet hours",
+    "canary": gettext_noop("Try the first ones"),
+    "max_failed": gettext_noop("Most failures allowed"),
+    "max_failure_share": gettext_noop("Stop at a share of failures"),
+    "quiet_hours": gettext_noop("Quiet hours"),
 }
 """What the trigger forms call each limit, by its argument."""
 
@@ -47,8 +48,8 @@ def as_shown(given: Mapping[str, Any]) -> dict[str, str]:
     return {
         "canary": f"{count('canary', given.get('canary', 0)):,}",
         "max_failed": shown_limit(optional_count("max_failed", given.get("max_failed"))),
-        "max_failure_share": "no limit" if share is None else per_cent(share),
-        "quiet_hours": str(quiet_of(given) or "none"),
+        "max_failure_share": gettext_noop("no limit") if share is None else per_cent(share),
+        "quiet_hours": str(quiet_of(given) or gettext_noop("none")),
     }
 
 
@@ -62,8 +63,14 @@ def check_limits(decision: Approval, given: Mapping[str, Any]) -> None:
     for argument, shown in decision.limits.items():
         if argument in given and own.get(argument) != shown:
             raise PlanRefused(
-                f"the plan was approved with {CALLED.get(argument, argument)}: {shown}, "
-                f"and this task was given {own.get(argument)}: {ASK_AGAIN}"
+                gettext(
+                    "the plan was approved with {limit}: {shown}, and this task was given "
+                    "{given}: {ask_again}",
+                    limit=gettext(CALLED.get(argument, argument)),
+                    shown=gettext(shown),
+                    given=gettext(own.get(argument, "")),
+                    ask_again=gettext(ASK_AGAIN),
+                )
             )
 
 
@@ -84,6 +91,11 @@ def check_tried(decision: Approval, plan: Path, manifest: Manifest, journal: Pat
     changes = (change for part in parts for change in read_changes(plan, manifest, part))
     if left := sum(change.owner.id not in tried for change in islice(changes, first)):
         raise PlanRefused(
-            f"the plan was approved with {CALLED['canary']}: {first:,}, of which {left:,} have failed or "
-            "were not tried: clear the task that tries them"
+            gettext(
+                "the plan was approved with {canary}: {first}, of which {left} have failed or were not "
+                "tried: clear the task that tries them",
+                canary=gettext(CALLED["canary"]),
+                first=first,
+                left=left,
+            )
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow_bitrix.client.allowance import make_own_folder
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.writers import Occupied, Wait, Writer, forget_wait, only_writer, write_wait
 from airflow_bitrix.hooks.folders import pacing_folder
@@ -46,7 +47,7 @@ def writer_of(context: Mapping[str, Any], task: ApplyTask) -> Writer:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     if run_id := context.get("run_id"):
         return Writer(context["dag"].dag_id, run_id, now)
-    return Writer("", f"an apply of the plan {task.manifest.hash[:12]}", now)
+    return Writer("", gettext("an apply of the plan {hash}", hash=task.manifest.hash[:12]), now)
 
 
 def name_of(context: Mapping[str, Any]) -> str:
@@ -55,9 +56,17 @@ def name_of(context: Mapping[str, Any]) -> str:
         return ""
     ti = context["ti"]
     index = getattr(ti, "map_index", None)
-    task = getattr(ti, "task_id", "of a kind") + (f" [{index}]" if index is not None and index >= 0 else "")
+    task = getattr(ti, "task_id", gettext("of a kind")) + (
+        f" [{index}]" if index is not None and index >= 0 else ""
+    )
     tried = getattr(ti, "try_number", 1)
-    return f"task {task}, try {tried}, of run {run_id} of the DAG {context['dag'].dag_id}"
+    return gettext(
+        "task {task}, try {tried}, of run {run_id} of the DAG {dag_id}",
+        task=task,
+        tried=str(tried),
+        run_id=str(run_id),
+        dag_id=str(context["dag"].dag_id),
+    )
 
 
 @contextmanager
@@ -89,9 +98,14 @@ def _enter(held: ExitStack, task: ApplyTask, me: Writer, who: str) -> list[Lease
             problem = error
         else:
             if problem:
-                log.warning("Whether a run writes on another host cannot be told: %s", problem)
+                log.warning(
+                    "%s",
+                    gettext(
+                        "Whether a run writes on another host cannot be told: {problem}", problem=problem
+                    ),
+                )
             return leases
-    log.warning("Whether another run writes too cannot be told: %s", problem)
+    log.warning("%s", gettext("Whether another run writes too cannot be told: {problem}", problem=problem))
     return []
 
 
@@ -102,7 +116,7 @@ def _folders() -> Iterator[Path]:
     try:
         make_own_folder(folder)
     except OSError as error:
-        log.warning("%s is not used: %s", folder, error.strerror or error)
+        log.warning("%s", gettext("{folder} is not used: {why}", folder=folder, why=error.strerror or error))
     else:
         yield folder
 
@@ -113,12 +127,20 @@ def told_to_wait(task: ApplyTask, other: Occupied, patience: Patience, now: floa
     :raises PlanRefused: It has been waited for long enough, or is not to be waited for.
     """
     if not patience.most:
-        raise PlanRefused(f"{other}; this task is not to wait for it. Clear this task when that run is over")
+        raise PlanRefused(
+            gettext(
+                "{other}; this task is not to wait for it. Clear this task when that run is over", other=other
+            )
+        )
     if now >= patience.since + patience.most.total_seconds():
         with suppress(OSError):
             forget_wait(task.folder)
-        waited = f"waited {patience.most.total_seconds() / 3600:g} hours"
-        raise PlanRefused(f"{waited}, and still {other}. Clear this task, and it waits again")
+        waited = gettext("waited {hours} hours", hours=f"{patience.most.total_seconds() / 3600:g}")
+        raise PlanRefused(
+            gettext(
+                "{waited}, and still {other}. Clear this task, and it waits again", waited=waited, other=other
+            )
+        )
     moments = (
         datetime.fromtimestamp(at, UTC)
         for at in (patience.since, patience.since + patience.most.total_seconds())
@@ -128,5 +150,5 @@ def told_to_wait(task: ApplyTask, other: Occupied, patience: Patience, now: floa
     try:
         write_wait(task.folder, wait)
     except (OSError, RetryLater) as error:  # a disk, an object storage
-        log.warning("The report will not tell who is waited for: %s", error)
+        log.warning("%s", gettext("The report will not tell who is waited for: {error}", error=error))
     return patience.next_look(now)
