@@ -20,8 +20,8 @@ from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
 from airflow_bitrix.files.plans import Manifest, check_parts
-from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 from airflow_bitrix.hooks.failures import final_failures, says_why
+from airflow_bitrix.hooks.opening import opened_async
 from airflow_bitrix.links import report_address
 from airflow_bitrix.notifications.telling import Telling
 from airflow_bitrix.operators.shared.artifacts import is_in_tab, tab_folder
@@ -275,7 +275,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         """Read the names of what is shown; a connection that does not work shows ids."""
         if not (conn_id := self._connection()) or not shows_names():
             return {}
-        return read_shown(Bitrix24AsyncHook(conn_id), folder, manifest, found.shown, found.places)
+        return read_shown(opened_async(conn_id), folder, manifest, found.shown, found.places)
 
     def _connection(self) -> str:
         given: object = self.bitrix24_conn_id

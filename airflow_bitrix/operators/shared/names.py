@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain, groupby, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.portal import AsyncPortal
@@ -28,7 +28,9 @@ from airflow_bitrix.files.journals import read_ledger
 from airflow_bitrix.files.named_tables import OF_OWNERS, Row, check_table, owner_cells, rewriting
 from airflow_bitrix.files.names import write_part_names
 from airflow_bitrix.files.plans import LEFT_OUT, PART_CHANGES, Manifest, read_changes
-from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
+
+if TYPE_CHECKING:
+    from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
 
 PATIENCE = 60.0
 """Seconds for which a question waits for names before it is put without them."""
