@@ -178,7 +178,7 @@ def test_a_full_page_that_is_not_the_first_or_the_last_is_found_out_by_the_numbe
     if order == "DESC" or count <= 3 * PAGE:  # nothing was given yet when it was found out
         assert swept(portal, manners, ordered=True) == sparse[:count]
     else:
-        said = rf"^ids\.list: of {count:,} rows that the portal counts, some came behind others that follow them$"
+        said = rf"^ids\.list: of {count:,} rows that the portal counts, some came behind others that .* them$"
         with pytest.raises(OddAnswer, match=said):
             swept(portal, manners, ordered=True)
 
