@@ -83,14 +83,14 @@ with DAG(
         ),
         "contacts": Param(
             {},
-            type="object",
+            type=["null", "object"],
             **WITHIN,
             title=gettext("Contacts"),
             description=gettext('In place of a file: new contacts by old ones, such as {"17": 23}.'),
         ),
         "filter": Param(
             {},
-            type="object",
+            type=["null", "object"],
             **WITHIN,
             title=gettext("Filter"),
             description=gettext(

@@ -101,7 +101,7 @@ with DAG(
         ),
         "filter": Param(
             {},
-            type="object",
+            type=["null", "object"],
             **WITHIN,
             title=gettext("Filter"),
             description=gettext(

@@ -77,7 +77,7 @@ with DAG(
         ),
         "owners": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
             title=gettext("Owners"),
             description=gettext("Ids of the only leads or deals to bring back; empty for all."),

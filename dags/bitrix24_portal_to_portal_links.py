@@ -116,14 +116,12 @@ with DAG(
             description=gettext(
                 "How the target's records are found; see Dag Docs. Origin needs the Originator."
             ),
-            section=gettext("Matching"),
         ),
         "originator": Param(
             None,
             type=["null", "string"],
             title=gettext("Originator"),
             description=gettext("Needed with Origin: the ORIGINATOR_ID of the target's records."),
-            section=gettext("Matching"),
         ),
         "match_field": Param(
             None,
@@ -159,7 +157,7 @@ with DAG(
         ),
         "filter": Param(
             {},
-            type="object",
+            type=["null", "object"],
             **WITHIN,
             title=gettext("Filter"),
             description=gettext(

@@ -25,7 +25,7 @@ def telling_params(**defaults: Any) -> dict[str, Param]:
     params = {
         "tell_users": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
             title=gettext("Users to tell"),
             description=gettext("Ids of users who hear that an approval is wanted, and how the run ended."),
@@ -46,7 +46,7 @@ def telling_params(**defaults: Any) -> dict[str, Param]:
 def told_by_form() -> Bitrix24Notifier:
     """Give the notifier that tells whom the form names, through the connection that it names."""
     return Bitrix24Notifier(
-        users="{{ params.tell_users | join(',') }}",
+        users="{{ (params.tell_users or []) | join(',') }}",
         chat="{{ params.tell_chat or '' }}",
         bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
     )

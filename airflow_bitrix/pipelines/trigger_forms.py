@@ -155,7 +155,7 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
     return {
         "stages": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string", "minLength": 1},
             examples=list(stages),
             title=gettext("Stages"),
@@ -186,7 +186,7 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
         ),
         "filter": Param(
             {},
-            type="object",
+            type=["null", "object"],
             **WITHIN,
             title=gettext("Further filter"),
             description=gettext(
