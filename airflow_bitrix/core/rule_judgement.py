@@ -13,7 +13,7 @@ from inspect import isabstract
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from airflow_bitrix.core.contacts import Company, Contact, Means
-from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.errors import LONGEST_MESSAGE, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OWNER_KINDS, LinkSet, Owner, OwnerKind
@@ -315,26 +315,36 @@ def guarded(name: str, ask: Callable[[], T]) -> T | LeftOut:
 
 
 def _verdict(rule: Rule, state: OwnerState, facts: Facts) -> Verdict:
-    """Give what a rule says, once it is something that a rule may say.
+    """Give what a rule says, once it is something that a rule may say, in words that may be shown.
 
     :raises TypeError: It is none of that. Likewise ``ValueError``.
     """
     verdict = rule.judge(state, facts)
-    if isinstance(verdict, Wish):
-        after = verdict.after
-        if not isinstance(after, LinkSet) or after.owner != state.owner:
-            wanted = repr(getattr(after, "owner", after))
-            raise TypeError(gettext("it wants links of {owner} for {state}", owner=wanted, state=state.owner))
-        LinkSet.from_json(after.owner, after.as_json(), after.scalar_id)
-        if unknown := [one for one in verdict.holds if one not in HOLDABLE]:
-            known = ", ".join(HOLDABLE)
-            raise ValueError(
-                gettext("holds {name}, and only {known} can be held", name=unknown[0], known=known)
-            )
-    elif verdict is not None and not isinstance(verdict, LeftOut):
+    if verdict is None:
+        return None
+    if isinstance(verdict, LeftOut):
+        return LeftOut(_words(verdict.why, _LONGEST_GROUP), _words(verdict.reason), verdict.raised)
+    if not isinstance(verdict, Wish):
         gave = type(verdict).__name__
         raise TypeError(gettext("judge gave {gave}, and neither Wish, LeftOut nor None", gave=gave))
-    return verdict
+    after = verdict.after
+    if not isinstance(after, LinkSet) or after.owner != state.owner:
+        wanted = repr(getattr(after, "owner", after))
+        raise TypeError(gettext("it wants links of {owner} for {state}", owner=wanted, state=state.owner))
+    LinkSet.from_json(after.owner, after.as_json(), after.scalar_id)
+    if unknown := [one for one in verdict.holds if one not in HOLDABLE]:
+        known = ", ".join(HOLDABLE)
+        raise ValueError(gettext("holds {name}, and only {known} can be held", name=unknown[0], known=known))
+    return replace(verdict, reason=_words(verdict.reason))
+
+
+_LONGEST_GROUP = 100
+
+
+def _words(text: object, longest: int = LONGEST_MESSAGE) -> str:
+    if not isinstance(text, str) or not text.strip():
+        raise TypeError(gettext("a reason is a text, not {given}", given=as_plain_text(text, spelt=repr)))
+    return as_plain_text(text, longest)
 
 
 def is_ready(change: Change) -> bool:

@@ -42,6 +42,11 @@ from airflow_bitrix.operators.shared.task_arguments import PlanArguments
 
 MOST_DAYS = 36_500
 
+MOST_GROUPS = 50
+"""Reasons by which owners that are left out are counted: a rule may give one of its own to each."""
+
+OTHERS = gettext_noop("other reasons")
+
 OURS = f"airflow-bitrix {__version__}"
 
 
@@ -225,7 +230,7 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         self._check_view(rules)
         region, errors = await self._region(portal, rules), self._errors_allowed()
         only = self._owners(kind)
-        left = dict.fromkeys(only or ())
+        left, groups = dict.fromkeys(only or ()), set[str]()
         wanted = self._filter(rules, now, own)
         found = judge_all(portal, kind, wanted, rules, now, only=only, expect=progress.expect, region=region)
         async with aclosing(found) as judged:
@@ -234,7 +239,9 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
                 if one.change:
                     plan.add(one.change)
                 for reason in one.left_out:
-                    plan.leave_out(one.state.owner, reason.why, reason.reason)
+                    is_told = reason.why in groups or len(groups) < MOST_GROUPS
+                    groups.add(reason.why if is_told else OTHERS)
+                    plan.leave_out(one.state.owner, reason.why if is_told else OTHERS, reason.reason)
                 errors.look(one)
                 progress.add(1)
         errors.settle()

@@ -170,6 +170,9 @@ def saying(verdict: Any) -> tuple[Any, list[LeftOut]]:
         (Wish([7], "why"), "odd raised TypeError: it wants links of [7] for deal 6"),  # type: ignore[arg-type]
         (Wish(LinkSet(Owner("deal", 9)), "why"), "odd raised TypeError: it wants links of Owner("),
         (Wish(LinkSet.of_ids(OWNER, [0]), "why"), "odd raised ValueError: "),
+        (Wish(LinkSet.of_ids(OWNER, [7]), " "), "odd raised TypeError: a reason is a text, not ' '"),
+        (LeftOut("", "why"), "odd raised TypeError: a reason is a text, not ''"),
+        (LeftOut("why", None), "odd raised TypeError: a reason is a text, not None"),  # type: ignore[arg-type]
         (Wish(LinkSet.of_ids(OWNER, [7, 7]), "why"), "odd raised ValueError: "),
         (
             Wish(LinkSet.of_ids(OWNER, [7]), "why", holds={"title": "x"}),
@@ -191,6 +194,17 @@ def test_what_an_error_says_is_cut_plain_and_without_secrets() -> None:
     assert "abcdef1234567890" not in left_out[0].reason
     assert len(left_out[0].reason) < 1100
     assert left_out[0].reason.isprintable()
+
+
+@pytest.mark.attack
+def test_what_a_rule_says_is_cut_and_plain() -> None:
+    _, left_out = saying(LeftOut("who\x1b[2J " * 1000, "why\n" * 10_000))
+    assert (len(left_out[-1].why), len(left_out[-1].reason)) == (100, 4000)
+    assert (left_out[-1].why + left_out[-1].reason).isprintable()
+    change, _ = saying(Wish(LinkSet.of_ids(OWNER, [7], 7), "=cmd()\u202e " * 1000))
+    assert change is not None
+    assert change.reasons[-1].isprintable()
+    assert len(change.reasons[-1]) < 4100
 
 
 def test_rules_that_contradict_each_other_leave_the_owner_out() -> None:

@@ -174,6 +174,20 @@ def test_a_filter_that_raises_ends_the_plan_before_anything_is_sent(sandbox: Any
     assert sandbox.stats()["admitted"] == 0
 
 
+def test_a_rule_that_has_a_reason_for_each_owner_fills_no_manifest(sandbox: Any, tmp_path: Path) -> None:
+    class EachItsOwn(TakeAll):
+        name = "each_its_own"
+
+        def judge(self, state: OwnerState, facts: Facts) -> Verdict:
+            del facts
+            return LeftOut(f"because of {state.owner}", "why")
+
+    del sandbox
+    made = plan(tmp_path, EachItsOwn())
+    assert len(made["left_out"]) == 51
+    assert made["left_out"]["other reasons"] == 650
+
+
 def test_a_rule_is_held_to_the_guards(sandbox: Any, tmp_path: Path) -> None:
     del sandbox
     made = plan(tmp_path, TakeAll)
