@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from airflow_bitrix.core.names import NAMELESS, OwnerNames, name_of
+from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.names import LONGEST_NAME, NAMELESS, OwnerNames
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.object_files import listed, remove
@@ -96,8 +97,12 @@ def names_in(line: bytes, owner_id: int) -> OwnerNames:
         return NAMELESS
     if told.owner != owner_id:
         return NAMELESS
-    contacts = {one: name_of(name) for one, name in told.contacts.items()}
-    return OwnerNames(name_of(told.title), name_of(told.stage), name_of(told.responsible), contacts)
+    contacts = {one: _plain(name) for one, name in told.contacts.items()}
+    return OwnerNames(_plain(told.title), _plain(told.stage), _plain(told.responsible), contacts)
+
+
+def _plain(text: str) -> str:
+    return as_plain_text(text, LONGEST_NAME) if text else ""
 
 
 def text_in(line: bytes, owner_id: int) -> str:
@@ -106,9 +111,9 @@ def text_in(line: bytes, owner_id: int) -> str:
         told = _decode(line)
     except (msgspec.MsgspecError, RecursionError):
         return ""
-    return " ".join((told.title, told.stage, told.responsible, *told.contacts.values())) * (
-        told.owner == owner_id
-    )
+    if told.owner != owner_id:
+        return ""
+    return " ".join((told.title, told.stage, told.responsible, *told.contacts.values()))
 
 
 def lower_lines(content: bytes) -> dict[int, bytes]:
