@@ -19,6 +19,7 @@ OPENERS = {
 KNOWN = {
     # Of a folder that is nobody else's, and of the kernel.
     "airflow_bitrix/client/allowance.py": {"mkdir", "open", "read_text"},
+    "airflow_bitrix/core/languages.py": {"open"},  # of this package
     "airflow_bitrix/files/locks.py": {"open"},  # a folder
     "airflow_bitrix/files/own_files.py": {"chmod", "fchmod", "fdopen", "mkdir", "open", "TemporaryFile"},
     "airflow_bitrix/files/plain_files.py": {"fdopen", "open"},
