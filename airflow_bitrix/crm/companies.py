@@ -12,6 +12,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Company
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import told_id
 
 METHOD = "crm.company.contact.items.get"
@@ -33,6 +34,8 @@ async def read_companies(portal: AsyncPortal, ids: Sequence[int]) -> dict[int, C
             rows = outcome.answered.result
             told = [told_id(row.get("CONTACT_ID")) for row in rows if isinstance(row, dict)] if rows else []
             if not isinstance(rows, list) or len(told) < len(rows) or not all(told):
-                raise Bitrix24Error(f"{METHOD}: the portal answered no list of contacts", method=METHOD)
+                raise Bitrix24Error(
+                    gettext("{method}: the portal answered no list of contacts", method=METHOD), method=METHOD
+                )
             found[company_id] = Company(company_id, tuple(sorted(one for one in told if one)))
     return found

@@ -18,13 +18,32 @@ from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.journal_lines import journal_lines, move_part
 from airflow_bitrix.files.json_texts import read_json
 from airflow_bitrix.files.own_files import in_its_folder, make_folder
-from airflow_bitrix.files.plan_locks import TAKEN, refuse_if_applied, turn_at
+from airflow_bitrix.files.plan_locks import TAKEN, plan_held, refuse_if_applied, turn_at
 from airflow_bitrix.files.taken_back import NOTES
 
 _REPORTS = ("report.html", "failed.csv", APPROVAL, CONTRADICTION, CHECK)
 
 
-def told_hash(manifest: Path) -> str:
+def make_room(manifest: Path) -> None:
+    """Let the folder of a plan hold none, so that another can be made there; see :func:`set_aside`.
+
+    :param manifest: The manifest, which need not be there.
+    """
+    if manifest.exists():
+        with plan_held(manifest.parent, manifest.name) as leases:
+
+            def check() -> None:
+                for lease in leases:
+                    lease.check()
+
+            set_aside(manifest, _told_hash(manifest), check)
+            check()
+            # Without a manifest there is no plan: a run that dies now leaves none behind.
+            manifest.unlink(missing_ok=True)
+    (manifest.parent / TAKEN).unlink(missing_ok=True)
+
+
+def _told_hash(manifest: Path) -> str:
     """Give the hash that a manifest of any format tells; nothing where it tells none."""
     try:
         told = str(read_json(manifest)["hash"])

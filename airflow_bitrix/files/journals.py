@@ -113,11 +113,8 @@ class JournalPart:
         # Between finding the folder of the journal and this lock another plan may have made it its own.
         found = str(next(self.lines(), {}).get("plan", plan_hash))
         if found != plan_hash:
-            raise RetryLater(
-                gettext(
-                    "{path} is now the journal of another plan, {found}", path=self._path, found=found[:12]
-                )
-            )
+            about = {"path": self._path, "plan": found[:12]}
+            raise RetryLater(gettext("{path} is now the journal of another plan, {plan}", **about))
 
     def __enter__(self) -> Self:
         """Give the part itself."""
@@ -130,10 +127,8 @@ class JournalPart:
         except RetryLater as error:
             if kind is None:
                 raise
-            log.warning(
-                "%s",
-                gettext("What came of the last changes is looked up by the next try: {error}", error=error),
-            )
+            said = gettext("What came of the last changes is looked up by the next try: {error}", error=error)
+            log.warning("%s", said)
 
     def is_saved(self, number: int) -> bool:
         """Whether what :meth:`writing` noted with this number would outlive this task.

@@ -32,14 +32,14 @@ from airflow_bitrix.files import FORMAT, another_format, part_name
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.csv_cells import as_cell
 from airflow_bitrix.files.damage import in_folder
-from airflow_bitrix.files.earlier_runs import set_aside, told_hash
+from airflow_bitrix.files.earlier_runs import make_room
 from airflow_bitrix.files.json_texts import json_value, read_json
 from airflow_bitrix.files.leases import Lease
 from airflow_bitrix.files.names import remove_names
 from airflow_bitrix.files.object_files import listed, remove
 from airflow_bitrix.files.own_files import make_folder, open_new
 from airflow_bitrix.files.plain_files import read_plain
-from airflow_bitrix.files.plan_locks import TAKEN, plan_held
+from airflow_bitrix.files.plan_locks import plan_held
 
 PART_CHANGES = 1000
 """Changes in one part of a plan at most."""
@@ -187,7 +187,7 @@ class PlanWriter:
         self._emptied = self._commands = 0
         self._owners: set[int] = set()
         make_folder(folder)
-        _make_room(folder)
+        make_room(folder / MANIFEST)
         remove([folder / name for name in listed(folder) if fnmatch(name, "part-*.jsonl")])
         remove_names(folder.parent)  # those of the plan before, which may have been for another portal
         self._reasons = open_new(folder / LEFT_OUT, newline="")
@@ -269,22 +269,6 @@ class PlanWriter:
             self._open.close()
             self._open = None
             self._parts[-1]["sha256"] = self._digest.hexdigest()
-
-
-def _make_room(folder: Path) -> None:
-    manifest = folder / MANIFEST
-    if manifest.exists():
-        with plan_held(folder, MANIFEST) as leases:
-
-            def check() -> None:
-                for lease in leases:
-                    lease.check()
-
-            set_aside(manifest, told_hash(manifest), check)
-            check()
-            # Without a manifest there is no plan: a run that dies now leaves none behind.
-            manifest.unlink(missing_ok=True)
-    (folder / TAKEN).unlink(missing_ok=True)
 
 
 def read_manifest(folder: Path) -> Manifest:

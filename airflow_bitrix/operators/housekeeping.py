@@ -12,8 +12,8 @@ from airflow.sdk import BaseOperator, Context
 
 from airflow_bitrix.compat import AirflowException, conf
 from airflow_bitrix.core.errors import InvalidInput, RetryLater
+from airflow_bitrix.core.languages import gettext, ngettext, ngettext_noop, number
 from airflow_bitrix.core.numbers import as_whole
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.old_runs import DAY, OldRun, old_runs, remove_names_of, remove_run
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.operators.shared.artifacts import artifacts_root, given_folder
@@ -25,6 +25,16 @@ __all__ = ["Bitrix24HousekeepingOperator"]
 
 SHOWN = 50
 """Folders that the log names."""
+
+_FOLDERS = ngettext_noop(
+    "{count} folder of runs, {size}, {older}", "{count} folders of runs, {size}, {older}"
+)
+_NAMES_IN = ngettext_noop(
+    "Names in {count} folder of runs, {size}, {older}", "Names in {count} folders of runs, {size}, {older}"
+)
+_FAILED = ngettext_noop(
+    "{count} folder could not be removed: {first}", "{count} folders could not be removed: {first}"
+)
 
 
 class Bitrix24HousekeepingOperator(BaseOperator):
@@ -94,7 +104,7 @@ class Bitrix24HousekeepingOperator(BaseOperator):
             try:
                 if run.kept or not (is_dry or take(run)):
                     kept[run.kept] += 1
-                    self.log.info("Stays: %s, %s", run.path, run.kept)
+                    self.log.info("%s", gettext("Stays: {path}, {why}", path=run.path, why=run.kept))
                     continue
             except (OSError, RetryLater) as error:
                 failed.append(f"{run.path}: {error}")
@@ -102,21 +112,22 @@ class Bitrix24HousekeepingOperator(BaseOperator):
             size = run.bytes_of_names if only_names else run.bytes
             removed, freed = removed + 1, freed + size
             self._tell(run, removed, size, is_dry=is_dry)
-        said = f"{'Names in ' * only_names}{counted(removed, 'folder')} of runs, {_megabytes(freed)}"
-        self.log.info("%s, older than %s", said, counted(days, "day"))
+        what = _NAMES_IN if only_names else _FOLDERS
+        older = ngettext("older than {count} day", "older than {count} days", days)
+        self.log.info("%s", ngettext(*what, removed, size=_megabytes(freed), older=older))
         if is_dry:
-            self.log.info("Dry run: nothing was removed.")
+            self.log.info("%s", gettext("Dry run: nothing was removed."))
         if failed:
-            raise AirflowException(f"{counted(len(failed), 'folder')} could not be removed: {failed[0]}")
+            raise AirflowException(ngettext(*_FAILED, len(failed), first=failed[0]))
         return {"removed": removed, "bytes": freed, "kept": dict(kept), "is_dry_run": is_dry}
 
-    def _tell(self, run: OldRun, number: int, size: int, *, is_dry: bool) -> None:
-        if number <= SHOWN:
-            age = counted(int((time.time() - run.written) / DAY), "day")
-            what = "Would go" if is_dry else "Removed"
-            self.log.info("%s: %s, %s, %s old", what, run.path, _megabytes(size), age)
-        elif number == SHOWN + 1:
-            self.log.info("… and others")
+    def _tell(self, run: OldRun, place: int, size: int, *, is_dry: bool) -> None:
+        if place <= SHOWN:
+            what = gettext("Would go") if is_dry else gettext("Removed")
+            age = ngettext("{count} day old", "{count} days old", int((time.time() - run.written) / DAY))
+            self.log.info("%s: %s, %s, %s", what, run.path, _megabytes(size), age)
+        elif place == SHOWN + 1:
+            self.log.info("%s", gettext("… and others"))
 
     def _days(self) -> int:
         given: object = self.keep_days
@@ -125,7 +136,7 @@ class Bitrix24HousekeepingOperator(BaseOperator):
             argument, given = "[bitrix24] keep_days", conf.get("bitrix24", "keep_days", fallback="90") or "90"
         days = as_whole(given)
         if days is None or days < 1:
-            raise InvalidInput(argument, given, "a whole number of days, 1 or above")
+            raise InvalidInput(argument, given, gettext("a whole number of days, 1 or above"))
         return days
 
     def _is_dry_run(self) -> bool:
@@ -140,4 +151,4 @@ class Bitrix24HousekeepingOperator(BaseOperator):
 
 
 def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+    return gettext("{size} MB", size=number(round(size / 1e6, 1)))

@@ -15,7 +15,7 @@ from msgspec import structs
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.languages import gettext, ngettext
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
@@ -53,6 +53,15 @@ MODES = ("always", "over_limit", "never")
 
 DEADLINE = timedelta(hours=72)
 """How long an answer is awaited where neither the task nor the configuration says otherwise."""
+
+_CHOICE = gettext_noop(
+    "**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. What was written "
+    "can be taken back: the report says how. Without an answer until {until} nothing is written."
+)
+_CHOICE_WITH_DEFAULT = gettext_noop(
+    "**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. What was written "
+    "can be taken back: the report says how. Without an answer until {until} it counts as **{answer}**."
+)
 
 
 class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
@@ -185,15 +194,12 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             folder,
             structs.replace(decision, by=self._asked(), until=_moment(end), limits=told, put=decision.at),
         )
-        self.log.info(
-            "%s",
-            gettext(
-                "{subject} Answer under Required actions until {until}.",
-                subject=self.subject,
-                until=shown_timestamp(end.isoformat()),
-            ),
+        until = shown_timestamp(end.isoformat())
+        said = gettext(
+            "{subject} Answer under Required actions until {until}.", subject=self.subject, until=until
         )
-        self.told = asks(manifest, shown_timestamp(end.isoformat()))
+        self.log.info("%s", said)
+        self.told = asks(manifest, until)
         # A mail server that is away shall not keep anybody from approving.
         self.notifiers = cast("Sequence[BaseNotifier]", [Telling(self.notifiers)])
         super().execute(context)  # raises: the task waits
@@ -212,9 +218,8 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
                 gettext("nobody answered in time; nothing was written. Clear this task, and it asks again")
             )
         if is_rejected := event.get("chosen_options") == [self.REJECT]:
-            self.log.info(
-                "%s", gettext("Rejected by {by}; nothing was written", by=by)
-            )  # skipping what follows ends the task
+            # Skipping what follows ends the task.
+            self.log.info("%s", gettext("Rejected by {by}; nothing was written", by=by))
             self.told = rejected(by)
             if place and shown:  # whichever task of this run asks: one that says no is enough
                 _keep(place, shown, asker, "rejected", event["responded_at"], by=by)
@@ -295,28 +300,17 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         :param end: Until when an answer is awaited.
         """
         period = self._period()
-        hours = (
-            ""
-            if period is None
-            else gettext(" for {hours} hours", hours=f"{period.total_seconds() / 3600:g}")
-        )
-        return gettext(
-            "**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. "
-            "What was written can be taken back: the report says how. Without an answer until "
-            "{isoformat} ",
-            hours=hours,
-            isoformat=shown_timestamp(end.isoformat()),
-        ) + (
-            gettext("it counts as **{answer}**.", answer=self.defaults[0])
-            if self.defaults
-            else gettext("nothing is written.")
-        )
+        told = {"hours": "", "until": shown_timestamp(end.isoformat())}
+        if period is not None:
+            told["hours"] = gettext(" for {hours} hours", hours=f"{period.total_seconds() / 3600:g}")
+        if self.defaults:
+            return gettext(_CHOICE_WITH_DEFAULT, answer=self.defaults[0], **told)
+        return gettext(_CHOICE, **told)
 
     def _mode(self) -> str:
         if self.mode not in MODES:
-            raise InvalidInput(
-                "mode", self.mode, gettext("{modes} (carry_out calls it approval)", modes=", ".join(MODES))
-            )
+            accepted = gettext("{modes} (carry_out calls it approval)", modes=", ".join(MODES))
+            raise InvalidInput("mode", self.mode, accepted)
         return self.mode
 
     def _most_unasked(self) -> int:
@@ -330,13 +324,9 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         self._mode()
         over = self._most_unasked()
         if switch("is_dry_run", self.is_dry_run):
-            return "dry run", gettext("a dry run writes nothing; {none}", none=none) if none else gettext(
-                "a dry run writes nothing"
-            )
+            return "dry run", "; ".join(filter(None, (gettext("a dry run writes nothing"), none)))
         if not changes:
-            return "empty", gettext("the plan is empty: {none}", none=none) if none else gettext(
-                "the plan is empty"
-            )
+            return "empty", ": ".join(filter(None, (gettext("the plan is empty"), none)))
         if self.mode == "never":
             return "never", gettext("approval is switched off")
         if self.mode == "over_limit" and changes <= over:

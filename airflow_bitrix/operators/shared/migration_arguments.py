@@ -41,7 +41,7 @@ from airflow_bitrix.operators.shared.migration_checks import (
     check_new_contacts,
     check_source_is_seen,
 )
-from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
+from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch, text
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.task_arguments import MapGiven, PipelineArguments
 
@@ -187,9 +187,8 @@ class MigrationArguments(LinkPlanOperator):
             return kinds[0]
         kind = owner_kind(self.kind)
         if kind not in kinds:
-            both = gettext(" or ").join(map(repr, kinds))
-            accepted = gettext("{kinds} with {migration}", kinds=both, migration=self.migration)
-            raise InvalidInput("kind", kind, accepted)
+            one_of = {"kinds": gettext(" or ").join(map(repr, kinds)), "migration": self.migration}
+            raise InvalidInput("kind", kind, gettext("{kinds} with {migration}", **one_of))
         return kind
 
     def check_arguments(self) -> None:
@@ -218,8 +217,8 @@ class MigrationArguments(LinkPlanOperator):
             if value and not is_nothing(value) and argument not in own:
                 raise InvalidInput(argument, value, gettext("nothing with {what}", what=what))
         if name == "contact_map":
-            said = ngettext("{count} contact to replace", "{count} contacts to replace", len(self._contacts))
-            self.log.info("%s", said)
+            number = len(self._contacts)
+            self.log.info("%s", ngettext("{count} contact to replace", "{count} contacts to replace", number))
         if name == "portal_to_portal":
             self._check_portals()
 
@@ -255,8 +254,8 @@ class MigrationArguments(LinkPlanOperator):
         by = cast("MatchName", self.match)
         matching = Matching(
             by,
-            _text("originator", self.originator),
-            _text("match_field", self.match_field),
+            text("originator", self.originator),
+            text("match_field", self.match_field),
         )
         if by != "map":
             return matching
@@ -283,8 +282,9 @@ class MigrationArguments(LinkPlanOperator):
             return self._map_rows("contact_map")
         if not is_nothing(self.contact_map):
             given = {"contact_map": self.contact_map, "contact_map_file": self.contact_map_file}
-            accepted = gettext("one of the two, and only one")
-            raise InvalidInput("contact_map, contact_map_file", given, accepted)
+            raise InvalidInput(
+                "contact_map, contact_map_file", given, gettext("one of the two, and only one")
+            )
         return self._map_rows("contact_map_file")
 
     def _map_rows(self, argument: str) -> Iterator[MapRow]:
@@ -390,14 +390,3 @@ class MigrationArguments(LinkPlanOperator):
             async with aclosing(transfer.steps(wanted, parked, read)) as steps:
                 async for step in steps:
                     yield step
-
-
-def _text(argument: str, given: object) -> str:
-    """Read a text: a template with native objects makes another one of ``1.10`` or ``1_000``."""
-    if is_nothing(given):
-        return ""
-    if not isinstance(given, str):
-        template = "\"{{ '%r' | format(params.name) }}\""
-        accepted = gettext("a text; {template} keeps a text as it is in a template", template=template)
-        raise InvalidInput(argument, given, accepted)
-    return given

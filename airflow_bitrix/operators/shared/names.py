@@ -63,7 +63,7 @@ def shows_names() -> bool:
     """
     given = conf.get("bitrix24", "show_names", fallback="") or "True"
     if (told := given.strip().lower()) not in (*_YES, *_NO):
-        raise InvalidInput(_SETTING, given, "True or False")
+        raise InvalidInput(_SETTING, given, gettext("True or False"))
     return told in _YES
 
 

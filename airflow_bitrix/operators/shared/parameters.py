@@ -187,3 +187,19 @@ def is_open(value: object) -> bool:
 def is_nothing(value: object) -> bool:
     """Whether a parameter was left open: a template renders nothing as ``None`` or as an empty text."""
     return value is None or value in ("", "None")
+
+
+def text(argument: str, given: object) -> str:
+    """Read a text, empty where nothing is given.
+
+    A template with native objects makes another one of ``1.10`` or ``1_000``.
+
+    :raises InvalidInput: It is no text.
+    """
+    if is_nothing(given):
+        return ""
+    if not isinstance(given, str):
+        template = "\"{{ '%r' | format(params.name) }}\""
+        accepted = gettext("a text; {template} keeps a text as it is in a template", template=template)
+        raise InvalidInput(argument, given, accepted)
+    return given

@@ -25,10 +25,11 @@ def check_portal(manifest: Manifest, portal: str) -> None:
 def without_outcome(still_open: int, changes: int) -> str:
     """Say how many changes nothing has become of."""
     return ngettext(
-        "{open} of {count} change has no outcome",
-        "{open} of {count} changes have no outcome",
+        "{open} of {changes} change has no outcome",
+        "{open} of {changes} changes have no outcome",
         changes,
-        open=still_open,
+        open=str(still_open),
+        changes=str(changes),
     )
 
 

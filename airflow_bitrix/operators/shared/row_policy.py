@@ -26,15 +26,15 @@ class RowPolicy:
         if self.max_failed is not None and failed > self.max_failed:
             return gettext(
                 "{failed} of {of} changes failed (max_failed is {max_failed})",
-                failed=failed,
-                of=of,
-                max_failed=self.max_failed,
+                failed=str(failed),
+                of=str(of),
+                max_failed=str(self.max_failed),
             )
         if self.max_share is not None and failed > self.max_share * of:
             return gettext(
                 "{failed} of {of} changes failed (max_failure_share is {max_share})",
-                failed=failed,
-                of=of,
+                failed=str(failed),
+                of=str(of),
                 max_share=percent(self.max_share),
             )
         return ""
