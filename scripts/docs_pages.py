@@ -81,31 +81,32 @@ class Page:
         return sum(line.startswith("|") for _, line in self._parts[0])
 
     @property
-    def anchors(self) -> set[str]:
-        """What may stand behind ``#`` in a link to this page."""
-        seen: dict[str, int] = {}
+    def anchors(self) -> list[str]:
+        """What may stand behind ``#`` in a link to this page: one for each heading, in order."""
+        found: list[str] = []
         for _, title in self.headings:
             slug = re.sub(r"[^\w\- ]", "", re.sub(r"\]\([^)]*\)", "]", title).lower()).replace(" ", "-")
-            seen[slug] = seen.get(slug, -1) + 1
-            if seen[slug]:
-                seen[f"{slug}-{seen[slug]}"] = 0
-        return set(seen)
+            found.append(f"{slug}-{times}" if (times := found.count(slug)) else slug)
+        return found
 
     @property
     def links(self) -> Iterator[tuple[int, str]]:
         """Give line and target of each link and picture."""
-        for number, line in self._parts[0]:
-            for found in _LINK.finditer(line):
-                yield number, found["target"]
+        for found in self._links():
+            yield self.text.count("\n", 0, found.start("target")) + 1, found["target"]
 
     def with_links(self, changed: Callable[[str], str]) -> str:
         """Give the text with each link and picture leading elsewhere."""
-        lines = self.text.splitlines()
-        for number, line in self._parts[0]:
-            lines[number - 1] = _LINK.sub(
-                lambda found: f"{found['before']}{changed(found['target'])}{found['after']}", line
-            )
-        return "\n".join(lines) + "\n"
+        text = self.text
+        for found in reversed(list(self._links())):
+            text = text[: found.start("target")] + changed(found["target"]) + text[found.end("target") :]
+        return text
+
+    def _links(self) -> Iterator[re.Match[str]]:
+        prose = {number for number, _ in self._parts[0]}
+        for found in _LINK.finditer(self.text):
+            if self.text.count("\n", 0, found.start("target")) + 1 in prose:
+                yield found
 
 
 def is_elsewhere(target: str) -> bool:

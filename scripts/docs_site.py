@@ -44,6 +44,9 @@ NOT_SHOWN = frozenset({"decisions.md"})
 
 _REPOSITORY = "https://github.com/airflow-bitrix/airflow-bitrix/blob/main"
 
+_OF_AIRFLOW = " INFO airflow."
+"""What stands in the lines that Airflow prints where it is imported."""
+
 _DOOR = """\
 <!doctype html>
 <html lang="en">
@@ -71,6 +74,12 @@ def staged(page: Page, docs: Path, language: str) -> str:
             return target
         name, mark, anchor = target.partition("#")
         path = (page.path.parent / name).resolve()
+        translated = docs / language / path.name
+        if (
+            anchor and path.parent == docs and translated.exists()
+        ):  # the same heading is called otherwise there
+            known = dict(zip(Page.read(path).anchors, Page.read(translated).anchors, strict=False))
+            anchor = known.get(anchor, anchor)
         for folder in (docs / language, docs):
             if path.is_relative_to(folder) and path.name not in NOT_SHOWN:
                 return f"{path.relative_to(folder).as_posix()}{mark}{anchor}"
@@ -123,7 +132,9 @@ def problems(docs: Path, site: Path) -> Iterator[str]:
     shutil.rmtree(site, ignore_errors=True)
     begun = {language: build(docs, site, language) for language in (ENGLISH, *TRANSLATIONS)}
     for language, builder in begun.items():
-        said = builder.communicate()[1].strip()
+        said = "\n".join(
+            line for line in builder.communicate()[1].splitlines() if line and _OF_AIRFLOW not in line
+        )
         if builder.returncode:
             yield said.replace(str(BUILD / "docs" / language), str(docs)) or f"{language}: Sphinx has failed"
     (site / "index.html").write_text(_DOOR, encoding="utf-8")

@@ -48,7 +48,7 @@ are written; the examples are made by what writes them. Formats have a number, `
 is refused. Names and columns stay English in every language.
 
 Links of an owner are short rows, `[contact id, sort, is primary, role id]`, in order; sort and role are
-`null` where they are not known. `"scalar"` stands beside them where the owner's `CONTACT_ID` is at odds with the
+`null` where they are not known. `"scalar"` stands beside them where `CONTACT_ID` is at odds with the
 flags.
 """
 
