@@ -22,7 +22,7 @@ autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
 
 templates_path = [str(HERE / "_templates")]
-locale_dirs = [str(HERE / "_locale")]
+locale_dirs = ["_locale"]
 html_static_path = [str(HERE / "_static")]
 html_css_files = ["site.css"]
 html_theme = "furo"
@@ -44,3 +44,4 @@ html_copy_source = False
 html_use_index = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
+html_show_search_summary = False

@@ -98,6 +98,7 @@ def stage(docs: Path, language: str, target: Path) -> None:
     target.mkdir(parents=True)
     for page in sources(docs, language):
         (target / page.path.name).write_text(staged(page, docs, language), encoding="utf-8")
+    shutil.copytree(DOCS / "_locale", target / "_locale")  # where Sphinx compiles it
     shutil.copytree(docs / "images", target / "images", ignore=shutil.ignore_patterns(*TRANSLATIONS))
     if (docs / "images" / language).exists():
         shutil.copytree(docs / "images" / language, target / "images", dirs_exist_ok=True)
