@@ -37,8 +37,10 @@ def python(page: Page) -> Iterator[tuple[str, Code]]:
     lines = page.text.splitlines()
     for block in page.code:
         if block.info == "python":
-            told = re.search(r"`(?:\w+/)?(\w+)\.py`[^`]*$", " ".join(lines[block.line - 4 : block.line - 2]))
-            yield told[1] if told else f"{page.path.parent.name}_{page.path.stem}_{block.line}", block
+            told = re.findall(
+                r"`(?:\w+/)?(\w+)\.py`", " ".join(lines[max(0, block.line - 5) : block.line - 2])
+            )
+            yield told[-1] if told else f"{page.path.parent.name}_{page.path.stem}_{block.line}", block
 
 
 def test_every_link_leads_to_a_file_and_a_heading() -> None:
@@ -76,14 +78,15 @@ def test_python_that_does_not_compile_is_told_with_its_line(tmp_path: Path) -> N
 def test_dag_examples_are_loaded_by_airflow_and_all_other_python_runs(language: str, tmp_path: Path) -> None:
     folders = [DOCS / language] if language in TRANSLATIONS else [DOCS, ROOT]
     read = [page for page in PAGES if page.path.parent in folders]
-    dags = {name: block.text for page in read for name, block in python(page) if makes_dag(block)}
-    for name, text in dags.items():
-        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
-    bag = DagBag(str(tmp_path))
-    assert bag.import_errors == {}
-    assert {Path(dag.fileloc).stem for dag in bag.dags.values()} == set(dags) != set()
+    files = dict(one for page in read for one in python(page))
+    for name, block in files.items():
+        (tmp_path / f"{name}.py").write_text(block.text, encoding="utf-8")
+    dags = {name for name, block in files.items() if makes_dag(block)}
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(tmp_path)
+        bag = DagBag(str(tmp_path))
+        assert bag.import_errors == {}
+        assert {Path(dag.fileloc).stem for dag in bag.dags.values()} == dags != set()
         for page in read:
             known: dict[str, object] = {}
             with DAG(page.path.stem, schedule=None):
@@ -91,7 +94,7 @@ def test_dag_examples_are_loaded_by_airflow_and_all_other_python_runs(language: 
                     if not makes_dag(block):
                         with TaskGroup(name):
                             exec(compile(block.text, name, "exec"), known)  # noqa: S102
-    for name in dags:
+    for name in files:
         sys.modules.pop(name, None)
 
 
