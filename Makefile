@@ -12,6 +12,7 @@ BENCH := .venv-bench
 SECURITY := .venv-security
 RELEASE := .venv-release
 CLUSTER := .venv-cluster
+SITE := .venv-docs
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 
 # The first of these that is new enough, and not newer than what constraints.txt has wheels for.
@@ -77,9 +78,9 @@ quick: env redis ## lint, and the quick ones of the tests that need no Airflow; 
 		$(BIN)/python -m pytest -q $(SIDE_BY_SIDE) -m "not slow" $(ROOMS); tests=$$?; \
 		wait $$lint; code=$$?; cat build/lint.log; test $$tests = 0 && exit $$code
 
-test-ui: env browser ## run the tests in a browser; build/ui keeps pictures of the pages
+test-ui: env browser docs ## run the tests in a browser, and those of the documentation; build/ui keeps pictures of the pages
 	@rm -rf build/ui
-	@UI_ARTIFACTS=build/ui $(BIN)/python -m pytest tests/ui
+	@UI_ARTIFACTS=build/ui $(BIN)/python -m pytest tests/ui tests/site
 
 FLOORS ?= $(basename $(notdir $(wildcard tests/floors/sets/*.txt)))
 
@@ -158,6 +159,8 @@ security: env $(SECURITY)/.installed ## attacks, rules about code, known faults 
 check: lint ## all that CI checks: lint, then all tests but the matrix
 	@echo "== pytest"
 	@$(MAKE) --no-print-directory test
+	@echo "== the documentation"
+	@$(MAKE) --no-print-directory docs
 	@echo "== pytest, in a browser"
 	@$(MAKE) --no-print-directory test-ui
 	@echo "== pytest, beside older Airflows"
@@ -165,6 +168,15 @@ check: lint ## all that CI checks: lint, then all tests but the matrix
 	@echo "== pytest, on several hosts"
 	@$(MAKE) --no-print-directory test-cluster
 	@$(MAKE) --no-print-directory security ATTACKED=by-the-tests
+
+# The reference comes from docstrings, for which .venv is imported behind the tools.
+docs: env $(SITE)/.installed ## build the documentation in both languages into build/site, and refuse dead links and code that is none
+	@$(SITE)/bin/python -m scripts.docs_site
+
+pictures: env browser ## take the pictures of docs/images anew, in a browser
+	@rm -rf build/pictures
+	@UI_ARTIFACTS=build/pictures $(BIN)/python -m pytest -q tests/ui/test_whole_way.py
+	@$(BIN)/python -m scripts.pictures build/pictures
 
 bench: env redis $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
@@ -207,12 +219,13 @@ sets: env ## write the versions anew that test-floors installs
 	@$(BIN)/python -m scripts.environments
 
 # Airflow writes its configuration where it is imported.
-arguments: env ## write docs/arguments.md anew: what each argument and form field accepts, and means where it is empty
+arguments: env ## write docs/arguments.md, settings.md and files.md anew, which are made from the code
 	@AIRFLOW_HOME=$(CURDIR)/build/arguments $(BIN)/python -m scripts.argument_tables
+	@AIRFLOW_HOME=$(CURDIR)/build/arguments $(BIN)/python -m scripts.reference_pages
 
 catalogues: env ## gather the texts for people into the catalogues of each language, and compile these
 	@$(BIN)/python -m scripts.catalogues
 
 clean: ## remove .venv and everything that was made here
-	@rm -rf $(VENV) $(BENCH) $(SECURITY) $(CLUSTER) .cluster .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(BENCH) $(SECURITY) $(CLUSTER) $(SITE) .cluster .airflow .demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -19,6 +19,7 @@ from jinja2 import StrictUndefined, UndefinedError
 from airflow_bitrix.compat import AirflowSkipException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.rule_judgement import Rule
+from scripts.argument_examples import EXAMPLES
 
 ROOMS = ("airflow_bitrix.operators", "airflow_bitrix.sensors")
 """Where classes lie that take arguments."""
@@ -94,6 +95,7 @@ class Argument:
 
     :param empty: What becomes of each of ``EMPTY``.
     :param bare: What becomes of a list, or a dict, with nothing in it.
+    :param example: A value that it was tried with, as an author writes it, in Markdown.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Argument:
     accepted: str = ""
     empty: tuple[str, ...] = ("",) * len(EMPTY)
     bare: str = ""
+    example: str = ""
 
 
 def classes_of(operator: type) -> dict[type, list[str]]:
@@ -160,11 +163,18 @@ def probed(subject: Subject | RuleSubject, owner: type, name: str) -> Argument:
         if kinds[0] == "dict"
         else ""
     )
-    return Argument(name, about, may_be, accepted, tuple(map(become, EMPTY)), bare)
+    known = EXAMPLES.get(where) or EXAMPLES.get(name)
+    example = known or f"`{_written(subject.examples[name])}`"
+    return Argument(name, about, may_be, accepted, tuple(map(become, EMPTY)), bare, example)
 
 
 _NONE_OF_IT = ("contact_map", "owner_map", "part", "exactly")
 """Arguments of which an empty list is what it says: none of them."""
+
+
+def _written(value: object) -> str:
+    """Give a value as an author writes it."""
+    return repr(value).replace("'", '"').replace("datetime.", "")
 
 
 def _is_empty(value: object) -> bool:
@@ -222,10 +232,16 @@ def _types(hint: Any) -> Iterator[str]:
 _PARAM = re.compile(r":param (\w+): (.+?)(?=\n\s*:(?:param|raises)|\n\n|\Z)", re.DOTALL)
 
 
-def described(owner: Callable[..., Any], name: str) -> str:
-    """Give what the docstring of a class, or of its ``__init__``, says of an argument."""
+def parameters_of(owner: Callable[..., Any]) -> Iterator[tuple[str, str]]:
+    """Give each parameter that the docstring of a class or its ``__init__`` tells of, and what it says."""
     for text in (owner.__doc__, owner.__init__.__doc__):
         for found in _PARAM.finditer(text or ""):
-            if found[1] == name:
-                return re.sub(r"\s+", " ", found[2]).strip().removesuffix(" (templated)")
+            yield found[1], re.sub(r"\s+", " ", found[2]).strip().removesuffix(" (templated)")
+
+
+def described(owner: Callable[..., Any], name: str) -> str:
+    """Give what the docstring of a class, or of its ``__init__``, says of an argument."""
+    for told, about in parameters_of(owner):
+        if told == name:
+            return about
     raise FindingError(f"{owner.__qualname__}: its docstring does not tell what {name} is")

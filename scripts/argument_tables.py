@@ -21,6 +21,7 @@ from airflow.sdk import DAG
 
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
+from scripts.argument_examples import EXAMPLES
 from scripts.argument_probes import Argument, FindingError, classes_of, described, probed
 from scripts.argument_subjects import CONNECTIONS, rule_subjects, subjects
 from scripts.connection_fields import connection_fields
@@ -47,6 +48,15 @@ A template that names what there is not, such as a misspelt `{{ params.nmae }}`,
 argument. *Refused* means before anything is sent, with an error that names the argument, the value and what
 is accepted, and without a retry. *Refused where it counts* stands where only some others ask for it. Beside
 these arguments all operators take what Airflow's own do.
+
+Two examples that are often looked for:
+
+- **The deals of one pipeline**: `kind="deal", filter={"categoryId": 3}`. The number stands in the address of
+  the pipeline in Bitrix24, `/crm/deal/category/3/`; `crm.category.list` names them all, and 0 is the first
+  one. Stages of it are written with it: `stages=["C3:NEW"]`.
+- **`plan_hash`**: every task that makes a plan returns it, `plan.output["hash"]`. Handing on `plan.output` as
+  a whole does without. A DAG that applies the plan of another run takes it from `approval.json` in that
+  run's folder, where it is called `plan`.
 """
 
 FORMS = """\
@@ -127,7 +137,8 @@ def pipeline_rows(rows: Rows) -> list[Argument]:
         targets = [row for place in found.get(name, []) if (row := row_of(rows, *place[:2]))]
         if not targets:
             of_airflow = "what Airflow's `ApprovalOperator` takes"
-            made.append(Argument(name, about, _NOTIFIERS if name == "notify" else of_airflow))
+            accepted = _NOTIFIERS if name == "notify" else of_airflow
+            made.append(Argument(name, about, "", accepted, example=EXAMPLES[name]))
             continue
         if len({(row.accepted, row.empty) for row in targets}) > 1:
             raise FindingError(f"carry_out.{name}: it does not mean the same everywhere: {targets}")
@@ -159,7 +170,7 @@ def _connection() -> str:
     rows = (
         (f"{one.title}<br>`{one.name}`", one.about, one.accepted, *one.empty) for one in connection_fields()
     )
-    return _table(heads, rows)
+    return as_table(heads, rows)
 
 
 def _shown(names: Iterable[str]) -> str:
@@ -168,13 +179,16 @@ def _shown(names: Iterable[str]) -> str:
 
 
 def _arguments(rows: Iterable[Argument]) -> str:
-    heads = "argument", "what it is", "may be", "accepted", '`""`', "`None`", '`"None"`'
-    return _table(heads, ((f"`{one.name}`", one.about, one.may_be, one.accepted, *one.empty) for one in rows))
+    heads = "argument", "what it is", "example", "may be", "accepted", '`""`', "`None`", '`"None"`'
+    return as_table(
+        heads,
+        ((f"`{one.name}`", one.about, one.example, one.may_be, one.accepted, *one.empty) for one in rows),
+    )
 
 
 def _fields(found: Iterable[Field]) -> str:
     heads = "field", "what it is", "accepted", "default", "goes to", "left empty", '`""`'
-    return _table(
+    return as_table(
         heads,
         (
             (
@@ -190,7 +204,9 @@ def _fields(found: Iterable[Field]) -> str:
     )
 
 
-def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def as_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Give a table in Markdown; cells are docstrings' texts."""
+
     def line(cells: Iterable[str]) -> str:
         return "| " + " | ".join(map(_cell, cells)) + " |"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from airflow_bitrix.sensors import contact_links as link_sensors
 from airflow_bitrix.sensors import records
 from scripts.argument_probes import ROOMS, FindingError, Subject, classes_of, probed
 from scripts.argument_tables import PAGE, ROOT, page
+from scripts.reference_pages import pages
 
 WRITTEN = PAGE.read_text(encoding="utf-8")
 
@@ -32,6 +34,18 @@ OPERATORS = [
 
 def test_the_page_is_what_the_code_makes_of_it_now() -> None:
     assert page() == WRITTEN, "make arguments writes the page anew"
+
+
+@pytest.mark.parametrize(("path", "made"), pages().items(), ids=lambda one: getattr(one, "stem", ""))
+def test_pages_about_settings_and_files_are_what_the_code_makes_of_them_now(path: Path, made: str) -> None:
+    assert made == path.read_text(encoding="utf-8"), "make arguments writes the page anew"
+
+
+def test_every_argument_has_an_example() -> None:
+    tables = WRITTEN.partition("## Operators")[2].partition("## Form fields")[0]
+    rows = re.findall(r"^\| (`\w+`) \| .*? \| (.*?) \|", tables, re.MULTILINE)
+    assert len(rows) > len(OPERATORS)
+    assert [name for name, example in rows if not example.strip()] == []
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
