@@ -182,7 +182,8 @@ class ReportApp:
 
 async def _changed(request: Request, error: Exception) -> Response:
     where, why = as_plain_text(request.url.path), as_plain_text(error)
-    log.error("The report of %s cannot be shown: %s", where, why, exc_info=error)
+    told = gettext("The report of {address} cannot be shown: {why}", address=where, why=why)
+    log.error("%s", told, exc_info=error)
     return HTMLResponse(unavailable(str(error)).body, NOT_HERE)  # the headers come with every answer
 
 
