@@ -193,15 +193,10 @@ def shown_contacts(links: LinkSet) -> str:
     shown = ", ".join(
         f"{link.contact_id}*" if link.is_primary else str(link.contact_id) for link in links.links
     )
-    return (
-        shown
-        if links.scalar_id is None
-        else gettext(
-            "{shown} (CONTACT_ID {contact_id})",
-            shown=shown,
-            contact_id=str(links.scalar_id or gettext("none")),
-        )
-    )
+    if links.scalar_id is None:
+        return shown
+    first = str(links.scalar_id or gettext("none"))
+    return gettext("{shown} (its card shows {contact_id} first)", shown=shown, contact_id=first)
 
 
 Command = tuple[str, dict[str, Any]]

@@ -180,7 +180,7 @@ def _shortcomings(wanted: LinkSet, after: LinkSet) -> dict[Shortcoming, str]:
         )
     if wanted.shown_id != after.shown_id:
         notes["scalar"] = gettext(
-            "its CONTACT_ID was {was} and becomes {becomes}",
+            "its card showed {was} first, and will show {becomes}",
             was=str(wanted.shown_id or gettext("none")),
             becomes=str(after.shown_id or gettext("none")),
         )

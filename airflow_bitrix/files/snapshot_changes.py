@@ -89,10 +89,7 @@ def shown_links(links: LinkSet | None) -> str:
         for link in links.links
     ]
     text = ", ".join(shown) or "none"
-    return (
-        text
-        if links.scalar_id is None
-        else gettext(
-            "{text}; CONTACT_ID {contact_id}", text=text, contact_id=str(links.scalar_id or gettext("none"))
-        )
-    )
+    if links.scalar_id is None:
+        return text
+    first = str(links.scalar_id or gettext("none"))
+    return gettext("{text}; its card shows {contact_id} first", text=text, contact_id=first)

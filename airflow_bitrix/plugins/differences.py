@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext, gettext_noop, pgettext
 from airflow_bitrix.core.links import OWNER_KINDS
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.csv_cells import text_of_cell
@@ -31,24 +32,24 @@ KEPT = 32
 RECONCILE = "reconcile.csv"
 
 _TITLES = {
-    RECONCILE: "Where links differ from what the migration wants",
-    CHANGED: "Changed since the snapshot before",
+    RECONCILE: gettext_noop("Where links differ from what the migration wants"),
+    CHANGED: gettext_noop("Changed since the snapshot before"),
 }
 _WANTED = {
-    "missing": "a contact is not linked that should be",
-    "extra": "a contact is linked that should not be",
-    "primary": "another contact should be the primary one",
-    "order": "the contacts should stand in another order",
-    "sort": "same order, other sorts",
-    "parked": "what it needs is not there yet",
-    "left out": "cannot be compared",
+    "missing": gettext_noop("a contact is not linked that should be"),
+    "extra": gettext_noop("a contact is linked that should not be"),
+    "primary": gettext_noop("another contact should be the primary one"),
+    "order": gettext_noop("the contacts should stand in another order"),
+    "sort": gettext_noop("same order, other sorts"),
+    "parked": gettext_noop("what it needs is not there yet"),
+    "left out": gettext_noop("cannot be compared"),
 }
 _COLUMNS = {
-    "source_owner": "in the source",
-    "source_contact": "its contact",
-    "target_owner": "lead or deal",
-    "target_contact": "contact",
-    "owner_id": "id",
+    "source_owner": gettext_noop("in the source"),
+    "source_contact": gettext_noop("its contact"),
+    "target_owner": gettext_noop("lead or deal"),
+    "target_contact": gettext_noop("contact"),
+    "owner_id": gettext_noop("id"),
 }
 _OF_CONTACTS = ("contacts", "before", "after", "source_contact", "target_contact")
 
@@ -65,12 +66,13 @@ def found_in(folder: Path) -> Found | None:
     table = _table(files[name], stamp(files[name]))
     told = MEANINGS_IN_PART if read_partial(folder) else MEANINGS
     of_changes = {str(what): text for what, text in told.items()}
-    meanings = of_changes if name == CHANGED else _WANTED
+    meanings = {what: gettext(text) for what, text in (of_changes if name == CHANGED else _WANTED).items()}
+    heads = [gettext(_COLUMNS.get(one, one)) for one in table.heads]
     nothing, is_compared = _nothing(folder, name)
     kind = next((kind for kind in OWNER_KINDS if kind == table.owners), None)
-    counted = kind_words(kind)["kinds"] if kind else "differences"
+    counted = kind_words(kind)["kinds"] if kind else gettext("differences")
     return Found(
-        _TITLES[name], table.heads, table.counts, meanings, table.rows, nothing, counted, is_compared
+        gettext(_TITLES[name]), heads, table.counts, meanings, table.rows, nothing, counted, is_compared
     )
 
 
@@ -103,7 +105,7 @@ def _table(path: Path, _written: Stamp) -> _Table:
             if len(rows) < SHOWN:
                 owners = owners or row.get("owner", "")
                 rows.append([_cell(row, one) for one in shown])
-    return _Table([_COLUMNS.get(one, one) for one in shown], dict(sorted(counts.items())), rows, owners)
+    return _Table(shown, dict(sorted(counts.items())), rows, owners)
 
 
 def _cell(row: Mapping[str, str], column: str) -> str:
@@ -121,8 +123,8 @@ def _nothing(folder: Path, name: str) -> tuple[str, bool]:
     """Say what it means that there are no differences, and whether something was compared."""
     compared = read_snapshot_changes(folder) if name == CHANGED else None
     if compared is None:
-        return "None.", True
+        return pgettext("changes", "None."), True
     if not compared.since:
-        return f"Nothing to compare with. {compared.remark}", False
-    since = shown_timestamp(compared.since)
-    return f"None: every link is as it was at {since}. {compared.remark}".strip(), True
+        return gettext("Nothing to compare with. {remark}", remark=compared.remark), False
+    told = gettext("None: every link is as it was at {since}.", since=shown_timestamp(compared.since))
+    return f"{told} {compared.remark}".strip(), True

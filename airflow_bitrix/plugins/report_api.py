@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext, gettext_noop, speaking
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import SORTS, Sort
 from airflow_bitrix.plugins.airflow_internals import AirflowChangedError
@@ -35,7 +36,7 @@ from airflow_bitrix.report.page import Tab, as_tab, row_json
 MOST_ROWS = 500
 """Rows that one request may ask for."""
 
-CUT = f"only the first {MOST_WORDS} words, of the first {MOST_LETTERS} letters, are searched for"
+CUT = gettext_noop("only the first {words} words, of the first {letters} letters, are searched for")
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,15 @@ async def page(run: OfRun, task: str = "") -> Response:
     except HTTPException as error:
         if error.status_code != BUSY:
             raise
-        text = "Other reports are being read, or a disk does not answer. This page looks again by itself."
-        return HTMLResponse(_without_summary(Notice("odd", "Not now.", text), live=True), BUSY, LATER)
+        with speaking(run.language):
+            return HTMLResponse(_busy(), BUSY, LATER)
+
+
+def _busy() -> str:
+    text = gettext(
+        "Other reports are being read, or a disk does not answer. This page looks again by itself."
+    )
+    return _without_summary(Notice("odd", gettext("Not now."), text), live=True)
 
 
 def _page(run: Run, task: str) -> HTMLResponse:
@@ -63,22 +71,22 @@ def _page(run: Run, task: str) -> HTMLResponse:
                 run.folder(task)
             return HTMLResponse(run_page(run.stands, folders, task, run.indexes.of))
     except RetryLater as error:
-        text = f"{error}. This page looks again by itself."
-        away = Notice("odd", "The store of the artifacts is away:", text)
+        text = gettext("{error}. This page looks again by itself.", error=error)
+        away = Notice("odd", gettext("The store of the artifacts is away:"), text)
         return HTMLResponse(_without_summary(away, *failed(run.stands.why), live=True), BUSY, LATER)
     except ArtifactsElsewhere as error:
         if task:
             raise HTTPException(404) from None
-        elsewhere = Notice("odd", "No report here.", str(error))
+        elsewhere = Notice("odd", gettext("No report here."), str(error))
         return HTMLResponse(_without_summary(*failed(run.stands.why), elsewhere, live=False))
     except PlanRefused as error:
         return HTMLResponse(
-            _without_summary(Notice("bad", "The report cannot be shown:", f"{error}."), live=live)
+            _without_summary(Notice("bad", gettext("The report cannot be shown:"), f"{error}."), live=live)
         )
 
 
 def _without_summary(*told: Notice, live: bool) -> str:
-    return as_tab(None, Tab("Bitrix24 report", told, live=live))
+    return as_tab(None, Tab(gettext("Bitrix24 report"), told, live=live))
 
 
 @router.get("/rows")
@@ -96,7 +104,9 @@ def _rows(run: Run, asked: Mapping[str, str]) -> JSONResponse:
     size = min(max(_number(asked.get("size"), 50), 1), MOST_ROWS)
     shown = shown_rows(index, found[at : at + size])
     told = {"total": len(found), "rows": [row_json(row) for row in shown]}
-    return JSONResponse({**told, "note": CUT} if search.is_cut else told)
+    return JSONResponse(
+        {**told, "note": gettext(CUT, words=MOST_WORDS, letters=MOST_LETTERS)} if search.is_cut else told
+    )
 
 
 def _number(text: str | None, otherwise: int) -> int:
@@ -172,7 +182,8 @@ class ReportApp:
 
 async def _changed(request: Request, error: Exception) -> Response:
     where, why = as_plain_text(request.url.path), as_plain_text(error)
-    log.error("The report of %s cannot be shown: %s", where, why, exc_info=error)
+    told = gettext("The report of {address} cannot be shown: {why}", address=where, why=why)
+    log.error("%s", told, exc_info=error)
     return HTMLResponse(unavailable(str(error)).body, NOT_HERE)  # the headers come with every answer
 
 

@@ -10,6 +10,7 @@ from typing import BinaryIO
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.disks import is_on_disk
 from airflow_bitrix.files.names import NAMES
@@ -35,8 +36,12 @@ def opened_root() -> Path:
     except (ImportError, ValueError) as error:
         root = as_plain_text(conf.get("bitrix24", "artifacts_path"))
         raise ArtifactsElsewhere(
-            f"The artifacts lie in {root}. The API server cannot open that: {as_plain_text(error)}. It needs "
-            "what the workers have for it; report.html and the other files lie there for each task."
+            gettext(
+                "The artifacts lie in {root}. The API server cannot open that: {error}. It needs what the "
+                "workers have for it; report.html and the other files lie there for each task.",
+                root=root,
+                error=as_plain_text(error),
+            )
         ) from None
     except Exception as error:
         raise away(as_plain_text(conf.get("bitrix24", "artifacts_path")), "opened", error) from error

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.languages import gettext, gettext_noop, language
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.partial_views import read_partial
@@ -38,12 +39,12 @@ from airflow_bitrix.report.opening import opening, opening_of_snapshots
 from airflow_bitrix.report.page import Download, Tab, as_tab
 
 _HOLDS = {
-    "failed.csv": "what failed, drifted or overwrote somebody's change, and why",
-    "left_out.csv": "what the rules left out on purpose, and why",
-    "reconcile.csv": "what differs from what a migration wants",
-    CHANGED: "what differs from the snapshot before",
-    "report.html": "this report in one file, for mail and archive",
-    "changes.html": "what differs, with figures, in one file",
+    "failed.csv": gettext_noop("what failed, drifted or overwrote somebody's change, and why"),
+    "left_out.csv": gettext_noop("what the rules left out on purpose, and why"),
+    "reconcile.csv": gettext_noop("what differs from what a migration wants"),
+    CHANGED: gettext_noop("what differs from the snapshot before"),
+    "report.html": gettext_noop("this report in one file, for mail and archive"),
+    "changes.html": gettext_noop("what differs, with figures, in one file"),
 }
 
 
@@ -63,13 +64,13 @@ def run_page(
     :raises PlanRefused: None of its folders can be read.
     :raises RetryLater: The object storage that they lie on is away.
     """
-    heading, state = "Bitrix24 report", stands.state
+    heading, state = gettext("Bitrix24 report"), stands.state
     live = state in UNDER_WAY
     folders = {name: folder for name, folder in tasks.items() if not isinstance(folder, PlanRefused)}
     refused = [why for why in tasks.values() if isinstance(why, PlanRefused)]
     if refused and not folders:
         raise refused[0]
-    unread = [Notice("odd", "A task is not shown:", f"{why}.") for why in refused]
+    unread = [Notice("odd", gettext("A task is not shown:"), f"{why}.") for why in refused]
     unread += [*queued(stands.ahead), *failed(stands.why, logs_of(stands))]
     first = [*unread, *retried(stands.retrying)]
     planned = [name for name, folder in folders.items() if (folder / "plan").is_dir()]
@@ -96,7 +97,7 @@ def run_page(
         with reading(manifest):
             return _plan_page(stands, index_of(folder), unread, names, task)
     except PlanRefused as error:
-        notice = Notice("bad", "The plan cannot be shown:", f"{error}.")
+        notice = Notice("bad", gettext("The plan cannot be shown:"), f"{error}.")
         if not manifest.exists():  # it goes first and is written last, and whole
             notice = without_plan(state)
         return as_tab(None, Tab(heading, [*first, notice], live=live, tasks=names, task=task))
@@ -117,7 +118,7 @@ def _plan_page(
     live, folder, summary = stands.state in UNDER_WAY, index.plan.parent, summary_of(index)
     again = _again(stands, index.manifest)
     told = notices(summary, stands.state, is_begun=index.is_begun, retrying=stands.retrying, again=again)
-    rows_url, downloads = f"rows?task={quote(task)}", _downloads(folder, task, is_plan=True)
+    rows_url, downloads = f"rows?task={quote(task)}&lang={language()}", _downloads(folder, task, is_plan=True)
     places, begun = places_of(stands, summary.approval), {"is_begun": index.is_begun}
     offers = next_steps(summary, str(folder), places, stands.state, **begun)
     says = opening(summary, stands.state, **begun)
@@ -142,11 +143,20 @@ def _again(stands: RunState, manifest: Manifest) -> str:
 def _downloads(folder: Path, task: str, *, is_plan: bool = False) -> list[Download]:
     asked = f"?task={quote(task)}"
     made = [
-        Download(f"outcomes.csv{asked}", "outcomes.csv", "every change with its outcome, for a spreadsheet"),
-        Download(f"outcomes.jsonl{asked}", "outcomes.jsonl", "the same as JSON Lines, with sorts and roles"),
+        Download(
+            f"outcomes.csv{asked}",
+            "outcomes.csv",
+            gettext("every change with its outcome, for a spreadsheet"),
+        ),
+        Download(
+            f"outcomes.jsonl{asked}",
+            "outcomes.jsonl",
+            gettext("the same as JSON Lines, with sorts and roles"),
+        ),
     ]
     lying = [
-        Download(f"files/{quote(name)}{asked}", name, _HOLDS.get(name, "")) for name in shown_files(folder)
+        Download(f"files/{quote(name)}{asked}", name, gettext(_HOLDS[name]) if name in _HOLDS else "")
+        for name in shown_files(folder)
     ]
     return [*(made if is_plan else ()), *lying]
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -15,6 +15,7 @@ from fastapi import Depends, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
+from airflow_bitrix.core.languages import language, nearest, speaking
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.operators.shared.artifacts import open_anew
@@ -58,14 +59,24 @@ class Run:
 
     :param stands: How it stands.
     :param user: Id of the user who asks.
+    :param language: The language that the user reads.
     """
 
     def __init__(
-        self, dag_id: str, run_id: str, stands: RunState, *, user: str, turns: ReadSlots, indexes: Indexes
+        self,
+        dag_id: str,
+        run_id: str,
+        stands: RunState,
+        *,
+        user: str,
+        turns: ReadSlots,
+        indexes: Indexes,
+        language: str,
     ) -> None:
         self.name = dag_id, run_id
         self._user = user
         self._turns = turns
+        self.language = language
         self.indexes = indexes
         self.stands = stands
 
@@ -125,7 +136,7 @@ class Run:
             raise HTTPException(BUSY, headers=LATER) from None
 
     def _read(self, work: Callable[[], _Found]) -> _Found:
-        with reading(Path(*self.name)):
+        with reading(Path(*self.name)), speaking(self.language):
             return work()
 
     async def stream(
@@ -178,7 +189,14 @@ async def find_run(request: Request, dag_id: str, run_id: str, user: GetUserDep)
     if stands is None:
         raise HTTPException(404)
     kept = request.app.state
-    return Run(dag_id, run_id, stands, user=user_id, turns=kept.turns, indexes=kept.indexes)
+    known: dict[str, Any] = {"turns": kept.turns, "indexes": kept.indexes}
+    return Run(dag_id, run_id, stands, user=user_id, language=language_of(request), **known)
+
+
+def language_of(request: Request) -> str:
+    """Give the language of who asks: that of Airflow, as the page's script tells it, or the browser's."""
+    wanted = request.query_params.get("lang") or request.headers.get("accept-language", "").partition(",")[0]
+    return nearest(wanted) if wanted else language()
 
 
 OfRun = Annotated[Run, Depends(find_run)]

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from starlette.responses import HTMLResponse
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.report.notices import Notice
 from airflow_bitrix.report.page import Tab, as_tab, content_policy
 
@@ -29,13 +30,18 @@ def unavailable(missing: str) -> HTMLResponse:
 
     :param missing: What is not there, or not as it was.
     """
-    needed = (
-        f"Apache Airflow {version('apache-airflow-core')} does not have something that it needs ({missing}). "
-        "A newer release of airflow-bitrix may know this Airflow."
+    needed = gettext(
+        "Apache Airflow {version} does not have something that it needs ({missing}). A newer release of "
+        "airflow-bitrix may know this Airflow.",
+        version=version("apache-airflow-core"),
+        missing=missing,
     )
-    file = (
+    file = gettext(
         "Every run leaves it as a file, report.html, under [bitrix24] artifacts_path: the log of its check "
         "names it. Plans, approvals, applies and checks do not depend on this tab."
     )
-    told = [Notice("bad", "The report cannot be shown here.", needed), Notice("plain", "It is there.", file)]
-    return HTMLResponse(as_tab(None, Tab("Bitrix24 report", told)), NOT_HERE, headers())
+    told = [
+        Notice("bad", gettext("The report cannot be shown here."), needed),
+        Notice("plain", gettext("It is there."), file),
+    ]
+    return HTMLResponse(as_tab(None, Tab(gettext("Bitrix24 report"), told)), NOT_HERE, headers())

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from airflow_bitrix.core.kind_words import kind_words, owners, owners_of
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext, number, pgettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.core.wording import counted, lasting
+from airflow_bitrix.core.wording import lasting
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.report.change_tables import WHY, change_table, legend
 from airflow_bitrix.report.markdown_cells import cell
@@ -143,10 +145,10 @@ def as_markdown(
 
 def headline(manifest: Manifest) -> str:
     """Give the question that the page is about: ``Change the contacts of 695 leads on acme.example?``."""
-    owners, portal = _owners(manifest, manifest.changes), _name_of(manifest.portal)
+    of, portal = owners_of(manifest.kind, manifest.changes), _name_of(manifest.portal)
     if manifest.origin:
-        return f"Bring the contacts of {owners} on {portal} back?"
-    return f"Change the contacts of {owners} on {portal}?"
+        return gettext("Bring the contacts of {owners} on {portal} back?", owners=of, portal=portal)
+    return gettext("Change the contacts of {owners} on {portal}?", owners=of, portal=portal)
 
 
 def _name_of(portal: str) -> str:
@@ -162,82 +164,108 @@ def _lines(
 ) -> Iterator[str]:
     for why in manifest.partial:
         yield from (f"**{cell(partial_line(why), 500)}**", "")
-    read = manifest.counts.get("read", 0)
-    portal = f"[{cell(_name_of(manifest.portal), 100)}]({manifest.portal})"
-    to_do = "to bring back" if manifest.origin else "to change"
-    yield (
-        f"**{_owners(manifest, manifest.changes)} {to_do}**, of {read:,} read on "
-        f"{portal} at {cell(shown_timestamp(manifest.created), 40)}."
-    )
+    yield _first_line(manifest)
     if none := no_match(manifest):
-        yield from ("", f"**The plan is empty:** {none}.")
+        yield from ("", gettext("**The plan is empty:** {none}.", none=none))
     if manifest.origin:
         yield from ("", f"{cell(origin_line(manifest.origin), 400)}.")
     if broken := manifest.broken_guards:
-        yield from ("", "**A real run would be refused:**", *(f"- {cell(guard, 300)}" for guard in broken))
+        refused = gettext("**A real run would be refused:**")
+        yield from ("", refused, *(f"- {cell(guard, 300)}" for guard in broken))
     if manifest.changes:
         yield from ("", *(f"- {line}" for line in _effects(manifest, found)))
     told = (f"{name}: **{cell(limit, 100)}**" for name, limit in [*limits_of(manifest), *limits])
-    yield from ("", f"Limits as they stand: {'; '.join(told)}.")
+    yield from ("", gettext("Limits as they stand: {limits}.", limits="; ".join(told)))
     if recovered := recovery_lines(manifest):
         yield from _recovery(manifest, recovered)
     else:
         titles = dict(rule_titles(manifest))
         by_rule = [(titles.get(name, name), count) for name, count in manifest.counts["by_rule"].items()]
-        yield from _counts("rule", manifest, by_rule)
-        yield from _counts("left out, not touched", manifest, list(manifest.counts["left_out"].items()))
+        left_out = [(gettext(why), count) for why, count in manifest.counts["left_out"].items()]
+        yield from _counts(gettext("rule"), manifest, by_rule)
+        yield from _counts(gettext("left out, not touched"), manifest, left_out)
     if manifest.changes > SHOWN:
-        yield from change_table("The largest changes", manifest, found.largest[:shown], names)
-        yield from change_table("Samples from all over the plan", manifest, found.samples[:shown], names)
+        yield from change_table(gettext("The largest changes"), manifest, found.largest[:shown], names)
+        samples = gettext("Samples from all over the plan")
+        yield from change_table(samples, manifest, found.samples[:shown], names)
     elif manifest.changes:
-        yield from change_table("All changes", manifest, found.samples[:shown], names)
+        yield from change_table(gettext("All changes"), manifest, found.samples[:shown], names)
     if manifest.changes:
         yield from ("", legend())
-    yield from ("", f"Plan `{manifest.hash[:12]}`.")
+    yield from ("", gettext("Plan {hash}.", hash=f"`{manifest.hash[:12]}`"))
+
+
+def _first_line(manifest: Manifest) -> str:
+    """Say how many owners it is about."""
+    what = gettext_noop("**{owners} to change**, of {read} read on {portal} at {moment}.")
+    if manifest.origin:
+        what = gettext_noop("**{owners} to bring back**, of {read} read on {portal} at {moment}.")
+    return gettext(
+        what,
+        owners=owners(manifest.kind, manifest.changes),
+        read=int(manifest.counts.get("read", 0)),
+        portal=f"[{cell(_name_of(manifest.portal), 100)}]({manifest.portal})",
+        moment=cell(shown_timestamp(manifest.created), 40),
+    )
 
 
 def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:
-    links = [(found.removed, "taken away"), (found.added, "added"), (found.altered, "re-ordered or altered")]
-    told = [f"**{count:,}** {what}" for count, what in links if count]
+    links = [
+        (found.removed, gettext_noop("**{count}** taken away")),
+        (found.added, gettext_noop("**{count}** added")),
+        (found.altered, gettext_noop("**{count}** re-ordered or altered")),
+    ]
+    told = [gettext(what, count=count) for count, what in links if count]
     if told:
-        yield f"links: {', '.join(told)}"
+        yield gettext("links: {changes}", changes=", ".join(told))
     if found.emptied:
-        yield f"**{_owners(manifest, found.emptied)}** left without contacts"
-    if found.saved:
-        only = f", **{found.only_saved:,}** of them without another change" if found.only_saved else ""
-        yield f"**{_owners(manifest, found.saved)}** saved{only}, which starts the portal's automation"
+        emptied = owners(manifest.kind, found.emptied)
+        yield gettext("**{owners}** left without contacts", owners=emptied)
+    if found.only_saved:
+        yield gettext(
+            "**{owners}** saved, **{count}** of them without another change, which starts the portal's "
+            "automation",
+            owners=owners(manifest.kind, found.saved),
+            count=found.only_saved,
+        )
+    elif found.saved:
+        saved = owners(manifest.kind, found.saved)
+        yield gettext("**{owners}** saved, which starts the portal's automation", owners=saved)
     if requests := manifest.counts.get("requests"):
-        yield f"about {counted(requests, 'request')} to the portal{_lasting(manifest, requests)}"
+        yield _cost(manifest, int(requests))
 
 
-def _lasting(manifest: Manifest, requests: int) -> str:
-    """Say how long a plan takes at the portal's pace."""
+def _cost(manifest: Manifest, requests: int) -> str:
+    """Say how many requests a plan takes, and how long that lasts at the portal's pace."""
+    told = ngettext("{count} request", "{count} requests", requests)
     if manifest.pace is None:
-        return ""
+        return gettext("about {requests} to the portal", requests=told)
     rate, burst = manifest.pace
     seconds = max(requests - burst, 0) / rate
     if seconds < SOON:
-        return ", which takes less than a minute"
-    return f", which takes **about {lasting(seconds)}** at its pace, where nobody else asks"
+        return gettext("about {requests} to the portal, which takes less than a minute", requests=told)
+    return gettext(
+        "about {requests} to the portal, which takes **about {time}** at its pace, where nobody else asks",
+        requests=told,
+        time=lasting(seconds),
+    )
 
 
 def _recovery(manifest: Manifest, lines: Sequence[Line]) -> Iterator[str]:
     """Give the table of a restore."""
-    yield from ("", f"| what comes back, and what does not | {manifest.kind}s | links |", "|:---|---:|---:|")
-    for what, owners, links in lines:
-        told = ("" if count is None else f"{count:,}" for count in (owners, links))
-        yield f"| {cell(what, WHY)} | {' | '.join(told)} |"
+    what, of = gettext("what comes back, and what does not"), kind_words(manifest.kind)["kinds"]
+    yield from ("", f"| {what} | {of} | {pgettext('head', 'links')} |", "|:---|---:|---:|")
+    for line in lines:
+        told = ("" if count is None else number(count) for count in (line.owners, line.links))
+        yield f"| {cell(line.what, WHY)} | {' | '.join(told)} |"
 
 
 def _counts(heading: str, manifest: Manifest, rows: Sequence[tuple[str, int]]) -> Iterator[str]:
     if not rows:
         return
-    yield from ("", f"| {heading} | {manifest.kind}s |", "|:---|---:|")
+    yield from ("", f"| {heading} | {kind_words(manifest.kind)['kinds']} |", "|:---|---:|")
     most = sorted(rows, key=lambda row: -row[1])
-    yield from (f"| {cell(name, WHY)} | {count:,} |" for name, count in most[:_LINES])
+    yield from (f"| {cell(name, WHY)} | {number(count)} |" for name, count in most[:_LINES])
     if rest := most[_LINES:]:
-        yield f"| and {len(rest)} more | {sum(count for _, count in rest):,} |"
-
-
-def _owners(manifest: Manifest, count: int) -> str:
-    return f"{count:,} {manifest.kind}{'s' * (count != 1)}"
+        more = gettext("and {count} more", count=len(rest))
+        yield f"| {more} | {number(sum(count for _, count in rest))} |"

@@ -8,30 +8,38 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.core.differences import WHATS, Difference, What
-from airflow_bitrix.core.links import Owner, owner_address
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext, gettext_noop
+from airflow_bitrix.core.links import Owner, OwnerKind, owner_address
+from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.snapshot_changes import shown_links
 from airflow_bitrix.files.snapshots import Snapshot
 from airflow_bitrix.report.card_links import linked_contacts
 from airflow_bitrix.report.page import rendered
 from airflow_bitrix.report.summary import MOST_ROWS
 
+_TITLES: Mapping[OwnerKind, str] = {
+    "lead": gettext_noop("What changed in lead links"),
+    "deal": gettext_noop("What changed in deal links"),
+}
+
 MEANINGS: Mapping[What, str] = {
-    "new": "not in the earlier snapshot",
-    "gone": "no longer there",
-    "added": "contacts linked",
-    "removed": "contacts unlinked",
-    "order": "the contacts that stayed are in another order",
-    "sort": "same order, other sorts",
-    "primary": "another contact is the primary one",
-    "scalar": "the portal shows another contact, though the primary flags are the same",
-    "role": "a contact has another role",
+    "new": gettext_noop("not in the earlier snapshot"),
+    "gone": gettext_noop("no longer there"),
+    "added": gettext_noop("contacts linked"),
+    "removed": gettext_noop("contacts unlinked"),
+    "order": gettext_noop("the contacts that stayed are in another order"),
+    "sort": gettext_noop("same order, other sorts"),
+    "primary": gettext_noop("another contact is the primary one"),
+    "scalar": gettext_noop("the portal shows another contact, though the primary flags are the same"),
+    "role": gettext_noop("a contact has another role"),
 }
 """What the kinds of change mean."""
 
 MEANINGS_IN_PART: Mapping[What, str] = {
     **MEANINGS,
-    "new": "not in the earlier snapshot, or only seen since",
-    "gone": "no longer there, or only no longer seen",
+    "new": gettext_noop("not in the earlier snapshot, or only seen since"),
+    "gone": gettext_noop("no longer there, or only no longer seen"),
 }
 """What they mean where the webhook's user may see a part of the portal only."""
 
@@ -128,10 +136,13 @@ def as_page(changes: Changes, *, requests: int) -> str:
     :param requests: Requests that the new snapshot took.
     """
     meanings = MEANINGS_IN_PART if changes.new.partial else MEANINGS
-    lines = [(what, changes.counts.get(what, 0), meanings[what]) for what in WHATS]
+    lines = [(what, changes.counts.get(what, 0), gettext(meanings[what])) for what in WHATS]
     return rendered(
         "changes.html.j2",
         changes=changes,
+        words_of=kind_words(changes.new.kind),
+        shown_timestamp=shown_timestamp,
+        title=gettext(_TITLES[changes.new.kind]),
         new=changes.new,
         old=changes.old,
         lines=lines,

@@ -15,6 +15,8 @@ import jinja2
 from markupsafe import Markup
 
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext, gettext_noop, language, number, pgettext
 from airflow_bitrix.core.links import Owner, card_address, owner_address
 from airflow_bitrix.files.indexed_parts import STATES
 from airflow_bitrix.files.outcome_index import OVERWRITTEN
@@ -24,11 +26,12 @@ from airflow_bitrix.report.offers import Offer, next_steps
 from airflow_bitrix.report.opening import opening
 from airflow_bitrix.report.pace import pace_of
 from airflow_bitrix.report.recoveries import recovery_lines
+from airflow_bitrix.report.script_texts import script_texts
 from airflow_bitrix.report.summary import Row, Summary
 from airflow_bitrix.report.texts import limits_of, outcome_lines, rule_titles
 from airflow_bitrix.report.timeline import timeline
 
-NO_OUTCOME = "no outcome yet"
+NO_OUTCOME = gettext_noop("no outcome yet")
 
 FIRST_ROWS = 50
 """Changes that stand in the page itself; its script turns the pages of the others."""
@@ -107,12 +110,12 @@ class Tab:
 
 def rendered(template: str, **about: Any) -> str:
     """Fill a template of this folder. Texts of the portal are plain ones in it, and escaped."""
-    return _environment().get_template(template).render(**about)
+    return _environment().get_template(template).render(language=language(), **about)
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    made = jinja2.Environment(
         loader=jinja2.FunctionLoader(_source),
         autoescape=True,
         finalize=_plain,
@@ -120,6 +123,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.globals |= {"gettext": gettext, "pgettext": pgettext, "number": number}
+    return made
 
 
 def _plain(value: Any) -> Any:
@@ -196,12 +201,14 @@ def _page(
         "title": tab.heading,
         "style": Markup(_style()),  # noqa: S704 (our own)
         "script": Markup(_script()),  # noqa: S704 (our own)
+        "texts": script_texts(),
     }
     if summary:
         manifest = summary.manifest
         about |= {
             "title": f"{summary.title}, {manifest.portal}",
             "manifest": manifest,
+            "words_of": kind_words(manifest.kind),
             "timeline": timeline(summary, live=tab.live),
             "pace": pace_of(summary, live=tab.live),
             "left_out_url": f"files/left_out.csv?{tab.rows_url.partition('?')[2]}",
@@ -226,7 +233,7 @@ def _outcomes(summary: Summary, *, is_file: bool) -> list[tuple[str, int, str]]:
         return lines
     # A file is written when an apply ends; the tab is also looked at before and while there is one.
     is_over = summary.approval and summary.approval.answer in ("rejected", "unanswered")
-    still = "not written" if is_over else NO_OUTCOME
+    still = gettext("not written") if is_over else gettext(NO_OUTCOME)
     return [(*line[:2], still if line[0] == "open" else line[2]) for line in lines]
 
 

@@ -1,5 +1,7 @@
 "use strict";
 (() => {
+  const texts = JSON.parse(document.getElementById("texts").textContent);
+  const say = (name, values = {}) => texts[name].replace(/\{(\w+)\}/g, (_, key) => values[key]);
   const PAGE = 50, REFRESH = 5000, WAIT = 250, PATIENCE = 40000; // a busy server says so after 30 s
   const inside = (() => { try { return window.parent !== window && window.parent.document; } catch { return null; } })();
 
@@ -29,14 +31,28 @@
     if (!button) return;
     const [field, , status] = button.parentElement.children;
     field.select(); // the clipboard of navigator is closed to pages without https, and to frames
-    status.textContent = document.execCommand("copy") ? "copied" : "press Ctrl+C";
+    status.textContent = document.execCommand("copy") ? say("copied") : say("copy");
   });
+
+  // Airflow's own choice of a language goes before the browser's; the server has the nearest one that there is.
+  if (inside) {
+    const choose = () => {
+      const chosen = inside.documentElement.lang, asked = new URLSearchParams(location.search);
+      if (!chosen || asked.get("lang") === chosen || (!asked.has("lang") && chosen === document.documentElement.lang)) return;
+      asked.set("lang", chosen);
+      location.replace(`?${asked}`);
+    };
+    choose();
+    new MutationObserver(choose).observe(inside.documentElement, { attributes: true, attributeFilter: ["lang"] });
+  }
 
   // A link of a task says in Airflow's address which task it is about.
   const wanted = inside && new URLSearchParams(inside.location.search).get("task");
   const offered = [...document.querySelectorAll("nav a")].map((link) => new URL(link.href).searchParams.get("task"));
   if (wanted && !new URLSearchParams(location.search).has("task") && offered.includes(wanted)) {
-    return location.replace(`?task=${encodeURIComponent(wanted)}`);
+    const asked = new URLSearchParams(location.search);
+    asked.set("task", wanted);
+    return location.replace(`?${asked}`);
   }
 
   const main = document.querySelector("main");
@@ -77,8 +93,8 @@
       const notice = document.createElement("section");
       Object.assign(notice, { id: "stale", className: "notice", role: "status" });
       const headline = document.createElement("b");
-      headline.textContent = `Not up to date since ${fresh.toISOString().slice(11, 16)} UTC.`;
-      notice.append(headline, " The server is busy, or cannot be reached; this page goes on asking.");
+      headline.textContent = say("stale", { time: fresh.toISOString().slice(11, 16) });
+      notice.append(headline, " ", say("busy"));
       document.getElementById("told").before(notice);
     }
     return "";
@@ -87,7 +103,7 @@
   function gone(status) {
     const notice = document.createElement("section");
     notice.className = "notice bad";
-    notice.textContent = status === 404 ? "This run is no longer there." : "Your session has ended: log in again, and reload this page.";
+    notice.textContent = status === 404 ? say("gone") : say("session");
     document.getElementById("told").prepend(notice);
     return "stop";
   }
@@ -142,7 +158,7 @@
       const mine = ++asked;
       let found;
       try { found = embedded ? local() : await remote(); } catch (problem) {
-        if (mine === asked) status.textContent = `The changes could not be read: ${problem.message}`;
+        if (mine === asked) status.textContent = say("unread", { problem: problem.message });
         return;
       }
       if (mine !== asked) return;
@@ -157,10 +173,10 @@
         body.querySelectorAll("a")[focused]?.focus({ preventScroll: true });
         shownRows = told;
       }
-      const most = section.dataset.total, all = embedded && embedded.length < most ? ` of the first ${shown(embedded.length)}` : "";
-      const end = at + found.rows.length;
+      const isPart = embedded && embedded.length < section.dataset.total, end = at + found.rows.length;
+      const figures = { first: shown(at + 1), last: shown(end), total: shown(found.total), most: isPart ? shown(embedded.length) : "" };
       const note = found.note ? `; ${found.note}` : "";
-      status.textContent = (found.total ? `${shown(at + 1)} to ${shown(end)} of ${shown(found.total)}${all}` : `none${all}`) + note;
+      status.textContent = say((found.total ? "rows" : "none") + (isPart ? "_of_first" : ""), figures) + note;
       field("back").disabled = at === 0;
       field("on").disabled = end >= found.total;
     }
@@ -168,7 +184,7 @@
     async function remote() {
       const wanted = new URLSearchParams({ search: field("search").value, outcome: field("outcome").value, sort, at, size: PAGE });
       const answer = await fetch(`${section.dataset.rows}&${wanted}`, { cache: "no-store" });
-      if (!answer.ok) throw new Error(`the server says ${answer.status}`);
+      if (!answer.ok) throw new Error(say("status", { status: answer.status }));
       return answer.json();
     }
 
@@ -224,5 +240,5 @@
     }
   }
 
-  function shown(figure) { return Number(figure).toLocaleString("en-US"); }
+  function shown(figure) { return Number(figure).toLocaleString(document.documentElement.lang); }
 })();

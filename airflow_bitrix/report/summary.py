@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
-from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import Owner, owner_address
+from airflow_bitrix.core.languages import gettext, gettext_noop
+from airflow_bitrix.core.links import Owner, OwnerKind, owner_address
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.names import NAMELESS, OwnerNames
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
@@ -53,6 +53,23 @@ class Row:
     def about(self) -> str:
         """In which stage the owner is, and who is responsible."""
         return about(self.names)
+
+
+_TITLES: Mapping[OwnerKind, Mapping[str, str]] = {
+    "lead": {
+        "restore": gettext_noop("Lead link restore"),
+        "clean-up": gettext_noop("Lead link clean-up"),
+        "migration": gettext_noop("Lead link migration"),
+        "plan": gettext_noop("Lead link plan"),
+    },
+    "deal": {
+        "restore": gettext_noop("Deal link restore"),
+        "clean-up": gettext_noop("Deal link clean-up"),
+        "migration": gettext_noop("Deal link migration"),
+        "plan": gettext_noop("Deal link plan"),
+    },
+}
+"""The headline of each kind of plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +119,8 @@ class Summary:
     @property
     def title(self) -> str:
         """The headline: ``Lead link clean-up, dry run``."""
-        return f"{self.manifest.kind.capitalize()} link {self._work}" + (", dry run" if self.dry_run else "")
+        title = gettext(_TITLES[self.manifest.kind][self._work])
+        return gettext("{title}, dry run", title=title) if self.dry_run else title
 
     @property
     def is_restore(self) -> bool:

@@ -7,24 +7,24 @@ from datetime import UTC, datetime
 
 from airflow_bitrix.core.errors import LONGEST_MESSAGE
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.languages import gettext, gettext_noop
+from airflow_bitrix.core.kind_words import kind_words, owners, owners_of
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext, number, pgettext
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.core.wording import counted
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.files.taken_back import TakenBack
 from airflow_bitrix.report.summary import Summary
 
 _MEANING = {
-    "applied": "written and read back",
-    "already": "was right before anything was written",
-    "drift": "somebody changed it since the plan was made; left alone",
-    "failed": "not confirmed; the reason stands in failed.csv",
-    "skipped": "dry run: would be written",
+    "applied": gettext_noop("written and read back"),
+    "already": gettext_noop("was right before anything was written"),
+    "drift": gettext_noop("somebody changed it since the plan was made; left alone"),
+    "failed": gettext_noop("not confirmed; the reason stands in failed.csv"),
+    "skipped": gettext_noop("dry run: would be written"),
 }
 
 
@@ -43,10 +43,13 @@ ASK_AGAIN = gettext_noop(
 
 def outcome_lines(summary: Summary) -> list[tuple[str, int, str]]:
     """Give each outcome with its count and what it means."""
-    lines: list[tuple[str, int, str]] = [(name, summary.counts[name], _MEANING[name]) for name in OUTCOMES]
+    lines: list[tuple[str, int, str]] = [
+        (name, summary.counts[name], gettext(_MEANING[name])) for name in OUTCOMES
+    ]
     if summary.open:
-        is_late = has_expired(summary)
-        means = "the approval has expired" if is_late else "the apply ended before its turn; run it again"
+        means = gettext("the apply ended before its turn; run it again")
+        if has_expired(summary):
+            means = gettext("the approval has expired")
         lines.append(("open", summary.open, means))
     return lines
 
@@ -58,11 +61,17 @@ def has_expired(summary: Summary) -> bool:
 
 
 _TITLES = {
-    RESTORE: "Restore: bring links back to what they were",
-    "contact_map": "Replace contacts: put new ones in the place of old ones",
-    "lead_to_deal": "Lead to deal: give deals the contacts of the leads that they were made from",
-    "release_moved_leads": "Release moved leads: take from leads the contacts that all their deals hold",
-    "portal_to_portal": "Portal to portal: give owners the contacts that they have in the source",
+    RESTORE: gettext_noop("Restore: bring links back to what they were"),
+    "contact_map": gettext_noop("Replace contacts: put new ones in the place of old ones"),
+    "lead_to_deal": gettext_noop(
+        "Lead to deal: give deals the contacts of the leads that they were made from"
+    ),
+    "release_moved_leads": gettext_noop(
+        "Release moved leads: take from leads the contacts that all their deals hold"
+    ),
+    "portal_to_portal": gettext_noop(
+        "Portal to portal: give owners the contacts that they have in the source"
+    ),
     **{name: rule.title for name, rule in RULES.items()},
 }
 
@@ -79,22 +88,24 @@ def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
 def limits_of(manifest: Manifest) -> list[tuple[str, str]]:
     """Give each guard of a plan as it stands, by what the trigger forms call it."""
     guards = manifest.guards
-    which = "read" if guards.population is None else "on the portal"
-    share = (
-        "no limit"
-        if guards.max_share is None
-        else f"{per_cent(guards.max_share)} of the {manifest.kind}s {which}"
-    )
+    share = gettext("no limit")
+    if guards.max_share is not None:
+        of_read, of_all = (
+            gettext_noop("{share} of the {kinds_of} read"),
+            gettext_noop("{share} of the {kinds_of} on the portal"),
+        )
+        which = of_read if guards.population is None else of_all
+        share = gettext(which, share=per_cent(guards.max_share), **kind_words(manifest.kind))
     return [
-        ("Most changes allowed", shown_limit(guards.max_changes)),
-        ("Largest share changed", share),
-        ("Portals", ", ".join(guards.portals) or "any"),
+        (gettext("Most changes allowed"), shown_limit(guards.max_changes)),
+        (gettext("Largest share changed"), share),
+        (gettext("Portals"), ", ".join(guards.portals) or pgettext("portal", "any")),
     ]
 
 
 def shown_limit(limit: int | None) -> str:
     """Give a limit on a number, or say that there is none."""
-    return "no limit" if limit is None else f"{limit:,}"
+    return gettext("no limit") if limit is None else number(limit)
 
 
 def per_cent(share: float) -> str:
@@ -106,22 +117,30 @@ def no_match(manifest: Manifest) -> str:
     """Say that nothing was found that the plan is about; nothing where something was."""
     if manifest.counts.get("read", 0):
         return ""
-    return f"no {manifest.kind} matches what the plan is about: its rules, filter, stages, days or list"
+    return gettext(
+        "no {kind} matches what the plan is about: its rules, filter, stages, days or list",
+        **kind_words(manifest.kind),
+    )
 
 
 def approval_line(approval: Approval) -> str:
     """Say how the question stands whether a plan may be applied."""
     at = shown_timestamp(approval.at)
     end = shown_timestamp(approval.until)
-    until = f", to be used until {end}" if approval.until else ""
     by, reason = as_plain_text(approval.by), as_plain_text(approval.reason)
-    return {
-        "waiting": f"Waits for an approval since {at}" + (f", until {end}" if approval.until else ""),
-        "approved": f"Approved by {by}, {at}{until}",
-        "rejected": f"Rejected by {by}, {at}",
-        "unanswered": f"Nobody answered until {at}",
-        "not asked": f"Nobody was asked to approve: {reason}",
-    }[approval.answer]
+    told = {
+        "waiting": gettext_noop("Waits for an approval since {at}"),
+        "approved": gettext_noop("Approved by {by}, {at}"),
+        "rejected": gettext_noop("Rejected by {by}, {at}"),
+        "unanswered": gettext_noop("Nobody answered until {at}"),
+        "not asked": gettext_noop("Nobody was asked to approve: {why}"),
+    }
+    if approval.until:
+        told |= {
+            "waiting": gettext_noop("Waits for an approval since {at}, until {end}"),
+            "approved": gettext_noop("Approved by {by}, {at}, to be used until {end}"),
+        }
+    return gettext(told[approval.answer], at=at, by=by, end=end, why=reason)
 
 
 def partial_line(why: str) -> str:
@@ -129,55 +148,79 @@ def partial_line(why: str) -> str:
 
     :param why: Why, as the operators tell it.
     """
-    return f"Partial view: {why}."
+    return gettext("Partial view: {why}.", why=why)
 
 
 def origin_line(origin: Origin) -> str:
     """Say what a restore goes back to."""
     made, folder = shown_timestamp(origin.created), as_plain_text(origin.folder)
     if origin.what == "snapshot":
-        return f"Brings links back to the snapshot of {made}: {folder}"
-    return f"Takes back {as_plain_text(origin.run) or 'the run'}, planned {made}: {folder}"
+        return gettext("Brings links back to the snapshot of {moment}: {folder}", moment=made, folder=folder)
+    run = as_plain_text(origin.run) or gettext("the run")
+    return gettext("Takes back {run}, planned {moment}: {folder}", run=run, moment=made, folder=folder)
 
 
 def taken_back_line(note: TakenBack) -> str:
     """Say that a run was taken back, by which restore, when, and how far."""
-    by = f" by {as_plain_text(note.by)}" if note.by else ""
-    counts = ", ".join(f"{count:,} {name}" for name, count in note.counts.items() if count)
+    by, at = as_plain_text(note.by), shown_timestamp(note.at)
     if note.counts:
-        told = f"Of its changes: {counts or 'none'}. Its own report names what it left alone, and why."
-        return f"Taken back{by}, {shown_timestamp(note.at)}. {told}"
-    return (
-        f"A restore{by} began to take it back, {shown_timestamp(note.at)}, and has not told what came of it."
+        counts = ", ".join(f"{number(count)} {name}" for name, count in note.counts.items() if count)
+        told = (
+            gettext("Taken back by {run}, {at}.", run=by, at=at)
+            if by
+            else gettext("Taken back, {at}.", at=at)
+        )
+        of_them = gettext(
+            "Of its changes: {counts}. Its own report names what it left alone, and why.",
+            counts=counts or pgettext("changes", "none"),
+        )
+        return f"{told} {of_them}"
+    if not by:
+        return gettext("A restore began to take it back, {at}, and has not told what came of it.", at=at)
+    return gettext(
+        "A restore by {run} began to take it back, {at}, and has not told what came of it.", run=by, at=at
     )
 
 
 def as_markdown(summary: Summary) -> str:
     """Give the summary for a log or a mail: a table of outcomes, what was left out, what it cost."""
-    kind, effort = summary.manifest.kind, summary.effort
+    effort, words = summary.effort, kind_words(summary.manifest.kind)
     lines = [f"### {summary.title}", ""]
     lines += [line for why in summary.partial for line in (partial_line(why), "")]
     if summary.manifest.origin:
         lines += [f"{origin_line(summary.manifest.origin)}.", ""]
     lines += [line for note in summary.taken_back for line in (taken_back_line(note), "")]
-    lines += _table(("outcome", f"{kind}s", "what it means"), outcome_lines(summary))
+    heads = (gettext("outcome"), words["kinds"], gettext("what it means"))
+    lines += _table(heads, outcome_lines(summary))
     if summary.overwritten:
         lines += [
             "",
-            f"{summary.overwritten:,} of the applied overwrote what somebody had changed meanwhile.",
+            gettext(
+                "{count} of the applied overwrote what somebody had changed meanwhile.",
+                count=summary.overwritten,
+            ),
         ]
     if summary.left_out:
-        lines += ["", *_table(("left out because", f"{kind}s"), list(summary.left_out.items()))]
-    read = summary.manifest.counts.get("read", 0)
-    lines += ["", f"{read:,} {kind}s read, {summary.manifest.changes:,} changes planned."]
+        left_out = [(gettext(why), count) for why, count in summary.left_out.items()]
+        lines += ["", *_table((gettext("left out because"), words["kinds"]), left_out)]
+    read = int(summary.manifest.counts.get("read", 0))
+    planned = ngettext("{count} change planned", "{count} changes planned", summary.manifest.changes)
+    told = gettext("{owners} read, {planned}.", owners=owners(summary.manifest.kind, read), planned=planned)
+    lines += ["", told]
     if none := no_match(summary.manifest):
         lines += [f"{none[0].upper()}{none[1:]}."]
-    requests = f"{effort.requests:,} request{'s' * (effort.requests != 1)}"
-    lines += [f"{requests} in {effort.seconds:.1f} s, {effort.refused:,} refused by the portal."]
+    lines += [
+        gettext(
+            "{requests} in {seconds} s, {refused} refused by the portal.",
+            requests=ngettext("{count} request", "{count} requests", effort.requests),
+            seconds=f"{effort.seconds:.1f}",
+            refused=effort.refused,
+        )
+    ]
     if summary.approval:
         lines += [f"{approval_line(summary.approval)}."]
     if summary.contradiction:
-        lines += [f"A task's result contradicts the decision: {summary.contradiction}."]
+        lines += [gettext("A task's result contradicts the decision:") + f" {summary.contradiction}."]
     if told := comments_line(summary):
         lines += [told]
     if summary.hidden_links:
@@ -187,20 +230,20 @@ def as_markdown(summary: Summary) -> str:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str | int]]) -> Iterator[str]:
     """Give a Markdown table whose columns also stand below each other in a log."""
-    cells = [head, *([f"{one:,}" if isinstance(one, int) else _cell(one) for one in row] for row in rows)]
+    cells = [head, *([number(one) if isinstance(one, int) else _cell(one) for one in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    numbers = [isinstance(one, int) for one in rows[0]]
+    are_numbers = [isinstance(one, int) for one in rows[0]]
 
     def line(texts: Iterable[str]) -> str:
-        columns = zip(texts, widths, numbers, strict=True)
-        padded = (text.rjust(width) if number else text.ljust(width) for text, width, number in columns)
+        columns = zip(texts, widths, are_numbers, strict=True)
+        padded = (text.rjust(width) if right else text.ljust(width) for text, width, right in columns)
         return f"| {' | '.join(padded)} |"
 
     yield line(head)
-    rules = zip(widths, numbers, strict=True)
+    rules = zip(widths, are_numbers, strict=True)
     yield (
         "|"
-        + "|".join("-" * (width + 1) + ":" if number else ":" + "-" * (width + 1) for width, number in rules)
+        + "|".join("-" * (width + 1) + ":" if right else ":" + "-" * (width + 1) for width, right in rules)
         + "|"
     )
     yield from map(line, cells[1:])
@@ -213,10 +256,10 @@ def _cell(text: str) -> str:
 def as_line(summary: Summary) -> str:
     """Give the figures of a summary in a line: ``Outcomes of 211 leads: 210 applied, 1 drift``."""
     counted = {**summary.counts, "open": summary.open}
-    told = ", ".join(f"{count:,} {name}" for name, count in counted.items() if count)
-    kind = f"{summary.manifest.kind}{'s' * (summary.planned != 1)}"
-    nothing = no_match(summary.manifest) or "nothing to change"
-    return f"Outcomes of {summary.planned:,} {kind}: {told or nothing}"
+    told = ", ".join(f"{number(count)} {name}" for name, count in counted.items() if count)
+    nothing = no_match(summary.manifest) or gettext("nothing to change")
+    of = owners_of(summary.manifest.kind, summary.planned)
+    return gettext("Outcomes of {owners}: {counts}", owners=of, counts=told or nothing)
 
 
 def comments_line(summary: Summary) -> str:
@@ -224,14 +267,23 @@ def comments_line(summary: Summary) -> str:
     made, refused = summary.effort.comments, summary.effort.refused_comments
     if not made and not refused:
         return ""
-    told = f"{counted(made, 'comment')} made on the cards of {summary.manifest.kind}s"
+    comments = ngettext("{count} comment", "{count} comments", made)
+    words = kind_words(summary.manifest.kind)
     if not refused:
-        return f"{told}."
+        return gettext("{comments} made on the cards of {kinds_of}.", comments=comments, **words)
     why = as_plain_text(summary.effort.comment_refusal)
-    return f"{told}, {refused:,} refused by the portal, the first for {why.removesuffix('.')}."
+    return gettext(
+        "{comments} made on the cards of {kinds_of}, {refused} refused by the portal, the first for {why}.",
+        comments=comments,
+        refused=refused,
+        why=why.removesuffix("."),
+        **words,
+    )
 
 
 def hidden_links_line(summary: Summary) -> str:
     """Say that the portal leaves links out of its lists, and what that cost."""
-    times = f"{summary.hidden_links:,} times"
-    return f"The portal leaves links out of crm.item.list: they were read by items.get, {times}."
+    return gettext(
+        "The portal leaves links out of crm.item.list: they were read by items.get, {count} times.",
+        count=summary.hidden_links,
+    )

@@ -90,7 +90,7 @@ def test_a_second_restore_knows_what_the_first_one_did_and_both_runs_tell_so(
     for row in rows:
         if row["why"] == "brought back already, as far as can be":
             assert "(run one of the DAG restores); " in row["reason"]
-            assert re.search("no longer exists|primary was |its CONTACT_ID was ", row["reason"])
+            assert re.search("no longer exists|primary was |its card showed ", row["reason"])
     assert [one.by for one in read_taken_back(cleaned, made["hash"])] == ["run one of the DAG restores"]
 
     again = Bitrix24CheckLinkPlanOperator(task_id="check", plan=made, is_dry_run=False, max_failed=None)

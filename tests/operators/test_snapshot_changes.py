@@ -102,10 +102,7 @@ def test_each_kind_of_change_is_told_exactly(night: Night, sandbox: Any) -> None
     assert compared.earlier == tuple(
         (read_snapshot(Path(one["snapshot"])).created, one["snapshot"]) for one in (same, first)
     )
-    assert (
-        f"before these changes as Snapshot: <code>{same['snapshot']}</code>"
-        in Path(made["report"]).read_text()
-    )
+    assert f"holds the changes already. <code>{same['snapshot']}</code>" in Path(made["report"]).read_text()
     row = next(row for row in rows_of(made) if row["what"] == "sort")
     assert (row["before"], row["after"]) == ("1* (10), 2 (20)", "1* (10), 2 (70)")
     assert row["address"] == f"{sandbox.base_url}/crm/deal/details/{moved}/"

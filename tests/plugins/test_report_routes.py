@@ -46,7 +46,7 @@ def test_the_page_shows_the_run_and_its_addresses_are_relative(reader: TestClien
     page = reader.get(at()).text
     for told in ("999 applied", "1 failed", "20 open", "1,020", "A part of the plan was applied."):
         assert told in page
-    assert 'data-rows="rows?task=plan"' in page
+    assert 'data-rows="rows?task=plan&amp;lang=en"' in page
     assert 'href="/' not in page
     assert 'src="' not in page
     assert "<script>alert" not in page
@@ -225,7 +225,7 @@ def test_a_run_with_several_tasks_shows_each(reader: TestClient, run: Path) -> N
     (run / "compare" / "reconcile.csv").write_text(told)
     page = reader.get(at()).text
     for task in ("plan", "second.0", "compare"):
-        assert f'href="?task={task}"' in page
+        assert f'href="?task={task}&amp;lang=en"' in page
     assert "1,020" in page, "the first with a plan"
     second = reader.get(at("?task=second.0")).text
     assert "Planned, and not applied." in second

@@ -191,7 +191,7 @@ def test_of_several_plans_the_first_is_shown_and_while_the_run_goes_on_the_last_
             make_plan(folder / name, [change(5)])
             os.utime(folder / name / "plan" / "manifest.json", ns=(10**18 - number, 10**18 - number))
         page = reader.get(at("", run_id=f"{RUN}{state}")).text
-        assert f'href="?task={shown}" aria-current="page"' in page
+        assert f'href="?task={shown}&amp;lang=en" aria-current="page"' in page
 
 
 def test_a_plan_that_is_being_made_again_goes_before_one_of_the_try_before(
@@ -204,7 +204,7 @@ def test_a_plan_that_is_being_made_again_goes_before_one_of_the_try_before(
         os.utime(folder / name / "plan" / "manifest.json", ns=(10**18, 10**18))
     with PlanWriter(folder / "leads.plan" / "plan"):
         page = reader.get(at()).text
-    assert 'href="?task=leads.plan" aria-current="page"' in page
+    assert 'href="?task=leads.plan&amp;lang=en" aria-current="page"' in page
     assert "No plan yet." in page
 
 
@@ -216,7 +216,7 @@ def test_a_plan_that_waits_goes_before_one_whose_making_broke_off_earlier(
         pass
     os.utime(folder / "leads.plan" / "plan", ns=(10**18, 10**18))
     make_plan(folder / "deals.plan", [change(5)])
-    assert 'href="?task=deals.plan" aria-current="page"' in reader.get(at()).text
+    assert 'href="?task=deals.plan&amp;lang=en" aria-current="page"' in reader.get(at()).text
 
 
 PLANNED = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)

@@ -31,7 +31,7 @@ def test_each_contact_is_a_link_and_no_sort_role_or_star_is() -> None:
     )
     cell = linked_contacts(shown_links(links), PORTAL)
     assert leads_to(cell) == [(f"{CARD}/{one}/", str(one)) for one in (377, 367, 1, 452)]
-    assert "".join(Page(cell).words) == "377* (10, role 3), 367 (20), 1; CONTACT_ID 452"
+    assert "".join(Page(cell).words) == "377* (10, role 3), 367 (20), 1; its card shows 452 first"
     assert leads_to(linked_contacts("377 12", PORTAL)) == [(f"{CARD}/377/", "377"), (f"{CARD}/12/", "12")]
     assert leads_to(linked_contacts("none", PORTAL)) == []
 

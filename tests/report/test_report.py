@@ -83,7 +83,7 @@ def test_of_many_failures_the_page_shows_the_first_and_counts_all() -> None:
     assert made.counts["failed"] == many
     assert len(made.troubles) == MOST_ROWS
     text = Page(as_html(made)).text
-    assert f"The first {MOST_ROWS} of {many}; all of them stand in failed.csv ." in text
+    assert f"The first {MOST_ROWS} of {many}; all of them stand in failed.csv." in text
 
 
 @pytest.mark.parametrize(

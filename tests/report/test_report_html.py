@@ -21,7 +21,7 @@ from airflow_bitrix.report.texts import as_line, outcome_lines, rule_titles
 from airflow_bitrix.report.texts import as_markdown as report_markdown
 from tests.report.summaries import ALL, EVIL, FOLDER, PORTAL, Page, as_html, outcome, summary
 
-OWN_SCRIPTS = 2
+OWN_SCRIPTS = 3
 """The script, and the rows that it searches."""
 
 

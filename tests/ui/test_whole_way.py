@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import expect
 
 from scripts.local_airflow import READING
+from tests.ui.accessibility import faults
 from tests.ui.screens import RUN_OVER, Form, report_of, tab_to, told, trigger_form
 
 if TYPE_CHECKING:
@@ -121,7 +122,9 @@ def clean_up(page: Page, stage: Stage, shoot: Callable[[Page, str], None]) -> tu
     open_question(page, stage, CLEAN_UP, run)
     expect(page.get_by_text(f"{len(stage.sandbox.released_leads())} leads to change")).to_be_visible()
     expect(page.get_by_text("left without contacts")).to_be_visible()
-    expect(page.get_by_role("heading", name="The largest changes")).to_be_visible()
+    largest = page.get_by_role("heading", name="The largest changes")
+    expect(largest).to_be_visible()
+    assert faults(page, largest.locator("xpath=..")) == []
     shoot(page, "way-03-approval")
 
     lead = open_first_lead(page, stage)
@@ -136,6 +139,9 @@ def clean_up(page: Page, stage: Stage, shoot: Callable[[Page, str], None]) -> tu
     expect(shown.get_by_role("heading", name="Lead link clean-up")).to_be_visible()
     expect(shown.get_by_text("changes planned")).to_be_visible()
     shoot(opened.value, "way-05-report-before")
+    shown.get_by_role("link", name="Answer", exact=True).click()
+    expect(opened.value.get_by_role("button", name="Approve")).to_be_enabled()
+    shoot(opened.value, "way-05-back-to-the-question")
 
     page.get_by_role("button", name="Approve").click()
     watch_it_finish(page, stage, CLEAN_UP, run)
@@ -145,13 +151,18 @@ def clean_up(page: Page, stage: Stage, shoot: Callable[[Page, str], None]) -> tu
 
 def restore(page: Page, stage: Stage, run: str, shoot: Callable[[Page, str], None]) -> None:
     """Take a run back; approve that without a mouse."""
-    journal = Path(stage.airflow.xcom(CLEAN_UP, run, "check")["report"]).parent
+    cleaned = report_of(page, f"{stage.dag(CLEAN_UP)}/runs/{run}")
+    journal = cleaned.get_by_label("Folder").input_value()
+    assert journal == str(Path(stage.airflow.xcom(CLEAN_UP, run, "check")["report"]).parent)
+    cleaned.get_by_role("link", name="Open that DAG").click()
+    page.wait_for_url(f"{stage.dag(RESTORE)}*")
     form = trigger_form(page, stage.dag(RESTORE))
     form.switch("Dry run", on=False)
-    form.input("Journal").fill(str(journal))
+    form.input("Journal").fill(journal)
     shoot(page, "way-11-restore-form")
     back = start(page, form)
     open_question(page, stage, RESTORE, back)
+    expect(page.get_by_text("links that are added back")).to_be_visible()
     shoot(page, "way-12-restore-approval")
     tab_to(page, page.get_by_role("button", name="Approve"))
     page.keyboard.press("Enter")
