@@ -94,6 +94,7 @@ NO_TEXTS = {
     "dag id",
     "dd.MM.yyyy HH:mm",
     "it is no place of a watcher",
+    "no table of owners",
     "run id",
     "task id",
     "the ends",

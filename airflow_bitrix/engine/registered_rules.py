@@ -120,4 +120,4 @@ def _refused(point: EntryPoint, why: str) -> InvalidInput:
 
 
 def _package(point: EntryPoint) -> str:
-    return f"{point.dist.name} {point.dist.version}" if point.dist else "a package that has no name"
+    return f"{point.dist.name} {point.dist.version}" if point.dist else gettext("a package that has no name")

@@ -287,7 +287,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         if is_nothing(given):
             return ""
         if not isinstance(given, str):
-            raise InvalidInput("bitrix24_conn_id", given, "the id of a connection, as text, or None")
+            raise InvalidInput("bitrix24_conn_id", given, gettext("the id of a connection, as text, or None"))
         return given
 
     def _asked(self) -> str:

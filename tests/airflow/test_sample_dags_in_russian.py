@@ -25,13 +25,12 @@ for path in sorted(Path(sys.argv[1]).glob("*.py")):
     spec.loader.exec_module(module)
     for dag in (one for one in vars(module).values() if isinstance(one, DAG)):
         schemas = [dag.params.get_param(name).schema for name in dag.params]
-        fields = [one for one in schemas if one["title"] != "Правила"]
         told[dag.dag_id] = {
             "name": dag.dag_display_name,
             "description": dag.description,
             "docs": dag.doc_md,
             "titles": [one.get(part, "") for one in schemas for part in ("title", "description", "section")],
-            "choices": [shown for one in fields for shown in one.get("values_display", {}).values()],
+            "choices": [shown for one in schemas for shown in one.get("values_display", {}).values()],
             "tasks": [task.task_display_name for task in dag.tasks],
             "groups": [one.group_display_name for one in dag.task_group_dict.values() if one.group_id],
             "ids": [*dag.params, *dag.task_ids, dag.dag_id],
