@@ -50,7 +50,7 @@ from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.messages import Told, ended
 from airflow_bitrix.report.page import as_html
-from airflow_bitrix.report.summary import Summary, as_json, shown_owners, summarise, with_names
+from airflow_bitrix.report.summary import Summary, as_json, shown_owners, summarise, trouble_lines, with_names
 from airflow_bitrix.report.texts import as_line, as_markdown
 
 AT_ONCE = 2500
@@ -253,6 +253,8 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             keep_index(folder)
         self.log.info("%s", as_line(summary))
         log_report(self.log, as_markdown(summary).splitlines())
+        for line in trouble_lines(summary):
+            self.log.warning("%s", line)
         if changed:
             self.log.warning(
                 "%s",

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
+from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address
 from airflow_bitrix.core.migrations import MIGRATIONS
@@ -250,6 +252,21 @@ def _joined(
         yield place, change, outcome
     for place, change in chain(passed.values(), planned):
         yield place, change, None
+
+
+TOLD = 5
+"""Troubles that a log names; the page and failed.csv have more."""
+
+
+def trouble_lines(summary: Summary) -> list[str]:
+    """Say of the first owners that need a look what became of them: who they are, and why."""
+    kind = kind_words(summary.manifest.kind)["kind"]
+    lines = []
+    for row in summary.troubles[:TOLD]:
+        owner = " ".join(filter(None, (kind, str(row.owner.id), row.names.title)))
+        told = f"{owner} ({row.about})" if row.about else owner
+        lines.append(as_plain_text(f"{row.outcome}: {told}: {row.reason}"))
+    return lines
 
 
 def shown_owners(summary: Summary) -> set[int]:

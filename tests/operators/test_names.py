@@ -82,7 +82,7 @@ def test_the_approval_shows_names_in_two_requests(sandbox: Any, made: Any, tmp_p
     assert kept.count("\n") == len(shown)
 
 
-def test_the_report_and_its_tables_have_names(sandbox: Any, made: Any, tmp_path: Path) -> None:
+def test_the_report_and_its_tables_have_names(sandbox: Any, made: Any, tmp_path: Path, logged: Any) -> None:
     lead = changed(tmp_path)[0]
     sandbox.set_faults(
         command=1.0,
@@ -94,6 +94,9 @@ def test_the_report_and_its_tables_have_names(sandbox: Any, made: Any, tmp_path:
     sandbox.reset_stats()
     told = check(made)
     assert told["counts"]["failed"] == made["changes"]
+    named = f'warning: failed: lead {lead} =cmd() "Поставка" <b>& (In progress · Olga Petrova): '
+    warnings = [line for line in logged() if line.startswith("warning: failed: lead ")]
+    assert (len(warnings), warnings[0].startswith(named)) == (5, True)
     page = Path(told["report"]).read_text()
     assert "=cmd() &#34;Поставка&#34; &lt;b&gt;&amp;" in page
     assert "In progress · Olga Petrova" in page

@@ -164,7 +164,7 @@ def restore(page: Page, stage: Stage, run: str, shoot: Callable[[Page, str], Non
     open_question(page, stage, RESTORE, back)
     expect(page.get_by_text("links that are added back")).to_be_visible()
     shoot(page, "way-12-restore-approval")
-    tab_to(page, page.get_by_role("button", name="Approve"))
+    tab_to(page, page.get_by_role("button", name="Approve"), most=200)  # each contact is a link
     page.keyboard.press("Enter")
     watch_it_finish(page, stage, RESTORE, back)
     shoot(page, "way-13-restore-finished")
