@@ -253,8 +253,8 @@ def _cost(manifest: Manifest, requests: int) -> str:
 
 def _recovery(manifest: Manifest, lines: Sequence[Line]) -> Iterator[str]:
     """Give the table of a restore."""
-    what, of = gettext("what comes back, and what does not"), kind_words(manifest.kind)["kinds"]
-    yield from ("", f"| {what} | {of} | {pgettext('head', 'links')} |", "|:---|---:|---:|")
+    what, links = gettext("what comes back, and what does not"), pgettext("head", "links")
+    yield from ("", f"| {what} | {kind_words(manifest.kind)['kinds']} | {links} |", "|:---|---:|---:|")
     for line in lines:
         told = ("" if count is None else number(count) for count in (line.owners, line.links))
         yield f"| {cell(line.what, WHY)} | {' | '.join(told)} |"

@@ -31,7 +31,7 @@ def change_table(
     :param names: What owners and contacts are called, by id of the owner.
     """
     heads = (kind_words(manifest.kind)["kind"], gettext("contacts"), gettext("reason"))
-    yield from ("", f"#### {title}", "", f"| {' | '.join(heads)} |", "|:---|:---|:---|")
+    yield from ("", f"### {title}", "", f"| {' | '.join(heads)} |", "|:---|:---|:---|")
     for change in changes:
         of_owner = names.get(change.owner.id, NAMELESS)
         why = cell("; ".join(_reasons(manifest, change)), WHY)

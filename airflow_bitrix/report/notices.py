@@ -171,7 +171,8 @@ def _about(summary: Summary) -> Iterator[Notice]:
         text = gettext("It puts links back that stood in an earlier journal or snapshot.")
         text = f"{origin_line(origin)}." if origin else text
         if summary.manifest.kind == "lead":
-            text += f" {gettext('The repeat flag of a lead follows when the lead is saved.')}"
+            follows = gettext("The repeat flag of a lead follows when the lead is saved.")
+            text = f"{text} {follows}"
         yield Notice("plain", gettext("A restore."), text)
     for broken in summary.manifest.broken_guards:
         text = f"{broken}. {_way_out(broken)}".strip()
@@ -284,7 +285,8 @@ def _waiting(summary: Summary, run: str) -> Notice:
         )
         if approval.until:
             end = shown_timestamp(approval.until)
-            text += f" {gettext('Without an answer until {end} nothing is written.', end=end)}"
+            unanswered = gettext("Without an answer until {end} nothing is written.", end=end)
+            text = f"{text} {unanswered}"
         return Notice("odd", gettext("Waits for an approval."), text)
     if run in UNDER_WAY:
         text = gettext("{changes}, to be written by the task that applies the plan.", changes=changes)

@@ -68,7 +68,7 @@ def opening(summary: Summary, run: str = "", *, is_begun: bool = True) -> str:
     if not manifest.changes:
         return _sentence(_nothing(manifest), _left_alone(manifest))
     if is_begun:
-        return _sentence(_begun(summary, run), _left_alone(manifest), *_others(summary))
+        return _sentence(_begun(summary, run), _left_alone(manifest), *_others(summary, run))
     return _sentence(_planned(summary, run), _left_alone(manifest))
 
 
@@ -169,13 +169,13 @@ def _left_alone(manifest: Manifest) -> str:
     return gettext("left alone: {owners} ({reasons})", owners=all_of_them, reasons=", ".join(told))
 
 
-def _others(summary: Summary) -> list[str]:
+def _others(summary: Summary, run: str) -> list[str]:
     """Say what became of those that were not written."""
     counts = summary.counts
     told = (
         (counts["already"], gettext_noop("right already: {count}")),
         (counts["drift"], gettext_noop("changed by somebody else meanwhile, and left alone: {count}")),
         (counts["failed"], gettext_noop("failed: {count}")),
-        (summary.open, gettext_noop("without an outcome: {count}")),
+        (0 if run in UNDER_WAY else summary.open, gettext_noop("without an outcome: {count}")),
     )
     return [gettext(message, count=count) for count, message in told if count]

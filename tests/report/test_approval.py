@@ -171,7 +171,7 @@ def test_one_plan_gives_one_page_and_another_plan_other_samples(tmp_path: Path) 
 @pytest.mark.parametrize("number", [1, 9, 10])
 def test_a_small_plan_is_shown_whole_and_once(number: int, tmp_path: Path) -> None:
     text = page(tmp_path, [clears(one) for one in range(1, number + 1)])
-    assert "#### All changes" in text
+    assert "### All changes" in text
     assert owner_ids(tables(text)[-1]) == list(range(1, number + 1))
     assert len(tables(text)) == 2
 

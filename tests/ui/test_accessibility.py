@@ -154,7 +154,7 @@ def test_every_page_can_be_read_by_everybody(opened: Page, pictures: Path, langu
 def test_a_printed_report_has_no_controls_and_keeps_its_bars(opened: Page, pictures: Path) -> None:
     opened.emulate_media(color_scheme="dark", media="print")
     show(opened, page.as_html(applied(), folder=FOLDER))
-    for control in opened.locator("button, input[type=search], select, a.button").all():
+    for control in opened.locator(".copy button, .tools button, input[type=search], select, a.button").all():
         assert not control.is_visible()
     bar, body = opened.locator(".bar.applied rect"), opened.locator("body")
     assert bar.evaluate("one => getComputedStyle(one).printColorAdjust") == "exact"
