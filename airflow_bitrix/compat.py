@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -58,8 +59,9 @@ __all__ = [
 _Hook = TypeVar("_Hook", bound=type)
 
 
+@cache
 def _language() -> str:
-    """Give the language of the setting.
+    """Give the language of the setting, which is read once: each text asks for it.
 
     :raises InvalidInput: There is no such language; in English, as it would be asked for again otherwise.
     """

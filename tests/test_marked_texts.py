@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, nodes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -156,6 +157,27 @@ def _modules() -> Iterator[Path]:
 def test_every_text_is_marked() -> None:
     found = {str(path.relative_to(ROOT)): _unmarked(path.read_text(encoding="utf-8")) for path in _modules()}
     assert {name: texts for name, texts in found.items() if texts} == {}
+
+
+_NO_WORDS = re.compile(r"<(script|style)\b.*?</\1>|<[^<>]*>", re.DOTALL)
+
+
+def _unmarked_in_page(source: str) -> list[str]:
+    """Give the texts of a template that stand in it as they are."""
+    parts = [
+        node
+        for found in Environment(autoescape=True).parse(source).find_all(nodes.Output)
+        for node in found.nodes
+    ]
+    data = "\0".join(node.data for node in parts if isinstance(node, nodes.TemplateData))
+    return [text for text in re.split("\0", _NO_WORDS.sub("\0", data)) if _WORDS.search(text)]
+
+
+def test_every_text_of_a_page_is_marked() -> None:
+    pages = [*(ROOT / "airflow_bitrix/report").glob("*.html.j2")]
+    assert pages
+    assert {page.name: texts for page in pages if (texts := _unmarked_in_page(page.read_text("utf-8")))} == {}
+    assert _unmarked_in_page('<p class="a b c">{{ told }} of all changes</p>') == [" of all changes"]
 
 
 @pytest.mark.parametrize(

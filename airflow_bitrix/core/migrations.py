@@ -21,7 +21,7 @@ MIGRATIONS: tuple[MigrationName, ...] = get_args(MigrationName)
 Extra = Literal["keep", "remove"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
-MapRow = tuple[str, int, int]
+MapRow = tuple[object, int, int]
 """Where a row of a map stands, such as ``line 7``, the old id and the new one."""
 
 

@@ -28,6 +28,22 @@ _THINGS = frozenset({"id", "ids", "contact", "lead", "deal", "owner"})
 """Words that may stand beside old or new in the name of a column: ``old_id``, ``New contact id``."""
 
 
+_ENTRY = gettext_noop("entry {at}")
+_LINE = gettext_noop("line {at}")
+_ROW = gettext_noop("row {at}")
+
+
+class Place(NamedTuple):
+    """Where a row stands; a map has millions of rows, and few that are named."""
+
+    text: str
+    at: object
+
+    def __str__(self) -> str:
+        """Give it as people read it: ``line 7``."""
+        return gettext(self.text, at=str(self.at))
+
+
 class Pair(NamedTuple):
     """A row as it was given.
 
@@ -37,7 +53,7 @@ class Pair(NamedTuple):
     :param problem: Why it is none, whatever its cells.
     """
 
-    place: str
+    place: Place
     old: Any = None
     new: Any = None
     problem: str = ""
@@ -59,14 +75,9 @@ def map_rows(given: Mapping[Any, Any] | Iterable[Any], argument: str) -> Iterato
     :raises InvalidInput: Names the bad rows, when all have been read.
     """
     if isinstance(given, Mapping):
-        pairs: Iterator[Pair] = (
-            Pair(gettext("entry {old}", old=repr(old)), old, new) for old, new in given.items()
-        )
+        pairs: Iterator[Pair] = (Pair(Place(_ENTRY, repr(old)), old, new) for old, new in given.items())
     else:
-        pairs = (
-            _pair(gettext("row {number}", number=str(number)), row)
-            for number, row in enumerate(given, start=1)
-        )
+        pairs = (_pair(Place(_ROW, number), row) for number, row in enumerate(given, start=1))
     return _checked(pairs, argument)
 
 
@@ -123,17 +134,17 @@ def _rows(lines: Lines) -> Iterator[Pair]:
     elif start.line.lstrip().startswith("["):
         rows = _json(start.line + lines.rest())
         rows = rows if isinstance(rows, list) else [rows]
-        yield from _begun((gettext("row {at}", at=str(at)), row) for at, row in enumerate(rows, start=1))
+        yield from _begun((Place(_ROW, at), row) for at, row in enumerate(rows, start=1))
     else:
         yield from _table(lines, start)
 
 
-def _json_lines(lines: Lines, start: Start) -> Iterator[tuple[str, Any]]:
-    yield gettext("line {number}", number=str(start.number)), _json(start.line)
+def _json_lines(lines: Lines, start: Start) -> Iterator[tuple[Place, Any]]:
+    yield Place(_LINE, start.number), _json(start.line)
     for line in lines:
         lines.end_row()
         if line.strip():
-            yield gettext("line {number}", number=str(lines.number)), _json(line)
+            yield Place(_LINE, lines.number), _json(line)
 
 
 def _table(lines: Lines, start: Start) -> Iterator[Pair]:
@@ -145,10 +156,10 @@ def _table(lines: Lines, start: Start) -> Iterator[Pair]:
     for at, cells in rows if header else chain([(number, first)], rows):
         problem = gettext("more cells than columns") if any(cells[width:]) else ""
         found = [cells[column] if column < len(cells) else None for column in (old, new)]
-        yield Pair(gettext("line {at}", at=str(at)), found[0], found[1], problem)
+        yield Pair(Place(_LINE, at), found[0], found[1], problem)
 
 
-def _begun(rows: Iterable[tuple[str, Any]]) -> Iterator[Pair]:
+def _begun(rows: Iterable[tuple[Place, Any]]) -> Iterator[Pair]:
     """Give rows that no header is above: the first one tells whether they are those of a map at all.
 
     :raises NoFirstRowError: They are not.
@@ -159,7 +170,7 @@ def _begun(rows: Iterable[tuple[str, Any]]) -> Iterator[Pair]:
         if not is_map:
             is_map = {"old", "new"} <= row.keys() if isinstance(row, Mapping) else _are_ids(pair[1:3])
         if not is_map:
-            raise NoFirstRowError(place)
+            raise NoFirstRowError(str(place))
         yield pair
 
 
@@ -195,7 +206,7 @@ def _unequivocal(pairs: list[tuple[str, Any]]) -> dict[str, Any] | None:
     return given if len(given) == len(pairs) else None
 
 
-def _pair(place: str, row: Any) -> Pair:
+def _pair(place: Place, row: Any) -> Pair:
     if isinstance(row, Mapping):
         return Pair(place, row.get("old"), row.get("new"))
     if isinstance(row, Sequence) and not isinstance(row, str) and len(row) == len(("old", "new")):

@@ -15,7 +15,7 @@ from msgspec import structs
 from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
+from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
@@ -43,6 +43,7 @@ from airflow_bitrix.operators.shared.parameters import (
     switch,
     wait,
 )
+from airflow_bitrix.operators.shared.plan_words import meaning_of_answers
 from airflow_bitrix.operators.shared.shown_limits import CALLED, as_shown, quiet_of
 from airflow_bitrix.operators.shared.task_arguments import ApprovalArguments
 from airflow_bitrix.report.approval import Digest, as_markdown, headline, plan_digest
@@ -53,15 +54,6 @@ MODES = ("always", "over_limit", "never")
 
 DEADLINE = timedelta(hours=72)
 """How long an answer is awaited where neither the task nor the configuration says otherwise."""
-
-_CHOICE = gettext_noop(
-    "**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. What was written "
-    "can be taken back: the report says how. Without an answer until {until} nothing is written."
-)
-_CHOICE_WITH_DEFAULT = gettext_noop(
-    "**Approve** lets exactly these changes be written{hours}. **Reject** writes nothing. What was written "
-    "can be taken back: the report says how. Without an answer until {until} it counts as **{answer}**."
-)
 
 
 class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
@@ -179,9 +171,10 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
                 end = now + self.response_timeout
                 self.subject = headline(manifest)
                 found = plan_digest(folder, manifest)
-                limits = [(CALLED[one], text) for one, text in self._limits().items()]
+                limits = [(gettext(CALLED[one]), gettext(text)) for one, text in self._limits().items()]
                 page = as_markdown(manifest, found, limits, self._names(folder, manifest, found))
-                self.body = f"{_link(context, folder)}{self._meaning(end)}\n\n{page}"
+                meaning = meaning_of_answers(end, self._period(), self.defaults)
+                self.body = f"{_link(context, folder)}{meaning}\n\n{page}"
         decision = Approval(manifest.hash, "waiting", _moment(now), asked=asker_of(context))
         if nobody is not None:
             self.log.info("%s", gettext("Nobody is asked: {nobody}", nobody=nobody[1]))
@@ -293,19 +286,6 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
     def _asked(self) -> str:
         """Give the names of those who may answer; nothing where all may who see it."""
         return ", ".join(str(user.get("name") or user.get("id")) for user in self.assigned_users or ())
-
-    def _meaning(self, end: datetime) -> str:
-        """Say what the two answers do, and what becomes of it without one.
-
-        :param end: Until when an answer is awaited.
-        """
-        period = self._period()
-        told = {"hours": "", "until": shown_timestamp(end.isoformat())}
-        if period is not None:
-            told["hours"] = gettext(" for {hours} hours", hours=f"{period.total_seconds() / 3600:g}")
-        if self.defaults:
-            return gettext(_CHOICE_WITH_DEFAULT, answer=self.defaults[0], **told)
-        return gettext(_CHOICE, **told)
 
     def _mode(self) -> str:
         if self.mode not in MODES:

@@ -29,7 +29,7 @@ class Moment:
     def times(self) -> list[tuple[str, str]]:
         """When it was, for machines and for people: one time, or the first and the last."""
         told = [(at, shown_timestamp(at)) for at in (self.at, self.until) if at]
-        return told[:1] if told[0][1] == told[-1][1] else told
+        return told[:1] if told and told[0][1] == told[-1][1] else told
 
 
 def timeline(summary: Summary, *, live: bool = False) -> list[Moment]:

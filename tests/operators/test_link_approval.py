@@ -18,6 +18,7 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24ApproveLinkPlanOperator,
     Bitrix24CanaryLinkPlanOperator,
 )
+from airflow_bitrix.operators.shared.plan_words import meaning_of_answers
 from tests.operators import approvals
 from tests.operators.approvals import answer, approval, ask, plan, run
 from tests.operators.rendered import rendered
@@ -338,8 +339,7 @@ def test_an_answer_is_awaited_as_the_configuration_says(
     ("defaults", "told"), [(None, "nothing is written."), (["Reject"], "it counts as **Reject**.")]
 )
 def test_whoever_approves_is_told_until_when_and_what_comes_after(defaults: Any, told: str) -> None:
-    operator = approval({"plan": "a folder", "hash": "0"}, defaults=defaults)
-    meaning = operator._meaning(datetime(2026, 11, 21, 12, tzinfo=UTC))
+    meaning = meaning_of_answers(datetime(2026, 11, 21, 12, tzinfo=UTC), timedelta(hours=24), defaults)
     assert meaning.endswith(f"Without an answer until 2026-11-21 12:00 UTC {told}")
 
 
