@@ -19,7 +19,7 @@ from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.journals import read_ledger
 from airflow_bitrix.files.plans import PART_CHANGES, Manifest, read_changes
 from airflow_bitrix.operators.shared.parameters import count, optional_count, optional_share, quiet_hours
-from airflow_bitrix.report.texts import ASK_AGAIN, per_cent, shown_limit
+from airflow_bitrix.report.texts import ASK_AGAIN, per_cent
 
 CALLED: Mapping[str, str] = {
     "canary": gettext_noop("Try the first ones"),
@@ -42,13 +42,17 @@ def quiet_of(given: Mapping[str, Any]) -> QuietHours | None:
     return quiet_hours(given.get("quiet_hours"), given.get("timezone", "UTC"))
 
 
+_NO_LIMIT = gettext_noop("no limit")
+
+
 def as_shown(given: Mapping[str, Any]) -> dict[str, str]:
-    """Give limits as an approval shows them, by argument."""
+    """Give limits as an approval keeps them, by argument: compared, and so the same in each language."""
+    most = optional_count("max_failed", given.get("max_failed"))
     share = optional_share("max_failure_share", given.get("max_failure_share"))
     return {
         "canary": f"{count('canary', given.get('canary', 0)):,}",
-        "max_failed": shown_limit(optional_count("max_failed", given.get("max_failed"))),
-        "max_failure_share": gettext_noop("no limit") if share is None else per_cent(share),
+        "max_failed": _NO_LIMIT if most is None else f"{most:,}",
+        "max_failure_share": _NO_LIMIT if share is None else per_cent(share),
         "quiet_hours": str(quiet_of(given) or gettext_noop("none")),
     }
 
