@@ -51,8 +51,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: env ## clean up a sandbox portal with a real Airflow, and check the result
 	@$(BIN)/python -m scripts.demo
 
-ui: env ## start Airflow with the sample DAGs and two sandbox portals, until Ctrl-C
-	@$(BIN)/python -m scripts.ui
+ui: env ## start Airflow with the sample DAGs and two sandbox portals, until Ctrl-C; SPEAKS=ru: in Russian
+	@SPEAKS=$(or $(SPEAKS),en) $(BIN)/python -m scripts.ui
 
 dist: env $(RELEASE)/.installed ## build and check the wheel, the sdist, a bill of materials and their hashes into dist/
 	@$(BIN)/python -m scripts.release $(RELEASE)/bin
@@ -175,7 +175,7 @@ docs: env $(SITE)/.installed ## build the documentation in both languages into b
 
 pictures: env browser ## take the pictures of docs/images anew, in a browser
 	@rm -rf build/pictures
-	@UI_ARTIFACTS=build/pictures $(BIN)/python -m pytest -q tests/ui/test_whole_way.py
+	@UI_ARTIFACTS=build/pictures $(BIN)/python -m pytest -q tests/ui/test_first_steps.py
 	@$(BIN)/python -m scripts.pictures build/pictures
 
 bench: env redis $(BENCH)/.installed ## measure speed beside other clients, mostly waiting at the pace of portals; QUICK=1: in two minutes

@@ -198,6 +198,7 @@ class LocalAirflow(AirflowApi):
     :param artifacts: The artifacts root; ``artifacts`` in ``home`` by default.
     :param fresh: Empty ``home`` first.
     :param schedules: Whether schedules of DAGs count; without them only what is triggered runs.
+    :param language: What its workers and forms speak.
     :param timeout: Seconds within which everything must be healthy.
     :param on_wait: Called with the seconds since the start while waiting.
     """
@@ -213,11 +214,13 @@ class LocalAirflow(AirflowApi):
         artifacts: str = "",
         fresh: bool = False,
         schedules: bool = True,
+        language: str = "en",
         timeout: float = 120,
         on_wait: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.home, self.dags, self._fresh = home.resolve(), dags.resolve(), fresh
-        self._schedules, self._timeout, self._on_wait = schedules, timeout, on_wait
+        self._schedules, self._language = schedules, language
+        self._timeout, self._on_wait = timeout, on_wait
         self._processes, self._port, self._python = processes, port or free_port(), python
         self._artifacts = artifacts or str(self.home / "artifacts")
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -269,6 +272,7 @@ class LocalAirflow(AirflowApi):
         return {
             **settings(home=self.home, dags=self.dags, port=self._port),
             "AIRFLOW__BITRIX24__ARTIFACTS_PATH": self._artifacts,
+            "AIRFLOW__BITRIX24__LANGUAGE": self._language,
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": str(self._schedules),
         }
 

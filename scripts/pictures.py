@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.docs_pages import DOCS
+from scripts.docs_site import ENGLISH, TRANSLATIONS
 
-KEPT: Mapping[str, str] = {
-    "way-02-trigger": "trigger-form",
-    "way-03-approval": "approval",
-    "way-04-lead-before": "lead-before",
-    "way-07-report": "report-tab",
-    "way-14-restore-report": "restore-report",
-}
-"""What the documentation calls a picture, by what the tests call it."""
+KEPT = ("trigger-form", "dry-run", "approval", "report-tab", "restore-report")
 
 
 def keep(taken: Path, shown: Path) -> None:
-    """Copy the pictures that the documentation shows."""
-    shown.mkdir(exist_ok=True)
-    for name, kept in KEPT.items():
-        shutil.copyfile(taken / f"{name}.png", shown / f"{kept}.png")
+    """Copy the pictures that the documentation shows; those of translations into folders of their own."""
+    for language in (ENGLISH, *TRANSLATIONS):
+        folder = shown / language if language in TRANSLATIONS else shown
+        folder.mkdir(exist_ok=True)
+        for name in KEPT:
+            shutil.copyfile(taken / f"first-{language}-{name}.png", folder / f"{name}.png")
 
 
 if __name__ == "__main__":

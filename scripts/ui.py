@@ -1,7 +1,11 @@
-"""``make ui``: Airflow with the sample DAGs and two sandbox portals, to look around in, until Ctrl-C."""
+"""``make ui``: Airflow with the sample DAGs and two sandbox portals, to look around in, until Ctrl-C.
+
+``make ui SPEAKS=ru`` has forms and messages in Russian; the pages of Airflow speak the language of the browser.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -23,7 +27,12 @@ def show(screen: Screen, processes: Processes) -> None:
     screen.done()
     screen.step("Apache Airflow")
     airflow = LocalAirflow(
-        processes, home=ROOT / ".airflow", dags=ROOT / "dags", port=free_port(8080), on_wait=screen.tick
+        processes,
+        home=ROOT / ".airflow",
+        dags=ROOT / "dags",
+        port=free_port(8080),
+        language=os.environ.get("SPEAKS", "en"),
+        on_wait=screen.tick,
     ).start()
     airflow.create_connection("bitrix24_default", **sandbox.connection())
     airflow.create_connection("bitrix24_source", **source.connection())
