@@ -1,6 +1,6 @@
 """``make ui``: Airflow with the sample DAGs and two sandbox portals, to look around in, until Ctrl-C.
 
-``make ui SPEAKS=ru`` has forms and messages in Russian; the pages of Airflow speak the language of the browser.
+``make ui SPEAKS=ru`` has forms and messages in Russian; pages of Airflow speak the language of the browser.
 """
 
 from __future__ import annotations
