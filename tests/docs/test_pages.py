@@ -78,7 +78,7 @@ def test_python_that_does_not_compile_is_told_with_its_line(tmp_path: Path) -> N
 def test_dag_examples_are_loaded_by_airflow_and_all_other_python_runs(language: str, tmp_path: Path) -> None:
     folders = [DOCS / language] if language in TRANSLATIONS else [DOCS, ROOT]
     read = [page for page in PAGES if page.path.parent in folders]
-    files = dict(one for page in read for one in python(page))
+    files = {name: block for page in read for name, block in python(page) if not name.startswith("test_")}
     for name, block in files.items():
         (tmp_path / f"{name}.py").write_text(block.text, encoding="utf-8")
     dags = {name for name, block in files.items() if makes_dag(block)}
