@@ -98,6 +98,14 @@ def in_all_languages(message: str) -> tuple[str, ...]:
     return tuple(_catalogue(one).gettext(message) for one in LANGUAGES)
 
 
+def as_set(message: str) -> str:
+    """Give a text in the language of the setting, in which Airflow's pages call DAGs, tasks and fields.
+
+    :param message: Marked by :func:`gettext_noop`.
+    """
+    return _catalogue(_asked[0]() if _asked else ENGLISH).gettext(message)
+
+
 def gettext_noop(message: str) -> str:
     """Mark a text of a table that :func:`gettext` is to show later."""
     return message

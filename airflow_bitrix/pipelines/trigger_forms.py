@@ -121,7 +121,7 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
     """
     fitting = {name: rule for name, rule in RULES.items() if kind in rule.kinds}
     listed = {**fitting, **registered_rules().fitting(kind)}
-    rules = {name: gettext(rule.title) for name, rule in listed.items()}
+    rules = {name: gettext(rule.title).partition(":")[0] for name, rule in listed.items()}  # room for several
     return Param(
         list(default),
         type="array",

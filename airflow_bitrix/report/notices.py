@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_bitrix.core.kind_words import kind_words, owners_of
-from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
+from airflow_bitrix.core.languages import as_set, gettext, gettext_noop, ngettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.snapshots import Snapshot
@@ -274,7 +274,11 @@ def _waiting(summary: Summary, run: str) -> Notice:
         is_rejected = approval.answer == "rejected"
         headline = gettext("Rejected.") if is_rejected else gettext(_NOT_APPLIED)
         text = gettext("{told}. Nothing was written.", told=approval_line(approval))
-        again = "" if is_rejected else gettext("Clear “Ask for approval”, and it asks again.")
+        again = (
+            ""
+            if is_rejected
+            else gettext("Clear “{task}”, and it asks again.", task=as_set(gettext_noop("Ask for approval")))
+        )
         return Notice("odd", headline, f"{text} {again}".strip())
     if run in UNDER_WAY and approval and approval.answer == "waiting":
         text = gettext(

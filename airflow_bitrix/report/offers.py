@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.languages import as_set, gettext, gettext_noop
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.report.notices import UNDER_WAY
 from airflow_bitrix.report.summary import Summary
@@ -48,6 +48,9 @@ class Places:
 
 
 NOWHERE = Places()
+
+RESTORE_CALLED = gettext_noop("Bitrix24: bring links back")
+"""What the sample DAG that brings links back is called."""
 
 
 def next_steps(
@@ -96,7 +99,10 @@ def _do_it(summary: Summary, places: Places) -> Iterator[Offer]:
     if places.dag and summary.dry_run and summary.manifest.changes and not summary.manifest.broken_guards:
         yield Offer(
             gettext("Do it"),
-            gettext("Trigger the DAG with the same form, and with Dry run turned off."),
+            gettext(
+                "Trigger the DAG with the same form, and with {field} turned off.",
+                field=as_set(gettext_noop("Dry run")),
+            ),
             address=places.dag,
             called=gettext("Open the DAG"),
         )
@@ -121,8 +127,10 @@ def take_back(summary: Summary, folder: str, places: Places = NOWHERE) -> list[O
     if summary.dry_run or not (summary.counts["applied"] or summary.counts["failed"]):
         return []
     how = gettext(
-        "Copy this folder, trigger the DAG “Bitrix24: bring links back”, and give it the folder as Journal. "
-        "Its dry run shows what comes back, and what cannot."
+        "Copy this folder, trigger the DAG “{dag}”, and give it the folder as {field}. Its dry run shows "
+        "what comes back, and what cannot.",
+        dag=as_set(RESTORE_CALLED),
+        field=as_set(gettext_noop("Journal")),
     )
     return [Offer(gettext("Take this run back"), how, [(gettext("Folder"), folder)], *_restore(places))]
 
@@ -140,16 +148,18 @@ def bring_back(
     :param changes: How many differences it has found.
     """
     offers = []
+    restore = {"dag": as_set(RESTORE_CALLED), "field": as_set(gettext_noop("Snapshot"))}
     if earlier:
         how = gettext(
-            "Trigger the DAG “Bitrix24: bring links back”, and give it one of these folders as Snapshot; the "
-            "first is the last one before the changes."
+            "Trigger the DAG “{dag}”, and give it one of these folders as {field}; the first is the last one "
+            "before the changes.",
+            **restore,
         )
         title = gettext("Bring links back to what they were before")
         offers.append(Offer(title, how, _dated(earlier), *_restore(places)))
     if own:
         held = gettext("It holds the changes: it undoes what comes after them.") if changes else ""
-        how = gettext("Trigger the DAG “Bitrix24: bring links back”, and give it this folder as Snapshot.")
+        how = gettext("Trigger the DAG “{dag}”, and give it this folder as {field}.", **restore)
         title = gettext("Bring links back to this snapshot")
         offers.append(Offer(title, f"{how} {held}".strip(), _dated(own), *_restore(places)))
     return offers

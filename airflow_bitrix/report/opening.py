@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.kind_words import owners, owners_of
-from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext, number
+from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.files.snapshots import Snapshot
@@ -162,7 +162,10 @@ def _left_alone(manifest: Manifest) -> str:
     if not left:
         return ""
     most = sorted(left.items(), key=lambda one: -one[1])
-    told = [f"{number(count)} {as_plain_text(gettext(why), _LONGEST)}" for why, count in most[:MOST_REASONS]]
+    told = [
+        gettext("{count} {why}", count=count, why=as_plain_text(gettext(why), _LONGEST))
+        for why, count in most[:MOST_REASONS]
+    ]
     if rest := sum(count for _, count in most[MOST_REASONS:]):
         told.append(gettext("{count} for other reasons", count=rest))
     all_of_them = owners(manifest.kind, sum(left.values()))

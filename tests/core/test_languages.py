@@ -11,6 +11,7 @@ from airflow_bitrix.core import languages
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.kind_words import named, owners, owners_of
 from airflow_bitrix.core.languages import (
+    as_set,
     gettext,
     go_by,
     in_all_languages,
@@ -127,3 +128,13 @@ def test_an_error_is_told_with_its_place_and_without() -> None:
     assert error.bare == "Адрес портала (host): значение 'x' не подходит; допустимо: адрес"
     assert str(error) == f"подключение 'a': {error.bare}"
     assert error.called("Other") == str(error), "it has its title already"
+
+
+@pytest.mark.usefixtures("asked_nobody")
+def test_what_airflow_calls_something_is_told_as_its_pages_do_whoever_reads() -> None:
+    go_by(lambda: "ru")
+    with speaking("en"):
+        assert as_set("Ask for approval") == "Запросить одобрение"
+    go_by(lambda: "en")
+    with speaking("ru"):
+        assert as_set("Ask for approval") == "Ask for approval"
