@@ -12,7 +12,7 @@ from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException
 from airflow_bitrix.core.kind_words import READ
-from airflow_bitrix.core.languages import gettext, ngettext
+from airflow_bitrix.core.languages import gettext, ngettext, number
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
 from airflow_bitrix.files.partial_views import write_partial
@@ -75,8 +75,8 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
             links_of(self.settings.portal, kind),
         ]
         self.lineage = lineage(read, [file_of(told["reconcile_csv"], told["differences"])])
-        for what, number in told["by_difference"].items():
-            self.log.info("%s %s", f"{number:,}", what)
+        for what, count in told["by_difference"].items():
+            self.log.info("%s %s", number(count), what)
         found = (
             ngettext("{count} difference", "{count} differences", told["differences"])
             if told["differences"]

@@ -16,7 +16,7 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.kind_words import READ, kind_words, owners, owners_of
-from airflow_bitrix.core.languages import gettext, ngettext
+from airflow_bitrix.core.languages import gettext, ngettext, number
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.scan import Detail, scan
@@ -45,7 +45,7 @@ from airflow_bitrix.operators.shared.other_hosts import this_host
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, optional_count, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
-from airflow_bitrix.report.changes import Changes, as_page, figures, gather, nothing_to_compare
+from airflow_bitrix.report.changes import Changes, as_page, counted, figures, gather, nothing_to_compare
 
 __all__ = ["Bitrix24ExportContactLinksOperator"]
 
@@ -292,8 +292,9 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             else:
                 said = gettext("Since then the links of no {kind_of} have changed", **kind_words(kind))
             self.log.info("%s", said)
-            for what, number in changes.counts.items():
-                self.log.info("%s %s", f"{number:,}", what)
+            for what, count, meaning in counted(changes):
+                if count:
+                    self.log.info("%s %s (%s)", number(count), what, meaning)
         if deleted:
             said = ngettext("{count} older snapshot deleted", "{count} older snapshots deleted", deleted)
             self.log.info("%s", said)

@@ -130,13 +130,17 @@ def _row(portal: str, one: Difference) -> ChangedRow:
     )
 
 
+def counted(changes: Changes) -> list[tuple[What, int, str]]:
+    """Give each kind of change, how many there are of it, and what it means."""
+    meanings = MEANINGS_IN_PART if changes.new.partial else MEANINGS
+    return [(what, changes.counts.get(what, 0), gettext(meanings[what])) for what in WHATS]
+
+
 def as_page(changes: Changes, *, requests: int) -> str:
     """Give the comparison as one HTML file that needs nothing else.
 
     :param requests: Requests that the new snapshot took.
     """
-    meanings = MEANINGS_IN_PART if changes.new.partial else MEANINGS
-    lines = [(what, changes.counts.get(what, 0), gettext(meanings[what])) for what in WHATS]
     return rendered(
         "changes.html.j2",
         changes=changes,
@@ -145,7 +149,7 @@ def as_page(changes: Changes, *, requests: int) -> str:
         title=gettext(_TITLES[changes.new.kind]),
         new=changes.new,
         old=changes.old,
-        lines=lines,
+        lines=counted(changes),
         widest=max([1, *changes.counts.values()]),
         most_rows=MOST_ROWS,
         requests=requests,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.approvals import Approval
+from airflow_bitrix.files.approvals import Approval, shown_run
 from airflow_bitrix.report.summary import Summary
 
 
@@ -46,7 +46,9 @@ def timeline(summary: Summary, *, live: bool = False) -> list[Moment]:
         told.append(Moment(summary.checked, gettext("Checked: each of them was looked at again")))
     for note in summary.taken_back:
         text = (
-            gettext("Taken back by {run}", run=as_plain_text(note.by)) if note.by else gettext("Taken back")
+            gettext("Taken back by {run}", run=as_plain_text(shown_run(note.by)))
+            if note.by
+            else gettext("Taken back")
         )
         told.append(Moment(note.at, text))
     return told
