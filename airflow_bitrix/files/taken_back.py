@@ -12,6 +12,7 @@ from pathlib import Path
 
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.files.approvals import shown_run
 from airflow_bitrix.files.atomic_writes import atomic_write
 from airflow_bitrix.files.json_texts import read_as
 
@@ -40,7 +41,8 @@ class TakenBack:
     @property
     def name(self) -> str:
         """Which restore it was, as a person reads it."""
-        return gettext("the restore of {at}", at=shown_timestamp(self.at)) + f" ({self.by})" * bool(self.by)
+        told = gettext("the restore of {at}", at=shown_timestamp(self.at))
+        return f"{told} ({shown_run(self.by)})" if self.by else told
 
 
 def write_taken_back(run: Path, note: TakenBack) -> None:

@@ -14,7 +14,7 @@ from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.approvals import Approval
+from airflow_bitrix.files.approvals import Approval, shown_run
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.files.taken_back import TakenBack
 from airflow_bitrix.report.summary import Summary
@@ -156,13 +156,13 @@ def origin_line(origin: Origin) -> str:
     made, folder = shown_timestamp(origin.created), as_plain_text(origin.folder)
     if origin.what == "snapshot":
         return gettext("Brings links back to the snapshot of {moment}: {folder}", moment=made, folder=folder)
-    run = as_plain_text(origin.run) or gettext("the run")
+    run = as_plain_text(shown_run(origin.run)) or gettext("the run")
     return gettext("Takes back {run}, planned {moment}: {folder}", run=run, moment=made, folder=folder)
 
 
 def taken_back_line(note: TakenBack) -> str:
     """Say that a run was taken back, by which restore, when, and how far."""
-    by, at = as_plain_text(note.by), shown_timestamp(note.at)
+    by, at = as_plain_text(shown_run(note.by)), shown_timestamp(note.at)
     if note.counts:
         counts = ", ".join(f"{number(count)} {name}" for name, count in note.counts.items() if count)
         told = (
