@@ -120,8 +120,14 @@ def ngettext_noop(one: str, many: str) -> Plural:
     return one, many
 
 
+_A_GROUP = 1000
+"""Numbers below this one are written alike in each of :data:`LANGUAGES`."""
+
+
 def number(figure: float) -> str:
     """Give a number as the language writes it: ``2,500``, ``2 500``; at most two digits behind the point."""
+    if isinstance(figure, int) and 0 <= figure < _A_GROUP:  # most are, and Babel takes long
+        return f"{figure:d}"
     if language() == ENGLISH:
         return f"{figure:,}" if isinstance(figure, int) else f"{figure:,.2f}".rstrip("0").rstrip(".")
     from babel.numbers import format_decimal  # noqa: PLC0415 (English does without)

@@ -335,6 +335,11 @@ def _verdict(rule: Rule, state: OwnerState, facts: Facts) -> Verdict:
     if unknown := [one for one in verdict.holds if one not in HOLDABLE]:
         known = ", ".join(HOLDABLE)
         raise ValueError(gettext("holds {name}, and only {known} can be held", name=unknown[0], known=known))
+    for name, wanted in verdict.holds.items():
+        is_now = getattr(state, name)
+        if type(wanted) is not type(is_now) or wanted != is_now:
+            about = {"name": name, "wanted": as_plain_text(wanted, spelt=repr), "now": repr(is_now)}
+            raise ValueError(gettext("holds {name} {wanted}, which is {now} now", **about))
     return replace(verdict, reason=_words(verdict.reason))
 
 

@@ -37,6 +37,9 @@ _ZONES = {
 
 FIND = "crm.duplicate.findbycomm"
 
+_LONGEST = 1000
+"""Signs of a phone or an e-mail."""
+
 MOST_HOLDERS = 20
 """Contacts that the portal names for one spelling of a phone, and more than anybody is one of."""
 
@@ -103,8 +106,20 @@ def spellings(phone: str) -> list[str]:
         return [digits]
     import phonenumbers as plans  # noqa: PLC0415
 
-    national = plans.national_significant_number(plans.parse(f"+{digits}", None))
+    try:
+        national = plans.national_significant_number(plans.parse(f"+{digits}", None))
+    except plans.NumberParseException:  # a rule made it up
+        return [f"{digits}{extension}"]
     return [f"{one}{extension}" for one in (digits, national, f"0{national}")]
+
+
+def can_be_held(value: object) -> bool:
+    """Whether something may be a phone or an e-mail: of nothing the portal would tell no holders."""
+    return (
+        isinstance(value, str)
+        and len(value) <= _LONGEST
+        and ("@" in value or any(sign.isdecimal() for sign in value))
+    )
 
 
 async def holders(portal: AsyncPortal, means: Sequence[str]) -> dict[str, frozenset[int]]:

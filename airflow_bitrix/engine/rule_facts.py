@@ -28,7 +28,7 @@ from airflow_bitrix.core.rules import Facts, LeftOut, Rule
 from airflow_bitrix.crm.companies import read_companies
 from airflow_bitrix.crm.contacts import absent_contacts, read_contacts
 from airflow_bitrix.crm.means import read_means
-from airflow_bitrix.crm.phones import holders, phone_reader
+from airflow_bitrix.crm.phones import can_be_held, holders, phone_reader
 
 MOST_REMEMBERED = 20_000
 """Contacts of which answers are kept, so that those that hang on many owners are not asked for each time."""
@@ -156,7 +156,7 @@ def _needs(rule: Rule, state: OwnerState, facts: Facts) -> Mapping[str, Sequence
     found: dict[str, Sequence[Any]] = {"means": [state.owner] if needs.means else []}
     for name in ("contacts", "presence", "links_of", "companies", "holders"):
         found[name] = list(getattr(needs, name))
-        right = _is_text if name == "holders" else _is_id
+        right = can_be_held if name == "holders" else _is_id
         for one in found[name]:
             if not right(one):
                 raise TypeError(gettext("{name} that it needs cannot be {one}", name=name, one=repr(one)))
@@ -165,10 +165,6 @@ def _needs(rule: Rule, state: OwnerState, facts: Facts) -> Mapping[str, Sequence
 
 def _is_id(value: object) -> bool:
     return type(value) is int and 0 < value <= LARGEST
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
 
 
 async def count_links(portal: AsyncPortal, contact_ids: Sequence[int]) -> dict[int, int]:

@@ -41,9 +41,8 @@ class TakenBack:
     @property
     def name(self) -> str:
         """Which restore it was, as a person reads it."""
-        return gettext(
-            "the restore of {at}", at=shown_timestamp(self.at)
-        ) + f" ({shown_run(self.by)})" * bool(self.by)
+        told = gettext("the restore of {at}", at=shown_timestamp(self.at))
+        return f"{told} ({shown_run(self.by)})" if self.by else told
 
 
 def write_taken_back(run: Path, note: TakenBack) -> None:

@@ -15,6 +15,7 @@ from airflow_bitrix.compat import AirflowException, AirflowFailException, redact
 from airflow_bitrix.core import errors
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.languages import language, speaking
 
 
 class Rejected(errors.Rejected, AirflowFailException):
@@ -83,7 +84,8 @@ def says_why(work: _Work) -> _Work:
     @functools.wraps(work)
     def wrapped(self: Any, context: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         try:
-            return work(self, context, *args, **kwargs)
+            with speaking(language()):  # asking Airflow for it at each word takes longer than the words
+                return work(self, context, *args, **kwargs)
         except (Bitrix24Error, AirflowException, OSError) as error:
             # Other subclasses of AirflowException are how Airflow skips and reschedules.
             told = (Bitrix24Error, AirflowFailException, OSError)

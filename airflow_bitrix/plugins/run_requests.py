@@ -139,6 +139,10 @@ class Run:
         with reading(Path(*self.name)), speaking(self.language):
             return work()
 
+    def _next(self, pieces: Pieces) -> str | bytes | None:
+        with speaking(self.language):
+            return next(pieces, None)
+
     async def stream(
         self, begin: Callable[[], tuple[Pieces, int | None]], media_type: str, name: str
     ) -> StreamingResponse:
@@ -164,7 +168,7 @@ class Run:
             while piece is not None:
                 yield piece
                 # Who has half of a file waits for the rest; where that cannot be read, the answer breaks off.
-                piece = await self._turns.take(self.name, partial(next, pieces, None), is_patient=True)
+                piece = await self._turns.take(self.name, partial(self._next, pieces), is_patient=True)
 
         headers = {"Content-Disposition": _to_be_saved(name)}
         if size is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_bitrix.core.kind_words import kind_words, owners, owners_of
-from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext, number, pgettext
+from airflow_bitrix.core.languages import gettext, gettext_noop, npgettext, number, pgettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.timestamps import shown_timestamp
@@ -237,7 +237,7 @@ def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:
 
 def _cost(manifest: Manifest, requests: int) -> str:
     """Say how many requests a plan takes, and how long that lasts at the portal's pace."""
-    told = ngettext("{count} request", "{count} requests", requests)
+    told = npgettext("genitive", "{count} request", "{count} requests", requests)
     if manifest.pace is None:
         return gettext("about {requests} to the portal", requests=told)
     rate, burst = manifest.pace

@@ -313,7 +313,11 @@ def reason_of(change: Change | None, outcome: ChangeOutcome | None = None) -> st
     rules = change.rules if change else ()
     for rule in rules:
         title = gettext(RULES[rule].title).partition(":")[0] if rule in RULES else rule
-        reason = reason.replace(f"{rule}: ", f"{title}: " if len(rules) > 1 else "")
+        named, said = f"{rule}: ", f"{title}: " if len(rules) > 1 else ""
+        # Where a reason begins, and nowhere else: the name of somebody's rule may be any word.
+        reason = "; ".join(
+            said + one.removeprefix(named) if one.startswith(named) else one for one in reason.split("; ")
+        )
     return reason
 
 

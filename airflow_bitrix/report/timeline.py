@@ -17,7 +17,7 @@ from airflow_bitrix.report.summary import Summary
 class Moment:
     """Something that happened.
 
-    :param at: When, or since when, ISO 8601.
+    :param at: When, or since when, ISO 8601; empty where a file does not tell.
     :param until: Until when, where that is later.
     """
 
@@ -27,7 +27,7 @@ class Moment:
 
     @property
     def times(self) -> list[tuple[str, str]]:
-        """When it was, for machines and for people: one time, or the first and the last."""
+        """When it was, for machines and for people: one time, or the first and the last; none not known."""
         told = [(at, shown_timestamp(at)) for at in (self.at, self.until) if at]
         return told[:1] if told and told[0][1] == told[-1][1] else told
 
@@ -45,11 +45,8 @@ def timeline(summary: Summary, *, live: bool = False) -> list[Moment]:
     if summary.checked:
         told.append(Moment(summary.checked, gettext("Checked: each of them was looked at again")))
     for note in summary.taken_back:
-        text = (
-            gettext("Taken back by {run}", run=as_plain_text(shown_run(note.by)))
-            if note.by
-            else gettext("Taken back")
-        )
+        by = as_plain_text(shown_run(note.by))
+        text = gettext("Taken back by {run}", run=by) if by else gettext("Taken back")
         told.append(Moment(note.at, text))
     return told
 

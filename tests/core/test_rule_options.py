@@ -178,6 +178,14 @@ def saying(verdict: Any) -> tuple[Any, list[LeftOut]]:
             Wish(LinkSet.of_ids(OWNER, [7]), "why", holds={"title": "x"}),
             "odd raised ValueError: holds title, and only company_id",
         ),
+        (
+            Wish(LinkSet.of_ids(OWNER, [7]), "why", holds={"stage_id": {"NEW"}}),
+            "odd raised ValueError: holds stage_id {'NEW'}, which is '' now",
+        ),
+        (
+            Wish(LinkSet.of_ids(OWNER, [7]), "why", holds={"company_id": "0"}),
+            "odd raised ValueError: holds company_id '0', which is 0 now",
+        ),
     ],
 )
 def test_a_rule_that_raises_or_says_what_no_rule_may_leaves_the_owner_out(verdict: Any, reason: str) -> None:

@@ -65,6 +65,7 @@ def test_the_portal_may_know_a_phone_without_its_country_code() -> None:
     assert spellings(MOBILE) == ["79123456789", "9123456789", "09123456789"]
     assert spellings(f"{OFFICE};ext=12") == ["7495123456712", "495123456712", "0495123456712"]
     assert spellings("1234567") == ["1234567"]
+    assert spellings("+1") == ["1"]  # a rule of one's own may look for anything
 
 
 LOCAL = (

@@ -11,7 +11,7 @@ import pytest
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.rules import rules_for
+from airflow_bitrix.core.rules import Facts, Needs, Rule, Verdict, rules_for
 from airflow_bitrix.crm.owners import CHUNK
 from airflow_bitrix.engine.judging import judge_all
 from airflow_bitrix.engine.rule_facts import MOST_REMEMBERED, Questions, count_links
@@ -114,3 +114,25 @@ def test_every_owner_is_judged_once_however_many_there_are(make_sandbox: Any, co
         *expected["remove_dangling"]["lead"],
         *expected["fix_primary"]["lead"],
     }
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("sought", ["+", "+abc", " ", "", "1" * 100_000, 7])
+def test_what_is_no_phone_leaves_the_owner_out_and_is_not_asked_for(sought: Any) -> None:
+    class Seeks(Rule):
+        name = "seeks"
+        title = "Seeks"
+
+        def needs(self, state: OwnerState, facts: Facts) -> Needs:
+            del state, facts
+            return Needs(holders=[sought])
+
+        def judge(self, state: OwnerState, facts: Facts) -> Verdict:
+            del state, facts
+            return None
+
+    portal: Any = None  # whoever asked it would fail
+    states = owners((7,))
+    _, failed = asyncio.run(Questions(portal, {"seeks": Seeks()}, NOW).facts(states))
+    assert [one.raised for one in failed.values()] == [True]
+    assert len(failed[states[0].owner].reason) < 1200

@@ -8,10 +8,13 @@ from airflow_bitrix.core.languages import LANGUAGES, gettext, speaking
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.numbers import LARGEST
 from airflow_bitrix.core.plan import Change, ChangeOutcome, unwritable
+from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.files.approvals import named_run, shown_run
 from airflow_bitrix.files.journals import write_failed
 from airflow_bitrix.files.outcome_index import SINCE, _changed_since
+from airflow_bitrix.files.taken_back import TakenBack
 from airflow_bitrix.operators.shared.shown_limits import as_shown
+from airflow_bitrix.report.texts import origin_line, taken_back_line
 
 PORTAL = "https://acme.bitrix24.com"
 
@@ -30,6 +33,14 @@ def test_limits_that_an_approval_kept_are_compared_in_no_language() -> None:
             there = as_shown(given)
         assert there == as_shown(given)
         assert all(text.isascii() for text in there.values())
+
+
+def test_a_run_that_took_another_back_is_named_in_the_language_of_the_reader() -> None:
+    note = TakenBack("a", "b", "/x", "2026-11-22T10:00:00+00:00", named_run("restore", "manual__1"))
+    origin = Origin("journal", "/x", note.at, note.by)
+    with speaking("ru"):
+        for told in (note.name, taken_back_line(note), origin_line(origin)):
+            assert "запуск manual__1 DAG restore" in told
 
 
 def test_why_an_owner_was_left_out_is_counted_under_one_name() -> None:

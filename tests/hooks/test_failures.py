@@ -10,7 +10,9 @@ import pytest
 from airflow.sdk.log import mask_secret
 
 from airflow_bitrix.compat import AirflowSkipException
+from airflow_bitrix.core import languages
 from airflow_bitrix.core.errors import LONGEST_MESSAGE
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.hooks.failures import WHY, says_why
 
 
@@ -54,3 +56,22 @@ def test_its_text_is_cut_and_has_no_secret_that_airflow_masks() -> None:
     assert "s3cr3tc0de" not in said
     assert said.startswith("ValueError: https://acme.example/rest/1/***/xxx")
     assert len(said) <= LONGEST_MESSAGE
+
+
+def test_a_task_asks_once_which_language_it_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow takes its time for each answer, and a plan of 100,000 owners says several words of each."""
+    asked: list[str] = []
+
+    def ask() -> str:
+        asked.append("ru")
+        return "ru"
+
+    class Speaker:
+        @says_why
+        def execute(self, context: Any) -> list[str]:
+            del context
+            return [gettext("none") for _ in range(9)]
+
+    monkeypatch.setattr(languages, "_asked", [ask])
+    assert Speaker().execute({}) == ["нет"] * 9
+    assert asked == ["ru"]

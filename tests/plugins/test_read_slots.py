@@ -14,7 +14,9 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.plugins.read_slots import MOST_DOWNLOADS, PATIENCE, Busy, ReadSlots
+from airflow_bitrix.plugins.run_requests import Run
 
 SOON, LONG = 0.05, 30.0
 
@@ -160,3 +162,16 @@ def test_a_user_has_few_downloads_under_way_and_hinders_no_other() -> None:
     assert turns.begin_download("another")
     begun.pop()
     assert turns.begin_download("viewer"), "one has ended, or its user went away"
+
+
+def test_a_download_speaks_one_language_to_its_end() -> None:
+    stands: Any = None
+    indexes: Any = None
+    asked = Run("dag", "run", stands, user="1", turns=ReadSlots(), indexes=indexes, language="ru")
+
+    async def read() -> None:
+        pieces = (gettext("none") for _ in range(3))
+        answer = await asked.stream(lambda: (pieces, None), "text/csv", "outcomes.csv")
+        assert [piece async for piece in answer.body_iterator] == ["нет"] * 3
+
+    run(read)

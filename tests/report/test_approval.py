@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.languages import speaking
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.plans import Manifest, PlanWriter
@@ -139,6 +140,23 @@ def test_the_page_tells_what_the_plan_comes_to(tmp_path: Path) -> None:
 )
 def test_the_page_says_what_applying_costs(number: int, pace: Any, said: str, tmp_path: Path) -> None:
     assert said in page(tmp_path, map(clears, range(1, number + 1)), pace=pace)
+
+
+@pytest.mark.parametrize(
+    ("number", "pace", "said"),
+    [
+        (1, None, "около 3 запросов\n"),
+        (4000, (2.0, 49.0), "около 254 запросов"),
+        (4000, (2.0, 49.0), ": примерно 2 минуты"),
+        (4000, (0.02, 1.0), ": примерно 4 часа"),
+    ],
+)
+def test_what_applying_costs_is_said_in_russian_as_it_is_spoken(
+    number: int, pace: Any, said: str, tmp_path: Path
+) -> None:
+    with speaking("ru"):
+        text = page(tmp_path, map(clears, range(1, number + 1)), pace=pace).replace("**", "")
+    assert said in text
 
 
 def test_leads_that_are_only_saved_are_counted(tmp_path: Path) -> None:

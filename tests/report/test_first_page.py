@@ -179,6 +179,19 @@ def test_each_answer_has_its_words(answer: Any, said: str) -> None:
     assert told_by(planned(approval))[1] == (["2026-11-21 10:00 UTC"], said)
 
 
+@pytest.mark.attack
+def test_what_has_no_time_is_told_without_one() -> None:
+    """Files are edited, and made by other programs."""
+    made = replace(
+        summary(DONE, created=""),
+        approval=structs.replace(APPROVED, at=""),
+        taken_back=[TakenBack("a", "b", "/x", "")],
+    )
+    assert ([], "Planned") in told_by(made)
+    assert ([], "Taken back") in told_by(made)
+    assert "<li> <span>Planned</span></li>" in as_html(made)
+
+
 def test_a_dry_run_and_an_apply_that_goes_on_are_not_called_written() -> None:
     assert told_by(summary(ALL, dry_run=True))[-1][1] == "Looked at, and nothing written"
     assert told_by(summary(ALL[:2]), live=True)[-1][1] == "Written, so far"

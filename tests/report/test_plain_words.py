@@ -7,6 +7,8 @@ from html import unescape
 
 import pytest
 
+from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Approval
@@ -14,6 +16,7 @@ from airflow_bitrix.files.taken_back import TakenBack
 from airflow_bitrix.operators.link_approval import _name
 from airflow_bitrix.report.notices import Notice, failed
 from airflow_bitrix.report.page import Tab, as_tab, row_json
+from airflow_bitrix.report.summary import reason_of
 from airflow_bitrix.report.texts import as_line, as_markdown
 from tests.report.summaries import as_html, outcome, summary
 
@@ -55,3 +58,11 @@ def test_names_of_people_and_moments_of_files_are_plain() -> None:
     assert len(_name({"responded_by_user": {"name": "x" * 9_999}})) == 100
     assert shown_timestamp(EVIL).isprintable()
     assert len(shown_timestamp("x" * 9_999)) == 40
+
+
+def test_a_rule_whose_name_is_a_word_leaves_reasons_as_they_are() -> None:
+    links = LinkSet(Owner("lead", 1))
+    change = Change(links, links, ("a: phone of Masha: 5; extra: 7",), ("a",))
+    assert reason_of(change) == "phone of Masha: 5; extra: 7"
+    several = Change(links, links, ("a: idea: one", "fix_primary: two"), ("a", "fix_primary"))
+    assert reason_of(several) == "a: idea: one; Fix primary: two"
