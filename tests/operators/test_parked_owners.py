@@ -166,7 +166,8 @@ def test_maps_and_parked_owners_can_lie_in_object_storage(tmp_path: Path) -> Non
     place = ObjectStoragePath(f"file://{tmp_path}")
     (tmp_path / "map.csv").write_bytes(b"\xef\xbb\xbfold;new\r\n5;6\r\n7;x\r\n")
     rows = read_map(cast("Path", place / "map.csv"), "owner_map")
-    assert next(rows) == ("line 2", 5, 6)
+    at, old, new = next(rows)
+    assert (str(at), old, new) == ("line 2", 5, 6)
     with pytest.raises(InvalidInput, match="owner_map: 'line 3: 7,\\(not shown\\)'"):
         next(rows)
     with pytest.raises(InvalidInput, match="a file that is there"):

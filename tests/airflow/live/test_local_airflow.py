@@ -198,7 +198,9 @@ def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: R
         "Quiet hours: **none**"
     )
     assert limits in shown
-    assert shown.replace(limits, "") == Path(made["summary"]).read_text()
+    told, _, tables = shown.replace(limits, "").partition("\n#### ")
+    assert told == Path(made["summary"]).read_text().partition("\n#### ")[0]
+    assert f"]({dag.sandbox.url}/crm/contact/details/" in tables, "with names, which the plan does not read"
     assert f"**{number} leads to change**" in body
     assert body.count(f"({dag.sandbox.url}/crm/lead/details/") == 20
     assert made["hash"][:12] in body
@@ -319,7 +321,7 @@ def test_the_progress_stands_where_the_ui_shows_it(dag: Live, real_run: Run) -> 
         ({"rules": ["nonsense"]}, "'nonsense' is not one of"),
         ({"rules": []}, "[]"),
         ({"dry_run": "maybe"}, "'maybe' is not of type 'boolean'"),
-        ({"filter": "ID>5"}, "'ID>5' is not of type 'object'"),
+        ({"filter": "ID>5"}, "'ID>5' is not of type 'null', 'object'"),
     ],
 )
 def test_a_wrong_parameter_is_refused_before_a_run_exists(
