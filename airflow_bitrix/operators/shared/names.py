@@ -7,7 +7,7 @@ import csv
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,8 +25,15 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.crm.names import NameReads, Unread
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.journals import read_ledger
-from airflow_bitrix.files.named_tables import OF_OWNERS, Row, check_table, owner_cells, rewriting
-from airflow_bitrix.files.names import write_part_names
+from airflow_bitrix.files.named_tables import (
+    OF_OWNERS,
+    Row,
+    check_table,
+    owner_cells,
+    rewriting,
+    without_names,
+)
+from airflow_bitrix.files.names import remove_names, write_part_names
 from airflow_bitrix.files.plans import LEFT_OUT, PART_CHANGES, Manifest, read_changes
 
 if TYPE_CHECKING:
@@ -140,6 +147,18 @@ async def read_all(portal: AsyncPortal, plan: Path, manifest: Manifest, journal:
                 records=records,
             ),
         )
+
+
+def forget_names(plan: Path, folder: Path) -> None:
+    """Take away the names that an approval or an earlier check of a plan has kept.
+
+    :param plan: The plan's folder.
+    :param folder: The folder of its journal.
+    """
+    for one in (plan.parent, folder):
+        remove_names(one)
+    with suppress(csv.Error, ValueError, OSError):  # no table of ours
+        without_names(plan / LEFT_OUT)
 
 
 class _Wanted(NamedTuple):
