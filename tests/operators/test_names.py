@@ -7,13 +7,18 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator, Bitrix24CheckLinkPlanOperator
+from airflow_bitrix.operators.shared.names import _contacts
+from airflow_bitrix.report.differences import MOST_PIECES
 from tests.operators import approvals, releases
 from tests.operators.approvals import approval, run
 
@@ -219,3 +224,13 @@ def test_a_check_ends_as_it_would_where_no_name_can_be_read(
     (tmp_path / "names" / "part-00000.jsonl").mkdir()
     assert check(made)["counts"] == told["counts"]
     assert [line for line in caplog.messages if line.startswith("Names could not be read")]
+
+
+@pytest.mark.attack
+def test_of_thousands_of_contacts_those_are_named_that_a_page_shows() -> None:
+    owner = Owner("lead", 5)
+    before = LinkSet.of_ids(owner, range(1, 20_001), 1)
+    change = Change(before, LinkSet(owner), ("why",), ("rule",))
+    assert _contacts(change) == tuple(range(1, MOST_PIECES + 1))
+    found = LinkSet.of_ids(owner, [7], 7)
+    assert _contacts(replace(change, after=LinkSet.of_ids(owner, [8], 8)), found) == (7, 8)
