@@ -146,7 +146,7 @@ def _company_of(method: str, row: Mapping[str, Any], name: str) -> int:
             gettext(
                 "answered a {name} of contact {number} that is no id",
                 name=repr(name),
-                number=row.get("id", row.get("ID")),
+                number=str(row.get("id", row.get("ID"))),
             ),
         )
     return number

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from airflow_bitrix.core.errors import PlanRefused, RetryLater
 from airflow_bitrix.core.languages import gettext
@@ -46,6 +46,17 @@ _DEPTH = len(("dag id", "run id", "task id", "file"))
 DAY = 86400.0
 
 
+class Kept(NamedTuple):
+    """Why a run may not be removed.
+
+    :param why: The group that it is counted under, the same in each language.
+    :param said: That for people.
+    """
+
+    why: str
+    said: str
+
+
 @dataclass(slots=True)
 class OldRun:
     """What a run has left, or a file of parked owners.
@@ -54,7 +65,7 @@ class OldRun:
     :param bytes: How much it takes.
     :param files: How many files that are.
     :param written: When something in it was written last, unix time.
-    :param kept: Why it may not be removed; empty where it may.
+    :param kept: Why it may not be removed; ``None`` where it may.
     :param names: Bytes of the names that tasks have kept, by task.
     :param reports: Bytes of the reports that they have left, by task.
     """
@@ -63,7 +74,7 @@ class OldRun:
     bytes: int = 0
     files: int = 0
     written: float = 0.0
-    kept: str = ""
+    kept: Kept | None = None
     tasks: set[str] = field(default_factory=set)
     is_ours: bool = False
     names: dict[str, int] = field(default_factory=dict)
@@ -124,32 +135,33 @@ def old_runs(root: Path, *, days: float, now: float) -> Iterator[OldRun]:
             yield run
 
 
-def _why_kept(run: OldRun, last: Mapping[str, str], now: float) -> str:
+def _why_kept(run: OldRun, last: Mapping[str, str], now: float) -> Kept | None:
     # The way to it may be named otherwise: by a link, or another connection.
     inside = f"/{run.path.parent.name}/{run.path.name}/"
     if snapshot := next((one for one in last if inside in f"/{one}/"), ""):
-        return gettext("the last snapshot of {last}", last=last[snapshot])
+        return Kept("last snapshot", gettext("the last snapshot of {last}", last=last[snapshot]))
     for task in sorted(run.tasks):
         try:
             decision = read_decision(run.path / task)
         except PlanRefused:
-            return gettext("{task}/{approval} cannot be read", task=task, approval=APPROVAL)
+            said = gettext("{task}/{approval} cannot be read", task=task, approval=APPROVAL)
+            return Kept("decision not readable", said)
         if decision and (why := _why_wanted(decision, datetime.fromtimestamp(now, UTC))):
             return why
-    return ""
+    return None
 
 
-def _why_wanted(decision: Approval, now: datetime) -> str:
+def _why_wanted(decision: Approval, now: datetime) -> Kept | None:
     """Say why a plan may still be wanted; an approval for ever keeps none."""
     try:
         is_past = bool(decision.until) and datetime.fromisoformat(decision.until) < now
     except (ValueError, TypeError):  # damaged
         is_past = False
     if decision.answer == "waiting" and not is_past:
-        return gettext("it waits for approval")
+        return Kept("waits for approval", gettext("it waits for approval"))
     if decision.answer == "approved" and decision.until and not is_past:
-        return gettext("its approval may still be used")
-    return ""
+        return Kept("approved", gettext("its approval may still be used"))
+    return None
 
 
 def _last_snapshots(histories: list[Path]) -> dict[str, str]:
@@ -163,13 +175,13 @@ def _last_snapshots(histories: list[Path]) -> dict[str, str]:
     return found
 
 
-def remove_run(run: OldRun) -> bool:
-    """Remove what a run has left; whether it could be: somebody may be at one of its plans.
+def remove_run(run: OldRun) -> Kept | None:
+    """Remove what a run has left; or say why it stays: somebody may be at one of its plans.
 
     :raises RetryLater: The storage is away.
     """
-    if _is_at_work(run):
-        return False
+    if why := _in_use(run):
+        return why
     with storing(run.path, "deleted"):
         if not is_on_disk(run.path):
             storage = cast("Any", run.path)
@@ -178,18 +190,18 @@ def remove_run(run: OldRun) -> bool:
             shutil.rmtree(run.path)
         else:
             run.path.unlink()
-    return True
+    return None
 
 
-def remove_names_of(run: OldRun) -> bool:
-    """Remove the names that a run has kept, and what a restore needs stays; whether it could be.
+def remove_names_of(run: OldRun) -> Kept | None:
+    """Remove the names that a run has kept, and what a restore needs stays; or say why they stay.
 
     Gone are the files of names and the reports that show them; tables lose the columns of names.
 
     :raises RetryLater: The storage is away.
     """
-    if _is_at_work(run):
-        return False
+    if why := _in_use(run):
+        return why
     for task in sorted(run.names):
         folder = run.path / task
         for table in (folder / FAILED, folder / "plan" / LEFT_OUT):
@@ -197,20 +209,19 @@ def remove_names_of(run: OldRun) -> bool:
                 without_names(table)
         remove([folder / REPORT])
         remove_names(folder)  # last: they tell that there is something to do
-    return True
+    return None
 
 
-def _is_at_work(run: OldRun) -> bool:
-    """Whether somebody is at one of the plans of a run; then it stays."""
+def _in_use(run: OldRun) -> Kept | None:
+    """Say who is at one of the plans of a run; then it stays."""
     try:
         for task in sorted(run.tasks):
             if (run.path / task / "plan" / MANIFEST).exists():
                 with plan_held(run.path / task / "plan", MANIFEST):
                     pass
     except RetryLater as error:
-        run.kept = str(error)
-        return True
-    return False
+        return Kept("in use", str(error))
+    return None
 
 
 def _files(root: Path) -> Iterator[_File]:

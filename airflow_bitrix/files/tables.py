@@ -209,13 +209,15 @@ def rows_of(lines: Lines, start: Start, fits: Callable[[Sequence[str]], bool]) -
             said = gettext(
                 "has quotes that are not closed, more behind closing quotes, or a cell that is too long"
             )
-            raise NoTableError(gettext("the row at line {begins} {said}", begins=begins, said=said)) from None
+            raise NoTableError(
+                gettext("the row at line {begins} {said}", begins=str(begins), said=said)
+            ) from None
         lines.end_row()
         if len(cells) > MOST_CELLS:
             raise NoTableError(
                 gettext(
                     "the row at line {begins} has more than {most_cells} cells",
-                    begins=begins,
+                    begins=str(begins),
                     most_cells=MOST_CELLS,
                 )
             )

@@ -51,7 +51,9 @@ class Bitrix24HousekeepingOperator(BaseOperator):
     tables were so written anew counts as written then.
 
     Returns ``removed``, the number of folders and files of parked owners; ``bytes`` that this freed;
-    ``kept``, how many are as old and stay, by the reason; and ``is_dry_run``: nothing was removed then.
+    ``kept``, how many are as old and stay, by the reason (``last snapshot``, ``waits for approval``,
+    ``approved``, ``decision not readable``, ``in use``), which is the same in each language; and
+    ``is_dry_run``: nothing was removed then.
     With ``only_names`` these are about the runs that have names, and no others.
 
     :param keep_days: Days for which it stays, at least 1; ``None`` for ``[bitrix24] keep_days``. (templated)
@@ -102,9 +104,10 @@ class Bitrix24HousekeepingOperator(BaseOperator):
             if only_names and not run.names:
                 continue
             try:
-                if run.kept or not (is_dry or take(run)):
-                    kept[run.kept] += 1
-                    self.log.info("%s", gettext("Stays: {path}, {why}", path=run.path, why=run.kept))
+                stays = run.kept or (None if is_dry else take(run))
+                if stays:
+                    kept[stays.why] += 1
+                    self.log.info("%s", gettext("Stays: {path}, {why}", path=run.path, why=stays.said))
                     continue
             except (OSError, RetryLater) as error:
                 failed.append(f"{run.path}: {error}")

@@ -30,7 +30,7 @@ from airflow_bitrix.files.journals import (
     read_ledger,
     write_failed,
 )
-from airflow_bitrix.files.names import NamesInTurn, read_names, remove_names
+from airflow_bitrix.files.names import NamesInTurn, read_names
 from airflow_bitrix.files.old_runs import FAILED, REPORT
 from airflow_bitrix.files.outcome_index import SINCE, keep_index
 from airflow_bitrix.files.own_files import write_new
@@ -41,7 +41,7 @@ from airflow_bitrix.operators.shared.apply_parts import effort_of, note_restore
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import may_not_go_on, note_contradiction
 from airflow_bitrix.operators.shared.handed_plans import TakesPlan, named_plan
-from airflow_bitrix.operators.shared.names import doing_without_names, read_all, shows_names
+from airflow_bitrix.operators.shared.names import doing_without_names, forget_names, read_all, shows_names
 from airflow_bitrix.operators.shared.other_hosts import find_journal, this_host
 from airflow_bitrix.operators.shared.parameters import optional_count, optional_share, switch
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
@@ -134,7 +134,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             if named := shows_names():
                 self.run_loop(self._read_names(plan, manifest, journal))
             else:
-                remove_names(folder)
+                forget_names(plan, folder)
             summary = self._report(
                 plan, manifest, journal, changed, effort_of(meter, progress), dry_run=dry_run, named=named
             )

@@ -5,14 +5,20 @@ from __future__ import annotations
 import csv
 import json
 import math
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.links import LinkSet, Owner
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator, Bitrix24CheckLinkPlanOperator
+from airflow_bitrix.operators.shared.names import _contacts
+from airflow_bitrix.report.differences import MOST_PIECES
 from tests.operators import approvals, releases
 from tests.operators.approvals import approval, run
 
@@ -94,9 +100,11 @@ def test_the_report_and_its_tables_have_names(sandbox: Any, made: Any, tmp_path:
     sandbox.reset_stats()
     told = check(made)
     assert told["counts"]["failed"] == made["changes"]
-    named = f'warning: failed: lead {lead} =cmd() "Поставка" <b>& (In progress · Olga Petrova): '
+    titles = {one: sandbox.state.tables["lead"].rows[one]["TITLE"] for one in changed(tmp_path)}
+    named = tuple(f"warning: failed: lead {one} {title} (" for one, title in titles.items())
     warnings = [line for line in logged() if line.startswith("warning: failed: lead ")]
-    assert (len(warnings), warnings[0].startswith(named)) == (5, True)
+    assert len(warnings) == 5
+    assert all(line.startswith(named) and " · " in line for line in warnings)
     page = Path(told["report"]).read_text()
     assert "=cmd() &#34;Поставка&#34; &lt;b&gt;&amp;" in page
     assert "In progress · Olga Petrova" in page
@@ -142,13 +150,20 @@ def test_without_names_none_is_asked_for_and_no_file_holds_one(
 def test_names_that_were_shown_before_go_when_they_are_switched_off(
     sandbox: Any, made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert sandbox
     apply(made)
     check(made)
+    assert asked(made)
     monkeypatch.setenv("AIRFLOW__BITRIX24__SHOW_NAMES", "false")
-    check(made)
-    assert "Анна" not in every_text(tmp_path)
-    assert "contact_names" not in every_text(tmp_path)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "journal", elsewhere / "journal")
+    check(made, artifacts_path=str(elsewhere))
+    shutil.rmtree(tmp_path / "journal")
+    for one in ("failed.csv", "report.html"):  # those of the check before, in another folder
+        (tmp_path / one).unlink()
+    texts = every_text(tmp_path)
+    assert "Анна" not in texts
+    assert "contact_names" not in texts
+    assert not [row["TITLE"] for row in sandbox.state.tables["lead"].rows.values() if row["TITLE"] in texts]
 
 
 def test_a_setting_that_is_neither_yes_nor_no_is_refused_by_the_plan(
@@ -209,3 +224,13 @@ def test_a_check_ends_as_it_would_where_no_name_can_be_read(
     (tmp_path / "names" / "part-00000.jsonl").mkdir()
     assert check(made)["counts"] == told["counts"]
     assert [line for line in caplog.messages if line.startswith("Names could not be read")]
+
+
+@pytest.mark.attack
+def test_of_thousands_of_contacts_those_are_named_that_a_page_shows() -> None:
+    owner = Owner("lead", 5)
+    before = LinkSet.of_ids(owner, range(1, 20_001), 1)
+    change = Change(before, LinkSet(owner), ("why",), ("rule",))
+    assert _contacts(change) == tuple(range(1, MOST_PIECES + 1))
+    found = LinkSet.of_ids(owner, [7], 7)
+    assert _contacts(replace(change, after=LinkSet.of_ids(owner, [8], 8)), found) == (7, 8)

@@ -7,7 +7,7 @@ import csv
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,16 +18,24 @@ from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
-from airflow_bitrix.core.links import OWNER_KINDS, Owner, OwnerKind, owner_address
+from airflow_bitrix.core.links import OWNER_KINDS, LinkSet, Owner, OwnerKind, owner_address
 from airflow_bitrix.core.names import NAMELESS, Names, OwnerNames
 from airflow_bitrix.core.numbers import whole_number
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.crm.names import NameReads, Unread
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.journals import read_ledger
-from airflow_bitrix.files.named_tables import OF_OWNERS, Row, check_table, owner_cells, rewriting
-from airflow_bitrix.files.names import write_part_names
+from airflow_bitrix.files.named_tables import (
+    OF_OWNERS,
+    Row,
+    check_table,
+    owner_cells,
+    rewriting,
+    without_names,
+)
+from airflow_bitrix.files.names import remove_names, write_part_names
 from airflow_bitrix.files.plans import LEFT_OUT, PART_CHANGES, Manifest, read_changes
+from airflow_bitrix.report.differences import difference
 
 if TYPE_CHECKING:
     from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
@@ -142,6 +150,18 @@ async def read_all(portal: AsyncPortal, plan: Path, manifest: Manifest, journal:
         )
 
 
+def forget_names(plan: Path, folder: Path) -> None:
+    """Take away the names that an approval or an earlier check of a plan has kept.
+
+    :param plan: The plan's folder.
+    :param folder: The folder of its journal.
+    """
+    for one in (plan.parent, folder):
+        remove_names(one)
+    with suppress(csv.Error, ValueError, OSError):  # no table of ours
+        without_names(plan / LEFT_OUT)
+
+
 class _Wanted(NamedTuple):
     """Names that are wanted together, and what takes them."""
 
@@ -171,8 +191,7 @@ def _of_parts(plan: Path, manifest: Manifest, journal: Path) -> Iterator[_Wanted
         rows: dict[int, tuple[int, ...]] = {}
         for change in read_changes(plan, manifest, number):
             outcome = noted.get(change.owner.id)
-            found = outcome.before.contact_ids if outcome and outcome.before else ()
-            rows[change.owner.id] = tuple(dict.fromkeys((*found, *_contacts(change))))
+            rows[change.owner.id] = _contacts(change, outcome.before if outcome else None)
 
         def take(names: Names, number: int = number, rows: Mapping[int, tuple[int, ...]] = rows) -> None:
             if names.owners or names.contacts:
@@ -217,8 +236,12 @@ def _owner_of(row: Mapping[str, str], portal: str) -> Owner | None:
     return Owner(kind, number)
 
 
-def _contacts(change: Change) -> tuple[int, ...]:
-    return tuple(dict.fromkeys((*change.before.contact_ids, *change.after.contact_ids)))
+def _contacts(change: Change, found: LinkSet | None = None) -> tuple[int, ...]:
+    """Give the contacts of a change that pages show: an owner may have thousands.
+
+    :param found: The links that were there right before the write, where that is known.
+    """
+    return tuple(piece.contact_id for piece in difference(found or change.before, change.after).pieces)
 
 
 @contextmanager
