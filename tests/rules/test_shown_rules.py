@@ -93,7 +93,16 @@ def test_the_first_on_the_company_s_card_of_those_that_are_linked_becomes_primar
     assert dict(change.holds) == {"company_id": 3}
     for contacts in ((), (2, 4), (9, 7)):
         assert judge(state, rules, Facts(companies={3: Company(3, contacts)})) == (None, [])
-    assert judge(state, rules, Facts()) == (None, [])
+    change, left_out = judge(state, rules, Facts())
+    assert (change, [one.why for one in left_out]) == (None, ["company cannot be read"])
+
+
+def test_a_company_that_the_user_may_not_read_ends_no_plan(sandbox: Any, tmp_path: Path) -> None:
+    denied = {"error": "ACCESS_DENIED", "error_description": "Access denied!"}
+    sandbox.set_faults(command=1.0, only_methods=["crm.company.contact.items.get"], command_error=denied)
+    made, changes = plan(tmp_path, "deal", ["company_card_primary"])
+    assert changes == []
+    assert made["left_out"].keys() == {"company cannot be read"}
 
 
 @pytest.mark.parametrize(
