@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,17 @@ def test_a_lead_of_which_several_are_found_is_for_a_person() -> None:
     change, _ = judge(CALLER, {"link_found_contact": LinkFoundContact(match="email")}, both)
     assert change is not None
     assert change.after.contact_ids == (9,)
+
+
+def test_a_lead_of_which_one_more_may_be_found_that_cannot_be_read_is_for_a_person() -> None:
+    """The portal tells who holds a phone also of contacts that the webhook's user may not see."""
+    facts = found(Contact(7, phones=("111111",)))
+    facts = replace(facts, holders={"111111": {7, 9}})
+    change, left_out = judge(CALLER, {"link_found_contact": LinkFoundContact()}, facts)
+    assert change is None
+    assert [one.reason for one in left_out] == [
+        "contact 9 may have its phone or e-mail, too, and cannot be read"
+    ]
 
 
 def test_what_is_asked_for_comes_one_after_the_other() -> None:
