@@ -79,7 +79,7 @@ class Facts:
     :param holders: The contacts that hold a phone or an e-mail, the first twenty by id; by the phone or
         e-mail in the form in which contacts have it. The portal compares phones more loosely than that: who
         has to be sure asks for these contacts in full.
-    :param companies: Companies by id.
+    :param companies: Companies by id; without those that the user may not read.
     :param means: The phones and e-mails of leads themselves, by the lead.
     """
 

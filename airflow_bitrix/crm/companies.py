@@ -11,7 +11,7 @@ from contextlib import aclosing
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Company
-from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.errors import Bitrix24Error, Rejected
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import told_id
 
@@ -22,15 +22,18 @@ async def read_companies(portal: AsyncPortal, ids: Sequence[int]) -> dict[int, C
     """Give companies with their contacts in the order of the card, 50 a request.
 
     The card lists the contacts by their ids. The sorts that the portal tells beside them are something else:
-    the place of this company among those of the contact. A company that is gone has no contacts.
+    the place of this company among those of the contact. A company that is gone has no contacts; one that the
+    user may not read is left out.
 
-    :raises Bitrix24Error: The portal refused, or its answer names no contacts.
+    :raises Bitrix24Error: The portal failed, or its answer names no contacts.
     """
     found: dict[int, Company] = {}
     async with aclosing(portal.stream(Call(METHOD, {"id": one}) for one in ids)) as outcomes:
         at = iter(ids)
         async for outcome in outcomes:
             company_id = next(at)
+            if isinstance(outcome.error, Rejected):
+                continue
             rows = outcome.answered.result
             told = [told_id(row.get("CONTACT_ID")) for row in rows if isinstance(row, dict)] if rows else []
             if not isinstance(rows, list) or len(told) < len(rows) or not all(told):

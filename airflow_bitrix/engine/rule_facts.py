@@ -208,8 +208,8 @@ class _Memory(Generic[K, T]):
         wanted = dict.fromkeys(ids)
         new = sorted(one for one in wanted if one not in self._known)
         found = await self._ask(new) if new else {}
-        told = {one: found[one] if one in found else self._known[one] for one in wanted}
         self._known |= found
+        told = {one: self._known[one] for one in wanted if one in self._known}
         for one in list(islice(self._known, max(0, len(self._known) - MOST_REMEMBERED))):
             del self._known[one]
         return told

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.rules import NOTHING, Facts, Needs, OwnerState, Rule, Verdict, Wish, with_primary
+from airflow_bitrix.rules import NOTHING, Facts, LeftOut, Needs, OwnerState, Rule, Verdict, Wish, with_primary
 
 
 class CompanyCardPrimary(Rule):
@@ -33,6 +33,9 @@ class CompanyCardPrimary(Rule):
         """Want the first contact of the card first."""
         company = facts.companies.get(state.company_id)
         linked = state.links.contact_ids
+        if company is None and state.company_id and len(linked) > 1:
+            said = gettext("company {company} cannot be read", company=str(state.company_id))
+            return LeftOut(gettext_noop("company cannot be read"), said)
         first = next((one for one in company.contact_ids if one in linked), None) if company else None
         if first is None or first == state.links.shown_id:
             return None

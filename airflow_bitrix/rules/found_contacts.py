@@ -25,8 +25,8 @@ from airflow_bitrix.rules import (
 class LinkFoundContact(Rule):
     """Link the contact that has the phone or the e-mail of a lead in progress without contacts.
 
-    A lead of which several contacts have them is left out: a person has to choose. A lead with a contact
-    becomes a repeat lead with its next save; none is saved for this.
+    A lead of which several contacts have them, or one more may that cannot be read, is left out: a person has
+    to choose. A lead with a contact becomes a repeat lead with its next save; none is saved for this.
 
     :param match: What the contact has of the lead's: ``phone_or_email``, ``phone`` or ``email``.
     :param region: The country whose phones are written without their country code, two letters; empty for
@@ -73,6 +73,12 @@ class LinkFoundContact(Rule):
             return LeftOut(gettext_noop("several contacts found"), said)
         if not found:
             return None
+        if unread := [one for one in ids if one not in facts.contacts]:
+            said = gettext(
+                "contact {contact} may have its phone or e-mail, too, and cannot be read",
+                contact=str(unread[0]),
+            )
+            return LeftOut(gettext_noop("contact cannot be read"), said)
         reason = gettext("contact {contact} has the phone of this lead", contact=str(found[0]))
         if self._has(facts.contacts[found[0]], [one for one in means if "@" in one]):
             reason = gettext("contact {contact} has the e-mail of this lead", contact=str(found[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,17 @@ def test_a_lead_of_which_several_are_found_is_for_a_person() -> None:
     assert change.after.contact_ids == (9,)
 
 
+def test_a_lead_of_which_one_more_may_be_found_that_cannot_be_read_is_for_a_person() -> None:
+    """The portal tells who holds a phone also of contacts that the webhook's user may not see."""
+    facts = found(Contact(7, phones=("111111",)))
+    facts = replace(facts, holders={"111111": {7, 9}})
+    change, left_out = judge(CALLER, {"link_found_contact": LinkFoundContact()}, facts)
+    assert change is None
+    assert [one.reason for one in left_out] == [
+        "contact 9 may have its phone or e-mail, too, and cannot be read"
+    ]
+
+
 def test_what_is_asked_for_comes_one_after_the_other() -> None:
     rule = LinkFoundContact()
     assert rule.needs(CALLER, Facts()) == Needs(means=True, holders=(), contacts=[])
@@ -93,7 +105,16 @@ def test_the_first_on_the_company_s_card_of_those_that_are_linked_becomes_primar
     assert dict(change.holds) == {"company_id": 3}
     for contacts in ((), (2, 4), (9, 7)):
         assert judge(state, rules, Facts(companies={3: Company(3, contacts)})) == (None, [])
-    assert judge(state, rules, Facts()) == (None, [])
+    change, left_out = judge(state, rules, Facts())
+    assert (change, [one.why for one in left_out]) == (None, ["company cannot be read"])
+
+
+def test_a_company_that_the_user_may_not_read_ends_no_plan(sandbox: Any, tmp_path: Path) -> None:
+    denied = {"error": "ACCESS_DENIED", "error_description": "Access denied!"}
+    sandbox.set_faults(command=1.0, only_methods=["crm.company.contact.items.get"], command_error=denied)
+    made, changes = plan(tmp_path, "deal", ["company_card_primary"])
+    assert changes == []
+    assert made["left_out"].keys() == {"company cannot be read"}
 
 
 @pytest.mark.parametrize(
