@@ -198,8 +198,8 @@ def test_whoever_approves_sees_what_the_plan_would_change(dag: Live, real_run: R
         "Quiet hours: **none**"
     )
     assert limits in shown
-    told, _, tables = shown.replace(limits, "").partition("\n#### ")
-    assert told == Path(made["summary"]).read_text().partition("\n#### ")[0]
+    told, _, tables = shown.replace(limits, "").partition("The largest changes")
+    assert told == Path(made["summary"]).read_text().partition("The largest changes")[0]
     assert f"]({dag.sandbox.url}/crm/contact/details/" in tables, "with names, which the plan does not read"
     assert f"**{number} leads to change**" in body
     assert body.count(f"({dag.sandbox.url}/crm/lead/details/") == 20
