@@ -80,7 +80,8 @@ quick: env redis ## lint, and the quick ones of the tests that need no Airflow; 
 
 test-ui: env browser docs ## run the tests in a browser, and those of the documentation; build/ui keeps pictures of the pages
 	@rm -rf build/ui
-	@UI_ARTIFACTS=build/ui $(BIN)/python -m pytest tests/ui tests/site
+	@UI_ARTIFACTS=build/ui $(BIN)/python -m pytest tests/ui
+	@UI_ARTIFACTS=build/ui $(BIN)/python -m pytest tests/site
 
 FLOORS ?= $(basename $(notdir $(wildcard tests/floors/sets/*.txt)))
 
