@@ -21,6 +21,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import airflow_bitrix
+
 ROOT = Path(__file__).parents[1]
 SUMS = "SHA256SUMS"
 DIST = "airflow-bitrix"
@@ -125,7 +127,7 @@ def main() -> None:
         check_same(first, build(source, Path(made) / "built"), "when built out of the sdist")
     files = sorted(dist.iterdir())
     inspect(files, tools)
-    version = importlib.metadata.version(DIST)
+    version = airflow_bitrix.__version__  # an installation in place keeps that of its day
     write_bill(bill := dist / f"airflow_bitrix-{version}.cdx.json", tools)
     (dist / SUMS).write_text(sums([*files, bill]))
     print((dist / SUMS).read_text(), end="")
