@@ -40,7 +40,8 @@ def python(page: Page) -> Iterator[tuple[str, Code]]:
             told = re.findall(
                 r"`(?:\w+/)?(\w+)\.py`", " ".join(lines[max(0, block.line - 5) : block.line - 2])
             )
-            yield told[-1] if told else f"{page.path.parent.name}_{page.path.stem}_{block.line}", block
+            place = re.sub(r"\W", "_", f"{page.path.parent.name}_{page.path.stem}_{block.line}")
+            yield told[-1] if told else place, block
 
 
 def test_every_link_leads_to_a_file_and_a_heading() -> None:

@@ -12,18 +12,24 @@ from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
 from airflow_bitrix.files.approvals import Approval, Asker, write_approval
-from airflow_bitrix.plugins.run_states import RESTORE_DAG
+from airflow_bitrix.plugins import run_states
 from tests.plugins.applied_run import RUN, applied_plan, at
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE
 from tests.plugins.runs import change, make_plan
 
+RESTORE_DAG = "restore_of_next_steps"
+
 HERE = "../../../../dags/mine/runs/manual__2026-11-21T10%3A00%3A00%2B00%3A00"
 
 
 @pytest.fixture
-def restore_dag(_airflow_database: None) -> Iterator[DagModel]:
-    """The DAG that brings links back, as Airflow knows it."""
+def restore_dag(_airflow_database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagModel]:
+    """The DAG that brings links back, as Airflow knows it, under a name of its own.
+
+    Other tests run the sample beside this one, in the same database.
+    """
+    monkeypatch.setattr(run_states, "RESTORE_DAG", RESTORE_DAG)
     dag = DagModel(dag_id=RESTORE_DAG, bundle_name="dags-folder", is_stale=False)  # type: ignore[no-untyped-call]
     with create_session() as session:
         session.merge(DagBundleModel(name="dags-folder"))
