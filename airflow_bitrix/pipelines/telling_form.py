@@ -6,12 +6,12 @@ from typing import Any
 
 from airflow.sdk import Param
 
-from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.notifications.bitrix24 import Bitrix24Notifier
 from airflow_bitrix.pipelines.bounds import between
 from airflow_bitrix.pipelines.trigger_forms import with_defaults
 
-_SECTION = gettext("Whom to tell in Bitrix24")
+_SECTION = gettext_noop("Whom to tell in Bitrix24")
 
 
 def telling_params(**defaults: Any) -> dict[str, Param]:
@@ -29,7 +29,7 @@ def telling_params(**defaults: Any) -> dict[str, Param]:
             items={"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
             title=gettext("Users to tell"),
             description=gettext("Ids of users who hear that an approval is wanted, and how the run ended."),
-            section=_SECTION,
+            section=gettext(_SECTION),
         ),
         "tell_chat": Param(
             None,
@@ -37,7 +37,7 @@ def telling_params(**defaults: Any) -> dict[str, Param]:
             **between(1, 2**31 - 1),
             title=gettext("Chat to tell"),
             description=gettext("The number of a chat, such as 7 of chat7. Messages need the scope im."),
-            section=_SECTION,
+            section=gettext(_SECTION),
         ),
     }
     return with_defaults(params, defaults)

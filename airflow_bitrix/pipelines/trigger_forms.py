@@ -9,7 +9,7 @@ from airflow.sdk import Param
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.kind_words import kind_words
-from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.engine.registered_rules import registered_rules
@@ -69,18 +69,21 @@ OWNERS: dict[str, Any] = {
 """What the answers of the form say to a clean-up about the owners it is to look at."""
 
 _STAGES: dict[OwnerKind, tuple[tuple[str, ...], str]] = {
-    "lead": (("NEW", "IN_PROCESS", "PROCESSED", "JUNK"), gettext("Portals can have stages of their own.")),
+    "lead": (
+        ("NEW", "IN_PROCESS", "PROCESSED", "JUNK"),
+        gettext_noop("Portals can have stages of their own."),
+    ),
     "deal": (
         ("NEW", "PREPARATION", "EXECUTING", "WON", "LOSE"),
-        gettext("Other pipelines have such as C3:NEW."),
+        gettext_noop("Other pipelines have such as C3:NEW."),
     ),
 }
 
 _ABOUT_RULES: dict[OwnerKind, str] = {
-    "lead": gettext(
+    "lead": gettext_noop(
         'What to clean up. "Release repeat leads" saves leads, which starts the portal\'s automation.'
     ),
-    "deal": gettext("What to clean up."),
+    "deal": gettext_noop("What to clean up."),
 }
 
 
@@ -130,14 +133,15 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
         values_display=rules,
         minItems=1,
         title=gettext("Rules"),
-        description=_ABOUT_RULES[kind],
+        description=gettext(_ABOUT_RULES[kind]),
     )
 
 
 def owner_params(kind: OwnerKind) -> dict[str, Param]:
     """Give the parameters with which a form asks which owners a clean-up is to look at."""
     section = gettext("Which {kinds}", **kind_words(kind))
-    stages, about_stages = _STAGES[kind]
+    stages, about = _STAGES[kind]
+    about_stages = gettext(about)
 
     def day(title: str, description: str) -> Param:
         return Param(
