@@ -15,8 +15,9 @@ from airflow.sdk import Asset, AssetAlias, AssetWatcher
 
 from airflow_bitrix.client.auth import portal_address
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.families import row_of
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.core.links import OwnerKind, owner_kind
+from airflow_bitrix.core.links import OWNER_KINDS, OwnerKind, owner_kind
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
@@ -24,18 +25,19 @@ if TYPE_CHECKING:
 SCHEME = "bitrix24"
 
 _ACCEPTED = gettext_noop(
-    "bitrix24://portal/lead/contact-links, or deal in place of lead; or bitrix24://portal/lead, "
-    "deal or contact, for the records"
+    "bitrix24://portal/lead/contact-links, or another kind in place of lead; or bitrix24://portal/lead, "
+    "another kind or contact, for the records"
 )
 
-_PATH = re.compile(r"(?P<folder>(?:/[\w.~-]+)*?)/(?:(?:lead|deal)(?:/contact-links)?|contact)")
+_KINDS = "|".join((*OWNER_KINDS, r"dynamic_\d{3,10}"))
+_PATH = re.compile(rf"(?P<folder>(?:/[\w.~-]+)*?)/(?:(?:{_KINDS})(?:/contact-links)?|contact)")
 
 
 def links_asset(portal: str, kind: str) -> Asset:
     """Give the asset that the contact links of a portal's leads or deals are.
 
     :param portal: Its address, such as ``acme.bitrix24.com``.
-    :param kind: ``lead`` or ``deal``.
+    :param kind: A kind of owners: ``lead``, ``deal``, ``quote``.
     :raises InvalidInput: One that cannot be right.
     """
     return Asset(f"{_of_portal(portal)}/{owner_kind(kind)}/contact-links")
@@ -55,12 +57,13 @@ def records_asset(portal: str, kind: str, watchers: Sequence[AssetWatcher] = ())
 
 def links_seen(kind: OwnerKind) -> AssetAlias:
     """Give the alias by which a snapshot tells that the links of leads or deals are no longer the same."""
-    return AssetAlias(f"bitrix24_{kind}_links_seen")
+    # Aliases are declared before anybody knows which smart process a run is about.
+    return AssetAlias(f"bitrix24_{row_of(kind)}_links_seen")
 
 
 def links_applied(kind: OwnerKind) -> AssetAlias:
     """Give the alias by which an apply tells that it has changed the links of leads or deals."""
-    return AssetAlias(f"bitrix24_{kind}_links_applied")
+    return AssetAlias(f"bitrix24_{row_of(kind)}_links_applied")
 
 
 def _of_portal(portal: str) -> str:

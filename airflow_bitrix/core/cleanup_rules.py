@@ -65,6 +65,7 @@ class UnlinkClosed(Rule):
 
     name = "unlink_closed"
     title = gettext_noop("Unlink closed: take the contacts off lost deals and junk leads that are old")
+    kinds = frozenset({"lead", "deal"})
 
     days: int = whole(90, most=36_500)
     since: str = choice("saved", "created")
@@ -201,6 +202,7 @@ class FixPrimary(Rule):
     title = gettext_noop(
         "Fix primary: make one contact primary where there is none, several, or CONTACT_ID is another"
     )
+    kinds = frozenset({"lead", "deal", "quote"})  # of the others no flag is their own
     wants_exact = True
 
     believe: str = choice("scalar", "flag")

@@ -9,6 +9,7 @@ Follows https://apidocs.bitrix24.com/api-reference/crm/universal/index.html.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -27,6 +28,7 @@ class Family:
     :param prefix: What the six link methods begin with; nothing where there are none.
     :param scalar: The field of ``crm.item.*`` that shows the primary one; nothing where the card has none.
     :param also: Further fields that a scan reads, and that every row has.
+    :param maybe: Fields that a scan asks for, and that a portal may leave out.
     :param linked: What is linked to it.
     """
 
@@ -35,6 +37,7 @@ class Family:
     prefix: str = ""
     scalar: str = "contactId"
     also: tuple[str, ...] = ()
+    maybe: tuple[str, ...] = ()
     linked: LinkedKind = "contact"
 
     @property
@@ -45,7 +48,22 @@ class Family:
     @property
     def key(self) -> str:
         """The key of a row of the link methods that names what is linked: ``CONTACT_ID``."""
-        return f"{self.linked.upper()}_ID"
+        return key_of(self.linked)
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether its links are written by saving the record, which starts the portal's automation."""
+        return not self.prefix
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether flags and sorts of its links are those of what is linked: a company's are its contacts'."""
+        return not self.scalar
+
+    @property
+    def has_repeat_flag(self) -> bool:
+        """Whether the portal recalculates a flag of it when it is saved."""
+        return "isReturnCustomer" in self.also
 
     @property
     def card(self) -> str:
@@ -54,13 +72,20 @@ class Family:
         return f"crm/{self.kind if old else f'type/{self.entity_type_id}'}/details"
 
 
+def key_of(linked: LinkedKind) -> str:
+    """Give the key of a row of the link methods that names what is linked."""
+    return f"{linked.upper()}_ID"
+
+
 _STAGED = ("companyId", "stageId")
+_REPEATED = (*_STAGED, "isReturnCustomer")
+_SEMANTIC = ("stageSemanticId",)
 
 FAMILIES: Mapping[str, Family] = {
     family.kind: family
     for family in (
-        Family("lead", 1, "crm.lead.contact", also=(*_STAGED, "isReturnCustomer")),
-        Family("deal", 2, "crm.deal.contact", also=(*_STAGED, "isReturnCustomer")),
+        Family("lead", 1, "crm.lead.contact", also=_REPEATED, maybe=_SEMANTIC),
+        Family("deal", 2, "crm.deal.contact", also=_REPEATED, maybe=_SEMANTIC),
         Family("quote", 7, "crm.quote.contact", also=_STAGED),
         Family("company", 4, "crm.company.contact", scalar=""),
         Family("contact", 3, "crm.contact.company", scalar="companyId", linked="company"),
@@ -69,7 +94,15 @@ FAMILIES: Mapping[str, Family] = {
 }
 """The kinds that every portal has, by name."""
 
-_SMART_PROCESS = "dynamic_"
+SMART_PROCESS = "dynamic"
+"""What the portal calls any smart process."""
+
+_SMART_PROCESS = re.compile(SMART_PROCESS + r"_([1-9][0-9]{2,9})")
+
+# As the portal numbers its smart processes: the first ones, and those made since there may be many. Of the
+# latter the odd numbers are those of deleted ones.
+_FIRST = range(128, 192)
+_FURTHER = range(1030, 2**31, 2)
 
 
 @cache
@@ -80,14 +113,17 @@ def family_of(kind: str) -> Family:
     """
     if (known := FAMILIES.get(kind)) is not None:
         return known
-    number = kind.removeprefix(_SMART_PROCESS)
-    if number == kind or not (number.isascii() and number.isdigit()) or number[0] == "0":
+    found = _SMART_PROCESS.fullmatch(kind)
+    if not found or ((type_id := int(found[1])) not in _FIRST and type_id not in _FURTHER):
         raise KeyError(kind)
-    if not _is_smart_process(type_id := int(number)):
-        raise KeyError(kind)
-    return Family(kind, type_id, also=("companyId",))
+    return Family(kind, type_id, also=("companyId",), maybe=("stageId",))  # its stages can be switched off
 
 
-def _is_smart_process(type_id: int) -> bool:
-    # As the portal gives them out; the odd ones of the second range are kept for what was deleted.
-    return 128 <= type_id < 192 or (1030 <= type_id <= 2**31 - 1 and type_id % 2 == 0)
+def row_of(kind: str) -> str:
+    """Give the name of a kind's row in tables that say something of each: smart processes share one."""
+    return SMART_PROCESS if is_smart_process(kind) else kind
+
+
+def is_smart_process(kind: str) -> bool:
+    """Whether a kind is that of the items of a smart process."""
+    return kind not in FAMILIES

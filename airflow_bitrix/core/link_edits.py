@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from airflow_bitrix.core.link_writes import STEP
 from airflow_bitrix.core.links import ContactLink, LinkSet
-from airflow_bitrix.core.plan import STEP
 
 
 def primary_of(links: LinkSet) -> int | None:

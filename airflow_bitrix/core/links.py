@@ -3,42 +3,69 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.families import FAMILIES, SMART_PROCESS, family_of
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.numbers import LARGEST, whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-OwnerKind = Literal["lead", "deal"]
-OWNER_KINDS: tuple[OwnerKind, ...] = get_args(OwnerKind)
+OwnerKind = str
+"""A kind of owners, one of :mod:`~airflow_bitrix.core.families` to which contacts are linked."""
 
-EntityKind = Literal["lead", "deal", "contact"]
-ENTITY_TYPE_IDS: Mapping[EntityKind, int] = {"lead": 1, "deal": 2, "contact": 3}
-"""``entityTypeId`` of the ``crm.item.*`` methods, by kind of record."""
+OWNER_KINDS: tuple[OwnerKind, ...] = tuple(one.kind for one in FAMILIES.values() if one.linked == "contact")
+"""The kinds of owners that every portal has; each smart process is another one, ``dynamic_1036``."""
+
+OWNER_ROWS: tuple[str, ...] = (*OWNER_KINDS, SMART_PROCESS)
+"""What tables hold that say something of each kind of owners; see :func:`.families.row_of`."""
+
+EntityKind = str
+"""A kind of records: of owners, or ``contact``."""
 
 
 def owner_kind(value: object, argument: str = "kind") -> OwnerKind:
     """Give ``value`` back as an owner kind.
 
-    :raises InvalidInput: It is neither ``lead`` nor ``deal``.
+    :raises InvalidInput: There is no such kind.
     """
-    if value == "lead" or value == "deal":  # noqa: PLR1714 (narrows the type)
-        return value
-    raise InvalidInput(argument, value, " or ".join(repr(kind) for kind in OWNER_KINDS))
+    if is_owner_kind(value):
+        return str(value)
+    raise InvalidInput(argument, value, accepted_kinds())
+
+
+def is_owner_kind(value: object) -> bool:
+    """Whether this names a kind of owners."""
+    return is_entity_kind(value) and family_of(str(value)).linked == "contact"
 
 
 def entity_kind(value: object) -> EntityKind:
-    """Give ``value`` back as a kind of record.
+    """Give ``value`` back as a kind of records.
 
-    :raises InvalidInput: It is neither ``lead`` nor ``deal`` nor ``contact``.
+    :raises InvalidInput: There is no such kind.
     """
-    for kind in ENTITY_TYPE_IDS:
-        if value == kind:
-            return kind
-    raise InvalidInput("kind", value, " or ".join(map(repr, ENTITY_TYPE_IDS)))
+    if is_entity_kind(value):
+        return str(value)
+    raise InvalidInput("kind", value, accepted_kinds(FAMILIES))
+
+
+def is_entity_kind(value: object) -> bool:
+    """Whether this names a kind of records."""
+    if not isinstance(value, str):
+        return False
+    try:
+        family_of(value)
+    except KeyError:
+        return False
+    return True
+
+
+def accepted_kinds(kinds: Iterable[str] = OWNER_KINDS) -> str:
+    """Say what a kind is, as the end of a sentence."""
+    shown = ", ".join(map(repr, kinds))
+    return gettext("{kinds}, or 'dynamic_1036' for the smart process 1036", kinds=shown)
 
 
 def accepted_id() -> str:
@@ -65,7 +92,7 @@ def positive_id(argument: str, value: object) -> int:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Owner:
-    """The lead or deal that contact links hang on."""
+    """The record that contact links hang on: a lead, a deal, a quote."""
 
     kind: OwnerKind
     id: int
@@ -210,5 +237,5 @@ def owner_address(portal: str, owner: Owner) -> str:
 
 
 def card_address(portal: str, kind: EntityKind, record_id: int) -> str:
-    """Give the address of the page of a lead, deal or contact on the portal."""
-    return f"{portal}/crm/{kind}/details/{record_id}/"
+    """Give the address of the card of a record on the portal."""
+    return f"{portal}/{family_of(kind).card}/{record_id}/"

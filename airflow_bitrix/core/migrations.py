@@ -1,7 +1,7 @@
 """Migrations: from link sets and maps to the link sets that are wanted, and how two link sets differ.
 
 Pure functions. A wanted link set says order, sorts and primary; what the portal can be brought to is told by
-:func:`airflow_bitrix.core.plan.attainable`.
+:func:`airflow_bitrix.core.link_writes.attainable`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Literal, get_args
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.link_writes import STEP, attainable
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from airflow_bitrix.core.plan import STEP, Change, attainable, shown_contacts
+from airflow_bitrix.core.plan import Change, shown_contacts
 
 MigrationName = Literal["contact_map", "lead_to_deal", "release_moved_leads", "portal_to_portal"]
 MIGRATIONS: tuple[MigrationName, ...] = get_args(MigrationName)

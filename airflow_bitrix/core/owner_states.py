@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.kind_words import kind_words, named
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.numbers import told_id
 
-SELECT = ("id", "contactId", "contactIds", "companyId", "stageId", "stageSemanticId", "isReturnCustomer")
-"""Fields that a scan asks for; asking for all of them would load products and observers of every row."""
+
+@cache
+def select_of(kind: OwnerKind) -> tuple[str, ...]:
+    """Give the fields that a scan asks for: all of them would load products and observers of every row."""
+    family = family_of(kind)
+    return (*_needed(kind), family.several, *family.maybe)
 
 
-_NEEDED = ("id", "contactId", "companyId", "stageId", "isReturnCustomer")
-_needed_of = itemgetter(*_NEEDED)
+@cache
+def _needed(kind: OwnerKind) -> tuple[str, ...]:
+    family = family_of(kind)
+    return tuple(filter(None, ("id", family.scalar, *family.also)))
+
+
+@cache
+def _have_needed(kind: OwnerKind) -> Callable[[Mapping[str, Any]], object]:
+    return itemgetter(*_needed(kind))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +85,25 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any], also: Sequence[str] = ()) 
     :raises Bitrix24Error: The portal left another field out, or it cannot be read: nothing may be concluded.
     """
     try:
-        told, contact, company, stage, repeat = _needed_of(row)
+        _have_needed(kind)(row)
         fields = {name: row[name] for name in also}
     except KeyError:
-        left_out = next(name for name in (*_NEEDED, *also) if name not in row)
+        left_out = next(name for name in (*_needed(kind), *also) if name not in row)
         raise _unread(
             kind, gettext("left {name} out of a {kind}", name=repr(left_out), **kind_words(kind))
         ) from None
-    if not (number := told_id(told)):
+    if not (number := told_id(row["id"])):
         raise _unread(kind, gettext("answered a {kind} without an id", **kind_words(kind)))
-    owner = Owner(kind, number)
-    contact_ids = _contact_ids(row.get("contactIds"))
-    contact_id = _id(contact, "contactId", owner)
+    family, owner = family_of(kind), Owner(kind, number)
+    linked_ids = _ids(row.get(family.several))
+    shown = _id(row[family.scalar], family.scalar, owner) if family.scalar else 0
     return OwnerState(
-        LinkSet.of_ids(owner, dict.fromkeys(contact_ids or ()), contact_id or None),
-        _flag(repeat, "isReturnCustomer", owner),
-        _id(company, "companyId", owner),
-        _text(stage, "stageId", owner),
+        LinkSet.of_ids(owner, dict.fromkeys(linked_ids or ()), shown or None),
+        _flag(row.get("isReturnCustomer"), "isReturnCustomer", owner),
+        _id(row.get("companyId"), "companyId", owner),
+        _text(row.get("stageId"), "stageId", owner),
         _text(row.get("stageSemanticId"), "stageSemanticId", owner),
-        contact_ids is not None,
+        linked_ids is not None,
         fields,
     )
 
@@ -98,7 +111,7 @@ def state_of(kind: OwnerKind, row: Mapping[str, Any], also: Sequence[str] = ()) 
 _FLAGS = ("Y", "N", "", True, False, None)
 
 
-def _contact_ids(value: object) -> list[int] | None:
+def _ids(value: object) -> list[int] | None:
     if not isinstance(value, list):
         return None
     ids = list(filter(None, map(told_id, value)))

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
+from airflow_bitrix.core.link_writes import attainable
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import Change, attainable, shown_contacts
+from airflow_bitrix.core.plan import Change, shown_contacts
 from airflow_bitrix.core.rule_judgement import LeftOut
 
 RULE = "restore"

@@ -14,11 +14,13 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from airflow_bitrix.core.contacts import Company, Contact, Means
 from airflow_bitrix.core.errors import LONGEST_MESSAGE, InvalidInput
+from airflow_bitrix.core.families import row_of
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.core.links import OWNER_KINDS, LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.link_writes import attainable
+from airflow_bitrix.core.links import OWNER_ROWS, LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import Change, attainable
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rule_options import Read, is_needed, readers_of
 
 T = TypeVar("T")
@@ -131,8 +133,8 @@ class Rule(ABC):
     """What plans, files and options call it: small letters, digits and underscores."""
     title: ClassVar[str] = ""
     """What it does, for forms and reports; the words before a colon stand for it where room is little."""
-    kinds: ClassVar[AbstractSet[OwnerKind]] = frozenset(OWNER_KINDS)
-    """The owners that it is for."""
+    kinds: ClassVar[AbstractSet[OwnerKind]] = frozenset(OWNER_ROWS)
+    """The owners that it is for; ``dynamic`` are those of smart processes."""
     version: ClassVar[str] = ""
     """What a plan notes of which version of the rule made it; of a registered rule it notes the package's."""
     wants_exact: ClassVar[bool] = False
@@ -161,6 +163,11 @@ class Rule(ABC):
         """
         _check_class(cls)
         return readers_of(cls, _NO_OPTIONS)
+
+    @classmethod
+    def is_for(cls, kind: OwnerKind) -> bool:
+        """Whether it is for owners of a kind."""
+        return row_of(kind) in cls.kinds
 
     @classmethod
     def configured(cls, options: object) -> Self:
@@ -240,8 +247,8 @@ def _check_class(rule: type[Rule]) -> None:
         accepted = gettext("one line that says what it does, of at most {most} signs", most=_LONGEST_TITLE)
         raise InvalidInput(f"{where}.title", title, accepted)
     kinds = rule.kinds
-    if not isinstance(kinds, (set, frozenset)) or not kinds or not kinds <= {*OWNER_KINDS}:
-        accepted = gettext("a set of one or more of {kinds}", kinds=", ".join(map(repr, OWNER_KINDS)))
+    if not isinstance(kinds, (set, frozenset)) or not kinds or not kinds <= {*OWNER_ROWS}:
+        accepted = gettext("a set of one or more of {kinds}", kinds=", ".join(map(repr, OWNER_ROWS)))
         raise InvalidInput(f"{where}.kinds", kinds, accepted)
 
 

@@ -68,7 +68,7 @@ def rules_for(
     """
 
     def accepted() -> str:
-        names = [name for name, rule in RULES.items() if kind in rule.kinds]
+        names = [name for name, rule in RULES.items() if rule.is_for(kind)]
         known = ", ".join([*names, *registered])
         return gettext("one or more of {rules} for {kinds_of}", rules=known, **kind_words(kind))
 
@@ -93,7 +93,7 @@ def rules_for(
     if not ordered:
         raise InvalidInput("rules", list(ordered), accepted())
     for name, one_of_them in ordered.items():
-        if kind not in one_of_them.kinds:
+        if not one_of_them.is_for(kind):
             raise InvalidInput("rules", name, accepted())
     return _configured(ordered, options, registered)
 

@@ -20,8 +20,9 @@ from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, contact_of_item, contact_of_list
 from airflow_bitrix.core.errors import Rejected
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, owner_kind, positive_id
+from airflow_bitrix.core.links import owner_kind, positive_id
 from airflow_bitrix.crm.pages import pages
 from airflow_bitrix.crm.scan import Detail, check_scan, item_list
 
@@ -138,7 +139,7 @@ def owners_params(contact_id: object, kind: object) -> dict[str, Any]:
     :raises InvalidInput: No id, or another kind than ``lead`` or ``deal``.
     """
     wanted = {"contactIds": positive_id("contact_id", contact_id)}
-    return {"entityTypeId": ENTITY_TYPE_IDS[owner_kind(kind)], "filter": wanted, "select": ["id"]}
+    return {"entityTypeId": family_of(owner_kind(kind)).entity_type_id, "filter": wanted, "select": ["id"]}
 
 
 async def _in_full(portal: AsyncPortal, found: AsyncIterator[Contact]) -> AsyncGenerator[Contact, None]:

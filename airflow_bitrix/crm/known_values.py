@@ -18,8 +18,9 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import fields_in
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import Bitrix24Error, Rejected
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind
+from airflow_bitrix.core.links import EntityKind
 from airflow_bitrix.core.numbers import told_id
 
 STAGES: Mapping[EntityKind, str] = {"lead": "STATUS", "deal": "DEAL_STAGE"}
@@ -67,7 +68,7 @@ async def known_values(portal: AsyncPortal, kind: EntityKind) -> KnownValues:
     :raises Rejected: The portal does not tell the fields.
     :raises Bitrix24Error: It tells what are no fields, entries or pipelines.
     """
-    of_kind = {"entityTypeId": ENTITY_TYPE_IDS[kind]}
+    of_kind = {"entityTypeId": family_of(kind).entity_type_id}
     calls = [Call("crm.item.fields", of_kind), Call("crm.status.list", {})]
     if kind != "lead":  # leads have no pipelines
         calls.append(Call("crm.category.list", of_kind))

@@ -9,8 +9,8 @@ from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome, is_rest
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import page_of, rows_told
 from airflow_bitrix.client.wire import Call, FaultKind
-from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, RetryLater
+from airflow_bitrix.core.exact_links import ITEM_GET, exact_command, exact_links
 from airflow_bitrix.core.kind_words import named
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
@@ -62,7 +62,7 @@ class OwnerReads:
 
     def exact_calls(self, owner_ids: Sequence[int]) -> list[Call]:
         """Give the calls that read the exact links of some owners, to be sent along with others."""
-        return [Call(methods.name(self._kind, "items.get"), methods.items_get(one)) for one in owner_ids]
+        return [Call(*exact_command(Owner(self._kind, one))) for one in owner_ids]
 
     def told(self, look: CommandOutcome) -> dict[int, OwnerState]:
         """Give what one look showed, by id; nothing where it failed, or shows no links."""
@@ -192,15 +192,15 @@ class OwnerReads:
 
 
 def links_told(owner: Owner, outcome: CommandOutcome) -> LinkSet | None:
-    """Read the answer to ``items.get``; ``None`` where it failed or is no list of links."""
+    """Read the answer to an exact read; ``None`` where it failed or tells no links."""
     try:
-        return methods.links_of(owner, outcome.result)
+        return exact_links(owner, outcome.result)
     except Bitrix24Error:
         return None
 
 
 def _is_exact_read(outcome: CommandOutcome) -> bool:
-    return outcome.call.method.endswith(".items.get")
+    return outcome.call.method.endswith(".items.get") or outcome.call.method == ITEM_GET
 
 
 def _owner_of(outcome: CommandOutcome) -> int:

@@ -16,8 +16,9 @@ from airflow_bitrix.client.flow import call_flow
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import PAGE, OddAnswer, Tries, total_of
 from airflow_bitrix.client.wire import Call
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OwnerKind
-from airflow_bitrix.core.owner_states import SELECT, OwnerState
+from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.owner_states import OwnerState, select_of
 from airflow_bitrix.crm.pages import pages
 from airflow_bitrix.crm.scan import ask_links, item_list, look_calls, scan, state_reader
 
@@ -88,7 +89,12 @@ async def owners_linked_to(
 
 async def count_owners(portal: AsyncPortal, kind: OwnerKind, wanted: Mapping[str, Any]) -> int:
     """Give the number of owners that a filter matches."""
-    params = {"entityTypeId": ENTITY_TYPE_IDS[kind], "select": ["id"], "filter": dict(wanted), "start": 0}
+    params = {
+        "entityTypeId": family_of(kind).entity_type_id,
+        "select": ["id"],
+        "filter": dict(wanted),
+        "start": 0,
+    }
     tries = Tries()
     while True:
         answer = await portal.run(call_flow(Call("crm.item.list", params), portal.manners))
@@ -116,7 +122,7 @@ async def _by_contact(
     after = dict.fromkeys(contact_ids, 0)
     while after:
         calls = (
-            item_list(kind, SELECT, both(wanted, {"contactIds": contact_id, ">id": last}), "ASC")
+            item_list(kind, select_of(kind), both(wanted, {"contactIds": contact_id, ">id": last}), "ASC")
             for contact_id, last in after.items()
         )
         further: dict[int, int] = {}

@@ -15,7 +15,8 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import total_of
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import Bitrix24Error, Rejected, RetryLater
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OWNER_KINDS, EntityKind, LinkSet, Owner, OwnerKind
+from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.links import EntityKind, LinkSet, Owner, OwnerKind
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 
 
@@ -38,7 +39,7 @@ class RowCount:
     @property
     def call(self) -> Call:
         """The call that tells the number, and as little as may be beside it."""
-        params = {"entityTypeId": ENTITY_TYPE_IDS[self.kind], "select": ["id"], "start": 0}
+        params = {"entityTypeId": family_of(self.kind).entity_type_id, "select": ["id"], "start": 0}
         wanted = json.loads(self.wanted)
         return Call("crm.item.list", {**params, **({"filter": wanted} if wanted else {})})
 
@@ -57,11 +58,12 @@ async def ask(portal: AsyncPortal, questions: Iterable[Question]) -> dict[Questi
     :raises AuthFailed: It does not accept the webhook.
     """
     asked = dict.fromkeys(questions)
-    owners: dict[OwnerKind, list[int]] = {
-        kind: [one.id for one in asked if isinstance(one, Owner) and one.kind == kind] for kind in OWNER_KINDS
-    }
+    owners: dict[OwnerKind, list[int]] = {}
+    for one in asked:
+        if isinstance(one, Owner):
+            owners.setdefault(one.kind, []).append(one.id)
     counts = [one for one in asked if isinstance(one, RowCount)]
-    reads = {kind: OwnerReads(portal, kind) for kind, ids in owners.items() if ids}
+    reads = {kind: OwnerReads(portal, kind) for kind in owners}
     looks = {kind: read.calls(owners[kind]) for kind, read in reads.items()}
     outcomes = iter(
         await portal.batch(

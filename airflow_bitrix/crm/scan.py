@@ -18,19 +18,20 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
-from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
+from airflow_bitrix.core.exact_links import exact_command, exact_links
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.kind_words import named, owners_of
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import (
-    ENTITY_TYPE_IDS,
-    OWNER_KINDS,
     EntityKind,
     LinkSet,
     Owner,
     OwnerKind,
+    accepted_kinds,
+    is_owner_kind,
 )
-from airflow_bitrix.core.owner_states import SELECT, OwnerState, state_of
+from airflow_bitrix.core.owner_states import OwnerState, select_of, state_of
 from airflow_bitrix.crm.pages import Read, pages
 
 log = logging.getLogger(__name__)
@@ -114,8 +115,9 @@ async def scan(
     :raises InvalidInput: Another kind or detail, or a filter that is no map; nothing was sent.
     :raises Rejected: The portal does not accept the filter.
     """
-    if kind not in OWNER_KINDS:
-        raise InvalidInput("kind", kind, gettext("'lead' or 'deal'; contacts are given by scan_contacts"))
+    if not is_owner_kind(kind):
+        accepted = gettext("{kinds}; contacts are given by scan_contacts", kinds=accepted_kinds())
+        raise InvalidInput("kind", kind, accepted)
     check_scan(wanted, detail, also)
     # Closed with the scan, so that a scan that is not read to its end leaves no request behind.
     found = sweep(portal, _owners(kind, also), dict(wanted or {}), ordered=ordered, expect=expect)
@@ -224,7 +226,8 @@ async def read_links(portal: AsyncPortal, states: Sequence[OwnerState], *, full:
 
 
 def _needs_links(state: OwnerState, *, full: bool) -> bool:
-    return not state.links_known or (full and bool(state.links.links))
+    exactly = full and not family_of(state.owner.kind).is_saved  # of those a look tells all there is
+    return not state.links_known or (exactly and bool(state.links.links))
 
 
 def _is_doubtful(state: OwnerState, links: LinkSet | Bitrix24Error) -> bool:
@@ -240,7 +243,7 @@ async def _items_get(portal: AsyncPortal, owners: Iterable[Owner]) -> dict[Owner
     :raises Bitrix24Error: Any other reason.
     """
     asked = list(owners)
-    calls = [Call(methods.name(owner.kind, "items.get"), methods.items_get(owner.id)) for owner in asked]
+    calls = [Call(*exact_command(owner)) for owner in asked]
     told: dict[Owner, LinkSet | Bitrix24Error] = {}
     for owner, outcome in zip(asked, await portal.batch(calls), strict=True):
         error = outcome.error
@@ -250,7 +253,7 @@ async def _items_get(portal: AsyncPortal, owners: Iterable[Owner]) -> dict[Owner
 
 def _links_in(owner: Owner, result: object) -> LinkSet | Bitrix24Error:
     try:
-        return methods.links_of(owner, result)
+        return exact_links(owner, result)
     except Bitrix24Error as error:
         return error
 
@@ -294,7 +297,7 @@ def _owners(kind: OwnerKind, also: Sequence[str]) -> Table[OwnerState]:
 def _list_call(
     kind: OwnerKind, wanted: Mapping[str, Any], *, also: Sequence[str] = (), order: Order = "ASC"
 ) -> Call:
-    return item_list(kind, [*SELECT, *(name for name in also if name not in SELECT)], wanted, order)
+    return item_list(kind, tuple(dict.fromkeys([*select_of(kind), *also])), wanted, order)
 
 
 def item_list(kind: EntityKind, select: Sequence[str], wanted: Mapping[str, Any], order: Order) -> Call:
@@ -303,7 +306,7 @@ def item_list(kind: EntityKind, select: Sequence[str], wanted: Mapping[str, Any]
     What the filter speaks of is asked for too: a row that it excludes is none that was asked for.
     """
     fields = dict.fromkeys([*select, *Conditions(wanted).fields])
-    params: dict[str, Any] = {"entityTypeId": ENTITY_TYPE_IDS[kind], "select": list(fields)}
+    params: dict[str, Any] = {"entityTypeId": family_of(kind).entity_type_id, "select": list(fields)}
     if wanted:
         params["filter"] = wanted
     return Call("crm.item.list", {**params, "order": {"id": order}, "start": 0})

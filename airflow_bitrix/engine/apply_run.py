@@ -32,19 +32,13 @@ from airflow_bitrix.client.pacing import Account, Rest
 from airflow_bitrix.client.portal import AsyncPortal, together
 from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.client.wire import Call, error_of, resting
-from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.exact_links import exact_method
 from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.link_writes import MOST_LINKS
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import (
-    MOST_LINKS,
-    ChangeOutcome,
-    OutcomeName,
-    Standing,
-    shown_contacts,
-    standing,
-)
+from airflow_bitrix.core.plan import ChangeOutcome, OutcomeName, Standing, shown_contacts, standing
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Progress
 from airflow_bitrix.engine.change_tasks import ChangeTask
@@ -80,7 +74,7 @@ class ApplyRun:
     ) -> None:
         self._portal = portal
         self._looks = OwnerReads(portal, kind)
-        self._reads = account_of(methods.name(kind, "items.get"))
+        self._reads = account_of(exact_method(kind))
         self._journal = journal
         self._progress = progress
         self._gate = gate

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome
 from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, Fault, FaultKind
-from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import PortalAnswer
+from airflow_bitrix.core.exact_links import exact_command
 from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.link_writes import SAVE, replaces, save_command, write_commands
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import (
-    Change,
-    ChangeOutcome,
-    Standing,
-    replaces,
-    save_command,
-    shown_contacts,
-    standing,
-    write_commands,
-)
+from airflow_bitrix.core.plan import Change, ChangeOutcome, Standing, shown_contacts, standing
 from airflow_bitrix.crm.owner_reads import links_told
 
 TRIES = 4
@@ -83,10 +75,7 @@ class ChangeTask:
         if change.save:
             wanted = [*wanted, save_command(change)]
         if change.wants_exact:
-            wanted = [
-                *wanted,
-                (methods.name(change.owner.kind, "items.get"), methods.items_get(change.owner.id)),
-            ]
+            wanted = [*wanted, exact_command(change.owner)]
         return [Call(*command) for command in wanted]
 
     @property
@@ -229,5 +218,9 @@ def _yes_or_no(outcome: CommandOutcome) -> CommandOutcome:
     """Take the outcome of a write for lost where it is not one of the answers that the portal gives."""
     if outcome.answer is None or isinstance(outcome.answer.result, bool):
         return outcome
+    if outcome.call.method == SAVE and isinstance(outcome.answer.result, Mapping):
+        return (
+            outcome  # with the item as it is now; what is there is looked at afterwards, as after any write
+        )
     said = gettext("the answer to the write says neither yes nor no")
     return CommandOutcome(outcome.call, fault=Fault(FaultKind.BROKEN, PortalAnswer(text=said)))

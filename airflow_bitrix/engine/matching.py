@@ -14,9 +14,10 @@ from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import PAGE, fields_in
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, EntityKind, OwnerKind
+from airflow_bitrix.core.links import EntityKind, OwnerKind
 from airflow_bitrix.core.matching import Key, Matching
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.crm.contacts import Absent, absent_contacts, missing_contacts
@@ -36,7 +37,7 @@ async def check_match_field(portal: AsyncPortal, matching: Matching, kinds: Iter
     """
     if matching.by == "field":
         for kind in kinds:
-            answer = await portal.call("crm.item.fields", {"entityTypeId": ENTITY_TYPE_IDS[kind]})
+            answer = await portal.call("crm.item.fields", {"entityTypeId": family_of(kind).entity_type_id})
             known = fields_in("crm.item.fields", answer)
             if matching.match_field not in known:
                 there = ", ".join(sorted(known))

@@ -18,7 +18,7 @@ from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Aim, Left, Step, joined, released, remapped
 from airflow_bitrix.core.numbers import told_id
-from airflow_bitrix.core.owner_states import SELECT, OwnerState
+from airflow_bitrix.core.owner_states import OwnerState, select_of
 from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.owners import CHUNK, in_chunks, look_up, owners_linked_to
 from airflow_bitrix.crm.pages import pages
@@ -213,7 +213,7 @@ async def _deals_of(portal: AsyncPortal, lead_ids: Sequence[int]) -> list[OwnerS
     found: list[OwnerState] = []
     while after:
         calls = [
-            item_list("deal", [*SELECT, "leadId"], {"@leadId": list(some), ">id": last}, "ASC")
+            item_list("deal", [*select_of("deal"), "leadId"], {"@leadId": list(some), ">id": last}, "ASC")
             for some, last in after.items()
         ]
         further: dict[tuple[int, ...], int] = {}

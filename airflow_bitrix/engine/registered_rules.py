@@ -74,7 +74,7 @@ class Registered(Mapping[str, type[Rule]]):
                 rule = self[name]
             except InvalidInput:
                 continue
-            if kind in rule.kinds:
+            if rule.is_for(kind):
                 fitting[name] = rule
         return fitting
 

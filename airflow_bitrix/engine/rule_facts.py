@@ -18,8 +18,9 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import total_of
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.core.links import ENTITY_TYPE_IDS, OWNER_KINDS, Owner, OwnerKind
+from airflow_bitrix.core.links import Owner, OwnerKind
 from airflow_bitrix.core.numbers import LARGEST
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
@@ -167,6 +168,10 @@ def _is_id(value: object) -> bool:
     return type(value) is int and 0 < value <= LARGEST
 
 
+COUNTED: tuple[OwnerKind, ...] = ("lead", "deal")
+"""The kinds of owners that count where contacts are weighed: of these a person has most."""
+
+
 async def count_links(portal: AsyncPortal, contact_ids: Sequence[int]) -> dict[int, int]:
     """Say on how many leads and deals contacts hang, 25 contacts a request.
 
@@ -175,7 +180,7 @@ async def count_links(portal: AsyncPortal, contact_ids: Sequence[int]) -> dict[i
     :raises Bitrix24Error: The portal refused, or told no total.
     """
     counts = dict.fromkeys(contact_ids, 0)
-    asked = [(contact_id, kind) for contact_id in counts for kind in OWNER_KINDS]
+    asked = [(contact_id, kind) for contact_id in counts for kind in COUNTED]
     calls = (_owners_of(contact_id, kind) for contact_id, kind in asked)
     async with aclosing(portal.stream(calls)) as outcomes:
         at = iter(asked)
@@ -190,7 +195,7 @@ def _owners_of(contact_id: int, kind: OwnerKind) -> Call:
     wanted = {"contactIds": contact_id}
     return Call(
         "crm.item.list",
-        {"entityTypeId": ENTITY_TYPE_IDS[kind], "select": ["id"], "filter": wanted, "start": 0},
+        {"entityTypeId": family_of(kind).entity_type_id, "select": ["id"], "filter": wanted, "start": 0},
     )
 
 

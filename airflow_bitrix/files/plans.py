@@ -24,8 +24,9 @@ from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.kind_words import named
 from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.link_writes import requests_of, unwritable, write_size
 from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
-from airflow_bitrix.core.plan import Change, requests_of, unwritable, write_size
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.rule_notes import RuleNote
 from airflow_bitrix.files import FORMAT, another_format, part_name

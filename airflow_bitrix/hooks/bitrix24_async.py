@@ -20,7 +20,7 @@ from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import aiohttp_transport, open_session
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
-from airflow_bitrix.core.links import OWNER_KINDS, Owner, OwnerKind
+from airflow_bitrix.core.links import Owner, OwnerKind, is_owner_kind
 from airflow_bitrix.core.method_results import Fields, ItemsGet, LinkField, LinkItem, Writing
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
@@ -187,7 +187,7 @@ class Bitrix24AsyncHook(ReadsConnections):
         options: dict[str, Any] = {"detail": detail, "ordered": ordered, "also": also}
         with final_failures():
             async with self.portal() as portal:
-                if wanted and kind in OWNER_KINDS:
+                if wanted and is_owner_kind(kind):
                     wanted = await checked_filter(portal, kind, wanted)
                 async with aclosing(scan(portal, kind, wanted, **options)) as states:
                     async for state in states:

@@ -14,7 +14,7 @@ from airflow.sdk import Context, XComArg
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException, AirflowSkipException
-from airflow_bitrix.core.kind_words import CHECKED, owners
+from airflow_bitrix.core.kind_words import checked_words, owners
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
@@ -126,7 +126,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
             meter = Meter()
             progress = Progress(
                 self.log,
-                CHECKED[manifest.kind],
+                checked_words(manifest.kind),
                 meter,
                 tell=self.tell_progress,
             )

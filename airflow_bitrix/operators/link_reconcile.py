@@ -11,7 +11,7 @@ from airflow.sdk import Context
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException
-from airflow_bitrix.core.kind_words import READ
+from airflow_bitrix.core.kind_words import read_words
 from airflow_bitrix.core.languages import gettext, ngettext, number
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.migrations import Left
@@ -96,7 +96,7 @@ class Bitrix24ReconcileContactLinksOperator(MigrationArguments):
 
     async def _compare(self, kind: OwnerKind, path: Path) -> dict[str, Any]:
         meter = Meter()
-        progress = Progress(self.log, READ[kind], meter, tell=self.tell_progress)
+        progress = Progress(self.log, read_words(kind), meter, tell=self.tell_progress)
         async with self.hook.portal(meter) as portal:
             with ReconciliationWriter(path, kind, self.source_portal, self.settings.portal) as file:
                 async for step in self.steps(portal, progress.add):

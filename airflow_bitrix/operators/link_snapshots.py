@@ -15,7 +15,7 @@ from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
-from airflow_bitrix.core.kind_words import READ, kind_words, owners, owners_of
+from airflow_bitrix.core.kind_words import kind_words, owners, owners_of, read_words
 from airflow_bitrix.core.languages import gettext, ngettext, number
 from airflow_bitrix.core.links import OwnerKind, owner_kind
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
@@ -318,7 +318,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
             view = await self.look_who_sees(portal)
             if earlier:
                 self._check_comparable(earlier, kind, view.name)
-            progress = Progress(self.log, READ[kind], meter, tell=self.tell_progress)
+            progress = Progress(self.log, read_words(kind), meter, tell=self.tell_progress)
             detail = self._detail()
             with SnapshotWriter(folder) as snapshot:
                 found = scan(

@@ -122,7 +122,7 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
 
     :param default: Names of the rules that are chosen at first.
     """
-    fitting = {name: rule for name, rule in RULES.items() if kind in rule.kinds}
+    fitting = {name: rule for name, rule in RULES.items() if rule.is_for(kind)}
     listed = {**fitting, **registered_rules().fitting(kind)}
     rules = {name: gettext(rule.title).partition(":")[0] for name, rule in listed.items()}  # room for several
     return Param(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, gettext_noop, pgettext
-from airflow_bitrix.core.links import OWNER_KINDS
+from airflow_bitrix.core.links import is_owner_kind
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.csv_cells import text_of_cell
 from airflow_bitrix.files.partial_views import read_partial
@@ -69,8 +69,8 @@ def found_in(folder: Path) -> Found | None:
     meanings = {what: gettext(text) for what, text in (of_changes if name == CHANGED else _WANTED).items()}
     heads = [gettext(_COLUMNS.get(one, one)) for one in table.heads]
     nothing, is_compared = _nothing(folder, name)
-    kind = next((kind for kind in OWNER_KINDS if kind == table.owners), None)
-    counted = kind_words(kind)["kinds"] if kind else gettext("differences")
+    known = is_owner_kind(table.owners)
+    counted = kind_words(table.owners)["kinds"] if known else gettext("differences")
     return Found(
         gettext(_TITLES[name]), heads, table.counts, meanings, table.rows, nothing, counted, is_compared
     )

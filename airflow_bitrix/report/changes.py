@@ -10,18 +10,13 @@ from typing import Any
 from airflow_bitrix.core.differences import WHATS, Difference, What
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.core.links import Owner, OwnerKind, owner_address
+from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.snapshot_changes import shown_links
 from airflow_bitrix.files.snapshots import Snapshot
 from airflow_bitrix.report.card_links import linked_contacts
 from airflow_bitrix.report.page import rendered
 from airflow_bitrix.report.summary import MOST_ROWS
-
-_TITLES: Mapping[OwnerKind, str] = {
-    "lead": gettext_noop("What changed in lead links"),
-    "deal": gettext_noop("What changed in deal links"),
-}
 
 MEANINGS: Mapping[What, str] = {
     "new": gettext_noop("not in the earlier snapshot"),
@@ -146,7 +141,7 @@ def as_page(changes: Changes, *, requests: int) -> str:
         changes=changes,
         words_of=kind_words(changes.new.kind),
         shown_timestamp=shown_timestamp,
-        title=gettext(_TITLES[changes.new.kind]),
+        title=gettext("What changed in {kind} links", **kind_words(changes.new.kind)),
         new=changes.new,
         old=changes.old,
         lines=counted(changes),

@@ -9,9 +9,9 @@ from itertools import chain
 from typing import Any
 
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.kind_words import kind_words, titled
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.core.links import Owner, OwnerKind, owner_address
+from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.names import NAMELESS, OwnerNames
 from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
@@ -57,19 +57,11 @@ class Row:
         return about(self.names)
 
 
-_TITLES: Mapping[OwnerKind, Mapping[str, str]] = {
-    "lead": {
-        "restore": gettext_noop("Lead link restore"),
-        "clean-up": gettext_noop("Lead link clean-up"),
-        "migration": gettext_noop("Lead link migration"),
-        "plan": gettext_noop("Lead link plan"),
-    },
-    "deal": {
-        "restore": gettext_noop("Deal link restore"),
-        "clean-up": gettext_noop("Deal link clean-up"),
-        "migration": gettext_noop("Deal link migration"),
-        "plan": gettext_noop("Deal link plan"),
-    },
+_TITLES: Mapping[str, str] = {
+    "restore": gettext_noop("{kind} link restore"),
+    "clean-up": gettext_noop("{kind} link clean-up"),
+    "migration": gettext_noop("{kind} link migration"),
+    "plan": gettext_noop("{kind} link plan"),
 }
 """The headline of each kind of plan."""
 
@@ -121,7 +113,7 @@ class Summary:
     @property
     def title(self) -> str:
         """The headline: ``Lead link clean-up, dry run``."""
-        title = gettext(_TITLES[self.manifest.kind][self._work])
+        title = gettext(_TITLES[self._work], **titled(self.manifest.kind))
         return gettext("{title}, dry run", title=title) if self.dry_run else title
 
     @property

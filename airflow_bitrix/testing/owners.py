@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_bitrix.core.contacts import Contact, normal_email
+from airflow_bitrix.core.link_writes import STEP
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import STEP
 from airflow_bitrix.crm.phones import phone_reader
 
 

@@ -57,7 +57,7 @@ def test_airflow_gives_what_people_write_its_one_form(written: str, uri: str) ->
     [
         "bitrix24:///lead/contact-links",
         "bitrix24://acme.bitrix24.com/",
-        "bitrix24://acme.bitrix24.com/company",
+        "bitrix24://acme.bitrix24.com/order",
         "bitrix24://acme.bitrix24.com/contact/contact-links",
         "bitrix24://acme.bitrix24.com/lead/contact-links?a=1",
         "bitrix24://acme.bitrix24.com:99999/lead",
@@ -98,6 +98,6 @@ def test_openlineage_knows_a_portal_and_what_is_in_it(uri: str, namespace: str, 
 
 
 def test_kinds_are_checked() -> None:
-    with pytest.raises(InvalidInput, match=r"^kind: 'contact' .*'lead' or 'deal'"):
+    with pytest.raises(InvalidInput, match=r"^kind: 'contact' .*'lead', 'deal', 'quote'"):
         links_asset("acme.bitrix24.com", "contact")
     assert links_seen("lead").name == "bitrix24_lead_links_seen"

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.core.cleanup_rules import TrimCompanyContacts
+from airflow_bitrix.core.link_writes import write_commands
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.person_rules import MergeSamePerson
-from airflow_bitrix.core.plan import Change, write_commands
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import Facts, Needs, judge, rules_for
 from tests.core.asked_about import DEAL, LEAD, NOW, contact, exact, known, rows, scanned
 

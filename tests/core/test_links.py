@@ -15,6 +15,8 @@ LEAD = Owner("lead", 5)
 OTHER_LEAD = Owner("lead", 6)
 SAME_ID_DEAL = Owner("deal", 5)
 
+KINDS = "'lead', 'deal', 'quote', 'company', 'smart_invoice', or 'dynamic_1036' for the smart process 1036"
+
 
 @pytest.mark.parametrize(
     ("given_value", "number"),
@@ -70,7 +72,7 @@ def test_leads_and_deals_are_owners(kind: str) -> None:
 def test_nothing_else_is_an_owner(refused: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         owner_kind(refused)
-    assert str(caught.value) == f"kind: {refused!r} is not accepted; accepted: 'lead' or 'deal'"
+    assert str(caught.value) == f"kind: {refused!r} is not accepted; accepted: {KINDS}"
 
 
 def test_an_owner_is_shown_as_kind_and_id() -> None:

@@ -1,4 +1,4 @@
-"""The twelve methods: what is sent, what is refused before it is sent, and how links are read."""
+"""The link methods: what is sent, what is refused before it is sent, and how links are read."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import pytest
 
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
-from airflow_bitrix.core.links import OWNER_KINDS, LinkSet, Owner
+from airflow_bitrix.core.links import LinkSet, Owner
 
 LEAD = Owner("lead", 5)
 BAD_IDS = ["", " ", "0", "-1", "abc", "1.5", 0, -1, None, True, False, 1.5, 5.0, math.nan, [], [5], {}]
 
 
 def test_every_kind_of_owner_has_every_verb_under_the_portals_own_name() -> None:
+    families = [f"crm.{kind}.contact" for kind in ("lead", "deal", "quote", "company")]
     expected = {
-        f"crm.{kind}.contact.{verb}": (kind, verb)
-        for kind, verb in product(OWNER_KINDS, get_args(methods.Verb))
+        f"{prefix}.{verb}": (prefix.split(".")[1], verb)
+        for prefix, verb in product([*families, "crm.contact.company"], get_args(methods.Verb))
     }
     assert {name: (method.kind, method.verb) for name, method in methods.METHODS.items()} == expected
-    assert len(expected) == 12
+    assert len(expected) == 30
 
 
 def test_a_method_is_found_by_kind_and_verb() -> None:

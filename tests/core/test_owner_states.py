@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import LinkSet, Owner
-from airflow_bitrix.core.owner_states import SELECT, OwnerState, state_of
+from airflow_bitrix.core.owner_states import OwnerState, select_of, state_of
 
+SELECT = select_of("lead")
 ROW: dict[str, Any] = {
     "id": 5,
     "contactId": 8,

@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_bitrix.core import methods
+from airflow_bitrix.core.link_writes import Command, save_command, write_commands
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import Change, Command, save_command, standing, write_commands
+from airflow_bitrix.core.plan import Change, standing
 
 LEAD = Owner("lead", 5)
 

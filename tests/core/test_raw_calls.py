@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.raw_calls import check_raw_call
 from airflow_bitrix.sandbox import batch, php
 from airflow_bitrix.sandbox.calls import Answer
@@ -96,16 +97,17 @@ def test_the_error_names_what_is_wrong_and_what_is_accepted(
     IDS, IDS, st.one_of(st.none(), st.integers(0, 2**31 - 1)), st.sampled_from([None, True, False, "Y", "N"])
 )
 def test_whatever_our_own_operators_say_passes(owner: int, contact: int, sort: Any, primary: Any) -> None:
-    row = {"CONTACT_ID": contact, **({} if sort is None else {"SORT": sort})}
-    said = {
-        "add": methods.add(owner, contact, sort, primary),
-        "delete": methods.delete(str(owner), contact),
-        "items.get": methods.items_get(owner),
-        "items.set": methods.items_set(owner, [row]),
-        "items.delete": methods.items_delete(owner),
-        "fields": methods.fields(),
-    }
     for name, method in methods.METHODS.items():
+        family = family_of(method.kind)
+        row = {family.key: contact, **({} if sort is None else {"SORT": sort})}
+        said = {
+            "add": methods.add(owner, contact, sort, primary, family.linked),
+            "delete": methods.delete(str(owner), contact, family.linked),
+            "items.get": methods.items_get(owner),
+            "items.set": methods.items_set(owner, [row], family.linked),
+            "items.delete": methods.items_delete(owner),
+            "fields": methods.fields(),
+        }
         check_raw_call(name, said[method.verb])
 
 

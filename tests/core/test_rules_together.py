@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.cleanup_rules import UnlinkClosed
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.link_writes import write_commands
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import Change, write_commands
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import RULES, Facts, LeftOut, Rule, Wish, is_ready, judge, rules_for
 from airflow_bitrix.sandbox import links as portal_rules
 from airflow_bitrix.sandbox.state import State

@@ -233,7 +233,7 @@ def test_dense_ids_take_hardly_more_than_the_fewest_requests(make_sandbox: Any, 
     ("arguments", "said"),
     [
         ({"kind": "contact"}, "kind: 'contact' is not accepted; accepted: .* scan_contacts"),
-        ({"kind": "leads"}, "kind: 'leads' is not accepted; accepted: 'lead' or 'deal'"),
+        ({"kind": "leads"}, "kind: 'leads' is not accepted; accepted: 'lead', 'deal', 'quote'"),
         ({"kind": None}, "kind: None is not accepted"),
         ({"detail": "exact"}, "detail: 'exact' is not accepted; accepted: 'ids' or 'full'"),
         ({"wanted": ""}, "filter: '' is not accepted; accepted: a map of crm.item.list field"),

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
+from airflow_bitrix.core.link_writes import attainable, write_commands
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from airflow_bitrix.core.plan import Change, attainable, write_commands
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.links import Link

@@ -15,8 +15,9 @@ from airflow_bitrix.client.allowance import Unlimited
 from airflow_bitrix.client.flow import Manners
 from airflow_bitrix.client.pacing import Patience, Retries
 from airflow_bitrix.core.errors import RetryLater
+from airflow_bitrix.core.link_writes import write_commands
 from airflow_bitrix.core.links import LinkSet
-from airflow_bitrix.core.plan import Change, ChangeOutcome, write_commands
+from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.rules import judge, rules_for
 from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes

@@ -7,8 +7,9 @@ import pytest
 from airflow_bitrix.client.commands import command_of
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.link_writes import MOST_LINKS, unwritable, write_commands
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from airflow_bitrix.core.plan import MOST_LINKS, Change, unwritable, write_commands
+from airflow_bitrix.core.plan import Change
 
 
 def change(links: int) -> Change:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from airflow_bitrix.core.link_writes import attainable
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from airflow_bitrix.core.plan import Change, attainable
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.crm.scan import scan
 from airflow_bitrix.engine.apply import apply_changes
 from airflow_bitrix.sandbox.links import Link

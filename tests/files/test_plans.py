@@ -13,8 +13,9 @@ import pytest
 
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.link_writes import MOST_LINKS
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from airflow_bitrix.core.plan import MOST_LINKS, Change
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files import FORMAT
 from airflow_bitrix.files.plans import (
     MANIFEST,

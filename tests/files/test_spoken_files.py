@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from airflow_bitrix.core.languages import LANGUAGES, gettext, speaking
+from airflow_bitrix.core.link_writes import unwritable
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.numbers import LARGEST
-from airflow_bitrix.core.plan import Change, ChangeOutcome, unwritable
+from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.files.approvals import named_run, shown_run
 from airflow_bitrix.files.journals import write_failed

@@ -13,7 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_bitrix.client.portal import Portal
 from airflow_bitrix.core.errors import PlanRefused
-from airflow_bitrix.core.plan import Change, save_command, write_commands
+from airflow_bitrix.core.link_writes import save_command, write_commands
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.seed import NOW

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from airflow_bitrix.core.link_writes import save_command, write_commands
 from airflow_bitrix.core.links import ContactLink, LinkSet
-from airflow_bitrix.core.plan import Change, save_command, write_commands
+from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.sandbox.links import Link
 from tests.operators import restores

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.client.portal import Portal
+from airflow_bitrix.core.link_writes import save_command, write_commands
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import save_command, write_commands
 from airflow_bitrix.core.rules import judge
 from airflow_bitrix.rules import Company, Contact, Facts, LinkSet, Means, Needs, Owner
 from airflow_bitrix.rules.company_cards import CompanyCardPrimary

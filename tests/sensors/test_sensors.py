@@ -164,8 +164,8 @@ LINKS, RECORDS = Bitrix24ContactLinksSensor, Bitrix24RecordsSensor
     [
         (LINKS, {"owner_id": 5}, "^has: None .*a contact to wait for"),
         (LINKS, {"owner_id": 0, "has": 7}, "^owner_id: 0 "),
-        (LINKS, {"owner_id": 5, "has": 7, "kind": "contact"}, "^kind: 'contact' .*'lead' or 'deal'"),
-        (RECORDS, {"kind": "company"}, "^kind: 'company' .*'lead' or 'deal' or 'contact'"),
+        (LINKS, {"owner_id": 5, "has": 7, "kind": "contact"}, "^kind: 'contact' .*'lead', 'deal', 'quote'"),
+        (RECORDS, {"kind": "order"}, "^kind: 'order' .*'lead', 'deal', .*, 'contact', "),
         (RECORDS, {"filter": "title"}, "^filter: 'title' "),
         (RECORDS, {"at_least": -1}, "^at_least: -1 .*a whole number, 0 or above"),
         (RECORDS, {"at_least": 3, "at_most": 2}, "^at_most: 2 .*at_least, which is 3, or more"),

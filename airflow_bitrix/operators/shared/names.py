@@ -18,7 +18,7 @@ from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
-from airflow_bitrix.core.links import OWNER_KINDS, LinkSet, Owner, OwnerKind, owner_address
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, is_owner_kind, owner_address
 from airflow_bitrix.core.names import NAMELESS, Names, OwnerNames
 from airflow_bitrix.core.numbers import whole_number
 from airflow_bitrix.core.plan import Change
@@ -230,8 +230,12 @@ def _of_left_out(path: Path, manifest: Manifest, files: ExitStack) -> Iterator[_
 def _owner_of(row: Mapping[str, str], portal: str) -> Owner | None:
     """Give the owner that a row is about; ``None`` for one of another portal."""
     number = whole_number(row.get("owner_id", ""))
-    kind = next((one for one in OWNER_KINDS if one == row.get("owner")), None)
-    if kind is None or not number or row.get("address") != owner_address(portal, Owner(kind, number)):
+    kind = row.get("owner", "")
+    if (
+        not is_owner_kind(kind)
+        or not number
+        or row.get("address") != owner_address(portal, Owner(kind, number))
+    ):
         return None
     return Owner(kind, number)
 

@@ -17,7 +17,7 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.guards import Guards
-from airflow_bitrix.core.kind_words import READ, kind_words, owners
+from airflow_bitrix.core.kind_words import kind_words, owners, read_words
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.quiet_hours import QuietHours
@@ -196,7 +196,7 @@ class LinkPlanMaker(LinkPlanOperator):
         async with self.hook.portal(meter) as portal:
             # A plan may read only those that it changes, of which any share would be all.
             population = None if is_open(self.max_share) else await count_owners(portal, kind, {})
-            progress = Progress(self.log, READ[kind], meter, tell=self.tell_progress)
+            progress = Progress(self.log, read_words(kind), meter, tell=self.tell_progress)
             await self.fill(plan, portal, progress)
             progress.say()
         return progress.done, population
