@@ -29,6 +29,8 @@ class Family:
     :param scalar: The field of ``crm.item.*`` that shows the primary one; nothing where the card has none.
     :param also: Further fields that a scan reads, and that every row has.
     :param maybe: Fields that a scan asks for, and that a portal may leave out.
+    :param stages: The directory of its stages; a pipeline that is not the first one has one of its own, with
+        its number behind.
     :param linked: What is linked to it.
     """
 
@@ -38,6 +40,7 @@ class Family:
     scalar: str = "contactId"
     also: tuple[str, ...] = ()
     maybe: tuple[str, ...] = ()
+    stages: str = ""
     linked: LinkedKind = "contact"
 
     @property
@@ -84,12 +87,12 @@ _SEMANTIC = ("stageSemanticId",)
 FAMILIES: Mapping[str, Family] = {
     family.kind: family
     for family in (
-        Family("lead", 1, "crm.lead.contact", also=_REPEATED, maybe=_SEMANTIC),
-        Family("deal", 2, "crm.deal.contact", also=_REPEATED, maybe=_SEMANTIC),
-        Family("quote", 7, "crm.quote.contact", also=_STAGED),
+        Family("lead", 1, "crm.lead.contact", also=_REPEATED, maybe=_SEMANTIC, stages="STATUS"),
+        Family("deal", 2, "crm.deal.contact", also=_REPEATED, maybe=_SEMANTIC, stages="DEAL_STAGE"),
+        Family("quote", 7, "crm.quote.contact", also=_STAGED, stages="QUOTE_STATUS"),
         Family("company", 4, "crm.company.contact", scalar=""),
         Family("contact", 3, "crm.contact.company", scalar="companyId", linked="company"),
-        Family("smart_invoice", 31, also=_STAGED),
+        Family("smart_invoice", 31, also=_STAGED, stages="SMART_INVOICE_STAGE"),
     )
 }
 """The kinds that every portal has, by name."""
@@ -116,7 +119,8 @@ def family_of(kind: str) -> Family:
     found = _SMART_PROCESS.fullmatch(kind)
     if not found or ((type_id := int(found[1])) not in _FIRST and type_id not in _FURTHER):
         raise KeyError(kind)
-    return Family(kind, type_id, also=("companyId",), maybe=("stageId",))  # its stages can be switched off
+    # Its stages can be switched off.
+    return Family(kind, type_id, also=("companyId",), maybe=("stageId",), stages=f"{kind.upper()}_STAGE")
 
 
 def row_of(kind: str) -> str:

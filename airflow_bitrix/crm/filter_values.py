@@ -16,11 +16,12 @@ from typing import Any
 
 from airflow_bitrix.client.filters import bare_field, is_group, is_logic
 from airflow_bitrix.core.errors import InvalidInput, Rejected
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.numbers import as_whole
-from airflow_bitrix.crm.known_values import STAGES, KnownValues, pipeline_of
+from airflow_bitrix.crm.known_values import KnownValues, pipeline_of
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def check_stages(stages: Sequence[str], known: KnownValues) -> None:
     :param stages: Their ids.
     :raises InvalidInput: Names those that are none, and those that there are beside them.
     """
-    there = known.entries(STAGES[known.kind])
+    there = known.entries(family_of(known.kind).stages)
     if isinstance(there, Rejected):
         _cannot_tell(gettext("whether there are such stages cannot be told"), there)
         return

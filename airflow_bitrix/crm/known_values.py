@@ -23,9 +23,6 @@ from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import EntityKind
 from airflow_bitrix.core.numbers import told_id
 
-STAGES: Mapping[EntityKind, str] = {"lead": "STATUS", "deal": "DEAL_STAGE"}
-"""The directory of stages; each pipeline of deals but the first has one of its own, ``DEAL_STAGE_3``."""
-
 _OF_PIPELINE = re.compile(r"C(\d{1,18}):", re.IGNORECASE)
 
 
@@ -48,12 +45,19 @@ class KnownValues:
         """Give the entries of a directory; of that of stages those of all pipelines that there are."""
         if isinstance(self.directories, Rejected):
             return self.directories
-        names = [directory]
-        if directory == STAGES["deal"] and not isinstance(self.pipelines, Rejected):
-            names += [f"{directory}_{pipeline}" for pipeline in self.pipelines]
-        elif directory == STAGES["deal"]:
-            names += [name for name in self.directories if name.startswith(f"{directory}_")]
+        names, stages = [directory], family_of(self.kind).stages
+        if is_of_stages(directory, stages):
+            names = (
+                [name for name in self.directories if is_of_stages(name, stages)]
+                if isinstance(self.pipelines, Rejected)
+                else [stages, *(f"{stages}_{pipeline}" for pipeline in self.pipelines)]
+            )
         return {one: name for each in names for one, name in self.directories.get(each, {}).items()}
+
+
+def is_of_stages(directory: str, stages: str) -> bool:
+    """Whether a directory is that of some stages, or that of one of their further pipelines."""
+    return bool(stages) and (directory == stages or directory.startswith(f"{stages}_"))
 
 
 def pipeline_of(stage: str) -> int:

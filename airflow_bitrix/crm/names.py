@@ -1,4 +1,4 @@
-"""What leads, deals, contacts, stages and users are called, 2,500 records a request.
+"""What owners, contacts, stages and users are called, 2,500 records a request.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html,
 https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html and
@@ -16,10 +16,11 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.row_pages import PAGE, id_in
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import Bitrix24Error
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.names import Names, OwnerNames, name_of
 from airflow_bitrix.core.numbers import told_id
-from airflow_bitrix.crm.known_values import STAGES, directories_in
+from airflow_bitrix.crm.known_values import directories_in, is_of_stages
 from airflow_bitrix.crm.pages import page_in
 from airflow_bitrix.crm.scan import item_list
 
@@ -125,11 +126,11 @@ class NameReads:
                     self.unread.setdefault(what, str(error))
 
     def _stages_in(self, answer: object) -> Mapping[str, str]:
-        first = STAGES[self._kind]
+        stages = family_of(self._kind).stages
         return {
             stage: name_of(name)
             for directory, entries in directories_in(answer).items()
-            if directory == first or directory.startswith(f"{first}_")
+            if is_of_stages(directory, stages)
             for stage, name in entries.items()
         }
 

@@ -133,14 +133,14 @@ def rules_param(kind: OwnerKind, default: Sequence[str]) -> Param:
         values_display=rules,
         minItems=1,
         title=gettext("Rules"),
-        description=gettext(_ABOUT_RULES[kind]),
+        description=gettext(_ABOUT_RULES.get(kind, _ABOUT_RULES["deal"])),
     )
 
 
 def owner_params(kind: OwnerKind) -> dict[str, Param]:
     """Give the parameters with which a form asks which owners a clean-up is to look at."""
     section = gettext("Which {kinds}", **kind_words(kind))
-    stages, about = _STAGES[kind]
+    stages, about = _STAGES.get(kind, ((), _STAGES["lead"][1]))
     about_stages = gettext(about)
 
     def day(title: str, description: str) -> Param:
