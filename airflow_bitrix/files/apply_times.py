@@ -26,7 +26,10 @@ LATELY = 300
 LATEST = 10**10
 """Before this unix time all of it lies."""
 
-_AT = re.compile(rb'"at":([1-9]\d{0,9})\}\n$')
+_AT = re.compile(rb'"at":([1-9]\d{0,9})\}\n')
+
+_TAIL = 20
+"""Bytes that a line ends with, the time among them."""
 
 
 @dataclass(slots=True)
@@ -42,13 +45,14 @@ class ApplyTimes:
     last: int = 0
     counts: Counter[int] = field(default_factory=Counter)
 
-    def take(self, line: bytes) -> None:
-        """Take the line of an outcome."""
-        if found := _AT.search(line[-20:]):
-            at = int(found[1])
-            self.first = min(self.first or at, at)
-            self.last = max(self.last, at)
-            self.counts[at - at % STRETCH] += 1
+    def take(self, lines: Iterable[bytes]) -> None:
+        """Take lines of outcomes, each with its end."""
+        # All of them at once: there are a hundred thousand, and a person waits for what they come to.
+        found = list(map(int, _AT.findall(b"".join(line[-_TAIL:] for line in lines))))
+        if found:
+            self.first = min(self.first or found[0], *found)
+            self.last = max(self.last, *found)
+            self.counts.update(at - at % STRETCH for at in found)
 
     def add(self, other: ApplyTimes) -> Self:
         """Take what another part of the journal tells."""
@@ -100,11 +104,12 @@ def read_apply_times(parts: Iterable[Path]) -> ApplyTimes:
     """
     found = ApplyTimes()
     for path in parts:
-        is_dry = True
+        is_dry, real = True, list[bytes]()
         with reading(path):
             for line in raw_lines(path):
                 if line.startswith(b'{"journal":') and line.endswith(b"\n"):
                     is_dry = json_value(line)["dry_run"]
                 elif line.startswith(b'{"owner":') and not is_dry:
-                    found.take(line)
+                    real.append(line)
+        found.take(real)
     return found

@@ -47,7 +47,7 @@ NOWHERE = 2**64 - 1
 """Place of a line that there is not."""
 
 
-class _Planned(msgspec.Struct):
+class _Planned(msgspec.Struct, gc=False):
     """What the index needs of a plan's line."""
 
     owner: int
@@ -56,7 +56,7 @@ class _Planned(msgspec.Struct):
     after: list[Any]
 
 
-class _Noted(msgspec.Struct):
+class _Noted(msgspec.Struct, gc=False):
     """What the index needs of a journal's line that tells an outcome, and what is read of it later."""
 
     owner: int
@@ -168,7 +168,7 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
     noted: dict[int, tuple[int, int]] = {}
     numbers = {name: number for number, name in enumerate(STATES)}
     skipped = numbers["skipped"]
-    at, is_dry = 0, False
+    at, is_dry, real = 0, False, list[bytes]()
     for raw in raw_lines(path):
         if not raw.endswith(b"\n"):
             break  # it is being written now
@@ -181,7 +181,7 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
                 at += len(raw)
                 continue
             if not is_dry:
-                found.times.take(raw)
+                real.append(raw)
             noted[line.owner] = (state | OVERWRITE if is_overwrite else state, at)
         elif raw.startswith(b'{"journal":'):
             begun = _decode_begun(raw)
@@ -195,6 +195,7 @@ def _noted(path: Path, plan_hash: str, found: IndexedPart) -> dict[int, tuple[in
         elif raw.startswith(EFFORT_LINES):
             _take_cost(found, raw, is_dry=is_dry)
         at += len(raw)
+    found.times.take(real)
     return noted
 
 

@@ -17,7 +17,7 @@ from airflow_bitrix.files.journal_objects import ObjectLines, Spool, has_objects
 from airflow_bitrix.files.json_texts import json_value
 from airflow_bitrix.files.locks import take
 from airflow_bitrix.files.own_files import open_new
-from airflow_bitrix.files.plain_files import MOST_BYTES, plain_lines, read_plain
+from airflow_bitrix.files.plain_files import read_plain
 from airflow_bitrix.files.storage_errors import storing
 
 
@@ -120,7 +120,7 @@ def raw_lines(path: Path) -> Iterator[bytes]:
     if not is_on_disk(path) or has_objects(path):
         yield from part_content(path).splitlines(keepends=True)
     elif path.exists():
-        yield from plain_lines(path, MOST_BYTES)
+        yield from read_plain(path).splitlines(keepends=True)
 
 
 def raw_content(path: Path) -> bytes:

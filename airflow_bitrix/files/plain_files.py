@@ -27,6 +27,9 @@ MOST_BYTES = 2**28
 LONGEST_LINE = 2**24
 """Bytes of a line, of a file that is read a line at a time and may have any size."""
 
+_WHOLE = 2**18
+"""Bytes that are read at once of a file that is read whole."""
+
 _AT_ONCE = 2**16
 
 NO_PLAIN_FILE = gettext_noop("is no plain file")
@@ -184,6 +187,13 @@ class _Bounded(io.RawIOBase):
             raise too_large(self._path, self._most)
         buffer[: len(piece)] = piece
         return len(piece)
+
+    def readall(self) -> bytes:
+        # The base class takes 8 KB at a time.
+        pieces: list[bytes] = []
+        while piece := self.read(_WHOLE):
+            pieces.append(piece)
+        return b"".join(pieces)
 
     def close(self) -> None:
         if not self.closed:

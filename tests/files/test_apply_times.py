@@ -21,7 +21,7 @@ BEGIN = 1_764_410_000
 def noted(*seconds: int) -> ApplyTimes:
     times = ApplyTimes()
     for one in seconds:
-        times.take(b'{"owner":1,"outcome":"applied","at":%d}\n' % (BEGIN + one))
+        times.take([b'{"owner":1,"outcome":"applied","at":%d}\n' % (BEGIN + one)])
     return times
 
 
@@ -62,7 +62,7 @@ def test_parts_add_up_whatever_their_order() -> None:
 def test_lines_that_tell_no_second_are_passed_over() -> None:
     times = ApplyTimes()
     for line in (b'{"owner":1}\n', b'{"owner":1,"at":0}\n', b'{"owner":1,"at":12345678901}\n', b""):
-        times.take(line)
+        times.take([line])
     assert times == ApplyTimes()
 
 
