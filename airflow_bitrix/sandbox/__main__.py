@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _USAGE_ERROR = 2
 _MAX_PORT = 65_535
 _MAX_RECORDS = 10_000_000
+_MADE_UP = {"leads": 2000, "deals": 2000, "contacts": 3000, "quotes": 200}
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -118,11 +119,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=_whole(0, _MAX_PORT), default=8900, help="port to listen on; 0 takes a free one"
     )
-    parser.add_argument("--leads", type=records, default=2000, metavar="N", help="how many leads to make up")
-    parser.add_argument("--deals", type=records, default=2000, metavar="N", help="how many deals to make up")
-    parser.add_argument(
-        "--contacts", type=records, default=3000, metavar="N", help="how many contacts to make up"
-    )
+    for name, many in _MADE_UP.items():
+        parser.add_argument(
+            f"--{name}", type=records, default=many, metavar="N", help=f"how many {name} to make up"
+        )
     parser.add_argument(
         "--seed",
         type=_whole(0, 2**53),

@@ -10,26 +10,23 @@ from starlette.routing import Route
 
 from airflow_bitrix.sandbox import php
 from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.fields import format_datetime
 from airflow_bitrix.sandbox.request import bounded_body
-from airflow_bitrix.sandbox.schema import format_datetime
+from airflow_bitrix.sandbox.schema import RECORDS, semantic_of
 from airflow_bitrix.sandbox.settings import SettingError, as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from starlette.requests import Request
 
     from airflow_bitrix.sandbox.portal import Portal
     from airflow_bitrix.sandbox.schema import Kind
 
 _MOST_BYTES = 2**20
-_OWNER_KINDS: Mapping[str, Kind] = {"lead": "lead", "deal": "deal"}
 
 
 def links(portal: Portal, kind: Kind) -> dict[str, dict[str, Any]]:
-    """The links of all leads or deals as they are now, by the owner's id."""
-    state = portal.state
-    semantic = "STATUS_SEMANTIC_ID" if kind == "lead" else "STAGE_SEMANTIC_ID"
+    """The links of all records of a kind as they are now, by the owner's id."""
+    state, record = portal.state, RECORDS[kind]
     with portal.lock:
         return {
             str(owner_id): {
@@ -37,9 +34,9 @@ def links(portal: Portal, kind: Kind) -> dict[str, dict[str, Any]]:
                     [link.contact_id, link.sort, "Y" if link.primary else "N", link.role_id]
                     for link in state.links(kind, owner_id)
                 ],
-                "contact_id": row.get("CONTACT_ID"),
+                f"{record.family.linked}_id": row.get(record.scalar),
                 "is_return_customer": row.get("IS_RETURN_CUSTOMER", "N"),
-                "stage_semantic": row.get(semantic, "P"),
+                "stage_semantic": semantic_of(row.get(record.stage) or ""),
                 "company_id": row.get("COMPANY_ID") or 0,
                 "date_modify": format_datetime(row["DATE_MODIFY"]),
             }
@@ -58,10 +55,9 @@ async def _truth(request: Request) -> Response:
 
 async def _links(request: Request) -> Response:
     kind = request.query_params.get("kind", "lead")
-    owner_kind = _OWNER_KINDS.get(kind)
-    if owner_kind is None:
-        return JSONResponse({"error": f"kind takes lead or deal, not {kind[:100]!r}."}, 400)
-    return JSONResponse(links(_portal(request), owner_kind))
+    if kind not in RECORDS:
+        return JSONResponse({"error": f"kind takes {', '.join(RECORDS)}, not {kind[:100]!r}."}, 400)
+    return JSONResponse(links(_portal(request), kind))
 
 
 async def _stats(request: Request) -> Response:

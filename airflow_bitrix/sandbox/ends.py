@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_bitrix.sandbox.fields import format_datetime
 from airflow_bitrix.sandbox.links import STEP, Link
 from airflow_bitrix.sandbox.other_methods import normal_comm
-from airflow_bitrix.sandbox.schema import COMMUNICATIONS, format_datetime
+from airflow_bitrix.sandbox.schema import COMMUNICATIONS, RECORDS, semantic_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_bitrix.sandbox.state import Row, State
 
 SURVIVORS = ("most_links", "oldest", "most_complete")
-OWNERS: tuple[Kind, ...] = ("lead", "deal")
+OWNERS: tuple[Kind, ...] = ("lead", "deal", "quote")
 _FILLED = ("NAME", "SECOND_NAME", "LAST_NAME", "POST", "COMMENTS", "COMPANY_ID")
 
 
@@ -144,7 +145,7 @@ class Ends:
         return len(case.links) < len(self._state.links(case.kind, case.row["ID"]))
 
     def _link_found(self, case: _Case) -> bool:
-        if case.kind == "deal" or case.links or case.row.get("STATUS_SEMANTIC_ID") != "P":
+        if case.kind != "lead" or case.links or case.row.get("STATUS_SEMANTIC_ID") != "P":
             return False
         found = {one for way in _ways_in(case.row) for one in self._holders.get(way, ())}
         case.links = tuple(Link(STEP, one, primary=True) for one in found)
@@ -205,7 +206,7 @@ def _ways_in(row: Row) -> set[tuple[str, str]]:
 
 
 def _is_closed(kind: Kind, row: Row) -> bool:
-    return row.get("STATUS_SEMANTIC_ID" if kind == "lead" else "STAGE_SEMANTIC_ID") == "F"
+    return semantic_of(row.get(RECORDS[kind].stage) or "") == "F"
 
 
 def _is_wrong(case: _Case) -> bool:

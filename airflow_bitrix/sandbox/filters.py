@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_bitrix.sandbox import php
-from airflow_bitrix.sandbox.schema import Field, parse_datetime
+from airflow_bitrix.sandbox.fields import Field, parse_datetime
 
 Row = dict[str, Any]
 Test = Callable[[Row], bool]

@@ -10,12 +10,14 @@ from airflow_bitrix.sandbox import filters, items, lists, php
 from airflow_bitrix.sandbox.calls import Answer, Call
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.filters import Row, Selection
-from airflow_bitrix.sandbox.items import FIELDS_BY_UPPER, LINKS, Names
+from airflow_bitrix.sandbox.items import FIELDS_BY_UPPER, Names
+from airflow_bitrix.sandbox.schema import RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_bitrix.sandbox.schema import Field, Kind
+    from airflow_bitrix.sandbox.fields import Field
+    from airflow_bitrix.sandbox.schema import Kind
 
 _LOGIC = "LOGIC"
 _TAKES_A_LIST = re.compile(r"(?:=|@|!=|!@)?\w+\n?", re.ASCII)
@@ -96,7 +98,7 @@ def _condition(call: Call, kind: Kind, base: Selection, key: str, value: Any, *,
     if operation in {"><", "!><"}:
         # The checks let no list through here, and without one the portal asks its database for nothing.
         return base
-    if name == LINKS:
+    if name == RECORDS[kind].links:
         return _by_links(call, kind, base, operation, value, joins=joins)
     field = FIELDS_BY_UPPER[kind][name]
     if field.name == "ID":
@@ -118,8 +120,8 @@ def _order(kind: Kind, names: Names, wanted: Any) -> list[tuple[Field, bool]]:
         if direction not in _DIRECTIONS:
             problem = f"But got '{php.to_text(direction)}' for field '{name}'"
             raise _invalid("order", f"allowed sort directions are ASC, DESC. {problem}")
-        # An order by the list of contacts passes the checks; no column holds it.
-        if name != LINKS:
+        # An order by the list of links passes the checks; no column holds it.
+        if name != RECORDS[kind].links:
             order.append((FIELDS_BY_UPPER[kind][name], direction == "DESC"))
     return order
 
@@ -149,5 +151,5 @@ def item_list(call: Call) -> Answer:
     found = [items.shown(call, kind, rows[record_id], wanted) for record_id in page.ids]
     if call.switches.hide_contact_ids:
         for item in found:
-            item.pop(items.CONTACT_IDS, None)
+            item.pop(RECORDS[kind].family.several, None)
     return Answer({"items": found}, total=total, next=page.next)

@@ -1,4 +1,4 @@
-"""The universal methods ``crm.item.*`` for leads, deals and contacts."""
+"""The universal methods ``crm.item.*``, for records of every kind."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from airflow_bitrix.sandbox import items, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.item_list import item_list
-from airflow_bitrix.sandbox.items import CONTACT_IDS, FIELDS_BY_UPPER, LINKS, Names
-from airflow_bitrix.sandbox.link_methods import check_contact, describe
-from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, MULTIFIELDS, Field, Kind
+from airflow_bitrix.sandbox.items import FIELDS_BY_UPPER, Names
+from airflow_bitrix.sandbox.link_methods import check_linked, describe
+from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, MULTIFIELDS, RECORDS, Kind
 
 if TYPE_CHECKING:
+    from airflow_bitrix.sandbox.fields import Field
     from airflow_bitrix.sandbox.state import Row
 
 MAX_IMPORT: Final = 20
@@ -51,17 +52,17 @@ def _multifields(sent: Any) -> dict[str, Any]:
 def _written(call: Call, kind: Kind, sent: Any) -> dict[str, Any]:
     """The fields of a request by the names that the records have; others are dropped without a word."""
     written: dict[str, Any] = _multifields(php.item(sent, "fm"))
-    names = Names(kind)
+    names, record = Names(kind), RECORDS[kind]
     for key, value in php.items(sent):
         name = names.upper(key)
-        if name == LINKS and kind != "contact":
-            written[LINKS] = value if php.is_array(value) else [value] if value else []
+        if name == record.links:
+            written[name] = value if php.is_array(value) else [value] if value else []
         elif field := FIELDS_BY_UPPER[kind].get(name):
             written[field.name] = value
-    linked = written.get(LINKS, [written["CONTACT_ID"]] if "CONTACT_ID" in written else [])
-    for contact_id in (php.to_int(one) for one in php.values(linked)):
-        if kind != "contact" and contact_id > 0:
-            check_contact(call, contact_id)
+    linked = written.get(record.links, [written[record.scalar]] if record.scalar in written else [])
+    for linked_id in (php.to_int(one) for one in php.values(linked)):
+        if linked_id > 0:
+            check_linked(call, kind, linked_id)
     return written
 
 
@@ -127,8 +128,10 @@ def _described(field: Field) -> dict[str, Any]:
 def _fields(call: Call) -> Answer:
     kind = items.kind_of(call)
     shown = {field.item_name: _described(field) for field in BY_ITEM_NAME[kind].values()}
-    if kind != "contact":
-        shown[CONTACT_IDS] = describe("crm_contact", "Contacts") | {"isMultiple": True, "upperName": LINKS}
+    record = RECORDS[kind]
+    linked = record.family.linked
+    described = describe(f"crm_{linked}", RECORDS[linked].several)
+    shown[record.family.several] = described | {"isMultiple": True, "upperName": record.links}
     return Answer({"fields": shown})
 
 

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_bitrix.sandbox import php
 from airflow_bitrix.sandbox.errors import RestError
-from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, ENTITY_TYPES, KINDS, MULTIFIELDS, Field, Kind
+from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, ENTITY_TYPES, KINDS, MULTIFIELDS, RECORDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_bitrix.sandbox.calls import Call
+    from airflow_bitrix.sandbox.fields import Field
     from airflow_bitrix.sandbox.state import Row
-
-CONTACT_IDS: Final = "contactIds"
-LINKS: Final = "CONTACT_IDS"
 
 _MISFIT = "100"
 _WORDS = re.compile(r"[A-Za-z_]+|ufCrm[0-9]{1,4}(?:_[0-9_]+|[A-Za-z_]+)")
@@ -99,7 +97,7 @@ class Names:
     """
 
     def __init__(self, kind: Kind) -> None:
-        self._known = {*FIELDS_BY_UPPER[kind], LINKS}
+        self._known = {*FIELDS_BY_UPPER[kind], RECORDS[kind].links}
 
     def upper(self, name: str) -> str:
         """The upper-case name of a key."""
@@ -112,7 +110,7 @@ class Names:
 
 def is_known(kind: Kind, name: str) -> bool:
     """Whether records of a kind have a field of this upper-case name."""
-    return name in FIELDS_BY_UPPER[kind] or (name == LINKS and kind != "contact")
+    return name in FIELDS_BY_UPPER[kind] or name == RECORDS[kind].links
 
 
 # Records
@@ -132,9 +130,10 @@ def shown(call: Call, kind: Kind, row: Row, names: set[str] | None) -> dict[str,
     for name, field in FIELDS_BY_UPPER[kind].items():
         if names is None or name in names:
             found[field.item_name] = field.item(call.state.value(kind, row, field.name))
-    if kind != "contact" and (names is None or LINKS in names):
-        found[CONTACT_IDS] = [link.contact_id for link in call.state.links(kind, row["ID"])]
+    record = RECORDS[kind]
+    if names is None or record.links in names:
+        found[record.family.several] = [link.contact_id for link in call.state.links(kind, row["ID"])]
     if names is None:
-        found["entityTypeId"] = next(number for number, name in ENTITY_TYPES.items() if name == kind)
+        found["entityTypeId"] = record.family.entity_type_id
         found["fm"] = _multifields(row)
     return found

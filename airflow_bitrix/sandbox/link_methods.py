@@ -1,4 +1,4 @@
-"""The twelve link methods: ``crm.lead.contact.*`` and ``crm.deal.contact.*``."""
+"""The link methods: ``crm.lead.contact.*`` and its kin, six for each kind that has them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_bitrix.sandbox import links, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError, access_denied
+from airflow_bitrix.sandbox.schema import RECORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_bitrix.sandbox.schema import Kind
 
-# The portal checks contact rights in items.set against its row arrays, and PHP casts a non-empty array to 1.
-_CONTACT_CHECKED_BY_SET = 1
+# The portal checks rights in items.set against its row arrays, and PHP casts a non-empty array to 1.
+_CHECKED_BY_SET = 1
 
 
 def _plain(text: str) -> RestError:
@@ -61,46 +60,49 @@ def _check_exists(call: Call, kind: Kind, owner_id: int) -> None:
         raise _not_found(call)
 
 
-def _contact(fields: Mapping[str, Any]) -> int:
-    sent = fields.get("CONTACT_ID", 0)
-    contact_id = php.to_int(sent)
+def _linked(sent: Any) -> int:
+    linked_id = php.to_int(sent)
     # The portal compares first and casts then: "+5abc" is 5, and not above 0.
-    if php.compare(sent, 0) <= 0 or contact_id <= 0:
+    if php.compare(sent, 0) <= 0 or linked_id <= 0:
         raise _plain("The parameter 'fields' is not valid.")
-    return contact_id
+    return linked_id
 
 
-def check_contact(call: Call, contact_id: int) -> None:
-    """Refuse a contact that the caller may not read."""
-    if not call.may_read("contact", contact_id):
-        raise _plain(f"[Contact #{contact_id}] You have no permission to read this contact")
+def check_linked(call: Call, kind: Kind, linked_id: int) -> None:
+    """Refuse a contact, or what else is linked to a kind, that the caller may not read."""
+    linked = RECORDS[kind].family.linked
+    if not call.may_read(linked, linked_id):
+        text = f"[{RECORDS[linked].name} #{linked_id}] You have no permission to read this {linked}"
+        raise _plain(text)
 
 
 def _add(kind: Kind, call: Call) -> Answer:
+    key = RECORDS[kind].family.key
     owner_id = _quoted_owner(call)
-    fields = links.internalized(_array(call, "fields", "'fields'"))
+    fields = links.internalized(_array(call, "fields", "'fields'"), key)
     _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
-    contact_id = _contact(fields)
-    check_contact(call, contact_id)
+    linked_id = _linked(fields.get(key, 0))
+    check_linked(call, kind, linked_id)
     before = call.state.links(kind, owner_id)
-    if links.find(before, contact_id):
+    if links.find(before, linked_id):
         return Answer(result=False)
-    call.state.write_links(kind, owner_id, links.added(before, contact_id, fields))
+    call.state.write_links(kind, owner_id, links.added(before, linked_id, fields, fields[key]))
     return Answer(result=True)
 
 
 def _delete(kind: Kind, call: Call) -> Answer:
+    key = RECORDS[kind].family.key
     owner_id = _quoted_owner(call)
-    fields = links.internalized(_array(call, "fields", "'item'"))
+    fields = links.internalized(_array(call, "fields", "'item'"), key)
     _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
-    contact_id = _contact(fields)
-    check_contact(call, contact_id)
+    linked_id = _linked(fields.get(key, 0))
+    check_linked(call, kind, linked_id)
     before = call.state.links(kind, owner_id)
-    if not links.find(before, contact_id):
+    if not links.find(before, linked_id):
         return Answer(result=False)
-    call.state.write_links(kind, owner_id, links.removed(before, contact_id))
+    call.state.write_links(kind, owner_id, links.removed(before, linked_id))
     return Answer(result=True)
 
 
@@ -109,7 +111,7 @@ def _items_get(kind: Kind, call: Call) -> Answer:
     _check_read(call, kind, owner_id)
     if call.switches.missing_owner_items_get == "not_found":
         _check_exists(call, kind, owner_id)
-    return Answer(links.as_rows(call.state.links(kind, owner_id)))
+    return Answer(links.as_rows(call.state.links(kind, owner_id), RECORDS[kind].family.key))
 
 
 def _items_set(kind: Kind, call: Call) -> Answer:
@@ -118,10 +120,10 @@ def _items_set(kind: Kind, call: Call) -> Answer:
     _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     before = call.state.links(kind, owner_id)
-    after = links.replaced(before, items)
-    if after != before:
-        check_contact(call, _CONTACT_CHECKED_BY_SET)
-        call.state.write_links(kind, owner_id, after)
+    edit = links.replaced(before, items, RECORDS[kind].family.key)
+    if edit.written or edit.after != before:
+        check_linked(call, kind, _CHECKED_BY_SET)
+        call.state.write_links(kind, owner_id, edit)
     return Answer(result=True)
 
 
@@ -130,8 +132,7 @@ def _items_delete(kind: Kind, call: Call) -> Answer:
     _check_update(call, kind, owner_id)
     if call.switches.missing_owner_items_get == "not_found":
         _check_exists(call, kind, owner_id)
-    if call.state.row(kind, owner_id) is not None:
-        call.state.clear_links(kind, owner_id)
+    call.state.clear_links(kind, owner_id)
     return Answer(result=True)
 
 
@@ -150,27 +151,28 @@ def describe(
     }
 
 
-def _fields(_: Call) -> Answer:
+def _fields(kind: Kind, _: Call) -> Answer:
+    family = RECORDS[kind].family
     return Answer(
         {
             "SORT": describe("integer", "Sorting"),
             "IS_PRIMARY": describe("char", "Primary"),
-            "CONTACT_ID": describe("integer", "Contact", required=True),
+            family.key: describe("integer", RECORDS[family.linked].name, required=True),
         }
     )
 
 
 def methods() -> dict[str, Method]:
-    """The twelve methods by name."""
+    """The methods by name."""
     table: dict[str, Method] = {}
-    kinds: tuple[Kind, ...] = ("lead", "deal")
-    for kind in kinds:
-        table |= {
-            f"crm.{kind}.contact.add": Method(partial(_add, kind), writes=True),
-            f"crm.{kind}.contact.delete": Method(partial(_delete, kind), writes=True),
-            f"crm.{kind}.contact.items.get": Method(partial(_items_get, kind)),
-            f"crm.{kind}.contact.items.set": Method(partial(_items_set, kind), writes=True),
-            f"crm.{kind}.contact.items.delete": Method(partial(_items_delete, kind), writes=True),
-            f"crm.{kind}.contact.fields": Method(_fields),
-        }
+    for kind, record in RECORDS.items():
+        if prefix := record.family.prefix:
+            table |= {
+                f"{prefix}.add": Method(partial(_add, kind), writes=True),
+                f"{prefix}.delete": Method(partial(_delete, kind), writes=True),
+                f"{prefix}.items.get": Method(partial(_items_get, kind)),
+                f"{prefix}.items.set": Method(partial(_items_set, kind), writes=True),
+                f"{prefix}.items.delete": Method(partial(_items_delete, kind), writes=True),
+                f"{prefix}.fields": Method(partial(_fields, kind)),
+            }
     return table

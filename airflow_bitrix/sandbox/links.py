@@ -16,7 +16,10 @@ STEP = 10
 
 
 class Link(NamedTuple):
-    """One contact link. Tuples sort by sort and then by contact, as the portal's table is read."""
+    """One link. Tuples sort by sort and then by contact, as the portal's table is read.
+
+    Where the owner is a contact, a company is what is linked, and ``contact_id`` is the company's.
+    """
 
     sort: int
     contact_id: int
@@ -25,6 +28,13 @@ class Link(NamedTuple):
 
 
 LinkSet = tuple[Link, ...]
+
+
+class Edit(NamedTuple):
+    """What is written: the set that comes of it, and whose rows the portal writes, changed or not."""
+
+    after: LinkSet
+    written: frozenset[int]
 
 
 def find(links: LinkSet, contact_id: int) -> Link | None:
@@ -37,19 +47,24 @@ def scalar(links: LinkSet) -> int | None:
     return min((link.contact_id for link in links if link.primary), default=None)
 
 
-def internalized(row: Any) -> dict[str, Any]:
+def internalized(row: Any, key: str) -> dict[str, Any]:
     """What the portal keeps of a row that was sent: three names, and of these no arrays and no nulls."""
     sent = dict(php.items(row))
     kept: dict[str, Any] = {}
-    for name, cast in (("CONTACT_ID", php.to_int), ("SORT", php.to_int), ("IS_PRIMARY", php.to_text)):
+    for name, cast in ((key, php.to_int), ("SORT", php.to_int), ("IS_PRIMARY", php.to_text)):
         if name in sent:
             value = sent[name]
             kept[name] = cast(value) if value is None or php.is_array(value) else value
     return kept
 
 
-def _written(before: LinkSet, wanted: Sequence[Link]) -> LinkSet:
-    """The set after the portal wrote what it takes for the difference between two lists of rows.
+def edit(before: LinkSet, after: LinkSet) -> Edit:
+    """Write what differs."""
+    return Edit(after, frozenset(link.contact_id for link in after if link not in before))
+
+
+def _written(before: LinkSet, wanted: Sequence[Link]) -> Edit:
+    """The edit by which the portal writes what it takes for the difference between two lists of rows.
 
     Of rows that are new the last of a contact counts, of those that are there the first whose sort differs.
     """
@@ -67,40 +82,45 @@ def _written(before: LinkSet, wanted: Sequence[Link]) -> LinkSet:
             written[now] = last[now]._replace(primary=True)
         if was in last:
             written[was] = last[was]._replace(primary=False)
-    return tuple(sorted(written.get(contact_id) or stored[contact_id] for contact_id in last))
+    after = tuple(sorted(written.get(contact_id) or stored[contact_id] for contact_id in last))
+    return Edit(after, frozenset(written))
 
 
-def added(before: LinkSet, contact_id: int, fields: Mapping[str, Any]) -> LinkSet:
-    """The set after ``add`` of a contact that is not in it."""
+def added(before: LinkSet, contact_id: int, fields: Mapping[str, Any], sent: Any) -> Edit:
+    """``add`` of a contact that is not in the set.
+
+    :param sent: The contact's id as it was sent.
+    """
     claim = fields.get("IS_PRIMARY")
     highest = max((link.sort for link in before), default=0)
     new = Link(php.to_int(fields.get("SORT", php.number(max(highest, 0) + STEP))), contact_id)
     if claim != "Y" and any(link.primary for link in before):
         # "y" is not seen as a claim, so nobody steps back, but the row is stored with an upper-case "Y".
-        return tuple(sorted((*before, new._replace(primary=str(claim).upper() == "Y"))))
+        new = new._replace(primary=str(claim).upper() == "Y")
+        return Edit(tuple(sorted((*before, new))), frozenset((contact_id,)))
     # The portal looks for the new row by the id as it was sent: "5abc" is linked as 5, but not found as 5.
-    is_found = php.compare(fields["CONTACT_ID"], contact_id) == 0
+    is_found = php.compare(sent, contact_id) == 0
     return _written(
         before, (*(link._replace(primary=False) for link in before), new._replace(primary=is_found))
     )
 
 
-def removed(before: LinkSet, contact_id: int) -> LinkSet:
-    """The set after ``delete`` of a contact that is in it: the first that is left inherits the primary."""
+def removed(before: LinkSet, contact_id: int) -> Edit:
+    """``delete`` of a contact that is in the set: the first that is left inherits the primary."""
     rest = [link for link in before if link.contact_id != contact_id]
     if any(link.primary for link in before if link.contact_id == contact_id):
         rest = [link._replace(primary=place == 0) for place, link in enumerate(rest)]
     return _written(before, rest)
 
 
-def replaced(before: LinkSet, items: Any) -> LinkSet:
-    """The set after ``items.set``: a full replacement that skips every malformed row without a word."""
+def replaced(before: LinkSet, items: Any, key: str = "CONTACT_ID") -> Edit:
+    """``items.set``: a full replacement that skips every malformed row without a word."""
     rows: list[Link] = []
     claims: list[bool] = []
     for index in range(len(php.values(items))):
         # The portal counts upwards from 0: after a gap in the keys the last rows are never looked at.
-        row = internalized(php.item(items, str(index)))
-        if (contact_id := php.to_int(row.get("CONTACT_ID"))) > 0:
+        row = internalized(php.item(items, str(index)), key)
+        if (contact_id := php.to_int(row.get(key))) > 0:
             # It compares before it casts: "abc" and 0.5 are above 0, and stored as 0.
             is_above = php.compare(row.get("SORT", 0), 0) > 0
             rows.append(Link(php.to_int(row["SORT"]) if is_above else (index + 1) * STEP, contact_id))
@@ -109,18 +129,18 @@ def replaced(before: LinkSet, items: Any) -> LinkSet:
     return _written(before, [row._replace(primary=place == winner) for place, row in enumerate(rows)])
 
 
-def from_ids(before: LinkSet, contact_ids: list[int]) -> LinkSet:
-    """The set after a save with ``CONTACT_IDS``: sorts 10, 20, 30 …, the first is primary."""
+def from_ids(before: LinkSet, contact_ids: list[int]) -> Edit:
+    """A save with ``CONTACT_IDS``: sorts 10, 20, 30 …, the first is primary."""
     unique = [contact_id for contact_id in dict.fromkeys(contact_ids) if contact_id > 0]
     fields: list[dict[str, Any]] = [{"CONTACT_ID": contact_id} for contact_id in unique]
     return replaced(before, fields)
 
 
-def as_rows(links: LinkSet) -> list[dict[str, Any]]:
+def as_rows(links: LinkSet, key: str = "CONTACT_ID") -> list[dict[str, Any]]:
     """The result of ``items.get``."""
     return [
         {
-            "CONTACT_ID": link.contact_id,
+            key: link.contact_id,
             "SORT": link.sort,
             "ROLE_ID": link.role_id,
             "IS_PRIMARY": "Y" if link.primary else "N",

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_bitrix.sandbox import php
-from airflow_bitrix.sandbox.schema import Field, Kind
+from airflow_bitrix.sandbox.fields import Field
+from airflow_bitrix.sandbox.schema import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from airflow_bitrix.sandbox import (
     user_methods,
 )
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
-from airflow_bitrix.sandbox.errors import RestError, access_denied
+from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.schema import COMMUNICATIONS, Kind
 
 if TYPE_CHECKING:
@@ -110,17 +110,6 @@ def _holders(call: Call, kind: Kind, type_name: str, wanted: str) -> Iterator[in
             yield record_id
 
 
-def _company_contacts(call: Call) -> Answer:
-    """Contacts of a company; each contact of the sandbox has one at most, which is its primary one."""
-    if call.record_id <= 0:
-        raise RestError("", "The parameter ownerEntityID is invalid or not defined.")
-    if call.switches.limited_user:
-        raise access_denied()
-    rows = call.state.tables["contact"].rows.values()
-    ids = sorted(row["ID"] for row in rows if row.get("COMPANY_ID") == call.record_id)
-    return Answer([{"CONTACT_ID": one, "SORT": 10, "ROLE_ID": 0, "IS_PRIMARY": "Y"} for one in ids])
-
-
 METHODS: Mapping[str, Method] = {
     **link_methods.methods(),
     **record_methods.methods(),
@@ -130,7 +119,6 @@ METHODS: Mapping[str, Method] = {
     **timeline_methods.methods(),
     **message_methods.methods(),
     "crm.address.getzoneid": Method(_zone),
-    "crm.company.contact.items.get": Method(_company_contacts),
     "crm.duplicate.findbycomm": Method(_find_by_comm),
     "profile": Method(_profile, scope=""),
     "scope": Method(_scope, scope=""),

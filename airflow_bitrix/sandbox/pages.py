@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from airflow_bitrix.sandbox.schema import KINDS, STAGE_FIELDS, Kind, format_datetime
+from airflow_bitrix.sandbox.fields import format_datetime
+from airflow_bitrix.sandbox.schema import BY_NAME, ENTITY_TYPES, RECORDS, Kind, semantic_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +89,7 @@ def _badge(text: str, look: str = "") -> str:
 
 
 def _address(kind: Kind, record_id: int) -> str:
-    return f"/crm/{kind}/details/{record_id}/"
+    return f"/{RECORDS[kind].family.card}/{record_id}/"
 
 
 def _title(kind: Kind, row: Row) -> str:
@@ -96,45 +97,49 @@ def _title(kind: Kind, row: Row) -> str:
     return str(row.get("TITLE") or name or f"{kind} {row['ID']}")
 
 
-def _contact_line(state: State, position: int, link: Link) -> str:
-    row = state.row("contact", link.contact_id)
+def _link_line(state: State, kind: Kind, position: int, link: Link) -> str:
+    linked, number = RECORDS[kind].family.linked, link.contact_id
+    row = state.row(linked, number)
     if row is None:
-        name = f"Contact {link.contact_id} {_badge('no such contact', 'gone')}"
+        name = f"{RECORDS[linked].name} {number} {_badge(f'no such {linked}', 'gone')}"
     else:
-        name = f'<a href="{_address("contact", link.contact_id)}">{escape(_title("contact", row))}</a>'
+        name = f'<a href="{_address(linked, number)}">{escape(_title(linked, row))}</a>'
     mark = _badge("primary") if link.primary else ""
     return (
-        f'<tr><td class="number">{position}</td><td>{name} {mark}</td><td class="number">{link.contact_id}</td>'
+        f'<tr><td class="number">{position}</td><td>{name} {mark}</td><td class="number">{number}</td>'
         f'<td class="number">{link.sort}</td><td class="number">{link.role_id}</td></tr>'
     )
 
 
-def _contacts(state: State, kind: Kind, owner_id: int) -> str:
-    links = state.links(kind, owner_id)
+def _links(state: State, kind: Kind, owner_id: int) -> str:
+    links, linked = state.links(kind, owner_id), RECORDS[RECORDS[kind].family.linked]
     if not links:
-        return '<section><h2>Contacts</h2><p class="empty">No contact is linked.</p></section>'
-    lines = "".join(_contact_line(state, position, link) for position, link in enumerate(links, 1))
+        nothing = f"No {linked.family.kind} is linked."
+        return f'<section><h2>{linked.several}</h2><p class="empty">{nothing}</p></section>'
+    lines = "".join(_link_line(state, kind, position, link) for position, link in enumerate(links, 1))
     return (
-        f"<section><h2>Contacts ({len(links)})</h2><table><tr>"
+        f"<section><h2>{linked.several} ({len(links)})</h2><table><tr>"
         '<th class="number">#</th><th>Name</th><th class="number">Id</th><th class="number">Sort</th>'
         f'<th class="number">Role</th></tr>{lines}</table></section>'
     )
 
 
 def _owners(state: State, contact_id: int) -> str:
-    lines = []
-    kinds: tuple[Kind, ...] = ("lead", "deal")
-    for kind in kinds:
-        for owner_id in sorted(state.owners_of(kind, (contact_id,))):
-            row = state.tables[kind].rows[owner_id]
-            text = escape(_title(kind, row))
-            lines.append(
-                f'<tr><td>{kind} {owner_id}</td><td><a href="{_address(kind, owner_id)}">{text}</a></td></tr>'
-            )
-    found = (
-        f"<table>{''.join(lines)}</table>" if lines else '<p class="empty">Linked to no lead and no deal.</p>'
-    )
-    return f"<section><h2>Leads and deals</h2>{found}</section>"
+    kinds = [kind for kind, record in RECORDS.items() if record.family.linked == "contact"]
+    lines = [
+        f"<tr><td>{RECORDS[kind].name.lower()} {owner_id}</td><td>{_titled(state, kind, owner_id)}</td></tr>"
+        for kind in kinds
+        for owner_id in sorted(state.owners_of(kind, (contact_id,)))
+    ]
+    found = f"<table>{''.join(lines)}</table>" if lines else '<p class="empty">Linked to nothing.</p>'
+    return f"<section><h2>Linked to</h2>{found}</section>"
+
+
+def _titled(state: State, kind: Kind, record_id: int) -> str:
+    row = state.row(kind, record_id)
+    if row is None:
+        return _badge("gone", "gone")
+    return f'<a href="{_address(kind, record_id)}">{escape(_title(kind, row))}</a>'
 
 
 def _words(text: str) -> str:
@@ -164,7 +169,7 @@ def _facts(state: State, kind: Kind, row: Row) -> str:
     lead_id = row.get("LEAD_ID") or 0
     shown: dict[str, str] = {
         "Company": str(row.get("COMPANY_ID") or ""),
-        "CONTACT_ID": str(row.get("CONTACT_ID") or "empty") if kind in STAGE_FIELDS else "",
+        "CONTACT_ID": str(row.get("CONTACT_ID") or "empty") if "CONTACT_ID" in BY_NAME[kind] else "",
         "Made from": f'<a href="{_address("lead", lead_id)}">lead {lead_id}</a>' if lead_id else "",
         "Phone": escape(", ".join(value for value, _ in row.get("PHONE") or ())),
         "E-mail": escape(", ".join(value for value, _ in row.get("EMAIL") or ())),
@@ -178,30 +183,40 @@ def _facts(state: State, kind: Kind, row: Row) -> str:
 
 
 def _badges(state: State, kind: Kind, row: Row) -> str:
-    if kind not in STAGE_FIELDS:
+    if not (name := RECORDS[kind].stage):
         return ""
-    stage, semantic = (str(state.value(kind, row, name)) for name in STAGE_FIELDS[kind])
+    stage = str(state.value(kind, row, name))
+    semantic = semantic_of(stage)
     shown = _badge(f"{stage} · {_STAGES[semantic]}", semantic)
     if row.get("IS_RETURN_CUSTOMER") == "Y":
         shown += _badge(f"repeat {kind}", "repeat")
     return shown
 
 
+def _kind_of(request: Request) -> Kind:
+    """The kind that an address names: by its name, or by its number as the portal's newer pages do."""
+    given: dict[str, str] = request.path_params
+    number = given.get("type_id", "")
+    return ENTITY_TYPES.get(int(number) if _ID.fullmatch(number) else 0, "") if number else given["kind"]
+
+
 async def _record(request: Request) -> Response:
-    kind, text = request.path_params["kind"], request.path_params["record_id"]
+    kind, text = _kind_of(request), request.path_params["record_id"]
     record_id = int(text) if _ID.fullmatch(text) else 0
     portal = request.app.state.portal
     with portal.lock:
         state: State = portal.state
-        row = state.row(kind, record_id) if kind in KINDS else None
+        row = state.row(kind, record_id) if kind in RECORDS else None
         if row is None:
             missing = f"There is no {escape(f'{kind} {text}'[:_LONGEST])} in this sandbox."
             return _page("Not found", f"<header><h1>Not found</h1><p>{missing}</p></header>", 404)
-        title = _title(kind, row)
-        head = f"<header><p>{kind.capitalize()} {record_id}</p><h1>{escape(title)}</h1>"
-        links = _owners(state, record_id) if kind == "contact" else _contacts(state, kind, record_id)
+        title, name = _title(kind, row), RECORDS[kind].name
+        head = f"<header><p>{name} {record_id}</p><h1>{escape(title)}</h1>"
+        links = _links(state, kind, record_id)
+        if kind == "contact":
+            links = _owners(state, record_id) + links
         return _page(
-            f"{kind.capitalize()} {record_id}: {title}",
+            f"{name} {record_id}: {title}",
             f"{head}{_badges(state, kind, row)}</header>{links}{_facts(state, kind, row)}{_timeline(state, kind, record_id)}",
         )
 
@@ -226,7 +241,7 @@ def _listed(state: State, kind: Kind, wanted: str, most: int) -> str:
         f"{_badges(state, kind, row)}</td></tr>"
         for row in found[:most]
     )
-    head = f'<h2><a href="/crm/{kind}/">{kind.capitalize()}s</a> ({len(found):,})</h2>'
+    head = f'<h2><a href="/crm/{kind}/">{RECORDS[kind].several}</a> ({len(found):,})</h2>'
     rest = f'<p class="empty">and {len(found) - most:,} more</p>' if len(found) > most else ""
     return f"<section>{head}<table>{lines}</table>{rest}</section>"
 
@@ -234,14 +249,15 @@ def _listed(state: State, kind: Kind, wanted: str, most: int) -> str:
 async def _index(request: Request) -> Response:
     """The first page, and the page of a kind: its records, to be searched."""
     given = request.path_params.get("kind")
-    kinds = [kind for kind in KINDS if given in (None, kind)]
-    if not kinds:
+    if given is not None and given not in RECORDS:
         return _page("Not found", "<header><h1>Not found</h1></header>", 404)
     wanted = request.query_params.get("q", "").strip()[:_LONGEST]
     portal = request.app.state.portal
     with portal.lock:
-        found = "".join(_listed(portal.state, kind, wanted, _MOST[len(kinds)]) for kind in kinds)
-    name = f"{given.capitalize()}s" if given else "Records"
+        tables, most = portal.state.tables, 200 if given else 10
+        kinds = [given] if given else [kind for kind, table in tables.items() if table.rows]
+        found = "".join(_listed(portal.state, kind, wanted, most) for kind in kinds)
+    name = RECORDS[given].several if given else "Records"
     search = (
         f'<form><input type="search" name="q" value="{escape(wanted)}" aria-label="Title, name or id" '
         'placeholder="Title, name or id"> <button>Search</button></form>'
@@ -249,9 +265,6 @@ async def _index(request: Request) -> Response:
     others = "" if given else _OTHERS
     return _page(name, f"<header><h1>{name}</h1>{search}</header>{found}{others}")
 
-
-_MOST = {1: 200, 3: 10}
-"""Records of each kind that are shown, by the number of kinds."""
 
 _OTHERS = (
     "<section><h2>More</h2><dl>"
@@ -280,5 +293,6 @@ def routes() -> list[Route]:
         Route("/", _index),
         Route("/crm/{kind}/", _index),
         Route("/crm/{kind}/details/{record_id}/", _record),
+        Route("/crm/type/{type_id}/details/{record_id}/", _record),
         Route("/online/", _messages),
     ]

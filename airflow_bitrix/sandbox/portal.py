@@ -13,10 +13,11 @@ from airflow_bitrix.sandbox import batch, php, timeline_methods, wrong_answers, 
 from airflow_bitrix.sandbox.calls import Answer, Call, Method, record_id
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.errors import REFUSALS, FatalError, RestError
+from airflow_bitrix.sandbox.fields import format_datetime
 from airflow_bitrix.sandbox.limits import PLANS, Bucket, Budget, OperatingTime
 from airflow_bitrix.sandbox.oauth import OAuthServer
 from airflow_bitrix.sandbox.other_methods import METHODS
-from airflow_bitrix.sandbox.schema import format_datetime
+from airflow_bitrix.sandbox.schema import ENTITY_TYPES, RECORDS
 from airflow_bitrix.sandbox.settings import Faults, Switches, changed
 from airflow_bitrix.sandbox.state import State
 from airflow_bitrix.sandbox.stats import Stats
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _BATCH_CREDENTIAL = ""
 # Where a portal bills the batch itself, about half of its runtime arrives on the account.
 _ENVELOPE_SHARE = 0.5
-_OWNER_KINDS: Mapping[str, Kind] = {"lead": "lead", "deal": "deal"}
 
 MOST_WRITES = 100_000
 """Writes that are remembered; older ones are forgotten."""
@@ -53,7 +53,7 @@ class Caller(NamedTuple):
 
 
 class Write(NamedTuple):
-    """A method that was run to change a lead or deal, and the links that it left."""
+    """A method that was run to change a record, and the links that it left."""
 
     method: str
     owner_id: int
@@ -61,11 +61,14 @@ class Write(NamedTuple):
 
 
 def _owner(method: str, params: Any) -> tuple[Kind | None, int]:
-    """The lead or deal that a method writes; without a kind where it writes neither."""
+    """The record that a method writes; without a kind where it writes none."""
+    named = method.split(".")[1] if "." in method else ""
+    kind: Kind | None = named if named in RECORDS else None
+    owner_id = record_id(params)
     if method == "crm.timeline.comment.add":
         kind, owner_id = timeline_methods.owner_told(php.item(params, "fields"))
-    else:
-        kind, owner_id = _OWNER_KINDS.get(method.split(".")[1]), record_id(params)
+    elif named == "item":
+        kind = ENTITY_TYPES.get(php.to_int(php.item(params, "entityTypeId")))
     return (kind, owner_id) if kind and owner_id else (None, 0)
 
 

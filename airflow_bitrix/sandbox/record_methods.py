@@ -1,4 +1,4 @@
-"""The older record methods: ``crm.{lead,deal,contact}.{list,get,add,update,delete,fields}``."""
+"""The older record methods: ``crm.lead.{list,get,add,update,delete,fields}`` and their kin."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.filters import Selection
 from airflow_bitrix.sandbox.link_methods import describe
-from airflow_bitrix.sandbox.schema import BY_NAME, FIELDS, KINDS, MULTIFIELDS, Field, Kind
+from airflow_bitrix.sandbox.schema import BY_NAME, MULTIFIELDS, RECORDS, Kind
 
 if TYPE_CHECKING:
+    from airflow_bitrix.sandbox.fields import Field
     from airflow_bitrix.sandbox.state import Row
 
 
@@ -36,9 +37,11 @@ def _shown(call: Call, kind: Kind, row: Row, fields: list[Field]) -> dict[str, A
 
 def _select(kind: Kind, names: list[Any]) -> list[Field]:
     if not names or "*" in names:
-        wanted = {field.name for field in FIELDS[kind] if not field.name.startswith("UF_")} - set(MULTIFIELDS)
-        return [field for field in FIELDS[kind] if field.name in wanted or field.name in names]
-    return [field for field in FIELDS[kind] if field.name == "ID" or field.name in names]
+        wanted = {field.name for field in RECORDS[kind].fields if not field.name.startswith("UF_")} - set(
+            MULTIFIELDS
+        )
+        return [field for field in RECORDS[kind].fields if field.name in wanted or field.name in names]
+    return [field for field in RECORDS[kind].fields if field.name == "ID" or field.name in names]
 
 
 def _selection(kind: Kind, conditions: Any) -> Selection:
@@ -102,7 +105,7 @@ def _existing(kind: Kind, call: Call, *, to_update: bool = False) -> Row:
 
 
 def _get(kind: Kind, call: Call) -> Answer:
-    return Answer(_shown(call, kind, _existing(kind, call), list(FIELDS[kind])))
+    return Answer(_shown(call, kind, _existing(kind, call), list(RECORDS[kind].fields)))
 
 
 def _fields_of(call: Call) -> dict[str, Any]:
@@ -134,17 +137,17 @@ def _delete(kind: Kind, call: Call) -> Answer:
 def _fields(kind: Kind, _: Call) -> Answer:
     shown = {
         field.name: describe(field.type, field.name.replace("_", " ").capitalize(), read_only=field.read_only)
-        for field in FIELDS[kind]
+        for field in RECORDS[kind].fields
     }
-    if kind != "contact":
-        shown["CONTACT_IDS"] = describe("crm_contact", "Contacts") | {"isMultiple": True}
+    linked = RECORDS[kind].family.linked
+    shown[RECORDS[kind].links] = describe(f"crm_{linked}", RECORDS[linked].several) | {"isMultiple": True}
     return Answer(shown)
 
 
 def methods() -> dict[str, Method]:
     """The record methods by name."""
     table: dict[str, Method] = {}
-    for kind in KINDS:
+    for kind in (kind for kind, record in RECORDS.items() if record.has_methods):
         table |= {
             f"crm.{kind}.list": Method(partial(_list, kind)),
             f"crm.{kind}.get": Method(partial(_get, kind)),

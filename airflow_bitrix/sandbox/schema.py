@@ -1,25 +1,19 @@
-"""The fields of leads, deals and contacts: one table for both families of methods.
+"""The kinds of records that there are: one table, which all methods read.
 
-``crm.lead.*`` and its kin speak upper-case names and strings, ``crm.item.*`` speaks camelCase and numbers.
+How a kind is linked stands in the product's own table of families; here is what else the portal knows of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
-from typing import Any, Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
-from airflow_bitrix.sandbox import php
+from airflow_bitrix.core.families import Family, family_of
+from airflow_bitrix.sandbox.fields import Field
 
-Kind = Literal["lead", "deal", "contact"]
-FieldType = Literal[
-    "integer", "string", "char", "boolean", "datetime", "double", "crm_status", "crm_multifield"
-]
+Kind = str
 
-KINDS: Final[tuple[Kind, ...]] = ("lead", "deal", "contact")
-ENTITY_TYPES: Final[dict[int, Kind]] = {1: "lead", 2: "deal", 3: "contact"}
-SERVER_ZONE: Final = timezone(timedelta(hours=3))
 COMMUNICATIONS: Final = ("PHONE", "EMAIL")
 """The fields by which two records are found to be one person."""
 MULTIFIELDS: Final = (*COMMUNICATIONS, "WEB", "IM")
@@ -27,20 +21,24 @@ MULTIFIELDS: Final = (*COMMUNICATIONS, "WEB", "IM")
 SEMANTICS: Final[dict[str, str]] = {
     "CONVERTED": "S",
     "WON": "S",
+    "APPROVED": "S",
     "JUNK": "F",
     "LOSE": "F",
+    "DECLAINED": "F",
     "APOLOGY": "F",
 }
 
+Stages = Mapping[str, tuple[str, str]]
+"""Stages as a portal begins with them: name and colour by id."""
 
-LEAD_STAGES: Final[dict[str, tuple[str, str]]] = {
+LEAD_STAGES: Final[Stages] = {
     "NEW": ("Unassigned", "#2FC6F6"),
     "IN_PROCESS": ("In progress", "#55D0E0"),
     "PROCESSED": ("Processed", "#47E4C2"),
     "CONVERTED": ("Good lead", "#7BD500"),
     "JUNK": ("Junk lead", "#FF5752"),
 }
-DEAL_STAGES: Final[dict[str, tuple[str, str]]] = {
+DEAL_STAGES: Final[Stages] = {
     "NEW": ("New", "#39A8EF"),
     "PREPARATION": ("Document preparation", "#2FC6F6"),
     "PREPAYMENT_INVOICE": ("Prepayment invoice", "#55D0E0"),
@@ -50,7 +48,13 @@ DEAL_STAGES: Final[dict[str, tuple[str, str]]] = {
     "LOSE": ("Deal failed", "#FF5752"),
     "APOLOGY": ("Failure reason analysis", "#FF5752"),
 }
-"""Stages as a portal begins with them: name and colour by id."""
+QUOTE_STAGES: Final[Stages] = {
+    "DRAFT": ("Draft", "#39A8EF"),
+    "SENT": ("Sent to client", "#2FC6F6"),
+    "APPROVED": ("Accepted", "#7BD500"),
+    "DECLAINED": ("Declined", "#FF5752"),
+    "APOLOGY": ("Failure reason analysis", "#FF5752"),
+}
 
 PIPELINES: Final[dict[int, str]] = {0: "General", 3: "Wholesale", 5: "Service contracts"}
 """The pipelines of deals. Stages of all but the first have their pipeline before the id: ``C3:NEW``."""
@@ -61,122 +65,23 @@ def semantic_of(stage: str) -> str:
     return SEMANTICS.get(stage.rpartition(":")[2], "P")
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One field: its two names, its type and whether a caller may write it.
-
-    A ``char`` holds Y or N; a ``boolean``, as custom fields are, 1 or 0.
-    """
-
-    name: str
-    item_name: str
-    type: FieldType
-    read_only: bool = False
-    default: Any = None
-    told: str = ""
-    """What ``crm.item.fields`` calls its type, where that says more."""
-    about: Mapping[str, Any] = field(default_factory=dict)
-    """What ``crm.item.fields`` tells besides: the directory of its values, or the values."""
-
-    @property
-    def is_number(self) -> bool:
-        """Whether it holds a whole number."""
-        return self.type in ("integer", "boolean")
-
-    @property
-    def is_custom(self) -> bool:
-        """Whether an administrator added it."""
-        return self.name.startswith("UF_")
-
-    def clean(self, value: object) -> Any:
-        """Turn what a caller sent into what is kept."""
-        if self.type == "integer":
-            return php.to_int(value)
-        if self.type == "double":
-            return php.to_float(value)
-        if self.type in ("char", "boolean"):
-            is_yes = value in ("Y", "y", "true", True)
-            return "NY"[is_yes] if self.type == "char" else int(is_yes or value == "1")
-        if self.type == "datetime":
-            return parse_datetime(value)
-        if self.type == "crm_multifield":
-            return multifield(value)
-        return None if value is None else php.to_text(value)
-
-    def legacy(self, value: Any) -> Any:
-        """The value as ``crm.lead.get`` and its kin give it: nearly everything is a string."""
-        if self.type == "datetime":
-            return "" if value is None else format_datetime(value)
-        if value is None:
-            return None
-        if self.is_number:
-            return str(value)
-        if self.type == "double":
-            return f"{value:.2f}"
-        return value
-
-    def item(self, value: Any) -> Any:
-        """The value as ``crm.item.*`` gives it: numbers are numbers."""
-        if self.type == "integer":
-            return value or 0
-        if self.type == "datetime":
-            return None if value is None else format_datetime(value)
-        if self.type == "double":
-            return int(value) if value == int(value or 0) else value
-        if self.type == "boolean":
-            return "NY"[value or 0]
-        return value
-
-
-def format_datetime(moment: int) -> str:
-    """An epoch second in the portal's form and time zone."""
-    return datetime.fromtimestamp(moment, SERVER_ZONE).isoformat()
-
-
-def parse_datetime(value: object) -> int | None:
-    """The epoch second in a request value, None where it cannot be read."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return int(value)
-    if not isinstance(value, str) or not value:
-        return None
-    for read in (datetime.fromisoformat, _parse_dotted):
-        try:
-            moment = read(value.strip())
-        except ValueError:
-            continue
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=SERVER_ZONE)
-        return int(moment.timestamp())
-    return None
-
-
-def _parse_dotted(text: str) -> datetime:
-    form = "%d.%m.%Y %H:%M:%S" if " " in text else "%d.%m.%Y"
-    return datetime.strptime(text, form).replace(tzinfo=SERVER_ZONE)
-
-
-def multifield(value: object) -> tuple[tuple[str, str], ...]:
-    """Phones or e-mails as pairs of value and type, from ``[{"VALUE": …, "VALUE_TYPE": …}]``."""
-    return tuple(
-        (php.to_text(text), php.to_text(php.item(row, "VALUE_TYPE") or "WORK"))
-        for row in php.values(value)
-        if php.is_array(row) and (text := php.item(row, "VALUE"))
-    )
-
-
 COLORS: Final = ({"ID": "44", "VALUE": "Red"}, {"ID": "45", "VALUE": "Green"})
 """The items of a custom field that is a list."""
 
-_LINKED = (
-    Field("COMPANY_ID", "companyId", "integer", told="crm_company"),
-    Field("CONTACT_ID", "contactId", "integer", told="crm_contact"),
-    Field("IS_RETURN_CUSTOMER", "isReturnCustomer", "char", read_only=True, default="N"),
-)
+_ID = Field("ID", "id", "integer", read_only=True)
+_TITLE = Field("TITLE", "title", "string")
+_COMPANY = Field("COMPANY_ID", "companyId", "integer", told="crm_company")
+_CLIENT = (_COMPANY, Field("CONTACT_ID", "contactId", "integer", told="crm_contact"))
+_RETURNS = Field("IS_RETURN_CUSTOMER", "isReturnCustomer", "char", read_only=True, default="N")
+_LEAD = Field("LEAD_ID", "leadId", "integer", told="crm_lead")
+_CLOSED = Field("CLOSED", "closed", "char", default="N")
 _PERSON = (
     Field("NAME", "name", "string"),
     Field("SECOND_NAME", "secondName", "string"),
     Field("LAST_NAME", "lastName", "string"),
     Field("POST", "post", "string"),
+)
+_WAYS = (
     Field("PHONE", "phone", "crm_multifield", default=()),
     Field("EMAIL", "email", "crm_multifield", default=()),
     Field("WEB", "web", "crm_multifield", default=()),
@@ -186,9 +91,11 @@ _MONEY = (
     Field("OPPORTUNITY", "opportunity", "double", default=0.0),
     Field("CURRENCY_ID", "currencyId", "string", default="EUR", told="crm_currency"),
 )
-_COMMON = (
+_SOURCE = (
     Field("SOURCE_ID", "sourceId", "crm_status", about={"statusType": "SOURCE"}),
     Field("SOURCE_DESCRIPTION", "sourceDescription", "string", told="text"),
+)
+_EVERY = (
     Field("COMMENTS", "comments", "string", told="text"),
     Field("OPENED", "opened", "char", default="Y"),
     Field("ASSIGNED_BY_ID", "assignedById", "integer", default=1, told="user"),
@@ -204,52 +111,151 @@ _COMMON = (
 )
 """The last ones are custom fields, as a portal's administrator adds them."""
 
-FIELDS: Final[dict[Kind, tuple[Field, ...]]] = {
-    "lead": (
-        Field("ID", "id", "integer", read_only=True),
-        Field("TITLE", "title", "string"),
-        *_PERSON,
-        Field("COMPANY_TITLE", "companyTitle", "string"),
-        *_LINKED,
-        Field("STATUS_ID", "stageId", "crm_status", default="NEW", about={"statusType": "STATUS"}),
-        Field("STATUS_SEMANTIC_ID", "stageSemanticId", "string", read_only=True, default="P"),
-        Field("STATUS_DESCRIPTION", "statusDescription", "string", told="text"),
-        *_MONEY,
-        *_COMMON,
-    ),
-    "deal": (
-        Field("ID", "id", "integer", read_only=True),
-        Field("TITLE", "title", "string"),
-        Field("TYPE_ID", "typeId", "crm_status", default="SALE", about={"statusType": "DEAL_TYPE"}),
-        Field("CATEGORY_ID", "categoryId", "integer", default=0, told="crm_category"),
-        *_LINKED,
-        Field("IS_REPEATED_APPROACH", "isRepeatedApproach", "char", read_only=True, default="N"),
-        Field("STAGE_ID", "stageId", "crm_status", default="NEW", about={"statusType": "DEAL_STAGE"}),
-        Field("STAGE_SEMANTIC_ID", "stageSemanticId", "string", read_only=True, default="P"),
-        Field("CLOSED", "closed", "char", default="N"),
-        Field("LEAD_ID", "leadId", "integer", told="crm_lead"),
-        *_MONEY,
-        *_COMMON,
-    ),
-    "contact": (
-        Field("ID", "id", "integer", read_only=True),
-        *_PERSON,
-        Field("TYPE_ID", "typeId", "crm_status", default="CLIENT", about={"statusType": "CONTACT_TYPE"}),
-        Field("COMPANY_ID", "companyId", "integer", told="crm_company"),
-        Field("LEAD_ID", "leadId", "integer", told="crm_lead"),
-        Field("EXPORT", "export", "char", default="Y"),
-        *_COMMON,
-    ),
+
+def _status(name: str, item_name: str, directory: str, default: str) -> Field:
+    return Field(name, item_name, "crm_status", default=default, about={"statusType": directory})
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What the portal knows of a kind of records.
+
+    :param family: How it is linked.
+    :param name: What the portal calls one of them, and the page that lists them.
+    :param stage: The field of the stage; nothing where there are none.
+    :param semantic: The field that tells whether the stage is under way or an end; not all stages have one.
+    :param pipelines: The ids of its pipelines; nothing where it knows none.
+    :param has_methods: Whether there are ``crm.lead.*`` and its kin, beside ``crm.item.*``.
+    """
+
+    family: Family
+    name: str
+    several: str
+    fields: tuple[Field, ...]
+    stage: str = ""
+    semantic: str = ""
+    pipelines: tuple[int, ...] = ()
+    has_methods: bool = True
+
+    @property
+    def scalar(self) -> str:
+        """The field of the primary one by its upper-case name; nothing where the card has none."""
+        return f"{self.family.linked.upper()}_ID" if self.family.scalar else ""
+
+    @property
+    def links(self) -> str:
+        """The upper-case name of the field that holds all that is linked."""
+        return f"{self.family.linked.upper()}_IDS"
+
+
+RECORDS: Final[Mapping[Kind, Record]] = {
+    record.family.kind: record
+    for record in (
+        Record(
+            family_of("lead"),
+            "Lead",
+            "Leads",
+            (
+                _ID,
+                _TITLE,
+                *_PERSON,
+                *_WAYS,
+                Field("COMPANY_TITLE", "companyTitle", "string"),
+                *_CLIENT,
+                _RETURNS,
+                _status("STATUS_ID", "stageId", "STATUS", "NEW"),
+                Field("STATUS_SEMANTIC_ID", "stageSemanticId", "string", read_only=True, default="P"),
+                Field("STATUS_DESCRIPTION", "statusDescription", "string", told="text"),
+                *_MONEY,
+                *_SOURCE,
+                *_EVERY,
+            ),
+            "STATUS_ID",
+            "STATUS_SEMANTIC_ID",
+        ),
+        Record(
+            family_of("deal"),
+            "Deal",
+            "Deals",
+            (
+                _ID,
+                _TITLE,
+                _status("TYPE_ID", "typeId", "DEAL_TYPE", "SALE"),
+                Field("CATEGORY_ID", "categoryId", "integer", default=0, told="crm_category"),
+                *_CLIENT,
+                _RETURNS,
+                Field("IS_REPEATED_APPROACH", "isRepeatedApproach", "char", read_only=True, default="N"),
+                _status("STAGE_ID", "stageId", "DEAL_STAGE", "NEW"),
+                Field("STAGE_SEMANTIC_ID", "stageSemanticId", "string", read_only=True, default="P"),
+                _CLOSED,
+                _LEAD,
+                *_MONEY,
+                *_SOURCE,
+                *_EVERY,
+            ),
+            "STAGE_ID",
+            "STAGE_SEMANTIC_ID",
+            tuple(PIPELINES),
+        ),
+        Record(
+            family_of("contact"),
+            "Contact",
+            "Contacts",
+            (
+                _ID,
+                *_PERSON,
+                *_WAYS,
+                _status("TYPE_ID", "typeId", "CONTACT_TYPE", "CLIENT"),
+                _COMPANY,
+                _LEAD,
+                Field("EXPORT", "export", "char", default="Y"),
+                *_SOURCE,
+                *_EVERY,
+            ),
+            pipelines=(0,),
+        ),
+        Record(
+            family_of("company"),
+            "Company",
+            "Companies",
+            (
+                _ID,
+                _TITLE,
+                _status("COMPANY_TYPE", "typeId", "COMPANY_TYPE", "CUSTOMER"),
+                *_WAYS,
+                _LEAD,
+                *_EVERY,
+            ),
+            pipelines=(0,),
+        ),
+        Record(
+            family_of("quote"),
+            "Quote",
+            "Quotes",
+            (
+                _ID,
+                Field("QUOTE_NUMBER", "quoteNumber", "string"),
+                _TITLE,
+                *_CLIENT,
+                _status("STATUS_ID", "stageId", "QUOTE_STATUS", "DRAFT"),
+                _CLOSED,
+                _LEAD,
+                Field("DEAL_ID", "dealId", "integer", told="crm_deal"),
+                *_MONEY,
+                *_EVERY,
+            ),
+            "STATUS_ID",
+        ),
+    )
 }
 
+KINDS: Final[tuple[Kind, ...]] = tuple(RECORDS)
+ENTITY_TYPES: Final[dict[int, Kind]] = {one.family.entity_type_id: kind for kind, one in RECORDS.items()}
+
 BY_NAME: Final[dict[Kind, dict[str, Field]]] = {
-    kind: {field.name: field for field in fields} for kind, fields in FIELDS.items()
+    kind: {field.name: field for field in record.fields} for kind, record in RECORDS.items()
 }
 BY_ITEM_NAME: Final[dict[Kind, dict[str, Field]]] = {
-    kind: {field.item_name: field for field in fields if field.type != "crm_multifield"}
-    for kind, fields in FIELDS.items()
-}
-STAGE_FIELDS: Final[dict[Kind, tuple[str, str]]] = {
-    "lead": ("STATUS_ID", "STATUS_SEMANTIC_ID"),
-    "deal": ("STAGE_ID", "STAGE_SEMANTIC_ID"),
+    kind: {field.item_name: field for field in record.fields if field.type != "crm_multifield"}
+    for kind, record in RECORDS.items()
 }

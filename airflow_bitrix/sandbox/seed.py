@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Final
 
 from airflow_bitrix.sandbox import links as link_rules
+from airflow_bitrix.sandbox import seed_places
 from airflow_bitrix.sandbox.links import STEP, Link, LinkSet
 from airflow_bitrix.sandbox.names import FIRST, LAST, POSTS, SOURCES, SUBJECTS
 from airflow_bitrix.sandbox.schema import PIPELINES, Kind, semantic_of
@@ -51,26 +52,26 @@ _KNOWN_CALLERS = 0.15
 _LINK_COUNTS = (1, 1, 1, 1, 2, 2, 2, 3, 4, 5)
 
 
-def _cases(shares: Mapping[str, float], count: int, rng: random.Random) -> list[str]:
-    """A case for each record: every case at least once, as long as there are records enough."""
-    cases = [case for case, share in shares.items() for _ in range(max(1, round(share * count)))][:count]
-    cases += ["plain"] * (count - len(cases))
-    rng.shuffle(cases)
-    return cases
-
-
-class _Seeder:
-    """Fills one state. One generator per kind, so that more leads do not change the contacts."""
+class Seeder:
+    """Fills one state. One generator for each kind, so that more leads do not change the contacts."""
 
     def __init__(self, state: State, seed: int, contacts: int) -> None:
         self.state, self.seed, self.contacts = state, seed, contacts
         self.rng = {kind: random.Random(f"{seed} {kind}") for kind in state.tables}
         self.pairs = [(2 * number - 1, 2 * number) for number in range(1, contacts // 2 + 1, 25)]
         self._members: dict[int, list[int]] = {}
-        self._companies = range(1, max(1, contacts // 10) + 1)
+        self.companies = range(1, max(1, contacts // 10) + 1)
         self.gone = range(contacts + 1, contacts + max(3, contacts // 100) + 1)
 
-    def _row(self, kind: Kind, position: float) -> Row:
+    def cases(self, kind: Kind, shares: Mapping[str, float], count: int) -> list[str]:
+        """A case for each record: every case at least once, as long as there are records enough."""
+        cases = [case for case, share in shares.items() for _ in range(max(1, round(share * count)))][:count]
+        cases += ["plain"] * (count - len(cases))
+        self.rng[kind].shuffle(cases)
+        return cases
+
+    def new_row(self, kind: Kind, position: float) -> Row:
+        """What every record has; its position among those of its kind tells when it was made."""
         rng = self.rng[kind]
         created = NOW - SPAN + int(SPAN * position)
         user = rng.randrange(USERS) + 1
@@ -95,25 +96,28 @@ class _Seeder:
         table, rng = self.state.tables["contact"], self.rng["contact"]
         doubles = {second: first for first, second in self.pairs}
         for number in range(1, self.contacts + 1):
-            row = self._row("contact", number / (self.contacts + 1)) | self._person("contact", number)
+            row = self.new_row("contact", number / (self.contacts + 1)) | self._person("contact", number)
             row["POST"] = rng.choice(POSTS)
             if first := doubles.get(number):
                 twin = table.rows[first]
                 phone = twin["PHONE"][0][0].replace(" ", "-")
                 row |= {"NAME": twin["NAME"], "LAST_NAME": twin["LAST_NAME"], "PHONE": ((phone, "MOBILE"),)}
             if number % 2 == 0:
-                row["COMPANY_ID"] = self._companies[number // 2 % len(self._companies)]
+                row["COMPANY_ID"] = self.companies[number // 2 % len(self.companies)]
+                self.state.place_links("contact", number, (Link(STEP, row["COMPANY_ID"], primary=True),))
             table.insert(row)
 
     # Links
 
-    def _some_contacts(self, rng: random.Random, count: int) -> list[int]:
-        count = min(count, self.contacts)
+    def some_contacts(self, rng: random.Random) -> list[int]:
+        """Draw some contacts, mostly one, each once."""
+        count = min(rng.choice(_LINK_COUNTS), self.contacts)
         if count <= 1:
             return [rng.randrange(self.contacts) + 1] if count else []
         return rng.sample(range(1, self.contacts + 1), count)
 
-    def _link_set(self, rng: random.Random, ids: list[int]) -> LinkSet:
+    def link_set(self, rng: random.Random, ids: list[int]) -> LinkSet:
+        """Link these contacts, here and there with odd sorts or a role."""
         primary = rng.choice(ids) if rng.random() < 0.2 else ids[0]  # noqa: PLR2004
         unusual = rng.random() if len(ids) > 1 else 1.0
         step, role = (0, 0) if unusual < 0.02 else (STEP * 3, 0) if unusual < 0.05 else (STEP, 0)  # noqa: PLR2004
@@ -125,7 +129,8 @@ class _Seeder:
         )
         return tuple(sorted(links))
 
-    def _place(self, kind: Kind, row: Row, case: str, ids: list[int]) -> None:
+    def place(self, kind: Kind, row: Row, case: str, ids: list[int]) -> None:
+        """Link a record to contacts as its case wants it."""
         rng = self.rng[kind]
         if case == "dangling":
             ids = [*ids[:2], rng.choice(self.gone)]
@@ -135,7 +140,7 @@ class _Seeder:
             ids = [*pair, *(one for one in ids[:1] if one not in pair)]
         if not ids:
             return
-        links = self._link_set(rng, ids)
+        links = self.link_set(rng, ids)
         row["CONTACT_ID"] = link_rules.scalar(links)
         if case == "no_primary":
             links = tuple(link._replace(primary=False) for link in links)
@@ -173,13 +178,13 @@ class _Seeder:
     def add_leads(self, count: int) -> None:
         """Leads, a good third of them repeat leads."""
         table, rng = self.state.tables["lead"], self.rng["lead"]
-        for index, case in enumerate(_cases(LEAD_CASES, count, rng)):
-            row = self._row("lead", (index + rng.random()) / count)
+        for index, case in enumerate(self.cases("lead", LEAD_CASES, count)):
+            row = self.new_row("lead", (index + rng.random()) / count)
             company = case == "repeat_company" or (case == "repeat_converted" and rng.random() < 0.2)  # noqa: PLR2004
             linked = case not in {"repeat_flag_only", "converted", "plain"}
             if case == "repeat_company" and rng.random() < 0.5:  # noqa: PLR2004
                 linked = False
-            ids = self._some_contacts(rng, rng.choice(_LINK_COUNTS)) if linked else []
+            ids = self.some_contacts(rng) if linked else []
             row["STATUS_ID"] = "CONVERTED" if "converted" in case else rng.choice(_OPEN_LEAD)
             row["STATUS_SEMANTIC_ID"] = semantic_of(row["STATUS_ID"])
             if company:
@@ -190,7 +195,7 @@ class _Seeder:
                 row |= self._person("lead", 50_000_000 + index)
             row["TITLE"] = f"{rng.choice(LAST)}: {rng.choice(SUBJECTS)}"
             table.insert(row)
-            self._place("lead", row, case, ids)
+            self.place("lead", row, case, ids)
 
     # Deals
 
@@ -205,14 +210,14 @@ class _Seeder:
         table, rng = self.state.tables["deal"], self.rng["deal"]
         leads = self.state.tables["lead"].rows
         sources = [lead_id for lead_id in leads if self.state.links("lead", lead_id)]
-        for index, case in enumerate(_cases(DEAL_CASES, count, rng)):
-            row = self._row("deal", (index + rng.random()) / count)
+        for index, case in enumerate(self.cases("deal", DEAL_CASES, count)):
+            row = self.new_row("deal", (index + rng.random()) / count)
             row["STAGE_ID"] = rng.choice(_DEAL_STAGES)
             row["STAGE_SEMANTIC_ID"] = semantic_of(row["STAGE_ID"])
             row["CLOSED"] = "N" if row["STAGE_SEMANTIC_ID"] == "P" else "Y"
             row["OPPORTUNITY"] = float(rng.randrange(1, 400) * 50)
             row["TITLE"] = f"{rng.choice(LAST)}: {rng.choice(SUBJECTS)}"
-            ids = [] if case == "unlinked" else self._some_contacts(rng, rng.choice(_LINK_COUNTS))
+            ids = [] if case == "unlinked" else self.some_contacts(rng)
             if case in {"missing_lead_contacts", "from_lead"} and (
                 lead_id := self._origin(row["DATE_CREATE"], sources)
             ):
@@ -222,7 +227,7 @@ class _Seeder:
                 if case == "missing_lead_contacts":
                     ids = ids[1:] if rng.random() < 0.5 else []  # noqa: PLR2004
             table.insert(row)
-            self._place("deal", row, case, ids)
+            self.place("deal", row, case, ids)
 
     # Companies
 
@@ -242,7 +247,7 @@ class _Seeder:
         for one in self.state.tables["contact"].rows.values():
             self._members.setdefault(one.get("COMPANY_ID") or 0, []).append(one["ID"])
         for row in rng.sample(free, min(len(free), max(1, len(deals) // 25))):
-            row["COMPANY_ID"] = rng.choice(self._companies)
+            row["COMPANY_ID"] = rng.choice(self.companies)
             self._bring("deal", row, rng)
         for row in rng.sample(held, -(-len(held) // 2)):
             self._bring("lead", row, rng)
@@ -295,23 +300,35 @@ class _Seeder:
             flag_repeat_deals(deals)
 
 
-def seeded(*, leads: int, deals: int, contacts: int, seed: int, clock: Clock, originator: str = "") -> State:
+def seeded(
+    *,
+    leads: int,
+    deals: int,
+    contacts: int,
+    seed: int,
+    clock: Clock,
+    originator: str = "",
+    **others: int,
+) -> State:
     """A portal's data. Ids are dense from 1, but for contacts that are gone while links to them remain.
 
     With ``originator`` all records look imported: from records of the same ids in a portal of that name.
+
+    :param others: How many records of the kinds in :data:`seed_places.COUNTS` there are.
     """
     state = State(clock)
-    seeder = _Seeder(state, seed, contacts)
+    seeder = Seeder(state, seed, contacts)
     seeder.add_users()
     seeder.add_contacts()
     seeder.add_sites_and_messengers()
-    if leads or deals:
+    if leads or deals or any(others.values()):
         state.tables["contact"].next_id = seeder.gone.stop
     seeder.add_leads(leads)
     seeder.add_deals(deals)
     seeder.add_company_contacts()
     seeder.spread_deals()
     seeder.know_callers()
+    seed_places.add(seeder, others)
     if originator:
         for table in state.tables.values():
             for row_id, row in table.rows.items():

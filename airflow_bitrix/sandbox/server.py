@@ -100,7 +100,7 @@ def random_code() -> str:
 class Sandbox:
     """A sandbox portal that serves while the context is open.
 
-    :param leads, deals, contacts: How many records to seed; 0 for none.
+    :param leads, deals, contacts, quotes: How many records to seed; 0 for none.
     :param seed: The same seed gives the same records.
     :param originator: Makes the records look imported from those with the same ids in a portal of that name.
     :param code: The webhook's code; random if empty.
@@ -121,6 +121,7 @@ class Sandbox:
         leads: int = 0,
         deals: int = 0,
         contacts: int = 0,
+        quotes: int = 0,
         seed: int = 7,
         originator: str = "",
         code: str = "",
@@ -140,6 +141,7 @@ class Sandbox:
             leads=leads,
             deals=deals,
             contacts=contacts,
+            quotes=quotes,
             seed=seed,
             clock=clock,
             originator=originator,
@@ -272,7 +274,7 @@ class Sandbox:
         return dict(self.portal.truth)
 
     def links(self, kind: Kind) -> dict[str, dict[str, Any]]:
-        """The links of all leads or deals as they are now, by the owner's id."""
+        """The links of all records of a kind as they are now, by the owner's id."""
         return control.links(self.portal, kind)
 
     def stats(self) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import bisect
-from collections import defaultdict, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox import php
 from airflow_bitrix.sandbox.clock import Clock
-from airflow_bitrix.sandbox.schema import BY_NAME, KINDS, STAGE_FIELDS, Kind, semantic_of
+from airflow_bitrix.sandbox.link_tables import LinkTable, MirroredTable
+from airflow_bitrix.sandbox.links import Edit
+from airflow_bitrix.sandbox.schema import BY_NAME, KINDS, RECORDS, Kind, semantic_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,8 +88,11 @@ class State:
         self.messages: deque[Message] = deque(maxlen=MOST_MESSAGES)
         self._next_post = 1
         self.tables: dict[Kind, Table] = {kind: Table() for kind in KINDS}
-        self._links: dict[Kind, dict[int, LinkSet]] = {"lead": {}, "deal": {}}
-        self._owners: dict[Kind, dict[int, set[int]]] = {"lead": defaultdict(set), "deal": defaultdict(set)}
+        tables = {kind: LinkTable() for kind, record in RECORDS.items() if record.scalar}
+        self._links: dict[Kind, LinkTable | MirroredTable] = {
+            **tables,
+            "company": MirroredTable(tables["contact"]),
+        }
 
     # Reading
 
@@ -101,42 +106,66 @@ class State:
         return BY_NAME[kind][name].default if found is None else found
 
     def links(self, kind: Kind, owner_id: int) -> LinkSet:
-        """The link set of a lead or deal, in order."""
-        return self._links[kind].get(owner_id, ()) if kind in self._links else ()
+        """The link set of a record, in order."""
+        return self._links[kind].of(owner_id)
 
-    def owners_of(self, kind: Kind, contact_ids: Iterable[int]) -> set[int]:
-        """The leads or deals that any of the contacts is linked to."""
-        owners = self._owners[kind]
-        return set().union(*(owners.get(contact_id, ()) for contact_id in contact_ids))
+    def owners_of(self, kind: Kind, linked_ids: Iterable[int]) -> set[int]:
+        """The records of a kind that any of these contacts, or of these companies, is linked to."""
+        return set().union(*map(self._links[kind].owners, linked_ids))
 
     # Links
 
-    def write_links(self, kind: Kind, owner_id: int, after: LinkSet) -> None:
+    def write_links(self, kind: Kind, owner_id: int, after: LinkSet | Edit) -> None:
         """Store a link set as the link methods do: the scalar follows, nothing else changes."""
-        if after == self.links(kind, owner_id):
+        before = self.links(kind, owner_id)
+        edit = after if isinstance(after, Edit) else link_rules.edit(before, after)
+        if edit.after == before and not edit.written:
             return
-        self.place_links(kind, owner_id, after)
-        row = self.tables[kind].rows[owner_id]
-        row["CONTACT_ID"] = link_rules.scalar(after)
+        self.place_links(kind, owner_id, edit.after)
+        if RECORDS[kind].scalar:
+            self._show_primary(kind, owner_id)
+        else:
+            self._lose(
+                {link.contact_id for link in before} - {link.contact_id for link in edit.after}, owner_id
+            )
+            self._make_primary(owner_id, edit.written)
         if self.flag_at_once and kind == "lead":
+            row = self.tables[kind].rows[owner_id]
             self._recalculate_flag(owner_id, row, was=self.value(kind, row, "STATUS_SEMANTIC_ID"))
 
     def place_links(self, kind: Kind, owner_id: int, after: LinkSet) -> None:
-        """Store a link set and leave the owner's row alone: how a seed plants what is at odds."""
-        owners = self._owners[kind]
-        for link in self.links(kind, owner_id):
-            owners[link.contact_id].discard(owner_id)
-        for link in after:
-            owners[link.contact_id].add(owner_id)
-        if after:
-            self._links[kind][owner_id] = tuple(sorted(after))
-        else:
-            self._links[kind].pop(owner_id, None)
+        """Store a link set and leave all records alone: how a seed plants what is at odds."""
+        self._links[kind].place(owner_id, after)
 
     def clear_links(self, kind: Kind, owner_id: int) -> None:
         """Remove every link; the scalar is emptied even where there was nothing to remove."""
         self.write_links(kind, owner_id, ())
-        self.tables[kind].rows[owner_id]["CONTACT_ID"] = None
+        scalar = RECORDS[kind].scalar
+        if not scalar:
+            # Of all that show this company, also without a link.
+            self._lose(self.tables["contact"].rows, owner_id)
+        elif row := self.row(kind, owner_id):
+            row[scalar] = None
+
+    def _show_primary(self, kind: Kind, owner_id: int) -> None:
+        if row := self.row(kind, owner_id):
+            row[RECORDS[kind].scalar] = link_rules.scalar(self.links(kind, owner_id))
+
+    def _lose(self, contact_ids: Iterable[int], company_id: int) -> None:
+        """Show another company of contacts that a company let go, without flagging one."""
+        for contact_id in contact_ids:
+            row = self.row("contact", contact_id)
+            if row and row.get("COMPANY_ID") == company_id:
+                rest = self.links("contact", contact_id)
+                row["COMPANY_ID"] = min((link.contact_id for link in rest), default=None)
+
+    def _make_primary(self, company_id: int, contact_ids: Iterable[int]) -> None:
+        """What a company does to each contact whose row it writes: it becomes the contact's one primary."""
+        for contact_id in contact_ids:
+            links = self.links("contact", contact_id)
+            flagged = tuple(link._replace(primary=link.contact_id == company_id) for link in links)
+            self.place_links("contact", contact_id, flagged)
+            self._show_primary("contact", contact_id)
 
     # Words
 
@@ -168,51 +197,53 @@ class State:
         record_id = self.tables[kind].insert(row)
         self._save(kind, record_id, fields, user=user, was="")
         if not row.get("TITLE") and "TITLE" in BY_NAME[kind]:
-            row["TITLE"] = f"{kind.capitalize()} #{record_id}"
+            row["TITLE"] = f"{RECORDS[kind].name} #{record_id}"
         return record_id
 
     def update(self, kind: Kind, record_id: int, fields: Mapping[str, Any], user: int = 1) -> None:
         """Save a record: even without a single field this is a save, with all that hangs on one."""
         row = self.tables[kind].rows[record_id]
-        was = self.value(kind, row, STAGE_FIELDS[kind][1]) if kind in STAGE_FIELDS else ""
+        semantic = RECORDS[kind].semantic
+        was = self.value(kind, row, semantic) if semantic else ""
         self._save(kind, record_id, fields, user=user, was=was)
 
     def delete(self, kind: Kind, record_id: int) -> None:
-        """Delete a record. A contact leaves its owners without flagging a new primary."""
-        if kind == "contact":
-            for owner_kind in self._links:
+        """Delete a record, its links, and those to it: no owner gets a new primary flagged by it."""
+        for owner_kind, record in RECORDS.items():
+            if record.family.linked == kind and record.scalar:
                 self._unbind_everywhere(owner_kind, record_id)
-        else:
-            self.place_links(kind, record_id, ())
+        self.place_links(kind, record_id, ())
         row = self.tables[kind].rows[record_id]
         self.tables[kind].remove(record_id)
         if kind == "deal":
             self._recalculate_deals(row)
 
-    def _unbind_everywhere(self, kind: Kind, contact_id: int) -> None:
-        for owner_id in self.owners_of(kind, (contact_id,)):
-            rest = tuple(link for link in self.links(kind, owner_id) if link.contact_id != contact_id)
+    def _unbind_everywhere(self, kind: Kind, linked_id: int) -> None:
+        scalar = RECORDS[kind].scalar
+        for owner_id in self.owners_of(kind, (linked_id,)):
+            rest = tuple(link for link in self.links(kind, owner_id) if link.contact_id != linked_id)
             self.place_links(kind, owner_id, rest)
-            row = self.tables[kind].rows[owner_id]
-            if row.get("CONTACT_ID") == contact_id:
-                row["CONTACT_ID"] = min((link.contact_id for link in rest), default=None)
+            row = self.row(kind, owner_id)
+            if row and row.get(scalar) == linked_id:
+                row[scalar] = min((link.contact_id for link in rest), default=None)
 
     def _save(self, kind: Kind, record_id: int, fields: Mapping[str, Any], *, user: int, was: str) -> None:
-        row = self.tables[kind].rows[record_id]
+        row, record = self.tables[kind].rows[record_id], RECORDS[kind]
         before = (row.get("COMPANY_ID"), row.get("CONTACT_ID"))
         for name, value in fields.items():
             known = BY_NAME[kind].get(name)
-            if known and not known.read_only and not (name == "CONTACT_ID" and kind in self._links):
+            if known and not known.read_only and name != record.scalar:
                 row[name] = known.clean(value)
         row.update(DATE_MODIFY=int(self.clock.time()), MODIFY_BY_ID=user)
-        if kind in STAGE_FIELDS:
-            stage, semantic = STAGE_FIELDS[kind]
-            row[semantic] = semantic_of(self.value(kind, row, stage))
-            self._save_links(kind, record_id, fields)
+        semantic = semantic_of(self.value(kind, row, record.stage)) if record.stage else ""
+        if record.semantic:
+            row[record.semantic] = semantic
+        if "CLOSED" in BY_NAME[kind]:
+            row["CLOSED"] = "N" if semantic == "P" else "Y"
+        self._save_links(kind, record_id, fields)
         if kind == "lead":
             self._recalculate_flag(record_id, row, was, enrich=True)
         if kind == "deal":
-            row["CLOSED"] = "N" if row["STAGE_SEMANTIC_ID"] == "P" else "Y"
             lead = self.row("lead", row.get("LEAD_ID") or 0)
             if not was and lead and self.value("lead", lead, "IS_RETURN_CUSTOMER") == "Y":
                 row["IS_REPEATED_APPROACH"] = "Y"
@@ -220,20 +251,19 @@ class State:
             self._recalculate_deals(row)
 
     def _save_links(self, kind: Kind, owner_id: int, fields: Mapping[str, Any]) -> None:
-        before = self.links(kind, owner_id)
-        if "CONTACT_IDS" in fields:
-            sent = fields["CONTACT_IDS"]
+        before, record = self.links(kind, owner_id), RECORDS[kind]
+        if record.links in fields:
+            sent = fields[record.links]
             ids = [php.to_int(value) for value in php.values(sent)] if php.is_array(sent) else []
-        elif "CONTACT_ID" in fields:
-            wanted = php.to_int(fields["CONTACT_ID"])
+        elif record.scalar and record.scalar in fields:
+            wanted = php.to_int(fields[record.scalar])
             if link_rules.find(before, wanted):
                 return
             ids = [wanted]
         else:
             return
-        self.place_links(kind, owner_id, link_rules.from_ids(before, ids))
-        row = self.tables[kind].rows[owner_id]
-        row["CONTACT_ID"] = link_rules.scalar(self.links(kind, owner_id))
+        self.place_links(kind, owner_id, link_rules.from_ids(before, ids).after)
+        self._show_primary(kind, owner_id)
 
     def _recalculate_flag(self, lead_id: int, row: Row, was: str, *, enrich: bool = False) -> None:
         if "S" in (was, row.get("STATUS_SEMANTIC_ID", "P")):

@@ -15,13 +15,20 @@ from airflow_bitrix.sandbox import items, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.names import SOURCES
-from airflow_bitrix.sandbox.schema import DEAL_STAGES, ENTITY_TYPES, LEAD_STAGES, PIPELINES, semantic_of
+from airflow_bitrix.sandbox.schema import (
+    DEAL_STAGES,
+    LEAD_STAGES,
+    PIPELINES,
+    QUOTE_STAGES,
+    RECORDS,
+    semantic_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WORDS: Final = {"S": "success", "F": "failure", "P": "process"}
-_SYSTEM: Final = ("NEW", "CONVERTED", "JUNK", "WON", "LOSE")
+_SYSTEM: Final = ("NEW", "CONVERTED", "JUNK", "WON", "LOSE", "DRAFT", "APPROVED", "DECLAINED")
 _NUMBERS: Final = ("ID", "SORT")
 _FIELDS: Final = (
     "ID",
@@ -39,6 +46,7 @@ _FIELDS: Final = (
 _LISTS: Final[Mapping[str, Mapping[str, str]]] = {
     "SOURCE": {**{one: one.capitalize() for one in SOURCES}, "PARTNER": "Existing client", "OTHER": "Other"},
     "DEAL_TYPE": {"SALE": "Sales", "SERVICES": "Services", "GOODS": "Goods"},
+    "COMPANY_TYPE": {"CUSTOMER": "Client", "SUPPLIER": "Supplier", "PARTNER": "Partner", "OTHER": "Other"},
     "CONTACT_TYPE": {"CLIENT": "Clients", "SUPPLIER": "Suppliers", "PARTNER": "Partners"},
 }
 """Directories that are no stages: name by id."""
@@ -47,7 +55,8 @@ _LISTS: Final[Mapping[str, Mapping[str, str]]] = {
 def _rows() -> Iterator[dict[str, Any]]:
     number = 1
     deals = ((f"DEAL_STAGE_{one}" if one else "DEAL_STAGE", one, DEAL_STAGES) for one in PIPELINES)
-    for directory, category, stages in (("STATUS", 0, LEAD_STAGES), *deals):
+    others = (("QUOTE_STATUS", 0, QUOTE_STAGES),)
+    for directory, category, stages in (("STATUS", 0, LEAD_STAGES), *deals, *others):
         for place, (bare, (name, color)) in enumerate(stages.items(), 1):
             stage = f"C{category}:{bare}" if category else bare
             is_system = bare in _SYSTEM
@@ -112,21 +121,21 @@ def _list(call: Call) -> Answer:
 def _categories(call: Call) -> Answer:
     kind = items.kind_of(call)
     wanted = items.array_or(call, "filter", {}, or_null=False)
-    if kind == "lead":
-        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", f"The entity type {kind.capitalize()} is not supported")
-    number = next(number for number, name in ENTITY_TYPES.items() if name == kind)
+    record = RECORDS[kind]
+    if not record.pipelines:
+        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", f"The entity type {record.name} is not supported")
     rows = [
         {
             "id": category,
-            "name": name,
+            "name": PIPELINES.get(category, PIPELINES[0]),
             "sort": 100 * place,
-            "entityTypeId": number,
-            "isDefault": "N" if category else "Y",
+            "entityTypeId": record.family.entity_type_id,
+            "isDefault": "N" if place > 1 else "Y",
             **({"originId": "", "originatorId": ""} if category else {}),
         }
-        for place, (category, name) in enumerate(PIPELINES.items(), 1)
-        # Contacts have the first one alone. None has a code, so a condition on it finds none.
-        if (kind == "deal" or not category) and php.item(wanted, "code") is None
+        for place, category in enumerate(record.pipelines, 1)
+        # None has a code, so a condition on it finds none.
+        if php.item(wanted, "code") is None
     ]
     return Answer({"categories": rows}, total=len(rows))
 

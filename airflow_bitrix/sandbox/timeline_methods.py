@@ -1,4 +1,4 @@
-"""Comments on the timelines of leads and deals: ``crm.timeline.comment.{add,list,delete}``.
+"""Comments on the timelines of records: ``crm.timeline.comment.{add,list,delete}``.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/index.html.
 """
@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_bitrix.sandbox import php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
+from airflow_bitrix.sandbox.fields import format_datetime
 from airflow_bitrix.sandbox.lists import PAGE
-from airflow_bitrix.sandbox.schema import format_datetime
+from airflow_bitrix.sandbox.schema import KINDS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_bitrix.sandbox.schema import Kind
     from airflow_bitrix.sandbox.state import Comment
 
-_KINDS: Mapping[str, Kind] = {"lead": "lead", "deal": "deal", "contact": "contact"}
 _ORDERS: Final = ("ID", "CREATED", "AUTHOR_ID")
 _NO_VALUE = "100"
 """The code of a parameter that is missing."""
@@ -31,8 +29,8 @@ def _missing(name: str) -> RestError:
 
 def owner_told(fields: Any) -> tuple[Kind | None, int]:
     """The record that fields or a filter name; without a kind where it is none that there is here."""
-    kind = _KINDS.get(php.to_text(php.item(fields, "ENTITY_TYPE")).lower())
-    return kind, php.to_int(php.item(fields, "ENTITY_ID"))
+    kind = php.to_text(php.item(fields, "ENTITY_TYPE")).lower()
+    return kind if kind in KINDS else None, php.to_int(php.item(fields, "ENTITY_ID"))
 
 
 def _add(call: Call) -> Answer:

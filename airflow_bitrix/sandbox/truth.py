@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox.ends import Ends
 from airflow_bitrix.sandbox.other_methods import normal_comm
-from airflow_bitrix.sandbox.schema import COMMUNICATIONS
+from airflow_bitrix.sandbox.schema import COMMUNICATIONS, RECORDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from airflow_bitrix.sandbox.links import LinkSet
     from airflow_bitrix.sandbox.schema import Kind
     from airflow_bitrix.sandbox.state import Row, State
@@ -31,15 +33,17 @@ def _persons(state: State) -> dict[int, int]:
     return persons
 
 
-def _link_cases(state: State, row: Row, links: LinkSet, persons: dict[int, int]) -> list[str]:
-    cases = []
-    contacts = state.tables["contact"].rows
-    if any(link.contact_id not in contacts for link in links):
+def _link_cases(state: State, kind: Kind, row: Row, persons: dict[int, int]) -> list[str]:
+    cases, record, links = [], RECORDS[kind], state.links(kind, row["ID"])
+    linked = state.tables[record.family.linked].rows
+    if any(link.contact_id not in linked for link in links):
         cases.append("dangling")
-    if links and not any(link.primary for link in links):
+    if record.scalar and links and not any(link.primary for link in links):
         cases.append("no_primary")
-    elif row.get("CONTACT_ID") != link_rules.scalar(links):
+    elif record.scalar and row.get(record.scalar) != link_rules.scalar(links):
         cases.append("scalar_at_odds")
+    if record.family.linked != "contact":
+        return cases
     if row.get("COMPANY_ID") and _brought(state, row, links):
         cases.append("company_contacts")
     known = [persons[link.contact_id] for link in links if link.contact_id in persons]
@@ -55,7 +59,7 @@ def _brought(state: State, row: Row, links: LinkSet) -> bool:
     return sum(link.contact_id != row.get("CONTACT_ID") for link in brought) > 1
 
 
-def _lead_cases(row: Row, links: LinkSet) -> list[str]:
+def _lead_cases(_: State, row: Row, links: LinkSet) -> list[str]:
     if row.get("IS_RETURN_CUSTOMER") != "Y":
         return []
     if row.get("STATUS_SEMANTIC_ID") == "S":
@@ -71,6 +75,12 @@ def _deal_cases(state: State, row: Row, links: LinkSet) -> list[str]:
     return ["missing_lead_contacts"] if of_lead - {link.contact_id for link in links} else []
 
 
+_CASES: Final[Mapping[Kind, Callable[[State, Row, LinkSet], list[str]]]] = {
+    "lead": _lead_cases,
+    "deal": _deal_cases,
+}
+
+
 def truth_of(state: State) -> dict[str, Any]:
     """Cases by kind as sorted id lists, and what each clean-up should come to, see :class:`Ends`.
 
@@ -79,25 +89,32 @@ def truth_of(state: State) -> dict[str, Any]:
     say; an owner with links and without a primary row is ``no_primary`` instead, whatever its CONTACT_ID.
     """
     persons, contacts = _persons(state), state.tables["contact"].rows
-    found: dict[Kind, dict[str, list[int]]] = {"lead": defaultdict(list), "deal": defaultdict(list)}
+    found: dict[Kind, dict[str, list[int]]] = {kind: defaultdict(list) for kind in RECORDS}
     gone: set[int] = set()
     for kind, cases in found.items():
         for owner_id, row in state.tables[kind].rows.items():
             links = state.links(kind, owner_id)
-            gone.update(link.contact_id for link in links if link.contact_id not in contacts)
-            of_kind = _lead_cases(row, links) if kind == "lead" else _deal_cases(state, row, links)
-            for case in (*_link_cases(state, row, links, persons), *of_kind):
+            if RECORDS[kind].family.linked == "contact":
+                gone.update(link.contact_id for link in links if link.contact_id not in contacts)
+            of_kind = _CASES[kind](state, row, links) if kind in _CASES else []
+            for case in (*_link_cases(state, kind, row, persons), *of_kind):
                 cases[case].append(owner_id)
-    lead, deal = found["lead"], found["deal"]
+    lead = found["lead"]
     groups: dict[int, list[int]] = defaultdict(list)
     for contact_id, person in sorted(persons.items()):
         groups[person].append(contact_id)
     common = ("dangling", "no_primary", "scalar_at_odds", "same_person", "company_contacts")
-    repeats = ("repeat_free", "repeat_flag_only", "repeat_company", "repeat_converted")
+    more = {
+        "lead": ("repeat_free", "repeat_flag_only", "repeat_company", "repeat_converted"),
+        "deal": ("missing_lead_contacts",),
+    }
+    told: dict[str, Any] = {
+        RECORDS[kind].several.lower(): {case: cases[case] for case in (*more.get(kind, ()), *common)}
+        for kind, cases in found.items()
+    }
+    told["contacts"] |= {"same_person": sorted(groups.values()), "gone": sorted(gone)}
     return {
-        "leads": {case: sorted(lead[case]) for case in (*repeats, *common)},
-        "deals": {case: sorted(deal[case]) for case in (*common, "missing_lead_contacts")},
-        "contacts": {"same_person": sorted(groups.values()), "gone": sorted(gone)},
+        **told,
         "expected": {
             "release_repeat_leads": {
                 "released": sorted(lead["repeat_free"] + lead["repeat_flag_only"]),

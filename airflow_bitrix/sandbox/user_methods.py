@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow_bitrix.sandbox import filters, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
+from airflow_bitrix.sandbox.fields import Field
 from airflow_bitrix.sandbox.filters import Selection
 from airflow_bitrix.sandbox.lists import PAGE
-from airflow_bitrix.sandbox.schema import Field
 
 if TYPE_CHECKING:
     from airflow_bitrix.sandbox.state import Row

@@ -156,7 +156,7 @@ def carried_out(state: OwnerState, change: Change) -> OwnerState:
     )
     portal.place_links(kind, state.owner.id, tuple(placed))
     before = portal.links(kind, state.owner.id)
-    make: dict[str, Callable[[dict[str, Any]], portal_rules.LinkSet]] = {
+    make: dict[str, Callable[[dict[str, Any]], portal_rules.Edit]] = {
         "items.set": lambda params: portal_rules.replaced(before, params["items"]),
         "delete": lambda params: portal_rules.removed(before, params["fields"]["CONTACT_ID"]),
     }

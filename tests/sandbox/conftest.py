@@ -159,21 +159,21 @@ def portal(_portal_under_test: Client, contacts: Contacts) -> Iterator[Client]:
     _portal_under_test.tidy(kept)
 
 
-@pytest.fixture(params=["lead", "deal"])
+@pytest.fixture(params=["lead", "deal", "quote"])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Both kinds of owners, one after the other."""
+    """The kinds of owners of which each has a CONTACT_ID of its own, one after the other."""
     return str(request.param)
 
 
 @pytest.fixture
 def owner(portal: Client, kind: str) -> int:
-    """A new lead or deal without links."""
+    """A new record of the kind, without links."""
     return portal.add(kind, TITLE="Contract test")
 
 
 @pytest.fixture(scope="module")
 def _sandbox_of_module() -> Iterator[Sandbox]:
-    with Sandbox(leads=60, deals=60, contacts=80, seed=3, plan="self_hosted") as served:
+    with Sandbox(leads=60, deals=60, contacts=80, quotes=60, seed=3, plan="self_hosted") as served:
         yield served
 
 

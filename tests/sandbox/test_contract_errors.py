@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_bitrix.core.families import family_of
+
 if TYPE_CHECKING:
     from airflow_bitrix.sandbox.server import Sandbox
     from tests.sandbox.conftest import Client, Contacts
@@ -252,7 +254,7 @@ def test_a_webhook_may_be_revoked_after_some_requests(sandbox: Sandbox, client: 
 
 
 def _writes(kind: str, record_id: int) -> list[tuple[str, dict[str, Any]]]:
-    number = {"lead": 1, "deal": 2}[kind]
+    number = family_of(kind).entity_type_id
     item = {"entityTypeId": number, "id": record_id, "fields": {"title": "x"}}
     return [
         *[

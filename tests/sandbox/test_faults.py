@@ -274,6 +274,6 @@ def test_stats(sandbox: Sandbox, client: Client) -> None:
     assert sandbox.stats()["admitted"] == 0
 
 
-def test_links_take_leads_or_deals(sandbox: Sandbox) -> None:
+def test_links_take_a_kind(sandbox: Sandbox) -> None:
     assert _control(sandbox, "GET", "links?kind=deal").json() == sandbox.links("deal")
-    assert _control(sandbox, "GET", "links?kind=contact").status_code == 400
+    assert _control(sandbox, "GET", "links?kind=task").status_code == 400

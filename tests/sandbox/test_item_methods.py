@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_bitrix.core.families import family_of
+
 if TYPE_CHECKING:
     from airflow_bitrix.sandbox.server import Sandbox
     from tests.sandbox.conftest import Client
 
-NUMBERS = {"lead": 1, "deal": 2}
-
 
 def test_an_item_is_made_with_its_contacts_and_shown_whole(client: Client, kind: str) -> None:
     fields = {"title": "Made", "contactIds": [4, 3, 4], "STAGE_ID": "NEW", "noSuchField": 1}
-    item = client.call("crm.item.add", {"entityTypeId": NUMBERS[kind], "fields": fields}).result["item"]
+    item = client.call(
+        "crm.item.add", {"entityTypeId": family_of(kind).entity_type_id, "fields": fields}
+    ).result["item"]
     assert (item["title"], item["stageId"], item["contactId"], item["contactIds"]) == (
         "Made",
         "NEW",
@@ -23,7 +25,9 @@ def test_an_item_is_made_with_its_contacts_and_shown_whole(client: Client, kind:
         [4, 3],
     )
     assert client.links(kind, item["id"]) == [(4, 10, "Y"), (3, 20, "N")]
-    read = client.call("crm.item.get", {"entityTypeId": NUMBERS[kind], "id": item["id"]}).result["item"]
+    read = client.call(
+        "crm.item.get", {"entityTypeId": family_of(kind).entity_type_id, "id": item["id"]}
+    ).result["item"]
     assert read == item
 
 
@@ -50,7 +54,7 @@ def test_contacts_that_may_not_be_read_are_not_linked_by_a_new_item(sandbox: San
 
 
 def test_an_item_is_deleted_once(sandbox: Sandbox, client: Client, kind: Any) -> None:
-    params = {"entityTypeId": NUMBERS[kind], "id": 5}
+    params = {"entityTypeId": family_of(kind).entity_type_id, "id": 5}
     assert client.call("crm.item.delete", params).result == []
     assert sandbox.state.row(kind, 5) is None
     assert client.call("crm.item.delete", params).error[:2] == (400, "NOT_FOUND")

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from airflow_bitrix.core.families import family_of
+
 if TYPE_CHECKING:
     from airflow_bitrix.sandbox.server import Sandbox
     from tests.sandbox.conftest import Client, Contacts
@@ -30,7 +32,7 @@ def test_item_list_shows_all_contacts_in_order_and_the_primary(
 ) -> None:
     portal.link(kind, owner, [(contacts["B"], 30, "N"), (contacts["A"], 40, "N"), (contacts["C"], 5, "Y")])
     params = {
-        "entityTypeId": {"lead": 1, "deal": 2}[kind],
+        "entityTypeId": family_of(kind).entity_type_id,
         "filter": {"=id": owner},
         "select": ["id", "contactId", "contactIds", "noSuchField"],
         "start": -1,
@@ -85,7 +87,7 @@ def test_item_list_finds_owners_by_any_of_their_contacts(
     contact = portal.add("contact", NAME="Contract test")
     other = portal.add("contact", NAME="Contract test")
     portal.link(kind, owner, [(other, 10, "Y"), (contact, 20, "N")])
-    params = {"entityTypeId": {"lead": 1, "deal": 2}[kind], "select": ["id"], "start": -1}
+    params = {"entityTypeId": family_of(kind).entity_type_id, "select": ["id"], "start": -1}
     found = portal.call("crm.item.list", {**params, "filter": {key: [contact]}}).result["items"]
     assert found == [{"id": owner}]
     assert portal.call("crm.item.list", {**params, "filter": {"contactId": contact}}).result["items"] == []

@@ -239,7 +239,7 @@ def test_the_first_page_lists_records_searches_them_and_leads_on(pages: Sandbox)
     assert found("/crm/contact/?q=case") == ["contact/details/1", "contact/details/2"]
     assert found("/?q=%3Cscript%3E") == []
     assert "<script>" not in _page(pages, "/?q=%3Cscript%3E").text
-    assert _page(pages, "/crm/quote/").status_code == 404
+    assert _page(pages, "/crm/task/").status_code == 404
 
 
 def test_the_page_of_a_deal(pages: Sandbox) -> None:

@@ -21,6 +21,7 @@ PATHS = {
     "/rest/{rest:path}": "/rest/1",
     "/crm/{kind}/": "/crm/lead/",
     "/crm/{kind}/details/{record_id}/": "/crm/lead/details/1/",
+    "/crm/type/{type_id}/details/{record_id}/": "/crm/type/1/details/1/",
 }
 ROUTES = [
     (verb, PATHS.get(route.path, route.path))
