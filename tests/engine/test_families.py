@@ -101,13 +101,9 @@ def test_a_scan_tells_of_each_owner_what_the_portal_holds(
 
 
 def test_a_contact_is_replaced_and_all_comes_back(
-    portal: Sandbox,
-    kind: str,
-    owners: dict[int, list[int]],
-    planned: Any,
-    applied: Applied,
-    connect_async: Any,
+    portal: Sandbox, kind: str, owners: dict[int, list[int]], planned: Any, do: tuple[Applied, Any]
 ) -> None:
+    applied, look = do
     before = look(kind)
     changes = planned(owners)
     assert len(changes) == sum(OLD in ids for ids in owners.values())
