@@ -178,14 +178,14 @@ COMMON: dict[str, Any] = {"bitrix24_conn_id": "bitrix24_default", "poke_interval
 @pytest.mark.parametrize(
     ("trigger", "said"),
     [
-        (Bitrix24ContactLinksTrigger(kind="contact", owner_id=5, has=[7], **COMMON), "kind: 'contact' is"),  # type: ignore[arg-type]
+        (Bitrix24ContactLinksTrigger(kind="contact", owner_id=5, has=[7], **COMMON), "kind: 'contact' is"),
         (Bitrix24ContactLinksTrigger(kind="lead", owner_id=0, has=[7], **COMMON), "owner_id: 0 is"),
         (Bitrix24ContactLinksTrigger(kind="lead", owner_id=5, **COMMON), "has: None is"),
         (
             Bitrix24RecordsTrigger(kind="lead", filter={"title": None}, **COMMON),
             "filter: nothing is given for",
         ),
-        (Bitrix24RecordsTrigger(kind="company", filter={}, **COMMON), "kind: 'company' is"),  # type: ignore[arg-type]
+        (Bitrix24RecordsTrigger(kind="company", filter={}, **COMMON), "kind: 'company' is"),
     ],
 )
 def test_a_question_that_cannot_be_asked_fails_its_own_task_alone(
