@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _USAGE_ERROR = 2
 _MAX_PORT = 65_535
 _MAX_RECORDS = 10_000_000
-_MADE_UP = {"leads": 2000, "deals": 2000, "contacts": 3000, "quotes": 200}
+_MADE_UP = {"leads": 2000, "deals": 2000, "contacts": 3000, "quotes": 200, "companies": 300}
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from airflow_bitrix.sandbox.links import LinkSet
-    from airflow_bitrix.sandbox.schema import Kind
+    from airflow_bitrix.sandbox.schema import Kind, Record
     from airflow_bitrix.sandbox.state import Row, State
 
 SURVIVORS = ("most_links", "oldest", "most_complete")
@@ -36,8 +36,12 @@ class _Case:
     def __post_init__(self) -> None:
         ids = [link.contact_id for link in self.links]
         flagged = [link.contact_id for link in self.links if link.primary]
-        scalar = self.row.get("CONTACT_ID")
+        scalar = self.row.get(self.record.scalar)
         self.primary = scalar if scalar in ids else min(flagged, default=None)
+
+    @property
+    def record(self) -> Record:
+        return RECORDS[self.kind]
 
     def drop(self, contact_ids: Iterable[int], heir: int | None = None) -> None:
         gone = set(contact_ids)
@@ -47,15 +51,19 @@ class _Case:
             self.primary = heir or min(flagged, default=None)
 
     def end(self) -> dict[str, Any]:
-        before = self.state.links(self.kind, self.row["ID"])
+        before, family = self.state.links(self.kind, self.row["ID"]), self.record.family
         self.primary = self.primary or next((link.contact_id for link in self.links), None)
-        after = [link._replace(primary=link.contact_id == self.primary) for link in self.links]
-        if after == list(before) and self.row.get("CONTACT_ID") != self.primary:
-            # The portal looks at CONTACT_ID only where a link changes, so the last one has to move.
-            after[-1] = after[-1]._replace(sort=after[-1].sort + STEP)
+        if family.is_shared:
+            # The flags of a company's links are its contacts', and stay.
+            after = list(self.links)
+        else:
+            after = [link._replace(primary=link.contact_id == self.primary) for link in self.links]
+            if after == list(before) and self.row.get(self.record.scalar) != self.primary:
+                # The portal looks at the scalar only where a link changes, so the last one has to move.
+                after[-1] = after[-1]._replace(sort=after[-1].sort + STEP)
         return {
             "links": [[link.contact_id, link.sort, "Y" if link.primary else "N"] for link in after],
-            "contact_id": self.primary,
+            f"{family.linked}_id": None if family.is_shared else self.primary,
         }
 
 
@@ -77,12 +85,14 @@ class Ends:
     def all(self) -> dict[str, Any]:
         """Give for each clean-up the owners that it changes, by kind and id, and what they should be then.
 
+        Of companies, and of the companies of contacts, the one clean-up is ``remove_dangling``.
+
         ``unlink_closed`` tells the closed owners with contacts and their dates instead: which of them are old
         enough depends on the day. ``together`` is all clean-ups in one plan, closed owners of any age.
         """
         return {
             "unlink_closed": {kind: self._closed(kind) for kind in OWNERS},
-            "remove_dangling": self._each(self._remove_dangling),
+            "remove_dangling": self._each(self._remove_dangling, RECORDS),
             "merge_same_person": {
                 survivor: self._each(partial(self._merge, survivor=survivor)) for survivor in SURVIVORS
             },
@@ -93,9 +103,11 @@ class Ends:
             "together": self._each(self._together),
         }
 
-    def _each(self, clean: Callable[[_Case], bool]) -> dict[str, dict[str, Any]]:
+    def _each(
+        self, clean: Callable[[_Case], bool], kinds: Iterable[Kind] = OWNERS
+    ) -> dict[str, dict[str, Any]]:
         ends: dict[str, dict[str, Any]] = {}
-        for kind in OWNERS:
+        for kind in kinds:
             ends[kind] = {}
             for owner_id, row in self._state.tables[kind].rows.items():
                 case = _Case(self._state, kind, row, self._state.links(kind, owner_id))
@@ -114,7 +126,8 @@ class Ends:
         }
 
     def _remove_dangling(self, case: _Case) -> bool:
-        gone = [link.contact_id for link in case.links if link.contact_id not in self._contacts]
+        there = self._state.tables[case.record.family.linked].rows
+        gone = [link.contact_id for link in case.links if link.contact_id not in there]
         case.drop(gone)
         return bool(gone)
 

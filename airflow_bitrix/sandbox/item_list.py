@@ -99,6 +99,10 @@ def _condition(call: Call, kind: Kind, base: Selection, key: str, value: Any, *,
         # The checks let no list through here, and without one the portal asks its database for nothing.
         return base
     if name == RECORDS[kind].links:
+        if RECORDS[kind].family.linked != "contact":
+            # Its checks let the name through, and its database knows none such.
+            entity = f"Bitrix\\Crm\\{RECORDS[kind].name}"
+            raise RestError("100", f"Unknown field definition `{name}` ({name}) for {entity} Entity.")
         return _by_links(call, kind, base, operation, value, joins=joins)
     field = FIELDS_BY_UPPER[kind][name]
     if field.name == "ID":

@@ -105,8 +105,10 @@ def added(before: LinkSet, contact_id: int, fields: Mapping[str, Any], sent: Any
     )
 
 
-def removed(before: LinkSet, contact_id: int) -> Edit:
-    """``delete`` of a contact that is in the set: the first that is left inherits the primary."""
+def removed(before: LinkSet, contact_id: int, *, heir: bool = True) -> Edit:
+    """``delete`` of a contact that is in the set: the first that is left inherits the primary, or nobody."""
+    if not heir:
+        return Edit(tuple(link for link in before if link.contact_id != contact_id), frozenset())
     rest = [link for link in before if link.contact_id != contact_id]
     if any(link.primary for link in before if link.contact_id == contact_id):
         rest = [link._replace(primary=place == 0) for place, link in enumerate(rest)]

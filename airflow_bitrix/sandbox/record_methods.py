@@ -140,7 +140,9 @@ def _fields(kind: Kind, _: Call) -> Answer:
         for field in RECORDS[kind].fields
     }
     linked = RECORDS[kind].family.linked
-    shown[RECORDS[kind].links] = describe(f"crm_{linked}", RECORDS[linked].several) | {"isMultiple": True}
+    shown["CONTACT_ID" if RECORDS[kind].family.is_shared else RECORDS[kind].links] = describe(
+        f"crm_{linked}", RECORDS[linked].several
+    ) | {"isMultiple": True}
     return Answer(shown)
 
 

@@ -6,7 +6,7 @@ How a kind is linked stands in the product's own table of families; here is what
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from airflow_bitrix.core.families import Family, family_of
@@ -95,7 +95,7 @@ _SOURCE = (
     Field("SOURCE_ID", "sourceId", "crm_status", about={"statusType": "SOURCE"}),
     Field("SOURCE_DESCRIPTION", "sourceDescription", "string", told="text"),
 )
-_EVERY = (
+_KEPT = (
     Field("COMMENTS", "comments", "string", told="text"),
     Field("OPENED", "opened", "char", default="Y"),
     Field("ASSIGNED_BY_ID", "assignedById", "integer", default=1, told="user"),
@@ -103,13 +103,15 @@ _EVERY = (
     Field("MODIFY_BY_ID", "updatedBy", "integer", read_only=True, default=1, told="user"),
     Field("DATE_CREATE", "createdTime", "datetime", read_only=True),
     Field("DATE_MODIFY", "updatedTime", "datetime", read_only=True),
-    Field("ORIGINATOR_ID", "originatorId", "string"),
-    Field("ORIGIN_ID", "originId", "string"),
+)
+_ORIGIN = (Field("ORIGINATOR_ID", "originatorId", "string"), Field("ORIGIN_ID", "originId", "string"))
+_CUSTOM = (
     Field("UF_CRM_SOURCE_ID", "ufCrmSourceId", "string"),
     Field("UF_CRM_VIP", "ufCrmVip", "boolean"),
     Field("UF_CRM_COLOR", "ufCrmColor", "integer", told="enumeration", about={"items": COLORS}),
 )
-"""The last ones are custom fields, as a portal's administrator adds them."""
+"""Custom fields, as a portal's administrator adds them."""
+_EVERY = (*_KEPT, *_ORIGIN, *_CUSTOM)
 
 
 def _status(name: str, item_name: str, directory: str, default: str) -> Field:
@@ -123,6 +125,7 @@ class Record:
     :param family: How it is linked.
     :param name: What the portal calls one of them, and the page that lists them.
     :param stage: The field of the stage; nothing where there are none.
+    :param stages: The stages of its first pipeline.
     :param semantic: The field that tells whether the stage is under way or an end; not all stages have one.
     :param pipelines: The ids of its pipelines; nothing where it knows none.
     :param has_methods: Whether there are ``crm.lead.*`` and its kin, beside ``crm.item.*``.
@@ -133,6 +136,7 @@ class Record:
     several: str
     fields: tuple[Field, ...]
     stage: str = ""
+    stages: Stages = field(default_factory=dict)
     semantic: str = ""
     pipelines: tuple[int, ...] = ()
     has_methods: bool = True
@@ -171,6 +175,7 @@ RECORDS: Final[Mapping[Kind, Record]] = {
                 *_EVERY,
             ),
             "STATUS_ID",
+            LEAD_STAGES,
             "STATUS_SEMANTIC_ID",
         ),
         Record(
@@ -194,6 +199,7 @@ RECORDS: Final[Mapping[Kind, Record]] = {
                 *_EVERY,
             ),
             "STAGE_ID",
+            DEAL_STAGES,
             "STAGE_SEMANTIC_ID",
             tuple(PIPELINES),
         ),
@@ -242,9 +248,11 @@ RECORDS: Final[Mapping[Kind, Record]] = {
                 _LEAD,
                 Field("DEAL_ID", "dealId", "integer", told="crm_deal"),
                 *_MONEY,
-                *_EVERY,
+                *_KEPT,
+                *_CUSTOM,
             ),
             "STATUS_ID",
+            QUOTE_STAGES,
         ),
     )
 }
@@ -253,9 +261,9 @@ KINDS: Final[tuple[Kind, ...]] = tuple(RECORDS)
 ENTITY_TYPES: Final[dict[int, Kind]] = {one.family.entity_type_id: kind for kind, one in RECORDS.items()}
 
 BY_NAME: Final[dict[Kind, dict[str, Field]]] = {
-    kind: {field.name: field for field in record.fields} for kind, record in RECORDS.items()
+    kind: {one.name: one for one in record.fields} for kind, record in RECORDS.items()
 }
 BY_ITEM_NAME: Final[dict[Kind, dict[str, Field]]] = {
-    kind: {field.item_name: field for field in record.fields if field.type != "crm_multifield"}
+    kind: {one.item_name: one for one in record.fields if one.type != "crm_multifield"}
     for kind, record in RECORDS.items()
 }

@@ -10,7 +10,7 @@ from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox import seed_places
 from airflow_bitrix.sandbox.links import STEP, Link, LinkSet
 from airflow_bitrix.sandbox.names import FIRST, LAST, POSTS, SOURCES, SUBJECTS
-from airflow_bitrix.sandbox.schema import PIPELINES, Kind, semantic_of
+from airflow_bitrix.sandbox.schema import BY_NAME, PIPELINES, Kind, semantic_of
 from airflow_bitrix.sandbox.state import Row, State, flag_repeat_deals
 
 if TYPE_CHECKING:
@@ -330,7 +330,7 @@ def seeded(
     seeder.know_callers()
     seed_places.add(seeder, others)
     if originator:
-        for table in state.tables.values():
-            for row_id, row in table.rows.items():
+        for kind, table in state.tables.items():
+            for row_id, row in table.rows.items() if "ORIGIN_ID" in BY_NAME[kind] else ():
                 row |= {"ORIGINATOR_ID": originator, "ORIGIN_ID": str(row_id)}
     return state

@@ -100,7 +100,8 @@ def random_code() -> str:
 class Sandbox:
     """A sandbox portal that serves while the context is open.
 
-    :param leads, deals, contacts, quotes: How many records to seed; 0 for none.
+    :param leads, deals, contacts, quotes, companies: How many records to seed; 0 for none. Contacts belong to
+        companies, a tenth as many as they are themselves, whether there are so many or not.
     :param seed: The same seed gives the same records.
     :param originator: Makes the records look imported from those with the same ids in a portal of that name.
     :param code: The webhook's code; random if empty.
@@ -122,6 +123,7 @@ class Sandbox:
         deals: int = 0,
         contacts: int = 0,
         quotes: int = 0,
+        companies: int = 0,
         seed: int = 7,
         originator: str = "",
         code: str = "",
@@ -142,6 +144,7 @@ class Sandbox:
             deals=deals,
             contacts=contacts,
             quotes=quotes,
+            companies=companies,
             seed=seed,
             clock=clock,
             originator=originator,

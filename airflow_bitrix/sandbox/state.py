@@ -209,14 +209,26 @@ class State:
 
     def delete(self, kind: Kind, record_id: int) -> None:
         """Delete a record, its links, and those to it: no owner gets a new primary flagged by it."""
-        for owner_kind, record in RECORDS.items():
-            if record.family.linked == kind and record.scalar:
-                self._unbind_everywhere(owner_kind, record_id)
-        self.place_links(kind, record_id, ())
+        if kind == "contact":
+            for owner_kind, record in RECORDS.items():
+                if record.family.linked == kind and record.scalar:
+                    self._unbind_everywhere(owner_kind, record_id)
+        if kind == "company":
+            self._forget_company(record_id)
+        self.clear_links(kind, record_id)
         row = self.tables[kind].rows[record_id]
         self.tables[kind].remove(record_id)
         if kind == "deal":
             self._recalculate_deals(row)
+
+    def _forget_company(self, company_id: int) -> None:
+        """Take a company off leads, which are saved by that, and off deals; quotes and items keep it."""
+        for kind in ("lead", "deal"):
+            for record_id, row in self.tables[kind].rows.items():
+                if row.get("COMPANY_ID") == company_id:
+                    row["COMPANY_ID"] = None
+                    if kind == "lead":
+                        self.update(kind, record_id, {})
 
     def _unbind_everywhere(self, kind: Kind, linked_id: int) -> None:
         scalar = RECORDS[kind].scalar
@@ -224,7 +236,8 @@ class State:
             rest = tuple(link for link in self.links(kind, owner_id) if link.contact_id != linked_id)
             self.place_links(kind, owner_id, rest)
             row = self.row(kind, owner_id)
-            if row and row.get(scalar) == linked_id:
+            # What is written by saves alone has its rows taken away, and goes on showing whom it showed.
+            if row and row.get(scalar) == linked_id and not RECORDS[kind].family.is_saved:
                 row[scalar] = min((link.contact_id for link in rest), default=None)
 
     def _save(self, kind: Kind, record_id: int, fields: Mapping[str, Any], *, user: int, was: str) -> None:
@@ -255,15 +268,49 @@ class State:
         if record.links in fields:
             sent = fields[record.links]
             ids = [php.to_int(value) for value in php.values(sent)] if php.is_array(sent) else []
-        elif record.scalar and record.scalar in fields:
+        elif record.family.is_shared:
+            self._save_members(owner_id, fields.get("CONTACT_ID"))
+            return
+        elif record.scalar in fields:
             wanted = php.to_int(fields[record.scalar])
             if link_rules.find(before, wanted):
                 return
             ids = [wanted]
         else:
             return
-        self.place_links(kind, owner_id, link_rules.from_ids(before, ids).after)
-        self._show_primary(kind, owner_id)
+        after = link_rules.from_ids(before, ids).after
+        if record.family.is_shared:
+            # Of the company's rows the first alone is flagged, whichever companies these contacts had first.
+            after = tuple(link._replace(primary=place == 0) for place, link in enumerate(after))
+        self.place_links(kind, owner_id, after)
+        if not record.family.is_shared:
+            self._show_primary(kind, owner_id)
+        elif (seen := {link.contact_id for link in before}) != (
+            seen_now := {link.contact_id for link in after}
+        ):
+            for contact_id in seen | seen_now:
+                self._show_a_company(contact_id)
+
+    def _save_members(self, company_id: int, sent: Any) -> None:
+        """What the older methods do with the contacts of a company that is saved: who is new comes first."""
+        if not php.is_array(sent):
+            return
+        ids = {contact_id for one in php.values(sent) if (contact_id := php.to_int(one)) > 0}
+        if not ids:
+            self.clear_links("company", company_id)
+            return
+        before = self.links("company", company_id)
+        new = ids - {link.contact_id for link in before}
+        kept = [link for link in before if link.contact_id in ids]
+        made = [link_rules.Link(link_rules.STEP, one, primary=True) for one in new]
+        self.write_links("company", company_id, Edit(tuple(sorted((*kept, *made))), frozenset(new)))
+
+    def _show_a_company(self, contact_id: int) -> None:
+        """Show a contact's primary company on its card, or the smallest where none is flagged."""
+        links = self.links("contact", contact_id)
+        if row := self.row("contact", contact_id):
+            smallest = min((link.contact_id for link in links), default=None)
+            row["COMPANY_ID"] = link_rules.scalar(links) or smallest
 
     def _recalculate_flag(self, lead_id: int, row: Row, was: str, *, enrich: bool = False) -> None:
         if "S" in (was, row.get("STATUS_SEMANTIC_ID", "P")):
