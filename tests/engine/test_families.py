@@ -19,7 +19,7 @@ from airflow_bitrix.sandbox.server import Sandbox
 from tests.engine.conftest import Applied, Post
 from tests.engine.notes import Notes
 
-KINDS = ("lead", "deal", "quote")
+KINDS = ("lead", "deal", "quote", "company")
 CONTACTS = 12
 OLD, NEW = 3, 9
 MANY = 60
@@ -182,3 +182,27 @@ def test_an_apply_that_died_goes_on_where_it_was(
     assert {*notes.names()} <= {"applied", "already"}
     held = now(portal, kind, owners)
     assert all(same(kind, held[one], replaced(ids)) for one, ids in owners.items())
+
+
+@pytest.mark.parametrize("kind", ["company"])
+def test_who_joins_a_company_keeps_the_primary_company(
+    portal: Sandbox, planned: Any, do: tuple[Applied, Any]
+) -> None:
+    """Bound from the company's side, a contact would get it as its primary one, and so the others' order."""
+    applied, _ = do
+    state = portal.state
+    state.add("company", {"TITLE": "of the new contact", "CONTACT_IDS": [NEW]})
+    joined = state.add("company", {"TITLE": "of the old one", "CONTACT_IDS": [OLD, 5]})
+
+    def primary() -> dict[int, tuple[Any, list[int]]]:
+        flagged = {
+            one: [link.contact_id for link in state.links("contact", one) if link.primary]
+            for one in (NEW, 5)
+        }
+        return {one: (state.tables["contact"].rows[one]["COMPANY_ID"], flagged[one]) for one in flagged}
+
+    before = primary()
+    changes = planned({joined: []})
+    assert applied(portal, changes).names() == {"applied": 1}
+    assert {link.contact_id for link in state.links("company", joined)} == {NEW, 5}
+    assert primary() == before
