@@ -86,6 +86,23 @@ class Ends(Generic[Row]):
     density: float | None = None
 
 
+class Sweeping(Protocol[Row]):
+    """What decides what to ask for, as a :class:`Sweep` does, or several of them together."""
+
+    @property
+    def done(self) -> bool:
+        """Whether every row is given."""
+
+    def next(self, size: int) -> Ask | None:
+        """Give the next request, ``None`` while it is better to wait for those under way."""
+
+    def take(self, ask: Ask, answers: Sequence[Answer]) -> None:
+        """Take what a request found."""
+
+    def pages(self) -> Iterator[list[Row]]:
+        """Give the pages that may be given by now."""
+
+
 class Sweep(ABC, Generic[Row]):
     """What is read of a range of positions, what is asked for next, and which pages may be given.
 

@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from airflow_bitrix.client.batch import batch_flow
 from airflow_bitrix.client.flow import Flow, Manners, Transport, drive
-from airflow_bitrix.client.id_sweep import Ask, Row, Sweep
+from airflow_bitrix.client.id_sweep import Ask, Row, Sweep, Sweeping
 from airflow_bitrix.client.stream import Lanes, Sender
 from airflow_bitrix.client.wire import Answer
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 
-async def swept(portal: Lanes, sweep: Sweep[Row]) -> AsyncGenerator[list[Row], None]:
+async def swept(portal: Lanes, sweep: Sweeping[Row]) -> AsyncGenerator[list[Row], None]:
     """Give page after page of a sweep, with several requests in flight."""
     running: set[asyncio.Task[None]] = set()
     try:
@@ -41,7 +41,7 @@ async def swept(portal: Lanes, sweep: Sweep[Row]) -> AsyncGenerator[list[Row], N
         await asyncio.gather(*running, return_exceptions=True)
 
 
-async def _answer(portal: Lanes, sweep: Sweep[Row], ask: Ask) -> None:
+async def _answer(portal: Lanes, sweep: Sweeping[Row], ask: Ask) -> None:
     flow = batch_flow(ask.calls, portal.manners)
     sweep.take(ask, [outcome.answered for outcome in await portal.run(flow)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Literal
 
 from airflow_bitrix.client.exclusions import Conditions
@@ -12,6 +13,7 @@ from airflow_bitrix.client.filters import both
 from airflow_bitrix.client.id_ranges import Range, Ranges
 from airflow_bitrix.client.id_sweep import Ends, Row, Sweep, check_ends, density_of
 from airflow_bitrix.client.row_pages import FURTHEST, PAGE, Asked, check_count, total_of
+from airflow_bitrix.client.several_sweeps import SeveralSweeps
 from airflow_bitrix.client.stream import Lanes
 from airflow_bitrix.client.sweep_drivers import swept
 from airflow_bitrix.client.wire import Answer, Call
@@ -123,20 +125,30 @@ class TableSweep(Sweep[Row]):
 
 async def sweep(
     portal: Lanes,
-    table: Table[Row],
-    wanted: Mapping[str, Any],
+    tables: Sequence[tuple[Table[Row], Mapping[str, Any]]],
     *,
     ordered: bool,
     expect: Expect | None = None,
 ) -> AsyncGenerator[Row, None]:
     """Give every row that a filter matches, each once; several requests are in flight.
 
-    :param wanted: The filter.
-    :param ordered: Whether rows come in order of id; else as they arrive.
-    :param expect: Told how many rows there are in all.
+    :param tables: Tables, and the filter of each. Several of them share their requests.
+    :param ordered: Whether rows of a table come in order of id; else as they arrive.
+    :param expect: Told how many rows there are in all, of the tables that are known so far.
     :raises OddAnswer: The portal gave pages that cannot be right, and gave them again.
     """
-    async with aclosing(swept(portal, TableSweep(table, wanted, ordered=ordered, expect=expect))) as pages:
+    known: dict[int, int] = {}
+
+    def tell(place: int, total: int) -> None:
+        known[place] = total
+        if expect:
+            expect(sum(known.values()))
+
+    sweeps = [
+        TableSweep(table, wanted, ordered=ordered, expect=partial(tell, place))
+        for place, (table, wanted) in enumerate(tables)
+    ]
+    async with aclosing(swept(portal, SeveralSweeps(sweeps))) as pages:
         async for page in pages:
             for row in page:
                 yield row

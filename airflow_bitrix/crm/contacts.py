@@ -54,7 +54,9 @@ async def scan_contacts(
         return item_list("contact", select, wanted, order)
 
     table = Table(call, "id", lambda row: contact_of_item(row, also), lambda contact: contact.id)
-    async with aclosing(sweep(portal, table, dict(wanted or {}), ordered=ordered, expect=expect)) as found:
+    async with aclosing(
+        sweep(portal, [(table, dict(wanted or {}))], ordered=ordered, expect=expect)
+    ) as found:
         if detail == "ids":
             async for contact in found:
                 yield contact

@@ -96,7 +96,7 @@ def check_scan(wanted: object, detail: object, also: object) -> None:
 
 async def scan(
     portal: AsyncPortal,
-    kind: OwnerKind,
+    kind: OwnerKind | Sequence[OwnerKind],
     wanted: Mapping[str, Any] | None = None,
     *,
     detail: Detail = "ids",
@@ -106,21 +106,25 @@ async def scan(
 ) -> AsyncGenerator[OwnerState, None]:
     """Give the state of every owner that the filter matches, each once.
 
+    :param kind: One kind, or several; these share their requests, and their owners come as they are read.
     :param wanted: A ``crm.item.list`` filter, camelCase names.
     :param detail: ``ids`` for contacts, their order and the primary one; ``full`` for sort and role too,
         which takes one command for each owner with contacts.
-    :param ordered: Whether owners come in order of id; else as they arrive.
+    :param ordered: Whether owners of a kind come in order of id; else as they arrive.
     :param also: Further fields, camelCase names; they come in :attr:`OwnerState.fields`.
     :param expect: Told now and then how many owners there are in all, as far as can be told yet.
     :raises InvalidInput: Another kind or detail, or a filter that is no map; nothing was sent.
     :raises Rejected: The portal does not accept the filter.
     """
-    if not is_owner_kind(kind):
+    kinds = list(kind) if isinstance(kind, (list, tuple)) else [cast("OwnerKind", kind)]
+    unknown = [one for one in kinds if not is_owner_kind(one)]
+    if unknown or not kinds:
         accepted = gettext("{kinds}; contacts are given by scan_contacts", kinds=accepted_kinds())
-        raise InvalidInput("kind", kind, accepted)
+        raise InvalidInput("kind", unknown[0] if unknown else kind, accepted)
     check_scan(wanted, detail, also)
     # Closed with the scan, so that a scan that is not read to its end leaves no request behind.
-    found = sweep(portal, _owners(kind, also), dict(wanted or {}), ordered=ordered, expect=expect)
+    tables = [(_owners(one, also), dict(wanted or {})) for one in dict.fromkeys(kinds)]
+    found = sweep(portal, tables, ordered=ordered, expect=expect)
     async with (
         aclosing(found) as states,
         aclosing(exact(portal, states, full=detail == "full")) as known,

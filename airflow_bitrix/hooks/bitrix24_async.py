@@ -166,16 +166,17 @@ class Bitrix24AsyncHook(ReadsConnections):
 
     async def scan(
         self,
-        kind: OwnerKind,
+        kind: OwnerKind | Sequence[OwnerKind],
         wanted: Mapping[str, Any] | None = None,
         *,
         detail: Detail = "ids",
         ordered: bool = False,
         also: Sequence[str] = (),
     ) -> AsyncGenerator[OwnerState, None]:
-        """Give the link set of every lead or deal that a ``crm.item.list`` filter matches, each once.
+        """Give the link set of every owner that a ``crm.item.list`` filter matches, each once.
 
-        :param kind: ``lead`` or ``deal``.
+        :param kind: A kind of owners, such as ``lead``, ``quote`` or ``dynamic_1036``; or several, which
+            share their requests.
         :param wanted: The filter, camelCase names; ``None`` for all.
         :param detail: ``ids``, or ``full`` for sort and role too.
         :param ordered: Whether owners come in order of id.
@@ -187,8 +188,9 @@ class Bitrix24AsyncHook(ReadsConnections):
         options: dict[str, Any] = {"detail": detail, "ordered": ordered, "also": also}
         with final_failures():
             async with self.portal() as portal:
-                if wanted and is_owner_kind(kind):
-                    wanted = await checked_filter(portal, kind, wanted)
+                for one in [kind] if isinstance(kind, str) else kind:
+                    if wanted and is_owner_kind(one):
+                        wanted = await checked_filter(portal, one, wanted)
                 async with aclosing(scan(portal, kind, wanted, **options)) as states:
                     async for state in states:
                         yield state

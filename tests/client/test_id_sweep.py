@@ -76,7 +76,7 @@ class Ids:
 def swept(portal: Ids, manners: Manners, *, ordered: bool, in_flight: int = 5) -> list[int]:
     async def run() -> list[int]:
         client = AsyncPortal(portal, manners, in_flight)
-        return [row async for row in sweep(client, TABLE, {}, ordered=ordered)]
+        return [row async for row in sweep(client, [(TABLE, {})], ordered=ordered)]
 
     return asyncio.run(run())
 
@@ -120,7 +120,7 @@ def test_the_total_is_told_with_the_first_answer(ids: Sequence[int], manners: Ma
     portal = Ids(ids)
 
     async def run() -> int:
-        rows = sweep(AsyncPortal(portal, manners), TABLE, {}, ordered=False, expect=told.append)
+        rows = sweep(AsyncPortal(portal, manners), [(TABLE, {})], ordered=False, expect=told.append)
         return len([row async for row in rows if told])
 
     assert asyncio.run(run()) == len(ids)

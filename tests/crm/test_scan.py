@@ -41,6 +41,21 @@ def test_every_lead_appears_once_and_dense_ids_take_one_request_for_about_2_400(
     assert requests <= 1 + math.ceil(max(leads - 2450, 0) / 2500)
 
 
+def test_several_kinds_share_their_requests(make_sandbox: Any, scanned: Any) -> None:
+    """A thousand leads and some of each other kind fit into one request, and each owner comes once."""
+    sandbox = make_sandbox(leads=1000, deals=300, contacts=50, plan="self_hosted")
+    for kind in ("quote", "company"):
+        for _ in range(120):
+            sandbox.state.add(kind, {"CONTACT_IDS": [1, 2]})
+    kinds = ("lead", "deal", "quote", "company")
+    states, requests = scanned(sandbox, kinds)
+    found = sorted((state.owner.kind, state.owner.id) for state in states)
+    there = sorted((kind, one) for kind in kinds for one in sandbox.state.tables[kind].rows)
+    assert found == there
+    alone = sum(scanned(sandbox, kind)[1] for kind in kinds)
+    assert requests == 2 < alone
+
+
 def test_links_order_primary_and_facts_are_those_of_the_portal(make_sandbox: Any, scanned: Any) -> None:
     sandbox = make_sandbox(leads=400, deals=300, contacts=200, plan="self_hosted")
     for kind in ("lead", "deal"):
@@ -232,6 +247,8 @@ def test_dense_ids_take_hardly_more_than_the_fewest_requests(make_sandbox: Any, 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        ({"kind": ["lead", "leads"]}, "kind: 'leads' is not accepted"),
+        ({"kind": []}, "kind: \\[\\] is not accepted"),
         ({"kind": "contact"}, "kind: 'contact' is not accepted; accepted: .* scan_contacts"),
         ({"kind": "leads"}, "kind: 'leads' is not accepted; accepted: 'lead', 'deal', 'quote'"),
         ({"kind": None}, "kind: None is not accepted"),

@@ -196,8 +196,7 @@ def test_who_joins_a_company_keeps_the_primary_company(
 
     def primary() -> dict[int, tuple[Any, list[int]]]:
         flagged = {
-            one: [link.contact_id for link in state.links("contact", one) if link.primary]
-            for one in (NEW, 5)
+            one: [link.contact_id for link in state.links("contact", one) if link.primary] for one in (NEW, 5)
         }
         return {one: (state.tables["contact"].rows[one]["COMPANY_ID"], flagged[one]) for one in flagged}
 
