@@ -185,7 +185,7 @@ COMMON: dict[str, Any] = {"bitrix24_conn_id": "bitrix24_default", "poke_interval
             Bitrix24RecordsTrigger(kind="lead", filter={"title": None}, **COMMON),
             "filter: nothing is given for",
         ),
-        (Bitrix24RecordsTrigger(kind="company", filter={}, **COMMON), "kind: 'company' is"),
+        (Bitrix24RecordsTrigger(kind="order", filter={}, **COMMON), "kind: 'order' is"),
     ],
 )
 def test_a_question_that_cannot_be_asked_fails_its_own_task_alone(
