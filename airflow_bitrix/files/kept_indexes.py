@@ -1,4 +1,4 @@
-"""An index of a run's outcomes, kept beside its parts on an object storage: one request instead of hundreds.
+"""An index of a run's outcomes, kept beside its parts: on an object storage one request instead of hundreds.
 
 It tells of which files it was made, each as a listing tells it; parts that have changed since are read anew.
 Whoever can write it can write the journal as well: it is believed as far as that is.

@@ -54,7 +54,7 @@ Sort = Literal["plan", "owner", "-owner", "outcome"]
 SORTS: tuple[Sort, ...] = ("plan", "owner", "-owner", "outcome")
 
 INDEX = "index"
-"""A file beside the parts of a journal on an object storage, see :func:`keep_index`."""
+"""A file beside the parts of a journal, see :func:`keep_index`."""
 
 FEW = 500
 """Rows that are read by themselves where a request is dearer than what it brings."""
@@ -308,7 +308,7 @@ def read_index(folder: Path, earlier: OutcomeIndex | None = None) -> OutcomeInde
 def _read_index(plan: Path, journal: Path, failed: Path, earlier: OutcomeIndex | None) -> OutcomeIndex:
     made_from = stamp(plan / MANIFEST)
     manifest = read_manifest(plan)
-    known = {part.stamp: part for part in earlier.parts} if earlier else _kept(journal)
+    known = {part.stamp: part for part in earlier.parts} if earlier else kept_parts(journal / INDEX)
     names = [part_name(number) for number in range(len(manifest.parts))]
     stamps = [stamp(journal / name) for name in names]
     noted = max((seen[0] for seen in stamps if seen), default=None)
@@ -341,20 +341,14 @@ def _named(path: Path) -> Stamp:
         return ()
 
 
-def _kept(journal: Path) -> Mapping[Stamp, IndexedPart]:
-    return {} if is_on_disk(journal) else kept_parts(journal / INDEX)
-
-
 def keep_index(folder: Path) -> None:
-    """Keep an index beside the journal in a task's folder, if that lies on an object storage.
+    """Keep an index beside the journal in a task's folder.
 
     Where that cannot be done it is logged: a report then takes longer, and says the same.
     """
-    if is_on_disk(folder):
-        return
     path = folder / "journal" / INDEX
     try:
-        content = packed(read_index(looked_at(folder)).parts)
+        content = packed(read_index(folder if is_on_disk(folder) else looked_at(folder)).parts)
         with storing(path), open_new(path) as file:
             file.buffer.write(content)
     except (Bitrix24Error, OSError, TypeError) as error:
