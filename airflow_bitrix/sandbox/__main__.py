@@ -26,10 +26,10 @@ _MADE_UP = {
     "leads": 2000,
     "deals": 2000,
     "contacts": 3000,
-    "quotes": 200,
-    "companies": 300,
-    "invoices": 200,
-    "items": 200,
+    "quotes": 0,
+    "companies": 0,
+    "invoices": 0,
+    "items": 0,
 }
 
 
