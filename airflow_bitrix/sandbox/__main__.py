@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 _USAGE_ERROR = 2
 _MAX_PORT = 65_535
 _MAX_RECORDS = 10_000_000
-_MADE_UP = {"leads": 2000, "deals": 2000, "contacts": 3000, "quotes": 200, "companies": 300}
+_NAMES = {"items": "items of a smart process (entityTypeId 1036)"}
+_MADE_UP = {
+    "leads": 2000,
+    "deals": 2000,
+    "contacts": 3000,
+    "quotes": 0,
+    "companies": 0,
+    "invoices": 0,
+    "items": 0,
+}
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -120,9 +129,8 @@ def _parser() -> argparse.ArgumentParser:
         "--port", type=_whole(0, _MAX_PORT), default=8900, help="port to listen on; 0 takes a free one"
     )
     for name, many in _MADE_UP.items():
-        parser.add_argument(
-            f"--{name}", type=records, default=many, metavar="N", help=f"how many {name} to make up"
-        )
+        what = f"how many {_NAMES.get(name, name)} to make up"
+        parser.add_argument(f"--{name}", type=records, default=many, metavar="N", help=what)
     parser.add_argument(
         "--seed",
         type=_whole(0, 2**53),

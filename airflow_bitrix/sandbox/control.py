@@ -34,10 +34,10 @@ def links(portal: Portal, kind: Kind) -> dict[str, dict[str, Any]]:
                     [link.contact_id, link.sort, "Y" if link.primary else "N", link.role_id]
                     for link in state.links(kind, owner_id)
                 ],
+                "company_id": row.get("COMPANY_ID") or 0,
                 f"{record.family.linked}_id": row.get(record.scalar),
                 "is_return_customer": row.get("IS_RETURN_CUSTOMER", "N"),
                 "stage_semantic": semantic_of(row.get(record.stage) or ""),
-                "company_id": row.get("COMPANY_ID") or 0,
                 "date_modify": format_datetime(row["DATE_MODIFY"]),
             }
             for owner_id, row in state.tables[kind].rows.items()

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from airflow_bitrix.sandbox.state import Row, State
 
 SURVIVORS = ("most_links", "oldest", "most_complete")
-OWNERS: tuple[Kind, ...] = ("lead", "deal", "quote")
+OWNERS: tuple[Kind, ...] = tuple(
+    kind for kind, record in RECORDS.items() if record.family.linked == "contact" and record.scalar
+)
+"""Kinds of which each record has a primary contact of its own."""
+_COUNTED: tuple[Kind, ...] = ("lead", "deal")
+"""Kinds that count where contacts are weighed."""
 _FILLED = ("NAME", "SECOND_NAME", "LAST_NAME", "POST", "COMMENTS", "COMPANY_ID")
 
 
@@ -56,6 +61,9 @@ class _Case:
         if family.is_shared:
             # The flags of a company's links are its contacts', and stay.
             after = list(self.links)
+        elif family.is_saved:
+            ids = sorted((link.contact_id for link in self.links), key=lambda one: one != self.primary)
+            after = [Link(STEP * place, one, primary=place == 1) for place, one in enumerate(ids, 1)]
         else:
             after = [link._replace(primary=link.contact_id == self.primary) for link in self.links]
             if after == list(before) and self.row.get(self.record.scalar) != self.primary:
@@ -191,7 +199,7 @@ class Ends:
         row = self._contacts[contact_id]
         worth = 0
         if survivor == "most_links":
-            worth = sum(len(self._state.owners_of(kind, (contact_id,))) for kind in OWNERS)
+            worth = sum(len(self._state.owners_of(kind, (contact_id,))) for kind in _COUNTED)
         if survivor == "most_complete":
             worth = sum(bool(row.get(name)) for name in _FILLED) + len(self._ways_to(contact_id))
         return -worth, row["DATE_CREATE"], contact_id

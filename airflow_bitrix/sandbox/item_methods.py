@@ -66,13 +66,23 @@ def _written(call: Call, kind: Kind, sent: Any) -> dict[str, Any]:
     return written
 
 
+def _check_required(call: Call, kind: Kind, row: Row, written: dict[str, Any]) -> None:
+    """Refuse a save that leaves a required field empty, be it one that the request has nothing to say of."""
+    for item_name in call.switches.required_fields:
+        field = BY_ITEM_NAME[kind].get(item_name)
+        if field and not php.is_truthy(written.get(field.name, row.get(field.name, field.default))):
+            raise RestError("CRM_FIELD_ERROR_REQUIRED", f'Field "{field.name}" is required')
+
+
 def _update(call: Call) -> Answer:
     kind = items.kind_of(call)
     row = _existing(call, kind)
     fields = items.array(call, "fields")
     if not call.may_update(kind, row["ID"]):
         raise _denied()
-    call.state.update(kind, row["ID"], _written(call, kind, fields), call.user)
+    written = _written(call, kind, fields)
+    _check_required(call, kind, row, written)
+    call.state.update(kind, row["ID"], written, call.user)
     return Answer({"item": items.shown(call, kind, row, None)})
 
 
@@ -81,7 +91,9 @@ def _add(call: Call) -> Answer:
     fields = items.array(call, "fields")
     if not call.may_add:
         raise _denied()
-    record_id = call.state.add(kind, _written(call, kind, fields), call.user)
+    written = _written(call, kind, fields)
+    _check_required(call, kind, {}, written)
+    record_id = call.state.add(kind, written, call.user)
     return Answer({"item": items.shown(call, kind, call.state.tables[kind].rows[record_id], None)})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_bitrix.core.families import SMART_PROCESS, family_of, is_smart_process
 from airflow_bitrix.sandbox import php
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, ENTITY_TYPES, KINDS, MULTIFIELDS, RECORDS, Kind
@@ -64,12 +65,27 @@ def array_or(call: Call, name: str, default: Any, *, or_null: bool = True) -> An
     return array(call, name)
 
 
-def kind_of(call: Call) -> Kind:
+def known_kind(call: Call) -> Kind:
     """The kind of record that ``entityTypeId`` names."""
     kind = ENTITY_TYPES.get(number(call, "entityTypeId"))
     if kind is None:
         raise RestError("NOT_FOUND", "Smart Process not found")
     return kind
+
+
+def kind_of(call: Call) -> Kind:
+    """The same for ``crm.item.*``, which tell what no smart process can be from one that there is not."""
+    type_id = number(call, "entityTypeId")
+    if type_id not in ENTITY_TYPES and not _may_be_a_process(type_id):
+        raise RestError("ENTITY_TYPE_NOT_SUPPORTED", "The entity type is not supported")
+    return known_kind(call)
+
+
+def _may_be_a_process(type_id: int) -> bool:
+    try:
+        return is_smart_process(family_of(f"{SMART_PROCESS}_{type_id}").kind)
+    except KeyError:
+        return False
 
 
 # Names: camelCase outside, upper case inside

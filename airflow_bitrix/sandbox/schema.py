@@ -22,10 +22,14 @@ SEMANTICS: Final[dict[str, str]] = {
     "CONVERTED": "S",
     "WON": "S",
     "APPROVED": "S",
+    "SUCCESS": "S",
+    "P": "S",
     "JUNK": "F",
     "LOSE": "F",
     "DECLAINED": "F",
     "APOLOGY": "F",
+    "FAIL": "F",
+    "D": "F",
 }
 
 Stages = Mapping[str, tuple[str, str]]
@@ -54,6 +58,20 @@ QUOTE_STAGES: Final[Stages] = {
     "APPROVED": ("Accepted", "#7BD500"),
     "DECLAINED": ("Declined", "#FF5752"),
     "APOLOGY": ("Failure reason analysis", "#FF5752"),
+}
+
+INVOICE_STAGES: Final[Stages] = {
+    "DT31_2:N": ("New", "#39A8EF"),
+    "DT31_2:S": ("Sent to client", "#2FC6F6"),
+    "DT31_2:P": ("Paid", "#7BD500"),
+    "DT31_2:D": ("Not paid", "#FF5752"),
+}
+REPAIR_STAGES: Final[Stages] = {
+    "DT1036_11:NEW": ("Start", "#39A8EF"),
+    "DT1036_11:PREPARATION": ("Prepare", "#2FC6F6"),
+    "DT1036_11:CLIENT": ("Approval", "#55D0E0"),
+    "DT1036_11:SUCCESS": ("Success", "#7BD500"),
+    "DT1036_11:FAIL": ("Failed", "#FF5752"),
 }
 
 PIPELINES: Final[dict[int, str]] = {0: "General", 3: "Wholesale", 5: "Service contracts"}
@@ -105,6 +123,7 @@ _KEPT = (
     Field("DATE_MODIFY", "updatedTime", "datetime", read_only=True),
 )
 _ORIGIN = (Field("ORIGINATOR_ID", "originatorId", "string"), Field("ORIGIN_ID", "originId", "string"))
+_XML = Field("XML_ID", "xmlId", "string")
 _CUSTOM = (
     Field("UF_CRM_SOURCE_ID", "ufCrmSourceId", "string"),
     Field("UF_CRM_VIP", "ufCrmVip", "boolean"),
@@ -253,6 +272,47 @@ RECORDS: Final[Mapping[Kind, Record]] = {
             ),
             "STATUS_ID",
             QUOTE_STAGES,
+        ),
+        Record(
+            family_of("smart_invoice"),
+            "Invoice",
+            "Invoices",
+            (
+                _ID,
+                _XML,
+                Field("ACCOUNT_NUMBER", "accountNumber", "string"),
+                _TITLE,
+                Field("CATEGORY_ID", "categoryId", "integer", default=2, told="crm_category"),
+                *_CLIENT,
+                _status("STAGE_ID", "stageId", "SMART_INVOICE_STAGE_2", "DT31_2:N"),
+                *_MONEY,
+                *_SOURCE,
+                *_KEPT,
+            ),
+            "STAGE_ID",
+            INVOICE_STAGES,
+            pipelines=(2,),
+            has_methods=False,
+        ),
+        Record(
+            family_of("dynamic_1036"),
+            "Repair",
+            "Repairs",
+            (
+                _ID,
+                _XML,
+                _TITLE,
+                Field("CATEGORY_ID", "categoryId", "integer", default=11, told="crm_category"),
+                *_CLIENT,
+                _status("STAGE_ID", "stageId", "DYNAMIC_1036_STAGE_11", "DT1036_11:NEW"),
+                *_MONEY,
+                *_SOURCE,
+                *_KEPT,
+            ),
+            "STAGE_ID",
+            REPAIR_STAGES,
+            pipelines=(11,),
+            has_methods=False,
         ),
     )
 }

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
+from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox.links import STEP, Link
 from airflow_bitrix.sandbox.names import LAST, SUBJECTS
 from airflow_bitrix.sandbox.schema import BY_NAME, RECORDS, semantic_of
@@ -16,6 +17,7 @@ from airflow_bitrix.sandbox.schema import BY_NAME, RECORDS, semantic_of
 if TYPE_CHECKING:
     from airflow_bitrix.sandbox.schema import Kind
     from airflow_bitrix.sandbox.seed import Seeder
+    from airflow_bitrix.sandbox.state import Row, State
 
 CASES: Final[Mapping[str, float]] = {
     "dangling": 0.04,
@@ -49,8 +51,26 @@ def _add_owners(kind: Kind) -> Callable[[Seeder, int], None]:
             known = {name: value for name, value in row.items() if name in BY_NAME[kind]}
             table.insert(known)
             seeder.place(kind, known, case, ids)
+            if record.family.is_saved:
+                _look_saved(seeder.state, kind, known, case)
 
     return add
+
+
+def _look_saved(state: State, kind: Kind, row: Row, case: str) -> None:
+    """Leave links as saves do: sorts by tens, the first is primary, until a contact is deleted.
+
+    Then its row goes, nobody else becomes primary, and the item still shows it: no primary, and a scalar that
+    is at odds.
+    """
+    links = state.links(kind, row["ID"])
+    saved = tuple(
+        Link(STEP * place, link.contact_id, primary=place == 1) for place, link in enumerate(links, 1)
+    )
+    row["CONTACT_ID"] = link_rules.scalar(saved)
+    if case in {"no_primary", "scalar_at_odds"}:
+        saved = saved[1:]
+    state.place_links(kind, row["ID"], saved)
 
 
 def _add_companies(seeder: Seeder, count: int) -> None:
@@ -109,6 +129,8 @@ def _plant_members(seeder: Seeder, count: int) -> None:
 COUNTS: Final[Mapping[str, Callable[[Seeder, int], None]]] = {
     "quotes": _add_owners("quote"),
     "companies": _add_companies,
+    "invoices": _add_owners("smart_invoice"),
+    "items": _add_owners("dynamic_1036"),
 }
 """What makes up the records of a kind, by the argument that says how many there are."""
 

@@ -100,8 +100,9 @@ def random_code() -> str:
 class Sandbox:
     """A sandbox portal that serves while the context is open.
 
-    :param leads, deals, contacts, quotes, companies: How many records to seed; 0 for none. Contacts belong to
-        companies, a tenth as many as they are themselves, whether there are so many or not.
+    :param leads, deals, contacts, quotes, companies, invoices, items: How many records to seed; 0 for none.
+        Contacts belong to companies, a tenth as many as they are themselves, whether these are made or not.
+        Items are those of the one smart process, whose ``entityTypeId`` is 1036.
     :param seed: The same seed gives the same records.
     :param originator: Makes the records look imported from those with the same ids in a portal of that name.
     :param code: The webhook's code; random if empty.
@@ -124,6 +125,8 @@ class Sandbox:
         contacts: int = 0,
         quotes: int = 0,
         companies: int = 0,
+        invoices: int = 0,
+        items: int = 0,
         seed: int = 7,
         originator: str = "",
         code: str = "",
@@ -145,6 +148,8 @@ class Sandbox:
             contacts=contacts,
             quotes=quotes,
             companies=companies,
+            invoices=invoices,
+            items=items,
             seed=seed,
             clock=clock,
             originator=originator,

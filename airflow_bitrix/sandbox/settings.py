@@ -91,6 +91,9 @@ class Switches:
     """Requests refused with 503 fill the bucket, too."""
     not_found_code: str = ""
     """The error code beside ``Not found.``: empty as in the source, or NOT_FOUND as documented for leads."""
+    required_fields: tuple[str, ...] = ()
+    """Fields, as crm.item.* names them, that an administrator has made required: crm.item.add and
+    crm.item.update refuse to save a record in which one of them is empty, whatever they are to change."""
     refuse_contacts_read: tuple[int, ...] = ()
     """Contacts that the user may not read, whoever the user is."""
     address_zone: str = "eu"
@@ -142,8 +145,8 @@ class Faults:
     wrong_rows: Mapping[str, float] = field(default_factory=dict)
     """Pages of lists with wrong rows: the share of pages, by kind. Kinds: {kinds}."""
     fatal_owners: tuple[int, ...] = ()
-    """Leads and deals whose write kills the script, as a faulty handler of their events does: the answer is
-    an HTML page with the status 500, and what a batch did before it stays done."""
+    """Records, of whatever kind, whose write kills the script, as a faulty handler of their events does: the
+    answer is an HTML page with the status 500, and what a batch did before it stays done."""
     slow: float = 0.0
     """The answer waits for ``slow_seconds`` after the work."""
     slow_seconds: float = 1.0
@@ -236,6 +239,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "rest_seconds": _SECONDS,
     "count_refused": _FLAG,
     "not_found_code": _one_of("", "NOT_FOUND"),
+    "required_fields": _WORDS,
     "refuse_contacts_read": (_is_list_of(int), "a list of contact ids"),
     "address_zone": _one_of(*ADDRESS_ZONES),
     "missing_methods": _WORDS,
@@ -268,7 +272,7 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
         'an object of two texts, "error" and "error_description"',
     ),
     "only_methods": (lambda value: value is None or _is_list_of(str)(value), "null or a list of methods"),
-    "fatal_owners": (_is_list_of(int), "a list of ids of leads or deals"),
+    "fatal_owners": (_is_list_of(int), "a list of ids of records"),
     "slow": _SHARE,
     "slow_seconds": _SECONDS,
     "silent": _SHARE,

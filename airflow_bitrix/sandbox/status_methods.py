@@ -1,4 +1,4 @@
-"""The directories of stages and other lists, and the pipelines of deals: ``crm.status.list`` and its kin.
+"""The directories of stages and other lists, pipelines, and smart processes: ``crm.status.list`` and its kin.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/status/crm-status-list.html. The method knows neither
 ``select`` nor pages: it gives whole rows, and all of them. So does the other one:
@@ -11,16 +11,20 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from airflow_bitrix.core.families import is_smart_process
 from airflow_bitrix.sandbox import items, php
 from airflow_bitrix.sandbox.calls import Answer, Call, Method
 from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.names import SOURCES
 from airflow_bitrix.sandbox.schema import (
     DEAL_STAGES,
+    INVOICE_STAGES,
     LEAD_STAGES,
     PIPELINES,
     QUOTE_STAGES,
     RECORDS,
+    REPAIR_STAGES,
+    Stages,
     semantic_of,
 )
 
@@ -28,7 +32,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _WORDS: Final = {"S": "success", "F": "failure", "P": "process"}
-_SYSTEM: Final = ("NEW", "CONVERTED", "JUNK", "WON", "LOSE", "DRAFT", "APPROVED", "DECLAINED")
+_SYSTEM: Final = (
+    *("NEW", "CONVERTED", "JUNK", "WON", "LOSE", "DRAFT", "APPROVED", "DECLAINED"),
+    *("N", "P", "D", "SUCCESS", "FAIL"),
+)
 _NUMBERS: Final = ("ID", "SORT")
 _FIELDS: Final = (
     "ID",
@@ -52,13 +59,28 @@ _LISTS: Final[Mapping[str, Mapping[str, str]]] = {
 """Directories that are no stages: name by id."""
 
 
+def _of_pipeline(category: int) -> tuple[str, int, Stages]:
+    if not category:
+        return "DEAL_STAGE", category, DEAL_STAGES
+    stages = {f"C{category}:{stage}": told for stage, told in DEAL_STAGES.items()}
+    return f"DEAL_STAGE_{category}", category, stages
+
+
+_STAGES: Final = (
+    ("STATUS", 0, LEAD_STAGES),
+    *map(_of_pipeline, PIPELINES),
+    ("QUOTE_STATUS", 0, QUOTE_STAGES),
+    ("SMART_INVOICE_STAGE_2", 2, INVOICE_STAGES),
+    ("DYNAMIC_1036_STAGE_11", 11, REPAIR_STAGES),
+)
+"""The directories that are stages, each with its pipeline."""
+
+
 def _rows() -> Iterator[dict[str, Any]]:
     number = 1
-    deals = ((f"DEAL_STAGE_{one}" if one else "DEAL_STAGE", one, DEAL_STAGES) for one in PIPELINES)
-    others = (("QUOTE_STATUS", 0, QUOTE_STAGES),)
-    for directory, category, stages in (("STATUS", 0, LEAD_STAGES), *deals, *others):
-        for place, (bare, (name, color)) in enumerate(stages.items(), 1):
-            stage = f"C{category}:{bare}" if category else bare
+    for directory, category, stages in _STAGES:
+        for place, (stage, (name, color)) in enumerate(stages.items(), 1):
+            bare = stage.rpartition(":")[2]
             is_system = bare in _SYSTEM
             semantic = semantic_of(stage)
             yield {
@@ -119,7 +141,7 @@ def _list(call: Call) -> Answer:
 
 
 def _categories(call: Call) -> Answer:
-    kind = items.kind_of(call)
+    kind = items.known_kind(call)
     wanted = items.array_or(call, "filter", {}, or_null=False)
     record = RECORDS[kind]
     if not record.pipelines:
@@ -140,6 +162,33 @@ def _categories(call: Call) -> Answer:
     return Answer({"categories": rows}, total=len(rows))
 
 
+def _types(call: Call) -> Answer:
+    """The smart processes; invoices, which are built like them, are none."""
+    if call.switches.limited_user:
+        raise RestError("ACCESS_DENIED", "Access denied.")
+    types = [
+        {
+            "id": number,
+            "title": record.several,
+            "code": "",
+            "createdBy": 1,
+            "entityTypeId": record.family.entity_type_id,
+            "customSectionId": None,
+            "isCategoriesEnabled": "N",
+            "isStagesEnabled": "Y",
+            "isClientEnabled": "Y",
+            "isAutomationEnabled": "Y",
+        }
+        for number, (kind, record) in enumerate(RECORDS.items(), 1)
+        if is_smart_process(kind)
+    ]
+    return Answer({"types": types}, total=len(types))
+
+
 def methods() -> dict[str, Method]:
     """The methods of directories by name."""
-    return {"crm.status.list": Method(_list), "crm.category.list": Method(_categories)}
+    return {
+        "crm.status.list": Method(_list),
+        "crm.category.list": Method(_categories),
+        "crm.type.list": Method(_types),
+    }

@@ -173,7 +173,17 @@ def owner(portal: Client, kind: str) -> int:
 
 @pytest.fixture(scope="module")
 def _sandbox_of_module() -> Iterator[Sandbox]:
-    with Sandbox(leads=60, deals=60, contacts=80, quotes=60, seed=3, plan="self_hosted") as served:
+    with Sandbox(
+        leads=60,
+        deals=60,
+        contacts=80,
+        quotes=60,
+        companies=8,
+        invoices=40,
+        items=40,
+        seed=3,
+        plan="self_hosted",
+    ) as served:
         yield served
 
 

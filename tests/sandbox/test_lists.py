@@ -337,7 +337,11 @@ def test_fields_name_what_get_returns(client: Client, kind: str) -> None:
 
 
 def test_an_unknown_entity_type_is_refused(client: Client) -> None:
-    assert client.call("crm.item.list", {"entityTypeId": 99}).error[:2] == (400, "NOT_FOUND")
+    for number in (99, 1037):
+        refused = client.call("crm.item.list", {"entityTypeId": number}).error
+        assert refused[:2] == (400, "ENTITY_TYPE_NOT_SUPPORTED")
+    for number in (128, 1038):
+        assert client.call("crm.item.list", {"entityTypeId": number}).error[:2] == (400, "NOT_FOUND")
 
 
 def test_item_update_refuses_contacts_that_may_not_be_read(sandbox: Sandbox, client: Client) -> None:
