@@ -19,7 +19,7 @@ from airflow_bitrix.sandbox.server import Sandbox
 from tests.engine.conftest import Applied, Post
 from tests.engine.notes import Notes
 
-KINDS = ("lead", "deal", "quote", "company")
+KINDS = ("lead", "deal", "quote", "company", "smart_invoice", "dynamic_1036")
 CONTACTS = 12
 OLD, NEW = 3, 9
 MANY = 60
