@@ -115,8 +115,12 @@ def removed(before: LinkSet, contact_id: int, *, heir: bool = True) -> Edit:
     return _written(before, rest)
 
 
-def replaced(before: LinkSet, items: Any, key: str = "CONTACT_ID") -> Edit:
-    """``items.set``: a full replacement that skips every malformed row without a word."""
+def replaced(before: LinkSet, items: Any, key: str = "CONTACT_ID", *, keeps_sorts: bool = False) -> Edit:
+    """``items.set``: a full replacement that skips every malformed row without a word.
+
+    :param keeps_sorts: A sort that is not sent stays; else rows are counted anew.
+    """
+    sorts = {link.contact_id: link.sort for link in before} if keeps_sorts else {}
     rows: list[Link] = []
     claims: list[bool] = []
     for index in range(len(php.values(items))):
@@ -125,7 +129,8 @@ def replaced(before: LinkSet, items: Any, key: str = "CONTACT_ID") -> Edit:
         if (contact_id := php.to_int(row.get(key))) > 0:
             # It compares before it casts: "abc" and 0.5 are above 0, and stored as 0.
             is_above = php.compare(row.get("SORT", 0), 0) > 0
-            rows.append(Link(php.to_int(row["SORT"]) if is_above else (index + 1) * STEP, contact_id))
+            sort = php.to_int(row["SORT"]) if is_above else sorts.get(contact_id, (index + 1) * STEP)
+            rows.append(Link(sort, contact_id))
             claims.append(row.get("IS_PRIMARY") == "Y")
     winner = claims.index(True) if True in claims else 0
     return _written(before, [row._replace(primary=place == winner) for place, row in enumerate(rows)])
