@@ -137,10 +137,15 @@ def replaced(before: LinkSet, items: Any, key: str = "CONTACT_ID", *, keeps_sort
 
 
 def from_ids(before: LinkSet, contact_ids: list[int]) -> Edit:
-    """A save with ``CONTACT_IDS``: sorts 10, 20, 30 …, the first is primary."""
-    unique = [contact_id for contact_id in dict.fromkeys(contact_ids) if contact_id > 0]
-    fields: list[dict[str, Any]] = [{"CONTACT_ID": contact_id} for contact_id in unique]
-    return replaced(before, fields)
+    """A save with ``CONTACT_IDS``: sorts 10, 20, 30 …, the first is primary.
+
+    Of one that comes twice the last place counts, but for the first of all; the other leaves a gap.
+    """
+    there = [contact_id for contact_id in contact_ids if contact_id > 0]
+    sorts = {contact_id: place * STEP for place, contact_id in enumerate(there, 1)}
+    sorts |= dict.fromkeys(there[:1], STEP)
+    rows = sorted(sorts.items(), key=lambda row: row[1])
+    return replaced(before, [{"CONTACT_ID": contact_id, "SORT": sort} for contact_id, sort in rows])
 
 
 def as_rows(links: LinkSet, key: str = "CONTACT_ID") -> list[dict[str, Any]]:
