@@ -122,7 +122,9 @@ def _items_set(kind: Kind, call: Call) -> Answer:
     _check_update(call, kind, owner_id)
     _check_exists(call, kind, owner_id)
     before = call.state.links(kind, owner_id)
-    edit = links.replaced(before, items, RECORDS[kind].family.key)
+    family = RECORDS[kind].family
+    keeps_sorts = family.is_shared and call.switches.company_set_keeps_sorts
+    edit = links.replaced(before, items, family.key, keeps_sorts=keeps_sorts)
     if edit.written or edit.after != before:
         check_linked(call, kind, _CHECKED_BY_SET)
         call.state.write_links(kind, owner_id, edit)

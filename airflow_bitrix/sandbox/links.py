@@ -115,8 +115,12 @@ def removed(before: LinkSet, contact_id: int, *, heir: bool = True) -> Edit:
     return _written(before, rest)
 
 
-def replaced(before: LinkSet, items: Any, key: str = "CONTACT_ID") -> Edit:
-    """``items.set``: a full replacement that skips every malformed row without a word."""
+def replaced(before: LinkSet, items: Any, key: str = "CONTACT_ID", *, keeps_sorts: bool = False) -> Edit:
+    """``items.set``: a full replacement that skips every malformed row without a word.
+
+    :param keeps_sorts: A sort that is not sent stays; else rows are counted anew.
+    """
+    sorts = {link.contact_id: link.sort for link in before} if keeps_sorts else {}
     rows: list[Link] = []
     claims: list[bool] = []
     for index in range(len(php.values(items))):
@@ -125,17 +129,23 @@ def replaced(before: LinkSet, items: Any, key: str = "CONTACT_ID") -> Edit:
         if (contact_id := php.to_int(row.get(key))) > 0:
             # It compares before it casts: "abc" and 0.5 are above 0, and stored as 0.
             is_above = php.compare(row.get("SORT", 0), 0) > 0
-            rows.append(Link(php.to_int(row["SORT"]) if is_above else (index + 1) * STEP, contact_id))
+            sort = php.to_int(row["SORT"]) if is_above else sorts.get(contact_id, (index + 1) * STEP)
+            rows.append(Link(sort, contact_id))
             claims.append(row.get("IS_PRIMARY") == "Y")
     winner = claims.index(True) if True in claims else 0
     return _written(before, [row._replace(primary=place == winner) for place, row in enumerate(rows)])
 
 
 def from_ids(before: LinkSet, contact_ids: list[int]) -> Edit:
-    """A save with ``CONTACT_IDS``: sorts 10, 20, 30 …, the first is primary."""
-    unique = [contact_id for contact_id in dict.fromkeys(contact_ids) if contact_id > 0]
-    fields: list[dict[str, Any]] = [{"CONTACT_ID": contact_id} for contact_id in unique]
-    return replaced(before, fields)
+    """A save with ``CONTACT_IDS``: sorts 10, 20, 30 …, the first is primary.
+
+    Of one that comes twice the last place counts, but for the first of all; the other leaves a gap.
+    """
+    there = [contact_id for contact_id in contact_ids if contact_id > 0]
+    sorts = {contact_id: place * STEP for place, contact_id in enumerate(there, 1)}
+    sorts |= dict.fromkeys(there[:1], STEP)
+    rows = sorted(sorts.items(), key=lambda row: row[1])
+    return replaced(before, [{"CONTACT_ID": contact_id, "SORT": sort} for contact_id, sort in rows])
 
 
 def as_rows(links: LinkSet, key: str = "CONTACT_ID") -> list[dict[str, Any]]:

@@ -120,14 +120,18 @@ class Portal:
             self.switches = changed(self.switches, given)
             if {"refusal", "refusal_after"} & given.keys():
                 self._taken = 0
-            self.state.flag_at_once = self.switches.flag_at_once
+            self._tell_state()
             return self.switches
 
     def reset_switches(self) -> None:
         """Turn every switch back."""
         with self.lock:
             self.switches = Switches()
-            self.state.flag_at_once = False
+            self._tell_state()
+
+    def _tell_state(self) -> None:
+        self.state.flag_at_once = self.switches.flag_at_once
+        self.state.company_takes_primary = self.switches.company_takes_primary
 
     def set_faults(self, /, **given: Any) -> Faults:
         """Commit the named faults from now on, and no others."""

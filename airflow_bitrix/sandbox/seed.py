@@ -248,9 +248,9 @@ class Seeder:
             self._members.setdefault(one.get("COMPANY_ID") or 0, []).append(one["ID"])
         for row in rng.sample(free, min(len(free), max(1, len(deals) // 25))):
             row["COMPANY_ID"] = rng.choice(self.companies)
-            self._bring("deal", row, rng)
+            self.bring("deal", row, rng)
         for row in rng.sample(held, -(-len(held) // 2)):
-            self._bring("lead", row, rng)
+            self.bring("lead", row, rng)
         self._flag_deals()
 
     def know_callers(self) -> None:
@@ -274,7 +274,8 @@ class Seeder:
                 row["CATEGORY_ID"] = rng.choice(others)
                 row["STAGE_ID"] = f"C{row['CATEGORY_ID']}:{row['STAGE_ID']}"
 
-    def _bring(self, kind: Kind, row: Row, rng: random.Random) -> None:
+    def bring(self, kind: Kind, row: Row, rng: random.Random) -> None:
+        """Link contacts of its company to a record, behind those that it has."""
         links = self.state.links(kind, row["ID"])
         linked = {link.contact_id for link in links}
         members = self._members.get(row["COMPANY_ID"], [])

@@ -53,6 +53,8 @@ def _add_owners(kind: Kind) -> Callable[[Seeder, int], None]:
             seeder.place(kind, known, case, ids)
             if record.family.is_saved:
                 _look_saved(seeder.state, kind, known, case)
+            elif known.get("COMPANY_ID"):
+                seeder.bring(kind, known, rng)
 
     return add
 

@@ -65,6 +65,12 @@ class Switches:
     """Whose operating time a batch uses: that of the inner methods, or that of ``batch`` itself."""
     flag_at_once: bool = False
     """Older portals: link methods change IS_RETURN_CUSTOMER themselves."""
+    company_takes_primary: bool = True
+    """A company that writes a contact's row by its link methods becomes that contact's primary one, as in the
+    source; without this only where the contact has none."""
+    company_set_keeps_sorts: bool = False
+    """crm.company.contact.items.set leaves sorts that are not sent as they are, as its kin is documented, and
+    does not count them anew, as in the source."""
     time_as_int: bool = False
     """Newer portals: ``time.start`` and ``time.processing`` are whole numbers."""
     hide_contact_ids: bool = False
@@ -223,6 +229,8 @@ _ACCEPTED: Mapping[str, tuple[Check, str]] = {
     "missing_owner_items_get": _one_of("empty", "not_found"),
     "batch_billing": _one_of("inner", "envelope"),
     "flag_at_once": _FLAG,
+    "company_takes_primary": _FLAG,
+    "company_set_keeps_sorts": _FLAG,
     "time_as_int": _FLAG,
     "hide_contact_ids": _FLAG,
     "limited_user": _FLAG,

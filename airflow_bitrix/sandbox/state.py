@@ -82,6 +82,7 @@ class State:
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.flag_at_once = False
+        self.company_takes_primary = True
         self.users: dict[int, Row] = {}
         self.comments: dict[int, Comment] = {}
         """By id; those of records that were deleted stay, and nobody can read them."""
@@ -163,7 +164,9 @@ class State:
         """What a company does to each contact whose row it writes: it becomes the contact's one primary."""
         for contact_id in contact_ids:
             links = self.links("contact", contact_id)
-            flagged = tuple(link._replace(primary=link.contact_id == company_id) for link in links)
+            others = {link.contact_id for link in links if link.primary} - {company_id}
+            wanted = {company_id} if self.company_takes_primary or not others else others
+            flagged = tuple(link._replace(primary=link.contact_id in wanted) for link in links)
             self.place_links("contact", contact_id, flagged)
             self._show_primary("contact", contact_id)
 

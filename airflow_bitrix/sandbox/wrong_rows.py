@@ -63,7 +63,7 @@ def _moved(by: int) -> Change:
 
 
 _IDS = ("id", "ID")
-_LINKS = ("contactIds",)
+_LINKS = ("contactIds", "companyIds")
 _STAGES = ("stageId", "STATUS_ID", "STAGE_ID")
 _DATES = ("createdTime", "DATE_CREATE")
 

@@ -247,3 +247,21 @@ def test_links_outlive_companies_that_are_gone(sandbox: Sandbox, client: Client)
     assert client.call("crm.company.contact.items.delete", {"id": gone}).result is True
     assert client.links("company", gone) == []
     assert sandbox.state.tables["contact"].rows[contact]["COMPANY_ID"] is None
+
+
+def test_a_portal_may_leave_the_primary_company_of_contacts_alone(sandbox: Sandbox, client: Client) -> None:
+    sandbox.set_switches(company_takes_primary=False)
+    free, settled = sandbox.state.add("contact", {}), sandbox.state.add("contact", {"COMPANY_IDS": [2]})
+    take(client, 1, free, settled)
+    assert companies_of(client, free) == [(1, 10, "Y")]
+    assert sorted(companies_of(client, settled)) == [(1, 20, "N"), (2, 10, "Y")]
+    assert [shown(client, one) for one in (free, settled)] == [1, 2]
+
+
+def test_a_portal_may_keep_sorts_that_a_company_does_not_send(sandbox: Sandbox, client: Client) -> None:
+    sandbox.set_switches(company_set_keeps_sorts=True)
+    company = sandbox.state.add("company", {})
+    client.link("company", company, [(3, 700, "N"), (4, 900, "N")])
+    items = [{"CONTACT_ID": 5}, {"CONTACT_ID": 4}, {"CONTACT_ID": 3, "SORT": 50}]
+    client.call("crm.company.contact.items.set", {"id": company, "items": items})
+    assert client.links("company", company) == [(5, 10, "Y"), (3, 50, "Y"), (4, 900, "Y")]

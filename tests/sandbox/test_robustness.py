@@ -11,11 +11,12 @@ from airflow_bitrix.sandbox import php
 from airflow_bitrix.sandbox.clock import Clock
 from airflow_bitrix.sandbox.other_methods import METHODS
 from airflow_bitrix.sandbox.portal import Caller, Portal
-from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, BY_NAME
+from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, BY_NAME, ENTITY_TYPES
 from airflow_bitrix.sandbox.seed import seeded
 
 PREFIXES = ["", "=", "!", ">", "<=", "@", "!@", "%", "=%", "!%=", "><", "!><"]
-FIELDS = [*BY_NAME["lead"], *BY_ITEM_NAME["deal"], "contactIds", "CONTACT_IDS", "logic", "0", "1"]
+LINKS = ["contactIds", "CONTACT_IDS", "COMPANY_IDS"]
+FIELDS = [*BY_NAME["lead"], *BY_ITEM_NAME["deal"], *LINKS, "logic", "0", "1"]
 PARAMETERS = ["fields", "items", "filter", "order", "select", "start", "type", "values", "name"]
 
 _keys = st.builds(str.__add__, st.sampled_from(PREFIXES), st.sampled_from(FIELDS))
@@ -36,7 +37,9 @@ _params = st.dictionaries(st.sampled_from(PARAMETERS), _values, max_size=5)
 
 
 def _portal() -> Portal:
-    state = seeded(leads=8, deals=8, contacts=8, seed=1, clock=Clock())
+    kinds = ("leads", "deals", "contacts", "quotes", "companies", "invoices", "items")
+    counts: Any = dict.fromkeys(kinds, 8)
+    state = seeded(**counts, seed=1, clock=Clock())
     return Portal(state, code="code", plan="self_hosted")
 
 
@@ -46,7 +49,7 @@ PORTAL = _portal()
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)
 @given(
     method=st.sampled_from(sorted(METHODS)),
-    entity=st.integers(0, 3),
+    entity=st.sampled_from([0, *ENTITY_TYPES]),
     number=st.integers(0, 9),
     params=_params,
 )

@@ -59,8 +59,15 @@ def test_a_save_sorts_by_tens_and_makes_the_first_one_primary(
     assert item(client, saved, "get", id=number) == shown
     links = [(link.contact_id, link.sort, link.primary) for link in sandbox.state.links(saved, number)]
     assert [one for one, *_ in links] == after
-    assert [sort for _, sort, _ in links] == sorted(sort for _, sort, _ in links)
     assert [flag for *_, flag in links] == [True, *[False] * len(after)][: len(after)]
+
+
+def test_of_a_contact_that_comes_twice_in_a_save_the_last_place_counts_but_for_the_first_of_all(
+    sandbox: Sandbox, client: Client, saved: str
+) -> None:
+    number = made(client, saved, 5, 4, 4, 5, 6)
+    links = [(link.contact_id, link.sort) for link in sandbox.state.links(saved, number)]
+    assert links == [(5, 10), (4, 30), (6, 50)]
 
 
 def test_every_save_moves_the_date_and_is_noted(sandbox: Sandbox, client: Client, saved: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from airflow_bitrix.sandbox.clock import Clock
+from airflow_bitrix.sandbox.schema import RECORDS
 from airflow_bitrix.sandbox.seed import NOW, SPAN, seeded
 from airflow_bitrix.sandbox.server import Sandbox
 from airflow_bitrix.sandbox.truth import truth_of
@@ -39,6 +40,24 @@ def test_the_same_seed_makes_the_same_records(kind: Kind) -> None:
 
 def test_more_leads_do_not_change_the_contacts() -> None:
     assert _content(_state(leads=5), "contact") == _content(_state(leads=500), "contact")
+
+
+OTHERS: Any = {"quotes": 200, "companies": 25, "invoices": 100, "items": 100}
+
+
+def test_other_kinds_change_neither_leads_nor_deals_nor_the_companies_on_the_cards_of_most_contacts() -> None:
+    plain, state = _state(), seeded(**SMALL, **OTHERS)
+    for kind in ("lead", "deal"):
+        assert _content(state, kind) == _content(plain, kind)
+    before, after = (one.tables["contact"].rows for one in (plain, state))
+    changed = [number for number, row in before.items() if row != after[number]]
+    assert 0 < len(changed) < len(before) / 10
+    for number in changed:
+        assert {**before[number], "COMPANY_ID": 0} == {**after[number], "COMPANY_ID": 0}
+    kinds = ("quote", "company", "smart_invoice", "dynamic_1036")
+    for kind, count in zip(kinds, OTHERS.values(), strict=True):
+        assert len(state.tables[kind].ids) == count
+        assert _content(state, kind) == _content(seeded(**SMALL, **OTHERS), kind)
 
 
 def test_ids_are_dense_and_dates_rise_with_them() -> None:
@@ -90,7 +109,7 @@ def test_small_portals_can_be_made(count: int, contacts: int) -> None:
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Sandbox]:
-    with Sandbox(leads=400, deals=400, contacts=300, plan="self_hosted") as sandbox:
+    with Sandbox(leads=400, deals=400, contacts=300, **OTHERS, plan="self_hosted") as sandbox:
         yield sandbox
 
 
@@ -110,7 +129,10 @@ def _all(sandbox: Sandbox, method: str, select: list[str]) -> list[dict[str, Any
 
 
 def _link_cases(
-    owners: dict[str, Any], known: set[int], person: dict[int, frozenset[int]]
+    owners: dict[str, Any],
+    known: set[int],
+    person: dict[int, frozenset[int]],
+    scalar: str = "contact_id",
 ) -> dict[str, list[int]]:
     cases: dict[str, list[int]] = {"dangling": [], "no_primary": [], "scalar_at_odds": [], "same_person": []}
     for owner_id, owner in owners.items():
@@ -119,8 +141,7 @@ def _link_cases(
         found = {
             "dangling": not ids <= known,
             "no_primary": bool(ids) and not primary,
-            "scalar_at_odds": (bool(primary) or not ids)
-            and owner["contact_id"] != min(primary, default=None),
+            "scalar_at_odds": (bool(primary) or not ids) and owner[scalar] != min(primary, default=None),
             "same_person": any((person.get(one, frozenset()) - {one}) & ids for one in ids),
         }
         for case, true in found.items():
@@ -138,9 +159,23 @@ def test_the_truth_is_what_can_be_seen_from_outside(served: Sandbox) -> None:
         phones["".join(filter(str.isdigit, row["PHONE"][0]["VALUE"]))].add(int(row["ID"]))
     person = {one: frozenset(same) for same in phones.values() if len(same) > 1 for one in same}
 
-    for name, owners in (("leads", leads), ("deals", deals)):
+    others = {
+        RECORDS[kind].several.lower(): _control(served, f"links?kind={kind}")
+        for kind in ("quote", "smart_invoice", "dynamic_1036", "company")
+    }
+    for name, owners in {"leads": leads, "deals": deals, **others}.items():
         found = _link_cases(owners, known, person)
+        if name == "companies":
+            # The flags are those of the contacts, and a company has no scalar.
+            found |= {"no_primary": [], "scalar_at_odds": []}
         assert {case: truth[name][case] for case in found} == found
+        assert found["dangling"]
+        assert found["same_person"]
+    firms = {int(row["ID"]) for row in _all(served, "crm.company.list", ["ID"])}
+    found = _link_cases(_control(served, "links?kind=contact"), firms, {}, "company_id")
+    found.pop("same_person")
+    assert {case: truth["contacts"][case] for case in found} == found
+    assert all(found.values())
 
     of_lead = {row["ID"]: row["LEAD_ID"] for row in _all(served, "crm.deal.list", ["ID", "LEAD_ID"])}
     missing = [
@@ -172,7 +207,7 @@ def test_contacts_that_a_company_brought_are_on_owners_of_that_company(served: S
         assert served.truth()[f"{kind}s"]["company_contacts"] == found
 
 
-@pytest.mark.parametrize("kind", ["lead", "deal"])
+@pytest.mark.parametrize("kind", ["lead", "deal", "quote"])
 def test_the_expected_ends_are_sound(served: Sandbox, kind: Kind) -> None:
     now, expected = served.links(kind), served.truth()["expected"]
     ends = [expected[name] for name in ("remove_dangling", "fix_primary", "together")] + [

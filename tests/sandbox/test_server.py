@@ -253,6 +253,23 @@ def test_the_page_of_a_contact_leads_to_its_owners(pages: Sandbox) -> None:
     assert 'href="/crm/lead/details/1/"' in _page(pages, "/crm/contact/details/1/").text
 
 
+def test_cards_of_every_kind_have_the_address_that_the_portal_gives_them(pages: Sandbox) -> None:
+    state = pages.state
+    company = state.add("company", {"TITLE": "Case & Sons", "CONTACT_IDS": [1]})
+    for kind, path in (
+        ("quote", "crm/type/7/details"),
+        ("smart_invoice", "crm/type/31/details"),
+        ("dynamic_1036", "crm/type/1036/details"),
+    ):
+        number = state.add(kind, {"CONTACT_IDS": [1], "TITLE": kind})
+        assert kind in _page(pages, f"/{path}/{number}/").text
+        assert f'href="/{path}/{number}/"' in _page(pages, "/crm/contact/details/1/").text
+        assert f'href="/{path}/{number}/"' in _page(pages, f"/crm/{kind}/").text
+    assert "Case &amp; Sons" in _page(pages, "/crm/contact/details/1/").text
+    assert 'href="/crm/contact/details/1/"' in _page(pages, f"/crm/company/details/{company}/").text
+    assert _page(pages, "/crm/type/99/details/1/").status_code == 404
+
+
 @pytest.mark.parametrize(
     "address", ["/crm/lead/details/77/", "/crm/robot/details/1/", "/crm/lead/details/x/", "/no"]
 )
