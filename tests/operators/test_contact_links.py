@@ -1,4 +1,4 @@
-"""The twelve operators: one rule for the whole family, and each against the sandbox."""
+"""The thirty operators: one rule for all families, and each against the sandbox."""
 
 from __future__ import annotations
 
@@ -14,21 +14,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
-from airflow_bitrix.core.methods import METHODS
+from airflow_bitrix.core.families import FAMILIES, Family, family_of
+from airflow_bitrix.core.methods import METHODS, name
 from airflow_bitrix.operators import contact_links
 from airflow_bitrix.operators.contact_links import Bitrix24MethodOperator, Bitrix24Operator
 from airflow_bitrix.sandbox.server import Sandbox
 from tests.answers import VALUES, pages
 from tests.moved import DagSerialization
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "add": {"owner_id": 5, "contact_id": 7, "sort": 30, "is_primary": True},
-    "delete": {"owner_id": 5, "contact_id": 7},
-    "items.get": {"owner_id": 5},
-    "items.set": {"owner_id": 5, "items": [7, {"CONTACT_ID": 8, "IS_PRIMARY": "Y", "SORT": 5}]},
-    "items.delete": {"owner_id": 5},
-    "fields": {},
-}
+LINKING = [family for family in FAMILIES.values() if family.prefix]
+"""Those that have link methods."""
+
+ABOUT_AN_OWNER = [method for method, about in METHODS.items() if about.verb != "fields"]
+
+
+def arguments_of(method: str) -> dict[str, Any]:
+    """Arguments that an operator takes, all that there are."""
+    family = family_of(METHODS[method].kind)
+    one = {f"{family.linked}_id": 7}
+    found: dict[str, dict[str, Any]] = {
+        "add": {"owner_id": 5, **one, "sort": 30, "is_primary": True},
+        "delete": {"owner_id": 5, **one},
+        "items.get": {"owner_id": 5},
+        "items.set": {"owner_id": 5, "items": [7, {family.key: 8, "IS_PRIMARY": "Y", "SORT": 5}]},
+        "items.delete": {"owner_id": 5},
+        "fields": {},
+    }
+    return found[METHODS[method].verb]
 
 
 def operator_of(method: str) -> type[Bitrix24Operator]:
@@ -45,12 +57,12 @@ def make(method: str, **arguments: Any) -> Bitrix24Operator:
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_has_an_operator_of_its_name(method: str) -> None:
     operator = operator_of(method)
-    verb = METHODS[method].verb
+    arguments = arguments_of(method)
     assert operator.api_method == method
     assert operator.__name__ in contact_links.__all__
     assert f"``{method}``" in (operator.__doc__ or "").splitlines()[0]
-    assert set(operator.template_fields) == {"bitrix24_conn_id", *ARGUMENTS[verb]}
-    assert make(method, **ARGUMENTS[verb]).bitrix24_conn_id == "bitrix24_default"
+    assert set(operator.template_fields) == {"bitrix24_conn_id", *arguments}
+    assert make(method, **arguments).bitrix24_conn_id == "bitrix24_default"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -58,15 +70,15 @@ def test_each_operator_says_what_its_arguments_are(method: str) -> None:
     documented = "".join(
         (base.__dict__.get("__doc__") or "") + (inspect.getdoc(base.__dict__.get("__init__")) or "")
         for base in operator_of(method).__mro__
-        if base.__module__ == contact_links.__name__
+        if base.__module__.startswith("airflow_bitrix.operators")
     )
-    for argument in ARGUMENTS[METHODS[method].verb]:
+    for argument in arguments_of(method):
         assert f":param {argument}:" in documented
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_operator_is_mapped_rendered_and_serialised(method: str) -> None:
-    arguments = ARGUMENTS[METHODS[method].verb]
+    arguments = arguments_of(method)
     text: Any = dict.fromkeys(arguments, "{{ 41 + 1 }}")
     with DAG("family", schedule=None) as dag:
         make_one = operator_of(method)
@@ -135,11 +147,11 @@ def test_each_verb_does_on_the_portal_what_it_says(kind: str, portal: Any) -> No
 @pytest.mark.parametrize(
     "owner_id", ["", "0", 0, -1, "-1", "abc", None, True, 1.0, [1], 2**31, "2147483648", 10**18]
 )
-@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.verb != "fields"])
+@pytest.mark.parametrize("method", ABOUT_AN_OWNER)
 def test_an_owner_id_that_is_none_is_refused_before_anything_is_sent(
     method: str, owner_id: Any, portal: Any
 ) -> None:
-    arguments = {**ARGUMENTS[METHODS[method].verb], "owner_id": owner_id}
+    arguments = {**arguments_of(method), "owner_id": owner_id}
     with pytest.raises(
         InvalidInput, match=r"^owner_id: .* accepted: a whole number from 1 to 2147483647$"
     ) as refused:
@@ -201,7 +213,7 @@ READING = [method for method, about in METHODS.items() if about.verb in ("items.
 @pytest.mark.drawn
 @given(st.sampled_from(READING), pages({"CONTACT_ID": 7, "SORT": 10, "IS_PRIMARY": "Y"}) | VALUES)
 def test_what_an_operator_reads_is_a_line_of_the_log_or_one_clear_error(method: str, told: Any) -> None:
-    operator = make(method, **ARGUMENTS[METHODS[method].verb])
+    operator = make(method, **arguments_of(method))
     try:
         said = f"{method}: {operator.outcome({'id': 5}, told)}"
     except Bitrix24Error as error:
