@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
-from airflow_bitrix.core.families import FAMILIES, Family, family_of
-from airflow_bitrix.core.methods import METHODS, name
+from airflow_bitrix.core.families import FAMILIES, family_of
+from airflow_bitrix.core.methods import METHODS
 from airflow_bitrix.operators import contact_links
 from airflow_bitrix.operators.contact_links import Bitrix24MethodOperator, Bitrix24Operator
 from airflow_bitrix.sandbox.server import Sandbox
