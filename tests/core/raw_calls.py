@@ -35,6 +35,9 @@ NO_IDS: list[Any] = [
     *("\u0665", "\uff15", "\u00a05", "5\u200b", "2147483648", "9" * 5000),
     *("$result[a]", "$results[a]", "$resultX[a]"),
 ]
+MAYBE_A_CONTACT_S: list[Any] = ["3abc", "3 ", " 3", [3], 3.0, True, None, "", {}, "$result[a]"]
+"""Values of ``entityTypeId``."""
+
 NO_LISTS: list[Any] = [None, "", "7", 0, 7, True, False, {}, {"0": 7}, {"CONTACT_ID": 7}]
 
 NO_FIELDS: list[Any] = [[], {}, [7], "7", 7, None, [{"CONTACT_ID": 7}]]
@@ -243,7 +246,7 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     *(
         ("crm.item.update", {"id": 5, "entityTypeId": value, "fields": {name: [3]}})
         for name in ("companyId", "companyIds")
-        for value in ("3abc", "3 ", " 3", [3], 3.0, True, None, "", {}, "$result[a]")
+        for value in MAYBE_A_CONTACT_S
     ),
     ("crm.item.update", {"id": 5, "fields": {"companyIds": [3]}}),
     ("crm.item.update", {"id": 5, "entityTypeId": 3, "fields": {"COMPANY_IDS": [3]}}),
