@@ -17,7 +17,8 @@ from airflow_bitrix.operators.shared.link_calls import (
     FieldsCall,
     ItemsDeleteCall,
     ItemsGetCall,
-    ItemsSetCall,
+    SetCompaniesCall,
+    SetContactsCall,
 )
 
 __all__ = [
@@ -86,7 +87,7 @@ class Bitrix24LeadContactItemsGetOperator(ItemsGetCall):
     api_method = "crm.lead.contact.items.get"
 
 
-class Bitrix24LeadContactItemsSetOperator(ItemsSetCall):
+class Bitrix24LeadContactItemsSetOperator(SetContactsCall):
     """Replace all contact links of a lead: ``crm.lead.contact.items.set``.
 
     Returns ``True``. An empty or malformed list is refused before anything is sent, since the portal would
@@ -144,7 +145,7 @@ class Bitrix24DealContactItemsGetOperator(ItemsGetCall):
     api_method = "crm.deal.contact.items.get"
 
 
-class Bitrix24DealContactItemsSetOperator(ItemsSetCall):
+class Bitrix24DealContactItemsSetOperator(SetContactsCall):
     """Replace all contact links of a deal: ``crm.deal.contact.items.set``.
 
     Returns ``True``. An empty or malformed list is refused before anything is sent, since the portal would
@@ -202,7 +203,7 @@ class Bitrix24QuoteContactItemsGetOperator(ItemsGetCall):
     api_method = "crm.quote.contact.items.get"
 
 
-class Bitrix24QuoteContactItemsSetOperator(ItemsSetCall):
+class Bitrix24QuoteContactItemsSetOperator(SetContactsCall):
     """Replace all contact links of a quote: ``crm.quote.contact.items.set``.
 
     Returns ``True``. An empty or malformed list is refused before anything is sent, since the portal would
@@ -262,7 +263,7 @@ class Bitrix24CompanyContactItemsGetOperator(ItemsGetCall):
     api_method = "crm.company.contact.items.get"
 
 
-class Bitrix24CompanyContactItemsSetOperator(ItemsSetCall):
+class Bitrix24CompanyContactItemsSetOperator(SetContactsCall):
     """Replace all contact links of a company: ``crm.company.contact.items.set``.
 
     Returns ``True``. The company becomes the primary one of each contact that is new, of each whose sort
@@ -321,7 +322,7 @@ class Bitrix24ContactCompanyItemsGetOperator(ItemsGetCall):
     api_method = "crm.contact.company.items.get"
 
 
-class Bitrix24ContactCompanyItemsSetOperator(ItemsSetCall):
+class Bitrix24ContactCompanyItemsSetOperator(SetCompaniesCall):
     """Replace all company links of a contact: ``crm.contact.company.items.set``.
 
     Returns ``True``. An empty or malformed list is refused before anything is sent, since the portal would

@@ -22,6 +22,9 @@ from airflow_bitrix.operators.shared.task_arguments import (
     OwnerArguments,
 )
 
+Items = Sequence[int | str | Mapping[str, Any]] | str | XComArg
+"""What is to be linked; templated."""
+
 
 class LinkCall(Bitrix24Operator):
     """An operator of a link method; a leaf of it names the method."""
@@ -96,25 +99,9 @@ class ItemsGetCall(OwnerCall):
         return f"{self.title(parameters)}: {_linked(self.family, result)}"
 
 
-class ItemsSetCall(OwnerCall):
-    """An operator of ``items.set``."""
-
+class _ItemsSet(OwnerCall):
     template_fields: Sequence[str] = (*OwnerCall.template_fields, "items")
-
-    def __init__(
-        self,
-        *,
-        items: Sequence[int | str | Mapping[str, Any]] | str | XComArg,
-        **kwargs: Unpack[OwnerArguments],
-    ) -> None:
-        """Take the new links.
-
-        :param items: All contacts that the owner is to have, in order: ids, dicts with ``CONTACT_ID`` and, as
-            wanted, ``SORT`` and ``IS_PRIMARY``, or a mix. At least one; never a contact twice. Of a contact,
-            all its companies, with ``COMPANY_ID``. (templated)
-        """
-        super().__init__(**kwargs)
-        self.items = items
+    items: Items
 
     def parameters(self) -> dict[str, Any]:
         """Give the parameters of the call."""
@@ -128,6 +115,32 @@ class ItemsSetCall(OwnerCall):
             owner=self.title(parameters),
             contacts=_linked(self.family, parameters["items"]),
         )
+
+
+class SetContactsCall(_ItemsSet):
+    """An operator of ``items.set`` where contacts are linked."""
+
+    def __init__(self, *, items: Items, **kwargs: Unpack[OwnerArguments]) -> None:
+        """Take the new links.
+
+        :param items: All contacts that the owner is to have, in order: ids, dicts with ``CONTACT_ID`` and, as
+            wanted, ``SORT`` and ``IS_PRIMARY``, or a mix. At least one; never a contact twice. (templated)
+        """
+        super().__init__(**kwargs)
+        self.items = items
+
+
+class SetCompaniesCall(_ItemsSet):
+    """An operator of ``items.set`` where companies are linked."""
+
+    def __init__(self, *, items: Items, **kwargs: Unpack[OwnerArguments]) -> None:
+        """Take the new links.
+
+        :param items: All companies that the contact is to have, in order: ids, dicts with ``COMPANY_ID`` and,
+            as wanted, ``SORT`` and ``IS_PRIMARY``, or a mix. At least one; never a company twice. (templated)
+        """
+        super().__init__(**kwargs)
+        self.items = items
 
 
 class ItemsDeleteCall(OwnerCall):
@@ -150,7 +163,7 @@ class ItemsDeleteCall(OwnerCall):
 class _OneLink(OwnerCall):
     """An operator of a method that is about one link.
 
-    What is linked stands in ``contact_id`` or ``company_id``, whichever the class takes.
+    What is linked stands in ``contact_id`` or ``company_id``, whichever the operator takes.
     """
 
     @property
