@@ -1,4 +1,4 @@
-"""Links on task instances: to the report of the run, and to the lead or deal on the portal."""
+"""Links on task instances: to the report of the run, and to the card on the portal."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Bitrix24ReportLink(BaseOperatorLink):
 
 
 class Bitrix24OwnerLink(BaseOperatorLink):
-    """Leads to the lead or deal that the task worked on, on its portal."""
+    """Leads to the card of what the task worked on, on its portal."""
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Each of the twelve link operators once, on a lead and a deal that end as they began."""
+"""Each link operator of leads and deals once, on a lead and a deal that end as they began."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from airflow_bitrix.pipelines.bounds import between
 
 DOC = gettext(
     """
-### A tour of the twelve link methods
+### A tour of the link methods of leads and deals
 
 Give a lead, a deal, and a contact that is linked to neither. Each task's log says in a line what came of it.
 For the lead, then for the deal:
@@ -109,7 +109,7 @@ def check_end(method: str, owner_id: int, links: list[dict[str, Any]]) -> None:
 with DAG(
     dag_id="bitrix24_link_methods_tour",
     dag_display_name=gettext("Bitrix24: tour of the link methods"),
-    description=gettext("Each of the twelve link operators once; the records end as they began."),
+    description=gettext("Each link operator of leads and deals once; the records end as they began."),
     doc_md=DOC,
     schedule=None,
     catchup=False,

@@ -10,6 +10,7 @@ EXAMPLES: Mapping[str, str] = {
     "applied_by": "what `carry_out` was given, such as `canary`; it tells the approval",
     "artifacts_path": '`"/opt/airflow/bitrix24-of-sales"`, `"s3://aws_default@bucket/sales"`',
     "assigned_users": '`[{"id": "7", "name": "olga"}]`',
+    "Bitrix24ContactCompanyItemsSetOperator.items": '`[4, {"COMPANY_ID": 9, "IS_PRIMARY": "Y"}]`',
     "Bitrix24PlanLinkRestoreOperator.plan": "the folder of a plan that does not lie beside its journal",
     "bitrix24_conn_id": '`"bitrix24_default"`',
     "compare_with": '`"previous"`: the snapshot that this task made last',

@@ -65,6 +65,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "artifacts_path": "elsewhere",
     "owner_id": 5,
     "contact_id": 17,
+    "company_id": 4,
     "sort": 30,
     "is_primary": "Y",
     "items": [17, {"CONTACT_ID": 23, "IS_PRIMARY": "Y"}],
@@ -152,7 +153,8 @@ def rule_subjects() -> list[RuleSubject]:
 
 
 def _link_methods() -> Iterator[Subject]:
-    given = {"owner_id": 1, "contact_id": 2, "items": [3], "api_method": "crm.lead.get"}
+    of_companies = {**_EXAMPLES, "items": [4, {"COMPANY_ID": 9, "IS_PRIMARY": "Y"}]}
+    given = {"owner_id": 1, "contact_id": 2, "company_id": 2, "items": [3], "api_method": "crm.lead.get"}
     for name in contact_links.__all__:
         operator = getattr(contact_links, name)
         if operator is contact_links.Bitrix24Operator:
@@ -162,7 +164,7 @@ def _link_methods() -> Iterator[Subject]:
             operator,
             needed,
             lambda task: (task.deferrable, task.hook.settings, task.api_method, task.parameters()),
-            _EXAMPLES,
+            of_companies if operator.api_method.startswith("crm.contact.") else _EXAMPLES,
         )
 
 

@@ -78,7 +78,8 @@ With the name of each in a connection's JSON; those behind *port* stand in its `
 _TITLES: Mapping[str, str] = {
     "Bitrix24BaseOperator": "Every operator but the approval",
     "Bitrix24Operator": "Every operator of a method",
-    "_OfOwner": "Every operator of a lead or deal",
+    "OwnerCall": "Every operator of one record's links",
+    "_Add": "Every operator that adds a link",
     "LinkPlanOperator": "Every operator of link work but the approval",
     "LinkPlanMaker": "Every operator that makes a plan",
     "Bitrix24Sensor": "Every sensor",
@@ -174,7 +175,8 @@ def _connection() -> str:
 
 
 def _shown(names: Iterable[str]) -> str:
-    both = dict.fromkeys(re.sub("(?<=Bitrix24)(Lead|Deal)(?=Contact)", "…", name) for name in names)
+    families = "(?<=Bitrix24)(Lead|Deal|Quote|Company)(?=Contact)"
+    both = dict.fromkeys(re.sub(families, "…", name) for name in names)
     return ", ".join(f"`{name}`" for name in both)
 
 

@@ -37,7 +37,9 @@ METHOD_NAME = re.compile(r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*")
 """What the name of a REST method looks like; anything else in its place would make another address."""
 
 _LONGEST_ID = 40
-_LINK_METHOD = re.compile(r"crm\.([a-z]+)\.contact\.(?:add|delete|fields|items\.(?:get|set|delete))")
+_LINK_METHOD = re.compile(
+    r"crm\.([a-z]+)\.(?:contact|company)\.(?:add|delete|fields|items\.(?:get|set|delete))"
+)
 
 
 @functools.lru_cache(maxsize=256)

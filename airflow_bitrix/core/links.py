@@ -239,3 +239,8 @@ def owner_address(portal: str, owner: Owner) -> str:
 def card_address(portal: str, kind: EntityKind, record_id: int) -> str:
     """Give the address of the card of a record on the portal."""
     return f"{portal}/{family_of(kind).card}/{record_id}/"
+
+
+def list_address(portal: str, kind: EntityKind) -> str:
+    """Give the address of the list of all records of a kind that has link methods."""
+    return f"{portal}/crm/{kind}/list/"

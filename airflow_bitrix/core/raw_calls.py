@@ -4,9 +4,7 @@ The portal checks no id, it casts it: ``true``, a list and a reference that find
 ``"77abc"`` is 77. Names that it does not know it drops, and rows that it cannot read it skips; so a slip
 empties the links of a record that nobody meant, and the answer is ``true``.
 
-Looked at are the link methods of all five families (``crm.lead.contact.*``, ``crm.deal.contact.*``,
-``crm.quote.contact.*``, ``crm.company.contact.*`` and ``crm.contact.company.*``), and the ``update`` methods
-where they write contacts. Follows
+Looked at are the link methods of all families, and the ``update`` methods where they write links. Follows
 https://apidocs.bitrix24.com/api-reference/crm/leads/management-communication/index.html.
 """
 
@@ -14,19 +12,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote_plus
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.families import FAMILIES, LinkedKind, family_of
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import accepted_id, positive_id
+from airflow_bitrix.core.methods import METHODS, LinkMethod
 from airflow_bitrix.core.references import has_reference
 
-_LINK_METHOD = re.compile(
-    r"crm\.(?:(?:lead|deal|quote|company)\.(contact)|contact\.(company))"
-    r"\.(add|delete|items\.get|items\.set|items\.delete)"
-)
 _BODIES: Mapping[str, tuple[str, ...]] = {"add": ("fields",), "delete": ("fields",), "items.set": ("items",)}
 
 
@@ -40,27 +36,46 @@ class _Update:
 
     :param ids: Names of the parameter that says which record.
     :param bodies: Names of the parameter that holds the fields.
-    :param one: The field of one contact.
-    :param several: The field of all contacts.
     :param also: Further parameters that hold an id.
+    :param linked: What it writes links to.
+    :param one: The fields of one.
+    :param several: The fields of all.
     """
 
     ids: tuple[str, ...] = ("ID", "id")
     bodies: tuple[str, ...] = _spellings("fields")
-    one: str = "CONTACT_ID"
-    several: str = "CONTACT_IDS"
     also: tuple[str, ...] = ()
+    linked: tuple[LinkedKind, ...] = ("contact",)
+    one: tuple[str, ...] = ("CONTACT_ID",)
+    several: tuple[str, ...] = ("CONTACT_IDS",)
+
+    @property
+    def writing(self) -> frozenset[str]:
+        """What those fields are called, however they are spelt."""
+        return frozenset(f"{linked}{end}" for linked in self.linked for end in ("id", "ids"))
 
 
 _UPDATES: Mapping[str, _Update] = {
     "crm.lead.update": _Update(),
     "crm.deal.update": _Update(),
     "crm.quote.update": _Update(),
-    "crm.item.update": _Update(("id",), ("fields",), "contactId", "contactIds", also=("entityTypeId",)),
+    "crm.company.update": _Update(one=(), several=("CONTACT_ID",)),
+    "crm.contact.update": _Update(linked=("company",), one=("COMPANY_ID",), several=("COMPANY_IDS",)),
+    "crm.item.update": _Update(
+        ("id",),
+        ("fields",),
+        ("entityTypeId",),
+        ("contact", "company"),
+        ("contactId", "companyId"),
+        ("contactIds", "companyIds"),
+    ),
 }
-_WRITES_CONTACTS = frozenset({"contactid", "contactids"})
+# Only to contacts are companies linked; an owner's own company is none of its links.
+_OWNER_UPDATE = replace(
+    _UPDATES["crm.item.update"], linked=("contact",), one=("contactId",), several=("contactIds",)
+)
 _FIELDS = frozenset({"fields", "arfields"})
-_MATTERS = _WRITES_CONTACTS | _FIELDS | {"id", "entitytypeid"}
+_MATTERS = _FIELDS | {"id", "entitytypeid"}
 _WORDS = gettext_noop("text without references to other commands")
 
 
@@ -70,8 +85,9 @@ def check_raw_call(method: str, params: Mapping[str, Any]) -> None:
     An id is a whole number from 1 to 2,147,483,647 or its plain decimal text; every name is written as the
     portal reads it, and once; no value and no name holds a reference to another command. ``items`` of
     ``items.set`` are rows with their id, and at least one: ``items.delete`` clears. ``contactIds`` and
-    ``CONTACT_IDS`` of an ``update`` may be ``[]``, which says that no contact is wanted; ``null``, ``""``,
-    ``0`` and ``false`` stand for nothing there. Calls of other methods are left alone.
+    ``CONTACT_IDS`` of an ``update``, of a contact ``companyIds`` and ``COMPANY_IDS``, and ``CONTACT_ID`` of a
+    company, may be ``[]``, which says that nothing is to be linked; ``null``, ``""``, ``0`` and ``false``
+    stand for nothing there. Calls of other methods are left alone.
 
     A command of a raw ``batch`` that writes contact links is refused whatever it holds, and so is a batch in
     a batch: ``batch()`` of the hook takes calls, and these are looked at.
@@ -81,10 +97,10 @@ def check_raw_call(method: str, params: Mapping[str, Any]) -> None:
     :raises InvalidInput: Names the parameter, its value and what is accepted.
     """
     name = _plain(method)
-    if found := _LINK_METHOD.fullmatch(name):
-        _check_link_call(name, f"{(found[1] or found[2]).upper()}_ID", found[3], params)
-    elif name in _UPDATES:
-        _check_update(name, _UPDATES[name], params)
+    if (found := METHODS.get(name)) and found.verb != "fields":
+        _check_link_call(name, found, params)
+    elif reads := _UPDATES.get(name):
+        _check_update(name, _OWNER_UPDATE if _is_owner(reads, params) else reads, params)
     elif name == "batch":
         _check_batch(params)
 
@@ -96,7 +112,8 @@ def _plain(method: str) -> str:
 # -- link methods ------------------------------------------------------------------------------------------
 
 
-def _check_link_call(method: str, key: str, verb: str, params: Mapping[str, Any]) -> None:
+def _check_link_call(method: str, about: LinkMethod, params: Mapping[str, Any]) -> None:
+    verb, key = about.verb, family_of(about.kind).key
     _refuse_references(method, params)
     bodies = [spelling for body in _BODIES.get(verb, ()) for spelling in _spellings(body)]
     for name in params:
@@ -131,12 +148,13 @@ def _check_row(where: str, key: str, row: object) -> None:
 
 
 def _check_update(method: str, reads: _Update, params: Mapping[str, Any]) -> None:
-    if not _is_about_contacts(params):
+    if not _is_about_links(reads, params):
         return
     _refuse_references(method, params)
     read = (*reads.ids, *reads.bodies, *reads.also)
+    matters = _MATTERS | reads.writing
     for name in params:
-        if name not in read and not _MATTERS.isdisjoint(_parts(name)):
+        if name not in read and not matters.isdisjoint(_parts(name)):
             shown = ", ".join((reads.ids[-1], *reads.also, reads.bodies[0]))
             raise InvalidInput(f"params of {method}", name, _spelt(shown))
     for names in (reads.ids, *((name,) for name in reads.also)):
@@ -146,27 +164,35 @@ def _check_update(method: str, reads: _Update, params: Mapping[str, Any]) -> Non
         raise InvalidInput(f"fields of {method}", fields, gettext("a map of field to value"))
     for name, value in fields.items():
         where = f"{name} of {method}"
-        if name == reads.one:
+        if name in reads.one:
             _check_id(where, value)
-        elif name == reads.several:
+        elif name in reads.several:
             _check_ids(where, value)
-        elif not _WRITES_CONTACTS.isdisjoint(_parts(name)):
-            raise InvalidInput(
-                f"fields of {method}",
-                name,
-                _spelt(gettext("{one} or {several}", one=reads.one, several=reads.several)),
-            )
+        elif not reads.writing.isdisjoint(_parts(name)):
+            accepted = gettext(" or ").join((*reads.one, *reads.several))
+            raise InvalidInput(f"fields of {method}", name, _spelt(accepted))
 
 
-def _is_about_contacts(params: Mapping[str, Any]) -> bool:
-    """Whether an update says anything of contacts, or might, where a reference stands for its fields."""
+def _is_owner(reads: _Update, params: Mapping[str, Any]) -> bool:
+    """Whether an update of any item is none of a contact: to the portal, what is no number may be one."""
+    if "entityTypeId" not in reads.also:
+        return False
+    try:
+        type_id = positive_id("entityTypeId", params.get("entityTypeId"))
+    except InvalidInput:
+        return False
+    return type_id != FAMILIES["contact"].entity_type_id
+
+
+def _is_about_links(reads: _Update, params: Mapping[str, Any]) -> bool:
+    """Whether an update says anything of links, or might, where a reference stands for its fields."""
     names = [*params]
     for name, value in params.items():
         if not _FIELDS.isdisjoint(_parts(name)):
             if isinstance(value, str):
                 return True
             names += value if isinstance(value, Mapping) else ()
-    return any(has_reference(str(name)) or not _WRITES_CONTACTS.isdisjoint(_parts(name)) for name in names)
+    return any(has_reference(str(name)) or not reads.writing.isdisjoint(_parts(name)) for name in names)
 
 
 def _check_ids(where: str, value: object) -> None:
@@ -188,7 +214,7 @@ def _check_batch(params: Mapping[str, Any]) -> None:
             method = _method_of(path)
             if method == "batch":  # portals refuse it by its name, and some of them in small letters only
                 raise InvalidInput(f"{name} of batch", path, gettext("commands other than batches"))
-            if _writes_contacts(method, command):
+            if _writes_links(method, command):
                 accepted = gettext("calls of this method through batch() of the hook, which looks at them")
                 raise InvalidInput(f"{name} of batch", path, accepted)
 
@@ -205,11 +231,13 @@ def _method_of(path: str) -> str:
     return _plain(path.rpartition(":")[2].strip(" /"))
 
 
-def _writes_contacts(method: str, command: str) -> bool:
-    if found := _LINK_METHOD.fullmatch(method):
-        return found[3] != "items.get"
+def _writes_links(method: str, command: str) -> bool:
+    if found := METHODS.get(method):
+        return found.verb not in ("fields", "items.get")
+    if not (reads := _UPDATES.get(method)):
+        return False
     told = unquote_plus(command.partition("?")[2])
-    return method in _UPDATES and ("contact" in told.lower() or has_reference(told))
+    return has_reference(told) or any(linked in told.lower() for linked in reads.linked)
 
 
 # -- what all of them share --------------------------------------------------------------------------------

@@ -29,7 +29,15 @@ from airflow_bitrix.client.wire import Call, Fault, Lost, Reply, error_of, read
 from airflow_bitrix.compat import connection_form
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.links import Owner, OwnerKind
-from airflow_bitrix.core.method_results import Fields, ItemsGet, LinkField, LinkItem, Writing
+from airflow_bitrix.core.method_results import (
+    CompanyItemsGet,
+    CompanyLinkItem,
+    Fields,
+    ItemsGet,
+    LinkField,
+    LinkItem,
+    Writing,
+)
 from airflow_bitrix.core.raw_calls import check_raw_call
 from airflow_bitrix.crm.contacts import owners_params
 from airflow_bitrix.hooks.bitrix24_async import Bitrix24AsyncHook
@@ -210,6 +218,11 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
 
     @overload
     def call(self, method: ItemsGet, params: Mapping[str, Any] | None = None) -> Sequence[LinkItem]: ...
+
+    @overload
+    def call(
+        self, method: CompanyItemsGet, params: Mapping[str, Any] | None = None
+    ) -> Sequence[CompanyLinkItem]: ...
 
     @overload
     def call(self, method: Fields, params: Mapping[str, Any] | None = None) -> dict[str, LinkField]: ...

@@ -21,7 +21,15 @@ from airflow_bitrix.client.transport import aiohttp_transport, open_session
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
 from airflow_bitrix.core.links import Owner, OwnerKind, is_owner_kind
-from airflow_bitrix.core.method_results import Fields, ItemsGet, LinkField, LinkItem, Writing
+from airflow_bitrix.core.method_results import (
+    CompanyItemsGet,
+    CompanyLinkItem,
+    Fields,
+    ItemsGet,
+    LinkField,
+    LinkItem,
+    Writing,
+)
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.raw_calls import check_raw_call
@@ -112,6 +120,11 @@ class Bitrix24AsyncHook(ReadsConnections):
 
     @overload
     async def call(self, method: ItemsGet, params: Mapping[str, Any] | None = None) -> Sequence[LinkItem]: ...
+
+    @overload
+    async def call(
+        self, method: CompanyItemsGet, params: Mapping[str, Any] | None = None
+    ) -> Sequence[CompanyLinkItem]: ...
 
     @overload
     async def call(self, method: Fields, params: Mapping[str, Any] | None = None) -> dict[str, LinkField]: ...

@@ -1,1 +1,1 @@
-"""Operators: the twelve link methods, and link work in bulk. Imports hooks and both wings below them."""
+"""Operators: the thirty link methods, and link work in bulk. Imports hooks and both wings below them."""

@@ -292,6 +292,7 @@ def routes() -> list[Route]:
     return [
         Route("/", _index),
         Route("/crm/{kind}/", _index),
+        Route("/crm/{kind}/list/", _index),
         Route("/crm/{kind}/details/{record_id}/", _record),
         Route("/crm/type/{type_id}/details/{record_id}/", _record),
         Route("/online/", _messages),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 FAMILIES = ("lead.contact", "deal.contact", "quote.contact", "company.contact", "contact.company")
+"""Written out, since the code reads them from a table."""
 REFERENCES = [
     f"{reference}[a]"
     for word in ("result", "next", "total", "time", "error")
@@ -33,6 +35,9 @@ NO_IDS: list[Any] = [
     *("\u0665", "\uff15", "\u00a05", "5\u200b", "2147483648", "9" * 5000),
     *("$result[a]", "$results[a]", "$resultX[a]"),
 ]
+MAYBE_A_CONTACT_S: list[Any] = ["3abc", "3 ", " 3", [3], 3.0, True, None, "", {}, "$result[a]"]
+"""Values of ``entityTypeId``."""
+
 NO_LISTS: list[Any] = [None, "", "7", 0, 7, True, False, {}, {"0": 7}, {"CONTACT_ID": 7}]
 
 NO_FIELDS: list[Any] = [[], {}, [7], "7", 7, None, [{"CONTACT_ID": 7}]]
@@ -47,9 +52,14 @@ def no_items(key: str) -> list[Any]:
     ]
 
 
+def _spelt_wrongly(name: str) -> list[str]:
+    linked = re.sub("_?ids$", "", name, flags=re.IGNORECASE).lower()
+    return [f"{linked}_ids", f"{linked.capitalize()}Ids", f"{linked.upper()}IDS", f"{linked}.ids"]
+
+
 def _wrongly_named(one: str, several: str) -> list[dict[str, Any]]:
     return [
-        *({"fields": {name: [7]}} for name in ("contact_ids", "ContactIds", "CONTACTIDS", "contact.ids")),
+        *({"fields": {f"{spelt}": [7]}} for spelt in _spelt_wrongly(several)),
         {"fields": {f"{several}][0": 7}},
         {f"fields[{one}]": 7},
         {f"fields[{several}][0]": 7},
@@ -98,6 +108,28 @@ GOOD: list[tuple[str, dict[str, Any]]] = [
     ),
     ("crm.deal.update", {"ID": 5, "arFields": {"CONTACT_ID": 7, "UF_CRM_CONTACT_ID": "x"}}),
     ("crm.lead.update", {"id": 5, "fields": {"TITLE": "the contact_id is $5"}}),
+    ("crm.item.update", {"id": "5", "entityTypeId": "3", "fields": {"companyIds": [3, "4"]}}),
+    ("crm.item.update", {"id": 5, "entityTypeId": 3, "fields": {"companyId": 3, "contactIds": [7]}}),
+    # of others than contacts a company is no link
+    *(
+        ("crm.item.update", {"id": 5, "entityTypeId": 1, "fields": {"companyId": value}})
+        for value in (3, 0, [3])
+    ),
+    ("crm.item.update", {"id": 5, "entityTypeId": 1, "fields": {"companyId": 0, "contactIds": [7]}}),
+    *((f"crm.{kind}.update", {"id": 5, "fields": {"COMPANY_ID": 0}}) for kind in ("lead", "deal", "quote")),
+    ("crm.contact.update", {"id": 5, "fields": {"COMPANY_IDS": ["3", 4], "COMPANY_ID": 3}}),
+    ("crm.contact.update", {"id": 5, "fields": {"CONTACT_ID": [7], "LEAD_ID": 0}}),
+    ("crm.company.update", {"ID": 5, "FIELDS": {"CONTACT_ID": ["7", 8], "COMPANY_TYPE": "x"}}),
+    ("crm.company.update", {"id": 5, "fields": {"COMPANY_ID": 0}}),
+    (
+        "batch",
+        {
+            "cmd": [
+                "crm.contact.update?id=5&fields[POST]=contact",
+                "crm.company.update?fields[A]=company",
+            ]
+        },
+    ),
     ("crm.lead.get", {"id": [5]}),
     ("profile", {}),
     ("batch", {"halt": 0, "cmd": {"a": "crm.lead.contact.items.get?id=5", "b": "crm.lead.update?id=5"}}),
@@ -111,13 +143,23 @@ ALONE: list[tuple[str, dict[str, Any]]] = [
     ("crm.item.update", {"id": 5, "entityTypeId": 1, "fields": {"contactIds": []}}),
     ("crm.lead.update", {"id": 5, "fields": {"CONTACT_IDS": []}}),
 ]
-"""Good as calls of their own; a batch cannot say an empty list."""
+"""Good as calls of their own; a batch cannot say an empty list, nor nothing."""
 
-_UPDATES: list[tuple[str, dict[str, Any], str, str]] = [
+ALONE_TOO: list[tuple[str, dict[str, Any]]] = [
+    ("crm.item.update", {"id": 5, "entityTypeId": 3, "fields": {"companyIds": []}}),
+    ("crm.contact.update", {"id": 5, "fields": {"COMPANY_IDS": []}}),
+    ("crm.company.update", {"id": 5, "fields": {"CONTACT_ID": []}}),
+    ("crm.item.update", {"id": 5, "entityTypeId": 2, "fields": {"companyId": None}}),
+]
+"""Likewise, of others than lead 5."""
+
+UPDATES: list[tuple[str, dict[str, Any], str, str]] = [
     ("crm.item.update", {"entityTypeId": 1}, "contactId", "contactIds"),
     ("crm.lead.update", {}, "CONTACT_ID", "CONTACT_IDS"),
     ("crm.deal.update", {}, "CONTACT_ID", "CONTACT_IDS"),
     ("CRM.Quote.Update", {}, "CONTACT_ID", "CONTACT_IDS"),
+    ("crm.item.update", {"entityTypeId": 3}, "companyId", "companyIds"),
+    ("crm.contact.update", {}, "COMPANY_ID", "COMPANY_IDS"),
 ]
 
 BAD: list[tuple[str, dict[str, Any]]] = [
@@ -174,23 +216,23 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     # updates
     *(
         (method, {"id": 5, **also, "fields": {**more, one: value}})
-        for method, also, one, _ in _UPDATES
+        for method, also, one, _ in UPDATES
         for value in NO_IDS
         for more in ({}, {"TITLE": "x"})
     ),
     *(
         (method, {"id": value, **also, "fields": {one: 7}})
-        for method, also, one, _ in _UPDATES
+        for method, also, one, _ in UPDATES
         for value in NO_IDS
     ),
     *(
         (method, {"id": 5, **also, "fields": {several: value}})
-        for method, also, _, several in _UPDATES
+        for method, also, _, several in UPDATES
         for value in (*NO_LISTS, *([7, one] for one in NO_IDS), *REFERENCES)
     ),
     *(
         (method, {"id": 5, **also, **wrong})
-        for method, also, one, several in _UPDATES
+        for method, also, one, several in UPDATES
         for wrong in _wrongly_named(one, several)
     ),
     *(
@@ -201,6 +243,25 @@ BAD: list[tuple[str, dict[str, Any]]] = [
     ("crm.item.update", {"id": 5, "entityTypeId": 1, "fields": {"CONTACT_IDS": [7]}}),
     ("crm.item.update", {"id": 5, "entityTypeId": 1, "FIELDS": {"contactIds": [7]}}),
     ("crm.lead.update", {"id": 5, "fields": {"contactIds": [7]}}),
+    *(
+        ("crm.item.update", {"id": 5, "entityTypeId": value, "fields": {name: [3]}})
+        for name in ("companyId", "companyIds")
+        for value in MAYBE_A_CONTACT_S
+    ),
+    ("crm.item.update", {"id": 5, "fields": {"companyIds": [3]}}),
+    ("crm.item.update", {"id": 5, "entityTypeId": 3, "fields": {"COMPANY_IDS": [3]}}),
+    ("crm.item.update", {"id": 5, "entityTypeId": 3, "fields": {"companyId": 3, "contactIds": 7}}),
+    ("crm.contact.update", {"id": 5, "fields": {"companyIds": [3]}}),
+    # of a company, CONTACT_ID holds all its contacts
+    *(
+        ("crm.company.update", {"id": 5, "fields": {"CONTACT_ID": value}})
+        for value in (*NO_LISTS, *([7, one] for one in NO_IDS), *REFERENCES)
+    ),
+    *(("crm.company.update", {"id": value, "fields": {"CONTACT_ID": [7]}}) for value in NO_IDS),
+    *(
+        ("crm.company.update", {"id": 5, "fields": {name: [7]}})
+        for name in ("CONTACT_IDS", "contactIds", "contactId", "Contact_Id")
+    ),
     # raw batches
     *(
         ("batch", {name: commands})
@@ -212,6 +273,12 @@ BAD: list[tuple[str, dict[str, Any]]] = [
             "crm.lead.update?id=5&fields[CONTACT_ID]=0",
             "crm.lead.update?id=5&fields%5BCONTACT_IDS%5D=",
             "crm.item.update?id=5&fields=$results[a]",
+            "crm.item.update?entityTypeId=3&id=5&fields[companyIds]=",
+            "crm.contact.update?id=5&fields[COMPANY_ID]=0",
+            "crm.contact.update?id=5&fields%5BCOMPANY_IDS%5D[0]=",
+            "crm.company.update?id=5&fields[CONTACT_ID][]=7",
+            "crm.quote.contact.items.delete?id=5",
+            "crm.company.contact.items.set?id=5&items[0][CONTACT_ID]=7",
         )
         for commands in ({"a": "profile", "b": command}, ["profile", command])
     ),

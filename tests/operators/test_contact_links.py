@@ -1,4 +1,4 @@
-"""The twelve operators: one rule for the whole family, and each against the sandbox."""
+"""The thirty operators: one rule for all families, and each against the sandbox."""
 
 from __future__ import annotations
 
@@ -14,21 +14,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
-from airflow_bitrix.core.methods import METHODS
+from airflow_bitrix.core.families import FAMILIES, Family, family_of
+from airflow_bitrix.core.methods import METHODS, Verb, name
 from airflow_bitrix.operators import contact_links
 from airflow_bitrix.operators.contact_links import Bitrix24MethodOperator, Bitrix24Operator
 from airflow_bitrix.sandbox.server import Sandbox
 from tests.answers import VALUES, pages
 from tests.moved import DagSerialization
 
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "add": {"owner_id": 5, "contact_id": 7, "sort": 30, "is_primary": True},
-    "delete": {"owner_id": 5, "contact_id": 7},
-    "items.get": {"owner_id": 5},
-    "items.set": {"owner_id": 5, "items": [7, {"CONTACT_ID": 8, "IS_PRIMARY": "Y", "SORT": 5}]},
-    "items.delete": {"owner_id": 5},
-    "fields": {},
-}
+LINKING = [family for family in FAMILIES.values() if family.prefix]
+"""Those that have link methods."""
+
+ABOUT_AN_OWNER = [method for method, about in METHODS.items() if about.verb != "fields"]
+
+
+def arguments_of(method: str) -> dict[str, Any]:
+    """Arguments that an operator takes, all that there are."""
+    family = family_of(METHODS[method].kind)
+    one = {f"{family.linked}_id": 7}
+    found: dict[str, dict[str, Any]] = {
+        "add": {"owner_id": 5, **one, "sort": 30, "is_primary": True},
+        "delete": {"owner_id": 5, **one},
+        "items.get": {"owner_id": 5},
+        "items.set": {"owner_id": 5, "items": [7, {family.key: 8, "IS_PRIMARY": "Y", "SORT": 5}]},
+        "items.delete": {"owner_id": 5},
+        "fields": {},
+    }
+    return found[METHODS[method].verb]
 
 
 def operator_of(method: str) -> type[Bitrix24Operator]:
@@ -45,12 +57,12 @@ def make(method: str, **arguments: Any) -> Bitrix24Operator:
 @pytest.mark.parametrize("method", METHODS)
 def test_each_method_has_an_operator_of_its_name(method: str) -> None:
     operator = operator_of(method)
-    verb = METHODS[method].verb
+    arguments = arguments_of(method)
     assert operator.api_method == method
     assert operator.__name__ in contact_links.__all__
     assert f"``{method}``" in (operator.__doc__ or "").splitlines()[0]
-    assert set(operator.template_fields) == {"bitrix24_conn_id", *ARGUMENTS[verb]}
-    assert make(method, **ARGUMENTS[verb]).bitrix24_conn_id == "bitrix24_default"
+    assert set(operator.template_fields) == {"bitrix24_conn_id", *arguments}
+    assert make(method, **arguments).bitrix24_conn_id == "bitrix24_default"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -58,15 +70,15 @@ def test_each_operator_says_what_its_arguments_are(method: str) -> None:
     documented = "".join(
         (base.__dict__.get("__doc__") or "") + (inspect.getdoc(base.__dict__.get("__init__")) or "")
         for base in operator_of(method).__mro__
-        if base.__module__ == contact_links.__name__
+        if base.__module__.startswith("airflow_bitrix.operators")
     )
-    for argument in ARGUMENTS[METHODS[method].verb]:
+    for argument in arguments_of(method):
         assert f":param {argument}:" in documented
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_operator_is_mapped_rendered_and_serialised(method: str) -> None:
-    arguments = ARGUMENTS[METHODS[method].verb]
+    arguments = arguments_of(method)
     text: Any = dict.fromkeys(arguments, "{{ 41 + 1 }}")
     with DAG("family", schedule=None) as dag:
         make_one = operator_of(method)
@@ -90,56 +102,108 @@ def empty_sandbox() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def portal(empty_sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
-    """A sandbox with contacts 1 to 9, lead 1 and deal 1 linked to contact 1, behind the connection."""
+    """A sandbox with contacts and companies 1 to 9, behind the connection.
+
+    Contact 1 is linked to lead, deal, quote and company 1.
+    """
     sandbox = empty_sandbox
     sandbox.reset()
     for number in range(1, 10):
-        sandbox.state.add("contact", {"NAME": f"Contact {number}"})
-    sandbox.state.add("lead", {"TITLE": "Lead", "CONTACT_IDS": [1]})
-    sandbox.state.add("deal", {"TITLE": "Deal", "CONTACT_IDS": [1]})
+        sandbox.state.add("company", {"TITLE": f"Company {number}"})
+        sandbox.state.add("contact", {"NAME": f"Contact {number}", "COMPANY_IDS": [1] if number == 1 else []})
+    for kind in ("lead", "deal", "quote"):
+        sandbox.state.add(kind, {"TITLE": kind.capitalize(), "CONTACT_IDS": [1]})
     found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
     monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
     return sandbox
 
 
-@pytest.mark.parametrize("kind", ["lead", "deal"])
-def test_each_verb_does_on_the_portal_what_it_says(kind: str, portal: Any) -> None:
-    def run(verb: str, **arguments: Any) -> Any:
-        return make(f"crm.{kind}.contact.{verb}", **arguments).execute({})
+def run(method: str, **arguments: Any) -> Any:
+    return make(method, **arguments).execute({})
 
-    def links() -> list[list[Any]]:
-        found: list[list[Any]] = portal.links(kind)["1"]["links"]
-        return found
 
-    assert run("add", owner_id="1", contact_id="2") is True
-    assert run("add", owner_id=1, contact_id=2, sort=77, is_primary=True) is False
-    assert links() == [[1, 10, "Y", 0], [2, 20, "N", 0]]
-    assert run("add", owner_id=1, contact_id=3, sort=5, is_primary="Y") is True
-    assert links() == [[3, 5, "Y", 0], [1, 10, "N", 0], [2, 20, "N", 0]]
-    assert run("delete", owner_id=1, contact_id=3) is True
-    assert run("delete", owner_id=1, contact_id=3) is False
-    assert links() == [[1, 10, "Y", 0], [2, 20, "N", 0]]
-    mixed = [4, {"CONTACT_ID": 5, "IS_PRIMARY": True, "SORT": 5}, "6"]
-    assert run("items.set", owner_id=1, items=mixed) is True
-    assert links() == [[5, 5, "Y", 0], [4, 10, "N", 0], [6, 30, "N", 0]]
-    got = run("items.get", owner_id=1)
-    assert got[0] == {"CONTACT_ID": 5, "SORT": 5, "ROLE_ID": 0, "IS_PRIMARY": "Y"}
-    assert run("items.delete", owner_id=1) is True
-    assert run("items.delete", owner_id=1) is True
-    assert run("items.get", owner_id=1) == []
-    assert run("items.set", owner_id=1, items=got) is True
-    assert run("items.get", owner_id=1) == got
-    assert list(run("fields")) == ["SORT", "IS_PRIMARY", "CONTACT_ID"]
+@pytest.mark.parametrize("family", LINKING, ids=lambda family: family.kind)
+def test_each_verb_does_on_the_portal_what_it_says(family: Family, portal: Any) -> None:
+    one, key = f"{family.linked}_id", family.key
+
+    def do(verb: Verb, **arguments: Any) -> Any:
+        return run(name(family.kind, verb), **arguments)
+
+    def has(*expected: tuple[int, int, str]) -> bool:
+        """Whether owner 1 has these links; a company is the primary one of each contact that it has here."""
+        found: list[list[Any]] = portal.links(family.kind)["1"]["links"]
+        return found == [[id_, sort, "Y" if family.is_shared else flag, 0] for id_, sort, flag in expected]
+
+    assert do("add", owner_id="1", **{one: "2"}) is True
+    assert do("add", owner_id=1, **{one: 2}, sort=77, is_primary=True) is False
+    assert has((1, 10, "Y"), (2, 20, "N"))
+    assert do("add", owner_id=1, **{one: 3}, sort=5, is_primary="Y") is True
+    assert has((3, 5, "Y"), (1, 10, "N"), (2, 20, "N"))
+    assert do("delete", owner_id=1, **{one: 3}) is True
+    assert do("delete", owner_id=1, **{one: 3}) is False
+    assert has((1, 10, "Y"), (2, 20, "N"))
+    mixed = [4, {key: 5, "IS_PRIMARY": True, "SORT": 5}, "6"]
+    assert do("items.set", owner_id=1, items=mixed) is True
+    assert has((5, 5, "Y"), (4, 10, "N"), (6, 30, "N"))
+    got = do("items.get", owner_id=1)
+    assert got[0] == {key: 5, "SORT": 5, "ROLE_ID": 0, "IS_PRIMARY": "Y"}
+    assert do("items.delete", owner_id=1) is True
+    assert do("items.delete", owner_id=1) is True
+    assert do("items.get", owner_id=1) == []
+    back = [{**row, "IS_PRIMARY": "N"} for row in got] if family.is_shared else got
+    assert do("items.set", owner_id=1, items=back) is True
+    assert do("items.get", owner_id=1) == got
+    assert list(do("fields")) == ["SORT", "IS_PRIMARY", key]
+
+
+@pytest.mark.usefixtures("portal")
+@pytest.mark.parametrize("family", LINKING, ids=lambda family: family.kind)
+def test_what_a_portal_says_of_an_owner_that_is_not_there(family: Family) -> None:
+    one = {f"{family.linked}_id": 1}
+    writing: list[tuple[Verb, dict[str, Any]]] = [
+        ("add", one),
+        ("delete", one),
+        ("items.set", {"items": [1]}),
+    ]
+    for verb, arguments in writing:
+        method = name(family.kind, verb)
+        with pytest.raises(Rejected, match=rf"^{method} \({family.kind} 99\): the portal refused: Not found"):
+            run(method, owner_id=99, **arguments)
+    assert run(name(family.kind, "items.get"), owner_id=99) == []
+    assert run(name(family.kind, "items.delete"), owner_id=99) is True
+
+
+def test_a_company_becomes_the_primary_one_of_contacts_and_leaves_none_behind(portal: Any) -> None:
+    """As the docstrings of its operators say it."""
+
+    def employers(contact: int) -> tuple[list[tuple[int, str]], int]:
+        found = portal.links("contact")[str(contact)]
+        return [(company, flag) for company, _, flag, _ in found["links"]], found["company_id"]
+
+    assert run("crm.contact.company.items.set", owner_id=2, items=[5, 3]) is True
+    assert employers(2) == ([(5, "Y"), (3, "N")], 5)
+    assert run("crm.company.contact.add", owner_id=7, contact_id=2, sort=30, is_primary=False) is True
+    assert employers(2) == ([(5, "N"), (3, "N"), (7, "Y")], 7)
+    assert run("crm.company.contact.delete", owner_id=7, contact_id=2) is True
+    assert employers(2) == ([(5, "N"), (3, "N")], 3)
+    assert run("crm.contact.company.delete", owner_id=2, company_id=5) is True
+    assert employers(2) == ([(3, "N")], 0)
+    assert run("crm.contact.company.items.set", owner_id=2, items=[3, {"COMPANY_ID": 4, "SORT": 20}]) is True
+    assert run("crm.company.contact.items.set", owner_id=4, items=[{"CONTACT_ID": 2, "SORT": 20}]) is True
+    assert employers(2) == ([(3, "N"), (4, "Y")], 4)
+    assert run("crm.company.contact.items.delete", owner_id=4) is True
+    assert employers(2) == ([(3, "N")], 3)
+    assert run("crm.company.contact.items.get", owner_id=3)[0]["IS_PRIMARY"] == "N"
 
 
 @pytest.mark.parametrize(
     "owner_id", ["", "0", 0, -1, "-1", "abc", None, True, 1.0, [1], 2**31, "2147483648", 10**18]
 )
-@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if method.verb != "fields"])
+@pytest.mark.parametrize("method", ABOUT_AN_OWNER)
 def test_an_owner_id_that_is_none_is_refused_before_anything_is_sent(
     method: str, owner_id: Any, portal: Any
 ) -> None:
-    arguments = {**ARGUMENTS[METHODS[method].verb], "owner_id": owner_id}
+    arguments = {**arguments_of(method), "owner_id": owner_id}
     with pytest.raises(
         InvalidInput, match=r"^owner_id: .* accepted: a whole number from 1 to 2147483647$"
     ) as refused:
@@ -149,17 +213,18 @@ def test_an_owner_id_that_is_none_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize(
-    "items", [[], (), "1,2", {"CONTACT_ID": 1}, [[1]], [{"contactId": 1}], [1, 1], [0], [2**31], [5, 10**30]]
+    "items", [[], (), "1,2", {"ID": 1}, [[1]], [{"contactId": 1}], [1, 1], [0], [2**31], [5, 10**30]]
 )
-@pytest.mark.parametrize("kind", ["lead", "deal"])
+@pytest.mark.parametrize("family", LINKING, ids=lambda family: family.kind)
 def test_items_that_would_wipe_all_links_are_refused_before_anything_is_sent(
-    kind: str, items: Any, portal: Any
+    family: Family, items: Any, portal: Any
 ) -> None:
+    items = {family.key: 1} if items == {"ID": 1} else items
     with pytest.raises(InvalidInput, match=r"^items") as refused:
-        make(f"crm.{kind}.contact.items.set", owner_id=1, items=items).execute({})
+        run(name(family.kind, "items.set"), owner_id=1, items=items)
     assert isinstance(refused.value, AirflowFailException)
     assert portal.stats()["admitted"] == 0
-    assert portal.links(kind)["1"]["links"] == [[1, 10, "Y", 0]]
+    assert portal.links(family.kind)["1"]["links"] == [[1, 10, "Y", 0]]
 
 
 def test_the_portal_s_own_text_reaches_the_user(portal: Any) -> None:
@@ -199,9 +264,12 @@ READING = [method for method, about in METHODS.items() if about.verb in ("items.
 
 
 @pytest.mark.drawn
-@given(st.sampled_from(READING), pages({"CONTACT_ID": 7, "SORT": 10, "IS_PRIMARY": "Y"}) | VALUES)
+@given(
+    st.sampled_from(READING),
+    pages({"CONTACT_ID": 7, "COMPANY_ID": 7, "SORT": 10, "IS_PRIMARY": "Y"}) | VALUES,
+)
 def test_what_an_operator_reads_is_a_line_of_the_log_or_one_clear_error(method: str, told: Any) -> None:
-    operator = make(method, **ARGUMENTS[METHODS[method].verb])
+    operator = make(method, **arguments_of(method))
     try:
         said = f"{method}: {operator.outcome({'id': 5}, told)}"
     except Bitrix24Error as error:

@@ -134,7 +134,7 @@ def test_an_error_has_the_name_that_the_documentation_gives_it() -> None:
     assert (type(again), str(again)) == (type(caught.value), str(caught.value))
 
 
-# -- the twelve operators -----------------------------------------------------------------------------------
+# -- the thirty operators -----------------------------------------------------------------------------------
 
 CALLS: list[tuple[str, dict[str, Any], str]] = [
     ("Add", {"contact_id": 2}, "crm.lead.contact.add: lead 61: contact 2 linked"),
@@ -168,6 +168,34 @@ def test_a_link_operator_logs_owner_contact_and_what_came_of_it(
     operator = getattr(contact_links, f"Bitrix24LeadContact{verb}Operator")
     operator(task_id="it", owner_id=lead, **arguments).execute({})
     assert logged() == [f"info: {line}"]
+
+
+def test_the_lines_of_a_contact_s_links_speak_of_companies(sandbox: Any, logged: Logged) -> None:
+    ada = sandbox.state.add("contact", {"NAME": "Ada"})
+
+    def run(verb: str, **arguments: Any) -> None:
+        operator = getattr(contact_links, f"Bitrix24ContactCompany{verb}Operator")
+        operator(task_id="it", owner_id=ada, **arguments).execute({})
+
+    run("Add", company_id=3)
+    run("Add", company_id=3)
+    run("ItemsSet", items=[4, {"COMPANY_ID": 3}])
+    run("ItemsGet")
+    run("Delete", company_id=3)
+    run("Delete", company_id=3)
+    run("ItemsDelete")
+    run("ItemsGet")
+    said = [line.partition(f": contact {ada}: ")[2] for line in logged()]
+    assert said == [
+        "company 3 linked",
+        "company 3 was linked already; nothing changed",
+        "all links replaced, now 2 companies: 4, 3",
+        "2 companies: 4, 3",
+        "company 3 unlinked",
+        "company 3 was not linked; nothing changed",
+        "no company is linked any more",
+        "no companies",
+    ]
 
 
 def test_where_an_answer_was_lost_nobody_says_that_nothing_changed(sandbox: Any, logged: Logged) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from airflow.models.taskinstancekey import TaskInstanceKey
 from airflow.providers_manager import ProvidersManager
 
@@ -17,7 +19,7 @@ from airflow_bitrix.operators import contact_links, link_plans
 from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.plugins.report_tab import PREFIX, Bitrix24ReportPlugin
-from tests.conftest import MakeSandbox
+from airflow_bitrix.sandbox.server import Sandbox
 
 ROOT = Path(__file__).parents[2]
 KEY = TaskInstanceKey("dag", "plan", "manual__2026-11-21T10:00:00+00:00", 1, -1)
@@ -80,30 +82,45 @@ def test_the_report_link_names_the_task_that_it_is_about(plan: Any, map_index: i
     )
 
 
-TWELVE = [
+THIRTY = [
     getattr(contact_links, name)
     for name in contact_links.__all__
     if name not in ("Bitrix24Operator", "Bitrix24MethodOperator")
 ]
 
+CARDS = {
+    "lead": "crm/lead/details/3/",
+    "deal": "crm/deal/details/3/",
+    "quote": "crm/type/7/details/3/",
+    "company": "crm/company/details/3/",
+    "contact": "crm/contact/details/3/",
+}
 
-@pytest.mark.parametrize("operator", TWELVE, ids=[operator.__name__ for operator in TWELVE])
-def test_each_link_operator_links_to_its_lead_or_deal(
-    operator: Any, make_sandbox: MakeSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandbox = make_sandbox(leads=5, deals=5, contacts=5)
-    connection = {"conn_type": "bitrix24", "password": sandbox.webhook_url}
-    monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(connection))
-    given = {"owner_id": "3", "contact_id": 2, "items": [2]}
+
+@pytest.fixture(scope="module")
+def portal() -> Iterator[str]:
+    """The address of a sandbox behind the connection."""
+    with (
+        pytest.MonkeyPatch.context() as environment,
+        Sandbox(leads=5, deals=5, quotes=5, companies=5, contacts=5, plan="self_hosted") as sandbox,
+    ):
+        connection = {"conn_type": "bitrix24", "password": sandbox.webhook_url}
+        environment.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(connection))
+        yield sandbox.base_url
+
+
+@pytest.mark.parametrize("operator", THIRTY, ids=[operator.__name__ for operator in THIRTY])
+def test_each_link_operator_links_to_its_card(operator: Any, portal: str) -> None:
+    given = {"owner_id": "3", "contact_id": 2, "company_id": 2, "items": [2]}
     needed = {name: value for name, value in given.items() if name in operator.template_fields}
     task = operator(task_id="task", **needed)
     (link,) = task.operator_extra_links
     assert (link.name, link.get_link(task, ti_key=KEY)) == ("Open in Bitrix24", ""), "nothing before it works"
     task.execute({})
-    kind = "lead" if "Lead" in operator.__name__ else "deal"
-    page = f"{kind}/details/3/" if needed else f"{kind}/"
-    portal = sandbox.webhook_url.partition("/rest/")[0]
-    assert link.get_link(task, ti_key=KEY) == f"{portal}/crm/{page}"
+    kind = operator.api_method.split(".")[1]
+    page = CARDS[kind] if needed else f"crm/{kind}/list/"
+    assert link.get_link(task, ti_key=KEY) == f"{portal}/{page}"
+    assert requests.get(f"{portal}/{page}", timeout=10).status_code == 200
 
 
 def test_airflow_knows_the_links_as_it_reads_them_back_from_its_database() -> None:

@@ -1,4 +1,4 @@
-"""What the twelve link methods return, and what kinds of values."""
+"""What the link methods return, and what kinds of values."""
 
 from __future__ import annotations
 

@@ -236,6 +236,7 @@ def test_the_first_page_lists_records_searches_them_and_leads_on(pages: Sandbox)
 
     assert found("/?q=ADA") == ["contact/details/1"]
     assert found("/?q=1") == ["lead/details/1", "deal/details/1", "contact/details/1"]
+    assert found("/crm/contact/list/?q=case") == found("/crm/contact/?q=case")
     assert found("/crm/contact/?q=case") == ["contact/details/1", "contact/details/2"]
     assert found("/?q=%3Cscript%3E") == []
     assert "<script>" not in _page(pages, "/?q=%3Cscript%3E").text

@@ -20,6 +20,7 @@ PATHS = {
     "/rest/{user}/{code}/{method:path}": "/rest/1/secretcode/crm.lead.delete?id=1",
     "/rest/{rest:path}": "/rest/1",
     "/crm/{kind}/": "/crm/lead/",
+    "/crm/{kind}/list/": "/crm/lead/list/",
     "/crm/{kind}/details/{record_id}/": "/crm/lead/details/1/",
     "/crm/type/{type_id}/details/{record_id}/": "/crm/type/1/details/1/",
 }

@@ -7,9 +7,12 @@ from typing import Any
 
 from airflow.sdk import DAG, task
 
-from airflow_bitrix.core.method_results import LinkItem
+from airflow_bitrix.core.method_results import CompanyLinkItem, LinkItem
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
 from airflow_bitrix.operators.contact_links import (
+    Bitrix24CompanyContactAddOperator,
+    Bitrix24ContactCompanyAddOperator,
+    Bitrix24ContactCompanyItemsSetOperator,
     Bitrix24DealContactDeleteOperator,
     Bitrix24LeadContactAddOperator,
     Bitrix24LeadContactItemsGetOperator,
@@ -50,6 +53,9 @@ with DAG("right", schedule=None, start_date=datetime(2026, 1, 1)):  # noqa: DTZ0
     Bitrix24LeadContactItemsSetOperator(task_id="write", owner_id=1, items=read.output)
     Bitrix24LeadContactItemsSetOperator(task_id="write_two", owner_id=1, items=[7, {"CONTACT_ID": 8}])
     Bitrix24DealContactDeleteOperator.partial(task_id="mapped", contact_id=7).expand(owner_id=[1, 2])
+    Bitrix24CompanyContactAddOperator(task_id="hire", owner_id=found, contact_id=7, is_primary="Y")
+    Bitrix24ContactCompanyAddOperator(task_id="employ", owner_id=7, company_id="{{ params.company }}", sort=5)
+    Bitrix24ContactCompanyItemsSetOperator(task_id="employers", owner_id=7, items=[{"COMPANY_ID": 3}, 4])
     Bitrix24MethodOperator(task_id="any", api_method="crm.status.list", api_params={"order": {"ID": "ASC"}})
     Bitrix24ContactLinksSensor(
         task_id="linked", owner_id=found, has=[7, "8"], deferrable=True, soft_fail=True
@@ -92,4 +98,8 @@ def primaries(owner_id: int) -> list[int]:
     changed: bool = Bitrix24Hook().call("crm.lead.contact.add", {"id": owner_id})
     title: str = Bitrix24Hook().call("crm.deal.contact.fields")["SORT"]["title"]
     anything: int = Bitrix24Hook().call("crm.lead.add")
-    return [first["CONTACT_ID"], changed, len(title), anything]
+    employer: CompanyLinkItem = Bitrix24Hook().call("crm.contact.company.items.get", {"id": 7})[0]
+    quoted: LinkItem = Bitrix24Hook().call("crm.quote.contact.items.get", {"id": 7})[0]
+    moved: bool = Bitrix24Hook().call("crm.company.contact.items.set", {"id": 3})
+    found = [first["CONTACT_ID"], changed, len(title), anything, employer["COMPANY_ID"]]
+    return [*found, quoted["CONTACT_ID"], moved]

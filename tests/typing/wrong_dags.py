@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from airflow_bitrix.hooks.bitrix24 import Bitrix24Hook
 from airflow_bitrix.operators.contact_links import (
+    Bitrix24CompanyContactAddOperator,
+    Bitrix24ContactCompanyAddOperator,
+    Bitrix24ContactCompanyDeleteOperator,
     Bitrix24LeadContactAddOperator,
     Bitrix24LeadContactFieldsOperator,
     Bitrix24LeadContactItemsGetOperator,
@@ -31,6 +34,9 @@ def names() -> None:
     Bitrix24LeadContactItemsGetOperator(task_id="a", owner_ids=1)  # type: ignore[call-arg]
     Bitrix24LeadContactItemsGetOperator(owner_id=1)  # type: ignore[call-arg]
     Bitrix24LeadContactAddOperator(task_id="a", contact_id=1)  # type: ignore[call-arg]
+    Bitrix24CompanyContactAddOperator(task_id="a", owner_id=1, company_id=1)  # type: ignore[call-arg]
+    Bitrix24ContactCompanyAddOperator(task_id="a", owner_id=1, contact_id=1)  # type: ignore[call-arg]
+    Bitrix24ContactCompanyDeleteOperator(task_id="a", owner_id=1, contact_id=1)  # type: ignore[call-arg]
     Bitrix24LeadContactFieldsOperator(task_id="a", owner_id=1)  # type: ignore[call-arg]
     Bitrix24PlanLinkCleanupOperator(task_id="a", rule="fix_primary")  # type: ignore[call-arg]
     Bitrix24ApproveLinkPlanOperator(task_id="a", plan={}, approvers=[])  # type: ignore[call-arg]
@@ -49,6 +55,7 @@ def values() -> None:
     """Give values of other types."""
     Bitrix24LeadContactItemsGetOperator(task_id=1, owner_id=1)  # type: ignore[arg-type]
     Bitrix24LeadContactItemsGetOperator(task_id="a", owner_id=1.5)  # type: ignore[arg-type]
+    Bitrix24CompanyContactAddOperator(task_id="a", owner_id=1, contact_id=1, sort=1.5)  # type: ignore[arg-type]
     Bitrix24LeadContactItemsGetOperator(task_id="a", owner_id=1, retries="3")  # type: ignore[arg-type]
     Bitrix24LeadContactItemsGetOperator(task_id="a", owner_id=1, bitrix24_conn_id=None)  # type: ignore[arg-type]
     Bitrix24PlanLinkCleanupOperator(task_id="a", rules=["fix_primary"], max_share=[1])  # type: ignore[arg-type]
@@ -60,5 +67,7 @@ def results() -> None:
     """Take results for something else."""
     rows = Bitrix24Hook().call("crm.lead.contact.items.get")
     rows[0]["CONTACT"]  # type: ignore[typeddict-item]
+    Bitrix24Hook().call("crm.contact.company.items.get")[0]["CONTACT_ID"]  # type: ignore[typeddict-item]
+    Bitrix24Hook().call("crm.company.contact.items.get")[0]["COMPANY_ID"]  # type: ignore[typeddict-item]
     rows["result"]  # type: ignore[call-overload]
     Bitrix24Hook().call("crm.lead.contact.add")["result"]  # type: ignore[index]

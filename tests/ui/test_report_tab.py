@@ -29,7 +29,7 @@ MANY = 100_000
 
 @pytest.fixture(scope="module")
 def tour(stage: Stage) -> str:
-    """A run of the twelve operators, which goes on while the other tests look around."""
+    """A run of twelve link operators, which goes on while the other tests look around."""
     links = stage.other.owners("deal")["5"]["links"] + stage.other.owners("lead")["5"]["links"]
     guest = next(number for number in range(1, 300) if number not in {link[0] for link in links})
     ids = {"lead_id": 5, "deal_id": 5, "contact_id": guest}
@@ -164,7 +164,7 @@ def test_behind_a_path_prefix_everything_is_found(
 def test_tasks_lead_to_the_report_and_to_the_lead_or_deal(
     page: Page, stage: Stage, tour: str, address: str, shoot: Callable[[Page, str], None]
 ) -> None:
-    """*Report* on what makes and carries out plans, *Open in Bitrix24* on the twelve."""
+    """*Report* on what makes and carries out plans, *Open in Bitrix24* on link operators."""
     page.goto(f"{address}/tasks/deals/details")
     page.get_by_role("link", name="Report", exact=True).click()
     shown = page.frame_locator("iframe")

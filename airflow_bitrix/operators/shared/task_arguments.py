@@ -15,7 +15,7 @@ from airflow.sdk import DAG, BaseNotifier, Context, TaskGroup, XComArg
 Callback = Callable[[Context], None]
 Callbacks = Callback | list[Callback] | None
 Identifier = int | str | XComArg
-"""Of a lead, a deal or a contact; templated."""
+"""Of a record; templated."""
 
 
 class AnyTaskArguments(TypedDict, total=False):
@@ -119,6 +119,13 @@ class OwnerArguments(ConnectedArguments, total=False):
     """And the owner whose links are meant."""
 
     owner_id: Required[Identifier]
+
+
+class AddArguments(OwnerArguments, total=False):
+    """And how a link is added."""
+
+    sort: int | str | None
+    is_primary: bool | str | None
 
 
 class PipelineArguments(ConnectedArguments, total=False):
