@@ -176,7 +176,7 @@ def test_what_a_portal_says_of_an_owner_that_is_not_there(family: Family) -> Non
 def test_a_company_becomes_the_primary_one_of_contacts_and_leaves_none_behind(portal: Any) -> None:
     """As the docstrings of its operators say it."""
 
-    def employers(contact: int) -> tuple[list[tuple[int, str]], int]:
+    def employers(contact: int) -> tuple[list[tuple[int, str]], int | None]:
         found = portal.links("contact")[str(contact)]
         return [(company, flag) for company, _, flag, _ in found["links"]], found["company_id"]
 
@@ -187,7 +187,7 @@ def test_a_company_becomes_the_primary_one_of_contacts_and_leaves_none_behind(po
     assert run("crm.company.contact.delete", owner_id=7, contact_id=2) is True
     assert employers(2) == ([(5, "N"), (3, "N")], 3)
     assert run("crm.contact.company.delete", owner_id=2, company_id=5) is True
-    assert employers(2) == ([(3, "N")], 0)
+    assert employers(2) == ([(3, "N")], None)
     assert run("crm.contact.company.items.set", owner_id=2, items=[3, {"COMPANY_ID": 4, "SORT": 20}]) is True
     assert run("crm.company.contact.items.set", owner_id=4, items=[{"CONTACT_ID": 2, "SORT": 20}]) is True
     assert employers(2) == ([(3, "N"), (4, "Y")], 4)
