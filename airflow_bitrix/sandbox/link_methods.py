@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 # The portal checks rights in items.set against its row arrays, and PHP casts a non-empty array to 1.
 _CHECKED_BY_SET = 1
 
-_UNREADABLE = {"contact": "[Contact #{}]", "company": "[Company #{}]"}
-
 
 def _plain(text: str) -> RestError:
     return RestError("", text)
@@ -71,10 +69,10 @@ def _linked(sent: Any) -> int:
 
 
 def check_linked(call: Call, kind: Kind, linked_id: int) -> None:
-    """Refuse a contact, or what else is linked to a kind, that the caller may not read."""
+    """Refuse what is linked and the caller may not read, as ``[Contact #7] …`` or ``[Company #7] …``."""
     linked = RECORDS[kind].family.linked
     if not call.may_read(linked, linked_id):
-        text = f"{_UNREADABLE[linked].format(linked_id)} You have no permission to read this {linked}"
+        text = f"[{RECORDS[linked].name} #{linked_id}] You have no permission to read this {linked}"
         raise _plain(text)
 
 

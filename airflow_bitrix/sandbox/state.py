@@ -282,8 +282,8 @@ class State:
         else:
             return
         after = link_rules.from_ids(before, ids).after
-        if record.family.is_shared:
-            # Of the company's rows the first alone is flagged, whichever companies these contacts had first.
+        if record.family.is_shared or record.family.is_saved:
+            # A save leaves one row flagged: of a company, too, whatever these contacts have been elsewhere.
             after = tuple(link._replace(primary=place == 0) for place, link in enumerate(after))
         self.place_links(kind, owner_id, after)
         if not record.family.is_shared:
