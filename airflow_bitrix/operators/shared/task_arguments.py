@@ -136,6 +136,9 @@ class PlanArguments(PipelineArguments, total=False):
     quiet: Mapping[str, Any] | None
 
 
+PlanGiven = Mapping[str, Any] | XComArg | str
+"""What names a plan: what a task returned, or will have; or a folder. Templated."""
+
 MapGiven = str | Mapping[Any, Any] | Sequence[Any] | XComArg | None
 """A map of ids, pairs of them, or a text that comes to one; templated."""
 
@@ -166,6 +169,7 @@ class MigrationPlanArguments(MappedArguments, PlanArguments, total=False):
 class ApplyArguments(PipelineArguments, total=False):
     """And how a plan is applied, but for the plan itself, and how many changes of it come first."""
 
+    plan_number: int | None
     plan_hash: str | None
     part: int | Sequence[int] | str | None
     is_dry_run: bool | str
