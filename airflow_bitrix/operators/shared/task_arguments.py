@@ -133,6 +133,7 @@ class PlanArguments(PipelineArguments, total=False):
     max_changes: int | str | None
     max_share: float | str | None
     portals: Sequence[str] | str
+    allow_saving: bool | str
     quiet: Mapping[str, Any] | None
 
 
