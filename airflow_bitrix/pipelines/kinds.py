@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from airflow.sdk import Param, TaskGroup
 
-from airflow_bitrix.core.families import SMART_PROCESS, family_of
+from airflow_bitrix.core.families import SMART_PROCESS, family_of, row_of
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.hooks.failures import final_failures, says_why
+from airflow_bitrix.operators.shared.restore_sources import kinds_of
 
 BY_LINKS: tuple[OwnerKind, ...] = ("lead", "deal", "quote", "company")
 """The kinds whose contacts are linked by methods of their own, which start no automation."""
@@ -56,8 +59,29 @@ def kinds_params(kinds: Sequence[OwnerKind], default: Sequence[OwnerKind] = BY_L
     }
 
 
-def saving_param() -> Param:
-    """Give the parameter with which a form asks whether owners may be saved that have no link methods."""
+def kinds_to_restore(context: Mapping[str, Any]) -> set[str]:
+    """Give the kinds that a run was about, or a snapshot, as the form of a restore names it.
+
+    :param context: The context of a task, in a DAG with the parameters ``journal`` and ``snapshot``.
+    :return: The kinds, as :func:`kind_group` takes them: ``dynamic`` for any smart process.
+    :raises InvalidInput: Not one of the two is given, or it names no folder.
+    :raises PlanRefused: There is none, or it is damaged.
+    """
+    return _found(context["task"], context)
+
+
+@says_why
+def _found(_: Any, context: Mapping[str, Any]) -> set[str]:
+    with final_failures():
+        params = context["params"]
+        return {row_of(kind) for kind in kinds_of(params["journal"], params["snapshot"])}
+
+
+def saving_param(**where: Any) -> Param:
+    """Give the parameter with which a form asks whether owners may be saved that have no link methods.
+
+    :param where: What a ``Param`` takes as well, such as its ``section``.
+    """
     return Param(
         default=False,
         type="boolean",
@@ -66,6 +90,7 @@ def saving_param() -> Param:
             "Invoices and items of smart processes are written by saving them. That starts their automation, "
             "sets the order of their contacts by tens, and makes the first one primary."
         ),
+        **where,
     )
 
 
