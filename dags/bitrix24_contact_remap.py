@@ -1,13 +1,12 @@
-"""Put new contacts in the place of old ones on every lead and deal."""
+"""Put new contacts in the place of old ones wherever they hang: one run over several kinds of owners."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, TaskGroup
+from airflow.sdk import DAG, Param, task
 
-from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkMigrationOperator,
@@ -15,47 +14,60 @@ from airflow_bitrix.operators.link_plans import (
 )
 from airflow_bitrix.pipelines.bounds import WITHIN
 from airflow_bitrix.pipelines.carry_out import carry_out
+from airflow_bitrix.pipelines.kinds import BY_LINKS, kind_group, kinds_params
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
+
+SMART_PROCESSES: tuple[int, ...] = ()
+"""The ``entityTypeId`` of each smart process whose items are to be asked for as well, such as ``(1036,)``."""
+
+KINDS = (*BY_LINKS, "smart_invoice", *(f"dynamic_{number}" for number in SMART_PROCESSES))
 
 DOC = gettext(
     """
 ### Put new contacts in the place of old ones
 
-After contacts were merged or imported anew, leads and deals may still hang on the old ones. This DAG takes
-a list of *old contact, new contact* and puts the new contact in the place of the old one on **every lead
-and deal**. The order stays, and who was the primary contact stays it. Where both are linked, they become
-one, in the earlier place. The contacts themselves are not touched.
+After contacts were merged or imported anew, much may still hang on the old ones. This DAG takes a list of
+*old contact, new contact* and puts the new contact in the place of the old one on **every lead, deal, quote
+and company**, and where you choose them on invoices and items of smart processes. The order stays, and who
+was the primary contact stays it. Where both are linked, they become one, in the earlier place. The contacts
+themselves are not touched.
 
 **How to run it**
 
 1. Write a CSV file with two columns, `old` and `new`, an id in each, and put it where the workers can read
    it. Excel's own CSV will do. For a few contacts no file is needed: type `{"17": 23}` into *Contacts*.
    With both a file and contacts the plan fails.
-2. Trigger the DAG with *Dry run* on. The tab *Bitrix24 report* of the run shows the plans for leads and for
-   deals; nothing was written.
-3. Trigger it again with *Dry run* off.
+2. Trigger the DAG with *Dry run* on. The tab *Bitrix24 report* of the run shows the plan of each kind;
+   nothing was written.
+3. Trigger it again with *Dry run* off. **One** question is asked about the plans of all kinds.
 
-| task | what it does, once for leads and once for deals |
+| task | what it does, once for each kind |
 |:---|:---|
 | *Make the plan* | finds the owners of the old contacts, writes a plan: each with links before and after |
-| *Ask for approval* | shows the plan under *Required actions* and waits; a dry run asks nobody |
-| *Try the first ones* | applies the first few changes; if one fails, nothing else is begun |
+| *Ask for approval* | once for all: shows the plans under *Required actions*, waits; a dry run asks nobody |
+| *Try the first ones* | applies the first few changes; if one fails, nothing else of its kind is begun |
 | *Apply the plan* | looks at each owner again, writes the change and reads it back; a task for each part |
 | *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
 | *Compare what is left* | writes `reconcile.csv`: links to old contacts. After a dry run these are all |
 
 Chains are followed: with `5,6` and `6,7`, contact 5 becomes 7. A bad row, a circle, a contact with two new
-ones, or a new contact that does not exist fails the plan, which names it, and nothing is written.
+ones, or a new contact that does not exist fails the plan, which names it, and nothing is written. Where the
+plan of one kind fails, nobody is asked about the others: mend it and clear it.
 
 The methods that write links start **no automation**, change no *modified* date and leave no trace in the
-timeline. An owner that somebody changed since the plan was made is left alone and reported as *drift*.
+timeline. **Invoices and items of smart processes have no such methods**: they are saved, which starts their
+automation, sets the order of their contacts by tens and makes the first one primary. So they are refused
+unless *Allow saving* is on. Smart processes are asked for once their numbers stand in `SMART_PROCESSES`, in
+a copy of this DAG's file. An owner that somebody changed since the plan was made is left alone and reported
+as *drift*.
 
-An answer is awaited for 72 hours (`[bitrix24] approval_deadline`). Of the runs that write leads, or
-deals, of a portal, this DAG's or another's, one does at a time: the others wait for it, for up to twelve
-hours. A dry run waits for nobody.
+An answer is awaited for 72 hours (`[bitrix24] approval_deadline`). Of the runs that write owners of one kind
+on a portal, this DAG's or another's, one does at a time: the others wait for it, for up to twelve hours. A
+dry run waits for nobody.
 
 The tab *Bitrix24 report* of a run shows what became of each change, with all files to download. They lie
-under `[bitrix24] artifacts_path`.
+under `[bitrix24] artifacts_path`. `bitrix24_link_restore` takes all of it back in one run: give it the
+folder that the tab offers.
 """
 )
 
@@ -64,17 +76,18 @@ form = plan_params()
 with DAG(
     dag_id="bitrix24_contact_remap",
     dag_display_name=gettext("Bitrix24: replace contacts"),
-    description=gettext("Put new contacts in the place of old ones on every lead and deal."),
+    description=gettext("Put new contacts in the place of old ones wherever they hang."),
     doc_md=DOC,
     schedule=None,
     start_date=datetime(2026, 1, 5, tzinfo=UTC),
     catchup=False,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
-    tags=["bitrix24", "migration", "contacts", "leads", "deals"],
+    tags=["bitrix24", "migration", "contacts", "leads", "deals", "quotes", "companies"],
     owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
+        **kinds_params(KINDS),
         "map_file": Param(
             None,
             type=["null", "string"],
@@ -96,12 +109,21 @@ with DAG(
             description=gettext(
                 'A crm.item.list filter for the owners, such as {"assignedById": 7}; {} for all.'
             ),
-            section=gettext("Which leads and deals"),
+            section=gettext("Which owners"),
         ),
         **form,
     },
 ) as dag:
-    for kind in ("lead", "deal"):
+
+    @task.branch(task_display_name=gettext("Which kinds?"), execution_timeout=timedelta(minutes=5))
+    def chosen(params: dict[str, Any] | None = None) -> list[str]:
+        """Go on to the plans of the kinds that the form names; what follows the others is skipped."""
+        return [plan.task_id for plan in plans if plan.kind in (params or {})["kinds"]]
+
+    which = chosen()
+    plans: list[Bitrix24PlanLinkMigrationOperator] = []
+    compares: list[Bitrix24ReconcileContactLinksOperator] = []
+    for kind in KINDS:
         migration: dict[str, Any] = {
             "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
             "migration": "contact_map",
@@ -110,20 +132,25 @@ with DAG(
             "contact_map_file": "{{ params.map_file or none }}",
             "filter": "{{ params.filter }}",
         }
-        with TaskGroup(f"{kind}s", group_display_name=kind_words(kind)["kinds"].capitalize()):
+        with kind_group(kind):
             plan = Bitrix24PlanLinkMigrationOperator(
                 task_id="plan",
                 task_display_name=gettext("Make the plan"),
                 execution_timeout=timedelta(hours=4),
+                allow_saving="{{ params.allow_saving }}",
                 **GUARDS,
                 **migration,
             )
-            # Whether somebody has to approve is the author's to say. To let whoever triggers the DAG choose:
-            # airflow_bitrix.pipelines.approval_form.
-            last = carry_out(plan, approval="always", **BY_PARAMS)
-            last >> Bitrix24ReconcileContactLinksOperator(
+            compare = Bitrix24ReconcileContactLinksOperator(
                 task_id="compare",
                 task_display_name=gettext("Compare what is left"),
                 execution_timeout=timedelta(hours=4),
                 **migration,
             )
+        which >> plan
+        plans.append(plan)
+        compares.append(compare)
+    # One question for all of them. Whether somebody has to approve is the author's to say. To let whoever
+    # triggers the DAG choose: airflow_bitrix.pipelines.approval_form.
+    for check, compare in zip(carry_out(plans, approval="always", **BY_PARAMS), compares, strict=True):
+        check >> compare

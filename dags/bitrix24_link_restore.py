@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Param, task
 
 from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.links import OWNER_ROWS
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
+from airflow_bitrix.pipelines.kinds import kind_group, kinds_to_restore, saving_param
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
 DOC = gettext(
     """
 ### Bring contact links back
 
-Brings the contact links of leads or deals back to what they were before a run, from that run's journal, or
-to what a snapshot holds: the same contacts in the same order, with sort and primary.
+Brings contact links back to what they were before a run, from that run's journal, or to what a snapshot
+holds: the same contacts in the same order, with sort and primary. A run over several kinds of owners, such as
+*replace contacts*, is taken back as a whole, with one question about all of it.
 
-| task | what it does |
+| task | what it does, once for each kind that the run was about |
 |:---|:---|
 | *Make the plan* | reads journal or snapshot, looks at the owners as they are now, and writes a plan |
-| *Ask for approval* | shows the plan under *Required actions*, waits until somebody approves or rejects it |
-| *Try the first ones* | applies the first few changes; if one of them fails, nothing else is written |
+| *Ask for approval* | once for all: shows the plans under *Required actions*, waits for an answer |
+| *Try the first ones* | applies the first few changes; if one fails, nothing else of its kind is begun |
 | *Apply the plan* | a task for each 1,000 changes: looks at each owner again, writes, reads it back |
 | *Check and report* | looks at all of them once more, writes the report, fails where too many failed |
 
@@ -39,7 +43,8 @@ shows what a real run would do.
 
 Contacts that were deleted meanwhile are not linked again. The repeat flag of a lead stays as it is, unless
 you turn *Save* on: then the portal's automation runs, a lead with contacts becomes a repeat lead again, and
-the portal may merge its name, phones and e-mails into its primary contact.
+the portal may merge its name, phones and e-mails into its primary contact. Invoices and items of smart
+processes are always written by saving them, which needs *Allow saving*.
 """
 )
 
@@ -80,7 +85,9 @@ with DAG(
             type=["null", "array"],
             items={"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
             title=gettext("Owners"),
-            description=gettext("Ids of the only leads or deals to bring back; empty for all."),
+            description=gettext(
+                "Ids of the only owners to bring back, of a run about one kind; empty for all."
+            ),
             section=gettext("Which owners"),
         ),
         "owners_file": Param(
@@ -122,27 +129,39 @@ with DAG(
             ),
             section=gettext("How"),
         ),
+        "allow_saving": saving_param(section=gettext("How")),
         **form,
     },
 ) as dag:
-    # Whether somebody has to approve is the author's to say. To let whoever triggers the DAG choose:
-    # airflow_bitrix.pipelines.approval_form.
-    carry_out(
-        Bitrix24PlanLinkRestoreOperator(
-            task_id="plan",
-            task_display_name=gettext("Make the plan"),
-            execution_timeout=timedelta(hours=4),
-            bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
-            journal="{{ params.journal }}",
-            snapshot="{{ params.snapshot }}",
-            owners="{{ params.owners or none }}",
-            owners_file="{{ params.owners_file }}",
-            overwrite="{{ params.overwrite }}",
-            link_missing="{{ params.link_missing }}",
-            believe_any_user="{{ params.believe_any_user }}",
-            save="{{ params.save }}",
-            **GUARDS,
-        ),
-        approval="always",
-        **BY_PARAMS,
-    )
+
+    @task.branch(task_display_name=gettext("Which kinds?"), execution_timeout=timedelta(minutes=5))
+    def chosen(**context: Any) -> list[str]:
+        """Go on to the plans of the kinds that there is something of; what follows others is skipped."""
+        kinds = kinds_to_restore(context)
+        return [plan.task_id for kind, plan in plans.items() if kind in kinds]
+
+    which = chosen()
+    plans: dict[str, Bitrix24PlanLinkRestoreOperator] = {}
+    for kind in OWNER_ROWS:
+        with kind_group(kind):
+            plans[kind] = Bitrix24PlanLinkRestoreOperator(
+                task_id="plan",
+                task_display_name=gettext("Make the plan"),
+                execution_timeout=timedelta(hours=4),
+                bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
+                kind=kind,
+                journal="{{ params.journal }}",
+                snapshot="{{ params.snapshot }}",
+                owners="{{ params.owners or none }}",
+                owners_file="{{ params.owners_file }}",
+                overwrite="{{ params.overwrite }}",
+                link_missing="{{ params.link_missing }}",
+                believe_any_user="{{ params.believe_any_user }}",
+                save="{{ params.save }}",
+                allow_saving="{{ params.allow_saving }}",
+                **GUARDS,
+            )
+        which >> plans[kind]
+    # One question for all of them. Whether somebody has to approve is the author's to say. To let whoever
+    # triggers the DAG choose: airflow_bitrix.pipelines.approval_form.
+    carry_out(list(plans.values()), approval="always", **BY_PARAMS)

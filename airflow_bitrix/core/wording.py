@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from airflow_bitrix.core.languages import gettext, ngettext
 
 
@@ -11,6 +13,12 @@ def counted(number: int, noun: str) -> str:
     :param noun: One of them; its plural ends in ``s``.
     """
     return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def listed(told: Sequence[str]) -> str:
+    """Give one or more things in a row: ``500 leads, 300 deals and 20 quotes``."""
+    *first, last = told
+    return gettext("{first} and {last}", first=", ".join(first), last=last) if first else last
 
 
 _A_MINUTE, _MINUTES = 60, 120

@@ -74,6 +74,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     :param asked: The task that asks.
     :param limits: The limits that were shown beside those of the plan, by argument, as they were shown.
     :param put: When the question was put, ISO 8601; empty where nobody was asked, or an older version asked.
+    :param together: Hashes of all plans that the question is about; empty where it is about this one alone.
     """
 
     plan: str
@@ -86,6 +87,7 @@ class Approval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     asked: Asker = Asker()
     limits: dict[str, str] = {}
     put: str = ""
+    together: tuple[str, ...] = ()
 
     def is_over(self, now: datetime) -> bool:
         """Whether it was approved, and that counts no more."""

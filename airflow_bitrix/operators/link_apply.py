@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Unpack
 
-from airflow.sdk import Context, XComArg
+from airflow.sdk import Context
 
 from airflow_bitrix.assets.portals import links_applied
 from airflow_bitrix.client.flow import Meter
@@ -53,7 +53,7 @@ from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.plan_words import check_portal, log_report, without_outcome
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
 from airflow_bitrix.operators.shared.shown_limits import LIMITS, check_limits, check_tried
-from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments, PlanGiven
 from airflow_bitrix.operators.shared.turns import Patience, name_of, told_to_wait, turn, writer_of
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json
@@ -89,6 +89,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     {outcome: n}, …}``.
 
     :param plan: What the plan operator or the approval returned, or the folder of a plan. (templated)
+    :param plan_number: Which plan, from 0 on, of an approval of several; ``None`` for the only one.
     :param plan_hash: The hash of the plan that may run; needed where ``plan`` is a folder. (templated)
     :param part: Number of a part of the plan, from 0 on, or a list of them; ``None`` for all. (templated)
     :param is_dry_run: Look only, write nothing. (templated)
@@ -149,7 +150,8 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     def __init__(
         self,
         *,
-        plan: Mapping[str, Any] | XComArg | str,
+        plan: PlanGiven,
+        plan_number: int | None = None,
         plan_hash: str | None = None,
         part: int | Sequence[int] | str | None = None,
         is_dry_run: bool | str = True,
@@ -166,7 +168,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.outlets = with_aliases(self.outlets, links_applied)
-        self.take(plan)
+        self.take(plan, plan_number)
         self.plan_hash = plan_hash
         self.part = part
         self.is_dry_run = is_dry_run
@@ -287,9 +289,10 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
             self.log.warning("%s", gettext("A real run would be refused: {broken}", broken=broken))
         folder = self.own_folder or plan.parent
         if not orders.dry_run:
-            note_contradiction(self.plan, plan, manifest)
+            given = self.handed()
+            note_contradiction(given, plan, manifest)
             decision = check_decision(plan, manifest, folder, needs_approval=self.needs_approval)
-            if decision and isinstance(self.plan, Mapping):  # what a DAG file names goes by that file
+            if decision and isinstance(given, Mapping):  # what a DAG file names goes by that file
                 check_limits(decision, {name: getattr(self, own) for name, own in self.limits.items()})
                 if not orders.canary and not orders.first:
                     check_tried(decision, plan, manifest, folder / "journal")
@@ -298,15 +301,16 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
         return ApplyTask(plan, manifest, parts, folder, orders)
 
     def _plan(self) -> tuple[Path, Manifest]:
-        given = self.plan if isinstance(self.plan, Mapping) else {"plan": self.plan, "hash": self.plan_hash}
-        place, plan_hash = given.get("plan"), given.get("hash")
+        given = self.handed()
+        named = given if isinstance(given, Mapping) else {"plan": given, "hash": self.plan_hash}
+        place, plan_hash = named.get("plan"), named.get("hash")
         if not isinstance(place, str) or not place:
             raise InvalidInput(
-                "plan", self.plan, gettext("what the plan operator returned, or the folder of a plan")
+                "plan", given, gettext("what the plan operator returned, or the folder of a plan")
             )
         if not isinstance(plan_hash, str) or not plan_hash or self.plan_hash not in (None, plan_hash):
             raise InvalidInput("plan_hash", self.plan_hash, gettext("the hash of the plan that may run"))
-        return self.read_plan(place, plan_hash, self.run_name)
+        return self.read_plan(given, place, plan_hash, self.run_name)
 
     def _run(self, task: ApplyTask) -> Summary:
         journal = journal_folder(task.folder, task.manifest.hash)

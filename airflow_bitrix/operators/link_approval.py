@@ -8,23 +8,21 @@ from pathlib import Path
 from typing import Any, Unpack, cast
 
 from airflow.providers.standard.exceptions import HITLRejectException
-from airflow.sdk import Context, XComArg
+from airflow.sdk import Context
 from airflow.sdk.bases.notifier import BaseNotifier
 from msgspec import structs
 
-from airflow_bitrix.compat import AirflowFailException, ApprovalOperator, conf
+from airflow_bitrix.compat import AirflowFailException, AirflowSkipException, ApprovalOperator, conf
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
-from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.files.approvals import Answer, Approval, Asker, Unasked
+from airflow_bitrix.core.wording import listed
+from airflow_bitrix.files.approvals import Approval, Unasked
 from airflow_bitrix.files.plans import Manifest, check_parts
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.hooks.opening import opened_async
-from airflow_bitrix.links import report_address
 from airflow_bitrix.notifications.telling import Telling
-from airflow_bitrix.operators.shared.artifacts import is_in_tab, tab_folder
 from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.decisions import (
     asker_of,
@@ -44,9 +42,17 @@ from airflow_bitrix.operators.shared.parameters import (
     wait,
 )
 from airflow_bitrix.operators.shared.plan_words import meaning_of_answers
+from airflow_bitrix.operators.shared.questions import (
+    Asked,
+    Question,
+    check_as_shown,
+    moment,
+    report_link,
+    who_answered,
+)
 from airflow_bitrix.operators.shared.shown_limits import CALLED, as_shown, quiet_of
-from airflow_bitrix.operators.shared.task_arguments import ApprovalArguments
-from airflow_bitrix.report.approval import Digest, as_markdown, headline, plan_digest
+from airflow_bitrix.operators.shared.task_arguments import ApprovalArguments, PlanGiven
+from airflow_bitrix.report.approval import Digest, ShownPlan, headline, pages, plan_digest
 from airflow_bitrix.report.messages import Told, asks, rejected
 from airflow_bitrix.report.texts import no_match
 
@@ -71,9 +77,14 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
     apply takes as its plan. After *Reject* what follows is skipped; where nothing does, it returns the
     approval alone, and no plan.
 
-    :param plan: What a plan operator returned. (templated)
+    With a list of plans there is one question about all of them, and its answer counts for each; those that
+    change nothing need none. All that is said of a plan here is said of each: where one of them is not as it
+    was shown, nothing is approved. It returns a list in the same order, ``None`` for plans whose tasks were
+    skipped, and the tasks behind take it with the ``plan_number`` of theirs, from 0 on.
+
+    :param plan: What a plan operator returned, or a list of that: all for one portal. (templated)
     :param mode: ``always`` asks about every plan that changes something, ``over_limit`` where it has more
-        than ``over`` changes, ``never`` lets every plan pass. (templated)
+        than ``over`` changes, several plans together, ``never`` lets every plan pass. (templated)
     :param over: The most changes that need no approval, with ``over_limit``. (templated)
     :param is_dry_run: A dry run is never asked about, and may break a guard. (templated)
     :param valid_for: How long an approval may be used: a ``timedelta``, or hours; ``None`` for no limit.
@@ -116,7 +127,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
     def __init__(
         self,
         *,
-        plan: Mapping[str, Any] | XComArg | str,
+        plan: PlanGiven | Sequence[PlanGiven | None],
         mode: str = "always",
         over: int | str = 0,
         is_dry_run: bool | str = True,
@@ -157,56 +168,56 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         )
 
     @says_why
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Check the plan and ask, where that is needed."""
+    def execute(self, context: Context) -> Any:
+        """Check the plans and ask, where that is needed."""
         with final_failures():
             self._period()
             self._check_orders()
-            folder, manifest = self._checked(context)
-            nobody = self._needs_nobody(manifest.changes, no_match(manifest))
-            check_other_tasks(folder, manifest, asker_of(context), asks=nobody is None)
-            now = datetime.now(UTC)
-            if nobody is None:
+            plans, asker, now = self._checked(context), asker_of(context), datetime.now(UTC)
+            changes = sum(plan.manifest.changes for plan in plans)
+            nobody = {plan.number: self._nobody_for(plan.manifest, changes) for plan in plans}
+            asked = [plan for plan in plans if nobody[plan.number] is None]
+            for plan in plans:
+                check_other_tasks(plan.folder, plan.manifest, asker, asks=plan in asked)
+            if asked:
                 self.response_timeout = self.response_timeout or _deadline()
                 end = now + self.response_timeout
-                self.subject = headline(manifest)
-                found = plan_digest(folder, manifest)
-                limits = [(gettext(CALLED[one]), gettext(text)) for one, text in self._limits().items()]
-                page = as_markdown(manifest, found, limits, self._names(folder, manifest, found))
-                meaning = meaning_of_answers(end, self._period(), self.defaults)
-                self.body = f"{_link(context, folder)}{meaning}\n\n{page}"
-        decision = Approval(manifest.hash, "waiting", _moment(now), asked=asker_of(context))
-        if nobody is not None:
-            self.log.info("%s", gettext("Nobody is asked: {nobody}", nobody=nobody[1]))
-            why = {"answer": "not asked", "unasked": nobody[0], "reason": nobody[1]}
-            decide(folder, structs.replace(decision, **why))
-            return self._passed(by="", at=now, valid_until=None)
-        told = {name: text for name, text in self._limits().items() if name in (self.applied_by or {})}
-        # The plan may be made again while the question waits, and its task then hands over another one.
-        decide(
-            folder,
-            structs.replace(decision, by=self._asked(), until=_moment(end), limits=told, put=decision.at),
-        )
+                self.subject = headline(*(plan.manifest for plan in asked))
+                self.body = self._body(context, plans, end)
+        together = tuple(plan.manifest.hash for plan in plans) if self.is_several else ()
+        for plan in plans:
+            decision = Approval(plan.manifest.hash, "waiting", moment(now), asked=asker, together=together)
+            if why := nobody[plan.number]:
+                self.log.info("%s", gettext("Nobody is asked: {nobody}", nobody=why[1]))
+                told = {"answer": "not asked", "unasked": why[0], "reason": why[1]}
+                decide(plan.folder, structs.replace(decision, **told))
+        if not asked:
+            return self._passed(plans, by="", at=now, valid_until=None)
+        limits = {name: text for name, text in self._limits().items() if name in (self.applied_by or {})}
+        for plan in asked:
+            # It may be made again while the question waits, and its task then hands over another one.
+            decision = Approval(plan.manifest.hash, "waiting", moment(now), asked=asker, together=together)
+            shown = {"by": self._asked(), "until": moment(end), "limits": limits, "put": moment(now)}
+            decide(plan.folder, structs.replace(decision, **shown))
         until = shown_timestamp(end.isoformat())
         said = gettext(
             "{subject} Answer under Required actions until {until}.", subject=self.subject, until=until
         )
         self.log.info("%s", said)
-        self.told = asks(manifest, until)
+        self.told = asks([plan.manifest for plan in asked], until)
         # A mail server that is away shall not keep anybody from approving.
         self.notifiers = cast("Sequence[BaseNotifier]", [Telling(self.notifiers)])
         super().execute(context)  # raises: the task waits
         raise AirflowFailException(gettext("Airflow went on without an answer"))
 
     @says_why
-    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """Go on after the answer, where the plan is still the one that was shown."""
-        by, asker = _name(event), asker_of(context)
-        place, shown = decision_in_run(self.plan, context, self.is_at_home) or (None, None)
-        is_ours = bool(shown and shown.answer == "waiting" and shown.asked == asker)
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Go on after the answer, where the plans are still those that were shown."""
+        by, questions = who_answered(event), self._questions(context)
         if event.get("error_type") == "timeout":
-            if place and shown and is_ours:
-                _keep(place, shown, asker, "unanswered", datetime.now(UTC))
+            for question in questions.values():
+                if question.is_ours:
+                    question.keep("unanswered", datetime.now(UTC))
             raise AirflowFailException(
                 gettext("nobody answered in time; nothing was written. Clear this task, and it asks again")
             )
@@ -214,42 +225,50 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             # Skipping what follows ends the task.
             self.log.info("%s", gettext("Rejected by {by}; nothing was written", by=by))
             self.told = rejected(by)
-            if place and shown:  # whichever task of this run asks: one that says no is enough
-                _keep(place, shown, asker, "rejected", event["responded_at"], by=by)
+            for question in questions.values():  # whichever task of this run asks: one that says no is enough
+                question.keep("rejected", event["responded_at"], by=by)
         try:
             answer = super().execute_complete(context, event)
         except HITLRejectException:
             raise AirflowFailException(gettext("rejected by {by}; nothing was written", by=by)) from None
         at = answer["responded_at"]
         if is_rejected:
-            return {"approval": {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}}
+            told = {"mode": self.mode, "by": by, "at": at.isoformat(), "answer": "rejected"}
+            return self._in_order({number: {"approval": told} for number, _ in self._given()})
         with final_failures():
-            folder, manifest = self._checked(context)
-            if not shown or not is_ours:
-                raise PlanRefused(
-                    gettext(
-                        "what was shown to {by} is not known any more: the decision in {folder} is "
-                        "gone, or that of another question. Clear this task, and it asks again",
-                        by=by,
-                        folder=folder.parent,
-                    )
-                )
-            if shown.plan != manifest.hash:
-                raise PlanRefused(
-                    gettext(
-                        "the plan was made again after it was shown to {by}: {approved} was approved, "
-                        "{made} was not; clear this task, and it asks again",
-                        by=by,
-                        approved=shown.plan[:12],
-                        made=manifest.hash[:12],
-                    )
-                )
+            plans = self._checked(context)
+            check_as_shown(plans, questions, by)
             period = self._period()
         valid_until = None if period is None else at + period
         end = valid_until.isoformat(" ", "minutes") if valid_until else gettext("further notice")
-        _keep(folder, shown, asker, "approved", at, by=by, until=valid_until)
+        for question in questions.values():
+            if question.is_ours:
+                question.keep("approved", at, by=by, until=valid_until)
         self.log.info("%s", gettext("Approved by {by}; may be used until {end}", by=by, end=end))
-        return self._passed(by=by, at=at, valid_until=valid_until)
+        return self._passed(plans, by=by, at=at, valid_until=valid_until)
+
+    def _given(self) -> list[tuple[int, Any]]:
+        """Give what names each plan, with its number; none of tasks that were skipped."""
+        if not self.is_several:
+            return [(0, self.plan)]
+        return [(number, given) for number, given in enumerate(self.plan) if given is not None]
+
+    def _questions(self, context: Context) -> dict[int, Question]:
+        """Give what this run has decided about each plan so far, by its number."""
+        found = {number: decision_in_run(given, context, self.is_at_home) for number, given in self._given()}
+        asker = asker_of(context)
+        return {number: Question(*decided, asker) for number, decided in found.items() if decided}
+
+    def _body(self, context: Context, plans: Sequence[Asked], end: datetime) -> str:
+        """Give what a person is shown."""
+        limits = [(gettext(CALLED[one]), gettext(text)) for one, text in self._limits().items()]
+        shown = []
+        for plan in plans:
+            found = plan_digest(plan.folder, plan.manifest)
+            names = self._names(plan.folder, plan.manifest, found)
+            shown.append(ShownPlan(plan.manifest, found, names))
+        meaning = meaning_of_answers(end, self._period(), self.defaults)
+        return f"{report_link(context, plans[0].folder)}{meaning}\n\n{pages(shown, limits)}"
 
     def _check_orders(self) -> None:
         """Refuse what canary, apply or check would, after somebody has approved or all is written."""
@@ -296,6 +315,13 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
     def _most_unasked(self) -> int:
         return count("over", self.over, gettext(" (carry_out calls it approve_over)"))
 
+    def _nobody_for(self, manifest: Manifest, changes: int) -> tuple[Unasked, str] | None:
+        """Say why nobody has to be asked about a plan; ``None`` where somebody has to.
+
+        :param changes: How many it has together with the plans beside it: an empty one needs no question.
+        """
+        return self._needs_nobody(changes if manifest.changes else 0, no_match(manifest))
+
     def _needs_nobody(self, changes: int, none: str = "") -> tuple[Unasked, str] | None:
         """Say why nobody has to be asked about so many changes, in words too; ``None`` where somebody has to.
 
@@ -318,26 +344,43 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             )
         return None
 
-    def _checked(self, context: Context) -> tuple[Path, Manifest]:
-        """Read the plan, and refuse it where it is not the one that this run made, or may not run."""
-        given = named_plan(self.plan)
-        folder, manifest = self.read_plan(given["plan"], given["hash"], asker_of(context).run)
-        check_parts(folder, manifest)
-        for broken in manifest.broken_guards:
-            if not switch("is_dry_run", self.is_dry_run):
-                raise PlanRefused(gettext("the plan may not run: {broken}", broken=broken))
-            self.log.warning("%s", gettext("A real run would be refused: {broken}", broken=broken))
-        return folder, manifest
+    def _checked(self, context: Context) -> list[Asked]:
+        """Read the plans, and refuse those that are not the ones that this run made, or may not run.
+
+        :raises AirflowSkipException: There are none.
+        """
+        plans, run = [], asker_of(context).run
+        for number, given in self._given():
+            named = named_plan(given)
+            folder, manifest = self.read_plan(given, named["plan"], named["hash"], run, number=number)
+            check_parts(folder, manifest)
+            for broken in manifest.broken_guards:
+                if not switch("is_dry_run", self.is_dry_run):
+                    raise PlanRefused(gettext("the plan may not run: {broken}", broken=broken))
+                self.log.warning("%s", gettext("A real run would be refused: {broken}", broken=broken))
+            plans.append(Asked(number, named, folder, manifest))
+        if not plans:
+            raise AirflowSkipException(gettext("there is no plan: the tasks that make them were skipped"))
+        if len(portals := {plan.manifest.portal for plan in plans}) > 1:
+            portals_told = listed(sorted(portals))
+            raise PlanRefused(
+                gettext("one question is about one portal, not {portals}", portals=portals_told)
+            )
+        return plans
 
     def _period(self) -> timedelta | None:
         return hours("valid_for", self.valid_for)
 
-    def _passed(self, *, by: str, at: datetime, valid_until: datetime | None) -> dict[str, Any]:
+    def _passed(self, plans: Sequence[Asked], *, by: str, at: datetime, valid_until: datetime | None) -> Any:
         until = None if valid_until is None else valid_until.isoformat()
         approval: dict[str, Any] = {"mode": self.mode, "by": by, "at": at.isoformat(), "valid_until": until}
         if switch("is_dry_run", self.is_dry_run):
             approval["is_dry_run"] = True  # nobody was asked
-        return {**named_plan(self.plan), "approval": approval}
+        return self._in_order({plan.number: {**plan.given, "approval": approval} for plan in plans})
+
+    def _in_order(self, told: Mapping[int, dict[str, Any]]) -> Any:
+        """Give what is told of each plan: in the order of the list of plans, or of the only one."""
+        return [told.get(number) for number in range(len(self.plan))] if self.is_several else told[0]
 
 
 def _deadline() -> timedelta:
@@ -347,43 +390,3 @@ def _deadline() -> timedelta:
     """
     given = conf.get("bitrix24", "approval_deadline", fallback=None) or None  # an empty setting is none
     return hours("[bitrix24] approval_deadline", given, gettext("a number of hours above 0")) or DEADLINE
-
-
-def _link(context: Context, plan: Path) -> str:
-    """Give the line that leads to the report; nothing where the tab of this run does not have the plan."""
-    ti = context["ti"]
-    if not is_in_tab(plan, tab_folder(ti.dag_id, ti.run_id)):
-        return ""
-    report = report_address(ti.dag_id, ti.run_id, plan.parent.name)
-    return gettext("[All changes, in the report of this run]({report})\n\n", report=report)
-
-
-def _keep(
-    plan: Path,
-    shown: Approval,
-    asker: Asker,
-    answer: Answer,
-    at: datetime,
-    *,
-    by: str = "",
-    until: Any = None,
-) -> None:
-    """Keep the answer to the question about a plan.
-
-    :param shown: The question, with the plan that was shown.
-    """
-    end = _moment(until) if until else ""
-    told = {"answer": answer, "at": _moment(at), "by": by, "until": end, "asked": asker}
-    decide(plan, structs.replace(shown, **told))
-
-
-def _moment(at: datetime) -> str:
-    return at.isoformat(timespec="seconds")
-
-
-_LONGEST_NAME = 100
-
-
-def _name(event: Mapping[str, Any]) -> str:
-    user = event.get("responded_by_user") or {}
-    return as_plain_text(user.get("name") or user.get("id") or gettext("nobody, by default"), _LONGEST_NAME)

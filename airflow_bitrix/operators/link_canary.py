@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
-from airflow.sdk import Context, XComArg
+from airflow.sdk import Context
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.languages import gettext
@@ -14,7 +14,7 @@ from airflow_bitrix.operators.link_apply import Bitrix24ApplyLinkPlanOperator
 from airflow_bitrix.operators.shared.parameters import count
 from airflow_bitrix.operators.shared.plan_maker import parts_of
 from airflow_bitrix.operators.shared.shown_limits import QUIET
-from airflow_bitrix.operators.shared.task_arguments import ApplyArguments
+from airflow_bitrix.operators.shared.task_arguments import ApplyArguments, PlanGiven
 
 
 class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
@@ -41,7 +41,7 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
     def __init__(
         self,
         *,
-        plan: Mapping[str, Any] | XComArg | str,
+        plan: PlanGiven,
         first: int | str = 0,
         **kwargs: Unpack[ApplyArguments],
     ) -> None:
@@ -66,8 +66,8 @@ class Bitrix24CanaryLinkPlanOperator(Bitrix24ApplyLinkPlanOperator):
 
     def _trial(self) -> tuple[list[Any], int]:
         """Give the parts of the plan, and how many changes are tried."""
-        if not isinstance(self.plan, Mapping):
-            raise InvalidInput("plan", self.plan, gettext("what the plan operator or the approval returned"))
+        if not isinstance(given := self.handed(), Mapping):
+            raise InvalidInput("plan", given, gettext("what the plan operator or the approval returned"))
         # Those of the plan itself: what was handed on may name others, or not all.
         return parts_of(self._plan()[1]), count("first", self.first)
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Unpack
 
-from airflow.sdk import Context, XComArg
+from airflow.sdk import Context
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
@@ -47,7 +47,7 @@ from airflow_bitrix.operators.shared.parameters import optional_count, optional_
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.plan_words import check_portal, log_report, without_outcome
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
-from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
+from airflow_bitrix.operators.shared.task_arguments import PipelineArguments, PlanGiven
 from airflow_bitrix.report.messages import Told, ended
 from airflow_bitrix.report.page import as_html
 from airflow_bitrix.report.summary import Summary, as_json, shown_owners, summarise, trouble_lines, with_names
@@ -69,6 +69,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
     task is skipped.
 
     :param plan: What the plan operator or the approval returned. (templated)
+    :param plan_number: Which plan, from 0 on, of an approval of several; ``None`` for the only one.
     :param is_dry_run: Whether the apply only looked. (templated)
     :param max_failed: Changes that may fail before this task fails; ``None`` for any number. (templated)
     :param max_failure_share: The share of changes that may fail, such as ``"20%"`` or 0.2; ``None`` for any.
@@ -93,14 +94,15 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
     def __init__(
         self,
         *,
-        plan: Mapping[str, Any] | XComArg | str,
+        plan: PlanGiven,
+        plan_number: int | None = None,
         is_dry_run: bool | str = True,
         max_failed: int | str | None = 0,
         max_failure_share: float | str | None = None,
         **kwargs: Unpack[PipelineArguments],
     ) -> None:
         super().__init__(**kwargs)
-        self.take(plan)
+        self.take(plan, plan_number)
         self.is_dry_run = is_dry_run
         self.max_failed = max_failed
         self.max_failure_share = max_failure_share
@@ -119,7 +121,7 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         with final_failures():
             dry_run, policy = self._orders()
             plan, manifest = self._plan()
-            note_contradiction(self.plan, plan, manifest)
+            note_contradiction(self.handed(), plan, manifest)
             folder = self.own_folder or plan.parent
             find_journal(plan, folder, range(len(manifest.parts)))
             journal = journal_folder(folder, manifest.hash)
@@ -168,13 +170,13 @@ class Bitrix24CheckLinkPlanOperator(TakesPlan, LinkPlanOperator):
         return switch("is_dry_run", self.is_dry_run), policy
 
     def _plan(self) -> tuple[Path, Manifest]:
-        given = self.plan
+        given = self.handed()
         if given is None:
             raise AirflowSkipException(gettext("there is no plan to check"))
         if isinstance(given, Mapping) and "plan" not in given and _is_rejection(given.get("approval")):
             raise AirflowSkipException(gettext("the plan was rejected: there is nothing to check"))
         named = named_plan(given)
-        folder, manifest = self.read_plan(named["plan"], named["hash"], self.run_name)
+        folder, manifest = self.read_plan(given, named["plan"], named["hash"], self.run_name)
         check_parts(folder, manifest)
         check_portal(manifest, self.settings.portal)
         return folder, manifest

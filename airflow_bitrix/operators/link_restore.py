@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any, Unpack
 
 from airflow.sdk import Context
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
+from airflow_bitrix.compat import AirflowSkipException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.kind_words import named
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
@@ -33,14 +33,18 @@ from airflow_bitrix.crm.contacts import missing_contacts
 from airflow_bitrix.crm.scan import ask_links, scan_ids
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
-from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
+from airflow_bitrix.files.restores import JournalSource, Source
 from airflow_bitrix.hooks.failures import final_failures
-from airflow_bitrix.operators.shared.artifacts import as_folder, named_file
+from airflow_bitrix.operators.shared.artifacts import named_file
 from airflow_bitrix.operators.shared.constants import check_constants
-from airflow_bitrix.operators.shared.other_hosts import not_here, refuse_unseen
-from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch
+from airflow_bitrix.operators.shared.parameters import is_open, switch
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
-from airflow_bitrix.operators.shared.run_folders import HOLDS, place_in_run
+from airflow_bitrix.operators.shared.restore_sources import (
+    check_one,
+    is_about_several,
+    kind_asked,
+    read_source,
+)
 from airflow_bitrix.operators.shared.task_arguments import PlanArguments
 from airflow_bitrix.report.texts import origin_line, taken_back_line
 
@@ -81,6 +85,9 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         folder of a run, where one task of it alone has made one. One of the two is needed. (templated)
     :param plan: Folder of the plan that was applied; ``None`` for the one that an operator's result names, or
         that lies beside the journal. (templated)
+    :param kind: The kind of owners to bring back, of a run that was about several; ``dynamic`` for whichever
+        smart process. Where there is nothing about such owners the task is skipped. ``None`` for the only
+        kind that there is. (templated)
     :param owners: Ids of the only owners to bring back; ``None`` for all. (templated)
     :param owners_file: A file of such ids instead, as
         :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it; ``None`` for no file. (templated)
@@ -103,6 +110,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         "journal",
         "snapshot",
         "plan",
+        "kind",
         "owners",
         "owners_file",
         "overwrite",
@@ -118,6 +126,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         journal: Mapping[str, Any] | str | None = None,
         snapshot: Mapping[str, Any] | str | None = None,
         plan: str | None = None,
+        kind: str | None = None,
         owners: Sequence[int] | str | None = None,
         owners_file: str | None = None,
         overwrite: bool | str = False,
@@ -130,6 +139,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         self.journal = journal
         self.snapshot = snapshot
         self.plan = plan
+        self.kind = kind
         self.owners = owners
         self.owners_file = owners_file
         self.overwrite = overwrite
@@ -138,7 +148,8 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         self.save = save
         check_constants(
             self,
-            ("journal snapshot", self._check_sources),
+            ("journal snapshot", lambda: check_one(self.journal, self.snapshot)),
+            ("kind", lambda: kind_asked(self.kind)),
             ("owners owners_file", self._ids),
             *((name, partial(self._is_on, name)) for name in SWITCHES),
         )
@@ -181,40 +192,14 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     def _is_on(self, argument: str) -> bool:
         return switch(argument, getattr(self, argument))
 
-    def _check_sources(self) -> None:
-        if is_nothing(self.journal) == is_nothing(self.snapshot):
-            given = {"journal": self.journal, "snapshot": self.snapshot}
-            accepted = gettext(
-                "one of the two, and only one; in the trigger form: Journal (the folder of the run "
-                "to take back) or Snapshot (the folder of a snapshot)"
-            )
-            problem = (
-                gettext("none of the two is given") if is_nothing(self.journal) else gettext("both are given")
-            )
-            raise InvalidInput("journal, snapshot", given, accepted, problem=problem)
-
     def _source(self) -> Source:
-        self._check_sources()
-        what = "journal" if is_nothing(self.snapshot) else "snapshot"
-        given = getattr(self, what)
-        folder = _folder(what, given)
-        try:
-            return self._read_source(what, folder)
-        except PlanRefused as error:
-            if not any(folder.glob("*")):
-                refuse_unseen(what, folder, given.get("host") if isinstance(given, Mapping) else None)
-                if hint := not_here(folder.parent if folder.name == "journal" else folder):
-                    raise PlanRefused(f"{error}{hint}") from None
-            raise
-
-    def _read_source(self, what: str, folder: Path) -> Source:
-        if what == "snapshot":
-            return SnapshotSource.of(folder)
-        told = self.journal.get("plan") if isinstance(self.journal, Mapping) else None
-        plan = told if is_nothing(self.plan) else self.plan
-        place = None if is_nothing(plan) else _folder("plan", plan)
-        source = JournalSource.of(folder, place, place=as_folder)
-        if self.own_folder and self.own_folder / "plan" == source.plan:
+        kind = kind_asked(self.kind)
+        source = read_source(self.journal, self.snapshot, plan=self.plan, kind=kind)
+        if source is None:
+            raise AirflowSkipException(
+                gettext("there is nothing about such owners to bring back: {kind}", kind=kind)
+            )
+        if isinstance(source, JournalSource) and self.own_folder and self.own_folder / "plan" == source.plan:
             another = gettext("another folder: the plan that is taken back lies in this one")
             raise InvalidInput("artifacts_path", self.artifacts_path, another)
         return source
@@ -240,6 +225,14 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     def _only(self, kind: OwnerKind) -> frozenset[int] | None:
         """Give the ids that the plan is narrowed to, ``None`` for all."""
         ids = self._ids()
+        if (
+            (ids or self._has_file())
+            and kind_asked(self.kind)
+            and is_about_several(self.journal, self.snapshot)
+        ):
+            named = "owners_file" if self._has_file() else "owners"
+            accepted = gettext("nothing, where a run was about several kinds; or the folder of one of them")
+            raise InvalidInput(named, getattr(self, named), accepted)
         if self._has_file():
             return frozenset(read_owner_ids(named_file("owners_file", self.owners_file), kind))
         return ids or None
@@ -333,14 +326,3 @@ async def _states(portal: AsyncPortal, images: Sequence[Image]) -> dict[int, Own
     inexact = [state for state in states if needs_exact(by_id[state.owner.id], state)]
     exact = await ask_links(portal, inexact, full=True)
     return {state.owner.id: state for state in (*states, *exact)}
-
-
-def _folder(argument: str, given: object) -> Path:
-    place = given.get(argument) if isinstance(given, Mapping) else given
-    if not isinstance(place, str) or not place:
-        raise InvalidInput(
-            argument,
-            given,
-            gettext("a folder, or what the operator that made the {argument} returned", argument=argument),
-        )
-    return place_in_run(argument, place) if argument in HOLDS else named_file(argument, place)

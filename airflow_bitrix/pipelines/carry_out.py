@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, overload
 
 from airflow.sdk import TriggerRule
 from airflow.sdk.bases.notifier import BaseNotifier
@@ -34,9 +34,39 @@ ORDER: dict[str, Any] = {"trigger_rule": TriggerRule.ALL_SUCCESS, "do_xcom_push"
 With ``all_done`` there, for one, an apply would begin behind a canary that failed.
 """
 
+OF_SEVERAL: dict[str, Any] = ORDER | {"trigger_rule": TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS}
+"""The same of an approval of several plans, some of which may have been skipped."""
 
+
+@overload
 def carry_out(
     plan: LinkPlanMaker,
+    *,
+    is_dry_run: bool | str = ...,
+    approval: str = ...,
+    approve_over: int | str = ...,
+    valid_for: timedelta | float | str | None = ...,
+    assigned_users: Any = ...,
+    response_timeout: timedelta | None = ...,
+    notifiers: Sequence[BaseNotifier] = ...,
+    notify: BaseNotifier | Sequence[BaseNotifier] = ...,
+    canary: int | str = ...,
+    max_failed: int | str | None = ...,
+    max_failure_share: float | str | None = ...,
+    quiet_hours: str = ...,
+    timezone: str = ...,
+    wait_for_turn: timedelta | float | str = ...,
+    comment: bool | str = ...,
+    **arguments: Any,
+) -> Bitrix24CheckLinkPlanOperator: ...
+
+
+@overload
+def carry_out(plan: Sequence[LinkPlanMaker], **arguments: Any) -> list[Bitrix24CheckLinkPlanOperator]: ...
+
+
+def carry_out(
+    plan: LinkPlanMaker | Sequence[LinkPlanMaker],
     *,
     is_dry_run: bool | str = True,
     approval: str = "always",
@@ -54,15 +84,19 @@ def carry_out(
     wait_for_turn: timedelta | float | str = 12,
     comment: bool | str = False,
     **arguments: Any,
-) -> Bitrix24CheckLinkPlanOperator:
-    """Put the tasks behind a plan that carry it out, and give the last of them.
+) -> Bitrix24CheckLinkPlanOperator | list[Bitrix24CheckLinkPlanOperator]:
+    """Put the tasks behind a plan that carry it out, and give the last of them; with plans those of each.
 
     ``approve`` shows it to a person, ``canary`` tries it on its first changes, ``apply`` is mapped over its
     parts and carries it out on as many workers as there are, ``check`` looks again and writes the report.
     After a rejection all that follows is skipped. Where an apply fails, the check still tells what became of
     every change. Inside a task group they belong to it, so that one DAG can carry out several plans.
 
-    :param plan: The task that makes the plan.
+    Given several plans, one ``approve`` asks about all of them together. The other tasks of each stand where
+    its plan stands, which is to be a task group of its own. Where the task of a plan is skipped, so is what
+    follows it there; where one fails, nobody is asked.
+
+    :param plan: The task that makes the plan, or a list of such, all for one portal.
     :param is_dry_run: Look only, write nothing. (templated)
     :param approval: ``always``, ``over_limit`` or ``never``. (templated)
     :param approve_over: The most changes that need no approval, with ``over_limit``. (templated)
@@ -88,38 +122,78 @@ def carry_out(
         these three. Of the approval that of ``default_args`` bounds the work alone, before and after it
         waits; for an answer it waits as ``response_timeout`` says.
     :raises InvalidInput: A ``trigger_rule``: how these tasks follow each other is settled, see ``ORDER``. Or
-        a plan that hands over no result.
+        a plan that hands over no result, or none at all.
     """
     if "trigger_rule" in arguments:
         accepted = gettext("none: the plan may have one, and what carries it out follows in order")
         raise InvalidInput("trigger_rule", str(arguments["trigger_rule"]), accepted)
-    if not plan.do_xcom_push:
-        raise InvalidInput(
-            "do_xcom_push", plan.do_xcom_push, gettext("True of a plan, whose result is carried out")
-        )
+    plans = [plan] if isinstance(plan, LinkPlanMaker) else list(plan)
+    if not plans:
+        raise InvalidInput("plan", plan, gettext("the task that makes a plan, or a list with one or more"))
     telling = _telling(notify)
-    common = {"bitrix24_conn_id": plan.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
     quiet = {"quiet_hours": quiet_hours, "timezone": timezone}
-    plan.quiet = quiet  # what nobody can apply by shall not be shown to anybody
-    writing = {**common, **quiet, "wait_for_turn": wait_for_turn, "comment": comment}
+    for one in plans:
+        if not one.do_xcom_push:
+            accepted = gettext("True of a plan, whose result is carried out")
+            raise InvalidInput("do_xcom_push", one.do_xcom_push, accepted)
+        one.quiet = quiet  # what nobody can apply by shall not be shown to anybody
     policy: dict[str, Any] = {"max_failed": max_failed, "max_failure_share": max_failure_share}
+    is_one = isinstance(plan, LinkPlanMaker)
     approve = Bitrix24ApproveLinkPlanOperator(
         task_id="approve",
         task_display_name=gettext("Ask for approval"),
-        plan=plan.output,
+        plan=plans[0].output if is_one else [one.output for one in plans],
         is_dry_run=is_dry_run,
         mode=approval,
         over=approve_over,
         valid_for=valid_for,
         applied_by={"canary": canary, "wait_for_turn": wait_for_turn, **policy, **quiet},
-        bitrix24_conn_id=plan.bitrix24_conn_id,
+        bitrix24_conn_id=plans[0].bitrix24_conn_id,
         assigned_users=assigned_users,
         response_timeout=response_timeout,
         notifiers=[*notifiers, *telling.notifiers],
-        **ORDER,
+        **(ORDER if is_one else OF_SEVERAL),
     )
-    # What the DAG's default_args say of it, as the approval is given no other.
-    within = approve.execution_timeout
+    writing = {"is_dry_run": is_dry_run, **quiet, "wait_for_turn": wait_for_turn, "comment": comment}
+    checks = []
+    for number, one in enumerate(plans):
+        common = {"bitrix24_conn_id": one.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
+        # What default_args say of it, as the approval is given no other.
+        within = approve.execution_timeout
+        if not is_one:
+            group = one.task_group
+            common |= {"plan_number": number, "task_group": group}
+            within = (group.default_args if group else {}).get("execution_timeout", within)
+        checks.append(
+            _behind(approve, canary, policy, within=within, writing=common | writing, checking=common)
+        )
+    if telling.notifiers:
+        # Behind canary and apply comes the check, whatever becomes of them: it tells, once.
+        for task in (*plans, approve, *checks):
+            task.on_failure_callback = [*task.on_failure_callback, telling]
+        said_no = Telling(telling.notifiers, only="rejected")
+        approve.on_success_callback = [*approve.on_success_callback, said_no]
+        for check in checks:
+            check.on_success_callback = [*check.on_success_callback, telling]
+    return checks[0] if is_one else checks
+
+
+def _behind(
+    approve: Bitrix24ApproveLinkPlanOperator,
+    canary: int | str,
+    policy: dict[str, Any],
+    *,
+    within: timedelta | None,
+    writing: dict[str, Any],
+    checking: dict[str, Any],
+) -> Bitrix24CheckLinkPlanOperator:
+    """Put the tasks of one plan behind the approval, and give the last of them.
+
+    :param policy: How many changes may fail.
+    :param within: How long each task may be at work, where nothing else says so.
+    :param writing: What canary and apply are given beside that.
+    :param checking: What the check is given.
+    """
     first = Bitrix24CanaryLinkPlanOperator(
         task_id="canary",
         task_display_name=gettext("Try the first ones"),
@@ -134,7 +208,7 @@ def carry_out(
         map_index_template=PART_NAME,
         plan=approve.output,
         max_failed=None,  # the check judges them all together
-        max_failure_share=max_failure_share,
+        max_failure_share=policy["max_failure_share"],
         **_within("apply", within, writing),
         **ORDER,
     ).expand(part=first.output)
@@ -143,19 +217,12 @@ def carry_out(
         task_display_name=gettext("Check and report"),
         plan=approve.output,
         **policy,
-        **_within("check", within, common),
+        **_within("check", within, checking),
         # A part that failed is what the check is for, but where nothing succeeded at all there was no plan or
         # no approval: then the check, and with it the run, fails for that reason.
         **ORDER | {"trigger_rule": TriggerRule.ALL_DONE_MIN_ONE_SUCCESS},
     )
     apply >> check
-    if telling.notifiers:
-        # Behind canary and apply comes the check, whatever becomes of them: it tells, once.
-        for task in (plan, approve, check):
-            task.on_failure_callback = [*task.on_failure_callback, telling]
-        said_no = Telling(telling.notifiers, only="rejected")
-        approve.on_success_callback = [*approve.on_success_callback, said_no]
-        check.on_success_callback = [*check.on_success_callback, telling]
     return check
 
 

@@ -301,9 +301,7 @@ def _plan_params() -> dict[str, Param]:
             type=["null", "number"],
             **between(0, 100),
             title=gettext("Largest share changed (percent)"),
-            description=gettext(
-                "Of all leads or deals there are: 20 is a fifth of them. Empty for no limit."
-            ),
+            description=gettext("Of all there are of a kind: 20 is a fifth of them. Empty for no limit."),
             section=gettext("Limits"),
         ),
         "max_failed": Param(

@@ -8,17 +8,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.kind_words import kind_words, owners, owners_of
 from airflow_bitrix.core.languages import gettext, gettext_noop, npgettext, number, pgettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.timestamps import shown_timestamp
-from airflow_bitrix.core.wording import lasting
+from airflow_bitrix.core.wording import lasting, listed
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.report.change_tables import WHY, change_table, legend
 from airflow_bitrix.report.markdown_cells import cell
 from airflow_bitrix.report.recoveries import Line, recovery_lines
-from airflow_bitrix.report.texts import limits_of, no_match, origin_line, partial_line, rule_titles
+from airflow_bitrix.report.texts import (
+    limits_of,
+    no_match,
+    origin_line,
+    partial_line,
+    rule_titles,
+    saving_line,
+)
 
 SHOWN = 10
 """Changes in each of the two tables."""
@@ -125,28 +133,65 @@ def plan_markdown(folder: Path, manifest: Manifest) -> str:
     return as_markdown(manifest, plan_digest(folder, manifest))
 
 
+@dataclass(frozen=True, slots=True)
+class ShownPlan:
+    """A plan as a person sees it.
+
+    :param found: What its changes come to.
+    :param names: What owners and contacts are called, by id of the owner.
+    """
+
+    manifest: Manifest
+    found: Digest
+    names: Mapping[int, OwnerNames] = field(default_factory=dict)
+
+
 def as_markdown(
     manifest: Manifest,
     found: Digest,
     limits: Sequence[tuple[str, str]] = (),
     names: Mapping[int, OwnerNames] | None = None,
 ) -> str:
-    """Give the page of a plan. Texts of the portal are escaped; the page stays below :data:`MOST_BYTES`.
+    """Give the page of a plan; see :func:`pages`."""
+    return pages([ShownPlan(manifest, found, names or {})], limits)
 
-    :param limits: Limits beside its guards, by what the trigger forms call them.
-    :param names: What owners and contacts are called, by id of the owner.
+
+def pages(plans: Sequence[ShownPlan], limits: Sequence[tuple[str, str]] = ()) -> str:
+    """Give the page of plans, each of several below a heading of its kind.
+
+    Texts of the portal are escaped; the page stays below :data:`MOST_BYTES`.
+
+    :param limits: Limits beside the guards of each, by what the trigger forms call them.
     """
     for shown in range(SHOWN, -1, -1):
-        page = "\n".join(_lines(manifest, found, shown, limits, names or {}))
-        if len(page.encode()) <= MOST_BYTES:
-            return page
-    return page.encode()[:MOST_BYTES].decode(errors="ignore")
+        each = ["\n".join(_lines(plan, shown, limits)) for plan in plans]
+        if len(page := _under_headings(plans, each)) <= MOST_BYTES:
+            return page.decode()
+    room = MOST_BYTES // len(plans)
+    cut = [one.encode()[: room - _HEADING].decode(errors="ignore") for one in each]
+    return _under_headings(plans, cut).decode()
 
 
-def headline(manifest: Manifest) -> str:
-    """Give the question that the page is about: ``Change the contacts of 695 leads on acme.example?``."""
-    of, portal = owners_of(manifest.kind, manifest.changes), _name_of(manifest.portal)
-    if manifest.origin:
+_HEADING = 150
+"""Bytes that the heading of a plan has at most."""
+
+
+def _under_headings(plans: Sequence[ShownPlan], each: Sequence[str]) -> bytes:
+    if len(plans) == 1:
+        return each[0].encode()
+    heads = (kind_words(plan.manifest.kind)["kinds"] for plan in plans)
+    told = (f"## {head[:1].upper()}{head[1:]}\n\n{one}" for head, one in zip(heads, each, strict=True))
+    return "\n\n".join(told).encode()
+
+
+def headline(*manifests: Manifest) -> str:
+    """Give the question that the page is about: ``Change the contacts of 695 leads on acme.example?``.
+
+    :param manifests: The plans that it is about, all for one portal.
+    """
+    of = listed([owners_of(one.kind, one.changes) for one in manifests])
+    portal = _name_of(manifests[0].portal)
+    if all(one.origin for one in manifests):
         return gettext("Bring the contacts of {owners} on {portal} back?", owners=of, portal=portal)
     return gettext("Change the contacts of {owners} on {portal}?", owners=of, portal=portal)
 
@@ -155,13 +200,8 @@ def _name_of(portal: str) -> str:
     return portal.partition("://")[2] or portal
 
 
-def _lines(
-    manifest: Manifest,
-    found: Digest,
-    shown: int,
-    limits: Sequence[tuple[str, str]],
-    names: Mapping[int, OwnerNames],
-) -> Iterator[str]:
+def _lines(plan: ShownPlan, shown: int, limits: Sequence[tuple[str, str]]) -> Iterator[str]:
+    manifest, found, names = plan.manifest, plan.found, plan.names
     for why in manifest.partial:
         yield from (f"**{cell(partial_line(why), 500)}**", "")
     yield _first_line(manifest)
@@ -231,6 +271,8 @@ def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:
     elif found.saved:
         saved = owners(manifest.kind, found.saved)
         yield gettext("**{owners}** saved, which starts the portal's automation", owners=saved)
+    if family_of(manifest.kind).is_saved:
+        yield saving_line(manifest.kind)
     if requests := manifest.counts.get("requests"):
         yield _cost(manifest, int(requests))
 

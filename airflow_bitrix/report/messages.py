@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -10,6 +10,7 @@ from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.kind_words import owners
 from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.timestamps import shown_timestamp
+from airflow_bitrix.core.wording import listed
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.approval import headline
 from airflow_bitrix.report.summary import Summary
@@ -63,22 +64,21 @@ class Told:
         return self.text
 
 
-def asks(manifest: Manifest, until: str) -> Told:
-    """Tell that somebody is to approve a plan.
+def asks(manifests: Sequence[Manifest], until: str) -> Told:
+    """Tell that somebody is to approve plans.
 
     :param until: Until when an answer is awaited, as people read it.
     """
-    counts = manifest.counts
-    left_out = sum(counts.get("left_out", {}).values())
-    read, kind = int(counts.get("read", 0)), manifest.kind
-    numbers = gettext(
-        "{owners} read, {planned}", owners=owners(kind, read), planned=_planned(manifest.changes)
-    )
+    read = [int(one.counts.get("read", 0)) for one in manifests]
+    left_out = sum(sum(one.counts.get("left_out", {}).values()) for one in manifests)
+    changes = sum(one.changes for one in manifests)
+    told = listed([owners(one.kind, count) for one, count in zip(manifests, read, strict=True)])
+    numbers = gettext("{owners} read, {planned}", owners=told, planned=_planned(changes))
     return Told(
         "approval",
-        plain(gettext("An approval is wanted: {headline}", headline=headline(manifest))),
+        plain(gettext("An approval is wanted: {headline}", headline=headline(*manifests))),
         numbers + (gettext(", {number} left out", number=left_out) if left_out else ""),
-        {"read": read, "changes": manifest.changes, "left_out": left_out},
+        {"read": sum(read), "changes": changes, "left_out": left_out},
         plain(gettext("An answer is awaited until {until}.", until=until)),
     )
 

@@ -9,6 +9,7 @@ from airflow_bitrix.core.errors import LONGEST_MESSAGE
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.kind_words import kind_words, owners, owners_of
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext, number, pgettext
+from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.plan import OUTCOMES
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import Origin
@@ -83,6 +84,15 @@ def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
         (name, gettext(_TITLES[name]) if name in _TITLES else noted.get(name, name))
         for name in manifest.rules
     ]
+
+
+def saving_line(kind: OwnerKind) -> str:
+    """Say what a write does to owners of a kind whose links are written by saving them."""
+    return gettext(
+        "**each change saves its {kind_it}**: that starts the portal's automation, sets the order of the "
+        "contacts by tens, and makes the first of them the primary one",
+        **kind_words(kind),
+    )
 
 
 def limits_of(manifest: Manifest) -> list[tuple[str, str]]:

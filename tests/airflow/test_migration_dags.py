@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk import DAG
 
-from tests.airflow.sample_dags import ask_nobody
+from tests.airflow.sample_dags import RESTORE, ask_nobody
 from tests.moved import DagBag
 
 DAGS = Path(__file__).parents[2] / "dags"
@@ -80,6 +80,10 @@ def all_rows(sandbox: Any, kind: str) -> dict[int, Rows]:
     return {int(owner): rows_of(data) for owner, data in sandbox.links(kind).items()}
 
 
+def without_flags(found: dict[int, Rows]) -> dict[int, list[tuple[int, int]]]:
+    return {owner: [row[:2] for row in rows] for owner, rows in found.items()}
+
+
 def main_of(owner: dict[str, Any]) -> int | None:
     """The contact that the portal shows first: its CONTACT_ID, or what the flags say."""
     rows = rows_of(owner)
@@ -109,8 +113,10 @@ def test_a_newcomer_finds_docs_tags_and_a_dry_run(dag_id: str, dags: dict[str, D
     assert dag.max_active_runs > 1  # what waits for somebody holds up no dry run
 
 
-def test_contacts_are_replaced_on_every_lead_and_deal(run: Any, make_sandbox: Any, tmp_path: Path) -> None:
-    sandbox = make_sandbox(leads=800, deals=600, contacts=400, plan="self_hosted")
+def test_contacts_are_replaced_wherever_they_hang_and_one_run_takes_it_back(
+    run: Any, make_sandbox: Any, tmp_path: Path
+) -> None:
+    sandbox = make_sandbox(leads=400, deals=300, contacts=400, quotes=100, companies=50, plan="self_hosted")
     pairs = {old: old - 1 for old in range(2, 90, 2)} | {90: 89, 91: 90}  # 91 -> 90 -> 89
     path = tmp_path / "merged.csv"
     path.write_bytes(
@@ -131,33 +137,63 @@ def test_contacts_are_replaced_on_every_lead_and_deal(run: Any, make_sandbox: An
                 found[int(number)] = placed(list(sorts.items()), became.get(main, main))
         return found
 
-    before = {kind: all_rows(sandbox, kind) for kind in ("lead", "deal")}
-    wanted = {kind: expected(kind) for kind in ("lead", "deal")}
-    done, states = run(REMAP, {"bitrix24_default": sandbox}, map_file=str(path))
-    assert set(states.values()) == {"success"}
+    kinds = ("lead", "deal", "quote")
+    before = {kind: all_rows(sandbox, kind) for kind in (*kinds, "company")}
+    wanted = {kind: expected(kind) for kind in kinds}
+    companies = {
+        company: {became.get(contact, contact) for contact, *_ in rows}
+        for company, rows in before["company"].items()
+    }
+    done, states = run(REMAP, {"bitrix24_default": sandbox}, map_file=str(path), kinds=["lead"])
+    assert of_groups(states, "chosen", "approve", "leads") == {"success"}
+    chosen = ("leads", "deals", "quotes", "companies")
+    assert of_groups(states, *chosen[1:], "invoices") == {"skipped"}
     assert sandbox.stats()["writes"] == 0
     left = {int(row["target_owner"]) for row in table(folder_of(done, "leads.compare") / "reconcile.csv")}
     changed = {lead for lead, rows in wanted["lead"].items() if rows != before["lead"][lead]}
     assert left == changed
-    assert len(changed) > 50
+    assert len(changed) > 30
 
     done, states = run(REMAP, {"bitrix24_default": sandbox}, map_file=str(path), dry_run=False)
-    assert set(states.values()) == {"success"}
-    assert {kind: all_rows(sandbox, kind) for kind in ("lead", "deal")} == wanted
-    for kind in ("leads", "deals"):
+    assert of_groups(states, "approve", *chosen) == {"success"}
+    assert {kind: all_rows(sandbox, kind) for kind in kinds} == wanted
+    assert {
+        company: {contact for contact, *_ in rows} for company, rows in all_rows(sandbox, "company").items()
+    } == companies
+    for kind in chosen:
         assert table(folder_of(done, f"{kind}.compare") / "reconcile.csv") == []
+
+    run_folder = str(folder_of(done, "leads.plan").parent)
+    _, states = run(RESTORE, {"bitrix24_default": sandbox}, journal=run_folder, dry_run=False)
+    assert of_groups(states, "approve", *chosen) == {"success"}
+    assert of_groups(states, "invoices", "smart_process") == {"skipped"}
+    # The portal flags exactly one, whatever was flagged before.
+    for kind in (*kinds, "company"):
+        assert without_flags(all_rows(sandbox, kind)) == without_flags(before[kind])
+
+
+LEADS_AND_DEALS = ["lead", "deal"]
+
+
+def of_groups(states: dict[str, str], *groups: str) -> set[str]:
+    """How the tasks of kinds have ended."""
+    return {state for task, state in states.items() if task.partition(".")[0] in groups}
 
 
 def test_contacts_typed_into_the_form_are_enough_and_none_at_all_fail(run: Any, make_sandbox: Any) -> None:
     sandbox = make_sandbox(contacts=5, plan="self_hosted")
     sandbox.state.add("lead", {"CONTACT_IDS": [3, 1]})
     sandbox.state.add("deal", {"CONTACT_IDS": [2]})
-    _, states = run(REMAP, {"bitrix24_default": sandbox}, dry_run=False)
+    sandbox.state.add("quote", {"CONTACT_IDS": [2]})
+    form = {"dry_run": False, "kinds": LEADS_AND_DEALS}
+    _, states = run(REMAP, {"bitrix24_default": sandbox}, **form)
     assert {states["leads.plan"], states["deals.plan"]} == {"failed"}
-    _, states = run(REMAP, {"bitrix24_default": sandbox}, dry_run=False, contacts={"3": 4, "2": 5})
-    assert set(states.values()) == {"success"}
+    _, states = run(REMAP, {"bitrix24_default": sandbox}, **form, contacts={"3": 4, "2": 5})
+    assert of_groups(states, "leads", "deals", "approve") == {"success"}
+    assert of_groups(states, "quotes", "companies", "invoices") == {"skipped"}
     assert all_rows(sandbox, "lead") == {1: [(4, 10, "Y"), (1, 20, "N")]}
     assert all_rows(sandbox, "deal") == {1: [(5, 10, "Y")]}
+    assert all_rows(sandbox, "quote") == {1: [(2, 10, "Y")]}
 
 
 def test_contacts_and_a_map_file_at_once_fail_and_change_nothing(
@@ -169,13 +205,33 @@ def test_contacts_and_a_map_file_at_once_fail_and_change_nothing(
     path = tmp_path / "merged.csv"
     path.write_text("old,new\n1,5\n")
     before = all_rows(sandbox, "lead")
-    found = {"bitrix24_default": sandbox}
-    _, states = run(REMAP, found, dry_run=False, map_file=str(path), contacts={"2": 6})
-    assert {states["leads.plan"], states["deals.plan"]} == {"failed"}
+    found, form = {"bitrix24_default": sandbox}, {"dry_run": False, "map_file": str(path), "kinds": ["lead"]}
+    _, states = run(REMAP, found, **form, contacts={"2": 6})
+    assert states["leads.plan"] == "failed"
     assert all_rows(sandbox, "lead") == before
-    _, states = run(REMAP, found, dry_run=False, map_file=str(path))
-    assert set(states.values()) == {"success"}
+    _, states = run(REMAP, found, **form)
+    assert of_groups(states, "leads", "approve") == {"success"}
     assert all_rows(sandbox, "lead") == {1: [(5, 10, "Y")], 2: [(2, 10, "Y")]}
+
+
+def test_where_the_plan_of_one_kind_fails_nobody_is_asked_about_the_others(
+    run: Any, make_sandbox: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As where invoices are chosen, and nobody has said that they may be saved."""
+    sandbox = make_sandbox(contacts=5, plan="self_hosted")
+    sandbox.state.add("lead", {"CONTACT_IDS": [3]})
+    form = {"dry_run": False, "kinds": ["lead", "smart_invoice"], "contacts": {"3": 4}}
+    _, states = run(REMAP, {"bitrix24_default": sandbox}, **form)
+    assert (states["leads.plan"], states["invoices.plan"], states["approve"]) == (
+        "success",
+        "failed",
+        "upstream_failed",
+    )
+    assert "success" not in {states[f"leads.{task}"] for task in ("canary", "apply", "check", "compare")}
+    assert "allow_saving: False is not accepted; accepted: True, as links of invoices" in "".join(
+        capfd.readouterr()
+    )
+    assert all_rows(sandbox, "lead") == {1: [(3, 10, "Y")]}
 
 
 @pytest.mark.parametrize("mode", ["copy", "move"])

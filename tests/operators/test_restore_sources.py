@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowSkipException
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused, RetryLater
 from airflow_bitrix.files.journals import JournalPart
 from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.operators.link_plans import Bitrix24CheckLinkPlanOperator, Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.operators.shared.artifacts import artifacts_root, folder_names
+from airflow_bitrix.operators.shared.restore_sources import kinds_of
 from tests.operators import restores
 from tests.operators.restores import apply, clean_up, export, remove_dangling, restore
 
@@ -82,6 +84,61 @@ def test_of_a_run_with_several_journals_or_snapshots_one_has_to_be_named(
             f"{argument}: the run in {run_folder} has several {argument}s; accepted: "
             f"the folder of one of them: {run_folder}/deals.plan{below}, {run_folder}/leads.plan{below}"
         )
+
+
+@pytest.fixture
+def of_two_kinds(sandbox: Any, run_folder: Path) -> Path:
+    """A run over leads and deals, and over quotes, of which nothing was to be changed."""
+    for contacts in ([1, 7777], [8888]):
+        sandbox.state.add("deal", {"CONTACT_IDS": contacts})
+    for task, kind in (("leads.plan", "lead"), ("deals.plan", "deal"), ("quotes.plan", "quote")):
+        folder = run_folder / task
+        made = Bitrix24PlanLinkCleanupOperator(
+            task_id="plan", kind=kind, rules=["remove_dangling"], artifacts_path=str(folder)
+        ).execute({})
+        if made["changes"]:
+            apply(folder, made)
+    return run_folder
+
+
+def test_of_a_run_over_several_kinds_each_is_a_plan_of_its_own(of_two_kinds: Path, tmp_path: Path) -> None:
+    assert kinds_of(str(of_two_kinds), None) == {"lead", "deal"}
+    assert kinds_of(str(of_two_kinds / "deals.plan"), None) == {"deal"}
+    for kind in ("lead", "deal"):
+        made = restore(tmp_path / kind, journal=str(of_two_kinds), kind=kind, link_missing=True)
+        assert read_manifest(Path(made["plan"])).kind == kind
+        assert (
+            made["changes"]
+            == restore(
+                tmp_path / f"{kind} alone", journal=str(of_two_kinds / f"{kind}s.plan"), link_missing=True
+            )["changes"]
+        )
+    for given, kind in (
+        (of_two_kinds, "quote"),
+        (of_two_kinds, "dynamic"),
+        (of_two_kinds / "deals.plan", "lead"),
+    ):
+        with pytest.raises(AirflowSkipException, match=f"nothing about such owners to bring back: {kind}"):
+            restore(tmp_path, journal=str(given), kind=kind)
+    with pytest.raises(
+        InvalidInput, match=r"^kind: 'contact' is not accepted; accepted: 'lead', .*, or None"
+    ):
+        restore(tmp_path, journal=str(of_two_kinds), kind="contact")
+
+
+def test_ids_are_those_of_one_kind(of_two_kinds: Path, sandbox: Any, tmp_path: Path) -> None:
+    ids = tmp_path / "ids.csv"
+    ids.write_text("1\n")
+    sandbox.reset_stats()
+    for arguments in ({"owners": [1]}, {"owners_file": str(ids)}):
+        (name,) = arguments
+        with pytest.raises(
+            InvalidInput, match=f"^{name}: .* accepted: nothing, where a run was about several"
+        ):
+            restore(tmp_path, journal=str(of_two_kinds), kind="deal", **arguments)
+    assert sandbox.stats()["admitted"] == 0
+    made = restore(tmp_path, journal=str(of_two_kinds / "deals.plan"), kind="deal", owners=[1])
+    assert made["changes"] <= 1
 
 
 @pytest.mark.usefixtures("sandbox")

@@ -22,7 +22,7 @@ from airflow_bitrix.files.writers import Occupied, Writer
 from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
-from airflow_bitrix.operators.shared.run_folders import place_in_run
+from airflow_bitrix.operators.shared.run_folders import places_in_run
 from airflow_bitrix.operators.shared.turns import SHORTEST, Patience, told_to_wait
 
 
@@ -100,7 +100,7 @@ def test_a_bucket_is_never_made(missing: Path) -> None:
     with pytest.raises(
         InvalidInput, match=r"no-such-bucket.* accepted: a folder that can be read \(The specified"
     ):
-        place_in_run("journal", str(missing))
+        places_in_run("journal", str(missing))
 
 
 def test_a_storage_that_is_away_is_asked_again_later(away: Path) -> None:

@@ -76,6 +76,42 @@ def test_a_task_group_s_arguments_hold_as_well() -> None:
     assert {task.execution_timeout for task in dag.tasks} == {MINUTE}
 
 
+def several(**arguments: Any) -> dict[str, Any]:
+    """Make a DAG that carries out two plans, each in a group, and give its tasks by id."""
+    plans = []
+    with DAG("mine", schedule=None, default_args={"execution_timeout": HOUR}) as dag:
+        for name, default_args in (("low", {"execution_timeout": MINUTE}), ("high", {})):
+            with TaskGroup(name, default_args=default_args):
+                plans.append(Bitrix24PlanLinkCleanupOperator(task_id="plan", rules=["remove_dangling"]))
+        carry_out(plans, **arguments)
+    return dict(dag.task_dict)
+
+
+def test_several_plans_stand_behind_one_question_each_where_its_plan_stands() -> None:
+    found = several(canary=3)
+    assert set(found) == {
+        "approve",
+        *(f"{name}.{task}" for name in ("low", "high") for task in ("plan", "canary", "apply", "check")),
+    }
+    approve = found["approve"]
+    assert approve.trigger_rule == TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+    assert approve.upstream_task_ids == {"low.plan", "high.plan"}
+    assert list(approve.makers) == ["low.plan", "high.plan"]
+    for number, name in enumerate(("low", "high")):
+        canary, apply, check = (found[f"{name}.{task}"] for task in ("canary", "apply", "check"))
+        assert canary.upstream_task_ids == {"approve"}
+        assert apply.upstream_task_ids == check.upstream_task_ids - {f"{name}.apply"} | {f"{name}.canary"}
+        assert [canary.plan_number, apply.partial_kwargs["plan_number"], check.plan_number] == [number] * 3
+        assert list(check.makers) == [f"{name}.plan"]
+        timeouts = {task.execution_timeout for task in (canary, apply, check)}
+        assert timeouts == {MINUTE if name == "low" else HOUR}
+
+
+def test_a_list_of_no_plans_is_none() -> None:
+    with DAG("mine", schedule=None), pytest.raises(InvalidInput, match=r"^plan: \[\] is not accepted"):
+        carry_out([])
+
+
 @pytest.mark.parametrize(
     ("arguments", "default_args", "refusal"),
     [

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.families import row_of
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, ngettext
-from airflow_bitrix.core.links import EntityKind, OwnerKind, owner_kind
+from airflow_bitrix.core.links import OWNER_ROWS, EntityKind, OwnerKind, owner_kind
 from airflow_bitrix.core.matching import MATCHES, Matching, MatchName
 from airflow_bitrix.core.migrations import (
     EXTRAS,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from airflow_bitrix.hooks.settings import Settings
 
 _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
-    "contact_map": ("lead", "deal"),
+    "contact_map": OWNER_ROWS,
     "lead_to_deal": ("deal",),
     "release_moved_leads": ("lead",),
     "portal_to_portal": ("lead", "deal"),
@@ -80,8 +81,9 @@ class MigrationArguments(LinkPlanOperator):
         ``lead_to_deal``: deals get the contacts of the leads that they were made from.
         ``release_moved_leads``: leads lose the contacts that all their deals hold.
         ``portal_to_portal``: owners get the links that they have in another portal. (templated)
-    :param kind: ``lead`` or ``deal``, the owners that change; ``None`` where the migration says it.
-        (templated)
+    :param kind: The kind of the owners that change, ``lead`` or ``deal``; with ``contact_map`` any kind of
+        owners, also ``quote``, ``company``, ``smart_invoice``, or ``dynamic_1036`` for the smart process
+        1036. ``None`` where the migration says it. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. It is about the owners that
         change; with ``portal_to_portal`` about the owners of the source. With ``release_moved_leads`` it is
         about deals: only leads are concerned that one of them was made from. An unknown field is refused.
@@ -186,7 +188,7 @@ class MigrationArguments(LinkPlanOperator):
         if is_nothing(self.kind) and len(kinds) == 1:
             return kinds[0]
         kind = owner_kind(self.kind)
-        if kind not in kinds:
+        if row_of(kind) not in kinds:
             one_of = {"kinds": gettext(" or ").join(map(repr, kinds)), "migration": self.migration}
             raise InvalidInput("kind", kind, gettext("{kinds} with {migration}", **one_of))
         return kind

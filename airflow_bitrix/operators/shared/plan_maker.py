@@ -16,6 +16,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.kind_words import kind_words, owners, read_words
 from airflow_bitrix.core.languages import gettext
@@ -32,7 +33,13 @@ from airflow_bitrix.operators.shared.constants import check_constants
 from airflow_bitrix.operators.shared.lineage import file_of, lineage, links_of
 from airflow_bitrix.operators.shared.names import shows_names
 from airflow_bitrix.operators.shared.other_hosts import this_host
-from airflow_bitrix.operators.shared.parameters import is_open, optional_count, optional_share, quiet_hours
+from airflow_bitrix.operators.shared.parameters import (
+    is_open,
+    optional_count,
+    optional_share,
+    quiet_hours,
+    switch,
+)
 from airflow_bitrix.operators.shared.pipeline import LinkPlanOperator
 from airflow_bitrix.operators.shared.task_arguments import PipelineArguments
 from airflow_bitrix.report.approval import plan_markdown
@@ -59,6 +66,9 @@ class LinkPlanMaker(LinkPlanOperator):
         ``"20%"`` or 0.2, however few of them the plan reads; ``None`` for no limit. 1 is refused: it might be
         meant as percent. It takes a request to count them. (templated)
     :param portals: Addresses of the only portals that may be changed; empty for any. (templated)
+    :param allow_saving: Whether the plan may be about owners whose links are written by saving them: invoices
+        and items of smart processes. A save starts the portal's automation, sets the order of the contacts by
+        tens and makes the first of them the primary one. (templated)
     :param quiet: The ``quiet_hours`` and ``timezone`` that the applies of the plan will go by. The plan has
         no use for them but to refuse them before anything is sent, as later somebody would have approved
         already what then cannot be applied. ``carry_out`` tells them; ``None`` for none. (templated)
@@ -69,6 +79,7 @@ class LinkPlanMaker(LinkPlanOperator):
         "max_changes",
         "max_share",
         "portals",
+        "allow_saving",
         "quiet",
     )
 
@@ -78,6 +89,7 @@ class LinkPlanMaker(LinkPlanOperator):
         max_changes: int | str | None = None,
         max_share: float | str | None = None,
         portals: Sequence[str] | str = (),
+        allow_saving: bool | str = False,
         quiet: Mapping[str, Any] | None = None,
         **kwargs: Unpack[PipelineArguments],
     ) -> None:
@@ -85,8 +97,13 @@ class LinkPlanMaker(LinkPlanOperator):
         self.max_changes = max_changes
         self.max_share = max_share
         self.portals = portals
+        self.allow_saving = allow_saving
         self.quiet = quiet
-        check_constants(self, ("max_changes max_share portals", self._guards))
+        check_constants(
+            self,
+            ("max_changes max_share portals", self._guards),
+            ("allow_saving", lambda: switch("allow_saving", self.allow_saving)),
+        )
 
     @abstractmethod
     def plan_kind(self) -> OwnerKind:
@@ -130,7 +147,15 @@ class LinkPlanMaker(LinkPlanOperator):
         with final_failures():
             self._quiet_hours()
             shows_names()  # what the approval and the check go by
+            may_save = switch("allow_saving", self.allow_saving)
             kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
+            if family_of(kind).is_saved and not may_save:
+                accepted = gettext(
+                    "True, as links of {kinds_of} are written by saving them, which starts the portal's "
+                    "automation (in the trigger form: Allow saving)",
+                    **kind_words(kind),
+                )
+                raise InvalidInput("allow_saving", may_save, accepted)
             base = self.own_folder or task_folder(context)
             folder = base / "plan"
             portal, left_out_on = self.settings.portal, self.left_out_on()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NoReturn
 from urllib.parse import unquote
 
 from airflow_bitrix.core.errors import InvalidInput
@@ -18,29 +19,37 @@ HOLDS: Mapping[str, str] = {"journal": "journal/part-*.jsonl", "snapshot": "link
 _PAGE = re.compile(r"https?://[^?#]*?/dags/(?P<dag>[^/?#]+)/runs/(?P<run>[^/?#]+)")
 
 
-def place_in_run(argument: str, text: str) -> Path:
-    """Give the folder that a text names; in the folder or page of a run that of the task that fits.
+def places_in_run(argument: str, text: str) -> list[Path]:
+    """Give the folder that a text names; in the folder or page of a run those of the tasks that fit.
 
     :param argument: ``journal`` or ``snapshot``.
     :param text: A path, an object storage address, or the address of a DAG run's page in Airflow.
-    :raises InvalidInput: The run has several that fit, or it is the address of something else.
+    :return: One or more: the folder that is named itself, where nothing in it fits.
+    :raises InvalidInput: It is the address of something else, or cannot be read.
     """
     folder = _folder(argument, text)
     try:
-        found = [folder] if any(folder.glob(HOLDS[argument])) else sorted(_within(argument, folder))
+        if any(folder.glob(HOLDS[argument])):
+            return [folder]
+        return sorted(_within(argument, folder)) or [folder]
     except OSError as error:
         raise InvalidInput(
             argument, text, gettext("a folder that can be read ({why})", why=error.strerror or error)
         ) from None
-    if len(found) > 1:
-        problem = gettext("the run in {folder} has several {argument}s", folder=folder, argument=argument)
-        raise InvalidInput(
-            argument,
-            text,
-            gettext("the folder of one of them: {folders}", folders=", ".join(map(str, found))),
-            problem=problem,
-        )
-    return found[0] if found else folder
+
+
+def refuse_several(argument: str, text: str, found: Sequence[Path]) -> NoReturn:
+    """Refuse a run that has several which fit.
+
+    :param text: What names the run.
+    :raises InvalidInput: It names them.
+    """
+    run = _folder(argument, text)
+    problem = gettext("the run in {folder} has several {argument}s", folder=run, argument=argument)
+    folders = ", ".join(map(str, found))
+    raise InvalidInput(
+        argument, text, gettext("the folder of one of them: {folders}", folders=folders), problem=problem
+    )
 
 
 def _within(argument: str, run: Path) -> Iterator[Path]:
@@ -51,8 +60,8 @@ def _within(argument: str, run: Path) -> Iterator[Path]:
     planned = [task for task in run.glob("*") if "earlier-" not in task.name and (task / "plan").exists()]
     # A task whose runs were all moved aside counts: which of them is meant is for the user to say.
     applied = [task for task in planned if any(task.glob(HOLDS[argument])) or any(earlier_journals(task))]
-    # Where none was applied, the only plan tells why.
-    yield from applied or planned[: len(planned) == 1]
+    # Where none was applied, a plan tells why: of several that were asked about together each does.
+    yield from applied or sorted(planned)[:1]
 
 
 def _folder(argument: str, text: str) -> Path:

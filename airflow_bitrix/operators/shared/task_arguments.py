@@ -140,8 +140,12 @@ class PlanArguments(PipelineArguments, total=False):
     max_changes: int | str | None
     max_share: float | str | None
     portals: Sequence[str] | str
+    allow_saving: bool | str
     quiet: Mapping[str, Any] | None
 
+
+PlanGiven = Mapping[str, Any] | XComArg | str
+"""What names a plan: what a task returned, or will have; or a folder. Templated."""
 
 MapGiven = str | Mapping[Any, Any] | Sequence[Any] | XComArg | None
 """A map of ids, pairs of them, or a text that comes to one; templated."""
@@ -173,6 +177,7 @@ class MigrationPlanArguments(MappedArguments, PlanArguments, total=False):
 class ApplyArguments(PipelineArguments, total=False):
     """And how a plan is applied, but for the plan itself, and how many changes of it come first."""
 
+    plan_number: int | None
     plan_hash: str | None
     part: int | Sequence[int] | str | None
     is_dry_run: bool | str

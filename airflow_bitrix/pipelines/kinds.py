@@ -1,0 +1,100 @@
+"""One run over several kinds of owners: which of them, and a task group for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from airflow.sdk import Param, TaskGroup
+
+from airflow_bitrix.core.families import SMART_PROCESS, family_of, row_of
+from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.hooks.failures import final_failures, says_why
+from airflow_bitrix.operators.shared.restore_sources import kinds_of
+
+BY_LINKS: tuple[OwnerKind, ...] = ("lead", "deal", "quote", "company")
+"""The kinds whose contacts are linked by methods of their own, which start no automation."""
+
+_GROUPS: Mapping[str, str] = {
+    "lead": "leads",
+    "deal": "deals",
+    "quote": "quotes",
+    "company": "companies",
+    "smart_invoice": "invoices",
+    SMART_PROCESS: "smart_process",
+}
+
+
+def kind_group(kind: str) -> TaskGroup:
+    """Give the task group in which the tasks about one kind stand: ``leads``, ``smart_process_1036``.
+
+    :param kind: A kind of owners; or ``dynamic`` for whichever smart process there is.
+    """
+    group_id = _GROUPS.get(kind) or f"{_GROUPS[SMART_PROCESS]}_{family_of(kind).entity_type_id}"
+    return TaskGroup(group_id, group_display_name=_title(kind))
+
+
+def kinds_params(kinds: Sequence[OwnerKind], default: Sequence[OwnerKind] = BY_LINKS) -> dict[str, Param]:
+    """Give the parameters with which a form asks for the kinds of owners, and whether they may be saved.
+
+    :param kinds: Those that there are to choose from.
+    :param default: Those that are chosen at first.
+    """
+    return {
+        "kinds": Param(
+            list(default),
+            type="array",
+            items={"type": "string", "enum": list(kinds)},
+            examples=list(kinds),
+            values_display={kind: _title(kind) for kind in kinds},
+            minItems=1,
+            title=gettext("Kinds"),
+            description=gettext(
+                "What the contacts hang on. Each kind gets a plan; all are approved at once."
+            ),
+        ),
+        "allow_saving": saving_param(),
+    }
+
+
+def kinds_to_restore(context: Mapping[str, Any]) -> set[str]:
+    """Give the kinds that a run was about, or a snapshot, as the form of a restore names it.
+
+    :param context: The context of a task, in a DAG with the parameters ``journal`` and ``snapshot``.
+    :return: The kinds, as :func:`kind_group` takes them: ``dynamic`` for any smart process.
+    :raises InvalidInput: Not one of the two is given, or it names no folder.
+    :raises PlanRefused: There is none, or it is damaged.
+    """
+    return _found(context["task"], context)
+
+
+@says_why
+def _found(_: Any, context: Mapping[str, Any]) -> set[str]:
+    with final_failures():
+        params = context["params"]
+        return {row_of(kind) for kind in kinds_of(params["journal"], params["snapshot"])}
+
+
+def saving_param(**where: Any) -> Param:
+    """Give the parameter with which a form asks whether owners may be saved that have no link methods.
+
+    :param where: What a ``Param`` takes as well, such as its ``section``.
+    """
+    return Param(
+        default=False,
+        type="boolean",
+        title=gettext("Allow saving"),
+        description=gettext(
+            "Invoices and items of smart processes are written by saving them. That starts their automation, "
+            "sets the order of their contacts by tens, and makes the first one primary."
+        ),
+        **where,
+    )
+
+
+def _title(kind: str) -> str:
+    """Give a kind as a form and a group call it."""
+    words = gettext("smart process items") if kind == SMART_PROCESS else kind_words(kind)["kinds"]
+    return words[:1].upper() + words[1:]
