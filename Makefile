@@ -1,6 +1,6 @@
 # Needs make and Python 3.11 or newer; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help env demo dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-oauth bench-report bench-sensors ui fmt chaos
+.PHONY: help env demo demo-kinds dist test draws quick browser redis test-ui test-floors test-matrix lint check bench bench-oauth bench-report bench-sensors ui fmt chaos
 .PHONY: constraints sets arguments catalogues clean security cluster test-cluster postgres
 
 VENV := .venv
@@ -50,6 +50,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: env ## clean up a sandbox portal with a real Airflow, and check the result
 	@$(BIN)/python -m scripts.demo
+
+demo-kinds: env ## replace contacts on all kinds of owners of a sandbox portal, check them, and take it back
+	@$(BIN)/python -m scripts.demo_kinds
 
 ui: env ## start Airflow with the sample DAGs and two sandbox portals, until Ctrl-C; SPEAKS=ru: in Russian
 	@SPEAKS=$(or $(SPEAKS),en) $(BIN)/python -m scripts.ui

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 import requests
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from scripts.processes import Processes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +33,7 @@ class LocalSandbox:
 
     :param processes: Where to start it.
     :param leads: Leads to make up; likewise deals and contacts.
+    :param more: How many ``quotes``, ``companies``, ``invoices`` and ``items`` to make up; by default none.
     :param seed: The same seed gives the same portal.
     :param originator: Makes the records look imported from those with the same ids in a portal of that name.
     :param port: Port on the loopback interface; 0 for a free one.
@@ -44,6 +47,7 @@ class LocalSandbox:
         leads: int = 2000,
         deals: int = 2000,
         contacts: int = 3000,
+        more: Mapping[str, int] | None = None,
         seed: int = 7,
         originator: str = "",
         port: int = 0,
@@ -53,6 +57,7 @@ class LocalSandbox:
         self.url = ""
         self._processes, self._python = processes, python
         figures = {"port": port, "leads": leads, "deals": deals, "contacts": contacts, "seed": seed}
+        figures |= more or {}
         self._options = [text for name, figure in figures.items() for text in (f"--{name}", str(figure))]
         self._options += ["--originator", originator] if originator else []
         self._session = requests.Session()
