@@ -1,4 +1,4 @@
-"""Monthly removal of what runs have left long ago."""
+"""Removal of what runs have left long ago."""
 
 from __future__ import annotations
 

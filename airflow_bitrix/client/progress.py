@@ -24,6 +24,9 @@ LONGEST_PAUSE = 60.0
 _SURE = 10.0
 """Seconds of work before a line tells how long it still takes: the first one tells nothing of the others."""
 
+_FEW, _SURE_SHARE = 100, 0.01
+"""So few tell nothing either, unless they are this share of all: what comes in lumps begins with few."""
+
 _LONG_WAIT = 5.0
 """Seconds of waiting for the portal that a line tells of."""
 
@@ -126,6 +129,8 @@ class Progress:
     @property
     def _seconds_left(self) -> int | None:
         if self._total is None or not self._rate or self.done >= self._total or self.seconds < _SURE:
+            return None
+        if self.done < min(_FEW, self._total * _SURE_SHARE):
             return None
         return round((self._total - self.done) / self._rate)
 

@@ -200,7 +200,7 @@ class FixPrimary(Rule):
 
     name = "fix_primary"
     title = gettext_noop(
-        "Fix primary: make one contact primary where there is none, several, or CONTACT_ID is another"
+        "Fix primary: make one contact primary where none or several are, or the card shows another first"
     )
     kinds = frozenset({"lead", "deal", "quote"})  # of the others no flag is their own
     wants_exact = True
@@ -211,9 +211,9 @@ class FixPrimary(Rule):
         """Want one primary contact."""
         del facts
         links = state.links
-        shown = str(links.shown_id or gettext("empty"))
+        shown = str(links.shown_id) if links.shown_id else gettext("nobody")
         if not links.links:
-            reason = gettext("CONTACT_ID is {shown}, and no contact is linked", shown=shown)
+            reason = gettext("the card shows {shown} first, and no contact is linked", shown=shown)
             return Wish(LinkSet(state.owner), reason, may_empty=True) if links.shown_id else None
         flagged = [link.contact_id for link in links.links if link.is_primary]
         if len(flagged) == 1 and links.scalar_id is None:
@@ -228,7 +228,7 @@ class FixPrimary(Rule):
             reason = gettext(text, contacts=named(flagged), first=str(first))
         else:
             text = gettext_noop(
-                "CONTACT_ID is {shown}, the primary contact is {flagged}: {first} becomes both"
+                "the card shows {shown} first, the primary contact is {flagged}: {first} becomes both"
             )
             reason = gettext(text, shown=shown, flagged=str(flagged[0]), first=str(first))
         return Wish(with_primary(links, first), reason)

@@ -48,19 +48,13 @@ class Matching:
             raise InvalidInput(
                 "originator",
                 self.originator,
-                gettext(
-                    "the ORIGINATOR_ID that the target's records carry, by which match 'origin' goes "
-                    "(in the trigger form: Originator)"
-                ),
+                gettext("the ORIGINATOR_ID that the target's records carry, by which match 'origin' goes"),
             )
         if self.by == "field" and not (isinstance(self.match_field, str) and self.match_field):
             raise InvalidInput(
                 "match_field",
                 self.match_field,
-                gettext(
-                    "a field of the target, such as 'ufCrmSourceId', by which match 'field' goes (in "
-                    "the trigger form: Custom field)"
-                ),
+                gettext("a field of the target, such as 'ufCrmSourceId', by which match 'field' goes"),
             )
 
     @property

@@ -240,7 +240,7 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
             check_as_shown(plans, questions, by)
             period = self._period()
         valid_until = None if period is None else at + period
-        end = valid_until.isoformat(" ", "minutes") if valid_until else gettext("further notice")
+        end = shown_timestamp(valid_until.isoformat()) if valid_until else gettext("further notice")
         for question in questions.values():
             if question.is_ours:
                 question.keep("approved", at, by=by, until=valid_until)

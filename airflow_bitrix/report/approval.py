@@ -18,7 +18,7 @@ from airflow_bitrix.core.wording import lasting, listed
 from airflow_bitrix.files.plans import Manifest, check_parts, read_changes
 from airflow_bitrix.report.change_tables import WHY, change_table, legend
 from airflow_bitrix.report.markdown_cells import cell
-from airflow_bitrix.report.recoveries import Line, recovery_lines
+from airflow_bitrix.report.recoveries import Line, in_several, recovery_lines
 from airflow_bitrix.report.texts import (
     limits_of,
     no_match,
@@ -300,6 +300,7 @@ def _recovery(manifest: Manifest, lines: Sequence[Line]) -> Iterator[str]:
     for line in lines:
         told = ("" if count is None else number(count) for count in (line.owners, line.links))
         yield f"| {cell(line.what, WHY)} | {' | '.join(told)} |"
+    yield from ("", in_several())
 
 
 def _counts(heading: str, manifest: Manifest, rows: Sequence[tuple[str, int]]) -> Iterator[str]:

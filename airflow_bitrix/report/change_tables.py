@@ -13,6 +13,7 @@ from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.differences import Piece, difference
 from airflow_bitrix.report.markdown_cells import cell
 from airflow_bitrix.report.names import about
+from airflow_bitrix.report.summary import reason_of
 
 CONTACTS = 5
 """Contacts that a row shows, those first of which something becomes; with them their addresses."""
@@ -34,19 +35,19 @@ def change_table(
     yield from ("", f"### {title}", "", f"| {' | '.join(heads)} |", "|:---|:---|:---|")
     for change in changes:
         of_owner = names.get(change.owner.id, NAMELESS)
-        why = cell("; ".join(_reasons(manifest, change)), WHY)
+        why = cell(reason_of(change), WHY)
         yield f"| {_owner(manifest, change, of_owner)} | {_contacts(manifest, change, of_owner)} | {why} |"
 
 
 def legend() -> str:
-    """Say how contacts are shown."""
-    return gettext("~~Struck out~~ is removed, **bold** is added, all else stays.")
+    """Say how contacts are shown; not by bold letters, as Airflow's page shows each link in these."""
+    return gettext("~~Struck out~~ is removed, **+** is added, all else stays.")
 
 
 def _owner(manifest: Manifest, change: Change, names: OwnerNames) -> str:
     told = _link(change.owner.id, names.title, owner_address(manifest.portal, change.owner))
     where = cell(about(names), 2 * _NAME)
-    return f"{told}, {where}" if where else told
+    return f"{told} ({where})" if where else told
 
 
 def _contacts(manifest: Manifest, change: Change, names: OwnerNames) -> str:
@@ -67,15 +68,9 @@ def _contact(portal: str, piece: Piece, names: OwnerNames) -> str:
         card_address(portal, "contact", piece.contact_id),
     )
     told += {"": "", "is": f" {primary}", "was": f" ~~{primary}~~", "now": f" **{primary}**"}[piece.primary]
-    return {"": told, "-": f"~~{told}~~", "+": f"**{told}**"}[piece.mark]
+    return {"": told, "-": f"~~{told}~~", "+": f"**+** {told}"}[piece.mark]
 
 
 def _link(record_id: int, name: str, address: str) -> str:
     shown = f"{record_id} {cell(name, _NAME)}" if name else str(record_id)
     return f"[{shown}]({address})"
-
-
-def _reasons(manifest: Manifest, change: Change) -> Iterator[str]:
-    """Give the reasons; where the plan has but one rule, its name need not stand in every row."""
-    for reason in change.reasons:
-        yield reason.removeprefix(f"{manifest.rules[0]}: ") if len(manifest.rules) == 1 else reason

@@ -32,6 +32,6 @@ def row_words() -> Mapping[str, str]:
         "now": pgettext("contact", "now"),
         "none": pgettext("contacts", "none"),
         "contacts": gettext("contacts"),
-        "legend": gettext("Contacts: struck out is removed, underlined is added, all else stays."),
+        "legend": gettext("Contacts: struck out is removed, + is added, all else stays."),
         "search": gettext("Search id, name or reason"),
     }

@@ -25,7 +25,7 @@ from airflow_bitrix.report.notices import Notice, notices
 from airflow_bitrix.report.offers import Offer, next_steps
 from airflow_bitrix.report.opening import opening
 from airflow_bitrix.report.pace import pace_of
-from airflow_bitrix.report.recoveries import recovery_lines
+from airflow_bitrix.report.recoveries import in_several, recovery_lines
 from airflow_bitrix.report.script_texts import script_texts
 from airflow_bitrix.report.summary import Row, Summary
 from airflow_bitrix.report.texts import limits_of, outcome_lines, rule_titles
@@ -214,6 +214,7 @@ def _page(
             "left_out_url": f"files/left_out.csv?{tab.rows_url.partition('?')[2]}",
             "effort": summary.effort,
             "recovered": recovery_lines(manifest),
+            "in_several": in_several(),
             "outcomes": _outcomes(summary, is_file=embedded is not None),
             "rules": _rules(summary),
             "widest": max(manifest.changes, 1),

@@ -59,6 +59,11 @@ def recovery_lines(manifest: Manifest) -> list[Line]:
     return [*_links(manifest, counts), *_owners(manifest, counts)] if counts else []
 
 
+def in_several() -> str:
+    """Say that lines of the table need not add up."""
+    return gettext("What is counted in one line may be counted in another, too.")
+
+
 def _links(manifest: Manifest, counts: Mapping[str, int]) -> Iterator[Line]:
     is_run = bool(manifest.origin and manifest.origin.what == "journal")
     taken = gettext("links that the run took away") if is_run else gettext("links that are missing now")

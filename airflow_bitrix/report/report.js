@@ -36,8 +36,10 @@
 
   // Airflow's own choice of a language goes before the browser's; the server has the nearest one that there is.
   if (inside) {
+    // Airflow keeps it there first; its page tells none that was loaded before the page listened for it.
+    const kept = () => { try { return window.parent.localStorage.getItem("i18nextLng"); } catch { return null; } };
     const choose = () => {
-      const chosen = inside.documentElement.lang, asked = new URLSearchParams(location.search);
+      const chosen = kept() || inside.documentElement.lang, asked = new URLSearchParams(location.search);
       if (!chosen || asked.get("lang") === chosen || (!asked.has("lang") && chosen === document.documentElement.lang)) return;
       asked.set("lang", chosen);
       location.replace(`?${asked}`);

@@ -79,10 +79,11 @@ _TITLES = {
 
 def rule_titles(manifest: Manifest) -> list[tuple[str, str]]:
     """Give name and title of each rule of a plan."""
-    noted = {note.name: as_plain_text(note.title) for note in manifest.rule_notes}
+    # Those of the sample rules are in the catalogue; an author's is shown as it is, with braces of its own.
+    noted = {note.name: note.title.replace("{", "{{").replace("}", "}}") for note in manifest.rule_notes}
+    titles = {**noted, **_TITLES}
     return [
-        (name, gettext(_TITLES[name]) if name in _TITLES else noted.get(name, name))
-        for name in manifest.rules
+        (name, as_plain_text(gettext(titles[name])) if name in titles else name) for name in manifest.rules
     ]
 
 
@@ -223,7 +224,7 @@ def as_markdown(summary: Summary) -> str:
         gettext(
             "{requests} in {seconds} s, {refused} refused by the portal.",
             requests=ngettext("{count} request", "{count} requests", effort.requests),
-            seconds=f"{effort.seconds:.1f}",
+            seconds=number(round(effort.seconds, 1)),
             refused=effort.refused,
         )
     ]

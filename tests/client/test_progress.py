@@ -70,6 +70,11 @@ LINES: list[tuple[str, dict[str, Any], str]] = [
         "500 of 2,000 leads read, 50 a second, less than a minute left",
     ),
     (
+        "one of a lump",
+        {"done": 1, "seconds": 35.0, "total": 2000},
+        "1 of 2,000 leads read, 0 a second",
+    ),
+    (
         "a total of hours",
         {"done": 500, "seconds": 10.0, "total": 500_000},
         "500 of 500,000 leads read, 50 a second, 3 hours left",

@@ -80,9 +80,9 @@ def flagged(*primaries: int, scalar: int | None = None) -> OwnerState:
         (flagged(scalar=99), 7, "no contact is primary: 7 becomes it"),
         (flagged(8, 9, scalar=8), 8, "contacts 8, 9 are all primary: only 8 stays it"),
         (flagged(8, 9, scalar=7), 7, "contacts 8, 9 are all primary: only 7 stays it"),
-        (flagged(8, scalar=9), 9, "CONTACT_ID is 9, the primary contact is 8: 9 becomes both"),
-        (flagged(8, scalar=None), 8, "CONTACT_ID is empty, the primary contact is 8: 8 becomes both"),
-        (flagged(8, scalar=99), 8, "CONTACT_ID is 99, the primary contact is 8: 8 becomes both"),
+        (flagged(8, scalar=9), 9, "the card shows 9 first, the primary contact is 8: 9 becomes both"),
+        (flagged(8, scalar=None), 8, "the card shows nobody first, the primary contact is 8: 8 becomes both"),
+        (flagged(8, scalar=99), 8, "the card shows 99 first, the primary contact is 8: 8 becomes both"),
     ],
 )
 def test_one_contact_becomes_primary_and_is_what_contact_id_says(
@@ -113,7 +113,7 @@ def test_what_is_right_already_is_left_alone(state: OwnerState) -> None:
 def test_a_contact_id_without_any_link_is_cleared() -> None:
     change = ask("fix_primary", exact(scalar=7))
     assert change is not None
-    assert change.reasons == ("fix_primary: CONTACT_ID is 7, and no contact is linked",)
+    assert change.reasons == ("fix_primary: the card shows 7 first, and no contact is linked",)
     assert write_commands(change) == [("crm.deal.contact.items.delete", {"id": 5})]
     assert not change.empties
 

@@ -180,6 +180,7 @@ def test_a_whole_number_may_be_written_as_a_fraction(sandbox: Any, tmp_path: Pat
         ({"owners_file": "5\n17\n" * 200}, "owners_file"),
         ({"artifacts_path": "ftpx://host/folder"}, "artifacts_path"),
         ({"quiet": {"quiet_hours": "08:00-08:00", "timezone": "UTC"}}, "quiet_hours"),
+        ({"quiet": {"quiet_hours": "8-20", "timezone": "UTC"}}, "quiet_hours"),
         ({"quiet": {"quiet_hours": "", "timezone": "Mars/Olympus"}}, "timezone"),
         ({"max_changes": -5}, "max_changes"),
         ({"max_changes": 1.5}, "max_changes"),

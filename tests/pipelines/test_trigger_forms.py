@@ -90,9 +90,7 @@ def test_a_dag_may_have_defaults_of_its_own() -> None:
         ("canary", 10**30),
         ("max_failed", 2**65),
         ("approve_over", 2**65),
-        ("quiet_hours", "8 to 18"),
-        ("quiet_hours", "08:00-25:00"),
-        ("quiet_hours", ""),
+        ("canary", 2.5),
         ("max_changes", None),
     ],
 )
@@ -106,6 +104,7 @@ def test_an_answer_that_cannot_be_right_is_refused_by_the_form(name: str, value:
     [
         ("quiet_hours", None),
         ("quiet_hours", "08:00-18:30"),
+        ("quiet_hours", "8-20"),  # for the plan to refuse, in a sentence and not by a pattern
         ("max_share", None),
         ("max_share", 0.25),
         ("max_share", 100),

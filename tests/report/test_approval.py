@@ -123,7 +123,7 @@ def test_the_page_tells_what_the_plan_comes_to(tmp_path: Path) -> None:
     address = f'<a href="{PORTAL}/crm/lead/details/50/">50</a>'
     contacts = (
         f"<s>{contact(1)} (primary)</s>, <s>{contact(2)}</s>, {contact(3)} <strong>(primary)</strong>, "
-        f"<strong>{contact(4)}</strong>"
+        f"<strong>+</strong> {contact(4)}"
     )
     assert largest[1] == [address, contacts, "why"]
 

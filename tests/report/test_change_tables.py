@@ -22,10 +22,10 @@ def test_an_owner_and_its_contacts_are_shown_by_name(tmp_path: Path) -> None:
     change = Change(links(182, 377, 277), links(182, 277, 12), ("why",))
     names = OwnerNames("Поставка «Север»", "In progress", "Olga", {377: "Анна Шмидт", 12: "Ivan"})
     ((_, row),) = tables(shown(tmp_path, [change], {182: names}))[-1:]
-    assert row[0] == f'<a href="{PORTAL}/crm/lead/details/182/">182 Поставка «Север»</a>, In progress · Olga'
+    assert row[0] == f'<a href="{PORTAL}/crm/lead/details/182/">182 Поставка «Север»</a> (In progress · Olga)'
     assert row[1] == (
         f"<s>{contact(377, 'Анна Шмидт')} (primary)</s>, {contact(277)} <strong>(primary)</strong>, "
-        f"<strong>{contact(12, 'Ivan')}</strong>"
+        f"<strong>+</strong> {contact(12, 'Ivan')}"
     )
 
 

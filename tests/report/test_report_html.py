@@ -11,14 +11,17 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.core.guards import Guards
+from airflow_bitrix.core.languages import speaking
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.plan import OUTCOMES
+from airflow_bitrix.core.rule_notes import RuleNote, note_of
 from airflow_bitrix.report.approval import Digest
 from airflow_bitrix.report.approval import as_markdown as approval_markdown
 from airflow_bitrix.report.notices import Notice, failed, notices
 from airflow_bitrix.report.summary import Summary
 from airflow_bitrix.report.texts import as_line, outcome_lines, rule_titles
 from airflow_bitrix.report.texts import as_markdown as report_markdown
+from airflow_bitrix.rules.company_cards import CompanyCardPrimary
 from tests.report.summaries import ALL, EVIL, FOLDER, PORTAL, Page, as_html, outcome, summary
 
 OWN_SCRIPTS = 3
@@ -244,6 +247,18 @@ def test_a_page_is_called_by_what_its_plan_is_about(rules: tuple[str, ...], titl
 def test_every_migration_has_a_title() -> None:
     named = rule_titles(summary(ALL, rules=MIGRATIONS).manifest)
     assert all(title != name for name, title in named)
+
+
+def test_a_rule_that_is_no_part_of_the_table_is_called_by_the_title_that_the_plan_notes() -> None:
+    """Those of the sample rules in the language that is spoken; an author's as it is."""
+    notes = (note_of(CompanyCardPrimary(), ""), RuleNote("my_own", "Mine {x}: of {} us"))
+    made = summary(ALL, rules=tuple(note.name for note in notes), rule_notes=notes)
+    assert rule_titles(made.manifest) == [(note.name, note.title) for note in notes]
+    with speaking("ru"):
+        assert [title.partition(":")[0] for _, title in rule_titles(made.manifest)] == [
+            "Первый в компании",
+            "Mine {x}",
+        ]
 
 
 @each_page

@@ -222,7 +222,21 @@ def test_what_becomes_of_contacts_is_seen_heard_and_found(
     shown.clock.run_for(1_000)
     assert look_of_contacts(shown) == ["removed: 7 Ivan primary | line-through", "removed: 8 | line-through"]
     assert min(contrasts(shown)) >= CONTRAST
+    ends = "cells => cells.map((one) => one.getBoundingClientRect().right)"
+    assert max(shown.locator("#changes td").evaluate_all(ends)) <= 360, "a cell is out of sight"
     shoot(shown, f"report-names-narrow-{scheme}")
+
+
+@pytest.mark.parametrize("kept", ["ru", ""])
+def test_the_tab_speaks_the_language_that_airflow_keeps(shown: Page, server: Server, kept: str) -> None:
+    """Its page may go on naming the one that it came with; where nothing is kept, that one counts."""
+    manifest = make_plan(server.folder / "plan", [change(1)])
+    note(server.folder / "plan", manifest, {0: [outcome(1)]})
+    keeps = f'<script>localStorage.setItem("i18nextLng", "{kept}")</script>'
+    airflow = f'<html lang="de">{keeps}<iframe src="{HOST}/"></iframe>'
+    shown.route(f"{HOST}/airflow", lambda route: route.fulfill(content_type="text/html", body=airflow))
+    shown.goto(f"{HOST}/airflow")
+    shown.frames[1].wait_for_url(f"{HOST}/?lang={kept or 'de'}")
 
 
 @pytest.mark.parametrize("fails", [503, 500, 0])
