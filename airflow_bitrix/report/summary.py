@@ -14,7 +14,7 @@ from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.names import NAMELESS, OwnerNames
-from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, companies_of
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import with_known_scalar
 from airflow_bitrix.core.rules import RULES
@@ -291,7 +291,9 @@ def row_of(
         owner=owner,
         address=owner_address(portal, owner),
         outcome=outcome.outcome if outcome else "open",
-        contacts=difference(before, change.after if change else None),
+        contacts=difference(
+            before, change.after if change else None, companies_of(change, outcome) if change else None
+        ),
         reason=reason_of(change, outcome),
         overwrote=bool(outcome and outcome.is_overwrite),
         names=names,
