@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from io import StringIO
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from airflow_bitrix.core.links import owner_address
-from airflow_bitrix.core.names import NAMELESS
+from airflow_bitrix.core.names import NAMELESS, OwnerNames
 from airflow_bitrix.core.plan import companies_of, shown_contacts
 from airflow_bitrix.files import named_tables
 from airflow_bitrix.files.csv_cells import as_cell
@@ -80,13 +80,18 @@ def as_json_lines(index: OutcomeIndex) -> Iterator[str]:
             "wanted": change.after.as_json(),
             "found": outcome.before.as_json() if outcome and outcome.before else None,
             **({"companies": companies} if (companies := companies_of(change, outcome)) else {}),
-            **({} if names == NAMELESS else {"names": asdict(names)}),
+            **({} if names == NAMELESS else {"names": _told(names)}),
         }
         lines.append(json.dumps(line, separators=(",", ":")) + "\n")
         if len(lines) == CHUNK:
             yield "".join(lines)
             lines.clear()
     yield "".join(lines)
+
+
+def _told(names: OwnerNames) -> dict[str, Any]:
+    told = asdict(names)
+    return told if names.companies else {name: one for name, one in told.items() if name != "companies"}
 
 
 def as_it_is(file: BinaryIO, size: int) -> Iterator[bytes]:

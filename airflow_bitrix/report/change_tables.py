@@ -57,7 +57,9 @@ def _contacts(manifest: Manifest, change: Change, names: OwnerNames) -> str:
         told.append(ngettext("and {count} more contact", "and {count} more contacts", rest))
     told += [cell(note, _NOTE) for note in found.notes if len(found.pieces) <= CONTACTS]
     told = told or [pgettext("contacts", "none")]
-    return ", ".join([*told, *([company_note(companies)] if (companies := companies_of(change)) else ())])
+    if companies := companies_of(change):
+        told.append(cell(company_note(companies, names.companies), _NOTE))
+    return ", ".join(told)
 
 
 def _contact(portal: str, piece: Piece, names: OwnerNames) -> str:

@@ -46,14 +46,11 @@ class Contacts:
         return not any(piece.mark or piece.primary in ("was", "now") for piece in self.pieces)
 
 
-def difference(
-    before: LinkSet | None, after: LinkSet | None, companies: tuple[int, int] | None = None
-) -> Contacts:
+def difference(before: LinkSet | None, after: LinkSet | None) -> Contacts:
     """Give the contacts of an owner with what becomes of each.
 
     :param before: What was there, ``None`` where that is not known.
     :param after: What is wanted, ``None`` where nothing is.
-    :param companies: Its company before and after, 0 for none; ``None`` where that stays.
     """
     old = _by_id(before)
     new = old if after is None else _by_id(after)
@@ -69,16 +66,17 @@ def difference(
         notes.append(gettext("new order: {contacts}", contacts=_list(order)))
     elif found.is_without_marks and before and after and (sorts := _sorts(before)) != _sorts(after):
         notes.append(gettext("sorts: {before} → {after}", before=sorts, after=_sorts(after)))
-    if companies:
-        notes.append(company_note(companies))
     if (rest := len(pieces) - MOST_PIECES) > 0:
         notes.append(ngettext("and {count} more contact", "and {count} more contacts", rest))
     return Contacts(pieces[:MOST_PIECES], notes)
 
 
-def company_note(companies: tuple[int, int]) -> str:
-    """Say which company an owner had, and which it gets, 0 for none."""
-    was, becomes = (str(one or gettext("none")) for one in companies)
+def company_note(companies: tuple[int, int], names: Mapping[int, str]) -> str:
+    """Say which company an owner had, and which it gets, 0 for none.
+
+    :param names: What companies are called, by id.
+    """
+    was, becomes = (f"{one} {names.get(one, '')}".strip() if one else gettext("none") for one in companies)
     return gettext("company: {before} → {after}", before=was, after=becomes)
 
 

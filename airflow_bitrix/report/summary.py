@@ -25,7 +25,7 @@ from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.files.taken_back import TakenBack
 from airflow_bitrix.files.writers import Wait
-from airflow_bitrix.report.differences import Contacts, difference
+from airflow_bitrix.report.differences import Contacts, company_note, difference
 from airflow_bitrix.report.names import about
 
 MOST_ROWS = 500
@@ -41,6 +41,7 @@ class Row:
 
     :param contacts: The contacts that were there, with what is to become of each.
     :param names: What the owner and its contacts are called.
+    :param companies: Its company before and after, 0 for none; ``None`` where that stays.
     """
 
     owner: Owner
@@ -50,6 +51,13 @@ class Row:
     reason: str
     overwrote: bool = False
     names: OwnerNames = NAMELESS
+    companies: tuple[int, int] | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What becomes of it that its contacts do not show."""
+        company = [company_note(self.companies, self.names.companies)] if self.companies else []
+        return [*self.contacts.notes, *company]
 
     @property
     def about(self) -> str:
@@ -291,12 +299,11 @@ def row_of(
         owner=owner,
         address=owner_address(portal, owner),
         outcome=outcome.outcome if outcome else "open",
-        contacts=difference(
-            before, change.after if change else None, companies_of(change, outcome) if change else None
-        ),
+        contacts=difference(before, change.after if change else None),
         reason=reason_of(change, outcome),
         overwrote=bool(outcome and outcome.is_overwrite),
         names=names,
+        companies=companies_of(change, outcome) if change else None,
     )
 
 

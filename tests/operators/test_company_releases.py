@@ -68,7 +68,8 @@ def test_they_are_released_reported_and_given_back(
     for lead in held:
         one = now[str(lead)]
         assert (one["links"], one["company_id"], one["is_return_customer"]) == ([], 0, "N")
-    assert f"company: {before[str(held[0])]['company_id']} → none" in Path(told["report"]).read_text()
+    report = Path(told["report"]).read_text()
+    assert f"company: {before[str(held[0])]['company_id']} Held → none" in report
 
     way_back = restore(tmp_path / "back", applied, owners=held)
     folder = Path(way_back["plan"])
