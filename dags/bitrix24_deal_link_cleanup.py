@@ -75,7 +75,7 @@ with DAG(
     params={
         "dry_run": form.pop("dry_run"),
         "rules": rules_param("deal", ["fix_primary"]),
-        **rule_option_params(),
+        **rule_option_params("deal"),
         **owner_params("deal"),
         **form,
         **telling_params(),

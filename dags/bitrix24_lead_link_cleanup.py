@@ -28,7 +28,8 @@ DOC = gettext(
 
 A lead that is linked to a contact becomes a *repeat lead*: Bitrix24 hides its own phone and e-mail, and it
 can only be converted into a deal. This DAG finds repeat leads, unlinks their contacts, saves them so that
-the portal takes the repeat flag off, and reads back that it did. Other rules can be chosen in the form.
+the portal takes the repeat flag off, and reads back that it did. A lead with a company is left alone, unless
+the form says that the company is taken off it, too. Other rules can be chosen in the form.
 
 | task | what it does |
 |:---|:---|

@@ -44,7 +44,8 @@ shows what a real run would do.
 Contacts that were deleted meanwhile are not linked again. The repeat flag of a lead stays as it is, unless
 you turn *Save* on: then the portal's automation runs, a lead with contacts becomes a repeat lead again, and
 the portal may merge its name, phones and e-mails into its primary contact. Invoices and items of smart
-processes are always written by saving them, which needs *Allow saving*.
+processes are always written by saving them, which needs *Allow saving*. A company that the run took off a
+lead comes back in any case by such a save, and the approval says for how many.
 """
 )
 

@@ -141,6 +141,7 @@ def rule_subjects() -> list[RuleSubject]:
         "days": 30,
         "since": "created",
         "believe": "flag",
+        "company": "unlink",
         "believe_any_user": True,
         "survivor": "oldest",
         "match": "phone",

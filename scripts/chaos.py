@@ -78,7 +78,13 @@ def shuffled(sandbox: Sandbox, rng: random.Random) -> None:
     """Give links sorts that nobody could guess, and nothing that the portal cannot be brought back to."""
     there = sandbox.state.tables["contact"].rows
     with sandbox.portal.lock:
-        for lead, row in sandbox.state.tables["lead"].rows.items():
+        leads = sandbox.state.tables["lead"].rows
+        companies = max((row.get("COMPANY_ID") or 0 for row in leads.values()), default=0)
+        while (
+            sandbox.state.tables["company"].next_id <= companies
+        ):  # a restore gives back those that are there
+            sandbox.state.add("company", {})
+        for lead, row in leads.items():
             contacts = [
                 link.contact_id for link in sandbox.state.links("lead", lead) if link.contact_id in there
             ]
@@ -88,22 +94,30 @@ def shuffled(sandbox: Sandbox, rng: random.Random) -> None:
             row["CONTACT_ID"] = contacts[0] if contacts else None
 
 
-Rows = dict[int, list[tuple[int, int, bool]]]
+Rows = dict[int, tuple[int, list[tuple[int, int, bool]]]]
 
 
 def rows_of(sandbox: Sandbox) -> Rows:
-    """Give contact, sort and primary of all links, by lead."""
+    """Give the company, and contact, sort and primary of all links, by lead."""
     with sandbox.portal.lock:
         return {
-            lead: [(link.contact_id, link.sort, link.primary) for link in sandbox.state.links("lead", lead)]
-            for lead in sandbox.state.tables["lead"].rows
+            lead: (
+                row.get("COMPANY_ID") or 0,
+                [(link.contact_id, link.sort, link.primary) for link in sandbox.state.links("lead", lead)],
+            )
+            for lead, row in sandbox.state.tables["lead"].rows.items()
         }
 
 
 def plan_arguments(seed: int, sandbox: Sandbox, rng: random.Random) -> dict[str, Any]:
     """Give what is planned: repeat leads are released, or contacts take the place of others."""
     if seed % 2:
-        return {"operator": "Bitrix24PlanLinkCleanupOperator", "rules": ["release_repeat_leads"]}
+        company = "unlink" if seed % 4 == 1 else "keep"
+        return {
+            "operator": "Bitrix24PlanLinkCleanupOperator",
+            "rules": ["release_repeat_leads"],
+            "rule_options": {"release_repeat_leads": {"company": company}},
+        }
     contacts = sorted(sandbox.state.tables["contact"].rows)
     olds = rng.sample(contacts[:-1], k=len(contacts) // 4)
     gone = {str(old): contacts[-1] for old in olds}

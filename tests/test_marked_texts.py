@@ -67,6 +67,7 @@ NO_TEXTS = {
     "changed since",
     "contacts no longer exist",
     "contacts not seen",
+    "company not seen",
     "decision not readable",
     "dry run",
     "in use",

@@ -17,12 +17,18 @@ from airflow_bitrix.core.rule_words import moment_of, named
 class ReleaseRepeatLeads(Rule):
     """Release a repeat lead: unlink its contacts and save it, so that it can be converted to a contact again.
 
-    A company keeps a lead a repeat lead, and a converted lead keeps its flag for good: both are left out.
+    A company keeps a lead a repeat lead: such a lead is left out, or loses its company in the same save. A
+    converted lead keeps its flag for good, and is left out.
+
+    :param company: What becomes of a lead that a company holds: ``keep`` leaves it out, ``unlink`` takes the
+        company off it.
     """
 
     name = "release_repeat_leads"
     title = gettext_noop("Release repeat leads: unlink their contacts, so that they can be converted again")
     kinds = frozenset({"lead"})
+
+    company: str = choice("keep", "unlink")
 
     def filter(self, now: datetime) -> Mapping[str, str]:
         """Only repeat leads."""
@@ -37,20 +43,45 @@ class ReleaseRepeatLeads(Rule):
         if state.is_success:
             said = gettext("already converted: the portal no longer recalculates the flag")
             return LeftOut(gettext_noop("converted"), said)
-        if state.company_id:
+        if state.company_id and self.company == "keep":
             said = gettext(
                 "company {company} keeps it a repeat lead whatever its contacts",
                 company=str(state.company_id),
             )
             return LeftOut(gettext_noop("held by a company"), said)
-        reason = gettext("repeat lead without contacts: save, so that the portal takes the flag off")
-        if linked := len(state.links.links):
-            reason = ngettext(
-                "repeat lead: unlink {count} contact and save",
-                "repeat lead: unlink {count} contacts and save",
-                linked,
-            )
-        return Wish(LinkSet(state.owner), reason, save=True, ends_repeat=True, may_empty=True)
+        return Wish(
+            LinkSet(state.owner),
+            _why_released(len(state.links.links), state.company_id),
+            save=True,
+            ends_repeat=True,
+            may_empty=True,
+            drops_company=bool(state.company_id),
+        )
+
+
+def _why_released(linked: int, company_id: int) -> str:
+    """Say what releases a repeat lead.
+
+    :param linked: How many contacts it has.
+    :param company_id: The company that it loses; 0 where it has none.
+    """
+    company = str(company_id)
+    if linked and company_id:
+        return ngettext(
+            "repeat lead: unlink {count} contact, take company {company} off, and save",
+            "repeat lead: unlink {count} contacts, take company {company} off, and save",
+            linked,
+            company=company,
+        )
+    if linked:
+        return ngettext(
+            "repeat lead: unlink {count} contact and save",
+            "repeat lead: unlink {count} contacts and save",
+            linked,
+        )
+    if company_id:
+        return gettext("repeat lead without contacts: take company {company} off, and save", company=company)
+    return gettext("repeat lead without contacts: save, so that the portal takes the flag off")
 
 
 class UnlinkClosed(Rule):

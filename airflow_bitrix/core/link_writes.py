@@ -187,12 +187,14 @@ def save_command(change: Change) -> Command:
     """Give the command that saves the owner, so that the portal recalculates its repeat flag.
 
     A save needs a field. ``CONTACT_ID`` is the one that cannot undo somebody else's work here: the portal
-    leaves the links as they are where they hold the contact named, and 0 says that there are none.
+    leaves the links as they are where they hold the contact named, and 0 says that there are none. A company
+    is a field, too, and changes no link; where the save is to end a repeat lead, both go with one save.
     """
     owner = change.owner
-    # Where links stay, any of them will do; 0 would unlink them all.
-    staying = change.after.primary_id or next(iter(change.after.contact_ids), 0)
-    fields = {"CONTACT_ID": staying}
+    fields = {} if change.company is None else {"COMPANY_ID": change.company}
+    if change.ends_repeat or not fields:
+        # Where links stay, any of them will do; 0 would unlink them all.
+        fields["CONTACT_ID"] = change.after.primary_id or next(iter(change.after.contact_ids), 0)
     return f"crm.{owner.kind}.update", {"id": owner.id, "fields": fields}
 
 

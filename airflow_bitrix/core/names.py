@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_bitrix.core.foreign_text import as_plain_text
 
@@ -19,12 +19,14 @@ class OwnerNames:
     :param stage: The name of the stage that it is in.
     :param responsible: The name of the person who is responsible.
     :param contacts: The names of contacts, by id.
+    :param companies: The names of companies that it had or gets, by id, where a change gives it another one.
     """
 
     title: str = ""
     stage: str = ""
     responsible: str = ""
     contacts: Mapping[int, str] = field(default_factory=dict)
+    companies: Mapping[int, str] = field(default_factory=dict)
 
 
 NAMELESS = OwnerNames()
@@ -36,16 +38,21 @@ class Names:
 
     :param owners: Title, stage and responsible person of owners, by id.
     :param contacts: The names of contacts, by id.
+    :param companies: The names of companies, by id.
     """
 
     owners: Mapping[int, OwnerNames]
     contacts: Mapping[int, str]
+    companies: Mapping[int, str] = field(default_factory=dict)
 
-    def of(self, owner_id: int, contact_ids: Iterable[int] = ()) -> OwnerNames:
-        """Give the names of an owner, and of those of some contacts that have one."""
+    def of(
+        self, owner_id: int, contact_ids: Iterable[int] = (), company_ids: Iterable[int] = ()
+    ) -> OwnerNames:
+        """Give the names of an owner, and of those of some contacts and companies that have one."""
         owner = self.owners.get(owner_id, NAMELESS)
-        told = {one: name for one in contact_ids if (name := self.contacts.get(one))}
-        return OwnerNames(owner.title, owner.stage, owner.responsible, told)
+        contacts = {one: name for one in contact_ids if (name := self.contacts.get(one))}
+        companies = {one: name for one in company_ids if (name := self.companies.get(one))}
+        return replace(owner, contacts=contacts, companies=companies)
 
 
 def name_of(*parts: object) -> str:

@@ -11,7 +11,7 @@ from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.link_writes import attainable
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import Change, shown_contacts
+from airflow_bitrix.core.plan import Change, shown_company, shown_contacts
 from airflow_bitrix.core.rule_judgement import LeftOut
 
 RULE = "restore"
@@ -48,6 +48,18 @@ class BroughtBack:
 
 
 @dataclass(frozen=True, slots=True)
+class CompanyImage:
+    """The company that an owner had before an apply gave it another one; ids, 0 for none.
+
+    :param was: The company that it had.
+    :param left: The company that the apply was to leave it.
+    """
+
+    was: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """What an owner's links were at an earlier time.
 
@@ -56,6 +68,7 @@ class Image:
     :param source: Where the image is from, as a person reads it.
     :param unreadable: What is wrong with it, where the links cannot be read; they say nothing then.
     :param brought: What earlier restores of the same apply made of it, the oldest first.
+    :param company: Its company, where the apply gave it another one; else it keeps the one that it has now.
     """
 
     links: LinkSet
@@ -63,6 +76,11 @@ class Image:
     source: str = field(default_factory=lambda: gettext("the snapshot"))
     unreadable: str = ""
     brought: tuple[BroughtBack, ...] = ()
+    company: CompanyImage | None = None
+
+    def company_for(self, now: OwnerState) -> int | None:
+        """Give the company that a restore would give the owner, ``None`` where it has the right one."""
+        return self.company.was if self.company and self.company.was != now.company_id else None
 
 
 def needs_exact(image: Image, now: OwnerState) -> bool:
@@ -76,30 +94,32 @@ def linked_anew(image: Image, now: OwnerState) -> set[int]:
 
 
 def judge_restore(
-    image: Image, now: OwnerState, *, missing: Collection[int], overwrite: bool, save: bool
+    image: Image,
+    now: OwnerState,
+    *,
+    missing: Collection[int],
+    overwrite: bool,
+    save: bool,
+    no_companies: Collection[int] = (),
 ) -> Change | LeftOut:
     """Say what brings an owner's links back to an image, or why nothing does.
 
     A contact that no longer exists is not linked again: the others keep their order, and where the primary
     one is missing the first of them takes its place. What an earlier restore of the same apply left is no
-    stranger's change.
+    stranger's change. Only a save gives an owner its company back, so such an owner is saved in any case.
 
     :param now: The owner with exact links, unless :func:`needs_exact` says otherwise.
     :param missing: Contacts that do not exist, or that the webhook's user may not read.
     :param overwrite: Whether to take away what somebody changed since the apply.
     :param save: Whether the owner is saved after the write.
+    :param no_companies: Companies that do not exist, or that the webhook's user may not read.
     """
     seen = shown_contacts(now.links)
-    if image.unreadable:
-        return LeftOut(
-            gettext_noop("what was there cannot be read"),
-            gettext("contacts are {seen}; {unreadable}", seen=seen, unreadable=image.unreadable),
-        )
-    if image.links.agrees_with(now.links):
-        return LeftOut(
-            gettext_noop("as it was already"),
-            gettext("contacts are {seen}, as in {source}", seen=seen, source=image.source),
-        )
+    if why_not := _left_alone(image, now, seen, overwrite=overwrite):
+        return why_not
+    company, no_company = image.company_for(now), ""
+    if company in no_companies:
+        no_company, company = gettext("company {company} no longer exists", company=str(company)), None
     lost = sorted(linked_anew(image, now) & set(missing))
     wanted = _without(image.links, lost)
     dropped = (
@@ -114,16 +134,18 @@ def judge_restore(
     )
     after = attainable(now.links, wanted)
     ours = next((one for one in reversed(image.brought) if one.links.agrees_with(now.links)), None)
-    if after.agrees_with(now.links) and (wanted.links or not lost):
+    if company is None and after.agrees_with(now.links) and (wanted.links or not lost):
         # Whoever left it so: what is there is all that can be.
-        why = "; ".join([dropped] * bool(dropped) + [*_shortcomings(wanted, after).values()])
+        lacks = _shortcomings(wanted, after).values()
+        why = "; ".join(filter(None, [no_company, dropped, *lacks]))
         why = why or gettext("the portal cannot hold what was there")
         return _nearest(
             ours, gettext("{why}: was {was}, is {now}", why=why, was=shown_contacts(image.links), now=seen)
         )
-    if image.left is not None and not (image.left.agrees_with(now.links) or ours or overwrite):
+    as_known = any(one and one.agrees_with(now.links) for one in (image.left, image.links))
+    if image.left is not None and not (as_known or ours or overwrite):
         return LeftOut(gettext_noop("changed since"), _strange(image, image.left, seen))
-    if lost and not wanted.links:
+    if lost and not wanted.links and (company is None or now.links.links):
         return LeftOut(
             gettext_noop("contacts no longer exist"),
             gettext("{dropped}, and there was no other", dropped=dropped),
@@ -131,8 +153,38 @@ def judge_restore(
     notes = [gettext("restore: as in {source}", source=image.source)]
     if dropped:
         notes.append(gettext("{dropped} and is left out", dropped=dropped))
+    if no_company:
+        notes.append(gettext("{company}, and does not come back", company=no_company))
+    if company is not None:
+        notes.append(gettext("saved, so that it is {company} again", company=shown_company(company)))
     notes += _shortcomings(wanted, after).values()
-    return Change(now.links, after, ("; ".join(notes),), (RULE,), save=save, may_empty=not image.links.links)
+    return Change(
+        now.links,
+        after,
+        ("; ".join(notes),),
+        (RULE,),
+        save=save or company is not None,
+        may_empty=not image.links.links,
+        holds={} if company is None else {"company_id": now.company_id},
+        company=company,
+    )
+
+
+def _left_alone(image: Image, now: OwnerState, seen: str, *, overwrite: bool) -> LeftOut | None:
+    """Give why an owner is left alone whatever its contacts can be brought back to."""
+    if image.unreadable:
+        return LeftOut(
+            gettext_noop("what was there cannot be read"),
+            gettext("contacts are {seen}; {unreadable}", seen=seen, unreadable=image.unreadable),
+        )
+    if image.links.agrees_with(now.links) and image.company_for(now) is None:
+        return LeftOut(
+            gettext_noop("as it was already"),
+            gettext("contacts are {seen}, as in {source}", seen=seen, source=image.source),
+        )
+    if image.company and not overwrite and now.company_id not in (image.company.was, image.company.left):
+        return LeftOut(gettext_noop("changed since"), _strange_company(image.company.left, now))
+    return None
 
 
 def _nearest(ours: BroughtBack | None, told: str) -> LeftOut:
@@ -143,6 +195,15 @@ def _nearest(ours: BroughtBack | None, told: str) -> LeftOut:
             gettext("by {by}; {told}", by=ours.by, told=told),
         )
     return LeftOut(gettext_noop("cannot be brought nearer"), told)
+
+
+def _strange_company(left: int, now: OwnerState) -> str:
+    """Say that somebody else gave an owner another company."""
+    return gettext(
+        "by somebody else: it is now {now}, the apply was to leave it {left}",
+        now=shown_company(now.company_id),
+        left=shown_company(left),
+    )
 
 
 def _strange(image: Image, left: LinkSet, seen: str) -> str:
@@ -196,7 +257,8 @@ def recovery(image: Image, now: OwnerState, verdict: Change | LeftOut) -> Counte
     :param verdict: What :func:`judge_restore` says of the two.
     :return: Links that were ``taken``, come ``back`` and stay ``away``; and, for a change, one for the owner:
         ``whole``, or by what it lacks: ``gone`` (contacts that no longer exist, ``gone_links`` of them),
-        ``sorts``, ``primary``, ``scalar`` and ``roles`` (``with_roles`` links had one).
+        ``sorts``, ``primary``, ``scalar``, ``roles`` (``with_roles`` links had one) and ``company`` (which no
+        longer exists). Of ``companies`` that come back, one for the owner, too.
     """
     was, here = set(image.links.contact_ids), set(now.links.contact_ids)
     found = Counter(taken=len(was - set((image.left or now.links).contact_ids)))
@@ -211,7 +273,9 @@ def recovery(image: Image, now: OwnerState, verdict: Change | LeftOut) -> Counte
         lacks["gone_links"] = len(gone)
     if lacks["roles"]:
         lacks["with_roles"] = sum(bool(link.role_id) for link in image.links.links)
-    found.update(back=len(set(after.contact_ids) - here), away=len(gone))
+    if image.company_for(now) and not verdict.company:
+        lacks["company"] = 1
+    found.update(back=len(set(after.contact_ids) - here), away=len(gone), companies=bool(verdict.company))
     return found + (lacks or Counter(whole=1))
 
 

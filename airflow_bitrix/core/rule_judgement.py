@@ -40,6 +40,7 @@ class Wish:
     :param ends_repeat: Whether the owner is to stop being a repeat lead.
     :param may_empty: Whether the owner may be left without contacts.
     :param holds: What the owner has to be still when it is written, by one of :data:`HOLDABLE`.
+    :param drops_company: Whether the owner is saved without its company, where it has one.
     """
 
     after: LinkSet
@@ -48,6 +49,7 @@ class Wish:
     ends_repeat: bool = False
     may_empty: bool = False
     holds: Mapping[str, Any] = field(default_factory=dict)
+    drops_company: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,18 +283,23 @@ def judge(
         elif verdict:
             wishes[name] = verdict
             is_repeat = now.is_repeat and not verdict.ends_repeat
-            now = replace(now, links=verdict.after, is_repeat=is_repeat)
+            company_id = 0 if verdict.drops_company else now.company_id
+            now = replace(now, links=verdict.after, is_repeat=is_repeat, company_id=company_id)
     if not wishes:
         return None, left_out
+    company: dict[str, Any] = {}
+    holds = {name: value for wish in wishes.values() for name, value in wish.holds.items()}
+    if now.company_id != state.company_id:
+        company, holds["company_id"] = {"company": now.company_id, "save": True}, state.company_id
     change = Change(
         state.links,
         attainable(state.links, now.links),
         tuple(f"{name}: {wish.reason}" for name, wish in wishes.items()),
         tuple(wishes),
-        save=any(wish.save for wish in wishes.values()),
         ends_repeat=any(wish.ends_repeat for wish in wishes.values()),
         may_empty=any(wish.may_empty for wish in wishes.values()),
-        holds={name: value for wish in wishes.values() for name, value in wish.holds.items()},
+        holds=holds,
+        **{"save": any(wish.save for wish in wishes.values()), **company},
     )
     if why_not := _refused(change):
         return None, [*left_out, why_not]

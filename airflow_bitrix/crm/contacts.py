@@ -22,7 +22,7 @@ from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, cont
 from airflow_bitrix.core.errors import Rejected
 from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import owner_kind, positive_id
+from airflow_bitrix.core.links import EntityKind, owner_kind, positive_id
 from airflow_bitrix.crm.pages import pages
 from airflow_bitrix.crm.scan import Detail, check_scan, item_list
 
@@ -84,10 +84,15 @@ async def read_contacts(
 
 async def missing_contacts(portal: AsyncPortal, ids: Iterable[int]) -> set[int]:
     """Give those of some ids that belong to no contact, or to one that the user may not read."""
+    return await missing_records(portal, "contact", ids)
+
+
+async def missing_records(portal: AsyncPortal, kind: EntityKind, ids: Iterable[int]) -> set[int]:
+    """Give those of some ids that belong to no record of a kind, or to one that the user may not read."""
     numbers = list(ids)
     missing = set(numbers)
     calls = (
-        item_list("contact", ["id"], {"@id": numbers[at : at + PAGE]}, "ASC")
+        item_list(kind, ["id"], {"@id": numbers[at : at + PAGE]}, "ASC")
         for at in range(0, len(numbers), PAGE)
     )
     async with aclosing(pages(portal, calls, _id_of)) as found:

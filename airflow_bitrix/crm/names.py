@@ -7,7 +7,7 @@ https://apidocs.bitrix24.com/api-reference/user/user-get.html; the last one need
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from typing import Any, Literal, NamedTuple
@@ -24,14 +24,17 @@ from airflow_bitrix.crm.known_values import directories_in, is_of_stages
 from airflow_bitrix.crm.pages import page_in
 from airflow_bitrix.crm.scan import item_list
 
-Unread = Literal["owners", "contacts", "stages", "users"]
+Unread = Literal["owners", "contacts", "companies", "stages", "users"]
 """What names there are, by whose they are."""
 
 _OWNER = ("id", "title", "stageId", "assignedById")
 _CONTACT = ("id", "name", "secondName", "lastName")
+_COMPANY = ("id", "title")
 _USER = ("ID", "NAME", "SECOND_NAME", "LAST_NAME")
 
 _Asked = tuple[Unread, Call]
+
+_Take = Callable[[Mapping[str, Any]], None]
 
 
 class _Owner(NamedTuple):
@@ -56,23 +59,22 @@ class NameReads:
         self._stages: Mapping[str, str] | None = None
         self._users: dict[int, str] = {}
 
-    async def read(self, owner_ids: Iterable[int], contact_ids: Iterable[int]) -> Names:
-        """Give the names of owners and contacts; those that cannot be read are left out.
+    async def read(
+        self, owner_ids: Iterable[int], contact_ids: Iterable[int], company_ids: Iterable[int] = ()
+    ) -> Names:
+        """Give the names of owners, contacts and companies; those that cannot be read are left out.
 
         All is asked for together, 50 pages of 50 a request; only the users behind it.
         """
         owners: dict[int, _Owner] = {}
         contacts: dict[int, str] = {}
+        companies: dict[int, str] = {}
 
         def take_owner(row: Mapping[str, Any]) -> None:
             told = _Owner(
                 name_of(row.get("title")), name_of(row.get("stageId")), told_id(row.get("assignedById")) or 0
             )
             owners[id_in("crm.item.list", "id", row)] = told
-
-        def take_contact(row: Mapping[str, Any]) -> None:
-            if name := name_of(*(row.get(part) for part in _CONTACT[1:])):
-                contacts[id_in("crm.item.list", "id", row)] = name
 
         def asked() -> Iterator[_Asked]:
             if self._stages is None:
@@ -81,10 +83,15 @@ class NameReads:
                 yield "owners", item_list(self._kind, _OWNER, {"@id": ids}, "ASC")
             for ids in _pages(contact_ids):
                 yield "contacts", item_list("contact", _CONTACT, {"@id": ids}, "ASC")
+            for ids in _pages(company_ids):
+                yield "companies", item_list("company", _COMPANY, {"@id": ids}, "ASC")
 
-        await self._ask(asked(), {"owners": take_owner, "contacts": take_contact})
+        take: dict[Unread, _Take] = {"owners": take_owner}
+        take |= {"contacts": _into(contacts, _CONTACT), "companies": _into(companies, _COMPANY)}
+        await self._ask(asked(), take)
         await self._read_users({one.responsible_id for one in owners.values()} - {0})
-        return Names({owner_id: self._named(one) for owner_id, one in owners.items()}, contacts)
+        named = {owner_id: self._named(one) for owner_id, one in owners.items()}
+        return Names(named, contacts, companies)
 
     def _named(self, owner: _Owner) -> OwnerNames:
         """Put names in the place of ids, as far as they are known."""
@@ -101,9 +108,7 @@ class NameReads:
         asked: Iterator[_Asked] = (("users", _users(page)) for page in _pages(new))
         await self._ask(asked, {"users": take})
 
-    async def _ask(
-        self, asked: Iterable[_Asked], take: Mapping[Unread, Callable[[Mapping[str, Any]], None]]
-    ) -> None:
+    async def _ask(self, asked: Iterable[_Asked], take: Mapping[Unread, _Take]) -> None:
         """Ask for pages, and take their rows."""
         sent: list[Unread] = []
 
@@ -133,6 +138,16 @@ class NameReads:
             if is_of_stages(directory, stages)
             for stage, name in entries.items()
         }
+
+
+def _into(found: dict[int, str], fields: Sequence[str]) -> _Take:
+    """Give what takes the name of a record, which stands in all fields but the id."""
+
+    def take(row: Mapping[str, Any]) -> None:
+        if name := name_of(*(row.get(part) for part in fields[1:])):
+            found[id_in("crm.item.list", "id", row)] = name
+
+    return take
 
 
 def _users(ids: list[int]) -> Call:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 from airflow_bitrix.client.batch import MOST_COMMANDS, account_of
@@ -38,7 +39,7 @@ from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.link_writes import MOST_LINKS
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import ChangeOutcome, OutcomeName, Standing, shown_contacts, standing
+from airflow_bitrix.core.plan import ChangeOutcome, OutcomeName, Standing, shown_state, standing, unsaved
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 from airflow_bitrix.engine.apply_interfaces import Gate, Journal, Progress
 from airflow_bitrix.engine.change_tasks import ChangeTask
@@ -171,7 +172,7 @@ class ApplyRun:
         reads = room - sum(len(task.commands) for task in beside)
         while self._queue:
             task = self._queue[0]
-            together_at_most = min(one.company for one in (*group, task))
+            together_at_most = min(one.beside for one in (*group, task))
             # At least one change goes into a request, however slowly the portal works.
             if group and (task.size > room or len(group) >= min(reads, together_at_most)):
                 break
@@ -300,9 +301,9 @@ class ApplyRun:
             said = gettext(
                 "{outcome} before, and changed since: contacts are now {contacts}",
                 outcome=settled.outcome,
-                contacts=shown_contacts(now.links),
+                contacts=shown_state(task.change, now),
             )
-            self._tell(task, ChangeOutcome(task.change.owner, "drift", said, settled.before), settled)
+            self._tell(task, replace(settled, outcome="drift", reason=said), settled)
         else:
             self._tell(task, settled)
 
@@ -321,8 +322,7 @@ class ApplyRun:
             there |= self._looks.told(one)
         for task, part in zip(group, parts, strict=True):
             state = there.get(task.change.owner.id)
-            links = state.links if state else None
-            task.learn(list(islice(outcomes, len(part))), links, answered=answered)
+            task.learn(list(islice(outcomes, len(part))), state, answered=answered)
         if owing := [task.change.owner.id for task in group if task.owes_save]:
             self._journal.owing(owing)
         if repeat := max(task.repeat for task in group):
@@ -357,7 +357,7 @@ class ApplyRun:
                 said = gettext("written, and changed by somebody right after: {now}", now=difference)
                 self._note(task, "drift", said)
             else:
-                unconfirmed = gettext("still a repeat lead after saving") if stands == "unsaved" else ""
+                unconfirmed = unsaved(task.change, now) if stands == "unsaved" else ""
                 said = _all_of(task.reason or unconfirmed, difference)
                 self._note(task, "failed", said or gettext("the write left no trace"))
         self._queue.extendleft(reversed(again))
@@ -372,7 +372,7 @@ class ApplyRun:
         return seen
 
     def _note(self, task: ChangeTask, outcome: OutcomeName, reason: str = "") -> None:
-        self._tell(task, ChangeOutcome(task.change.owner, outcome, reason, task.before))
+        self._tell(task, ChangeOutcome(task.change.owner, outcome, reason, task.before, task.company))
 
     def _tell(self, task: ChangeTask, outcome: ChangeOutcome, done: ChangeOutcome | None = None) -> None:
         """Note an outcome.

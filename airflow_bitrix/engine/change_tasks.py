@@ -43,6 +43,7 @@ class ChangeTask:
     :param owes_save: Whether the portal answered, and told that the save was not carried out.
     :param unsaved: Whether its links are right and only the save is missing.
     :param put_off: Whether the portal put it off for its operating time.
+    :param company: The company that was there before a write that gives another one, 0 for none.
     :param remark: What is to be said of it though it was done.
     :param own_work: Whether what was there right before the last write was left by an earlier one of its own.
     :param known: The links as ``items.get`` told them last, with the scalar contact seen beside them. Nothing
@@ -59,6 +60,7 @@ class ChangeTask:
     waits: int = 0
     own_work: bool = False
     before: LinkSet | None = None
+    company: int | None = None
     reason: str = ""
     owes_save: bool = False
     unsaved: bool = False
@@ -94,7 +96,7 @@ class ChangeTask:
         return self.tries - min(self.losses, LOSSES) >= TRIES
 
     @property
-    def company(self) -> int:
+    def beside(self) -> int:
         """The number of changes that may share a request with it, itself among them.
 
         Half as many after each request without an answer: what kills its requests is alone in time, and
@@ -130,20 +132,22 @@ class ChangeTask:
         self.own_work = self.written and (self.unsaved or self.change.after.agrees_with(known))
         if self.before is None or not self.own_work:
             self.before = known
+        if self.company is None:
+            self.company = self.change.company_before
         self.written = True
         return self.before
 
     def stands(self, now: OwnerState) -> tuple[Standing, str]:
         """Say how it stands against what the portal shows now, as :func:`.standing` says of a change."""
-        found, difference = standing(self.change, now)
+        found, difference = standing(self.change, now, begun=self.written)
         return ("unsaved", "") if found == "done" and self.owes_save else (found, difference)
 
-    def learn(self, said: Sequence[CommandOutcome], there: LinkSet | None, *, answered: bool) -> None:
+    def learn(self, said: Sequence[CommandOutcome], there: OwnerState | None, *, answered: bool) -> None:
         """Take from the commands' outcomes what was done and why something failed.
 
         :param answered: Whether the request was answered: what a command failed with is the portal's word.
-        :param there: The links that a look in the same request showed before the write; ``None`` where it did
-            not come off.
+        :param there: The owner as a look in the same request showed it before the write; ``None`` where that
+            did not come off.
         """
         self.known = self.read_back = None
         writes = len(said) - self.change.wants_exact
@@ -163,12 +167,13 @@ class ChangeTask:
         self.losses += lost and not self.put_off
         if self.change.save:
             save = said[writes - 1]
-            # A save that ends a repeat lead shows in the lead. Of one that was lost nothing is known: it may
+            # Some saves show in the owner. Of another one that was lost nothing is known: it may
             # have started the portal's automation, and is not made again.
             unknown = not answered or _is_untold(save)
-            self.owes_save = not (save.ok or unknown or self.change.ends_repeat)
+            self.owes_save = not (save.ok or unknown or self.change.shows_save)
         if there is not None:
-            self._compare(there)
+            self._compare(there.links)
+            self._compare_company(there.company_id)
         if self.change.wants_exact:
             self.read_back = links_told(self.change.owner, said[-1])
         # The portal's refusal says more than a passing failure beside it.
@@ -192,6 +197,17 @@ class ChangeTask:
         # follows a write of its own take the place of what was there before that one.
         if there.links and not self.own_work:
             self.before = there
+
+    def _compare_company(self, there: int) -> None:
+        """Note the company that the write took off, where somebody set it after the last look."""
+        if self.company is None or there in (self.company, self.change.company):
+            return
+        self.company = there
+        told = gettext(
+            "somebody changed it after it was looked at; overwritten: company {company}",
+            company=str(there or gettext("none")),
+        )
+        self.remark = "; ".join(filter(None, (self.remark, told)))
 
     @property
     def is_confirmed(self) -> bool:

@@ -71,9 +71,8 @@ class Ledger:
 
     def take_dry(self, outcome: ChangeOutcome) -> None:
         """Take an outcome of a dry run, which says nothing of an owner that a real run told about."""
-        if outcome.outcome == "skipped" and self.last.get(outcome.owner.id, outcome).outcome != "skipped":
-            return
-        self.last[outcome.owner.id] = outcome
+        if outcome.outcome != "skipped" or self.last.get(outcome.owner.id, outcome).outcome == "skipped":
+            self.last[outcome.owner.id] = outcome
 
     def take_comments(self, line: Mapping[str, Any]) -> None:
         """Take what a line tells of comments; others tell nothing of them."""
@@ -180,8 +179,9 @@ class JournalPart:
         """Note the outcome of one change."""
         line = {"owner": outcome.owner.id, "outcome": outcome.outcome, "reason": outcome.reason}
         _, before, *scalar = _as_row(outcome.before) if outcome.before else (0, None)
-        told = {"before": before, **({"scalar": scalar[0]} if scalar else {})}
-        self._write({**line, **told, "at": int(time.time())})
+        told = {"scalar": scalar[0] if scalar else None, "company": outcome.company}
+        known = {name: one for name, one in told.items() if one is not None}
+        self._write({**line, "before": before, **known, "at": int(time.time())})
         if outcome.needs_a_look:
             self._hurry()
 
@@ -316,7 +316,7 @@ def outcome_of(kind: OwnerKind, line: dict[str, Any]) -> ChangeOutcome:
     """Read the line of a journal that tells an outcome."""
     owner = Owner(kind, line["owner"])
     before = None if line["before"] is None else LinkSet.from_json(owner, line["before"], line.get("scalar"))
-    return ChangeOutcome(owner, line["outcome"], line["reason"], before)
+    return ChangeOutcome(owner, line["outcome"], line["reason"], before, line.get("company"))
 
 
 def befores_told(line: dict[str, Any]) -> dict[int, list[Any]]:

@@ -38,6 +38,7 @@ class _Line(msgspec.Struct):
     stage: str = ""
     responsible: str = ""
     contacts: dict[int, str] = {}
+    companies: dict[int, str] = {}
 
 
 _decode = msgspec.json.Decoder(_Line).decode
@@ -56,8 +57,10 @@ def write_part_names(folder: Path, number: int, told: Iterable[tuple[int, OwnerN
         for owner_id, names in told:
             if names != NAMELESS:
                 contacts = {str(one): name for one, name in names.contacts.items()}
+                companies = {str(one): name for one, name in names.companies.items()}
                 about = {"owner": owner_id, "title": names.title, "stage": names.stage}
                 line = {**about, "responsible": names.responsible, "contacts": contacts}
+                line |= {"companies": companies} if companies else {}
                 file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
@@ -91,8 +94,10 @@ def names_in(line: bytes, owner_id: int) -> OwnerNames:
         return NAMELESS
     if told.owner != owner_id:
         return NAMELESS
-    contacts = {one: _plain(name) for one, name in told.contacts.items()}
-    return OwnerNames(_plain(told.title), _plain(told.stage), _plain(told.responsible), contacts)
+    contacts, companies = (
+        {one: _plain(name) for one, name in names.items()} for names in (told.contacts, told.companies)
+    )
+    return OwnerNames(_plain(told.title), _plain(told.stage), _plain(told.responsible), contacts, companies)
 
 
 def _plain(text: str) -> str:
@@ -107,7 +112,8 @@ def text_in(line: bytes, owner_id: int) -> str:
         return ""
     if told.owner != owner_id:
         return ""
-    return " ".join((told.title, told.stage, told.responsible, *told.contacts.values()))
+    linked = (*told.contacts.values(), *told.companies.values())
+    return " ".join((told.title, told.stage, told.responsible, *linked))
 
 
 def lower_lines(content: bytes) -> dict[int, bytes]:

@@ -57,9 +57,9 @@ class Manifest:
     :param created: When it was made, ISO 8601 in UTC.
     :param rules: Names of the rules that made it.
     :param counts: ``read`` owners, those of them with ``hidden_links``, ``changes``, those of them that leave
-        an owner ``emptied`` though no rule says so, changes ``by_rule``, owners ``left_out`` by reason, and
-        about how many ``requests`` an apply takes. Of a restore also what comes back, under ``restore``, see
-        :func:`~airflow_bitrix.core.restores.recovery`.
+        an owner ``emptied`` though no rule says so, those that change ``companies`` of owners, changes
+        ``by_rule``, owners ``left_out`` by reason, and about how many ``requests`` an apply takes. Of a
+        restore also what comes back, under ``restore``, see :func:`~airflow_bitrix.core.restores.recovery`.
     :param guards: Limits it must keep to.
     :param parts: Name, number of changes and SHA-256 of each part.
     :param run: The DAG run that made it, as people read it; empty where it is not known.
@@ -131,6 +131,7 @@ class _Counts(msgspec.Struct):
     by_rule: dict[str, int] = {}
     left_out: dict[str, int] = {}
     requests: int = 0
+    companies: int = 0
     restore: dict[str, int] = {}
 
 
@@ -185,7 +186,7 @@ class PlanWriter:
         self._left_out: Counter[str] = Counter()
         self._by_rule: Counter[str] = Counter()
         self._recovery: Counter[str] = Counter()
-        self._emptied = self._commands = 0
+        self._emptied = self._commands = self._companies = 0
         self._owners: set[int] = set()
         make_folder(folder)
         make_room(folder / MANIFEST)
@@ -217,6 +218,7 @@ class PlanWriter:
         self._by_rule.update(change.rules)
         self._emptied += change.empties and not change.may_empty
         self._commands += write_size(change)
+        self._companies += change.company is not None
         if self._open is None or self._parts[-1]["changes"] == PART_CHANGES:
             self._close_part()
             self._parts.append({"name": part_name(len(self._parts)), "changes": 0})
@@ -257,6 +259,7 @@ class PlanWriter:
             "by_rule": dict(sorted(self._by_rule.items())),
             "left_out": dict(sorted(self._left_out.items())),
             "requests": requests_of(changes, self._commands),
+            **({"companies": self._companies} if self._companies else {}),
             **({"restore": dict(sorted(self._recovery.items()))} if self._recovery else {}),
         }
         manifest = Manifest(counts=counts, parts=tuple(self._parts), **about)

@@ -10,8 +10,8 @@ from typing import ClassVar
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
-from airflow_bitrix.core.plan import Change
-from airflow_bitrix.core.restores import BroughtBack, Image, Origin, with_known_scalar
+from airflow_bitrix.core.plan import Change, is_company
+from airflow_bitrix.core.restores import BroughtBack, CompanyImage, Image, Origin, with_known_scalar
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import read_approval
 from airflow_bitrix.files.earlier_runs import earlier_journals, journal_parts, may_have_written
@@ -178,7 +178,7 @@ class JournalSource:
         )
         restores = [_Restored(note, _changes_of(note, self.place)) for note in self.taken_back]
         for number, part in enumerate(self.manifest.parts):
-            found, begun, odd = self._read(self.journal / part["name"])
+            found, companies, begun, odd = self._read(self.journal / part["name"])
             for change in read_changes(self.plan, self.manifest, number):
                 owner_id = change.owner.id
                 brought = tuple(made for one in restores if (made := one.made_of(owner_id)))
@@ -189,18 +189,26 @@ class JournalSource:
                     told = (
                         gettext("{source}, which broke off", source=source) if owner_id in begun else source
                     )
-                    yield Image(links, left=change.after, source=told, brought=brought)
+                    company = None
+                    if change.company is not None:
+                        was = companies.get(owner_id, change.company_before)
+                        company = CompanyImage(was or 0, change.company)
+                    yield Image(links, left=change.after, source=told, brought=brought, company=company)
 
-    def _read(self, path: Path) -> tuple[Mapping[int, LinkSet], set[int], Mapping[int, str]]:
+    def _read(
+        self, path: Path
+    ) -> tuple[Mapping[int, LinkSet], Mapping[int, int], set[int], Mapping[int, str]]:
         """Give what was there before the write of each owner that a journal part tells of.
 
         What is told last counts: a run that goes on where another ended knows what that one did.
 
-        :return: The images by owner id; the ids of owners whose write was begun and never told about; and, by
-            owner id, what is wrong with images that cannot be read.
+        :return: The images by owner id; the companies of those that were to get another one, as far as they
+            are told; the ids of owners whose write was begun and never told about; and, by owner id, what is
+            wrong with images that cannot be read.
         :raises PlanRefused: The part is damaged, or of another plan.
         """
         images: dict[int, LinkSet] = {}
+        companies: dict[int, int] = {}
         begun: set[int] = set()
         odd: dict[int, str] = {}
         kept = 0
@@ -222,6 +230,8 @@ class JournalSource:
                     gettext("line {number} of {path} is damaged", number=str(number), path=path)
                 ) from None
             (begun.update if "writing" in line else begun.difference_update)(told)
+            if is_company(company := line.get("company")):
+                companies |= dict.fromkeys(told, company)
             if kept > MOST_LINKS or max(len(told), len(begun), len(images), len(odd)) > MOST_OWNERS:
                 raise PlanRefused(
                     gettext("{path} tells of more owners or links than a part of a plan can have", path=path)
@@ -238,7 +248,7 @@ class JournalSource:
                     odd[owner_id] = gettext(
                         "line {number} of {path} cannot be read", number=str(number), path=path
                     )
-        return images, begun, odd
+        return images, companies, begun, odd
 
 
 Source = SnapshotSource | JournalSource

@@ -16,7 +16,7 @@ from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException, AirflowSkipException
 from airflow_bitrix.core.kind_words import checked_words, owners
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_contacts, standing
+from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_state, standing
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.apply_costs import ApplyCost
@@ -291,7 +291,7 @@ def _since(change: Change, seen: Seen) -> str:
     if standing(change, now)[0] == "done":
         return ""
     repeat = gettext(", a repeat lead again") if change.ends_repeat and now.is_repeat else ""
-    contacts = shown_contacts(now.links)
+    contacts = shown_state(change, now)
     return gettext(SINCE) + gettext(
         "changed since: contacts are now {contacts}{repeat}", contacts=contacts, repeat=repeat
     )

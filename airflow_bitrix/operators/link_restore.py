@@ -29,7 +29,7 @@ from airflow_bitrix.core.restores import (
     recovery,
 )
 from airflow_bitrix.core.wording import as_rendered
-from airflow_bitrix.crm.contacts import missing_contacts
+from airflow_bitrix.crm.contacts import missing_contacts, missing_records
 from airflow_bitrix.crm.scan import ask_links, scan_ids
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
@@ -68,6 +68,9 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
     primary, gives sorts of its own in place of 0, and takes no roles. Contacts that no longer exist are not
     linked again, though an administrator's webhook could: the others keep their order.
 
+    A company that the apply took off comes back from a journal, unless it no longer exists. Only a save gives
+    it back, which starts the portal's automation; the plan says so of each. Snapshots hold no companies.
+
     What an earlier restore of the same apply left is no stranger's change: such an owner is brought nearer,
     or named with that restore and with what the portal cannot be brought back to. An apply of the plan leaves
     a note beside the run that it takes back, whose report tells of it then. A run that wrote nothing, as a
@@ -93,13 +96,14 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         :func:`~airflow_bitrix.files.owner_lists.read_owner_ids` reads it; ``None`` for no file. (templated)
     :param overwrite: Also take away what somebody changed since the apply. (templated)
     :param link_missing: Also link contacts that no longer exist, or that the webhook's user may not read:
-        for links that hung on no contact before, too. (templated)
+        for links that hung on no contact before, too. Likewise companies. (templated)
     :param believe_any_user: Whether to believe a user who is no administrator, and take contacts that it does
         not see for gone. Else owners that had such contacts are left out. (templated)
     :param save: Save each owner after its links, so that the repeat flag follows. By default the flag stays
         as it is until somebody saves the lead. A save starts the portal's automation. A lead that has
         contacts again becomes a repeat lead by it: the portal hides its own name, phones and e-mails, and may
-        merge them into its primary contact, which no restore takes back. (templated)
+        merge them into its primary contact or its company, which no restore takes back. An owner whose
+        company comes back is saved in any case. (templated)
     :raises InvalidInput: A parameter that cannot be right. Airflow does not retry it.
     :raises PlanRefused: Journal, plan or snapshot is damaged, unfinished or of another portal; nothing was
         sent. Airflow does not retry it.
@@ -267,7 +271,9 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
         }
         may_dangle = self._is_on("link_missing")
         missing = set() if may_dangle else await missing_contacts(portal, new)
-        unseen = missing if self.seen_partially and not self._is_on("believe_any_user") else set()
+        gone_companies = set() if may_dangle else await _gone_companies(portal, images, states)
+        is_doubtful = self.seen_partially and not self._is_on("believe_any_user")
+        unseen, unseen_companies = (missing, gone_companies) if is_doubtful else (set(), set())
         overwrite, save = self._is_on("overwrite"), self._is_on("save")
         for image in images:
             owner = image.links.owner
@@ -282,12 +288,26 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             if hidden := sorted(linked_anew(image, now) & unseen):
                 plan.leave_out(owner, gettext_noop("contacts not seen"), _hidden(hidden))
                 continue
-            verdict = judge_restore(image, now, missing=missing, overwrite=overwrite, save=save)
+            if (company := image.company_for(now)) in unseen_companies:
+                plan.leave_out(owner, gettext_noop("company not seen"), _unseen_company(company))
+                continue
+            verdict = judge_restore(
+                image, now, missing=missing, overwrite=overwrite, save=save, no_companies=gone_companies
+            )
             plan.recover(recovery(image, now, verdict))
             if isinstance(verdict, Change):
                 plan.add(replace(verdict, may_dangle=may_dangle))
             else:
                 plan.leave_out(owner, verdict.why, verdict.reason)
+
+
+async def _gone_companies(
+    portal: AsyncPortal, images: Sequence[Image], states: Mapping[int, OwnerState]
+) -> set[int]:
+    """Give those of the companies that owners are to get back that there are no more."""
+    told = (image.company_for(now) for image in images if (now := states.get(image.links.owner.id)))
+    wanted = {company for company in told if company}
+    return await missing_records(portal, "company", sorted(wanted)) if wanted else set()
 
 
 _OF_ANOTHER = {
@@ -310,12 +330,22 @@ def _hidden(contact_ids: Sequence[int]) -> str:
     contacts = ngettext(
         "contact {ids}", "contacts {ids}", len(contact_ids), ids=", ".join(map(str, contact_ids))
     )
-    unless = gettext("believe_any_user=True (in the trigger form: Take unseen contacts for gone) says gone")
     return gettext(
         "{contacts} may be gone, or not be seen by the webhook's user; {unless}",
         contacts=contacts,
-        unless=unless,
+        unless=gettext(_UNLESS),
     )
+
+
+def _unseen_company(company_id: int | None) -> str:
+    return gettext(
+        "company {company} may be gone, or not be seen by the webhook's user; {unless}",
+        company=str(company_id),
+        unless=gettext(_UNLESS),
+    )
+
+
+_UNLESS = gettext_noop("believe_any_user=True (in the trigger form: Take unseen contacts for gone) says gone")
 
 
 async def _states(portal: AsyncPortal, images: Sequence[Image]) -> dict[int, OwnerState]:

@@ -14,7 +14,20 @@ from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.rules import RULES
 from airflow_bitrix.engine.registered_rules import registered_rules
 from airflow_bitrix.pipelines.bounds import MOST_CHANGES, WITHIN, between
+from airflow_bitrix.pipelines.rule_form import RULE_OPTIONS, rule_option_params
 from airflow_bitrix.pipelines.time_zones import ZONES
+
+__all__ = [
+    "BY_PARAMS",
+    "GUARDS",
+    "OWNERS",
+    "RULE_OPTIONS",
+    "owner_params",
+    "plan_params",
+    "rule_option_params",
+    "rules_param",
+    "with_defaults",
+]
 
 
 def _percent(name: str) -> str:
@@ -43,19 +56,6 @@ GUARDS: dict[str, Any] = {
     "max_share": _percent("max_share"),
 }
 """What the answers of the form say to the operator that makes the plan."""
-
-RULE_OPTIONS: dict[str, dict[str, str]] = {
-    "unlink_closed": {"days": "{{ params.closed_days }}"},
-    "trim_company_contacts": {"keep": "{{ params.keep_company_contacts }}"},
-    "merge_same_person": {
-        "survivor": "{{ params.survivor }}",
-        "match": "{{ params.match }}",
-        "region": "{{ params.phone_region }}",
-        "shared_by": "{{ params.phone_shared_by }}",
-    },
-}
-"""What the answers of the form say to the rules of a clean-up: ``rule_options=RULE_OPTIONS``."""
-
 
 OWNERS: dict[str, Any] = {
     "stages": "{{ params.stages or none }}",
@@ -207,73 +207,6 @@ def owner_params(kind: OwnerKind) -> dict[str, Param]:
                 **kind_words(kind),
             ),
             section=section,
-        ),
-    }
-
-
-def rule_option_params() -> dict[str, Param]:
-    """Give the parameters with which a form asks how the clean-up rules shall work."""
-    return {
-        "closed_days": Param(
-            90,
-            type="integer",
-            **between(0, 36_500),
-            title=gettext("Unlink closed: after so many days"),
-            description=gettext("Only those that were not saved for so many days."),
-            section=gettext("How rules work"),
-        ),
-        "keep_company_contacts": Param(
-            1,
-            type="integer",
-            **between(0, 1000),
-            title=gettext("Trim company contacts: keep so many"),
-            description=gettext("Beside the primary contact, in the order of the links."),
-            section=gettext("How rules work"),
-        ),
-        "survivor": Param(
-            "most_links",
-            type="string",
-            enum=["most_links", "oldest", "most_complete"],
-            values_display={
-                "most_links": gettext("The contact with most links to leads and deals"),
-                "oldest": gettext("The oldest contact"),
-                "most_complete": gettext("The contact with most fields filled in"),
-            },
-            title=gettext("Merge same person: keep"),
-            description=gettext("Which of several contacts that are one person stays linked."),
-            section=gettext("How rules work"),
-        ),
-        "match": Param(
-            "phone_or_email",
-            type="string",
-            enum=["phone_or_email", "phone", "email"],
-            values_display={
-                "phone_or_email": gettext("A phone or an e-mail"),
-                "phone": gettext("A phone"),
-                "email": gettext("An e-mail"),
-            },
-            title=gettext("Merge same person: told by"),
-            description=gettext("What contacts share that are one person."),
-            section=gettext("How rules work"),
-        ),
-        "phone_region": Param(
-            None,
-            type=["null", "string"],
-            pattern="^[A-Za-z]{2}$",
-            examples=["BR", "BY", "DE", "FR", "GB", "IN", "KZ", "MX", "PL", "RU", "TR", "UA", "US", "VN"],
-            title=gettext("Merge same person: country of phones"),
-            description=gettext("Whose phones have no country code. Empty for the portal's own country."),
-            section=gettext("How rules work"),
-        ),
-        "phone_shared_by": Param(
-            3,
-            type="integer",
-            **between(2, 19),
-            title=gettext("Merge same person: most contacts with one phone"),
-            description=gettext(
-                "A phone that more contacts hold is a switchboard's: it is told, and not used."
-            ),
-            section=gettext("How rules work"),
         ),
     }
 

@@ -49,7 +49,9 @@ class Digest:
     :param altered: Links that stay, with another sort or as (no longer) primary.
     :param emptied: Owners that are left without contacts and had some.
     :param saved: Owners that are saved afterwards.
-    :param only_saved: Those of them whose links stay as they are.
+    :param only_saved: Those of them whose links and company stay as they are.
+    :param companies_off: Owners that lose their company.
+    :param companies_back: Owners that get one.
     :param largest: The changes of most links, the largest first.
     :param samples: Changes spread over the plan, in its order.
     :param places: The place in the plan of each change that is shown, by id of the owner.
@@ -61,6 +63,8 @@ class Digest:
     emptied: int = 0
     saved: int = 0
     only_saved: int = 0
+    companies_off: int = 0
+    companies_back: int = 0
     largest: list[Change] = field(default_factory=list)
     samples: list[Change] = field(default_factory=list)
     places: dict[int, int] = field(default_factory=dict)
@@ -89,7 +93,9 @@ def digest(manifest: Manifest, changes: Iterable[Change]) -> Digest:
         found.altered += change.size - len(before ^ after)
         found.emptied += change.empties
         found.saved += change.save
-        found.only_saved += change.save and not change.size
+        found.only_saved += change.save and not change.size and change.company is None
+        found.companies_off += change.company == 0
+        found.companies_back += bool(change.company)
         entry = (change.size, -change.owner.id, place, change)
         if len(top) < SHOWN:
             heapq.heappush(top, entry)
@@ -261,6 +267,12 @@ def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:
     if found.emptied:
         emptied = owners(manifest.kind, found.emptied)
         yield gettext("**{owners}** left without contacts", owners=emptied)
+    if found.companies_off:
+        yield gettext("company taken off **{owners}**", owners=owners(manifest.kind, found.companies_off))
+    if found.companies_back:
+        yield gettext(
+            "company given back to **{owners}**", owners=owners(manifest.kind, found.companies_back)
+        )
     if found.only_saved:
         yield gettext(
             "**{owners}** saved, **{count}** of them without another change, which starts the portal's "

@@ -28,6 +28,7 @@ class CardComment:
     :param approval: The decision about the plan; ``None`` where nobody was to decide.
     :param run: The DAG run, as people read it; empty outside of one.
     :param mark: What the comments of this plan are known by.
+    :param companies: Its company before and now, 0 for none; ``None`` where that stays.
     """
 
     portal: str
@@ -37,6 +38,7 @@ class CardComment:
     approval: Approval | None
     run: str
     mark: str
+    companies: tuple[int, int] | None = None
 
 
 def comment_mark(plan_hash: str) -> str:
@@ -54,6 +56,11 @@ def card_comment(told: CardComment) -> str:
     ]
     if told.before.agrees_with(told.after):  # a save, which takes a repeat flag off
         what = [gettext("[B]Saved by Airflow[/B]"), gettext("Contacts, as before: {has}", has=has)]
+    if told.companies:
+        was, is_now = (
+            _card(told.portal, "company", one) if one else gettext("none") for one in told.companies
+        )
+        what.append(gettext("Company: {before} → {after}", before=was, after=is_now))
     lines = [
         *what,
         gettext("Why: {why}", why="; ".join(map(_plain, told.reasons)) or gettext("the plan says so")),
@@ -71,12 +78,15 @@ def _contacts(portal: str, links: LinkSet) -> str:
     if not links.links:
         return gettext("no contacts")
     shown = [
-        f"[URL={portal}/crm/contact/details/{link.contact_id}/]{link.contact_id}[/URL]"
-        + (gettext(" (primary)") if link.is_primary else "")
+        _card(portal, "contact", link.contact_id) + (gettext(" (primary)") if link.is_primary else "")
         for link in links.links[:MOST_SHOWN]
     ]
     more = len(links.links) - len(shown)
     return ", ".join(shown) + (gettext(" and {more} more", more=more) if more else "")
+
+
+def _card(portal: str, kind: str, record_id: int) -> str:
+    return f"[URL={portal}/crm/{kind}/details/{record_id}/]{record_id}[/URL]"
 
 
 def _decision(approval: Approval | None) -> list[str]:

@@ -8,9 +8,9 @@ from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, ngettext, pgettext
 from airflow_bitrix.core.links import card_address, owner_address
 from airflow_bitrix.core.names import NAMELESS, OwnerNames
-from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.plan import Change, companies_of
 from airflow_bitrix.files.plans import Manifest
-from airflow_bitrix.report.differences import Piece, difference
+from airflow_bitrix.report.differences import Piece, company_note, difference
 from airflow_bitrix.report.markdown_cells import cell
 from airflow_bitrix.report.names import about
 from airflow_bitrix.report.summary import reason_of
@@ -56,8 +56,11 @@ def _contacts(manifest: Manifest, change: Change, names: OwnerNames) -> str:
     told = [_contact(manifest.portal, piece, names) for piece in first[:CONTACTS]]
     if rest := len(change.before.links) + len(change.added_ids) - len(told):
         told.append(ngettext("and {count} more contact", "and {count} more contacts", rest))
-    notes = [cell(note, _NOTE) for note in found.notes if len(found.pieces) <= CONTACTS]
-    return ", ".join(told + notes) or pgettext("contacts", "none")
+    told += [cell(note, _NOTE) for note in found.notes if len(found.pieces) <= CONTACTS]
+    told = told or [pgettext("contacts", "none")]
+    if companies := companies_of(change):
+        told.append(cell(company_note(companies, names.companies), _NOTE))
+    return ", ".join(told)
 
 
 def _contact(portal: str, piece: Piece, names: OwnerNames) -> str:

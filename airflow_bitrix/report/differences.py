@@ -71,6 +71,15 @@ def difference(before: LinkSet | None, after: LinkSet | None) -> Contacts:
     return Contacts(pieces[:MOST_PIECES], notes)
 
 
+def company_note(companies: tuple[int, int], names: Mapping[int, str]) -> str:
+    """Say which company an owner had, and which it gets, 0 for none.
+
+    :param names: What companies are called, by id.
+    """
+    was, becomes = (f"{one} {names.get(one, '')}".strip() if one else gettext("none") for one in companies)
+    return gettext("company: {before} → {after}", before=was, after=becomes)
+
+
 def _by_id(links: LinkSet | None) -> Mapping[int, ContactLink]:
     return {link.contact_id: link for link in links.links} if links else {}
 

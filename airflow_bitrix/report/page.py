@@ -174,7 +174,7 @@ def content_policy(connect: str = "'none'") -> str:
 
 def row_json(row: Row) -> list[Any]:
     """Give a row as the page's script takes it."""
-    contacts = pieces_json(row.contacts, row.names), list(row.contacts.notes)
+    contacts = pieces_json(row.contacts, row.names), row.notes
     told = [row.owner.id, row.outcome, *contacts, as_plain_text(row.reason), int(row.overwrote)]
     return [*told, as_plain_text(row.names.title), as_plain_text(row.about)]
 

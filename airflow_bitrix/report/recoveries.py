@@ -27,6 +27,7 @@ _BACK: Mapping[str, str] = {
     "sorts": gettext_noop("come back in their order, with sorts that are numbered anew"),
     "primary": gettext_noop("come back with one primary contact, as the portal always flags one"),
     "scalar": gettext_noop("come back, and their card shows another contact first"),
+    "company": gettext_noop("come back without their company, which no longer exists"),
 }
 """What is said of owners that come back; some lack several things."""
 
@@ -46,6 +47,9 @@ _AWAY: Mapping[str, str] = {
     "contacts no longer exist": gettext_noop("stay as they are: their contacts no longer exist"),
     "contacts not seen": gettext_noop(
         "stay as they are: their contacts may be gone, or not be seen by the webhook's user"
+    ),
+    "company not seen": gettext_noop(
+        "stay as they are: their company may be gone, or not be seen by the webhook's user"
     ),
     "no longer there": gettext_noop("are gone themselves, or are not seen by the webhook's user"),
     "what was there cannot be read": gettext_noop("stay as they are: what they had cannot be read"),
@@ -73,6 +77,8 @@ def _links(manifest: Manifest, counts: Mapping[str, int]) -> Iterator[Line]:
 
 
 def _owners(manifest: Manifest, counts: Mapping[str, int]) -> Iterator[Line]:
+    if owners := counts.get("companies", 0):
+        yield Line(gettext("get their company back, and are saved for it"), owners, None)
     for name, what in _BACK.items():
         if owners := counts.get(name, 0):
             yield Line(gettext(what), owners, counts.get(_LINKS.get(name, "")))

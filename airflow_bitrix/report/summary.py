@@ -14,7 +14,7 @@ from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.migrations import MIGRATIONS
 from airflow_bitrix.core.names import NAMELESS, OwnerNames
-from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome
+from airflow_bitrix.core.plan import OUTCOMES, Change, ChangeOutcome, companies_of
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.core.restores import with_known_scalar
 from airflow_bitrix.core.rules import RULES
@@ -25,7 +25,7 @@ from airflow_bitrix.files.indexed_parts import BIGGEST, STATES
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.files.taken_back import TakenBack
 from airflow_bitrix.files.writers import Wait
-from airflow_bitrix.report.differences import Contacts, difference
+from airflow_bitrix.report.differences import Contacts, company_note, difference
 from airflow_bitrix.report.names import about
 
 MOST_ROWS = 500
@@ -41,6 +41,7 @@ class Row:
 
     :param contacts: The contacts that were there, with what is to become of each.
     :param names: What the owner and its contacts are called.
+    :param companies: Its company before and after, 0 for none; ``None`` where that stays.
     """
 
     owner: Owner
@@ -50,6 +51,13 @@ class Row:
     reason: str
     overwrote: bool = False
     names: OwnerNames = NAMELESS
+    companies: tuple[int, int] | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """What becomes of it that its contacts do not show."""
+        company = [company_note(self.companies, self.names.companies)] if self.companies else []
+        return [*self.contacts.notes, *company]
 
     @property
     def about(self) -> str:
@@ -295,6 +303,7 @@ def row_of(
         reason=reason_of(change, outcome),
         overwrote=bool(outcome and outcome.is_overwrite),
         names=names,
+        companies=companies_of(change, outcome) if change else None,
     )
 
 

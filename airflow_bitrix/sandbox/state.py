@@ -324,16 +324,17 @@ class State:
         row["IS_RETURN_CUSTOMER"] = "Y" if repeat else "N"
 
     def _enrich(self, lead: Row) -> None:
-        """Carry a lead's own name, phones and e-mails over to its primary contact."""
-        contact = self.row("contact", lead.get("CONTACT_ID") or 0)
-        if contact is None:
-            return
-        for name in ("NAME", "SECOND_NAME", "LAST_NAME"):
-            contact[name] = contact.get(name) or lead.get(name)
-        for name in ("PHONE", "EMAIL"):
-            own: tuple[tuple[str, str], ...] = contact.get(name) or ()
-            new = [pair for pair in lead.get(name) or () if pair[0] not in {value for value, _ in own}]
-            contact[name] = (*own, *new)
+        """Carry a lead's phones and e-mails over to company and primary contact, its name to the latter."""
+        for kind, names in (("company", ()), ("contact", ("NAME", "SECOND_NAME", "LAST_NAME"))):
+            client = self.row(kind, lead.get(f"{kind.upper()}_ID") or 0)
+            if client is None:
+                continue
+            for name in names:
+                client[name] = client.get(name) or lead.get(name)
+            for name in ("PHONE", "EMAIL"):
+                own: tuple[tuple[str, str], ...] = client.get(name) or ()
+                new = [pair for pair in lead.get(name) or () if pair[0] not in {value for value, _ in own}]
+                client[name] = (*own, *new)
 
     def _recalculate_deals(self, like: Mapping[str, Any]) -> None:
         """Flag the deals of one customer: all are repeats but the earliest won, once one is won."""

@@ -55,6 +55,22 @@ def test_names_are_those_that_the_portal_shows(make_sandbox: Any, read: Any, kin
     assert names.of(69) == OwnerNames()
 
 
+def test_companies_are_named_beside_the_contacts_where_any_are_asked_for(
+    make_sandbox: Any, connect_async: Any
+) -> None:
+    sandbox = make_sandbox(leads=5, contacts=5, plan="self_hosted")
+    company = sandbox.state.add("company", {"TITLE": "Acme"})
+
+    async def run() -> tuple[Names, int]:
+        async with connect_async(sandbox.webhook_url) as portal:
+            found = await NameReads(portal, "lead").read([1], [2], [company, 999])
+            return found, portal.manners.meter.requests
+
+    names, requests = asyncio.run(run())
+    assert (names.companies, requests) == ({company: "Acme"}, 2)
+    assert names.of(1, [2], [company, 999]).companies == {company: "Acme"}
+
+
 def test_stages_have_their_names_in_each_pipeline(make_sandbox: Any, read: Any) -> None:
     sandbox = make_sandbox(leads=5, deals=5, plan="self_hosted")
     rows = sandbox.state.tables["deal"].rows

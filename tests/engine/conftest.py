@@ -26,11 +26,11 @@ Applied = Callable[..., Notes]
 
 @pytest.fixture
 def planned(connect_async: Any) -> Planned:
-    """Plan the release of a sandbox's repeat leads."""
+    """Plan the release of a sandbox's repeat leads, with options of the rule."""
 
-    def run(sandbox: Sandbox) -> list[Change]:
+    def run(sandbox: Sandbox, **options: str) -> list[Change]:
         async def collect() -> list[Change]:
-            rules = rules_for("lead", ["release_repeat_leads"])
+            rules = rules_for("lead", ["release_repeat_leads"], {"release_repeat_leads": options})
             async with connect_async(sandbox.webhook_url) as portal:
                 judged = [judge(state, rules)[0] async for state in scan(portal, "lead")]
             return [change for change in judged if change]

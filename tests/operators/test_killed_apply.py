@@ -11,6 +11,7 @@ import os
 import random
 import signal
 from collections import Counter, defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ def links_of(lead: int, *contacts: int) -> LinkSet:
 
 
 def changes(rng: random.Random, count: int) -> list[Change]:
-    """Three contacts each; a third loses all and is saved, a third loses one, a third gets others."""
+    """Three contacts each; a third loses all and is saved, a third loses one, a third gets others.
+
+    Half of those that are saved lose their company by it.
+    """
     made = []
     for lead in range(1, count + 1):
         before = links_of(lead, *rng.sample(range(1, 100), k=3))
@@ -48,8 +52,14 @@ def changes(rng: random.Random, count: int) -> list[Change]:
             links_of(lead, *before.contact_ids[:2]),
             links_of(lead, *rng.sample(range(100, 200), k=4)),
         )[lead % 3]
-        made.append(Change(before, after, ("wanted",), save=not after.links, may_empty=True))
+        change = Change(before, after, ("wanted",), save=not after.links, may_empty=True)
+        company = company_of(change)
+        made.append(replace(change, company=0, holds={"company_id": company}) if company else change)
     return made
+
+
+def company_of(change: Change) -> int:
+    return 0 if change.owner.id % 6 else 17
 
 
 def put_back(sandbox: Sandbox, made: list[Change]) -> None:
@@ -60,7 +70,8 @@ def put_back(sandbox: Sandbox, made: list[Change]) -> None:
                 Link(link.sort or 0, link.contact_id, link.is_primary) for link in change.before.links
             )
             sandbox.state.place_links("lead", lead, links)
-            sandbox.state.tables["lead"].rows[lead]["CONTACT_ID"] = change.before.primary_id
+            row = sandbox.state.tables["lead"].rows[lead]
+            row |= {"CONTACT_ID": change.before.primary_id, "COMPANY_ID": company_of(change)}
         sandbox.state.comments.clear()
     sandbox.reset_stats()
 
@@ -133,6 +144,7 @@ def killed_and_retried(
         assert worker.result("apply")["counts"]["failed"] == 0
 
         assert {lead: written_now(sandbox, lead) for lead in wanted} == wanted
+        assert not any(row["company_id"] for row in sandbox.links("lead").values())
         assert Counter(one.owner_id for one in sandbox.state.comments.values()) == dict.fromkeys(wanted, 1)
         assert worker.result("apply")["comments"] == {"made": len(made), "refused": 0}
         values: dict[int, list[Any]] = defaultdict(list)

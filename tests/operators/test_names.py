@@ -15,9 +15,9 @@ import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import LinkSet, Owner
-from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.plan import Change, ChangeOutcome
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator, Bitrix24CheckLinkPlanOperator
-from airflow_bitrix.operators.shared.names import _contacts
+from airflow_bitrix.operators.shared.names import _linked
 from airflow_bitrix.report.differences import MOST_PIECES
 from tests.operators import approvals, releases
 from tests.operators.approvals import approval, run
@@ -231,6 +231,9 @@ def test_of_thousands_of_contacts_those_are_named_that_a_page_shows() -> None:
     owner = Owner("lead", 5)
     before = LinkSet.of_ids(owner, range(1, 20_001), 1)
     change = Change(before, LinkSet(owner), ("why",), ("rule",))
-    assert _contacts(change) == tuple(range(1, MOST_PIECES + 1))
-    found = LinkSet.of_ids(owner, [7], 7)
-    assert _contacts(replace(change, after=LinkSet.of_ids(owner, [8], 8)), found) == (7, 8)
+    assert _linked(change) == (tuple(range(1, MOST_PIECES + 1)), ())
+    found = ChangeOutcome(owner, "applied", "", LinkSet.of_ids(owner, [7], 7), company=18)
+    replaced = replace(change, after=LinkSet.of_ids(owner, [8], 8))
+    assert _linked(replaced, found) == ((7, 8), ())
+    dropped = replace(replaced, company=0, holds={"company_id": 17})
+    assert (_linked(dropped)[1], _linked(dropped, found)[1]) == ((17,), (18,))

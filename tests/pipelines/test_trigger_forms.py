@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ParamValidationError
 from airflow.sdk.definitions.param import Param, ParamsDict
-from jinja2 import Environment
+from jinja2 import Environment, StrictUndefined
 from jinja2.nativetypes import NativeEnvironment
 
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.rules import rules_for
+from airflow_bitrix.core.links import OWNER_KINDS
+from airflow_bitrix.core.rules import RULES, rules_for
 from airflow_bitrix.operators.link_cleanup import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.operators.shared.parameters import optional_share, time_zone
 from airflow_bitrix.pipelines.approval_form import APPROVAL, approval_params
@@ -153,15 +155,23 @@ def test_time_zones_that_the_form_proposes_are_there() -> None:
 
 def test_every_option_of_a_rule_that_the_form_asks_for_goes_to_the_rule() -> None:
     """And each rule takes what the form begins with."""
-    params = ParamsDict(rule_option_params())
-    given = {
-        rule: {
-            name: params[text.removeprefix("{{ params.").removesuffix(" }}")] for name, text in texts.items()
-        }
+    for kind in OWNER_KINDS:
+        params = rule_option_params(kind)
+        marks = {name: f"<{name}>" for name in params}
+        given = _options(marks)
+        told = [one for options in given.values() for one in options.values() if one]
+        assert sorted(told) == sorted(marks.values())
+        begun = _options({name: param.value for name, param in params.items()})
+        fitting = [name for name in begun if kind in RULES[name].kinds]
+        assert rules_for(kind, fitting, begun).keys() == set(fitting)
+
+
+def _options(params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    template = NativeEnvironment(undefined=StrictUndefined).from_string
+    return {
+        rule: {name: template(text).render(params=params) for name, text in texts.items()}
         for rule, texts in RULE_OPTIONS.items()
     }
-    assert sum(len(options) for options in given.values()) == len(params)
-    assert rules_for("deal", list(given), given).keys() == given.keys()
 
 
 @pytest.mark.parametrize("kind", ["lead", "deal"])

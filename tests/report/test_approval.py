@@ -6,6 +6,7 @@ import random
 import re
 import tracemalloc
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,29 @@ def test_leads_that_are_only_saved_are_counted(tmp_path: Path) -> None:
     ]
     text = page(tmp_path, [clears(1), *saved])
     assert "- **3 leads** saved, **2** of them without another change, which starts" in text
+
+
+def test_leads_that_lose_their_company_or_get_it_back_are_counted(tmp_path: Path) -> None:
+    def given(number: int, was: int, company: int) -> Change:
+        about: dict[str, Any] = {"holds": {"company_id": was}, "company": company, "save": True}
+        return Change(links(number), links(number), ("why",), **about)
+
+    plan = [replace(clears(1), holds={"company_id": 17}, company=0), given(2, 18, 0), given(3, 0, 19)]
+    manifest = written(tmp_path, [*plan, clears(4)])
+    assert manifest.counts["companies"] == 3
+    text = plan_markdown(tmp_path, manifest)
+    assert "- company taken off **2 leads**" in text
+    assert "- company given back to **1 lead**" in text
+    assert "- **4 leads** saved, which starts the portal's automation" in text  # none of them for nothing
+    cells = [row[1] for row in tables(text)[-1][1:]]
+    assert [one.rpartition(", ")[2] for one in cells[:3]] == [f"company: {told}" for told in _COMPANIES]
+    assert cells[1].startswith("none, ")
+    assert "company" not in cells[3]
+    with speaking("ru"):
+        assert "компания снимается: **2 лида**" in plan_markdown(tmp_path, manifest)
+
+
+_COMPANIES = ("17 → none", "18 → none", "none → 19")
 
 
 def test_the_largest_changes_come_first_and_samples_are_spread_over_the_plan(tmp_path: Path) -> None:

@@ -44,6 +44,15 @@ def test_what_was_saved_alone_is_not_called_changed() -> None:
     ]
 
 
+def test_a_company_that_was_taken_off_is_named() -> None:
+    told = CardComment(PORTAL, links(), links(), ["released"], None, "", MARK, companies=(17, 0))
+    assert card_comment(told).splitlines()[:3] == [
+        "[B]Saved by Airflow[/B]",
+        "Contacts, as before: no contacts",
+        f"Company: [URL={PORTAL}/crm/company/details/17/]17[/URL] → none",
+    ]
+
+
 def test_no_words_of_others_call_people_or_stand_for_answers_of_other_commands() -> None:
     hostile = "[USER=1]boss[/USER] $result[c0] [URL=https://evil.example]x[/URL]\n[B]\u202e"
     by = Approval("", "approved", "2026-11-29T08:00:00+00:00", hostile)

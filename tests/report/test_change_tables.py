@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,13 @@ def test_an_owner_and_its_contacts_are_shown_by_name(tmp_path: Path) -> None:
         f"<s>{contact(377, 'Анна Шмидт')} (primary)</s>, {contact(277)} <strong>(primary)</strong>, "
         f"<strong>+</strong> {contact(12, 'Ivan')}"
     )
+
+
+def test_a_company_that_changes_is_named_behind_the_contacts(tmp_path: Path) -> None:
+    change = replace(clears(1, 9), holds={"company_id": 17}, company=0)
+    for names, told in (({}, "17"), ({1: OwnerNames(companies={17: "Acme | Co"})}, "17 Acme | Co")):
+        cells = tables(shown(tmp_path, [change], names))[-1][1]
+        assert cells[1].endswith(f", and 4 more contacts, company: {told} → none")
 
 
 def test_of_many_contacts_those_are_shown_of_which_something_becomes(tmp_path: Path) -> None:

@@ -66,6 +66,21 @@ def test_the_report_of_a_restore_has_it_too() -> None:
     assert "Left out on purpose" not in text
 
 
+def test_companies_that_come_back_are_counted_beside_the_links() -> None:
+    counts = {
+        **COUNTS,
+        "left_out": {"company not seen": 3},
+        "restore": {"taken": 2, "back": 2, "companies": 7, "whole": 7, "company": 4},
+    }
+    told = [line[:2] for line in recovery_lines(summary([], counts=counts, **RUN).manifest)][3:]
+    assert told == [
+        ("get their company back, and are saved for it", 7),
+        ("come back as they were", 7),
+        ("come back without their company, which no longer exists", 4),
+        ("stay as they are: their company may be gone, or not be seen by the webhook's user", 3),
+    ]
+
+
 def test_a_snapshot_took_nothing_and_a_plan_without_the_figures_has_the_old_tables() -> None:
     snapshot = summary([], counts=COUNTS, rules=("restore",), origin=Origin("snapshot", "/s", "")).manifest
     assert recovery_lines(snapshot)[0].what == "links that are missing now"

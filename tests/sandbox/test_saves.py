@@ -64,3 +64,28 @@ def test_a_deal_from_a_repeat_lead_is_a_repeated_approach(sandbox: Sandbox, clie
     deal = client.add("deal", LEAD_ID=lead)
     shown = client.call("crm.deal.get", {"id": deal}).result
     assert (shown["IS_REPEATED_APPROACH"], shown["LEAD_ID"]) == ("Y", str(lead))
+
+
+def test_a_save_takes_a_company_off_and_leaves_the_contacts(sandbox: Sandbox, client: Client) -> None:
+    lead = sandbox.state.add("lead", {"COMPANY_ID": 17, "CONTACT_IDS": [3, 4]})
+    for call in (
+        ("crm.lead.update", {"id": lead, "fields": {"COMPANY_ID": 0}}),
+        ("crm.item.update", {"entityTypeId": 1, "id": lead, "fields": {"companyId": 0}}),
+    ):
+        sandbox.state.update("lead", lead, {"COMPANY_ID": 17})
+        client.call(*call)
+        now = sandbox.links("lead")[str(lead)]
+        assert (now["company_id"], [link[0] for link in now["links"]]) == (0, [3, 4])
+        assert now["is_return_customer"] == "Y"
+    client.call("crm.lead.update", {"id": lead, "fields": {"COMPANY_ID": 0, "CONTACT_ID": 0}})
+    now = sandbox.links("lead")[str(lead)]
+    assert (now["company_id"], now["links"], now["is_return_customer"]) == (0, [], "N")
+
+
+def test_a_save_that_gives_a_lead_a_company_enriches_it(sandbox: Sandbox, client: Client) -> None:
+    company = sandbox.state.add("company", {"TITLE": "Acme", "PHONE": [{"VALUE": "1"}]})
+    lead = sandbox.state.add("lead", {"NAME": "Bo", "PHONE": [{"VALUE": "1"}, {"VALUE": "2"}]})
+    client.call("crm.lead.update", {"id": lead, "fields": {"COMPANY_ID": company}})
+    assert sandbox.links("lead")[str(lead)]["is_return_customer"] == "Y"
+    shown = client.call("crm.company.get", {"id": company}).result
+    assert (shown["TITLE"], [phone["VALUE"] for phone in shown["PHONE"]]) == ("Acme", ["1", "2"])

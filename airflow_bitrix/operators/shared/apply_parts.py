@@ -13,7 +13,7 @@ from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.plan import Change, ChangeOutcome
+from airflow_bitrix.core.plan import Change, ChangeOutcome, companies_of
 from airflow_bitrix.core.quiet_hours import QuietHours
 from airflow_bitrix.engine.apply_interfaces import Gate
 from airflow_bitrix.engine.comments import Comments
@@ -125,8 +125,9 @@ def comments_of(
 
     def text(change: Change, outcome: ChangeOutcome) -> str:
         before = outcome.before or change.before
-        why = [reason_of(change)]
-        return card_comment(CardComment(manifest.portal, before, change.after, why, approval, by, mark))
+        why, companies = [reason_of(change)], companies_of(change, outcome)
+        told = CardComment(manifest.portal, before, change.after, why, approval, by, mark, companies)
+        return card_comment(told)
 
     return Comments(portal, run, text, mark, gate)
 

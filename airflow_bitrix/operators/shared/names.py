@@ -18,10 +18,10 @@ from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
-from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, is_owner_kind, owner_address
+from airflow_bitrix.core.links import Owner, OwnerKind, is_owner_kind, owner_address
 from airflow_bitrix.core.names import NAMELESS, Names, OwnerNames
 from airflow_bitrix.core.numbers import whole_number
-from airflow_bitrix.core.plan import Change
+from airflow_bitrix.core.plan import Change, ChangeOutcome, companies_of
 from airflow_bitrix.crm.names import NameReads, Unread
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.journals import read_ledger
@@ -55,6 +55,7 @@ _YES, _NO = ("true", "t", "1"), ("false", "f", "0")
 _UNREAD: Mapping[Unread, str] = {
     "owners": gettext_noop("Titles could not be read, and ids stand in their place: {why}"),
     "contacts": gettext_noop("Names of contacts could not be read, and ids stand in their place: {why}"),
+    "companies": gettext_noop("Names of companies could not be read, and ids stand in their place: {why}"),
     "stages": gettext_noop("Names of stages could not be read, and ids stand in their place: {why}"),
     "users": gettext_noop(
         "Names of responsible persons could not be read, and ids stand in their place: {why}"
@@ -88,7 +89,7 @@ def read_shown(
     :param shown: The changes, by id of the owner.
     :param places: Their places in the plan, likewise.
     """
-    contact_ids = {owner_id: _contacts(change) for owner_id, change in shown.items()}
+    linked = {owner_id: _linked(change) for owner_id, change in shown.items()}
 
     async def read() -> Names:
         settings = await hook.settings()
@@ -98,14 +99,14 @@ def read_shown(
             raise InvalidInput("bitrix24_conn_id", hook.bitrix24_conn_id, accepted)
         async with asyncio.timeout(PATIENCE), hook.portal() as portal:
             reads = NameReads(portal, manifest.kind)
-            found = await reads.read(sorted(shown), chain.from_iterable(contact_ids.values()))
+            found = await reads.read(sorted(shown), *_all_of(linked.values()))
         _tell(reads.unread)
         return found
 
     told: dict[int, OwnerNames] = {}
     with doing_without_names():
         found = hook.stop.run(read())
-        told = {owner_id: found.of(owner_id, contacts) for owner_id, contacts in contact_ids.items()}
+        told = {owner_id: found.of(owner_id, *ids) for owner_id, ids in linked.items()}
         by_part: dict[int, list[int]] = defaultdict(list)
         for owner_id in shown:
             by_part[places[owner_id] // PART_CHANGES].append(owner_id)
@@ -132,8 +133,10 @@ async def read_all(portal: AsyncPortal, plan: Path, manifest: Manifest, journal:
             kind = window[0].kind
             reads = readers.setdefault(kind, NameReads(portal, kind))
             owner_ids = chain.from_iterable(one.owner_ids for one in window)
-            found = await reads.read(owner_ids, chain.from_iterable(one.contact_ids for one in window))
-            records += len(found.owners) + len(found.contacts)
+            found = await reads.read(
+                owner_ids, *_all_of((one.contact_ids, one.company_ids) for one in window)
+            )
+            records += len(found.owners) + len(found.contacts) + len(found.companies)
             for one in window:
                 one.take(found)
     for reads in readers.values():
@@ -168,6 +171,7 @@ class _Wanted(NamedTuple):
     kind: OwnerKind
     owner_ids: Sequence[int]
     contact_ids: Sequence[int]
+    company_ids: Sequence[int]
     take: Callable[[Names], object]
 
 
@@ -180,7 +184,7 @@ def _windows(wanted: Iterable[_Wanted]) -> Iterator[list[_Wanted]]:
             yield window
             window, size = [], 0
         window.append(one)
-        size += len(one.owner_ids) + len(one.contact_ids)
+        size += len(one.owner_ids) + len(one.contact_ids) + len(one.company_ids)
     if window:
         yield window
 
@@ -188,18 +192,17 @@ def _windows(wanted: Iterable[_Wanted]) -> Iterator[list[_Wanted]]:
 def _of_parts(plan: Path, manifest: Manifest, journal: Path) -> Iterator[_Wanted]:
     for number in range(len(manifest.parts)):
         noted = read_ledger(journal / part_name(number), manifest.kind).last
-        rows: dict[int, tuple[int, ...]] = {}
+        rows: dict[int, _Linked] = {}
         for change in read_changes(plan, manifest, number):
             outcome = noted.get(change.owner.id)
-            rows[change.owner.id] = _contacts(change, outcome.before if outcome else None)
+            rows[change.owner.id] = _linked(change, outcome)
 
-        def take(names: Names, number: int = number, rows: Mapping[int, tuple[int, ...]] = rows) -> None:
+        def take(names: Names, number: int = number, rows: Mapping[int, _Linked] = rows) -> None:
             if names.owners or names.contacts:
-                told = ((owner_id, names.of(owner_id, contacts)) for owner_id, contacts in rows.items())
+                told = ((owner_id, names.of(owner_id, *ids)) for owner_id, ids in rows.items())
                 write_part_names(journal.parent, number, told)
 
-        contact_ids = tuple(dict.fromkeys(chain.from_iterable(rows.values())))
-        yield _Wanted(manifest.kind, tuple(rows), contact_ids, take)
+        yield _Wanted(manifest.kind, tuple(rows), *_all_of(rows.values()), take)
 
 
 def _of_left_out(path: Path, manifest: Manifest, files: ExitStack) -> Iterator[_Wanted]:
@@ -224,7 +227,7 @@ def _of_left_out(path: Path, manifest: Manifest, files: ExitStack) -> Iterator[_
                 for row, owner in pairs:
                     write(row, owner_cells(names.of(owner.id) if owner else NAMELESS))
 
-            yield _Wanted(kind, [owner.id for _, owner in pairs if owner], (), take)
+            yield _Wanted(kind, [owner.id for _, owner in pairs if owner], (), (), take)
 
 
 def _owner_of(row: Mapping[str, str], portal: str) -> Owner | None:
@@ -240,12 +243,28 @@ def _owner_of(row: Mapping[str, str], portal: str) -> Owner | None:
     return Owner(kind, number)
 
 
-def _contacts(change: Change, found: LinkSet | None = None) -> tuple[int, ...]:
-    """Give the contacts of a change that pages show: an owner may have thousands.
+_Linked = tuple[tuple[int, ...], tuple[int, ...]]
+"""Ids of contacts and of companies."""
 
-    :param found: The links that were there right before the write, where that is known.
+
+def _linked(change: Change, outcome: ChangeOutcome | None = None) -> _Linked:
+    """Give the contacts and companies of a change that pages show: an owner may have thousands.
+
+    :param outcome: What became of it, which may know what was there right before the write.
     """
-    return tuple(piece.contact_id for piece in difference(found or change.before, change.after).pieces)
+    found = (outcome.before if outcome else None) or change.before
+    contacts = tuple(piece.contact_id for piece in difference(found, change.after).pieces)
+    return contacts, tuple(filter(None, companies_of(change, outcome) or ()))
+
+
+def _all_of(linked: Iterable[tuple[Sequence[int], Sequence[int]]]) -> _Linked:
+    """Give all of these contacts, and all of these companies, each once."""
+    contacts: dict[int, None] = {}
+    companies: dict[int, None] = {}
+    for some, others in linked:
+        contacts |= dict.fromkeys(some)
+        companies |= dict.fromkeys(others)
+    return tuple(contacts), tuple(companies)
 
 
 @contextmanager
