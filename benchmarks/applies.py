@@ -37,7 +37,7 @@ def beside_a_folder(places: Places, work: Work, client: str) -> dict[str, Any]:
             own.mkdir()
             address = stack.enter_context(places.portal(work, own, tls=False))
             portal = Control(address)
-            linked = [int(lead) for lead, row in portal.links().items() if row["links"]]
+            linked = [int(lead) for lead, row in portal.links("lead").items() if row["links"]]
             ids = linked[: work.n]
             begun = places.runner(work, client, own / "task", address, ids, storage=storage)
             sides.append((stack.enter_context(begun), portal, ids))
@@ -51,7 +51,7 @@ def beside_a_folder(places: Places, work: Work, client: str) -> dict[str, Any]:
         for runner, portal, ids in sides:
             places.wait(runner, "report.json", SECONDS)
             reports.append(json.loads((runner.folder / "report.json").read_text()))
-            problems += check(work, ids, reports[-1:], portal.links())
+            problems += check(work, ids, reports[-1:], {"lead": portal.links("lead")})
         here, there = (one["ended"] - one["began"] for one in reports)
         counted = sides[1][1].stats()
         stored = _requests(asked)[before:]

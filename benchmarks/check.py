@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from airflow_bitrix.core.families import family_of
 from benchmarks.clients.runner import Seen, items_for
 from benchmarks.works import PLAIN, WHOLE, Work
+
+Portal = Mapping[str, Mapping[str, Any]]
 
 COMMANDS = 50
 OWNERS_A_COMMAND = 50
@@ -22,14 +25,12 @@ def least_requests(work: Work, client: str) -> int:
     return work.n if client == PLAIN else -(-work.n // COMMANDS)
 
 
-def check(
-    work: Work, ids: Sequence[int], reports: Iterable[Mapping[str, Any]], held: Mapping[str, Any]
-) -> list[str]:
+def check(work: Work, ids: Sequence[int], reports: Iterable[Mapping[str, Any]], portal: Portal) -> list[str]:
     """Tell what is wrong, in a few words each; nothing where all is right.
 
     :param ids: The owners that the client was given.
     :param reports: What its processes told.
-    :param held: What the portal says of all leads.
+    :param portal: What the portal says of all owners, by kind.
     """
     told: dict[int, Any] = {}
     problems = []
@@ -38,9 +39,10 @@ def check(
         if "raised" in report:
             problems.append(f"raised {report['raised']}")
         if work.kind in WHOLE and "raised" not in report:
-            problems += _scanned(work, report["seen"], held)
+            problems += _scanned(work, report["seen"], portal)
     if work.kind in WHOLE:
         return problems
+    held = portal[work.of[0]]
     missing = sum(one not in told for one in set(ids))
     if missing:
         problems.append(f"{missing:,} of {len(set(ids)):,} without an outcome")
@@ -63,13 +65,15 @@ def _true(work: Work, owner_id: int, told: Any, held: Mapping[str, Any]) -> bool
     return told is True and links == wanted
 
 
-def _scanned(work: Work, seen: Sequence[int], held: Mapping[str, Any]) -> list[str]:
+def _scanned(work: Work, seen: Sequence[int], portal: Portal) -> list[str]:
     truth = Seen()
-    for owner_id, owner in held.items():
+    owners = ((kind, *one) for kind, held in portal.items() for one in held.items())
+    for kind, owner_id, owner in owners:
         if not work.filter or owner["stage_semantic"] == "S":
             # The older list shows the contact of the card alone.
             contacts = [link[0] for link in owner["links"]] if work.kind == "scan" else []
-            truth.add(int(owner_id), contacts, owner["contact_id"])
+            is_shared = family_of(kind).is_shared  # of a company no contact is the primary one
+            truth.add(int(owner_id), contacts, None if is_shared else owner["contact_id"])
     if truth.count != seen[0]:
         return [f"{seen[0]:,} owners instead of {truth.count:,}"]
     return [] if truth.sum == seen[1] else ["owners that are not there, or that are there otherwise"]

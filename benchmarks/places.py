@@ -74,7 +74,7 @@ class Places:
         """Run a portal as a work wants it."""
         options = {
             "leads": work.leads or work.n, "share": work.share, "plan": work.plan,
-            "latency": work.latency, "tls": tls,
+            "latency": work.latency, "tls": tls, "of": work.of,
             "faults": dict(work.faults), "switches": dict(work.switches),
         }  # fmt: skip
         output = folder / "portal"
@@ -144,7 +144,7 @@ class Places:
         job = {
             "url": portal.webhook, "work": work.kind, "ids": ids, "filter": dict(work.filter),
             "plan": work.plan, "used": work.used == "own", "seconds": work.seconds,
-            "redis": redis_port, "storage": storage,
+            "redis": redis_port, "storage": storage, "of": work.of,
             "folder": str((folder if work.hosts else folder.parent) / "shared"),
         }  # fmt: skip
         (folder / "job.json").write_text(json.dumps(job))
@@ -230,6 +230,6 @@ class Control:
         """Let it count from nought."""
         self._session.delete(f"{self._base}/stats", timeout=60)
 
-    def links(self) -> Mapping[str, Any]:
-        """Tell all leads with their links."""
-        return dict(self._session.get(f"{self._base}/links", params={"kind": "lead"}, timeout=120).json())
+    def links(self, kind: str) -> Mapping[str, Any]:
+        """Tell all owners of a kind with their links."""
+        return dict(self._session.get(f"{self._base}/links", params={"kind": kind}, timeout=120).json())

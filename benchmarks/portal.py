@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_bitrix.sandbox import links as link_rules
 from airflow_bitrix.sandbox import lists, php
 from airflow_bitrix.sandbox.links import STEP, Link, LinkSet
-from airflow_bitrix.sandbox.schema import BY_ITEM_NAME
+from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, RECORDS
 from airflow_bitrix.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
@@ -32,29 +32,29 @@ RARE = 0.01
 SAVED_AT = 1_772_323_200
 
 
-def fill(state: State, leads: int, share: float) -> None:
-    """Make leads up, most of them with one to three contacts.
+def fill(state: State, kind: Kind, leads: int, share: float) -> None:
+    """Make owners up, most of them with one to three contacts.
 
+    :param kind: Of which kind.
     :param leads: How many there are.
     :param share: Which share of the ids is taken; the others are gaps, here and there.
     """
     rng = random.Random(7)
     ids = range(1, leads + 1) if share == 1 else sorted(rng.sample(range(1, int(leads / share) + 1), leads))
     sets = [_link_set(rng) for _ in range(LINK_SETS)]
-    table = state.tables["lead"]
+    table, record = state.tables[kind], RECORDS[kind]
     rare = set(rng.sample(ids, int(RARE * leads)))
     for owner_id in ids:
         table.next_id = owner_id
         stage = "CONVERTED" if owner_id in rare else "NEW"
-        row: dict[str, Any] = {
-            "STATUS_ID": stage,
-            "STATUS_SEMANTIC_ID": "S" if stage == "CONVERTED" else "P",
-            "DATE_MODIFY": SAVED_AT,
-        }
+        row: dict[str, Any] = {"DATE_MODIFY": SAVED_AT}
+        if kind == "lead":
+            row |= {"STATUS_ID": stage, "STATUS_SEMANTIC_ID": "S" if stage == "CONVERTED" else "P"}
         table.insert(row)
         links = rng.choice(sets)
-        row["CONTACT_ID"] = link_rules.scalar(links)
-        state.place_links("lead", owner_id, links)
+        if record.scalar:
+            row[record.scalar] = link_rules.scalar(links)
+        state.place_links(kind, owner_id, links)
 
 
 def _link_set(rng: random.Random) -> LinkSet:
@@ -87,14 +87,15 @@ def be_fair() -> None:
 def main() -> int:
     """Serve what the command line's JSON asks for, until SIGINT or SIGTERM."""
     options: dict[str, Any] = json.loads(sys.argv[1])
-    leads, share = options.pop("leads"), options.pop("share")
+    leads, share, of = (options.pop(name) for name in ("leads", "share", "of"))
     faults, switches = options.pop("faults"), options.pop("switches")
     be_fair()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     with Sandbox(**options) as sandbox:
-        fill(sandbox.state, leads, share)
+        for kind in of:
+            fill(sandbox.state, kind, leads, share)
         sandbox.set_switches(**switches)
         sandbox.set_faults(**faults)
         sys.stdout.write(f"webhook: {sandbox.webhook_url}\nauthority: {sandbox.authority}\n")

@@ -71,7 +71,7 @@ def _measured(places: Places, work: Work, client: str) -> Row:
         sent = {"requests": counted["admitted"] + counted["refused_503"], "refused": counted["refused_503"]}
         if work.hosts:
             return sent | shared(work, reports, sent["requests"], sent["refused"])
-        problems = check(work, ids, reports, portal.links())
+        problems = check(work, ids, reports, {kind: portal.links(kind) for kind in work.of})
         least = least_requests(work, client)
         return sent | _figures(work, least, level, reports, problems, requests=sent["requests"])
 

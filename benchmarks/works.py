@@ -33,6 +33,7 @@ class Work:
     :param plain_n: To how many by a client that makes one request for each; 0 leaves it out.
     :param leads: Owners that the portal has; ``n`` where it is 0.
     :param share: Share of the ids that is taken.
+    :param of: The kinds of owners that the portal has, each as many; several are scanned in one run.
     :param filter: A scan's filter.
     :param plan: The portal's plan.
     :param latency: Seconds that the portal takes for a request.
@@ -55,6 +56,7 @@ class Work:
     plain_n: int = 0
     leads: int = 0
     share: float = 1
+    of: tuple[str, ...] = ("lead",)
     filter: Mapping[str, Any] = field(default_factory=dict)
     plan: str = "standard"
     latency: float = 0
@@ -84,6 +86,7 @@ class Work:
 
 KINDS: tuple[Kind, ...] = ("read", "set", "clear")
 VERBS: Mapping[Kind, str] = {"read": "exact reads", "set": "sets", "clear": "clears"}
+FIVE = ("lead", "deal", "quote", "company", "smart_invoice")
 COMMAND_FAILS = {"missing_owner_items_get": "not_found"}
 
 
@@ -125,6 +128,11 @@ def _scans(*, quick: bool) -> Iterator[Work]:
         clients=(OURS, FAST) if quick else BATCHING,
         **{**fixed, "alone": False},
     )
+    for of in (("quote",), ("company",), FIVE):
+        many = 1_000 * len(of) if of == FIVE else 5_000
+        name = f"scan {many:,} of five kinds in one run" if of == FIVE else f"scan {many:,}, {of[0]}"
+        target = (1.1 * -(-many // 2_500) + 3) / -(-many // 2_500)
+        yield Work(name, n=many, leads=many // len(of), of=of, target=target, clients=(OURS,), **fixed)
     if not quick:
         rare["leads"] = 500_000
         yield Work("scan 1 % of 500,000 by a filter", n=5_000, target=2.5, clients=(OURS,), **rare, **fixed)

@@ -74,7 +74,7 @@ class Ranges:
 
         :param ahead: Whether ids may be read that nothing was read of yet; else only what pieces left over.
         """
-        width = self._width()
+        width = self._width(most)
         fresh = math.ceil(max(self._end - self._next + 1, 0) / width) if ahead else 0
         if len(self._over) + fresh < most and self._out:
             return []
@@ -119,10 +119,10 @@ class Ranges:
         for start in range(first, last + 1, width):
             heapq.heappush(self._over, (start, min(start + width - 1, last)))
 
-    def _width(self) -> int:
+    def _width(self, most: int) -> int:
         # 50 ids can never hold more than 50 rows, so a piece of dense ids is never too wide. Requests that
         # are needed anyway are filled with narrower pieces: they overflow less often.
         widest = max(PAGE, int(PAGE * _FILL / self._density))
         left = max(self._end - self._next + 1, 1)
-        requests = math.ceil(left / (widest * MOST_COMMANDS))
-        return max(math.ceil(left / (requests * MOST_COMMANDS)), 1)
+        requests = math.ceil(left / (widest * most))
+        return max(math.ceil(left / (requests * most)), 1)

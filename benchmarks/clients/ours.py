@@ -31,6 +31,7 @@ class Ours:
 
     def __init__(self, job: Job) -> None:
         settings = read_settings(host="", login="", password=job.url, port=None, extra={"plan": job.plan})
+        self._kinds = job.of
         self._loop = asyncio.Runner()
         self._session: aiohttp.ClientSession = self._loop.run(_session(settings.login, settings.timeout))
 
@@ -82,7 +83,7 @@ class Ours:
         """Go through the leads that a filter matches."""
 
         async def through() -> None:
-            async for state in scan(self._portal, "lead", wanted):
+            async for state in scan(self._portal, self._kinds, wanted):
                 links = state.links.links
                 primary = next((link.contact_id for link in links if link.is_primary), None)
                 seen.add(state.owner.id, [link.contact_id for link in links], primary)

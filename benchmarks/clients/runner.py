@@ -39,6 +39,7 @@ class Job:
     :param seconds: How long to go on, where the work has no end.
     :param redis: Port of the Redis through which hosts share what they know, 0 for none.
     :param storage: Port of the object storage that the files of an apply lie on, 0 for a folder.
+    :param of: The kinds of owners that a scan goes through.
     """
 
     url: str
@@ -51,6 +52,7 @@ class Job:
     seconds: float = 0
     redis: int = 0
     storage: int = 0
+    of: list[str] = field(default_factory=lambda: ["lead"])
 
 
 class Driver(Protocol):
