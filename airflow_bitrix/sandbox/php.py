@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 MAX_INPUT_VARS = 1000
 
@@ -178,8 +179,9 @@ def _decode(text: str) -> str:
     return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
 
 
-def _path(name: str) -> list[str | None]:
-    """Split ``a[b][]`` into ``["a", "b", None]``."""
+@lru_cache(maxsize=1000)
+def _path(name: str) -> tuple[str | None, ...]:
+    """Split ``a[b][]`` into ``("a", "b", None)``."""
     name = name.lstrip(" ")
     head, bracket, rest = name.partition("[")
     if bracket and not head:
@@ -195,7 +197,7 @@ def _path(name: str) -> list[str | None]:
         if not tail.startswith("["):
             break
         rest = tail[1:]
-    return path
+    return tuple(path)
 
 
 def _next_index(array: dict[str, Any]) -> str:
@@ -203,7 +205,7 @@ def _next_index(array: dict[str, Any]) -> str:
     return str(max(taken) + 1) if taken and max(taken) >= 0 else "0"
 
 
-def _store(target: dict[str, Any], path: list[str | None], value: str) -> None:
+def _store(target: dict[str, Any], path: Sequence[str | None], value: str) -> None:
     for key in path[:-1]:
         name = _next_index(target) if key is None else key
         below = target.get(name)
