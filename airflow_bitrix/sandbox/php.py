@@ -29,9 +29,8 @@ _MAX_INPUT_DEPTH = 64
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SCHEME = re.compile(r"^[A-Za-z0-9+.-]+:(?!/|\d*$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ESCAPES = re.compile(r"\\.|[/<>&']")
+_ESCAPES = re.compile(r"\\.")
 _ESCAPED = {
-    '\\"': "\\u0022",
     "/": "\\/",
     "<": "\\u003C",
     ">": "\\u003E",
@@ -146,7 +145,11 @@ def as_json_array(array: Mapping[str, Any]) -> list[Any] | dict[str, Any]:
 def dumps(value: object) -> bytes:
     r"""Encode as the portal does: ``<>&'"`` in strings as ``\uXXXX``, ``/`` as ``\/``, UTF-8 raw."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _ESCAPES.sub(lambda found: _ESCAPED.get(found[0], found[0]), text).encode("utf-8", "replace")
+    if "\\" in text:
+        text = _ESCAPES.sub(lambda found: "\\u0022" if found[0] == '\\"' else found[0], text)
+    for sign, escaped in _ESCAPED.items():
+        text = text.replace(sign, escaped)
+    return text.encode("utf-8", "replace")
 
 
 def _refuse(constant: str) -> None:
@@ -176,7 +179,10 @@ def loads(body: bytes) -> Any:
 
 
 def _decode(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
+    spaced = text.replace("+", " ")
+    if "%" not in text and text.isascii():
+        return spaced
+    return unquote_to_bytes(spaced).decode("utf-8", "replace")
 
 
 @lru_cache(maxsize=1000)
