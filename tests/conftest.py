@@ -88,9 +88,12 @@ def pytest_collection_finish() -> None:
 
 
 def room_of(nodeid: str) -> str:
-    """Give what keeps tests in one process: their file, or the folder in which they share an Airflow."""
+    """Give what keeps tests in one process: their file, or the folder in which they share an Airflow.
+
+    One that runs, or what `DAG.test` makes in a process before its first run, which takes seconds.
+    """
     file = Path(nodeid.partition("::")[0])
-    return str(file.parent if file.parent.name == "live" else file)
+    return str(file.parent if file.parent.name in ("live", "airflow") else file)
 
 
 @pytest.hookimpl(optionalhook=True)
