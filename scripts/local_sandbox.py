@@ -66,14 +66,14 @@ class LocalSandbox:
     def start(self, timeout: float = 60) -> Self:
         """Start it and wait until it accepts connections."""
         command = [self._python, "-m", "airflow_bitrix.sandbox", *self._options, "--code", self.code]
-        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile("w+b") as output:
+        with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile() as output:
             # Elsewhere than in a clone, whose package would be found before the one that is installed.
             place = Path(folder)
             process = self._processes.start(command, output=output, cwd=place, PYTHONUNBUFFERED="1")
             deadline = time.monotonic() + timeout
             while True:
-                output.seek(0)
-                said = output.read().decode(errors="replace").replace(self.code, "***")
+                # Opened anew: where the child writes next is one with where this file is read.
+                said = Path(output.name).read_bytes().decode(errors="replace").replace(self.code, "***")
                 if found := re.search(r"^webhook: (http://\S+?)/rest/", said, re.MULTILINE):
                     self.url = found[1]
                     return self

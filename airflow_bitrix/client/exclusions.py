@@ -63,11 +63,13 @@ def _condition(pair: tuple[str, Any]) -> _Condition | None:
     if not plain or field.replace("_", "").lower() in _OF_SEVERAL:
         return None
     if sign in ("", "=", "@"):
-        numbers = frozenset(map(_whole, values))
+        numbers, texts = frozenset(map(_whole, values)), {one for one in values if isinstance(one, str)}
 
         def holds(held: Any) -> bool:
             if type(held) is int and None not in numbers:
                 return held in numbers
+            if isinstance(held, str) and held in texts:
+                return True
             return any(_may_equal(held, one) for one in values)
 
         return _Condition(key, field, holds)

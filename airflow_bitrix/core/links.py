@@ -221,10 +221,14 @@ class LinkSet:
 
 def _read_link(row: Iterable[Any]) -> ContactLink:
     link = ContactLink(*row)
-    numbers = all(one is None or type(one) is int for one in (link.sort, link.role_id))
+    numbers = _is_number(link.sort) and _is_number(link.role_id)
     if not (_is_id(link.contact_id) and numbers and type(link.is_primary) is bool):
         raise ValueError(row)
     return link
+
+
+def _is_number(value: object) -> bool:
+    return value is None or type(value) is int
 
 
 def _is_id(value: object) -> bool:

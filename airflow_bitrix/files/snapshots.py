@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import msgspec
+
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind
@@ -56,9 +58,9 @@ class SnapshotWriter:
         """Write the link set of one owner."""
         scalar = {} if links.scalar_id is None else {"scalar": links.scalar_id}
         row = {"owner": links.owner.id, "links": links.as_json(), **scalar}
-        line = json.dumps(row, separators=(",", ":")) + "\n"
-        self._file.write(line)
-        self._digest.update(line.encode())
+        line = msgspec.json.encode(row) + b"\n"
+        self._file.write(line.decode())
+        self._digest.update(line)
         self.owners += 1
         self.links += len(links.links)
 

@@ -77,7 +77,7 @@ def substitute(value: Any, maps: Maps) -> Any:
     """Replace references to earlier outcomes in values. Keys hold none: a query is split at brackets."""
     if isinstance(value, dict):
         return {key: substitute(below, maps) for key, below in value.items()}
-    return _substitute_text(value, maps) if isinstance(value, str) else value
+    return _substitute_text(value, maps) if isinstance(value, str) and "$" in value else value
 
 
 def run(params: Any, run_command: Run, max_input_vars: int) -> Maps:

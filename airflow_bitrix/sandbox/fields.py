@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from airflow_bitrix.sandbox import php
@@ -86,6 +87,7 @@ class Field:
         return value
 
 
+@lru_cache(maxsize=10_000)
 def format_datetime(moment: int) -> str:
     """An epoch second in the portal's form and time zone."""
     return datetime.fromtimestamp(moment, SERVER_ZONE).isoformat()

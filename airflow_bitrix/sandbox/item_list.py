@@ -150,9 +150,11 @@ def item_list(call: Call) -> Answer:
     total = page.total
     if total is not None and call.switches.counts_hidden:
         total = lists.count(call.state, kind, _selection(call, kind, named))
-    rows = call.state.tables[kind].rows
-    wanted = None if not select or "*" in select else shown
-    found = [items.shown(call, kind, rows[record_id], wanted) for record_id in page.ids]
+    rows = [call.state.tables[kind].rows[record_id] for record_id in page.ids]
+    if not select or "*" in select:
+        found = [items.shown(call, kind, row) for row in rows]
+    else:
+        found = items.some_shown(call, kind, rows, shown)
     if call.switches.hide_contact_ids:
         for item in found:
             item.pop(RECORDS[kind].family.several, None)

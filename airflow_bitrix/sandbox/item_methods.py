@@ -35,7 +35,7 @@ def _get(call: Call) -> Answer:
     row = _existing(call, kind)
     if not call.may_read(kind, row["ID"]):
         raise _denied()
-    return Answer({"item": items.shown(call, kind, row, None)})
+    return Answer({"item": items.shown(call, kind, row)})
 
 
 def _multifields(sent: Any) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _update(call: Call) -> Answer:
     written = _written(call, kind, fields)
     _check_required(call, kind, row, written)
     call.state.update(kind, row["ID"], written, call.user)
-    return Answer({"item": items.shown(call, kind, row, None)})
+    return Answer({"item": items.shown(call, kind, row)})
 
 
 def _add(call: Call) -> Answer:
@@ -94,7 +94,7 @@ def _add(call: Call) -> Answer:
     written = _written(call, kind, fields)
     _check_required(call, kind, {}, written)
     record_id = call.state.add(kind, written, call.user)
-    return Answer({"item": items.shown(call, kind, call.state.tables[kind].rows[record_id], None)})
+    return Answer({"item": items.shown(call, kind, call.state.tables[kind].rows[record_id])})
 
 
 def _delete(call: Call) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from airflow_bitrix.core.families import SMART_PROCESS, family_of, is_smart_process
@@ -11,7 +12,7 @@ from airflow_bitrix.sandbox.errors import RestError
 from airflow_bitrix.sandbox.schema import BY_ITEM_NAME, ENTITY_TYPES, KINDS, MULTIFIELDS, RECORDS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from airflow_bitrix.sandbox.calls import Call
     from airflow_bitrix.sandbox.fields import Field
@@ -91,6 +92,7 @@ def _may_be_a_process(type_id: int) -> bool:
 # Names: camelCase outside, upper case inside
 
 
+@lru_cache(maxsize=1000)
 def _upper(name: str) -> str:
     if not _WORDS.fullmatch(name) and name[:2].lower() == "uf":
         lead = next(lead for lead in ("ufCrm_", "ufCrm", "uf") if name.lower().startswith(lead.lower()))
@@ -140,16 +142,23 @@ def _multifields(row: Row) -> list[dict[str, Any]]:
     ]
 
 
-def shown(call: Call, kind: Kind, row: Row, names: set[str] | None) -> dict[str, Any]:
-    """A record by camelCase names: all of it, or the fields with these upper-case names."""
-    found: dict[str, Any] = {}
-    for name, field in FIELDS_BY_UPPER[kind].items():
-        if names is None or name in names:
-            found[field.item_name] = field.item(call.state.value(kind, row, field.name))
-    record = RECORDS[kind]
-    if names is None or record.links in names:
-        found[record.family.several] = [link.contact_id for link in call.state.links(kind, row["ID"])]
-    if names is None:
-        found["entityTypeId"] = record.family.entity_type_id
-        found["fm"] = _multifields(row)
+def shown(call: Call, kind: Kind, row: Row) -> dict[str, Any]:
+    """All of a record, by camelCase names."""
+    return _shown(call, kind, row, FIELDS_BY_UPPER[kind].values(), with_links=True) | {
+        "entityTypeId": RECORDS[kind].family.entity_type_id,
+        "fm": _multifields(row),
+    }
+
+
+def some_shown(call: Call, kind: Kind, rows: Iterable[Row], names: set[str]) -> list[dict[str, Any]]:
+    """Records by camelCase names: the fields with these upper-case names."""
+    fields = [field for name, field in FIELDS_BY_UPPER[kind].items() if name in names]
+    with_links = RECORDS[kind].links in names
+    return [_shown(call, kind, row, fields, with_links=with_links) for row in rows]
+
+
+def _shown(call: Call, kind: Kind, row: Row, fields: Iterable[Field], *, with_links: bool) -> dict[str, Any]:
+    found = {field.item_name: field.item(call.state.value(kind, row, field.name)) for field in fields}
+    if with_links:
+        found[RECORDS[kind].family.several] = [link.contact_id for link in call.state.links(kind, row["ID"])]
     return found

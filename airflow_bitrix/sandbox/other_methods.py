@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,11 @@ _PREFIXES = (("80", "80"), ("81", "81"), ("82", "82"), ("00", ""), ("011", ""), 
 
 def normal_comm(type_name: str, value: object) -> str:
     """Give a phone or an e-mail in the form in which two of them are compared."""
-    text = str(value)
+    return _normal_comm(type_name, str(value))
+
+
+@lru_cache(maxsize=100_000)
+def _normal_comm(type_name: str, text: str) -> str:
     if type_name != "PHONE":
         return text.strip().lower()
     digits = "".join(filter(str.isdigit, text))

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 MAX_INPUT_VARS = 1000
 
@@ -28,9 +29,8 @@ _MAX_INPUT_DEPTH = 64
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SCHEME = re.compile(r"^[A-Za-z0-9+.-]+:(?!/|\d*$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ESCAPES = re.compile(r"\\.|[/<>&']")
+_ESCAPES = re.compile(r"\\.")
 _ESCAPED = {
-    '\\"': "\\u0022",
     "/": "\\/",
     "<": "\\u003C",
     ">": "\\u003E",
@@ -145,7 +145,11 @@ def as_json_array(array: Mapping[str, Any]) -> list[Any] | dict[str, Any]:
 def dumps(value: object) -> bytes:
     r"""Encode as the portal does: ``<>&'"`` in strings as ``\uXXXX``, ``/`` as ``\/``, UTF-8 raw."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return _ESCAPES.sub(lambda found: _ESCAPED.get(found[0], found[0]), text).encode("utf-8", "replace")
+    if "\\" in text:
+        text = _ESCAPES.sub(lambda found: "\\u0022" if found[0] == '\\"' else found[0], text)
+    for sign, escaped in _ESCAPED.items():
+        text = text.replace(sign, escaped)
+    return text.encode("utf-8", "replace")
 
 
 def _refuse(constant: str) -> None:
@@ -175,11 +179,15 @@ def loads(body: bytes) -> Any:
 
 
 def _decode(text: str) -> str:
-    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "replace")
+    spaced = text.replace("+", " ")
+    if "%" not in text and text.isascii():
+        return spaced
+    return unquote_to_bytes(spaced).decode("utf-8", "replace")
 
 
-def _path(name: str) -> list[str | None]:
-    """Split ``a[b][]`` into ``["a", "b", None]``."""
+@lru_cache(maxsize=1000)
+def _path(name: str) -> tuple[str | None, ...]:
+    """Split ``a[b][]`` into ``("a", "b", None)``."""
     name = name.lstrip(" ")
     head, bracket, rest = name.partition("[")
     if bracket and not head:
@@ -195,7 +203,7 @@ def _path(name: str) -> list[str | None]:
         if not tail.startswith("["):
             break
         rest = tail[1:]
-    return path
+    return tuple(path)
 
 
 def _next_index(array: dict[str, Any]) -> str:
@@ -203,7 +211,7 @@ def _next_index(array: dict[str, Any]) -> str:
     return str(max(taken) + 1) if taken and max(taken) >= 0 else "0"
 
 
-def _store(target: dict[str, Any], path: list[str | None], value: str) -> None:
+def _store(target: dict[str, Any], path: Sequence[str | None], value: str) -> None:
     for key in path[:-1]:
         name = _next_index(target) if key is None else key
         below = target.get(name)

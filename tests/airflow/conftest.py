@@ -14,9 +14,10 @@ from airflow import settings as airflow_settings
 from airflow.sdk import DAG
 from airflow.sdk.execution_time import supervisor
 from jsonschema import Draft202012Validator
+from packaging.version import Version
 
 from tests.airflow.sample_dags import DAGS, ask_nobody
-from tests.moved import DagBag
+from tests.moved import AIRFLOW, DagBag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,9 @@ def _made_once() -> Iterator[None]:
 
     Whether the schema of a param is right, it asks for each param of each task; Airflow before 3.3 also makes
     the application that tasks speak to, which 3.3 keeps by itself. What is asked, and of what, stays.
+
+    Since 3.3 each run also reads all DAG files of its folder and writes them into the database, where they
+    stand since the run before; here only those that were never read as they are now.
 
     It also sleeps for a second in each round in which no task runs, as where one is skipped or was told that
     those before it failed.
@@ -47,10 +51,29 @@ def _made_once() -> Iterator[None]:
         sleep(0.01 if sys._getframe(1).f_globals is of_dag_test else seconds)
 
     with pytest.MonkeyPatch.context() as patch:
+        if Version("3.3") <= AIRFLOW:
+            from airflow.dag_processing import dagbag  # noqa: PLC0415 (it has these since 3.2)
+
+            patch.setattr(dagbag, "BundleDagBag", _read_once(dagbag.BundleDagBag))
+            patch.setattr(dagbag, "sync_bag_to_db", cache(dagbag.sync_bag_to_db))
         patch.setattr(time, "sleep", hardly)
         patch.setattr(Draft202012Validator, "check_schema", once)
         patch.setattr(supervisor, "in_process_api_server", cache(supervisor.in_process_api_server))
         yield
+
+
+def _read_once(read: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the same bag for the same files, as long as none of them has changed."""
+    known: dict[Any, Any] = {}
+
+    def bag(*, dag_folder: Path, **bundle: Any) -> Any:
+        found = sorted((str(file), file.stat().st_mtime_ns) for file in dag_folder.rglob("*.py"))
+        about = (dag_folder, *bundle.items(), *found)
+        if about not in known:
+            known[about] = read(dag_folder=dag_folder, **bundle)
+        return known[about]
+
+    return bag
 
 
 @pytest.fixture(scope="module")

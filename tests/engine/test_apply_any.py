@@ -25,6 +25,9 @@ Rows = list[tuple[int, int, bool]]
 """Contact, sort and primary flag."""
 
 
+SORTS = st.sampled_from([0, 5, 10, 20, 30])
+
+
 @st.composite
 def any_rows(draw: st.DrawFn) -> Rows:
     """Any rows that a portal's table can hold: ties, sorts of 0, no primary or several."""
@@ -34,7 +37,7 @@ def any_rows(draw: st.DrawFn) -> Rows:
     return [
         (
             contact,
-            10 * place if usual else draw(st.sampled_from([0, 5, 10, 20, 30])),
+            10 * place if usual else draw(SORTS),
             contact == primary if usual else draw(st.booleans()),
         )
         for place, contact in enumerate(contacts, start=1)
@@ -49,6 +52,10 @@ SEVERAL_PRIMARIES: tuple[tuple[Rows, int | None], Rows] = (
 )
 
 
+ANY_ROWS = any_rows()
+"""Made once: Hypothesis looks at each strategy that is made."""
+
+
 def odd_scalar(rows: Rows) -> st.SearchStrategy[int | None]:
     return st.sampled_from([None, *(contact for contact, _, _ in rows)])
 
@@ -56,7 +63,7 @@ def odd_scalar(rows: Rows) -> st.SearchStrategy[int | None]:
 @st.composite
 def any_owner(draw: st.DrawFn) -> tuple[Rows, int | None]:
     """Any rows, and a scalar contact that mostly is what they say."""
-    rows = draw(any_rows())
+    rows = draw(ANY_ROWS)
     said = min((contact for contact, _, primary in rows if primary), default=None)
     return rows, said if draw(st.integers(0, 4)) else draw(odd_scalar(rows))
 
@@ -110,7 +117,7 @@ def leads() -> Any:
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-@given(data=st.lists(st.tuples(any_owner(), any_rows()), min_size=PAIRS, max_size=PAIRS))
+@given(data=st.lists(st.tuples(any_owner(), ANY_ROWS), min_size=PAIRS, max_size=PAIRS))
 @example(data=[SEVERAL_PRIMARIES, *[NOTHING_TO_DO] * (PAIRS - 1)])
 def test_the_portal_ends_as_wanted_and_comes_back_as_it_was(
     leads: Any, connect_async: Any, data: list[tuple[tuple[Rows, int | None], Rows]]

@@ -83,25 +83,27 @@ def test_a_view_asks_as_often_for_a_long_run_as_for_a_short_one(
 
 @pytest.mark.attack
 @pytest.mark.parametrize(
-    "content",
+    "content",  # made where it is used: packing the bomb takes a second
     [
-        b"",
-        b"nonsense",
-        zlib.compress(b"nonsense"),
-        zlib.compress(bytes(2**28)),
-        zlib.compress(b'{"index":2,"order":"little","parts":[[[],3,[],[],true,true,{},{},true]]}\nabc'),
-        zlib.compress(b'{"index":2,"order":"little","parts":[[' + b"[" * 800 + b"]" * 802 + b"}\n"),
-        zlib.compress(b"[]," * 2**20 + b"\n"),
+        lambda: b"",
+        lambda: b"nonsense",
+        lambda: zlib.compress(b"nonsense"),
+        lambda: zlib.compress(bytes(2**28)),
+        lambda: zlib.compress(
+            b'{"index":2,"order":"little","parts":[[[],3,[],[],true,true,{},{},true]]}\nabc'
+        ),
+        lambda: zlib.compress(b'{"index":2,"order":"little","parts":[[' + b"[" * 800 + b"]" * 802 + b"}\n"),
+        lambda: zlib.compress(b"[]," * 2**20 + b"\n"),
     ],
     ids=["empty", "no zlib", "no index", "a bomb", "half of one", "a deep one", "many values"],
 )
 def test_an_index_that_is_none_is_passed_over(
-    object_storage: ObjectStorage, tmp_path: Path, content: bytes
+    object_storage: ObjectStorage, tmp_path: Path, content: Callable[[], bytes]
 ) -> None:
     folder = object_storage.folder(tmp_path.name)
     note(folder, make_plan(folder, [change(1), change(2)]), {0: [outcome(1)]})
     with (folder / "journal" / INDEX).open("wb") as file:
-        file.write(content)
+        file.write(content())
     counts = read_index(looked_at(folder)).counts
     assert (counts["applied"], counts["open"]) == (1, 1)
 

@@ -1,0 +1,9 @@
+"""What the tasks import: each is forked from a worker, which has it then; a third of what a task costs.
+
+That a task comes to it by itself, tests/ui and tests/floors see.
+"""
+
+from airflow_bitrix.operators import contact_links, link_plans
+from airflow_bitrix.pipelines import carry_out
+
+__all__ = ["carry_out", "contact_links", "link_plans"]
