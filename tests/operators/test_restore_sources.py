@@ -121,7 +121,7 @@ def test_of_a_run_over_several_kinds_each_is_a_plan_of_its_own(of_two_kinds: Pat
         with pytest.raises(AirflowSkipException, match=f"nothing about such owners to bring back: {kind}"):
             restore(tmp_path, journal=str(given), kind=kind)
     with pytest.raises(
-        InvalidInput, match=r"^kind: 'contact' is not accepted; accepted: 'lead', .*, or None"
+        InvalidInput, match=r"^kind: 'contact' is not accepted; accepted: .lead., .*; or None"
     ):
         restore(tmp_path, journal=str(of_two_kinds), kind="contact")
 
