@@ -133,7 +133,7 @@ def test_ids_are_those_of_one_kind(of_two_kinds: Path, sandbox: Any, tmp_path: P
     for arguments in ({"owners": [1]}, {"owners_file": str(ids)}):
         (name,) = arguments
         with pytest.raises(
-            InvalidInput, match=f"^{name}: .* accepted: nothing, where a run was about several"
+            InvalidInput, match=f"^{name}: .* accepted: nothing, as the run was about several"
         ):
             restore(tmp_path, journal=str(of_two_kinds), kind="deal", **arguments)
     assert sandbox.stats()["admitted"] == 0
