@@ -31,12 +31,11 @@ holds: the same contacts in the same order, with sort and primary. A run over se
 | *Check and report* | looks at all of them once more, writes the report, fails where too many failed |
 
 Give **one** of *Journal* and *Snapshot*. The tab *Bitrix24 report* of the run to take back shows its folder;
-the address of that run's page does as well, where one of its tasks alone was applied. What is as it was is
-left alone; so is what somebody changed since the run, unless you turn *Overwrite* on. A snapshot does not
-know who changed what: every owner in it that differs now is brought back, so name the owners, or look at the
-dry run first. The snapshot of the night that found an unwanted change holds that change already: the tab
-of its run offers those from before it. `left_out.csv`, to download in the tab, names all that is left alone,
-and why.
+the address of that run's page does as well. What is as it was is left alone; so is what somebody changed
+since the run, unless you turn *Overwrite* on. A snapshot does not know who changed what: every owner in it
+that differs now is brought back, so name the owners, or look at the dry run first. The snapshot of the night
+that found an unwanted change holds that change already: the tab of its run offers those from before it.
+`left_out.csv`, to download in the tab, names all that is left alone, and why.
 
 **Trigger it with *Dry run* first**, as it is unless you turn it off: the tab *Bitrix24 report* of the run
 shows what a real run would do.

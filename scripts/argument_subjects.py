@@ -32,6 +32,7 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24PlanLinkRestoreOperator,
     Bitrix24ReconcileContactLinksOperator,
 )
+from airflow_bitrix.operators.shared.restore_sources import kind_asked
 from airflow_bitrix.rules.company_cards import CompanyCardPrimary
 from airflow_bitrix.rules.found_contacts import LinkFoundContact
 from airflow_bitrix.sensors.contact_links import Bitrix24ContactLinksSensor
@@ -75,6 +76,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "max_share": "20%",
     "max_error_share": "5%",
     "portals": [PORTAL],
+    "allow_saving": True,
     "quiet": {"quiet_hours": "08:00-18:00"},
     "quiet_hours": "08:00-18:00",
     "timezone": "Europe/Berlin",
@@ -106,6 +108,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "valid_for": 48,
     "response_timeout": timedelta(hours=8),
     "execution_timeout": timedelta(hours=1),
+    "plan_number": 0,
     "part": 0,
     "first": 5,
     "canary": 10,
@@ -221,7 +224,8 @@ def _common(task: Any) -> tuple[Any, ...]:
 
 
 def _plan(task: Any) -> tuple[Any, ...]:
-    return *_common(task), task._guards(), task._quiet_hours(), task.plan_kind(), task.plan_rules()
+    limits = task._guards(), task._may_save(), task._quiet_hours()
+    return *_common(task), *limits, task.plan_kind(), task.plan_rules()
 
 
 def _cleanup(task: Any) -> tuple[Any, ...]:
@@ -244,7 +248,7 @@ def _migration(task: Any) -> tuple[Any, ...]:
 def _restore(task: Any) -> tuple[Any, ...]:
     only = task._only(task.plan_kind())
     switches = [task.overwrite, task.link_missing, task.believe_any_user, task.save]
-    return *_plan(task), task._source(), only, list(map(str, switches))
+    return *_plan(task), task._source(), kind_asked(task.kind), only, list(map(str, switches))
 
 
 def _approve(task: Any) -> tuple[Any, ...]:
@@ -311,7 +315,7 @@ def _bulk(made: Mapping[str, Any]) -> Iterator[Subject]:
         beside,
     )
     own = {"journal": made["run"], "snapshot": made["snapshot"], "plan": made["again"]}
-    own |= {"owners": [5], "owners_file": made["owners"]}
+    own |= {"owners": [5], "owners_file": made["owners"], "kind": "lead"}
     yield Subject(
         Bitrix24PlanLinkRestoreOperator,
         {"journal": made["run"]},
@@ -326,19 +330,27 @@ def _bulk(made: Mapping[str, Any]) -> Iterator[Subject]:
         {**_EXAMPLES, "plan": plan, "applied_by": {"canary": 5}},
     )
     quiet = {"timezone": {"quiet_hours": "08:00-18:00"}}
+    of_several = {"plan_number": {"plan": [plan]}}
     yield Subject(
         Bitrix24ApplyLinkPlanOperator,
         {"plan": plan},
         lambda task: (*_common(task), task.needs_approval, task._read()),
         {**_EXAMPLES, "plan": plan, "plan_hash": plan["hash"]},
-        {**quiet, "plan_hash": {"plan": plan["plan"]}},
+        {**quiet, **of_several, "plan_hash": {"plan": plan["plan"]}},
     )
-    yield Subject(Bitrix24CanaryLinkPlanOperator, {"plan": plan}, _canary, {**_EXAMPLES, "plan": plan}, quiet)
+    yield Subject(
+        Bitrix24CanaryLinkPlanOperator,
+        {"plan": plan},
+        _canary,
+        {**_EXAMPLES, "plan": plan},
+        {**quiet, **of_several},
+    )
     yield Subject(
         Bitrix24CheckLinkPlanOperator,
         {"plan": plan},
         lambda task: (*_common(task), task._orders(), task._plan()),
         {**_EXAMPLES, "plan": plan},
+        of_several,
     )
     yield Subject(
         Bitrix24ExportContactLinksOperator,

@@ -22,7 +22,7 @@ from airflow_bitrix.core.contacts import ITEM_SELECT, LIST_SELECT, Contact, cont
 from airflow_bitrix.core.errors import Rejected
 from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import EntityKind, owner_kind, positive_id
+from airflow_bitrix.core.links import OWNER_KINDS, EntityKind, OwnerKind, owner_kind, positive_id
 from airflow_bitrix.crm.pages import pages
 from airflow_bitrix.crm.scan import Detail, check_scan, item_list
 
@@ -138,15 +138,21 @@ async def absent_contacts(portal: AsyncPortal, ids: Iterable[int]) -> Absent:
     return Absent(frozenset(gone), unread)
 
 
-def owners_params(contact_id: object, kind: object) -> dict[str, Any]:
+def owners_params(contact_id: object, kind: object = None) -> list[tuple[OwnerKind, dict[str, Any]]]:
     """Give the parameters of ``crm.item.list`` for the owners that a contact is linked to, primary or not.
 
     The legacy filter by ``CONTACT_ID`` finds only those where it is primary.
 
-    :raises InvalidInput: No id, or another kind than ``lead`` or ``deal``.
+    :param kind: The kind of owners; ``None`` for each that every portal has.
+    :return: They with the kind of owners, one after the other.
+    :raises InvalidInput: No id, or no kind of owners.
     """
     wanted = {"contactIds": positive_id("contact_id", contact_id)}
-    return {"entityTypeId": family_of(owner_kind(kind)).entity_type_id, "filter": wanted, "select": ["id"]}
+    kinds = OWNER_KINDS if kind is None else (owner_kind(kind),)
+    return [
+        (one, {"entityTypeId": family_of(one).entity_type_id, "filter": wanted, "select": ["id"]})
+        for one in kinds
+    ]
 
 
 async def _in_full(portal: AsyncPortal, found: AsyncIterator[Contact]) -> AsyncGenerator[Contact, None]:

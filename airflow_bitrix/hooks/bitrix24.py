@@ -271,16 +271,19 @@ class Bitrix24Hook(ReadsConnections, HttpHook):
         with final_failures():
             yield from self.portal.list(method, params)
 
-    def owners_of_contact(self, contact_id: int | str, kind: OwnerKind) -> Iterator[Owner]:
-        """Give the leads or deals that a contact is linked to, primary or not, in order of id.
+    def owners_of_contact(self, contact_id: int | str, kind: OwnerKind | None = None) -> Iterator[Owner]:
+        """Give the owners that a contact is linked to, primary or not, kind by kind in order of id.
 
         :param contact_id: Id of the contact.
-        :param kind: ``lead`` or ``deal``.
-        :raises InvalidInput: No id, or another kind.
+        :param kind: A kind of owners, such as ``lead`` or ``dynamic_1036``; ``None`` for those that every
+            portal has: leads, deals, quotes, companies and invoices.
+        :raises InvalidInput: No id, or no kind of owners.
         """
         with final_failures():
-            params = owners_params(contact_id, kind)
-        return (Owner(kind, int(row["id"])) for row in self.list("crm.item.list", params))
+            asked = owners_params(contact_id, kind)
+        return (
+            Owner(one, int(row["id"])) for one, params in asked for row in self.list("crm.item.list", params)
+        )
 
     def test_connection(self) -> tuple[bool, str]:
         """Call ``profile`` and ``scope``, and say who is connected or what is wrong, without the address."""

@@ -171,11 +171,15 @@ class Bitrix24AsyncHook(ReadsConnections):
                 async for outcome in outcomes:
                     yield outcome
 
-    def owners_of_contact(self, contact_id: int | str, kind: OwnerKind) -> AsyncIterator[Owner]:
-        """Give the leads or deals that a contact is linked to; see :meth:`Bitrix24Hook.owners_of_contact`."""
+    def owners_of_contact(self, contact_id: int | str, kind: OwnerKind | None = None) -> AsyncIterator[Owner]:
+        """Give the owners that a contact is linked to; see :meth:`Bitrix24Hook.owners_of_contact`."""
         with final_failures():
-            params = owners_params(contact_id, kind)
-        return (Owner(kind, int(row["id"])) async for row in self.list("crm.item.list", params))
+            asked = owners_params(contact_id, kind)
+        return (
+            Owner(one, int(row["id"]))
+            for one, params in asked
+            async for row in self.list("crm.item.list", params)
+        )
 
     async def scan(
         self,

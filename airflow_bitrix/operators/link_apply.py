@@ -93,9 +93,8 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     :param plan_hash: The hash of the plan that may run; needed where ``plan`` is a folder. (templated)
     :param part: Number of a part of the plan, from 0 on, or a list of them; ``None`` for all. (templated)
     :param is_dry_run: Look only, write nothing. (templated)
-    :param needs_approval: Whether an approval task has to have let the plan be applied, as it keeps beside
-        the plan. ``False`` for a DAG that has none; a plan that was rejected, passed as a dry run, or still
-        waits for its approval is refused all the same.
+    :param needs_approval: Whether an approval has to have let the plan be applied. ``False`` for a DAG that
+        has none; a plan that was rejected, passed as a dry run, or still waits is refused all the same.
     :param first: Only the first so many changes; ``None`` for all. (templated)
     :param canary: So many changes are written first, the others only where none of these failed. (templated)
     :param max_failed: Changes that may fail before the task fails; ``None`` for any number. (templated)

@@ -235,7 +235,10 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             and is_about_several(self.journal, self.snapshot)
         ):
             named = "owners_file" if self._has_file() else "owners"
-            accepted = gettext("nothing, where a run was about several kinds; or the folder of one of them")
+            accepted = gettext(
+                "nothing, as the run was about several kinds; to narrow it down, give the folder of one of "
+                "them"
+            )
             raise InvalidInput(named, getattr(self, named), accepted)
         if self._has_file():
             return frozenset(read_owner_ids(named_file("owners_file", self.owners_file), kind))

@@ -13,7 +13,7 @@ from airflow_bitrix.core.languages import gettext, gettext_noop, language
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import OutcomeIndex
 from airflow_bitrix.files.partial_views import read_partial
-from airflow_bitrix.files.plans import MANIFEST, Manifest
+from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
 from airflow_bitrix.files.snapshot_changes import CHANGED, read_snapshot_changes
 from airflow_bitrix.files.snapshots import ABOUT, Snapshot, read_snapshot
 from airflow_bitrix.files.stamps import Stamp, stamp
@@ -95,7 +95,8 @@ def run_page(
     manifest = folder / "plan" / MANIFEST
     try:
         with reading(manifest):
-            return _plan_page(stands, index_of(folder), unread, names, task)
+            whole = "" if live else _whole([folders[name] for name in planned])
+            return _plan_page(stands, index_of(folder), unread, names, task, whole=whole)
     except PlanRefused as error:
         notice = Notice("bad", gettext("The plan cannot be shown:"), f"{error}.")
         if not manifest.exists():  # it goes first and is written last, and whole
@@ -109,21 +110,34 @@ def _plan_page(
     unread: Sequence[Notice],
     names: Sequence[str],
     task: str,
+    *,
+    whole: str,
 ) -> str:
     """Give the page of a plan and what became of it.
 
     :param unread: Which tasks cannot be shown, and what the run is queued behind.
     :param names: Names of the tasks that have files.
+    :param whole: The folder of the run, where it was about several kinds of owners.
     """
     live, folder, summary = stands.state in UNDER_WAY, index.plan.parent, summary_of(index)
     again = _again(stands, index.manifest)
     told = notices(summary, stands.state, is_begun=index.is_begun, retrying=stands.retrying, again=again)
     rows_url, downloads = f"rows?task={quote(task)}&lang={language()}", _downloads(folder, task, is_plan=True)
     places, begun = places_of(stands, summary.approval), {"is_begun": index.is_begun}
-    offers = next_steps(summary, str(folder), places, stands.state, **begun)
+    offers = next_steps(summary, str(folder), places, stands.state, whole=whole, **begun)
     says = opening(summary, stands.state, **begun)
     tab = Tab(summary.title, [*unread, *told], says, live, names, task, rows_url, downloads, offers=offers)
     return as_tab(summary, tab)
+
+
+def _whole(tasks: Sequence[Path]) -> str:
+    """Give the folder of a run, where its tasks applied plans for owners of several kinds, one for each."""
+    kinds = []
+    for folder in tasks if len(tasks) > 1 else ():
+        if any(folder.glob("journal/part-*.jsonl")):
+            with suppress(PlanRefused):
+                kinds.append(read_manifest(folder / "plan").kind)
+    return str(tasks[0].parent) if len(kinds) == len({*kinds}) > 1 else ""
 
 
 def _made(plan: Path) -> Stamp:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import as_set, gettext, gettext_noop
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.report.notices import UNDER_WAY
@@ -54,13 +55,20 @@ RESTORE_CALLED = gettext_noop("Bitrix24: bring links back")
 
 
 def next_steps(
-    summary: Summary, folder: str, places: Places = NOWHERE, run: str = "", *, is_begun: bool = True
+    summary: Summary,
+    folder: str,
+    places: Places = NOWHERE,
+    run: str = "",
+    *,
+    is_begun: bool = True,
+    whole: str = "",
 ) -> list[Offer]:
     """Say what a person may do next with the run of a plan.
 
     :param folder: The folder that holds the plan and its journal.
     :param run: State of the DAG run; empty where it is not known.
     :param is_begun: Whether an apply of the plan has begun.
+    :param whole: The folder of the run, where it was about other kinds of owners as well.
     """
     if run in UNDER_WAY:
         return [*_answer(summary, places, is_begun=is_begun)]
@@ -68,7 +76,7 @@ def next_steps(
         *_ask_again(summary, places),
         *_do_it(summary, places),
         *_go_on(summary, places),
-        *take_back(summary, folder, places),
+        *take_back(summary, folder, places, whole),
     ]
 
 
@@ -119,20 +127,30 @@ def _go_on(summary: Summary, places: Places) -> Iterator[Offer]:
         )
 
 
-def take_back(summary: Summary, folder: str, places: Places = NOWHERE) -> list[Offer]:
+def take_back(summary: Summary, folder: str, places: Places = NOWHERE, whole: str = "") -> list[Offer]:
     """Offer to take a run back, where it may have written something.
 
     :param folder: The folder that holds its plan and its journal.
+    :param whole: The folder of the run, where it was about other kinds of owners as well.
     """
     if summary.dry_run or not (summary.counts["applied"] or summary.counts["failed"]):
         return []
+    restore = {"dag": as_set(RESTORE_CALLED), "field": as_set(gettext_noop("Journal"))}
     how = gettext(
         "Copy this folder, trigger the DAG “{dag}”, and give it the folder as {field}. Its dry run shows "
         "what comes back, and what cannot.",
-        dag=as_set(RESTORE_CALLED),
-        field=as_set(gettext_noop("Journal")),
+        **restore,
     )
-    return [Offer(gettext("Take this run back"), how, [(gettext("Folder"), folder)], *_restore(places))]
+    folders = [(gettext("Folder"), folder)]
+    if whole:
+        how = gettext(
+            "Copy the folder of the run, trigger the DAG “{dag}”, and give it the folder as {field}: it "
+            "takes back all kinds that the run was about. Its dry run shows what comes back and what cannot.",
+            **restore,
+        )
+        alone = gettext("Folder of the {kinds} alone", **kind_words(summary.manifest.kind))
+        folders = [(gettext("Folder of the run"), whole), (alone, folder)]
+    return [Offer(gettext("Take this run back"), how, folders, *_restore(places))]
 
 
 def bring_back(

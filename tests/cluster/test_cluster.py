@@ -70,7 +70,7 @@ def test_a_worker_dies_while_it_applies_and_nothing_is_lost(portal: Portal, work
     assert {lead: there[lead] for lead in there if lead not in released} == {
         lead: leads[lead] for lead in leads if lead not in released
     }
-    assert airflow.xcom(RESTORE, restored, "check")["counts"]["failed"] == 0
+    assert airflow.xcom(RESTORE, restored, "leads.check")["counts"]["failed"] == 0
     assert sandbox.stats()["refused_503"] == 0
     assert portal.is_paced_by_redis()
     rows = tab(portal, run_id, "rows?task=plan").json()

@@ -18,6 +18,7 @@ from requests.adapters import HTTPAdapter
 
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.core.errors import InvalidInput, Rejected, RetryLater
+from airflow_bitrix.core.links import OWNER_KINDS, Owner
 from airflow_bitrix.core.plan import ChangeOutcome
 from airflow_bitrix.core.rules import judge, rules_for
 from airflow_bitrix.hooks.bitrix24 import Bitrix24AsyncHook, Bitrix24Hook
@@ -133,6 +134,11 @@ def test_owners_of_a_contact_are_found_primary_or_not(sandbox: Any) -> None:
         assert [owner.id for owner in found] == expected
         assert {owner.kind for owner in found} == {kind}
         assert asyncio.run(gathered(Bitrix24AsyncHook().owners_of_contact(contact, kind))) == found
+    of_all = [Owner(kind, sandbox.state.add(kind, {"CONTACT_IDS": [contact]})) for kind in OWNER_KINDS]
+    found = list(hook.owners_of_contact(contact))
+    assert set(of_all) <= set(found)
+    assert list(dict.fromkeys(owner.kind for owner in found)) == list(OWNER_KINDS)
+    assert asyncio.run(gathered(Bitrix24AsyncHook().owners_of_contact(contact))) == found
     sandbox.reset_stats()
     hooks: list[Any] = [hook, Bitrix24AsyncHook()]
     for some in hooks:

@@ -182,14 +182,15 @@ def test_an_approved_plan_of_another_run_is_not_slipped_in(sandbox: Any, tmp_pat
         "was made by run monday of the DAG cleans, and this is run tuesday of the DAG cleans: "
         "tasks hand on plans of their own run alone"
     )
-    for refused in (
+    refusals: tuple[Callable[[], Any], ...] = (
         lambda: apply({**old, "approval": FORGED}, tuesday),
         lambda: apply(old, tuesday, needs_approval=False),
         lambda: real(Bitrix24CanaryLinkPlanOperator, old, tuesday),
         lambda: real(Bitrix24CheckLinkPlanOperator, old, tuesday),
         lambda: approval(old, mode="never").execute(tuesday),
         lambda: approval(old).execute(tuesday),
-    ):
+    )
+    for refused in refusals:
         with pytest.raises(PlanRefused, match=said):
             refused()
     assert (tmp_path / "old" / APPROVAL).read_text() == kept

@@ -121,7 +121,7 @@ def test_of_a_run_over_several_kinds_each_is_a_plan_of_its_own(of_two_kinds: Pat
         with pytest.raises(AirflowSkipException, match=f"nothing about such owners to bring back: {kind}"):
             restore(tmp_path, journal=str(given), kind=kind)
     with pytest.raises(
-        InvalidInput, match=r"^kind: 'contact' is not accepted; accepted: 'lead', .*, or None"
+        InvalidInput, match=r"^kind: 'contact' is not accepted; accepted: .lead., .*; or None"
     ):
         restore(tmp_path, journal=str(of_two_kinds), kind="contact")
 
@@ -133,7 +133,7 @@ def test_ids_are_those_of_one_kind(of_two_kinds: Path, sandbox: Any, tmp_path: P
     for arguments in ({"owners": [1]}, {"owners_file": str(ids)}):
         (name,) = arguments
         with pytest.raises(
-            InvalidInput, match=f"^{name}: .* accepted: nothing, where a run was about several"
+            InvalidInput, match=f"^{name}: .* accepted: nothing, as the run was about several"
         ):
             restore(tmp_path, journal=str(of_two_kinds), kind="deal", **arguments)
     assert sandbox.stats()["admitted"] == 0

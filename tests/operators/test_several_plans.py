@@ -226,12 +226,20 @@ def test_what_was_left_out_of_the_question_is_not_applied(sandbox: Any, made: li
     assert sandbox.stats()["admitted"] == 0
 
 
-@pytest.mark.parametrize("number", [None, -1, 2, "1"])
-def test_which_plan_is_meant_has_to_be_said(number: Any) -> None:
+@pytest.mark.parametrize(
+    ("number", "accepted"),
+    [
+        (None, "a number from 0 to 1: which of"),
+        (2, "a number from 0 to 1: which of"),
+        (-1, "a whole number, 0 or above, or None for the only plan"),
+        ("last", "a whole number, 0 or above, or None for the only plan"),
+    ],
+)
+def test_which_plan_is_meant_has_to_be_said(number: Any, accepted: str) -> None:
     with DAG("cleans", schedule=None):
         tasks = [Bitrix24PlanLinkCleanupOperator(task_id=name, rules=["fix_primary"]) for name in ("a", "b")]
         asks = approval([task.output for task in tasks])
-        with pytest.raises(InvalidInput, match=r"^plan_number: .* accepted: a number from 0 to 1"):
+        with pytest.raises(InvalidInput, match=f"^plan_number: .* accepted: {accepted}"):
             Bitrix24ApplyLinkPlanOperator(task_id="apply", plan=asks.output, plan_number=number)
 
 

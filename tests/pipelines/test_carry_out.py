@@ -79,8 +79,9 @@ def test_a_task_group_s_arguments_hold_as_well() -> None:
 def several(**arguments: Any) -> dict[str, Any]:
     """Make a DAG that carries out two plans, each in a group, and give its tasks by id."""
     plans = []
+    groups: dict[str, Any] = {"low": {"execution_timeout": MINUTE}, "high": {}}
     with DAG("mine", schedule=None, default_args={"execution_timeout": HOUR}) as dag:
-        for name, default_args in (("low", {"execution_timeout": MINUTE}), ("high", {})):
+        for name, default_args in groups.items():
             with TaskGroup(name, default_args=default_args):
                 plans.append(Bitrix24PlanLinkCleanupOperator(task_id="plan", rules=["remove_dangling"]))
         carry_out(plans, **arguments)

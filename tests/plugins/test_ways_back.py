@@ -25,7 +25,7 @@ from airflow_bitrix.files.taken_back import TakenBack, write_taken_back
 from tests.plugins.applied_run import RUN, applied_plan, at
 from tests.plugins.conftest import MakeRun
 from tests.plugins.picky import MINE
-from tests.plugins.runs import PORTAL, sealed
+from tests.plugins.runs import PORTAL, make_plan, sealed
 
 
 def test_links_can_be_brought_back_to_a_snapshot(reader: TestClient, make_run: MakeRun) -> None:
@@ -110,6 +110,24 @@ def snapshot(folder: Path, created: str) -> Path:
 def offered(page: str) -> list[tuple[str, str]]:
     """What the page offers to copy: what it is, and the folder."""
     return [(what, value) for value, what in re.findall(r'readonly value="(.*?)" aria-label="(.*?)"', page)]
+
+
+def test_a_run_over_several_kinds_is_taken_back_as_a_whole(reader: TestClient, make_run: MakeRun) -> None:
+    """What was not applied is none of it, and of two plans for one kind each is taken back alone."""
+    folder = make_run(MINE, RUN)
+    for task in ("leads.plan", "deals.plan"):
+        applied_plan(folder / task)
+    make_plan(folder / "quotes.plan", [])
+    sealed(folder / "quotes.plan", kind="quote")
+    page = reader.get(at("?task=deals.plan")).text
+    assert offered(page) == [("Folder", f"{folder}/deals.plan")]
+    sealed(folder / "deals.plan", kind="deal")
+    page = reader.get(at("?task=leads.plan")).text
+    assert offered(page) == [
+        ("Folder of the run", str(folder)),
+        ("Folder of the leads alone", f"{folder}/leads.plan"),
+    ]
+    assert "it takes back all kinds that the run was about" in page
 
 
 def test_a_run_says_by_which_restore_it_was_taken_back_and_when(

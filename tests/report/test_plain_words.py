@@ -13,7 +13,7 @@ from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.approvals import Approval
 from airflow_bitrix.files.taken_back import TakenBack
-from airflow_bitrix.operators.link_approval import _name
+from airflow_bitrix.operators.shared.questions import who_answered
 from airflow_bitrix.report.notices import Notice, failed
 from airflow_bitrix.report.page import Tab, as_tab, row_json
 from airflow_bitrix.report.summary import reason_of
@@ -54,8 +54,8 @@ def test_a_page_shows_what_cannot_be_seen() -> None:
 
 @pytest.mark.attack
 def test_names_of_people_and_moments_of_files_are_plain() -> None:
-    assert _name({"responded_by_user": {"name": EVIL}}) == SHOWN
-    assert len(_name({"responded_by_user": {"name": "x" * 9_999}})) == 100
+    assert who_answered({"responded_by_user": {"name": EVIL}}) == SHOWN
+    assert len(who_answered({"responded_by_user": {"name": "x" * 9_999}})) == 100
     assert shown_timestamp(EVIL).isprintable()
     assert len(shown_timestamp("x" * 9_999)) == 40
 

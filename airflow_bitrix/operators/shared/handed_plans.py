@@ -18,7 +18,7 @@ from airflow_bitrix.files.approvals import shown_run
 from airflow_bitrix.files.plans import MANIFEST, Manifest, read_manifest
 from airflow_bitrix.operators.shared.artifacts import artifacts_root, given_folder, lies_in
 from airflow_bitrix.operators.shared.other_hosts import refuse_unseen
-from airflow_bitrix.operators.shared.parameters import is_nothing
+from airflow_bitrix.operators.shared.parameters import count, is_nothing
 from airflow_bitrix.operators.shared.plan_maker import LinkPlanMaker
 
 
@@ -48,7 +48,9 @@ class TakesPlan:
         :param number: Which one is meant, where an approval of several hands them on.
         :raises InvalidInput: There are not so many, or it has to be said.
         """
-        self.plan, self.plan_number = plan, number
+        self.plan = plan
+        if number is not None:
+            self.plan_number = count("plan_number", number, gettext(", or None for the only plan"))
         self.is_several = isinstance(plan, (list, tuple))
         if self.is_several:
             made = [_made_by(one) for one in plan]
@@ -57,10 +59,10 @@ class TakesPlan:
         task = getattr(plan, "operator", None)  # before Airflow fills it in
         if isinstance(task, TakesPlan) and task.is_several:
             last = len(task.makers) - 1
-            if number is None or number not in range(last + 1):
+            if self.plan_number is None or self.plan_number > last:
                 accepted = gettext("a number from 0 to {last}: which of the plans is meant", last=last)
                 raise InvalidInput("plan_number", number, accepted)
-            maker, self.made_in = task.makers[number], task.made_in[number]
+            maker, self.made_in = task.makers[self.plan_number], task.made_in[self.plan_number]
         else:
             maker, self.made_in = _made_by(plan)
         self.makers = [maker]

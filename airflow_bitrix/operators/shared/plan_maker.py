@@ -102,7 +102,7 @@ class LinkPlanMaker(LinkPlanOperator):
         check_constants(
             self,
             ("max_changes max_share portals", self._guards),
-            ("allow_saving", lambda: switch("allow_saving", self.allow_saving)),
+            ("allow_saving", self._may_save),
         )
 
     @abstractmethod
@@ -147,7 +147,7 @@ class LinkPlanMaker(LinkPlanOperator):
         with final_failures():
             self._quiet_hours()
             shows_names()  # what the approval and the check go by
-            may_save = switch("allow_saving", self.allow_saving)
+            may_save = self._may_save()
             kind, rules, guards = self.plan_kind(), self.plan_rules(), self._guards()
             if family_of(kind).is_saved and not may_save:
                 accepted = gettext(
@@ -207,6 +207,9 @@ class LinkPlanMaker(LinkPlanOperator):
         if not isinstance(given, Mapping):
             raise InvalidInput("quiet", given, gettext("a dict with quiet_hours and timezone, or None"))
         return quiet_hours(given.get("quiet_hours"), given.get("timezone", "UTC"))
+
+    def _may_save(self) -> bool:
+        return switch("allow_saving", self.allow_saving)
 
     def _guards(self) -> Guards:
         portals: Any = () if self.portals is None else self.portals
