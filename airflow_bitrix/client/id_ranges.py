@@ -124,5 +124,7 @@ class Ranges:
         # are needed anyway are filled with narrower pieces: they overflow less often.
         widest = max(PAGE, int(PAGE * _FILL / self._density))
         left = max(self._end - self._next + 1, 1)
-        requests = math.ceil(left / (widest * most))
-        return max(math.ceil(left / (requests * most)), 1)
+        # Whoever has but a share of each request goes by that; one that holds the ends, too, is a whole one.
+        commands = most if most <= MOST_COMMANDS // 2 else MOST_COMMANDS
+        requests = math.ceil(left / (widest * commands))
+        return max(math.ceil(left / (requests * commands)), 1)

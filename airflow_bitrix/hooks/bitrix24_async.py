@@ -205,7 +205,8 @@ class Bitrix24AsyncHook(ReadsConnections):
         options: dict[str, Any] = {"detail": detail, "ordered": ordered, "also": also}
         with final_failures():
             async with self.portal() as portal:
-                for one in [kind] if isinstance(kind, str) else kind:
+                kinds: list[Any] = list(kind) if isinstance(kind, (list, tuple)) else [kind]
+                for one in kinds:
                     if wanted and is_owner_kind(one):
                         wanted = await checked_filter(portal, one, wanted)
                 async with aclosing(scan(portal, kind, wanted, **options)) as states:

@@ -69,7 +69,7 @@ def test_no_id_is_so_large(number: Any) -> None:
 @pytest.mark.parametrize("field", ["SORT", "ROLE_ID", "CONTACT_ID"])
 def test_no_link_has_such_a_number(field: str, number: Any) -> None:
     row = {"CONTACT_ID": 3, "SORT": 10, "ROLE_ID": 0, "IS_PRIMARY": "Y", field: number}
-    with pytest.raises(Bitrix24Error, match="no list of contact links"):
+    with pytest.raises(Bitrix24Error, match="no list of links"):
         links_of(Owner("lead", 1), [row])
 
 

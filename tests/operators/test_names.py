@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import shutil
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.plan import Change, ChangeOutcome
+from airflow_bitrix.files.outcome_index import INDEX
 from airflow_bitrix.operators.link_plans import Bitrix24ApplyLinkPlanOperator, Bitrix24CheckLinkPlanOperator
 from airflow_bitrix.operators.shared.names import _linked
 from airflow_bitrix.report.differences import MOST_PIECES
@@ -72,7 +74,9 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def every_text(folder: Path) -> str:
-    return "".join(path.read_text() for path in folder.rglob("*") if path.is_file())
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    told = (zlib.decompress(one.read_bytes()) if one.name == INDEX else one.read_bytes() for one in files)
+    return b"".join(told).decode(errors="replace")
 
 
 def test_the_approval_shows_names_in_two_requests(sandbox: Any, made: Any, tmp_path: Path) -> None:
