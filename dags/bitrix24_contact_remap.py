@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, TaskGroup, task
 
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import (
@@ -14,7 +14,7 @@ from airflow_bitrix.operators.link_plans import (
 )
 from airflow_bitrix.pipelines.bounds import WITHIN
 from airflow_bitrix.pipelines.carry_out import carry_out
-from airflow_bitrix.pipelines.kinds import BY_LINKS, kind_group, kinds_params
+from airflow_bitrix.pipelines.kinds import BY_LINKS, kind_name, kind_title, kinds_params
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
 SMART_PROCESSES: tuple[int, ...] = ()
@@ -43,7 +43,7 @@ themselves are not touched.
 
 | task | what it does, once for each kind |
 |:---|:---|
-| *Make the plan* | finds the owners of the old contacts, writes a plan: each with links before and after |
+| *Make the plans* | finds the owners of the old contacts, writes a plan: each with links before and after |
 | *Ask for approval* | once for all: shows the plans under *Required actions*, waits; a dry run asks nobody |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else of its kind is begun |
 | *Apply the plan* | looks at each owner again, writes the change and reads it back; a task for each part |
@@ -72,6 +72,14 @@ folder that the tab offers.
 )
 
 form = plan_params()
+
+MIGRATION: dict[str, Any] = {
+    "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
+    "migration": "contact_map",
+    "contact_map": "{{ params.contacts or none }}",
+    "contact_map_file": "{{ params.map_file or none }}",
+    "filter": "{{ params.filter }}",
+}
 
 with DAG(
     dag_id="bitrix24_contact_remap",
@@ -120,37 +128,29 @@ with DAG(
         """Go on to the plans of the kinds that the form names; what follows the others is skipped."""
         return [plan.task_id for plan in plans if plan.kind in (params or {})["kinds"]]
 
-    which = chosen()
     plans: list[Bitrix24PlanLinkMigrationOperator] = []
-    compares: list[Bitrix24ReconcileContactLinksOperator] = []
-    for kind in KINDS:
-        migration: dict[str, Any] = {
-            "bitrix24_conn_id": "{{ params.bitrix24_conn_id }}",
-            "migration": "contact_map",
-            "kind": kind,
-            "contact_map": "{{ params.contacts or none }}",
-            "contact_map_file": "{{ params.map_file or none }}",
-            "filter": "{{ params.filter }}",
-        }
-        with kind_group(kind):
+    with TaskGroup("plans", group_display_name=gettext("Make the plans")) as making:
+        for kind in KINDS:
             plan = Bitrix24PlanLinkMigrationOperator(
-                task_id="plan",
-                task_display_name=gettext("Make the plan"),
+                task_id=kind_name(kind),
+                task_display_name=kind_title(kind),
                 execution_timeout=timedelta(hours=4),
+                kind=kind,
                 allow_saving="{{ params.allow_saving }}",
                 **GUARDS,
-                **migration,
+                **MIGRATION,
             )
-            compare = Bitrix24ReconcileContactLinksOperator(
-                task_id="compare",
-                task_display_name=gettext("Compare what is left"),
-                execution_timeout=timedelta(hours=4),
-                **migration,
-            )
-        which >> plan
-        plans.append(plan)
-        compares.append(compare)
+            plans.append(plan)
+    chosen() >> making
     # One question for all of them. Whether somebody has to approve is the author's to say. To let whoever
     # triggers the DAG choose: airflow_bitrix.pipelines.approval_form.
-    for check, compare in zip(carry_out(plans, approval="always", **BY_PARAMS), compares, strict=True):
+    for plan, check in zip(plans, carry_out(plans, approval="always", **BY_PARAMS), strict=True):
+        compare = Bitrix24ReconcileContactLinksOperator(
+            task_id="compare",
+            task_display_name=gettext("Compare what is left"),
+            task_group=check.task_group,
+            execution_timeout=timedelta(hours=4),
+            kind=plan.kind,
+            **MIGRATION,
+        )
         check >> compare

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, TaskGroup, task
 
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import OWNER_ROWS
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
-from airflow_bitrix.pipelines.kinds import kind_group, kinds_to_restore, saving_param
+from airflow_bitrix.pipelines.kinds import kind_name, kind_title, kinds_to_restore, saving_param
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
 DOC = gettext(
@@ -24,7 +24,7 @@ holds: the same contacts in the same order, with sort and primary. A run over se
 
 | task | what it does, once for each kind that the run was about |
 |:---|:---|
-| *Make the plan* | reads journal or snapshot, looks at the owners as they are now, and writes a plan |
+| *Make the plans* | reads journal or snapshot, looks at the owners as they are now, and writes a plan |
 | *Ask for approval* | once for all: shows the plans under *Required actions*, waits for an answer |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else of its kind is begun |
 | *Apply the plan* | a task for each 1,000 changes: looks at each owner again, writes, reads it back |
@@ -140,13 +140,12 @@ with DAG(
         kinds = kinds_to_restore(context)
         return [plan.task_id for kind, plan in plans.items() if kind in kinds]
 
-    which = chosen()
     plans: dict[str, Bitrix24PlanLinkRestoreOperator] = {}
-    for kind in OWNER_ROWS:
-        with kind_group(kind):
+    with TaskGroup("plans", group_display_name=gettext("Make the plans")) as making:
+        for kind in OWNER_ROWS:
             plans[kind] = Bitrix24PlanLinkRestoreOperator(
-                task_id="plan",
-                task_display_name=gettext("Make the plan"),
+                task_id=kind_name(kind),
+                task_display_name=kind_title(kind),
                 execution_timeout=timedelta(hours=4),
                 bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
                 kind=kind,
@@ -161,7 +160,7 @@ with DAG(
                 allow_saving="{{ params.allow_saving }}",
                 **GUARDS,
             )
-        which >> plans[kind]
+    chosen() >> making
     # One question for all of them. Whether somebody has to approve is the author's to say. To let whoever
     # triggers the DAG choose: airflow_bitrix.pipelines.approval_form.
     carry_out(list(plans.values()), approval="always", **BY_PARAMS)

@@ -134,7 +134,7 @@ def demonstrate(screen: Screen, processes: Processes, folder: Path) -> None:
     screen.done()
     contacts = {str(old): new for old, new in merged.items()}
     run_id = run(screen, airflow, REMAP, {"kinds": list(KINDS), "contacts": contacts})
-    made = airflow.xcom(REMAP, run_id, "leads.plan")
+    made = airflow.xcom(REMAP, run_id, "plans.leads")
 
     screen.step("Check every kind against what it should have come to")
     screen.done()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any, overload
 
-from airflow.sdk import TriggerRule
+from airflow.sdk import TaskGroup, TriggerRule
 from airflow.sdk.bases.notifier import BaseNotifier
 
 from airflow_bitrix.core.errors import InvalidInput
@@ -92,11 +93,12 @@ def carry_out(
     After a rejection all that follows is skipped. Where an apply fails, the check still tells what became of
     every change. Inside a task group they belong to it, so that one DAG can carry out several plans.
 
-    Given several plans, one ``approve`` asks about all of them together. The other tasks of each stand where
-    its plan stands, which is to be a task group of its own. Where the task of a plan is skipped, so is what
-    follows it there; where one fails, nobody is asked.
+    Given several plans, one ``approve`` asks about all of them together. The other tasks of each stand in a
+    task group that is called as the task of its plan is. The plans stand in a group of their own: Airflow
+    shows no page of a DAG with a group that is ahead of ``approve`` and behind it. Where the task of a plan
+    is skipped, so is what follows; where one fails, nobody is asked.
 
-    :param plan: The task that makes the plan, or a list of such, all for one portal.
+    :param plan: The task that makes the plan; or a list of such, all for one portal, in a group of their own.
     :param is_dry_run: Look only, write nothing. (templated)
     :param approval: ``always``, ``over_limit`` or ``never``. (templated)
     :param approve_over: The most changes that need no approval, with ``over_limit``. (templated)
@@ -122,7 +124,7 @@ def carry_out(
         these three. Of the approval that of ``default_args`` bounds the work alone, before and after it
         waits; for an answer it waits as ``response_timeout`` says.
     :raises InvalidInput: A ``trigger_rule``: how these tasks follow each other is settled, see ``ORDER``. Or
-        a plan that hands over no result, or none at all.
+        a plan that hands over no result, or none at all; or several that stand in no task group.
     """
     if "trigger_rule" in arguments:
         accepted = gettext("none: the plan may have one, and what carries it out follows in order")
@@ -155,18 +157,17 @@ def carry_out(
         **(ORDER if is_one else OF_SEVERAL),
     )
     writing = {"is_dry_run": is_dry_run, **quiet, "wait_for_turn": wait_for_turn, "comment": comment}
+    # What default_args say of it, as the approval is given no other.
+    within = approve.execution_timeout
     checks = []
     for number, one in enumerate(plans):
         common = {"bitrix24_conn_id": one.bitrix24_conn_id, "is_dry_run": is_dry_run, **arguments}
-        # What default_args say of it, as the approval is given no other.
-        within = approve.execution_timeout
         if not is_one:
-            group = one.task_group
-            common |= {"plan_number": number, "task_group": group}
-            within = (group.default_args if group else {}).get("execution_timeout", within)
-        checks.append(
-            _behind(approve, canary, policy, within=within, writing=common | writing, checking=common)
-        )
+            common |= {"plan_number": number}
+        with nullcontext() if is_one else _group_of(one):
+            checks.append(
+                _behind(approve, canary, policy, within=within, writing=common | writing, checking=common)
+            )
     if telling.notifiers:
         # Behind canary and apply comes the check, whatever becomes of them: it tells, once.
         for task in (*plans, approve, *checks):
@@ -176,6 +177,15 @@ def carry_out(
         for check in checks:
             check.on_success_callback = [*check.on_success_callback, telling]
     return checks[0] if is_one else checks
+
+
+def _group_of(plan: LinkPlanMaker) -> TaskGroup:
+    """Give the task group for what carries a plan out that is one of several."""
+    if plan.task_group is None or plan.task_group.is_root:
+        accepted = gettext('plans in a task group of their own, such as TaskGroup("plans")')
+        raise InvalidInput("plan", plan.task_id, accepted)
+    name, title = plan.task_id.rpartition(".")[2], plan.task_display_name
+    return TaskGroup(name, group_display_name="" if title == plan.task_id else title)
 
 
 def _behind(

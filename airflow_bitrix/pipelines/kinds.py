@@ -1,11 +1,11 @@
-"""One run over several kinds of owners: which of them, and a task group for each."""
+"""One run over several kinds of owners: which of them, and what their tasks are called."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from airflow.sdk import Param, TaskGroup
+from airflow.sdk import Param
 
 from airflow_bitrix.core.families import SMART_PROCESS, family_of, row_of
 from airflow_bitrix.core.kind_words import kind_words
@@ -17,7 +17,7 @@ from airflow_bitrix.operators.shared.restore_sources import kinds_of
 BY_LINKS: tuple[OwnerKind, ...] = ("lead", "deal", "quote", "company")
 """The kinds whose contacts are linked by methods of their own, which start no automation."""
 
-_GROUPS: Mapping[str, str] = {
+_NAMES: Mapping[str, str] = {
     "lead": "leads",
     "deal": "deals",
     "quote": "quotes",
@@ -27,13 +27,23 @@ _GROUPS: Mapping[str, str] = {
 }
 
 
-def kind_group(kind: str) -> TaskGroup:
-    """Give the task group in which the tasks about one kind stand: ``leads``, ``smart_process_1036``.
+def kind_name(kind: str) -> str:
+    """Give the name of the task that plans for one kind: ``leads``, ``smart_process_1036``.
+
+    What carries the plan out stands in a task group of the same name.
 
     :param kind: A kind of owners; or ``dynamic`` for whichever smart process there is.
     """
-    group_id = _GROUPS.get(kind) or f"{_GROUPS[SMART_PROCESS]}_{family_of(kind).entity_type_id}"
-    return TaskGroup(group_id, group_display_name=_title(kind))
+    return _NAMES.get(kind) or f"{_NAMES[SMART_PROCESS]}_{family_of(kind).entity_type_id}"
+
+
+def kind_title(kind: str) -> str:
+    """Give a kind as forms and tasks call it: ``Leads``.
+
+    :param kind: As :func:`kind_name` takes it.
+    """
+    words = gettext("smart process items") if kind == SMART_PROCESS else kind_words(kind)["kinds"]
+    return words[:1].upper() + words[1:]
 
 
 def kinds_params(kinds: Sequence[OwnerKind], default: Sequence[OwnerKind] = BY_LINKS) -> dict[str, Param]:
@@ -48,7 +58,7 @@ def kinds_params(kinds: Sequence[OwnerKind], default: Sequence[OwnerKind] = BY_L
             type="array",
             items={"type": "string", "enum": list(kinds)},
             examples=list(kinds),
-            values_display={kind: _title(kind) for kind in kinds},
+            values_display={kind: kind_title(kind) for kind in kinds},
             minItems=1,
             title=gettext("Kinds"),
             description=gettext(
@@ -63,7 +73,7 @@ def kinds_to_restore(context: Mapping[str, Any]) -> set[str]:
     """Give the kinds that a run was about, or a snapshot, as the form of a restore names it.
 
     :param context: The context of a task, in a DAG with the parameters ``journal`` and ``snapshot``.
-    :return: The kinds, as :func:`kind_group` takes them: ``dynamic`` for any smart process.
+    :return: The kinds, as :func:`kind_name` takes them: ``dynamic`` for any smart process.
     :raises InvalidInput: Not one of the two is given, or it names no folder.
     :raises PlanRefused: There is none, or it is damaged.
     """
@@ -92,9 +102,3 @@ def saving_param(**where: Any) -> Param:
         ),
         **where,
     )
-
-
-def _title(kind: str) -> str:
-    """Give a kind as a form and a group call it."""
-    words = gettext("smart process items") if kind == SMART_PROCESS else kind_words(kind)["kinds"]
-    return words[:1].upper() + words[1:]

@@ -163,7 +163,7 @@ def test_contacts_are_replaced_wherever_they_hang_and_one_run_takes_it_back(
     for kind in chosen:
         assert table(folder_of(done, f"{kind}.compare") / "reconcile.csv") == []
 
-    run_folder = str(folder_of(done, "leads.plan").parent)
+    run_folder = str(folder_of(done, "plans.leads").parent)
     _, states = run(RESTORE, {"bitrix24_default": sandbox}, journal=run_folder, dry_run=False)
     assert of_groups(states, "approve", *chosen) == {"success"}
     assert of_groups(states, "invoices", "smart_process") == {"skipped"}
@@ -177,7 +177,11 @@ LEADS_AND_DEALS = ["lead", "deal"]
 
 def of_groups(states: dict[str, str], *groups: str) -> set[str]:
     """How the tasks of kinds have ended."""
-    return {state for task, state in states.items() if task.partition(".")[0] in groups}
+    return {
+        state
+        for task, state in states.items()
+        if task.partition(".")[0] in groups or task.removeprefix("plans.") in groups
+    }
 
 
 def test_contacts_typed_into_the_form_are_enough_and_none_at_all_fail(run: Any, make_sandbox: Any) -> None:
@@ -187,7 +191,7 @@ def test_contacts_typed_into_the_form_are_enough_and_none_at_all_fail(run: Any, 
     sandbox.state.add("quote", {"CONTACT_IDS": [2]})
     form = {"dry_run": False, "kinds": LEADS_AND_DEALS}
     _, states = run(REMAP, {"bitrix24_default": sandbox}, **form)
-    assert {states["leads.plan"], states["deals.plan"]} == {"failed"}
+    assert {states["plans.leads"], states["plans.deals"]} == {"failed"}
     _, states = run(REMAP, {"bitrix24_default": sandbox}, **form, contacts={"3": 4, "2": 5})
     assert of_groups(states, "leads", "deals", "approve") == {"success"}
     assert of_groups(states, "quotes", "companies", "invoices") == {"skipped"}
@@ -207,7 +211,7 @@ def test_contacts_and_a_map_file_at_once_fail_and_change_nothing(
     before = all_rows(sandbox, "lead")
     found, form = {"bitrix24_default": sandbox}, {"dry_run": False, "map_file": str(path), "kinds": ["lead"]}
     _, states = run(REMAP, found, **form, contacts={"2": 6})
-    assert states["leads.plan"] == "failed"
+    assert states["plans.leads"] == "failed"
     assert all_rows(sandbox, "lead") == before
     _, states = run(REMAP, found, **form)
     assert of_groups(states, "leads", "approve") == {"success"}
@@ -222,7 +226,7 @@ def test_where_the_plan_of_one_kind_fails_nobody_is_asked_about_the_others(
     sandbox.state.add("lead", {"CONTACT_IDS": [3]})
     form = {"dry_run": False, "kinds": ["lead", "smart_invoice"], "contacts": {"3": 4}}
     _, states = run(REMAP, {"bitrix24_default": sandbox}, **form)
-    assert (states["leads.plan"], states["invoices.plan"], states["approve"]) == (
+    assert (states["plans.leads"], states["plans.invoices"], states["approve"]) == (
         "success",
         "failed",
         "upstream_failed",

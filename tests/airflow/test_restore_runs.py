@@ -23,8 +23,8 @@ def of_kinds(states: dict[str, Any]) -> set[str]:
     """The task groups of a restore that have done their work; what is about other kinds was skipped."""
     ended: dict[str, set[str]] = {}
     for task, state in states.items():
-        group, is_grouped, _ = task.partition(".")
-        ended.setdefault(group if is_grouped else "", set()).add(state)
+        group = task.removeprefix("plans.").partition(".")[0]
+        ended.setdefault(group if "." in task else "", set()).add(state)
     assert ended.pop("") == {"success"}
     done = {group for group, found in ended.items() if found == {"success"}}
     assert {state for group in ended.keys() - done for state in ended[group]} <= {"skipped"}
@@ -47,7 +47,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     dry, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal)
     assert of_kinds(states) == {"leads"}
     assert sandbox.stats()["writes"] == 0
-    dry_folder = folder_of(dry, "leads.plan")
+    dry_folder = folder_of(dry, "plans.leads")
     assert set(outcomes(dry_folder).values()) == {"skipped"}
     _, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=str(dry_folder))
     assert states["chosen"] == "failed"
@@ -57,7 +57,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     sandbox.reset_stats()
     done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
     assert of_kinds(states) == {"leads"}
-    ended = outcomes(folder_of(done, "leads.plan"))
+    ended = outcomes(folder_of(done, "plans.leads"))
     assert set(ended.values()) == {"applied"}
     assert sandbox.stats()["writes"] == len(ended)
     after = sandbox.links("lead")
@@ -78,7 +78,7 @@ def test_a_clean_up_is_taken_back_to_the_first_links_with_sort_and_primary(
     sandbox.reset_stats()
     done, states = run(RESTORE, sandbox, {"plan": "self_hosted"}, journal=journal, **REAL)
     assert of_kinds(states) == {"leads"}
-    again = folder_of(done, "leads.plan")
+    again = folder_of(done, "plans.leads")
     assert (outcomes(again), sandbox.stats()["writes"]) == ({}, 0)
     with (again / "plan" / "left_out.csv").open(newline="") as rows:
         whys = Counter(row["why"] for row in csv.DictReader(rows))
@@ -153,7 +153,7 @@ def test_a_restore_from_a_snapshot_ends_at_the_snapshot(run: Any, make_sandbox: 
         [(1, 20, False), (2, 30, False), (3, 10, True)]
     ] * 2
     assert after[str(deals[2])] == changed[str(deals[2])]
-    assert outcomes(folder_of(done, "deals.plan")) == dict.fromkeys(deals[:2], "applied")
+    assert outcomes(folder_of(done, "plans.deals")) == dict.fromkeys(deals[:2], "applied")
 
 
 def test_a_restore_without_a_source_fails_before_anything_is_sent(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ParamValidationError
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TaskGroup
 from airflow.timetables.base import TimeRestriction
 
 from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperator
@@ -55,6 +55,15 @@ def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) 
         assert dags[dag_id].params["dry_run"] is True
         assert dags[dag_id].max_active_runs > 1  # what waits for somebody holds up no dry run
     assert "dry_run" not in dags[SNAPSHOT].params  # it writes nothing anyway
+
+
+def test_the_page_of_each_dag_can_put_its_tasks_and_groups_in_order(dags: dict[str, DAG]) -> None:
+    """Airflow parses a DAG with a group that is ahead of a task and behind it, and shows no page of it."""
+    for dag in dags.values():
+        groups = [dag.task_group]
+        while groups:
+            found = groups.pop().topological_sort()
+            groups += [one for one in found if isinstance(one, TaskGroup)]
 
 
 def test_no_scheduled_run_starts_with_the_first_trigger(dags: dict[str, DAG]) -> None:

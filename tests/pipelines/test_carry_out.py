@@ -76,41 +76,56 @@ def test_a_task_group_s_arguments_hold_as_well() -> None:
     assert {task.execution_timeout for task in dag.tasks} == {MINUTE}
 
 
-def several(**arguments: Any) -> dict[str, Any]:
-    """Make a DAG that carries out two plans, each in a group, and give its tasks by id."""
-    plans = []
-    groups: dict[str, Any] = {"low": {"execution_timeout": MINUTE}, "high": {}}
-    with DAG("mine", schedule=None, default_args={"execution_timeout": HOUR}) as dag:
-        for name, default_args in groups.items():
-            with TaskGroup(name, default_args=default_args):
-                plans.append(Bitrix24PlanLinkCleanupOperator(task_id="plan", rules=["remove_dangling"]))
-        carry_out(plans, **arguments)
-    return dict(dag.task_dict)
-
-
-def test_several_plans_stand_behind_one_question_each_where_its_plan_stands() -> None:
-    found = several(canary=3)
+def test_several_plans_stand_behind_one_question_in_a_group_for_each() -> None:
+    given: Any = {"execution_timeout": MINUTE}
+    with DAG("mine", schedule=None, default_args=given) as dag:
+        with TaskGroup("plans"):
+            plans = [
+                Bitrix24PlanLinkCleanupOperator(task_id="low", rules=["remove_dangling"]),
+                Bitrix24PlanLinkCleanupOperator(
+                    task_id="high", task_display_name="Up there", rules=["remove_dangling"]
+                ),
+            ]
+        checks = carry_out(plans, canary=3)
+    found = dict(dag.task_dict)
+    names = ("low", "high")
+    assert [check.task_id for check in checks] == ["low.check", "high.check"]
     assert set(found) == {
+        "plans.low",
+        "plans.high",
         "approve",
-        *(f"{name}.{task}" for name in ("low", "high") for task in ("plan", "canary", "apply", "check")),
+        *(f"{name}.{task}" for name in names for task in ("canary", "apply", "check")),
     }
-    approve = found["approve"]
+    assert {one.label for one in dag.task_group.topological_sort()} == {
+        "plans",
+        "Ask for approval",
+        "low",
+        "Up there",
+    }
+    approve: Any = found["approve"]
     assert approve.trigger_rule == TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
-    assert approve.upstream_task_ids == {"low.plan", "high.plan"}
-    assert list(approve.makers) == ["low.plan", "high.plan"]
-    for number, name in enumerate(("low", "high")):
-        canary, apply, check = (found[f"{name}.{task}"] for task in ("canary", "apply", "check"))
+    assert approve.upstream_task_ids == {"plans.low", "plans.high"}
+    assert list(approve.makers) == ["plans.low", "plans.high"]
+    for number, name in enumerate(names):
+        tasks: list[Any] = [found[f"{name}.{task}"] for task in ("canary", "apply", "check")]
+        canary, apply, check = tasks
         assert canary.upstream_task_ids == {"approve"}
-        assert apply.upstream_task_ids == check.upstream_task_ids - {f"{name}.apply"} | {f"{name}.canary"}
+        assert apply.upstream_task_ids == {"approve", f"{name}.canary"}
+        assert check.upstream_task_ids == {"approve", f"{name}.apply"}
         assert [canary.plan_number, apply.partial_kwargs["plan_number"], check.plan_number] == [number] * 3
-        assert list(check.makers) == [f"{name}.plan"]
-        timeouts = {task.execution_timeout for task in (canary, apply, check)}
-        assert timeouts == {MINUTE if name == "low" else HOUR}
+        assert list(check.makers) == [f"plans.{name}"]
+        assert {task.execution_timeout for task in tasks} == {MINUTE}
 
 
-def test_a_list_of_no_plans_is_none() -> None:
-    with DAG("mine", schedule=None), pytest.raises(InvalidInput, match=r"^plan: \[\] is not accepted"):
-        carry_out([])
+def test_several_plans_that_airflow_could_not_show_are_refused() -> None:
+    with DAG("mine", schedule=None):
+        with pytest.raises(InvalidInput, match=r"^plan: \[\] is not accepted"):
+            carry_out([])
+        plan = Bitrix24PlanLinkCleanupOperator(task_id="low", rules=["remove_dangling"])
+        with pytest.raises(
+            InvalidInput, match=r"^plan: 'low' is not accepted; accepted: plans in a task group"
+        ):
+            carry_out([plan])
 
 
 @pytest.mark.parametrize(
