@@ -20,8 +20,9 @@ OLD = "old-portal"
 
 def show(screen: Screen, processes: Processes) -> None:
     """Start all, tell where they are, and wait."""
-    screen.step("Sandbox portals with made-up leads, deals and contacts")
-    sandbox = LocalSandbox(processes, port=free_port(8900), originator=OLD).start()
+    screen.step("Sandbox portals with made-up leads, deals, contacts and more")
+    more = {"quotes": 500, "companies": 300, "invoices": 200, "items": 200}
+    sandbox = LocalSandbox(processes, port=free_port(8900), more=more, originator=OLD).start()
     # Its records are those that the other portal's look imported from, with other links.
     source = LocalSandbox(processes, port=free_port(8901), leads=300, deals=300, seed=8).start()
     screen.done()
