@@ -59,10 +59,10 @@ def open_question(page: Page, stage: Stage, dag_id: str, run_id: str) -> None:
     time.sleep(READING)  # an answer that comes at once may be lost; nobody reads faster
 
 
-def watch_it_finish(page: Page, stage: Stage, dag_id: str, run_id: str) -> None:
-    """Look at the run's page until all tasks have succeeded."""
+def watch_it_finish(page: Page, stage: Stage, dag_id: str, run_id: str, *, tasks: int = 5) -> None:
+    """Look at the run's page until all tasks that are not skipped have succeeded, and so the run."""
     page.goto(f"{stage.dag(dag_id)}/runs/{run_id}")
-    expect(page.get_by_text("Success", exact=True)).to_have_count(6, timeout=RUN_OVER)
+    expect(page.get_by_text("Success", exact=True)).to_have_count(tasks + 1, timeout=RUN_OVER)
 
 
 def open_first_lead(page: Page, stage: Stage) -> Page:
@@ -166,7 +166,7 @@ def restore(page: Page, stage: Stage, run: str, shoot: Callable[[Page, str], Non
     shoot(page, "way-12-restore-approval")
     tab_to(page, page.get_by_role("button", name="Approve"), most=200)  # each contact is a link
     page.keyboard.press("Enter")
-    watch_it_finish(page, stage, RESTORE, back)
+    watch_it_finish(page, stage, RESTORE, back, tasks=6)
     shoot(page, "way-13-restore-finished")
     shown = report_of(page, f"{stage.dag(RESTORE)}/runs/{back}")
     expect(shown.get_by_role("heading", name="Lead link restore")).to_be_visible()
