@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.kind_words import owners
 from airflow_bitrix.core.languages import gettext, gettext_noop, language
 from airflow_bitrix.files.damage import reading
 from airflow_bitrix.files.outcome_index import OutcomeIndex
@@ -36,7 +37,7 @@ from airflow_bitrix.report.notices import (
 )
 from airflow_bitrix.report.offers import Offer, Places, bring_back, next_steps
 from airflow_bitrix.report.opening import opening, opening_of_snapshots
-from airflow_bitrix.report.page import Download, Tab, as_tab
+from airflow_bitrix.report.page import Download, PlanLine, Tab, as_tab
 
 _HOLDS = {
     "failed.csv": gettext_noop("what failed, drifted or overwrote somebody's change, and why"),
@@ -96,7 +97,8 @@ def run_page(
     try:
         with reading(manifest):
             whole = "" if live else _whole([folders[name] for name in planned])
-            return _plan_page(stands, index_of(folder), unread, names, task, whole=whole)
+            plans = _plans({name: folders[name] for name in planned}, index_of)
+            return _plan_page(stands, index_of(folder), unread, names, task, whole=whole, plans=plans)
     except PlanRefused as error:
         notice = Notice("bad", gettext("The plan cannot be shown:"), f"{error}.")
         if not manifest.exists():  # it goes first and is written last, and whole
@@ -112,12 +114,14 @@ def _plan_page(
     task: str,
     *,
     whole: str,
+    plans: Sequence[PlanLine],
 ) -> str:
     """Give the page of a plan and what became of it.
 
     :param unread: Which tasks cannot be shown, and what the run is queued behind.
     :param names: Names of the tasks that have files.
     :param whole: The folder of the run, where it was about several kinds of owners.
+    :param plans: All plans of the run, where it has several.
     """
     live, folder, summary = stands.state in UNDER_WAY, index.plan.parent, summary_of(index)
     again = _again(stands, index.manifest)
@@ -126,8 +130,29 @@ def _plan_page(
     places, begun = places_of(stands, summary.approval), {"is_begun": index.is_begun}
     offers = next_steps(summary, str(folder), places, stands.state, whole=whole, **begun)
     says = opening(summary, stands.state, **begun)
-    tab = Tab(summary.title, [*unread, *told], says, live, names, task, rows_url, downloads, offers=offers)
+    tab = Tab(
+        summary.title,
+        [*unread, *told],
+        says,
+        live,
+        names,
+        task,
+        rows_url,
+        downloads,
+        offers=offers,
+        plans=plans,
+    )
     return as_tab(summary, tab)
+
+
+def _plans(folders: Mapping[str, Path], index_of: Callable[[Path], OutcomeIndex]) -> list[PlanLine]:
+    """Tell of all plans of a run what became of them, where it has several."""
+    found = []
+    for task, folder in folders.items() if len(folders) > 1 else ():
+        with suppress(PlanRefused):  # the page of that plan says what is wrong with it
+            index = index_of(folder)
+            found.append(PlanLine(task, owners(index.manifest.kind, index.manifest.changes), index.counts))
+    return found
 
 
 def _whole(tasks: Sequence[Path]) -> str:

@@ -83,6 +83,20 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanLine:
+    """One of several plans of a run.
+
+    :param task: The task that made it.
+    :param owners: What its changes are of, in words.
+    :param counts: How many changes have each outcome; ``open`` for those that have none yet.
+    """
+
+    task: str
+    owners: str
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Tab:
     """What the tab of a DAG run shows around the summary.
 
@@ -94,6 +108,7 @@ class Tab:
     :param task: The one that is shown.
     :param rows_url: Where the script reads changes, relative to the page.
     :param offers: What a person may do next.
+    :param plans: All plans of the run, where it has several.
     """
 
     heading: str
@@ -106,6 +121,7 @@ class Tab:
     downloads: Sequence[Download] = ()
     found: Found | None = None
     offers: Sequence[Offer] = ()
+    plans: Sequence[PlanLine] = ()
 
 
 def rendered(template: str, **about: Any) -> str:
@@ -193,6 +209,8 @@ def _page(
         "rows_url": tab.rows_url,
         "downloads": tab.downloads,
         "found": tab.found,
+        "plans": tab.plans,
+        "counted": STATES,
         "offers": tab.offers,
         "embedded": embedded,
         "policy": policy,

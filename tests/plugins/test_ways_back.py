@@ -130,6 +130,26 @@ def test_a_run_over_several_kinds_is_taken_back_as_a_whole(reader: TestClient, m
     assert "it takes back all kinds that the run was about" in page
 
 
+def test_a_run_over_several_kinds_tells_what_became_of_each(reader: TestClient, make_run: MakeRun) -> None:
+    """Whichever plan the page is about, one table tells of all that can be read."""
+    folder = make_run(MINE, RUN)
+    for task in ("leads.plan", "deals.plan"):
+        applied_plan(folder / task)
+    sealed(folder / "deals.plan", kind="deal")  # another plan by that, of which nothing is applied
+    make_plan(folder / "quotes.plan", [])
+    sealed(folder / "quotes.plan", kind="quote")
+    (folder / "torn.plan" / "plan").mkdir(parents=True)
+    page = reader.get(at("?task=quotes.plan")).text
+    rows = re.findall(
+        r'<tr><th scope="row"><a href="\?task=(.*?)&amp;lang=en">(.*?)</a></th>(.*?)</tr>', page
+    )
+    counts = {task: (what, re.findall(r"<td.*?>(.*?)</td>", cells)) for task, what, cells in rows}
+    assert {*counts} == {"leads.plan", "deals.plan", "quotes.plan"}
+    assert counts["leads.plan"] == ("1,020 leads", ["999", "0", "0", "1", "0", "20"])
+    assert counts["deals.plan"] == ("1,020 deals", ["0", "0", "0", "0", "0", "1,020"])
+    assert counts["quotes.plan"] == ("0 quotes", ["0"] * 6)
+
+
 def test_a_run_says_by_which_restore_it_was_taken_back_and_when(
     reader: TestClient, make_run: MakeRun
 ) -> None:
