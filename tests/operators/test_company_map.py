@@ -10,7 +10,11 @@ import pytest
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.languages import speaking
 from airflow_bitrix.files.plans import read_manifest
-from airflow_bitrix.operators.link_plans import Bitrix24CheckLinkPlanOperator
+from airflow_bitrix.operators.link_plans import (
+    Bitrix24CheckLinkPlanOperator,
+    Bitrix24ExportContactLinksOperator,
+    Bitrix24PlanLinkRestoreOperator,
+)
 from airflow_bitrix.report.approval import headline
 from tests.operators.migrations import apply, changes, plan
 
@@ -75,6 +79,30 @@ def test_of_companies_that_are_gone_contacts_tell(sandbox: Any, tmp_path: Path) 
     assert set(changes(made)) == dangling
     assert apply(made)["counts"]["applied"] == len(dangling) > 3
     assert not of_companies(sandbox, GONE)
+
+
+def test_a_snapshot_brings_companies_back_that_are_there_still(
+    sandbox: Any, portals: Portals, tmp_path: Path
+) -> None:
+    taken = Bitrix24ExportContactLinksOperator(
+        task_id="export", kind="contact", detail="full", artifacts_path=str(tmp_path / "night")
+    ).execute({})
+    before = portals.rows(sandbox, "contact")
+    alone = next(one for one, rows in before.items() if [row[0] for row in rows] == [2])
+    moved = {one: rows for one, rows in before.items() if one != alone and {row[0] for row in rows} & {1, 3}}
+    for contact in (*moved, alone):
+        sandbox.state.update("contact", contact, {"COMPANY_IDS": [7]})
+    sandbox.state.delete("company", 2)
+    back = Bitrix24PlanLinkRestoreOperator(
+        task_id="back", snapshot=taken, owners=[*moved, alone], artifacts_path=str(tmp_path / "back")
+    ).execute({})
+    assert set(changes(back)) == {*moved}
+    reasons = (tmp_path / "back" / "plan" / "left_out.csv").read_text()
+    assert "company 2 no longer exists, and there was no other" in reasons
+    apply(back)
+    now = portals.rows(sandbox, "contact")
+    for contact, rows in moved.items():
+        assert [row[:2] for row in now[contact]] == [row[:2] for row in rows if row[0] not in (2, *GONE)]
 
 
 @pytest.mark.parametrize(
