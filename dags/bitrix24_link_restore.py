@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, TaskGroup, task
 
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import OWNER_ROWS
+from airflow_bitrix.core.links import LINK_ROWS
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
 from airflow_bitrix.pipelines.kinds import kind_name, kind_title, kinds_to_restore, saving_param
@@ -142,7 +142,7 @@ with DAG(
 
     plans: dict[str, Bitrix24PlanLinkRestoreOperator] = {}
     with TaskGroup("plans", group_display_name=gettext("Make the plans")) as making:
-        for kind in OWNER_ROWS:
+        for kind in LINK_ROWS:
             plans[kind] = Bitrix24PlanLinkRestoreOperator(
                 task_id=kind_name(kind),
                 task_display_name=kind_title(kind),

@@ -14,6 +14,8 @@ EXAMPLES: Mapping[str, str] = {
     "Bitrix24PlanLinkRestoreOperator.plan": "the folder of a plan that does not lie beside its journal",
     "bitrix24_conn_id": '`"bitrix24_default"`',
     "compare_with": '`"previous"`: the snapshot that this task made last',
+    "company_map": "`{4: 9}`: company 9 takes the place of company 4",
+    "company_map_file": '`"/opt/airflow/bitrix24-maps/companies.csv"`, with a row `4,9`',
     "contact_map": '`{17: 23}`, or `{"17": 23}` from a form: 23 takes the place of 17',
     "contact_map_file": '`"/opt/airflow/bitrix24-maps/merged.csv"`, with a row `17,23`',
     "created_from": '`"2026-11-01"`, `"{{ ds }}"`',

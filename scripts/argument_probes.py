@@ -168,7 +168,7 @@ def probed(subject: Subject | RuleSubject, owner: type, name: str) -> Argument:
     return Argument(name, about, may_be, accepted, tuple(map(become, EMPTY)), bare, example)
 
 
-_NONE_OF_IT = ("contact_map", "owner_map", "part", "exactly")
+_NONE_OF_IT = ("contact_map", "company_map", "owner_map", "part", "exactly")
 """Arguments of which an empty list is what it says: none of them."""
 
 

@@ -90,6 +90,7 @@ _EXAMPLES: Mapping[str, Any] = {
     "filter": {"assignedById": 7},
     "migration": "lead_to_deal",
     "contact_map": {17: 23},
+    "company_map": {4: 9},
     "save": True,
     "believe_any_user": True,
     "source_conn_id": "older_portal",
@@ -238,8 +239,8 @@ def _migration(task: Any) -> tuple[Any, ...]:
     task.check_arguments()
     found = [task.migration_name(), task.owners_kind(), task._filter, task.extra, task.detail]
     found += [str(task.save), str(task.believe_any_user)]
-    if task.migration == "contact_map":
-        found.append(task._contacts)
+    if task.migration in ("contact_map", "company_map"):
+        found.append(task._new)
     if task.migration == "portal_to_portal":
         found += [task._matching, task.pairing()]
     return *_common(task), *found
@@ -285,12 +286,15 @@ def _bulk(made: Mapping[str, Any]) -> Iterator[Subject]:
     )
     pair = {"migration": "portal_to_portal", "kind": "lead", "source_conn_id": "old_portal"}
     contact_map = {"migration": "contact_map", "source_conn_id": None, "match": "origin"}
+    company_map = {**contact_map, "migration": "company_map", "kind": None}
     release = {"migration": "release_moved_leads", "kind": "lead", "source_conn_id": None, "match": "origin"}
     migration = {**pair, "match": "same_origin"}
     beside: dict[str, Mapping[str, Any]] = {
         "migration": {"kind": None, "source_conn_id": None, "match": "origin"},
         "contact_map": contact_map,
         "contact_map_file": contact_map,
+        "company_map": company_map,
+        "company_map_file": company_map,
         "owner_map": {"match": "map", "contact_map": {17: 23}},
         "save": release,
         "believe_any_user": release,
@@ -298,7 +302,12 @@ def _bulk(made: Mapping[str, Any]) -> Iterator[Subject]:
         "originator": {"match": "origin"},
         "match_field": {"match": "field"},
     }
-    examples = {**_EXAMPLES, "contact_map_file": made["map"], "owner_map": made["map"]}
+    examples = {
+        **_EXAMPLES,
+        "contact_map_file": made["map"],
+        "company_map_file": made["map"],
+        "owner_map": made["map"],
+    }
     examples |= {"detail": "ids", "is_dry_run": True}
     yield Subject(
         Bitrix24PlanLinkMigrationOperator,

@@ -15,9 +15,9 @@ from airflow.sdk import Asset, AssetAlias, AssetWatcher
 
 from airflow_bitrix.client.auth import portal_address
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.families import row_of
+from airflow_bitrix.core.families import family_of, row_of
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.core.links import OWNER_KINDS, OwnerKind, owner_kind
+from airflow_bitrix.core.links import OWNER_KINDS, OwnerKind, entity_kind, owner_kind
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.openlineage.facet import Dataset
@@ -26,21 +26,24 @@ SCHEME = "bitrix24"
 
 _ACCEPTED = gettext_noop(
     "bitrix24://portal/lead/contact-links, or another kind in place of lead; or bitrix24://portal/lead, "
-    "another kind or contact, for the records"
+    "another kind or contact, for the records; or bitrix24://portal/contact/company-links"
 )
 
 _KINDS = "|".join((*OWNER_KINDS, r"dynamic_\d{3,10}"))
-_PATH = re.compile(rf"(?P<folder>(?:/[\w.~-]+)*?)/(?:(?:{_KINDS})(?:/contact-links)?|contact)")
+_PATH = re.compile(
+    rf"(?P<folder>(?:/[\w.~-]+)*?)/(?:(?:{_KINDS})(?:/contact-links)?|contact(?:/company-links)?)"
+)
 
 
 def links_asset(portal: str, kind: str) -> Asset:
-    """Give the asset that the contact links of a portal's leads or deals are.
+    """Give the asset that the contact links of a portal's leads or deals are, or company links of contacts.
 
     :param portal: Its address, such as ``acme.bitrix24.com``.
-    :param kind: A kind of owners: ``lead``, ``deal``, ``quote``.
+    :param kind: A kind of owners: ``lead``, ``deal``, ``quote``; or ``contact``.
     :raises InvalidInput: One that cannot be right.
     """
-    return Asset(f"{_of_portal(portal)}/{owner_kind(kind)}/contact-links")
+    address = _of_portal(portal)
+    return Asset(f"{address}/{entity_kind(kind)}/{family_of(kind).linked}-links")
 
 
 def records_asset(portal: str, kind: str, watchers: Sequence[AssetWatcher] = ()) -> Asset:

@@ -16,7 +16,7 @@ from functools import cache
 from typing import Literal
 
 LinkedKind = Literal["contact", "company"]
-"""What is linked to an owner: contacts, or to a contact its companies."""
+"""What is linked to an owner: contacts; or, where the owner is a contact, its companies."""
 
 
 @dataclass(frozen=True, slots=True)

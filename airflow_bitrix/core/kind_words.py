@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -27,6 +27,24 @@ def kind_words(kind: EntityKind) -> Mapping[str, str]:
     instrumental.
     """
     return _words(kind, language())
+
+
+def linked_words(kind: OwnerKind) -> Mapping[str, str]:
+    """Give the words for what is linked to owners of a kind: contacts, or companies of contacts."""
+    return kind_words(family_of(kind).linked)
+
+
+def linked_titled(kind: OwnerKind) -> Mapping[str, str]:
+    """Give these words, ``kinds`` with a capital: it begins a sentence."""
+    words = linked_words(kind)
+    return {**words, "kinds": words["kinds"][:1].upper() + words["kinds"][1:]}
+
+
+def linked_named(kind: OwnerKind, ids: Iterable[int]) -> str:
+    """Give some of what is linked to owners of a kind as a sentence names them: ``contacts 5, 7``."""
+    numbers = list(ids)
+    words = linked_words(kind)
+    return f"{words['kind' if len(numbers) == 1 else 'kinds']} {', '.join(map(str, numbers))}"
 
 
 @cache

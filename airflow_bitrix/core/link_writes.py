@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_bitrix.core import methods
 from airflow_bitrix.core.families import family_of
-from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
+from airflow_bitrix.core.kind_words import owners
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import ContactLink, LinkSet
 from airflow_bitrix.core.numbers import LARGEST
 
@@ -104,19 +105,20 @@ def write_commands(change: Change) -> list[Command]:
 
 def _link_command(before: LinkSet, after: LinkSet) -> Command:
     """Give the one link method that does it: a delete or an add where that does, else ``items.set``."""
-    owner = after.owner
+    owner, family = after.owner, family_of(after.owner.kind)
     gone = [link.contact_id for link in before.links if link.contact_id not in after.contact_ids]
     flags = sum(link.is_primary for link in before.links)
     if len(gone) == 1 and flags <= 1 and _without(before, gone[0]).agrees_with(after):
-        return methods.name(owner.kind, "delete"), methods.delete(owner.id, gone[0])
+        return methods.name(owner.kind, "delete"), methods.delete(owner.id, gone[0], family.linked)
     new = [link for link in after.links if link.contact_id not in before.contact_ids]
     if len(new) == 1 and (added := _added(before, new[0])) and added.agrees_with(after):
         # The portal chooses the sort that is wanted anyway where it is not said.
-        return methods.name(owner.kind, "add"), methods.add(owner.id, new[0].contact_id, new[0].sort)
+        payload = methods.add(owner.id, new[0].contact_id, new[0].sort, linked=family.linked)
+        return methods.name(owner.kind, "add"), payload
     # items.set numbers rows without a sort above 0 by their place, so either all carry one or none does.
     with_sort = all(link.sort for link in after.links)
-    rows = [_row(link, with_sort=with_sort) for link in after.links]
-    return methods.name(owner.kind, "items.set"), methods.items_set(owner.id, rows)
+    rows = [_row(link, family.key, with_sort=with_sort) for link in after.links]
+    return methods.name(owner.kind, "items.set"), methods.items_set(owner.id, rows, family.linked)
 
 
 def _shared_adds(before: LinkSet, after: LinkSet) -> Iterator[Command]:
@@ -169,10 +171,9 @@ def unwritable(change: Change) -> tuple[str, str]:
         )
     if len(links) <= MOST_LINKS or not replaces(change):
         return "", ""
-    why = ngettext(
-        "{count} contact is to be linked, and a request that replaces them holds {most} at most",
-        "{count} contacts are to be linked, and a request that replaces them holds {most} at most",
-        len(links),
+    why = gettext(
+        "{linked} are to be linked, and a request that replaces them holds {most} at most",
+        linked=owners(family_of(change.owner.kind).linked, len(links)),
         most=MOST_LINKS,
     )
     return gettext_noop("too many contacts"), why
@@ -225,6 +226,6 @@ def _set(before: LinkSet, after: LinkSet) -> LinkSet:
     return LinkSet(after.owner, after.links, before.scalar_id if same else None)
 
 
-def _row(link: ContactLink, *, with_sort: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"CONTACT_ID": link.contact_id, "IS_PRIMARY": link.is_primary}
+def _row(link: ContactLink, key: str, *, with_sort: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {key: link.contact_id, "IS_PRIMARY": link.is_primary}
     return {**row, "SORT": link.sort} if with_sort else row

@@ -14,20 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 OwnerKind = str
-"""A kind of owners, one of :mod:`~airflow_bitrix.core.families` to which contacts are linked."""
+"""A kind of owners, one of :mod:`~airflow_bitrix.core.families`: contacts are linked to them, or to a contact
+its companies."""
 
 OWNER_KINDS: tuple[OwnerKind, ...] = tuple(one.kind for one in FAMILIES.values() if one.linked == "contact")
-"""The kinds of owners that every portal has; each smart process is another one, ``dynamic_1036``."""
+"""The kinds of owners of contacts that every portal has; each smart process is another, ``dynamic_1036``."""
 
 OWNER_ROWS: tuple[str, ...] = (*OWNER_KINDS, SMART_PROCESS)
-"""What tables hold that say something of each kind of owners; see :func:`.families.row_of`."""
+"""What tables hold that say something of each kind of owners of contacts; see :func:`.families.row_of`."""
+
+LINK_ROWS: tuple[str, ...] = (*FAMILIES, SMART_PROCESS)
+"""The same of each kind that anything is linked to: contacts have companies."""
 
 EntityKind = str
-"""A kind of records: of owners, or ``contact``."""
+"""A kind of records; each is one of owners: of contacts, or ``contact``, to which companies are linked."""
 
 
 def owner_kind(value: object, argument: str = "kind") -> OwnerKind:
-    """Give ``value`` back as an owner kind.
+    """Give ``value`` back as a kind of owners of contacts.
 
     :raises InvalidInput: There is no such kind.
     """
@@ -37,7 +41,7 @@ def owner_kind(value: object, argument: str = "kind") -> OwnerKind:
 
 
 def is_owner_kind(value: object) -> bool:
-    """Whether this names a kind of owners."""
+    """Whether this names a kind of owners of contacts."""
     return is_entity_kind(value) and family_of(str(value)).linked == "contact"
 
 
@@ -92,7 +96,7 @@ def positive_id(argument: str, value: object) -> int:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Owner:
-    """The record that contact links hang on: a lead, a deal, a quote."""
+    """The record that links hang on: a lead, a deal, a quote; a contact, where they are its companies."""
 
     kind: OwnerKind
     id: int
@@ -104,9 +108,9 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class ContactLink:
-    """One contact of one owner.
+    """One contact of one owner; of a contact, one of its companies.
 
-    :param contact_id: Id of the contact.
+    :param contact_id: Id of the contact, or of what else is linked.
     :param sort: Place in the order, usually 10, 20, 30; ``None`` where only the order is known.
     :param is_primary: Whether the portal shows this contact first, as the client of the owner.
     :param role_id: Role of the contact; ``None`` where it is not known.

@@ -16,7 +16,9 @@ from airflow_bitrix.core.link_writes import STEP, attainable
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
 from airflow_bitrix.core.plan import Change, shown_contacts
 
-MigrationName = Literal["contact_map", "lead_to_deal", "release_moved_leads", "portal_to_portal"]
+MigrationName = Literal[
+    "contact_map", "company_map", "lead_to_deal", "release_moved_leads", "portal_to_portal"
+]
 MIGRATIONS: tuple[MigrationName, ...] = get_args(MigrationName)
 
 Extra = Literal["keep", "remove"]
@@ -32,12 +34,12 @@ def main_contact(links: LinkSet) -> int | None:
 
 
 def chained(rows: Iterable[MapRow], argument: str) -> dict[int, int]:
-    """Read a map of contacts of one portal: old, to the one in the place of which nothing else stands.
+    """Read a map of records of one portal: old, to the one in the place of which nothing else stands.
 
-    Chains are followed: with ``5,6`` and ``6,7``, contact 5 becomes 7. A contact mapped onto itself is
+    Chains are followed: with ``5,6`` and ``6,7``, contact 5 becomes 7. One that is mapped onto itself is
     ignored.
 
-    :raises InvalidInput: A contact is mapped to two new ones, or a chain comes back to where it began.
+    :raises InvalidInput: One is mapped to two new ones, or a chain comes back to where it began.
     """
     given = single((row for row in rows if row[1] != row[2]), argument)
     for start in given:
@@ -48,9 +50,7 @@ def chained(rows: Iterable[MapRow], argument: str) -> dict[int, int]:
             at = given[at]
         if at in path:
             circle = [*list(path)[list(path).index(at) :], at]
-            raise InvalidInput(
-                argument, " -> ".join(map(str, circle)), gettext("chains of contacts that end somewhere")
-            )
+            raise InvalidInput(argument, " -> ".join(map(str, circle)), gettext("chains that end somewhere"))
         given |= dict.fromkeys(path, at)
     return given
 
@@ -89,6 +89,8 @@ def one_to_one(owner_map: Mapping[int, int], argument: str) -> None:
 
 def remapped(links: LinkSet, contact_map: Mapping[int, int]) -> LinkSet:
     """Give the links with each old contact's place taken by the new one: order, sort and primary stay.
+
+    Of a contact, so are the places of its old companies.
 
     Where both are linked they become one link, in the earlier place, and primary if either was.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args
 
 from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.kind_words import linked_words
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, Owner
 from airflow_bitrix.core.numbers import LARGEST
@@ -189,7 +190,8 @@ def standing(change: Change, now: OwnerState, *, begun: bool = False) -> tuple[S
         return "done", ""
     if not links_right and not change.before.agrees_with(now.links) and not _is_begun(change, now.links):
         seen, planned = shown_contacts(now.links), shown_contacts(change.before)
-        return "drift", gettext("contacts are now {seen}, planned from {planned}", seen=seen, planned=planned)
+        words = {"seen": seen, "planned": planned, **linked_words(change.owner.kind)}
+        return "drift", gettext("{kinds} are now {seen}, planned from {planned}", **words)
     if lost := _lost(change, now, begun=begun or links_right):
         return "drift", lost
     return ("unsaved" if links_right else "open"), ""

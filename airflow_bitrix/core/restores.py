@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
+from airflow_bitrix.core.kind_words import linked_named, linked_words
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.link_writes import attainable
 from airflow_bitrix.core.links import LinkSet
@@ -124,10 +125,10 @@ def judge_restore(
     wanted = _without(image.links, lost)
     dropped = (
         ngettext(
-            "contact {ids} no longer exists",
-            "contacts {ids} no longer exist",
+            "{linked} no longer exists",
+            "{linked} no longer exist",
             len(lost),
-            ids=", ".join(map(str, lost)),
+            linked=linked_named(now.owner.kind, lost),
         )
         if lost
         else ""
@@ -172,15 +173,16 @@ def judge_restore(
 
 def _left_alone(image: Image, now: OwnerState, seen: str, *, overwrite: bool) -> LeftOut | None:
     """Give why an owner is left alone whatever its contacts can be brought back to."""
+    words = linked_words(now.owner.kind)
     if image.unreadable:
         return LeftOut(
             gettext_noop("what was there cannot be read"),
-            gettext("contacts are {seen}; {unreadable}", seen=seen, unreadable=image.unreadable),
+            gettext("{kinds} are {seen}; {unreadable}", seen=seen, unreadable=image.unreadable, **words),
         )
     if image.links.agrees_with(now.links) and image.company_for(now) is None:
         return LeftOut(
             gettext_noop("as it was already"),
-            gettext("contacts are {seen}, as in {source}", seen=seen, source=image.source),
+            gettext("{kinds} are {seen}, as in {source}", seen=seen, source=image.source, **words),
         )
     if image.company and not overwrite and now.company_id not in (image.company.was, image.company.left):
         return LeftOut(gettext_noop("changed since"), _strange_company(image.company.left, now))
@@ -210,7 +212,8 @@ def _strange(image: Image, left: LinkSet, seen: str) -> str:
     """Say that somebody else changed an owner: what there is now, no run that is known here has left."""
     known = [gettext("the apply was to leave {contacts}", contacts=shown_contacts(left))]
     known += [f"{one.by} {shown_contacts(one.links)}" for one in image.brought]
-    return gettext("by somebody else: contacts are now {seen}, {known}", seen=seen, known=", ".join(known))
+    words = {"seen": seen, "known": ", ".join(known), **linked_words(left.owner.kind)}
+    return gettext("by somebody else: {kinds} are now {seen}, {known}", **words)
 
 
 def _without(links: LinkSet, lost: Collection[int]) -> LinkSet:
@@ -247,7 +250,9 @@ def _shortcomings(wanted: LinkSet, after: LinkSet) -> dict[Shortcoming, str]:
             becomes=str(after.shown_id or gettext("none")),
         )
     if any(were[link.contact_id].role_id for link in after.links):
-        notes["roles"] = gettext("roles of contacts cannot be set and may be lost")
+        notes["roles"] = gettext(
+            "roles of {kinds_of} cannot be set and may be lost", **linked_words(wanted.owner.kind)
+        )
     return notes
 
 

@@ -17,7 +17,7 @@ from airflow_bitrix.client.row_pages import PAGE, id_in
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.families import family_of
-from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.links import EntityKind, OwnerKind
 from airflow_bitrix.core.names import Names, OwnerNames, name_of
 from airflow_bitrix.core.numbers import told_id
 from airflow_bitrix.crm.known_values import directories_in, is_of_stages
@@ -27,9 +27,8 @@ from airflow_bitrix.crm.scan import item_list
 Unread = Literal["owners", "contacts", "companies", "stages", "users"]
 """What names there are, by whose they are."""
 
-_OWNER = ("id", "title", "stageId", "assignedById")
-_CONTACT = ("id", "name", "secondName", "lastName")
-_COMPANY = ("id", "title")
+_OWNER = ("stageId", "assignedById")
+_PERSON = ("name", "secondName", "lastName")
 _USER = ("ID", "NAME", "SECOND_NAME", "LAST_NAME")
 
 _Asked = tuple[Unread, Call]
@@ -64,6 +63,8 @@ class NameReads:
     ) -> Names:
         """Give the names of owners, contacts and companies; those that cannot be read are left out.
 
+        Where the owners are contacts, those linked are companies.
+
         All is asked for together, 50 pages of 50 a request; only the users behind it.
         """
         owners: dict[int, _Owner] = {}
@@ -71,23 +72,25 @@ class NameReads:
         companies: dict[int, str] = {}
 
         def take_owner(row: Mapping[str, Any]) -> None:
-            told = _Owner(
-                name_of(row.get("title")), name_of(row.get("stageId")), told_id(row.get("assignedById")) or 0
-            )
+            title = name_of(*map(row.get, _parts(self._kind)))
+            told = _Owner(title, name_of(row.get("stageId")), told_id(row.get("assignedById")) or 0)
             owners[id_in("crm.item.list", "id", row)] = told
+
+        linked = family_of(self._kind).linked
+        what: Unread = "contacts" if linked == "contact" else "companies"
 
         def asked() -> Iterator[_Asked]:
             if self._stages is None:
                 yield "stages", Call("crm.status.list", {})
             for ids in _pages(owner_ids):
-                yield "owners", item_list(self._kind, _OWNER, {"@id": ids}, "ASC")
+                yield "owners", _named_list(self._kind, ids, _OWNER)
             for ids in _pages(contact_ids):
-                yield "contacts", item_list("contact", _CONTACT, {"@id": ids}, "ASC")
+                yield what, _named_list(linked, ids)
             for ids in _pages(company_ids):
-                yield "companies", item_list("company", _COMPANY, {"@id": ids}, "ASC")
+                yield "companies", _named_list("company", ids)
 
-        take: dict[Unread, _Take] = {"owners": take_owner}
-        take |= {"contacts": _into(contacts, _CONTACT), "companies": _into(companies, _COMPANY)}
+        take: dict[Unread, _Take] = {"owners": take_owner, "companies": _into(companies, "company")}
+        take[what] = _into(contacts, linked)
         await self._ask(asked(), take)
         await self._read_users({one.responsible_id for one in owners.values()} - {0})
         named = {owner_id: self._named(one) for owner_id, one in owners.items()}
@@ -140,11 +143,20 @@ class NameReads:
         }
 
 
-def _into(found: dict[int, str], fields: Sequence[str]) -> _Take:
-    """Give what takes the name of a record, which stands in all fields but the id."""
+def _parts(kind: EntityKind) -> Sequence[str]:
+    """Give the fields in which the name of a record stands."""
+    return _PERSON if kind == "contact" else ("title",)
+
+
+def _named_list(kind: EntityKind, ids: list[int], also: Sequence[str] = ()) -> Call:
+    return item_list(kind, ("id", *_parts(kind), *also), {"@id": ids}, "ASC")
+
+
+def _into(found: dict[int, str], kind: EntityKind) -> _Take:
+    """Give what takes the name of a record."""
 
     def take(row: Mapping[str, Any]) -> None:
-        if name := name_of(*(row.get(part) for part in fields[1:])):
+        if name := name_of(*map(row.get, _parts(kind))):
             found[id_in("crm.item.list", "id", row)] = name
 
     return take

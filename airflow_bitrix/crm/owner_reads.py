@@ -11,7 +11,7 @@ from airflow_bitrix.client.row_pages import page_of, rows_told
 from airflow_bitrix.client.wire import Call, FaultKind
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error, RetryLater
 from airflow_bitrix.core.exact_links import ITEM_GET, exact_command, exact_links
-from airflow_bitrix.core.kind_words import named
+from airflow_bitrix.core.kind_words import linked_words, named
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState, state_of
@@ -113,14 +113,16 @@ class OwnerReads:
         seen.later = seen.later or next((rests[one] for one in left if one in rests), None)
         for owner_id in left:
             state, exact = seen.states.pop(owner_id), seen.exact.get(owner_id)
-            said = faults.get(owner_id, gettext("items.get answered no list of contact links"))
+            said = faults.get(owner_id, gettext("items.get answered no list of links"))
             if exact:
                 shown = gettext(
                     "{exact} by items.get, {listed} by crm.item.list",
                     exact=shown_contacts(exact),
                     listed=shown_contacts(state.links),
                 )
-                said = gettext("the portal shows contacts {shown}", shown=shown)
+                said = gettext(
+                    "the portal shows {kinds} {shown}", shown=shown, **linked_words(state.owner.kind)
+                )
             seen.unseen[owner_id] = gettext("its links could not be read: {said}", said=said)
         return seen
 

@@ -1,4 +1,4 @@
-"""Owners by what is known of them: their ids, or a contact that they are linked to.
+"""Owners by what is known of them: their ids, or a contact or company that they are linked to.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
 """
@@ -20,7 +20,7 @@ from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState, select_of
 from airflow_bitrix.crm.pages import pages
-from airflow_bitrix.crm.scan import ask_links, item_list, look_calls, scan, state_reader
+from airflow_bitrix.crm.scan import ask_links, item_list, look_calls, scan, scan_ids, state_reader
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ CHUNK = PAGE * MOST_COMMANDS
 """Owners that are worked on at a time: what one request reads."""
 
 FEW = 2 * MOST_COMMANDS
-"""Contacts whose owners are looked up without asking how large the portal is: two requests."""
+"""Contacts or companies whose owners are looked up without asking how large the portal is: two requests."""
 
 
 async def in_chunks(rows: AsyncIterator[T], size: int = CHUNK) -> AsyncGenerator[list[T], None]:
@@ -62,26 +62,31 @@ async def look_up(
 
 
 async def owners_linked_to(
-    portal: AsyncPortal, kind: OwnerKind, contact_ids: Sequence[int], wanted: Mapping[str, Any]
+    portal: AsyncPortal, kind: OwnerKind, linked_ids: Sequence[int], wanted: Mapping[str, Any]
 ) -> AsyncGenerator[OwnerState, None]:
-    """Give the state of every owner that is linked to one of some contacts, each once.
+    """Give the state of every owner that is linked to one of some contacts, or companies, each once.
 
     Where the portal leaves links out of its lists, those of the states may not be known.
 
-    A few contacts are looked up, 50 a request; for many, all owners are read, 2,500 a request, and compared
-    here. What takes fewer requests is chosen by the number of owners that the portal tells.
+    A few contacts are looked up, 50 a request, and companies 2,500 a request; for many, all owners are read,
+    2,500 a request, and compared here. What takes fewer requests is chosen by the number of owners that the
+    portal tells.
 
+    :param linked_ids: Ids of contacts; where the owners are contacts, of companies.
     :param wanted: A ``crm.item.list`` filter for the owners.
     """
-    by_contact = len(contact_ids) <= FEW
-    if not by_contact:
+    of_companies = family_of(kind).linked == "company"
+    by_linked = len(linked_ids) <= FEW
+    if not by_linked:
         owners = await count_owners(portal, kind, wanted)
-        by_contact = len(contact_ids) / MOST_COMMANDS < math.ceil(owners / CHUNK)
-    found = (
-        _by_contact(portal, kind, contact_ids, wanted)
-        if by_contact
-        else _among_all(portal, kind, contact_ids, wanted)
-    )
+        at_once = CHUNK if of_companies else MOST_COMMANDS
+        by_linked = len(linked_ids) / at_once < math.ceil(owners / CHUNK)
+    if not by_linked:
+        found = _among_all(portal, kind, linked_ids, wanted)
+    elif of_companies:
+        found = _by_company(portal, linked_ids, wanted)
+    else:
+        found = _by_contact(portal, kind, linked_ids, wanted)
     async with aclosing(found) as states:
         async for state in states:
             yield state
@@ -105,13 +110,29 @@ async def count_owners(portal: AsyncPortal, kind: OwnerKind, wanted: Mapping[str
 
 
 async def _among_all(
-    portal: AsyncPortal, kind: OwnerKind, contact_ids: Sequence[int], wanted: Mapping[str, Any]
+    portal: AsyncPortal, kind: OwnerKind, linked_ids: Sequence[int], wanted: Mapping[str, Any]
 ) -> AsyncGenerator[OwnerState, None]:
-    those = frozenset(contact_ids)
+    those = frozenset(linked_ids)
     async with aclosing(scan(portal, kind, wanted)) as states:
         async for state in states:
             if not those.isdisjoint(state.links.contact_ids):
                 yield state
+
+
+async def _by_company(
+    portal: AsyncPortal, company_ids: Sequence[int], wanted: Mapping[str, Any]
+) -> AsyncGenerator[OwnerState, None]:
+    """Give the contacts of companies: no list of contacts is filtered by those that are not primary."""
+    companies = await look_up(portal, "company", company_ids)
+    if len(companies) < len(set(company_ids)):
+        # Of one that is gone, or that the user does not see, only contacts tell.
+        found = _among_all(portal, "contact", company_ids, wanted)
+    else:
+        linked = sorted({one for state in companies.values() for one in state.links.contact_ids})
+        found = scan_ids(portal, "contact", linked, wanted)
+    async with aclosing(found) as states:
+        async for state in states:
+            yield state
 
 
 async def _by_contact(

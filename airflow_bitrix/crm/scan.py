@@ -1,4 +1,4 @@
-"""Link sets of a whole portal: of every lead or deal that a filter matches.
+"""Link sets of a whole portal: of every owner of a kind that a filter matches.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
 """
@@ -20,7 +20,7 @@ from airflow_bitrix.client.table_sweep import Expect, Order, Table, sweep
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput, Rejected
 from airflow_bitrix.core.exact_links import exact_command, exact_links
-from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.families import FAMILIES, family_of
 from airflow_bitrix.core.kind_words import named, owners_of
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import (
@@ -29,7 +29,7 @@ from airflow_bitrix.core.links import (
     Owner,
     OwnerKind,
     accepted_kinds,
-    is_owner_kind,
+    is_entity_kind,
 )
 from airflow_bitrix.core.owner_states import OwnerState, select_of, state_of
 from airflow_bitrix.crm.pages import Read, pages
@@ -106,7 +106,8 @@ async def scan(
 ) -> AsyncGenerator[OwnerState, None]:
     """Give the state of every owner that the filter matches, each once.
 
-    :param kind: One kind, or several; these share their requests, and their owners come as they are read.
+    :param kind: One kind; ``contact`` for the companies of contacts. Or several: these share their requests,
+        and their owners come as they are read.
     :param wanted: A ``crm.item.list`` filter, camelCase names.
     :param detail: ``ids`` for contacts, their order and the primary one; ``full`` for sort and role too,
         which takes one command for each owner with contacts.
@@ -117,10 +118,9 @@ async def scan(
     :raises Rejected: The portal does not accept the filter.
     """
     kinds = list(kind) if isinstance(kind, (list, tuple)) else [cast("OwnerKind", kind)]
-    unknown = [one for one in kinds if not is_owner_kind(one)]
+    unknown = [one for one in kinds if not is_entity_kind(one)]
     if unknown or not kinds:
-        accepted = gettext("{kinds}; contacts are given by scan_contacts", kinds=accepted_kinds())
-        raise InvalidInput("kind", unknown[0] if unknown else kind, accepted)
+        raise InvalidInput("kind", unknown[0] if unknown else kind, accepted_kinds(FAMILIES))
     check_scan(wanted, detail, also)
     # Closed with the scan, so that a scan that is not read to its end leaves no request behind.
     tables = [(_owners(one, also), dict(wanted or {})) for one in dict.fromkeys(kinds)]

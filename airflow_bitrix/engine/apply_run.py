@@ -35,6 +35,7 @@ from airflow_bitrix.client.stopping import ToldToStopError
 from airflow_bitrix.client.wire import Call, error_of, resting
 from airflow_bitrix.core.errors import Bitrix24Error
 from airflow_bitrix.core.exact_links import exact_method
+from airflow_bitrix.core.kind_words import linked_words
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.link_writes import MOST_LINKS
 from airflow_bitrix.core.links import OwnerKind
@@ -299,9 +300,10 @@ class ApplyRun:
         """Account for what an earlier run settled: it is never written again by the same plan."""
         if stands != "done":
             said = gettext(
-                "{outcome} before, and changed since: contacts are now {contacts}",
+                "{outcome} before, and changed since: {kinds} are now {linked}",
                 outcome=settled.outcome,
-                contacts=shown_state(task.change, now),
+                linked=shown_state(task.change, now),
+                **linked_words(task.change.owner.kind),
             )
             self._tell(task, replace(settled, outcome="drift", reason=said), settled)
         else:

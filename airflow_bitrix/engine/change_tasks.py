@@ -9,6 +9,7 @@ from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome
 from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, Fault, FaultKind
 from airflow_bitrix.core.errors import PortalAnswer
 from airflow_bitrix.core.exact_links import exact_command
+from airflow_bitrix.core.kind_words import linked_words
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.link_writes import SAVE, replaces, save_command, write_commands
 from airflow_bitrix.core.links import LinkSet
@@ -191,7 +192,9 @@ class ChangeTask:
             return
         shown = shown_contacts(there)
         self.remark = gettext(
-            "somebody changed it after it was looked at; overwritten: contacts {shown}", shown=shown
+            "somebody changed it after it was looked at; overwritten: {kinds} {shown}",
+            shown=shown,
+            **linked_words(change.owner.kind),
         )
         # None at all may be a poor answer, and what was seen a moment ago is worth more. Nor does what
         # follows a write of its own take the place of what was there before that one.

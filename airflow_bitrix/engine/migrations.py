@@ -35,31 +35,32 @@ Read = Callable[[int], None]
 """Called with the number of owners that have just been read."""
 
 
-async def contact_map(
+async def replace_linked(
     portal: AsyncPortal,
     kind: OwnerKind,
-    contacts: Mapping[int, int],
+    new: Mapping[int, int],
     wanted: Mapping[str, Any],
     read: Read,
 ) -> Steps:
     """Give each owner that an old contact is linked to, with the new contact in its place.
 
-    :param contacts: The new contact of each old one, chains followed.
+    :param kind: The kind of owners; of contacts, companies are replaced.
+    :param new: The new contact, or company, of each old one, chains followed.
     :param wanted: A ``crm.item.list`` filter for the owners.
     """
     async with (
-        aclosing(owners_linked_to(portal, kind, list(contacts), wanted)) as found,
+        aclosing(owners_linked_to(portal, kind, list(new), wanted)) as found,
         aclosing(in_chunks(found)) as chunks,
     ):
         async for chunk in chunks:
             for state in await ask_links(portal, chunk, full=True):
                 read(1)
                 before = state.links
-                old = [one for one in before.contact_ids if one in contacts]
+                old = [one for one in before.contact_ids if one in new]
                 if old:
-                    moves = ", ".join(f"{one} -> {contacts[one]}" for one in old)
-                    came_from = {contacts[one]: one for one in reversed(old)}
-                    yield Aim(before, remapped(before, contacts), moves, came_from=came_from)
+                    moves = ", ".join(f"{one} -> {new[one]}" for one in old)
+                    came_from = {new[one]: one for one in reversed(old)}
+                    yield Aim(before, remapped(before, new), moves, came_from=came_from)
 
 
 async def lead_to_deal(portal: AsyncPortal, wanted: Mapping[str, Any], read: Read) -> Steps:

@@ -24,7 +24,7 @@ ACCEPTED = gettext_noop(
     'named old and new, or JSON Lines such as {"old": 5, "new": 6}'
 )
 
-_THINGS = frozenset({"id", "ids", "contact", "lead", "deal", "owner"})
+_THINGS = frozenset({"id", "ids", "contact", "company", "lead", "deal", "owner"})
 """Words that may stand beside old or new in the name of a column: ``old_id``, ``New contact id``."""
 
 

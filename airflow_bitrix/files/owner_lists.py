@@ -8,7 +8,7 @@ from pathlib import Path
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.core.links import OwnerKind, is_owner_kind
+from airflow_bitrix.core.links import OwnerKind, is_entity_kind
 from airflow_bitrix.files.id_cells import NoIdError, id_in_cell
 from airflow_bitrix.files.named_files import NOT_SHOWN, shown
 from airflow_bitrix.files.tables import NoFirstRowError, NoTableError, opened, rows_of, start_of
@@ -114,7 +114,7 @@ def _owner_id(names: Sequence[str], cells: Sequence[str], kind: OwnerKind) -> in
     row = dict(zip(names, cells, strict=False))
     of_kind, given = row.get(KIND_COLUMN, "").lower(), row.get(ID_COLUMN, "")
     if of_kind not in ("", kind):
-        other = gettext("a {kind}, ", **kind_words(of_kind)) if is_owner_kind(of_kind) else ""
+        other = gettext("a {kind}, ", **kind_words(of_kind)) if is_entity_kind(of_kind) else ""
         raise NoIdError(gettext("{other}not a {kind}", other=other, **kind_words(kind)))
     try:
         return id_in_cell(given)

@@ -25,7 +25,7 @@ from airflow_bitrix.core.guards import Guards
 from airflow_bitrix.core.kind_words import named
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.link_writes import requests_of, unwritable, write_size
-from airflow_bitrix.core.links import Owner, OwnerKind, owner_address, owner_kind
+from airflow_bitrix.core.links import Owner, OwnerKind, entity_kind, owner_address
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.core.restores import Origin
 from airflow_bitrix.core.rule_notes import RuleNote
@@ -293,7 +293,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         told = msgspec.convert(body, _Told)
         manifest = Manifest(
-            kind=owner_kind(body["kind"]),
+            kind=entity_kind(body["kind"]),
             portal=body["portal"],
             created=body["created"],
             rules=tuple(body["rules"]),

@@ -13,7 +13,7 @@ import msgspec
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_kind
+from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, entity_kind
 from airflow_bitrix.files import FORMAT, another_format
 from airflow_bitrix.files.damage import in_folder
 from airflow_bitrix.files.json_texts import json_value, read_json
@@ -205,7 +205,7 @@ def read_snapshot(folder: Path) -> Snapshot:
     try:
         return Snapshot(
             folder,
-            kind=owner_kind(body["kind"]),
+            kind=entity_kind(body["kind"]),
             portal=str(body["portal"]),
             created=str(body["created"]),
             detail=str(body["detail"]),

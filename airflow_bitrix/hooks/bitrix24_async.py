@@ -20,7 +20,7 @@ from airflow_bitrix.client.stopping import Stop
 from airflow_bitrix.client.transport import aiohttp_transport, open_session
 from airflow_bitrix.client.wire import Call
 from airflow_bitrix.core.contacts import Contact
-from airflow_bitrix.core.links import Owner, OwnerKind, is_owner_kind
+from airflow_bitrix.core.links import Owner, OwnerKind, is_entity_kind
 from airflow_bitrix.core.method_results import (
     CompanyItemsGet,
     CompanyLinkItem,
@@ -192,14 +192,14 @@ class Bitrix24AsyncHook(ReadsConnections):
     ) -> AsyncGenerator[OwnerState, None]:
         """Give the link set of every owner that a ``crm.item.list`` filter matches, each once.
 
-        :param kind: A kind of owners, such as ``lead``, ``quote`` or ``dynamic_1036``; or several, which
-            share their requests.
+        :param kind: A kind of owners, such as ``lead``, ``quote`` or ``dynamic_1036``; ``contact`` for the
+            companies of contacts; or several, which share their requests.
         :param wanted: The filter, camelCase names; ``None`` for all.
         :param detail: ``ids``, or ``full`` for sort and role too.
         :param ordered: Whether owners come in order of id.
         :param also: Further fields, camelCase names; they come in ``state.fields``.
         :raises InvalidInput: The filter names a field that there is not, or a value that it cannot have; or
-            another kind: contacts are given by :meth:`scan_contacts`.
+            another kind. Contacts themselves are given by :meth:`scan_contacts`.
         :raises Rejected: The portal refuses to tell the links of some; all others have been given then.
         """
         options: dict[str, Any] = {"detail": detail, "ordered": ordered, "also": also}
@@ -207,7 +207,7 @@ class Bitrix24AsyncHook(ReadsConnections):
             async with self.portal() as portal:
                 kinds: list[Any] = list(kind) if isinstance(kind, (list, tuple)) else [kind]
                 for one in kinds:
-                    if wanted and is_owner_kind(one):
+                    if wanted and is_entity_kind(one):
                         wanted = await checked_filter(portal, one, wanted)
                 async with aclosing(scan(portal, kind, wanted, **options)) as states:
                     async for state in states:

@@ -14,7 +14,7 @@ from airflow.sdk import Context
 from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowFailException, AirflowSkipException
-from airflow_bitrix.core.kind_words import checked_words, owners
+from airflow_bitrix.core.kind_words import checked_words, linked_words, owners
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.plan import Change, ChangeOutcome, shown_state, standing
 from airflow_bitrix.crm.owner_reads import OwnerReads, Seen
@@ -291,7 +291,5 @@ def _since(change: Change, seen: Seen) -> str:
     if standing(change, now)[0] == "done":
         return ""
     repeat = gettext(", a repeat lead again") if change.ends_repeat and now.is_repeat else ""
-    contacts = shown_state(change, now)
-    return gettext(SINCE) + gettext(
-        "changed since: contacts are now {contacts}{repeat}", contacts=contacts, repeat=repeat
-    )
+    words = {"linked": shown_state(change, now), "repeat": repeat, **linked_words(change.owner.kind)}
+    return gettext(SINCE) + gettext("changed since: {kinds} are now {linked}{repeat}", **words)

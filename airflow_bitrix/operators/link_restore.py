@@ -14,8 +14,9 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowSkipException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
-from airflow_bitrix.core.kind_words import named
-from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
+from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.kind_words import linked_named, named
+from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.plan import Change
@@ -29,7 +30,7 @@ from airflow_bitrix.core.restores import (
     recovery,
 )
 from airflow_bitrix.core.wording import as_rendered
-from airflow_bitrix.crm.contacts import missing_contacts, missing_records
+from airflow_bitrix.crm.contacts import missing_records
 from airflow_bitrix.crm.scan import ask_links, scan_ids
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.files.plans import PlanWriter
@@ -273,7 +274,8 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
             for one in linked_anew(image, now)
         }
         may_dangle = self._is_on("link_missing")
-        missing = set() if may_dangle else await missing_contacts(portal, new)
+        linked = family_of(images[0].links.owner.kind).linked
+        missing = set() if may_dangle else await missing_records(portal, linked, new)
         gone_companies = set() if may_dangle else await _gone_companies(portal, images, states)
         is_doubtful = self.seen_partially and not self._is_on("believe_any_user")
         unseen, unseen_companies = (missing, gone_companies) if is_doubtful else (set(), set())
@@ -289,7 +291,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
                 )
                 continue
             if hidden := sorted(linked_anew(image, now) & unseen):
-                plan.leave_out(owner, gettext_noop("contacts not seen"), _hidden(hidden))
+                plan.leave_out(owner, gettext_noop("contacts not seen"), _hidden(owner.kind, hidden))
                 continue
             if (company := image.company_for(now)) in unseen_companies:
                 plan.leave_out(owner, gettext_noop("company not seen"), _unseen_company(company))
@@ -329,13 +331,10 @@ _HOLDS_NONE = {
 }
 
 
-def _hidden(contact_ids: Sequence[int]) -> str:
-    contacts = ngettext(
-        "contact {ids}", "contacts {ids}", len(contact_ids), ids=", ".join(map(str, contact_ids))
-    )
+def _hidden(kind: OwnerKind, linked_ids: Sequence[int]) -> str:
     return gettext(
-        "{contacts} may be gone, or not be seen by the webhook's user; {unless}",
-        contacts=contacts,
+        "{linked} may be gone, or not be seen by the webhook's user; {unless}",
+        linked=linked_named(kind, linked_ids),
         unless=gettext(_UNLESS),
     )
 

@@ -17,7 +17,7 @@ from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.kind_words import kind_words, owners, owners_of, read_words
 from airflow_bitrix.core.languages import gettext, ngettext, number
-from airflow_bitrix.core.links import OwnerKind, owner_kind
+from airflow_bitrix.core.links import OwnerKind, entity_kind
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
 from airflow_bitrix.crm.scan import Detail, scan
 from airflow_bitrix.files.own_files import write_new
@@ -184,7 +184,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
         return {**result, **figures(changes), **paths, "deleted": deleted}
 
     def _kind(self) -> OwnerKind:
-        return owner_kind(self.kind)
+        return entity_kind(self.kind)
 
     def _keep(self) -> int | None:
         keep = optional_count("keep", self.keep)

@@ -22,6 +22,7 @@ _NAMES: Mapping[str, str] = {
     "deal": "deals",
     "quote": "quotes",
     "company": "companies",
+    "contact": "contacts",
     "smart_invoice": "invoices",
     SMART_PROCESS: "smart_process",
 }

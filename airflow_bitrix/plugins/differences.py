@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, gettext_noop, pgettext
-from airflow_bitrix.core.links import is_owner_kind
+from airflow_bitrix.core.links import is_entity_kind
 from airflow_bitrix.core.timestamps import shown_timestamp
 from airflow_bitrix.files.csv_cells import text_of_cell
 from airflow_bitrix.files.partial_views import read_partial
@@ -69,7 +70,7 @@ def found_in(folder: Path) -> Found | None:
     meanings = {what: gettext(text) for what, text in (of_changes if name == CHANGED else _WANTED).items()}
     heads = [gettext(_COLUMNS.get(one, one)) for one in table.heads]
     nothing, is_compared = _nothing(folder, name)
-    known = is_owner_kind(table.owners)
+    known = is_entity_kind(table.owners)
     counted = kind_words(table.owners)["kinds"] if known else gettext("differences")
     return Found(
         gettext(_TITLES[name]), heads, table.counts, meanings, table.rows, nothing, counted, is_compared
@@ -115,7 +116,9 @@ def _cell(row: Mapping[str, str], column: str) -> str:
     if column in ("owner_id", "source_owner", "target_owner"):
         return linked(text, address)
     if column in _OF_CONTACTS:
-        return linked_contacts(text, portal_of(address))
+        kind = row.get("owner", "")
+        what = family_of(kind).linked if is_entity_kind(kind) else "contact"
+        return linked_contacts(text, portal_of(address), what)
     return text
 
 

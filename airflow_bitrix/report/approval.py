@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_bitrix.core.families import family_of
-from airflow_bitrix.core.kind_words import kind_words, owners, owners_of
+from airflow_bitrix.core.kind_words import kind_words, linked_words, owners, owners_of
 from airflow_bitrix.core.languages import gettext, gettext_noop, npgettext, number, pgettext
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.core.plan import Change
@@ -196,10 +196,10 @@ def headline(*manifests: Manifest) -> str:
     :param manifests: The plans that it is about, all for one portal.
     """
     of = listed([owners_of(one.kind, one.changes) for one in manifests])
-    portal = _name_of(manifests[0].portal)
+    words = {"portal": _name_of(manifests[0].portal), **linked_words(manifests[0].kind)}
     if all(one.origin for one in manifests):
-        return gettext("Bring the contacts of {owners} on {portal} back?", owners=of, portal=portal)
-    return gettext("Change the contacts of {owners} on {portal}?", owners=of, portal=portal)
+        return gettext("Bring the {kinds} of {owners} on {portal} back?", owners=of, **words)
+    return gettext("Change the {kinds} of {owners} on {portal}?", owners=of, **words)
 
 
 def _name_of(portal: str) -> str:
@@ -266,7 +266,7 @@ def _effects(manifest: Manifest, found: Digest) -> Iterator[str]:
         yield gettext("links: {changes}", changes=", ".join(told))
     if found.emptied:
         emptied = owners(manifest.kind, found.emptied)
-        yield gettext("**{owners}** left without contacts", owners=emptied)
+        yield gettext("**{owners}** left without {kinds_of}", owners=emptied, **linked_words(manifest.kind))
     if found.companies_off:
         yield gettext("company taken off **{owners}**", owners=owners(manifest.kind, found.companies_off))
     if found.companies_back:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.kind_words import linked_titled, linked_words
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.timestamps import shown_timestamp
@@ -48,14 +50,15 @@ def comment_mark(plan_hash: str) -> str:
 
 def card_comment(told: CardComment) -> str:
     """Give the comment, in the marks of the portal's own texts (BBCode)."""
+    words = linked_titled(told.before.owner.kind)
     had, has = _contacts(told.portal, told.before), _contacts(told.portal, told.after)
     what = [
-        gettext("[B]Contacts were changed by Airflow[/B]"),
+        gettext("[B]{kinds} were changed by Airflow[/B]", **words),
         gettext("Before: {had}", had=had),
         gettext("Now: {has}", has=has),
     ]
     if told.before.agrees_with(told.after):  # a save, which takes a repeat flag off
-        what = [gettext("[B]Saved by Airflow[/B]"), gettext("Contacts, as before: {has}", has=has)]
+        what = [gettext("[B]Saved by Airflow[/B]"), gettext("{kinds}, as before: {has}", has=has, **words)]
     if told.companies:
         was, is_now = (
             _card(told.portal, "company", one) if one else gettext("none") for one in told.companies
@@ -76,9 +79,10 @@ def card_comment(told: CardComment) -> str:
 
 def _contacts(portal: str, links: LinkSet) -> str:
     if not links.links:
-        return gettext("no contacts")
+        return gettext("no {kinds}", **linked_words(links.owner.kind))
     shown = [
-        _card(portal, "contact", link.contact_id) + (gettext(" (primary)") if link.is_primary else "")
+        _card(portal, family_of(links.owner.kind).linked, link.contact_id)
+        + (gettext(" (primary)") if link.is_primary else "")
         for link in links.links[:MOST_SHOWN]
     ]
     more = len(links.links) - len(shown)

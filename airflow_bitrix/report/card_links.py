@@ -6,6 +6,7 @@ import re
 
 from markupsafe import Markup
 
+from airflow_bitrix.core.families import LinkedKind
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.links import card_address
 
@@ -26,10 +27,11 @@ def linked(text: str, address: str) -> str:
     return _LINK.format(address, shown) if shown and is_address(address) else shown
 
 
-def linked_contacts(text: str, portal: str) -> str:
+def linked_contacts(text: str, portal: str, linked: LinkedKind = "contact") -> str:
     """Give contacts as a list of links has them, ``377* (10), 367 (20)``, each id a link to its card.
 
     :param portal: Address of the portal; empty for no links.
+    :param linked: What they are, if no contacts.
     """
     shown = as_plain_text(text)
     if not is_address(portal):
@@ -40,7 +42,7 @@ def linked_contacts(text: str, portal: str) -> str:
             pieces += piece
             continue
         for number, part in enumerate(_ID.split(piece)):
-            pieces += _LINK.format(card_address(portal, "contact", int(part)), part) if number % 2 else part
+            pieces += _LINK.format(card_address(portal, linked, int(part)), part) if number % 2 else part
     return pieces
 
 

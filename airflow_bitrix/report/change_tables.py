@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from airflow_bitrix.core.kind_words import kind_words
-from airflow_bitrix.core.languages import gettext, ngettext, pgettext
+from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.kind_words import kind_words, linked_words
+from airflow_bitrix.core.languages import gettext, pgettext
 from airflow_bitrix.core.links import card_address, owner_address
 from airflow_bitrix.core.names import NAMELESS, OwnerNames
 from airflow_bitrix.core.plan import Change, companies_of
@@ -31,7 +32,7 @@ def change_table(
 
     :param names: What owners and contacts are called, by id of the owner.
     """
-    heads = (kind_words(manifest.kind)["kind"], gettext("contacts"), gettext("reason"))
+    heads = (kind_words(manifest.kind)["kind"], linked_words(manifest.kind)["kinds"], gettext("reason"))
     yield from ("", f"### {title}", "", f"| {' | '.join(heads)} |", "|:---|:---|:---|")
     for change in changes:
         of_owner = names.get(change.owner.id, NAMELESS)
@@ -53,9 +54,9 @@ def _owner(manifest: Manifest, change: Change, names: OwnerNames) -> str:
 def _contacts(manifest: Manifest, change: Change, names: OwnerNames) -> str:
     found = difference(change.before, change.after)
     first = sorted(found.pieces, key=lambda piece: not (piece.mark or piece.primary in ("was", "now")))
-    told = [_contact(manifest.portal, piece, names) for piece in first[:CONTACTS]]
+    told = [_contact(manifest, piece, names) for piece in first[:CONTACTS]]
     if rest := len(change.before.links) + len(change.added_ids) - len(told):
-        told.append(ngettext("and {count} more contact", "and {count} more contacts", rest))
+        told.append(gettext("and {count} more", count=rest))
     told += [cell(note, _NOTE) for note in found.notes if len(found.pieces) <= CONTACTS]
     told = told or [pgettext("contacts", "none")]
     if companies := companies_of(change):
@@ -63,12 +64,12 @@ def _contacts(manifest: Manifest, change: Change, names: OwnerNames) -> str:
     return ", ".join(told)
 
 
-def _contact(portal: str, piece: Piece, names: OwnerNames) -> str:
+def _contact(manifest: Manifest, piece: Piece, names: OwnerNames) -> str:
     primary = pgettext("contact", "(primary)")
     told = _link(
         piece.contact_id,
         names.contacts.get(piece.contact_id, ""),
-        card_address(portal, "contact", piece.contact_id),
+        card_address(manifest.portal, family_of(manifest.kind).linked, piece.contact_id),
     )
     told += {"": "", "is": f" {primary}", "was": f" ~~{primary}~~", "now": f" **{primary}**"}[piece.primary]
     return {"": told, "-": f"~~{told}~~", "+": f"**+** {told}"}[piece.mark]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_bitrix.core.differences import WHATS, Difference, What
-from airflow_bitrix.core.kind_words import kind_words
+from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.kind_words import kind_words, linked_words
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import Owner, owner_address
 from airflow_bitrix.core.timestamps import shown_timestamp
@@ -115,13 +116,14 @@ def nothing_to_compare(new: Snapshot, remark: str) -> Changes:
 
 
 def _row(portal: str, one: Difference) -> ChangedRow:
+    linked = family_of(one.owner.kind).linked
     return ChangedRow(
         owner=one.owner,
         address=owner_address(portal, one.owner),
         what=one.what,
-        contacts=linked_contacts(", ".join(map(str, one.contact_ids)), portal),
-        before=linked_contacts(shown_links(one.before), portal),
-        after=linked_contacts(shown_links(one.after), portal),
+        contacts=linked_contacts(", ".join(map(str, one.contact_ids)), portal, linked),
+        before=linked_contacts(shown_links(one.before), portal, linked),
+        after=linked_contacts(shown_links(one.after), portal, linked),
     )
 
 
@@ -140,6 +142,7 @@ def as_page(changes: Changes, *, requests: int) -> str:
         "changes.html.j2",
         changes=changes,
         words_of=kind_words(changes.new.kind),
+        linked=linked_words(changes.new.kind),
         shown_timestamp=shown_timestamp,
         title=gettext("What changed in {kind} links", **kind_words(changes.new.kind)),
         new=changes.new,

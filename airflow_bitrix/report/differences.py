@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from airflow_bitrix.core.languages import gettext, ngettext
+from airflow_bitrix.core.kind_words import linked_words
+from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import ContactLink, LinkSet
 
 MOST_PIECES = 300
@@ -61,13 +62,13 @@ def difference(before: LinkSet | None, after: LinkSet | None) -> Contacts:
     found = Contacts(pieces)
     notes = []
     if before and before.scalar_id is not None:
-        notes.append(_shown_first(before.scalar_id))
+        notes.append(_shown_first(before, before.scalar_id))
     if (order := [one for one in new if one in old]) != [one for one in old if one in new]:
         notes.append(gettext("new order: {contacts}", contacts=_list(order)))
     elif found.is_without_marks and before and after and (sorts := _sorts(before)) != _sorts(after):
         notes.append(gettext("sorts: {before} → {after}", before=sorts, after=_sorts(after)))
     if (rest := len(pieces) - MOST_PIECES) > 0:
-        notes.append(ngettext("and {count} more contact", "and {count} more contacts", rest))
+        notes.append(gettext("and {count} more", count=rest))
     return Contacts(pieces[:MOST_PIECES], notes)
 
 
@@ -90,10 +91,11 @@ def _primary(before: ContactLink, after: ContactLink | None) -> Primary:
     return "was" if before.is_primary else "now"
 
 
-def _shown_first(contact_id: int) -> str:
-    if not contact_id:
-        return gettext("its card shows no contact first")
-    return gettext("its card shows contact {contact} first, whatever the links say", contact=str(contact_id))
+def _shown_first(links: LinkSet, linked_id: int) -> str:
+    words = linked_words(links.owner.kind)
+    if not linked_id:
+        return gettext("its card shows no {kind} first", **words)
+    return gettext("its card shows {kind} {id} first, whatever the links say", id=str(linked_id), **words)
 
 
 def _sorts(links: LinkSet) -> str:

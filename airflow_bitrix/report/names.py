@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_bitrix.core.foreign_text import as_plain_text
+from airflow_bitrix.core.kind_words import linked_titled, linked_words
 from airflow_bitrix.core.languages import gettext, pgettext
+from airflow_bitrix.core.links import OwnerKind
 from airflow_bitrix.core.names import OwnerNames
 from airflow_bitrix.report.differences import Contacts
 
@@ -22,8 +24,8 @@ def pieces_json(contacts: Contacts, names: OwnerNames) -> list[list[Any]]:
     return [[*piece, as_plain_text(told.get(piece.contact_id, ""))] for piece in contacts.pieces]
 
 
-def row_words() -> Mapping[str, str]:
-    """Give the words of rows, by what they are for: some of them are read aloud only."""
+def row_words(kind: OwnerKind) -> Mapping[str, str]:
+    """Give the words of rows about owners of a kind, by what they are for: some are read aloud only."""
     return {
         "removed": pgettext("contact", "removed:"),
         "added": pgettext("contact", "added:"),
@@ -31,7 +33,9 @@ def row_words() -> Mapping[str, str]:
         "was": pgettext("contact", "no longer"),
         "now": pgettext("contact", "now"),
         "none": pgettext("contacts", "none"),
-        "contacts": gettext("contacts"),
-        "legend": gettext("Contacts: struck out is removed, + is added, all else stays."),
+        "contacts": linked_words(kind)["kinds"],
+        "legend": gettext(
+            "{kinds}: struck out is removed, + is added, all else stays.", **linked_titled(kind)
+        ),
         "search": gettext("Search id, name or reason"),
     }

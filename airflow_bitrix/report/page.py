@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, gettext_noop, language, number, pgettext
@@ -237,8 +238,10 @@ def _page(
             "rules": _rules(summary),
             "widest": max(manifest.changes, 1),
             "address": owner_address(manifest.portal, Owner(manifest.kind, 0)).removesuffix("0/"),
-            "contacts_at": card_address(manifest.portal, "contact", 0).removesuffix("0/"),
-            "words": row_words(),
+            "contacts_at": card_address(manifest.portal, family_of(manifest.kind).linked, 0).removesuffix(
+                "0/"
+            ),
+            "words": row_words(manifest.kind),
             "limits": "; ".join(f"{name}: {limit}" for name, limit in limits_of(manifest)),
         }
     return rendered("report.html.j2", **about)

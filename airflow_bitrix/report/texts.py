@@ -64,6 +64,7 @@ def has_expired(summary: Summary) -> bool:
 _TITLES = {
     RESTORE: gettext_noop("Restore: bring links back to what they were"),
     "contact_map": gettext_noop("Replace contacts: put new ones in the place of old ones"),
+    "company_map": gettext_noop("Replace companies of contacts: put new ones in the place of old ones"),
     "lead_to_deal": gettext_noop(
         "Lead to deal: give deals the contacts of the leads that they were made from"
     ),

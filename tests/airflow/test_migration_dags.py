@@ -20,6 +20,7 @@ from tests.moved import DagBag
 DAGS = Path(__file__).parents[2] / "dags"
 REMAP = "bitrix24_contact_remap"
 LEAD_TO_DEAL = "bitrix24_lead_to_deal_links"
+COMPANIES = "bitrix24_company_remap"
 PORTALS = "bitrix24_portal_to_portal_links"
 
 Rows = list[tuple[int, int, str]]
@@ -98,7 +99,7 @@ def placed(links: list[tuple[int, int]], main: int | None) -> Rows:
     return sorted(rows, key=lambda row: (row[1], row[0]))
 
 
-@pytest.mark.parametrize("dag_id", [REMAP, LEAD_TO_DEAL, PORTALS])
+@pytest.mark.parametrize("dag_id", [REMAP, COMPANIES, LEAD_TO_DEAL, PORTALS])
 def test_a_newcomer_finds_docs_tags_and_a_dry_run(dag_id: str, dags: dict[str, DAG]) -> None:
     dag = dags[dag_id]
     assert "**How to run it**" in str(dag.doc_md)

@@ -32,7 +32,12 @@ from tests.moved import DagSerialization
 
 
 def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) -> None:
-    migrations = {"bitrix24_contact_remap", "bitrix24_lead_to_deal_links", "bitrix24_portal_to_portal_links"}
+    migrations = {
+        "bitrix24_company_remap",
+        "bitrix24_contact_remap",
+        "bitrix24_lead_to_deal_links",
+        "bitrix24_portal_to_portal_links",
+    }
     assert set(dags) == {
         CHANGED,
         CLEANUP,
@@ -125,7 +130,7 @@ def test_no_object_that_a_form_asks_for_holds_a_number_that_does_not_fit(
     # A parameter keeps the value that it was last given.
     params = [deepcopy(dag.params.get_param(name)) for dag in dags.values() for name in dag.params]
     objects = [param for param in params if "object" in param.schema["type"]]
-    assert len(objects) == 6
+    assert len(objects) == 8
     for param in objects:
         assert param.resolve({">opportunity": 1000.5, "@id": [1, 2]})
         with pytest.raises(ParamValidationError, match=r"is (greater|less) than the (maximum|minimum) of"):
@@ -156,13 +161,14 @@ def test_what_may_be_left_empty_has_no_star_and_what_may_not_stands_open(dags: d
     assert {name for name in empty if "null" not in params[name].schema["type"]} == set()
     needed = {("bitrix24_portal_to_portal_links", name) for name in ("match", "originator")}
     needed |= {("bitrix24_contact_remap", name) for name in ("map_file", "contacts")}
+    needed |= {("bitrix24_company_remap", name) for name in ("map_file", "companies")}
     assert {name for name in needed if "section" in params[name].schema} == set()
 
 
 def test_every_plan_is_told_the_quiet_hours_that_its_applies_go_by(dags: dict[str, DAG]) -> None:
     plans = [task for dag in dags.values() for task in dag.tasks if isinstance(task, LinkPlanMaker)]
     told = {name: BY_PARAMS[name] for name in ("quiet_hours", "timezone")}
-    assert len(plans) == 18
+    assert len(plans) == 20
     assert [plan.quiet for plan in plans] == [told] * len(plans)
 
 
@@ -175,7 +181,7 @@ def test_every_approval_is_told_what_the_tasks_behind_it_go_by(dags: dict[str, D
     ]
     followed = ("canary", "max_failed", "max_failure_share", "quiet_hours", "timezone")
     told = {name: BY_PARAMS[name] for name in followed} | {"wait_for_turn": 12}
-    assert len(asking) == 9
+    assert len(asking) == 10
     assert {task.mode for task in asking} == {"always"}  # which no answer of a form, nor a conf, lifts
     assert [task.applied_by for task in asking] == [told] * len(asking)
 

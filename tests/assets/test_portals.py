@@ -98,6 +98,7 @@ def test_openlineage_knows_a_portal_and_what_is_in_it(uri: str, namespace: str, 
 
 
 def test_kinds_are_checked() -> None:
-    with pytest.raises(InvalidInput, match=r"^kind: 'contact' .*'lead', 'deal', 'quote'"):
-        links_asset("acme.bitrix24.com", "contact")
+    with pytest.raises(InvalidInput, match=r"^kind: 'leads' .*'lead', 'deal', 'quote'"):
+        links_asset("acme.bitrix24.com", "leads")
+    assert links_asset("acme.bitrix24.com", "contact").uri.endswith("/contact/company-links")
     assert links_seen("lead").name == "bitrix24_lead_links_seen"

@@ -249,7 +249,6 @@ def test_dense_ids_take_hardly_more_than_the_fewest_requests(make_sandbox: Any, 
     [
         ({"kind": ["lead", "leads"]}, "kind: 'leads' is not accepted"),
         ({"kind": []}, "kind: \\[\\] is not accepted"),
-        ({"kind": "contact"}, "kind: 'contact' is not accepted; accepted: .* scan_contacts"),
         ({"kind": "leads"}, "kind: 'leads' is not accepted; accepted: 'lead', 'deal', 'quote'"),
         ({"kind": None}, "kind: None is not accepted"),
         ({"detail": "exact"}, "detail: 'exact' is not accepted; accepted: 'ids' or 'full'"),

@@ -1,8 +1,9 @@
-"""Every kind of owner: a contact is replaced, the way back found, and nothing lost on the way."""
+"""Every kind of owner: a contact is replaced, or a company, the way back found, and nothing lost."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,12 +15,12 @@ from airflow_bitrix.core.link_writes import attainable
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.crm.scan import scan
-from airflow_bitrix.engine.migrations import contact_map
+from airflow_bitrix.engine.migrations import replace_linked
 from airflow_bitrix.sandbox.server import Sandbox
 from tests.engine.conftest import Applied, Post
 from tests.engine.notes import Notes
 
-KINDS = ("lead", "deal", "quote", "company", "smart_invoice", "dynamic_1036")
+KINDS = ("lead", "deal", "quote", "company", "contact", "smart_invoice", "dynamic_1036")
 CONTACTS = 12
 OLD, NEW = 3, 9
 MANY = 60
@@ -28,7 +29,7 @@ GONE = Reply(502, b"<title>502</title>")
 
 @pytest.fixture(scope="module")
 def portal() -> Iterator[Sandbox]:
-    with Sandbox(contacts=CONTACTS, plan="self_hosted") as sandbox:
+    with Sandbox(contacts=CONTACTS, companies=CONTACTS, plan="self_hosted") as sandbox:
         yield sandbox
 
 
@@ -39,13 +40,17 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def owners(portal: Sandbox, kind: str) -> dict[int, list[int]]:
-    """Owners that an old contact is linked to: alone, first, last, beside the new one; and one without it."""
+    """Owners that an old one is linked to: alone, first, last, beside the new one; and one without it."""
     lists = ([OLD], [OLD, 5], [5, OLD, 7], [NEW, OLD], [OLD, 4, NEW], [6, 7])
     made = {}
     for number in range(MANY):
         ids = list(lists[number % len(lists)])
-        made[portal.state.add(kind, {"TITLE": f"{kind} {number}", "CONTACT_IDS": ids})] = ids
+        made[portal.state.add(kind, {"TITLE": f"{kind} {number}", field_of(kind): ids})] = ids
     return made
+
+
+def field_of(kind: str) -> str:
+    return f"{family_of(kind).linked.upper()}_IDS"
 
 
 def now(portal: Sandbox, kind: str, owners: Mapping[int, Any]) -> dict[int, tuple[int, ...]]:
@@ -70,7 +75,9 @@ def planned(portal: Sandbox, kind: str, connect_async: Any) -> Any:
         async def collect() -> list[Change]:
             wanted = {"@id": list(owners)}
             async with connect_async(portal.webhook_url) as client:
-                steps = [one async for one in contact_map(client, kind, {OLD: NEW}, wanted, lambda _: None)]
+                steps = [
+                    one async for one in replace_linked(client, kind, {OLD: NEW}, wanted, lambda _: None)
+                ]
             changes = [step.change("contact_map") for step in steps]  # type: ignore[union-attr]
             return [change for change in changes if change]
 
@@ -127,7 +134,7 @@ def test_what_somebody_changed_since_the_plan_is_left_alone(
 ) -> None:
     changes = planned(owners)
     strange = changes[0].owner.id
-    portal.state.update(kind, strange, {"CONTACT_IDS": [1, 2]})
+    portal.state.update(kind, strange, {field_of(kind): [1, 2]})
     notes = applied(portal, changes)
     assert notes.by_name()["drift"] == [strange]
     assert notes.names() == {"drift": 1, "applied": len(changes) - 1}
@@ -144,9 +151,9 @@ def test_answers_that_get_lost_lose_nothing_and_write_nothing_else(
     async def between(post: Post, request: Request) -> Any:
         nonlocal count
         if (
-            b".contact.add?" not in request.body
-            and b"crm.item.update?" not in request.body
-            and not any(word in request.body for word in (b"items.set?", b"contact.delete?", b"company.add?"))
+            b"crm.item.update?" not in request.body
+            and b"items.set?" not in request.body
+            and not re.search(rb"\.(contact|company)\.(add|delete)\?", request.body)
         ):
             return await post(request)
         count += 1

@@ -209,7 +209,7 @@ def test_a_stream_refuses_what_is_no_call_and_airflow_does_not_retry_it() -> Non
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"kind": "contact"}, "kind: 'contact' is not accepted; accepted: .*scan_contacts"),
+        ({"kind": "contacts"}, "kind: 'contacts' is not accepted; accepted: .*'contact'"),
         ({"kind": None}, "kind: None is not accepted"),
         ({"kind": "leads", "wanted": {"stageId": "NEW"}}, "kind: 'leads' is not accepted"),
         ({"kind": "lead", "wanted": ""}, "filter: '' is not accepted"),

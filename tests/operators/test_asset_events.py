@@ -12,7 +12,7 @@ from airflow.sdk import Asset
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_bitrix.assets.portals import links_applied, links_asset, links_seen
-from airflow_bitrix.core.links import OWNER_ROWS
+from airflow_bitrix.core.links import LINK_ROWS
 from airflow_bitrix.files.owner_lists import read_owner_ids
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
@@ -45,7 +45,7 @@ def test_a_snapshot_tells_only_what_has_changed_a_link(
     task = Bitrix24ExportContactLinksOperator(
         task_id="leads", compare_with="previous", outlets=[Asset("of_my_own")]
     )
-    assert task.outlets == [Asset("of_my_own"), *map(links_seen, OWNER_ROWS)]
+    assert task.outlets == [Asset("of_my_own"), *map(links_seen, LINK_ROWS)]
     nights = iter("abcde")
 
     def night() -> list[Any]:
@@ -75,7 +75,7 @@ def test_an_apply_tells_what_it_has_changed(sandbox: Any, tmp_path: Path) -> Non
 
     def apply(operator: Any = Bitrix24ApplyLinkPlanOperator, **given: Any) -> list[Any]:
         task = operator(task_id="it", plan=made, needs_approval=False, **given)
-        assert task.outlets == [*map(links_applied, OWNER_ROWS)]
+        assert task.outlets == [*map(links_applied, LINK_ROWS)]
         ti = SimpleNamespace(xcom_push=lambda **_: None)
         return told(lambda events: task.execute({"ti": ti, **events}))
 

@@ -22,8 +22,10 @@ from tests.operators.migrations import apply, changes, plan, reconcile
 if TYPE_CHECKING:
     from tests.operators.conftest import Portals
 
-KINDS = ("quote", "company", "smart_invoice", "dynamic_1036")
+OF_CONTACTS = ("quote", "company", "smart_invoice", "dynamic_1036")
 """Beside leads and deals, of which all other tests are."""
+KINDS = (*OF_CONTACTS, "contact")
+"""And contacts, to which companies are linked."""
 MAP = {one: one + 100 for one in range(1, 100)}
 
 
@@ -77,7 +79,8 @@ def test_contacts_are_replaced_compared_and_brought_back(sandbox: Sandbox, kind:
     # A portal flags the contact that it shows, whatever was flagged before: of these a restore tells.
     odd = {int(one) for one, owner in sandbox.links(kind).items() if not _is_plain(kind, owner)}
     first = export(tmp_path / "first", kind, detail="full")
-    mapped = {"migration": "contact_map", "kind": kind, "contact_map": MAP}
+    of = f"{family_of(kind).linked}_map"
+    mapped = {"migration": of, "kind": kind, of: MAP}
     made = plan(tmp_path / "run", **mapped, allow_saving=saving)
     assert sandbox.stats()["writes"] == 0
     concerned = {
@@ -110,9 +113,12 @@ def test_contacts_are_replaced_compared_and_brought_back(sandbox: Sandbox, kind:
 def _is_plain(kind: str, owner: Any) -> bool:
     """Whether exactly the contact is flagged that the card shows."""
     flagged = [link[0] for link in owner["links"] if link[2] == "Y"]
-    return family_of(kind).is_shared or flagged == [one for one in [owner["contact_id"]] if one]
+    return family_of(kind).is_shared or flagged == [
+        one for one in [owner[f"{family_of(kind).linked}_id"]] if one
+    ]
 
 
+@pytest.mark.parametrize("kind", OF_CONTACTS)
 def test_links_to_contacts_that_are_gone_are_removed(sandbox: Sandbox, kind: str, tmp_path: Path) -> None:
     before, expected = held(sandbox, kind), sandbox.truth()["expected"]["remove_dangling"][kind]
     made = Bitrix24PlanLinkCleanupOperator(

@@ -115,15 +115,14 @@ def test_of_a_run_over_several_kinds_each_is_a_plan_of_its_own(of_two_kinds: Pat
         )
     for given, kind in (
         (of_two_kinds, "quote"),
+        (of_two_kinds, "contact"),
         (of_two_kinds, "dynamic"),
         (of_two_kinds / "deals.plan", "lead"),
     ):
         with pytest.raises(AirflowSkipException, match=f"nothing about such owners to bring back: {kind}"):
             restore(tmp_path, journal=str(given), kind=kind)
-    with pytest.raises(
-        InvalidInput, match=r"^kind: 'contact' is not accepted; accepted: .lead., .*; or None"
-    ):
-        restore(tmp_path, journal=str(of_two_kinds), kind="contact")
+    with pytest.raises(InvalidInput, match=r"^kind: 'leads' is not accepted; accepted: .lead., .*; or None"):
+        restore(tmp_path, journal=str(of_two_kinds), kind="leads")
 
 
 def test_ids_are_those_of_one_kind(of_two_kinds: Path, sandbox: Any, tmp_path: Path) -> None:

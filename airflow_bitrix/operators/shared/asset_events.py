@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import AssetAlias, Context
 
 from airflow_bitrix.assets.portals import links_applied, links_asset
-from airflow_bitrix.core.links import OWNER_ROWS, OwnerKind
+from airflow_bitrix.core.links import LINK_ROWS, OwnerKind
 from airflow_bitrix.files.plans import Manifest
 from airflow_bitrix.report.summary import Summary
 
@@ -20,7 +20,7 @@ def with_aliases(outlets: Sequence[Any], alias: Alias) -> list[Any]:
 
     An alias is no event in itself: what was changed is told when it was, and only then.
     """
-    own = map(alias, OWNER_ROWS)
+    own = map(alias, LINK_ROWS)
     return [*outlets, *(one for one in own if one not in outlets)]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from functools import cached_property
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput
-from airflow_bitrix.core.families import row_of
-from airflow_bitrix.core.kind_words import kind_words
-from airflow_bitrix.core.languages import gettext, ngettext
-from airflow_bitrix.core.links import OWNER_ROWS, EntityKind, OwnerKind, owner_kind
+from airflow_bitrix.core.families import LinkedKind, row_of
+from airflow_bitrix.core.kind_words import kind_words, owners
+from airflow_bitrix.core.languages import gettext, gettext_noop
+from airflow_bitrix.core.links import OWNER_ROWS, OwnerKind, entity_kind
 from airflow_bitrix.core.matching import MATCHES, Matching, MatchName
 from airflow_bitrix.core.migrations import (
     EXTRAS,
@@ -32,14 +32,13 @@ from airflow_bitrix.engine import migrations
 from airflow_bitrix.engine.matching import check_match_field
 from airflow_bitrix.engine.migrations import Read
 from airflow_bitrix.engine.transfers import Transfer
-from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.parked_owners import Pairing
 from airflow_bitrix.hooks.opening import opened, opened_async
-from airflow_bitrix.operators.shared.artifacts import named_file
 from airflow_bitrix.operators.shared.constants import check_constants
+from airflow_bitrix.operators.shared.given_maps import given_rows
 from airflow_bitrix.operators.shared.migration_checks import (
     check_deals_are_seen,
-    check_new_contacts,
+    check_new_ones,
     check_source_is_seen,
 )
 from airflow_bitrix.operators.shared.parameters import is_nothing, is_open, switch, text
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
 
 _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
     "contact_map": OWNER_ROWS,
+    "company_map": ("contact",),
     "lead_to_deal": ("deal",),
     "release_moved_leads": ("lead",),
     "portal_to_portal": ("lead", "deal"),
@@ -59,11 +59,20 @@ _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
 
 _OWN: Mapping[MigrationName, frozenset[str]] = {
     "contact_map": frozenset({"contact_map", "contact_map_file"}),
+    "company_map": frozenset({"company_map", "company_map_file"}),
     "lead_to_deal": frozenset(),
     "release_moved_leads": frozenset({"save", "believe_any_user"}),
     "portal_to_portal": frozenset({"source_conn_id"}),
 }
 """Arguments that a migration goes by, beside those that all do."""
+
+_REPLACED: Mapping[MigrationName, LinkedKind] = {"contact_map": "contact", "company_map": "company"}
+"""What a migration replaces that goes by a map alone, which has its name."""
+
+_FORM_TITLES: Mapping[LinkedKind, str] = {
+    "contact": gettext_noop("Map file, or Contacts"),
+    "company": gettext_noop("Map file, or Companies"),
+}
 
 _OF_MATCH: Mapping[MatchName, frozenset[str]] = {
     "origin": frozenset({"originator"}),
@@ -78,12 +87,13 @@ class MigrationArguments(LinkPlanOperator):
     """Takes and checks the arguments of a migration, and gives its steps.
 
     :param migration: ``contact_map``: in the place of each old contact comes the new one.
+        ``company_map``: on contacts, in the place of each old company comes the new one.
         ``lead_to_deal``: deals get the contacts of the leads that they were made from.
         ``release_moved_leads``: leads lose the contacts that all their deals hold.
         ``portal_to_portal``: owners get the links that they have in another portal. (templated)
     :param kind: The kind of the owners that change, ``lead`` or ``deal``; with ``contact_map`` any kind of
         owners, also ``quote``, ``company``, ``smart_invoice``, or ``dynamic_1036`` for the smart process
-        1036. ``None`` where the migration says it. (templated)
+        1036. With ``company_map`` it is ``contact``. ``None`` where the migration says it. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. It is about the owners that
         change; with ``portal_to_portal`` about the owners of the source. With ``release_moved_leads`` it is
         about deals: only leads are concerned that one of them was made from. An unknown field is refused.
@@ -92,6 +102,8 @@ class MigrationArguments(LinkPlanOperator):
         address of a CSV or JSON Lines file, a map, or a list of pairs. (templated)
     :param contact_map_file: In place of ``contact_map``: the path or address of a file. A form that asks for
         either can hand on both, and it is an error where both are given. (templated)
+    :param company_map: The same for companies, with ``company_map``. (templated)
+    :param company_map_file: In place of ``company_map``: the path or address of a file. (templated)
     :param owner_map: The same for owners, with ``match="map"``. (templated)
     :param save: With ``release_moved_leads``: save each lead, so that it stops being a repeat lead. A save
         starts the portal's automation. (templated)
@@ -117,6 +129,8 @@ class MigrationArguments(LinkPlanOperator):
         "filter",
         "contact_map",
         "contact_map_file",
+        "company_map",
+        "company_map_file",
         "owner_map",
         "save",
         "believe_any_user",
@@ -136,6 +150,8 @@ class MigrationArguments(LinkPlanOperator):
         filter: Mapping[str, Any] | str | None = None,  # noqa: A002 (the portal's own word for it)
         contact_map: MapGiven = None,
         contact_map_file: str | None = None,
+        company_map: MapGiven = None,
+        company_map_file: str | None = None,
         owner_map: MapGiven = None,
         save: bool | str = False,
         believe_any_user: bool | str = False,
@@ -153,6 +169,8 @@ class MigrationArguments(LinkPlanOperator):
         self.filter = filter
         self.contact_map = contact_map
         self.contact_map_file = contact_map_file
+        self.company_map = company_map
+        self.company_map_file = company_map_file
         self.owner_map = owner_map
         self.save = save
         self.believe_any_user = believe_any_user
@@ -187,7 +205,7 @@ class MigrationArguments(LinkPlanOperator):
         kinds = _KINDS[self.migration_name()]
         if is_nothing(self.kind) and len(kinds) == 1:
             return kinds[0]
-        kind = owner_kind(self.kind)
+        kind = entity_kind(self.kind)
         if row_of(kind) not in kinds:
             one_of = {"kinds": gettext(" or ").join(map(repr, kinds)), "migration": self.migration}
             raise InvalidInput("kind", kind, gettext("{kinds} with {migration}", **one_of))
@@ -203,6 +221,8 @@ class MigrationArguments(LinkPlanOperator):
         given = {
             "contact_map": self.contact_map,
             "contact_map_file": self.contact_map_file,
+            "company_map": self.company_map,
+            "company_map_file": self.company_map_file,
             "owner_map": self.owner_map,
             "source_conn_id": self.source_conn_id,
             "save": switch("save", self.save),
@@ -218,9 +238,8 @@ class MigrationArguments(LinkPlanOperator):
         for argument, value in given.items():
             if value and not is_nothing(value) and argument not in own:
                 raise InvalidInput(argument, value, gettext("nothing with {what}", what=what))
-        if name == "contact_map":
-            number = len(self._contacts)
-            self.log.info("%s", ngettext("{count} contact to replace", "{count} contacts to replace", number))
+        if linked := _REPLACED.get(name):
+            self.log.info("%s", gettext("to be replaced: {count}", count=owners(linked, len(self._new))))
         if name == "portal_to_portal":
             self._check_portals()
 
@@ -248,8 +267,9 @@ class MigrationArguments(LinkPlanOperator):
         return cast("Mapping[str, Any]", {} if is_open(self.filter) else self.filter)
 
     @cached_property
-    def _contacts(self) -> dict[int, int]:
-        return chained(self._contact_rows(), "contact_map")
+    def _new(self) -> dict[int, int]:
+        """What comes in the place of each, by the map that the migration is named for."""
+        return chained(self._rows(self.migration), self.migration)
 
     @cached_property
     def _matching(self) -> Matching:
@@ -263,8 +283,8 @@ class MigrationArguments(LinkPlanOperator):
             return matching
         return replace(
             matching,
-            owner_map=single(self._map_rows("owner_map"), "owner_map"),
-            contact_map=single(self._contact_rows(), "contact_map"),
+            owner_map=single(self._rows("owner_map"), "owner_map"),
+            contact_map=single(self._rows("contact_map"), "contact_map"),
         )
 
     def pairing(self) -> Pairing:
@@ -279,37 +299,17 @@ class MigrationArguments(LinkPlanOperator):
             matching.match_field if matching.by == "field" else "",
         )
 
-    def _contact_rows(self) -> Iterator[MapRow]:
-        if is_nothing(self.contact_map_file):
-            return self._map_rows("contact_map")
-        if not is_nothing(self.contact_map):
-            given = {"contact_map": self.contact_map, "contact_map_file": self.contact_map_file}
-            raise InvalidInput(
-                "contact_map, contact_map_file", given, gettext("one of the two, and only one")
-            )
-        return self._map_rows("contact_map_file")
+    def _rows(self, argument: str) -> Iterator[MapRow]:
+        """Give the rows of a map, which may be given as a file instead where it is not one of owners."""
+        names = (argument,) if argument == "owner_map" else (argument, f"{argument}_file")
+        return given_rows({name: getattr(self, name) for name in names}, self._title(argument))
 
-    def _map_rows(self, argument: str) -> Iterator[MapRow]:
-        given = getattr(self, argument)
-        if isinstance(given, str) and not is_nothing(given):
-            return read_map(named_file(argument, given), argument)
-        if is_nothing(given) or not isinstance(given, Iterable):
-            form = self._titles(argument)
-            accepted = gettext(
-                "the path of a CSV or JSON Lines file, a map of old to new ids, or a list of pairs{form}",
-                form=form,
-            )
-            problem = gettext("no map is given") if is_nothing(given) else ""
-            raise InvalidInput(argument, given, accepted, problem=problem)
-        return map_rows(given, argument)
-
-    def _titles(self, argument: str) -> str:
-        """Say what the trigger forms of the sample DAGs call a map."""
-        kind: EntityKind = "contact" if argument == "contact_map" else self.owners_kind()
-        title = gettext("Map of {kinds_of}", **kind_words(kind))
-        if self.migration_name() == "contact_map":
-            title = gettext("Map file, or Contacts")
-        return gettext(" (in the trigger form: {title})", title=title)
+    def _title(self, argument: str) -> str:
+        """Give what the trigger forms of the sample DAGs call a map."""
+        if linked := _REPLACED.get(self.migration_name()):
+            return gettext(_FORM_TITLES[linked])
+        kind = "contact" if argument == "contact_map" else self.owners_kind()
+        return gettext("Map of {kinds_of}", **kind_words(kind))
 
     @property
     def source_portal(self) -> str:
@@ -355,9 +355,9 @@ class MigrationArguments(LinkPlanOperator):
             about: OwnerKind = "deal" if name == "release_moved_leads" else kind
             wanted = await checked_filter(portal, about, wanted)
             await self.look_who_sees(portal)
-            if name == "contact_map":
-                await check_new_contacts(portal, self._contacts.values())
-                found = migrations.contact_map(portal, kind, self._contacts, wanted, read)
+            if linked := _REPLACED.get(name):
+                await check_new_ones(portal, linked, self._new.values())
+                found = migrations.replace_linked(portal, kind, self._new, wanted, read)
             elif name == "lead_to_deal":
                 found = migrations.lead_to_deal(portal, wanted, read)
             else:

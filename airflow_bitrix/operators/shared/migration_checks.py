@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
+from airflow_bitrix.core.families import LinkedKind
+from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.crm.contacts import missing_contacts
+from airflow_bitrix.crm.contacts import missing_records
 from airflow_bitrix.crm.users import View
 
 MOST_MISSING = 10
-"""Contacts that an error names."""
+"""Contacts or companies that an error names."""
 
 
 def check_source_is_seen(source: View) -> None:
@@ -45,12 +47,12 @@ def check_deals_are_seen(partial: Sequence[str]) -> None:
         )
 
 
-async def check_new_contacts(portal: AsyncPortal, contact_ids: Iterable[int]) -> None:
-    """Refuse a map to contacts that are not there: an administrator's webhook would link them.
+async def check_new_ones(portal: AsyncPortal, linked: LinkedKind, ids: Iterable[int]) -> None:
+    """Refuse a map to contacts, or companies, that are not there: an administrator's webhook would link them.
 
     :raises InvalidInput: Names the first of them.
     """
-    missing = sorted(await missing_contacts(portal, set(contact_ids)))
+    missing = sorted(await missing_records(portal, linked, set(ids)))
     if missing:
         more = (
             gettext(" and {missing} more", missing=len(missing) - MOST_MISSING)
@@ -58,6 +60,5 @@ async def check_new_contacts(portal: AsyncPortal, contact_ids: Iterable[int]) ->
             else ""
         )
         shown = ", ".join(map(str, missing[:MOST_MISSING])) + more
-        raise InvalidInput(
-            "contact_map", shown, gettext("new contacts that are there, and that the user may read")
-        )
+        accepted = gettext("new {kinds} that are there, and that the user may read", **kind_words(linked))
+        raise InvalidInput(f"{linked}_map", shown, accepted)

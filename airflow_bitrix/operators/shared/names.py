@@ -18,7 +18,7 @@ from airflow_bitrix.compat import conf
 from airflow_bitrix.core.errors import Bitrix24Error, InvalidInput
 from airflow_bitrix.core.foreign_text import as_plain_text
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
-from airflow_bitrix.core.links import Owner, OwnerKind, is_owner_kind, owner_address
+from airflow_bitrix.core.links import Owner, OwnerKind, is_entity_kind, owner_address
 from airflow_bitrix.core.names import NAMELESS, Names, OwnerNames
 from airflow_bitrix.core.numbers import whole_number
 from airflow_bitrix.core.plan import Change, ChangeOutcome, companies_of
@@ -235,7 +235,7 @@ def _owner_of(row: Mapping[str, str], portal: str) -> Owner | None:
     number = whole_number(row.get("owner_id", ""))
     kind = row.get("owner", "")
     if (
-        not is_owner_kind(kind)
+        not is_entity_kind(kind)
         or not number
         or row.get("address") != owner_address(portal, Owner(kind, number))
     ):

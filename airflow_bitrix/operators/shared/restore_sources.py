@@ -10,7 +10,7 @@ from typing import Any
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.families import SMART_PROCESS, row_of
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import OWNER_ROWS, OwnerKind, accepted_kinds, is_owner_kind
+from airflow_bitrix.core.links import LINK_ROWS, OwnerKind, accepted_kinds, is_entity_kind
 from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.files.restores import JournalSource, SnapshotSource, Source
 from airflow_bitrix.files.snapshots import read_snapshot
@@ -45,9 +45,9 @@ def kind_asked(kind: object) -> str | None:
     """
     if is_nothing(kind):
         return None
-    if kind == SMART_PROCESS or is_owner_kind(kind):
+    if kind == SMART_PROCESS or is_entity_kind(kind):
         return str(kind)
-    accepted = gettext("{kinds}; or None for the only one", kinds=accepted_kinds(OWNER_ROWS))
+    accepted = gettext("{kinds}; or None for the only one", kinds=accepted_kinds(LINK_ROWS))
     raise InvalidInput("kind", kind, accepted)
 
 

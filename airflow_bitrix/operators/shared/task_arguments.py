@@ -159,6 +159,8 @@ class MappedArguments(PipelineArguments, total=False):
     filter: Mapping[str, Any] | str | None
     contact_map: MapGiven
     contact_map_file: str | None
+    company_map: MapGiven
+    company_map_file: str | None
     owner_map: MapGiven
     save: bool | str
     believe_any_user: bool | str
