@@ -14,7 +14,7 @@ from airflow_bitrix.core.families import row_of
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, ngettext
 from airflow_bitrix.core.links import OWNER_ROWS, EntityKind, OwnerKind, owner_kind
-from airflow_bitrix.core.matching import MATCHES, Matching, MatchName
+from airflow_bitrix.core.matching import MATCHES, Matching, MatchName, check_match
 from airflow_bitrix.core.migrations import (
     EXTRAS,
     MIGRATIONS,
@@ -54,7 +54,7 @@ _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
     "contact_map": OWNER_ROWS,
     "lead_to_deal": ("deal",),
     "release_moved_leads": ("lead",),
-    "portal_to_portal": ("lead", "deal"),
+    "portal_to_portal": OWNER_ROWS,
 }
 
 _OWN: Mapping[MigrationName, frozenset[str]] = {
@@ -81,9 +81,10 @@ class MigrationArguments(LinkPlanOperator):
         ``lead_to_deal``: deals get the contacts of the leads that they were made from.
         ``release_moved_leads``: leads lose the contacts that all their deals hold.
         ``portal_to_portal``: owners get the links that they have in another portal. (templated)
-    :param kind: The kind of the owners that change, ``lead`` or ``deal``; with ``contact_map`` any kind of
-        owners, also ``quote``, ``company``, ``smart_invoice``, or ``dynamic_1036`` for the smart process
-        1036. ``None`` where the migration says it. (templated)
+    :param kind: The kind of the owners that change, ``lead`` or ``deal``; with ``contact_map`` and
+        ``portal_to_portal`` any kind of owners, also ``quote``, ``company``, ``smart_invoice``, or
+        ``dynamic_1036`` for the smart process 1036, which has to have this number in both portals. ``None``
+        where the migration says it. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. It is about the owners that
         change; with ``portal_to_portal`` about the owners of the source. With ``release_moved_leads`` it is
         about deals: only leads are concerned that one of them was made from. An unknown field is refused.
@@ -99,7 +100,8 @@ class MigrationArguments(LinkPlanOperator):
         and may not see a deal that lacks a contact. (templated)
     :param source_conn_id: With ``portal_to_portal``: the connection of the portal that is read. (templated)
     :param match: How the target's records are found, see :class:`~airflow_bitrix.core.matching.Matching`:
-        ``origin``, ``same_origin``, ``field`` or ``map``. (templated)
+        ``origin``, ``same_origin``, ``field`` or ``map``. Quotes, invoices and items of smart processes have
+        nothing that the first two go by. (templated)
     :param originator: With ``match="origin"``: the ORIGINATOR_ID of the target's records. (templated)
     :param match_field: With ``match="field"``: the field of the target's owners and contacts that holds the
         source's id, such as ``ufCrmSourceId``. (templated)
@@ -167,6 +169,7 @@ class MigrationArguments(LinkPlanOperator):
             ("migration", self.migration_name),
             ("migration kind", self.owners_kind),
             ("match extra detail filter", self._check_words),
+            ("migration kind match", self._check_match),
         )
 
     def migration_name(self) -> MigrationName:
@@ -211,6 +214,7 @@ class MigrationArguments(LinkPlanOperator):
             "match_field": self.match_field,
         }
         self._check_words()
+        self._check_match()
         own, what = _OWN[name], str(name)
         if name == "portal_to_portal":
             own |= _OF_MATCH[cast("MatchName", self.match)]
@@ -232,6 +236,10 @@ class MigrationArguments(LinkPlanOperator):
         if self.detail not in ("ids", "full"):
             raise InvalidInput("detail", self.detail, gettext("'ids' or 'full'"))
         check_form(self._filter)
+
+    def _check_match(self) -> None:
+        if self.migration_name() == "portal_to_portal":
+            check_match(self.match, self.owners_kind())
 
     def _check_portals(self) -> None:
         if not isinstance(self.source_conn_id, str) or is_nothing(self.source_conn_id):
