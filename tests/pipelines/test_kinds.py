@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import ParamValidationError
-from airflow.sdk import DAG
+from airflow.sdk import DAG, TaskGroup
 
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkCleanupOperator
 from airflow_bitrix.pipelines.kinds import (
     BY_LINKS,
     branch_to_kinds,
-    kind_group,
-    kind_id,
+    kind_name,
     kinds_param,
     kinds_params,
     kinds_to_choose,
@@ -26,8 +25,8 @@ IDS = ("leads", "deals", "quotes", "companies", "invoices", "smart_process_1036"
 def test_a_form_offers_what_every_portal_has_and_the_smart_processes_that_are_named() -> None:
     assert KINDS == ("lead", "deal", "quote", "company", "smart_invoice", "dynamic_1036", "dynamic_128")
     assert kinds_to_choose() == KINDS[:5]
-    assert tuple(map(kind_id, KINDS)) == IDS
-    assert kind_id("dynamic") == "smart_process"
+    assert tuple(map(kind_name, KINDS)) == IDS
+    assert kind_name("dynamic") == "smart_process"
 
 
 def test_what_is_saved_is_chosen_by_nobody_else_than_a_person() -> None:
@@ -46,20 +45,21 @@ def test_what_is_saved_is_chosen_by_nobody_else_than_a_person() -> None:
 @pytest.mark.parametrize(
     ("how", "found"),
     [
-        ({}, ["quotes.plan", "smart_process_1036.plan"]),
-        ({"wanted": lambda context: {"lead", context["ds"]}}, ["leads.plan", "deals.plan"]),
+        ({}, ["plans.quotes", "plans.smart_process_1036"]),
+        ({"wanted": lambda context: {"lead", context["ds"]}}, ["plans.leads", "plans.deals"]),
     ],
 )
 def test_what_goes_on_are_the_kinds_that_are_wanted(how: dict[str, Any], found: list[str]) -> None:
-    plans = {}
     with DAG("mine", schedule=None) as dag:
-        for kind in KINDS:
-            with kind_group(kind):
-                plans[kind] = Bitrix24PlanLinkCleanupOperator(
-                    task_id="plan", kind=kind, rules=["remove_dangling"], allow_saving=True
+        with TaskGroup("plans"):
+            plans = {
+                kind: Bitrix24PlanLinkCleanupOperator(
+                    task_id=kind_name(kind), kind=kind, rules=["remove_dangling"], allow_saving=True
                 )
+                for kind in KINDS
+            }
         branch_to_kinds(plans, **how)
     branch: Any = dag.get_task("chosen")
-    assert branch.downstream_task_ids == {f"{one}.plan" for one in IDS}
+    assert branch.downstream_task_ids == {f"plans.{one}" for one in IDS}
     context = {"params": {"kinds": ["dynamic_1036", "quote"]}, "ds": "deal"}
     assert branch.python_callable(**context) == found
