@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.core.families import family_of
+from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkMigrationOperator
 from tests.operators.pairs import Pair, apply, by_field, by_origin, map_files, plan, reconcile
 
 if TYPE_CHECKING:
@@ -117,3 +119,10 @@ def test_what_is_saved_is_refused_unless_the_author_allows_it(make_pair: Any, tm
     with pytest.raises(InvalidInput, match=r"^allow_saving: False is not accepted"):
         plan(tmp_path, kind="smart_invoice", **how)
     assert pair.source.stats()["admitted"] == pair.target.stats()["admitted"] == 0
+
+
+def test_a_dag_that_matches_quotes_by_their_origin_is_refused_when_it_is_parsed() -> None:
+    given: Any = {"migration": "portal_to_portal", "kind": "quote", "source_conn_id": "old"}
+    Bitrix24PlanLinkMigrationOperator(task_id="plan", match="{{ params.match }}", **given)
+    with pytest.raises(AirflowFailException, match=r"^match: 'origin' is not accepted"):
+        Bitrix24PlanLinkMigrationOperator(task_id="plan", **given)

@@ -82,9 +82,9 @@ class MigrationArguments(LinkPlanOperator):
         ``release_moved_leads``: leads lose the contacts that all their deals hold.
         ``portal_to_portal``: owners get the links that they have in another portal. (templated)
     :param kind: The kind of the owners that change, ``lead`` or ``deal``; with ``contact_map`` and
-        ``portal_to_portal`` any kind of owners, also ``quote``, ``company``, ``smart_invoice``, or
-        ``dynamic_1036`` for the smart process 1036, which has to have this number in both portals. ``None``
-        where the migration says it. (templated)
+        ``portal_to_portal`` any kind, also ``quote``, ``company``, ``smart_invoice``, or ``dynamic_1036`` for
+        the smart process 1036, which has this number in both portals. ``None`` where the migration says it.
+        (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. It is about the owners that
         change; with ``portal_to_portal`` about the owners of the source. With ``release_moved_leads`` it is
         about deals: only leads are concerned that one of them was made from. An unknown field is refused.
@@ -169,7 +169,6 @@ class MigrationArguments(LinkPlanOperator):
             ("migration", self.migration_name),
             ("migration kind", self.owners_kind),
             ("match extra detail filter", self._check_words),
-            ("migration kind match", self._check_match),
         )
 
     def migration_name(self) -> MigrationName:
@@ -185,7 +184,7 @@ class MigrationArguments(LinkPlanOperator):
     def owners_kind(self) -> OwnerKind:
         """Give the kind of the owners that change.
 
-        :raises InvalidInput: The migration is not about such owners.
+        :raises InvalidInput: The migration is not about such owners, or cannot match them.
         """
         kinds = _KINDS[self.migration_name()]
         if is_nothing(self.kind) and len(kinds) == 1:
@@ -194,6 +193,8 @@ class MigrationArguments(LinkPlanOperator):
         if row_of(kind) not in kinds:
             one_of = {"kinds": gettext(" or ").join(map(repr, kinds)), "migration": self.migration}
             raise InvalidInput("kind", kind, gettext("{kinds} with {migration}", **one_of))
+        if self.migration == "portal_to_portal":
+            check_match(self.match, kind)
         return kind
 
     def check_arguments(self) -> None:
@@ -214,7 +215,6 @@ class MigrationArguments(LinkPlanOperator):
             "match_field": self.match_field,
         }
         self._check_words()
-        self._check_match()
         own, what = _OWN[name], str(name)
         if name == "portal_to_portal":
             own |= _OF_MATCH[cast("MatchName", self.match)]
@@ -236,10 +236,6 @@ class MigrationArguments(LinkPlanOperator):
         if self.detail not in ("ids", "full"):
             raise InvalidInput("detail", self.detail, gettext("'ids' or 'full'"))
         check_form(self._filter)
-
-    def _check_match(self) -> None:
-        if self.migration_name() == "portal_to_portal":
-            check_match(self.match, self.owners_kind())
 
     def _check_portals(self) -> None:
         if not isinstance(self.source_conn_id, str) or is_nothing(self.source_conn_id):
