@@ -62,11 +62,13 @@ class Tries:
     """Runs tasks as often as Airflow would, and kills some tries.
 
     :param rng: Says after which write.
+    :param within: The most writes after which it may be: few enough that there are so many.
     """
 
     sandbox: Sandbox
     worker: Worker
     rng: random.Random
+    within: int
 
     def run(self, task_id: str, operator: str, *, kills: int = 0, **arguments: Any) -> Any:
         """Give what a task returned.
@@ -76,7 +78,9 @@ class Tries:
         for attempt in range(TRIES):
             if attempt > TRIES // 2:
                 self.sandbox.clear_faults()
-            after = len(self.worker.writes) + self.rng.randrange(1, 200) if attempt < kills else math.inf
+            after = (
+                len(self.worker.writes) + self.rng.randrange(1, self.within) if attempt < kills else math.inf
+            )
             end = self.worker.run(task_id, operator, dies_after=after, **arguments)
             if end == 0:
                 return self.worker.result(task_id)
@@ -193,7 +197,7 @@ def run_seed(seed: int, *, leads: int, chance: float = 0.0, storage: Path | None
             sandbox.set_faults(**faults)
             red, hung = "", False
             try:
-                carry_out(Tries(sandbox, worker, rng), folder, seed, faults)
+                carry_out(Tries(sandbox, worker, rng, min(200, leads // 8)), folder, seed, faults)
             except FailedError as error:
                 red = f"{error} failed"
             except HungError:
