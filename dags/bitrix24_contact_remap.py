@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Param, TaskGroup, task
+from airflow.sdk import DAG, Param, TaskGroup
 
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import (
@@ -14,13 +14,19 @@ from airflow_bitrix.operators.link_plans import (
 )
 from airflow_bitrix.pipelines.bounds import WITHIN
 from airflow_bitrix.pipelines.carry_out import carry_out
-from airflow_bitrix.pipelines.kinds import BY_LINKS, kind_name, kind_title, kinds_params
+from airflow_bitrix.pipelines.kinds import (
+    branch_to_kinds,
+    kind_name,
+    kind_title,
+    kinds_params,
+    kinds_to_choose,
+)
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
 SMART_PROCESSES: tuple[int, ...] = ()
 """The ``entityTypeId`` of each smart process whose items are to be asked for as well, such as ``(1036,)``."""
 
-KINDS = (*BY_LINKS, "smart_invoice", *(f"dynamic_{number}" for number in SMART_PROCESSES))
+KINDS = kinds_to_choose(SMART_PROCESSES)
 
 DOC = gettext(
     """
@@ -122,16 +128,10 @@ with DAG(
         **form,
     },
 ) as dag:
-
-    @task.branch(task_display_name=gettext("Which kinds?"), execution_timeout=timedelta(minutes=5))
-    def chosen(params: dict[str, Any] | None = None) -> list[str]:
-        """Go on to the plans of the kinds that the form names; what follows the others is skipped."""
-        return [plan.task_id for plan in plans if plan.kind in (params or {})["kinds"]]
-
-    plans: list[Bitrix24PlanLinkMigrationOperator] = []
-    with TaskGroup("plans", group_display_name=gettext("Make the plans")) as making:
+    plans: dict[str, Bitrix24PlanLinkMigrationOperator] = {}
+    with TaskGroup("plans", group_display_name=gettext("Make the plans")):
         for kind in KINDS:
-            plan = Bitrix24PlanLinkMigrationOperator(
+            plans[kind] = Bitrix24PlanLinkMigrationOperator(
                 task_id=kind_name(kind),
                 task_display_name=kind_title(kind),
                 execution_timeout=timedelta(hours=4),
@@ -140,17 +140,17 @@ with DAG(
                 **GUARDS,
                 **MIGRATION,
             )
-            plans.append(plan)
-    chosen() >> making
+    branch_to_kinds(plans)
     # One question for all of them. Whether somebody has to approve is the author's to say. To let whoever
     # triggers the DAG choose: airflow_bitrix.pipelines.approval_form.
-    for plan, check in zip(plans, carry_out(plans, approval="always", **BY_PARAMS), strict=True):
+    checks = carry_out(list(plans.values()), approval="always", **BY_PARAMS)
+    for kind, check in zip(plans, checks, strict=True):
         compare = Bitrix24ReconcileContactLinksOperator(
             task_id="compare",
             task_display_name=gettext("Compare what is left"),
             task_group=check.task_group,
             execution_timeout=timedelta(hours=4),
-            kind=plan.kind,
+            kind=kind,
             **MIGRATION,
         )
         check >> compare

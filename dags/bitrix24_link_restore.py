@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from airflow.sdk import DAG, Param, TaskGroup, task
+from airflow.sdk import DAG, Param, TaskGroup
 
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LINK_ROWS
 from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.pipelines.carry_out import carry_out
-from airflow_bitrix.pipelines.kinds import kind_name, kind_title, kinds_to_restore, saving_param
+from airflow_bitrix.pipelines.kinds import (
+    branch_to_kinds,
+    kind_name,
+    kind_title,
+    kinds_to_restore,
+    saving_param,
+)
 from airflow_bitrix.pipelines.trigger_forms import BY_PARAMS, GUARDS, plan_params
 
 DOC = gettext(
@@ -133,15 +138,8 @@ with DAG(
         **form,
     },
 ) as dag:
-
-    @task.branch(task_display_name=gettext("Which kinds?"), execution_timeout=timedelta(minutes=5))
-    def chosen(**context: Any) -> list[str]:
-        """Go on to the plans of the kinds that there is something of; what follows others is skipped."""
-        kinds = kinds_to_restore(context)
-        return [plan.task_id for kind, plan in plans.items() if kind in kinds]
-
     plans: dict[str, Bitrix24PlanLinkRestoreOperator] = {}
-    with TaskGroup("plans", group_display_name=gettext("Make the plans")) as making:
+    with TaskGroup("plans", group_display_name=gettext("Make the plans")):
         for kind in LINK_ROWS:
             plans[kind] = Bitrix24PlanLinkRestoreOperator(
                 task_id=kind_name(kind),
@@ -160,7 +158,7 @@ with DAG(
                 allow_saving="{{ params.allow_saving }}",
                 **GUARDS,
             )
-    chosen() >> making
+    branch_to_kinds(plans, kinds_to_restore)
     # One question for all of them. Whether somebody has to approve is the author's to say. To let whoever
     # triggers the DAG choose: airflow_bitrix.pipelines.approval_form.
     carry_out(list(plans.values()), approval="always", **BY_PARAMS)

@@ -11,6 +11,12 @@ from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.operators.link_plans import Bitrix24ExportContactLinksOperator
 from airflow_bitrix.pipelines.bounds import between
+from airflow_bitrix.pipelines.kinds import branch_to_kinds, kind_name, kinds_param, kinds_to_choose
+
+SMART_PROCESSES: tuple[int, ...] = ()
+"""The ``entityTypeId`` of each smart process whose items are to be asked for as well, such as ``(1036,)``."""
+
+KINDS = kinds_to_choose(SMART_PROCESSES)
 
 DOC = gettext(
     """
@@ -18,18 +24,23 @@ DOC = gettext(
 
 Bitrix24 tells nobody when a contact is linked or unlinked: there is no event, no entry in the timeline, and
 the lead's date of change stays. This DAG writes down every night which contacts hang on which leads and
-deals, and reports what is different from the last time. It changes nothing on the portal.
+deals, or on which of the *Kinds* that you choose, and reports what is different from the last time. It
+changes nothing on the portal.
 
 | task | what it does |
 |:---|:---|
-| *Look at the leads*, *Look at the deals* | scans them, writes a snapshot, compares it with the last |
+| *Which kinds?* | goes on to those that are chosen; what is about the others is skipped |
+| *Look at the leads* and so on | scans them, writes a snapshot, compares it with the last |
+
+Scheduled runs look at leads and deals, until you change the default of `kinds` in a copy of the DAG's file.
+Smart processes are asked for once their numbers stand in `SMART_PROCESSES` there.
 
 The tab *Bitrix24 report* of the run shows what changed. Each task leaves in its folder under `[bitrix24]
 artifacts_path`:
 
 | file | holds |
 |:---|:---|
-| `snapshot/` | the links of every lead or deal, a line each |
+| `snapshot/` | the links of every owner of the kind, a line each |
 | `changed.csv` | each difference: before, after, the owner's page |
 | `changes.html` | the figures, and the first 500 differences |
 
@@ -47,7 +58,7 @@ at 2,500 owners a request.
 with DAG(
     dag_id="bitrix24_link_snapshot",
     dag_display_name=gettext("Bitrix24: what changed in links"),
-    description=gettext("Write the contact links of all leads and deals down, and report what changed."),
+    description=gettext("Write contact links down every night, and report what changed."),
     doc_md=DOC,
     # With a start_date, or as "@daily", the run of last night would start at once, ahead of a first trigger.
     schedule=CronTriggerTimetable("0 0 * * *", timezone="UTC", run_immediately=timedelta(0)),
@@ -55,9 +66,14 @@ with DAG(
     max_active_runs=1,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=5)},
-    tags=["bitrix24", "snapshot", "leads", "deals"],
+    tags=["bitrix24", "snapshot", "leads", "deals", "quotes", "companies"],
     owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
+        "kinds": kinds_param(
+            KINDS,
+            ("lead", "deal"),
+            gettext("Whose links are written down. Each kind is compared with its own last snapshot."),
+        ),
         "detail": Param(
             "ids",
             type="string",
@@ -86,9 +102,9 @@ with DAG(
         ),
     },
 ) as dag:
-    for kind in ("lead", "deal"):
-        Bitrix24ExportContactLinksOperator(
-            task_id=f"{kind}s",
+    exports = {
+        kind: Bitrix24ExportContactLinksOperator(
+            task_id=kind_name(kind),
             task_display_name=gettext("Look at the {kinds}", **kind_words(kind)),
             execution_timeout=timedelta(hours=6),
             bitrix24_conn_id="{{ params.bitrix24_conn_id }}",
@@ -97,3 +113,6 @@ with DAG(
             compare_with="previous",
             keep="{{ params.keep }}",
         )
+        for kind in KINDS
+    }
+    branch_to_kinds(exports)

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
 from airflow_bitrix.sandbox.settings import FAULTS_BY_KIND
@@ -37,6 +38,16 @@ Verdict = Literal["right", "named", "wrong", "hung"]
 
 CHANCES = (0.02, 0.05, 0.2)
 """Shares of requests that are answered wrongly, all kinds together."""
+
+SIZES = {
+    "lead": "leads",
+    "deal": "deals",
+    "quote": "quotes",
+    "company": "companies",
+    "smart_invoice": "invoices",
+    "dynamic_1036": "items",
+}
+"""Kinds of owners, and what the sandbox calls their number."""
 
 TRIES = 30
 """Tries that Airflow would grant a task; without faults the last ones."""
@@ -51,11 +62,13 @@ class Tries:
     """Runs tasks as often as Airflow would, and kills some tries.
 
     :param rng: Says after which write.
+    :param within: The most writes after which it may be: few enough that there are so many.
     """
 
     sandbox: Sandbox
     worker: Worker
     rng: random.Random
+    within: int
 
     def run(self, task_id: str, operator: str, *, kills: int = 0, **arguments: Any) -> Any:
         """Give what a task returned.
@@ -65,7 +78,9 @@ class Tries:
         for attempt in range(TRIES):
             if attempt > TRIES // 2:
                 self.sandbox.clear_faults()
-            after = len(self.worker.writes) + self.rng.randrange(1, 200) if attempt < kills else math.inf
+            after = (
+                len(self.worker.writes) + self.rng.randrange(1, self.within) if attempt < kills else math.inf
+            )
             end = self.worker.run(task_id, operator, dies_after=after, **arguments)
             if end == 0:
                 return self.worker.result(task_id)
@@ -74,43 +89,58 @@ class Tries:
         raise FailedError(f"{task_id}, {TRIES} times")
 
 
-def shuffled(sandbox: Sandbox, rng: random.Random) -> None:
-    """Give links sorts that nobody could guess, and nothing that the portal cannot be brought back to."""
+def kind_of(seed: int) -> str:
+    """Give the kind of owners that a seed is about: odd ones release leads, the others take turns."""
+    return "lead" if seed % 2 else tuple(SIZES)[seed // 2 % len(SIZES)]
+
+
+def shuffled(sandbox: Sandbox, kind: str, rng: random.Random) -> None:
+    """Give links sorts that nobody could guess, and nothing that the portal cannot be brought back to.
+
+    Sorts of companies are those of their contacts, and no plan for companies touches them.
+    """
     there = sandbox.state.tables["contact"].rows
+    if family_of(kind).is_shared:
+        return
     with sandbox.portal.lock:
-        leads = sandbox.state.tables["lead"].rows
-        companies = max((row.get("COMPANY_ID") or 0 for row in leads.values()), default=0)
+        owners = sandbox.state.tables[kind].rows
+        companies = max((row.get("COMPANY_ID") or 0 for row in owners.values()), default=0)
         while (
             sandbox.state.tables["company"].next_id <= companies
         ):  # a restore gives back those that are there
             sandbox.state.add("company", {})
-        for lead, row in leads.items():
+        for owner, row in owners.items():
             contacts = [
-                link.contact_id for link in sandbox.state.links("lead", lead) if link.contact_id in there
+                link.contact_id for link in sandbox.state.links(kind, owner) if link.contact_id in there
             ]
             sorts = sorted(rng.sample(range(1, 999), k=len(contacts)))
             placed = [Link(sort, one, sort == sorts[0]) for sort, one in zip(sorts, contacts, strict=True)]
-            sandbox.state.place_links("lead", lead, tuple(placed))
+            sandbox.state.place_links(kind, owner, tuple(placed))
             row["CONTACT_ID"] = contacts[0] if contacts else None
 
 
-Rows = dict[int, tuple[int, list[tuple[int, int, bool]]]]
+Rows = dict[int, tuple[int, list[Any]]]
 
 
-def rows_of(sandbox: Sandbox) -> Rows:
-    """Give the company, and contact, sort and primary of all links, by lead."""
+def rows_of(sandbox: Sandbox, kind: str) -> Rows:
+    """Give the company and all links by owner, as far as a restore brings them back."""
     with sandbox.portal.lock:
         return {
-            lead: (
-                row.get("COMPANY_ID") or 0,
-                [(link.contact_id, link.sort, link.primary) for link in sandbox.state.links("lead", lead)],
-            )
-            for lead, row in sandbox.state.tables["lead"].rows.items()
+            owner: (row.get("COMPANY_ID") or 0, _held(kind, sandbox.state.links(kind, owner)))
+            for owner, row in sandbox.state.tables[kind].rows.items()
         }
 
 
+def _held(kind: str, links: Sequence[Link]) -> list[Any]:
+    """Give contact, sort and primary; without sorts where a save gives others, else the contacts alone."""
+    family = family_of(kind)
+    if family.is_shared:
+        return sorted(link.contact_id for link in links)
+    return [(link.contact_id, 0 if family.is_saved else link.sort, link.primary) for link in links]
+
+
 def plan_arguments(seed: int, sandbox: Sandbox, rng: random.Random) -> dict[str, Any]:
-    """Give what is planned: repeat leads are released, or contacts take the place of others."""
+    """Give what is planned: repeat leads are released, or contacts of some kind take the place of others."""
     if seed % 2:
         company = "unlink" if seed % 4 == 1 else "keep"
         return {
@@ -124,8 +154,9 @@ def plan_arguments(seed: int, sandbox: Sandbox, rng: random.Random) -> dict[str,
     return {
         "operator": "Bitrix24PlanLinkMigrationOperator",
         "migration": "contact_map",
-        "kind": "lead",
+        "kind": kind_of(seed),
         "contact_map": gone,
+        "allow_saving": family_of(kind_of(seed)).is_saved,
     }
 
 
@@ -142,40 +173,42 @@ class Found:
 def run_seed(seed: int, *, leads: int, chance: float = 0.0, storage: Path | None = None) -> Found:
     """Plan, apply, check and restore on a portal that answers wrongly, and judge the end.
 
+    :param leads: How many owners there are, of the kind that the seed is about.
     :param chance: Share of requests that are answered wrongly; 0 for one of :data:`CHANCES`.
     :param storage: Where what runs leave lies; a folder of this machine by default.
     """
-    rng = random.Random(seed)
+    rng, kind = random.Random(seed), kind_of(seed)
+    sizes: dict[str, Any] = {"contacts": leads // 4, "deals": leads // 10, SIZES[kind]: leads}
     with (
         tempfile.TemporaryDirectory(prefix="chaos") as place,
-        Sandbox(leads=leads, contacts=leads // 4, deals=leads // 10, plan="self_hosted") as sandbox,
+        Sandbox(plan="self_hosted", **sizes) as sandbox,
     ):
         home = Path(place)
         folder = storage / f"seed-{seed}" if storage else home
-        shuffled(sandbox, rng)
-        before = rows_of(sandbox)
-        kinds = [(name, kind) for name, kinds in FAULTS_BY_KIND.items() for kind in kinds]
-        drawn = rng.sample(kinds, k=rng.choice((1, 3, len(kinds))))
+        shuffled(sandbox, kind, rng)
+        before = rows_of(sandbox, kind)
+        known = [(name, fault) for name, faults in FAULTS_BY_KIND.items() for fault in faults]
+        drawn = rng.sample(known, k=rng.choice((1, 3, len(known))))
         chance = chance or rng.choice(CHANCES)
         faults: dict[str, Any] = {"seed": seed}
-        for name, kind in drawn:
-            faults.setdefault(name, {})[kind] = chance / len(drawn)
+        for name, fault in drawn:
+            faults.setdefault(name, {})[fault] = chance / len(drawn)
         with working(sandbox, home) as worker:
             sandbox.set_faults(**faults)
             red, hung = "", False
             try:
-                carry_out(Tries(sandbox, worker, rng), folder, seed, faults)
+                carry_out(Tries(sandbox, worker, rng, min(200, leads // 8)), folder, seed, faults)
             except FailedError as error:
                 red = f"{error} failed"
             except HungError:
                 hung = True
             struck = Counter(sandbox.stats()["faults"])
-            after = rows_of(sandbox)
-        differing = {lead for lead in before if before[lead] != after[lead]}
+            after = rows_of(sandbox, kind)
+        differing = {owner for owner in before if before[owner] != after[owner]}
         unnamed = differing - named(folder)
         log = (home / "log.txt").read_text() if (home / "log.txt").exists() else ""
         verdict = "hung" if hung else judged(differing, unnamed, red, bare(log))
-        said = red or (f"{len(unnamed)} unnamed, such as lead {min(unnamed)}" if unnamed else "")
+        said = red or (f"{len(unnamed)} unnamed, such as {kind} {min(unnamed)}" if unnamed else "")
         if verdict == "wrong":
             said += "\n" + log[-4000:]
         return Found(seed, verdict, struck, said)
@@ -207,7 +240,8 @@ def carry_out(tries: Tries, folder: Path, seed: int, faults: dict[str, Any]) -> 
     sandbox.set_faults(**faults)
     tries.run("check", "Bitrix24CheckLinkPlanOperator", plan=plan)
     restore = "Bitrix24PlanLinkRestoreOperator"
-    way_back = tries.run("restore", restore, artifacts_path=str(back), journal=str(run))
+    saving = family_of(kind_of(seed)).is_saved
+    way_back = tries.run("restore", restore, artifacts_path=str(back), journal=str(run), allow_saving=saving)
     sandbox.set_faults(**faults)
     tries.run(
         "apply_back",
@@ -221,7 +255,7 @@ def carry_out(tries: Tries, folder: Path, seed: int, faults: dict[str, Any]) -> 
 
 
 def named(folder: Path) -> set[int]:
-    """Give the leads that what people are shown names: left out, failed, drifted, or not restored wholly.
+    """Give the owners that what people are shown names: left out, failed, drifted, or not restored wholly.
 
     The portal cannot be brought back to all that it can hold, and the plan of the way back says to what not.
     """

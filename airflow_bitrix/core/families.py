@@ -32,6 +32,7 @@ class Family:
     :param stages: The directory of its stages; a pipeline that is not the first one has one of its own, with
         its number behind.
     :param linked: What is linked to it.
+    :param has_origin: Whether a record has the fields in which imports write where it came from.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Family:
     maybe: tuple[str, ...] = ()
     stages: str = ""
     linked: LinkedKind = "contact"
+    has_origin: bool = False
 
     @property
     def several(self) -> str:
@@ -87,11 +89,27 @@ _SEMANTIC = ("stageSemanticId",)
 FAMILIES: Mapping[str, Family] = {
     family.kind: family
     for family in (
-        Family("lead", 1, "crm.lead.contact", also=_REPEATED, maybe=_SEMANTIC, stages="STATUS"),
-        Family("deal", 2, "crm.deal.contact", also=_REPEATED, maybe=_SEMANTIC, stages="DEAL_STAGE"),
+        Family(
+            "lead",
+            1,
+            "crm.lead.contact",
+            also=_REPEATED,
+            maybe=_SEMANTIC,
+            stages="STATUS",
+            has_origin=True,
+        ),
+        Family(
+            "deal",
+            2,
+            "crm.deal.contact",
+            also=_REPEATED,
+            maybe=_SEMANTIC,
+            stages="DEAL_STAGE",
+            has_origin=True,
+        ),
         Family("quote", 7, "crm.quote.contact", also=_STAGED, stages="QUOTE_STATUS"),
-        Family("company", 4, "crm.company.contact", scalar=""),
-        Family("contact", 3, "crm.contact.company", scalar="companyId", linked="company"),
+        Family("company", 4, "crm.company.contact", scalar="", has_origin=True),
+        Family("contact", 3, "crm.contact.company", scalar="companyId", linked="company", has_origin=True),
         Family("smart_invoice", 31, also=_STAGED, stages="SMART_INVOICE_STAGE"),
     )
 }

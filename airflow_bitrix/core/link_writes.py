@@ -71,8 +71,9 @@ def attainable(before: LinkSet, wanted: LinkSet) -> LinkSet:
 
 def _as_shared(before: LinkSet, wanted: LinkSet) -> LinkSet:
     """Give wanted links of a company: what stays is not touched, as its sorts and flags are shared."""
-    there = {link.contact_id: link for link in before.links}
-    links = [there.get(link.contact_id, replace(link, is_primary=False)) for link in wanted.links]
+    stays = [link for link in before.links if link.contact_id in wanted.contact_ids]
+    new = [link for link in wanted.links if link.contact_id not in before.contact_ids]
+    links = [*stays, *(replace(link, is_primary=False) for link in new)]
     if all(link.sort is not None for link in links):
         links.sort(key=lambda link: link.sort or 0)
     return LinkSet(wanted.owner, tuple(links))

@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from airflow_bitrix.core.errors import InvalidInput
+from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext
+from airflow_bitrix.core.links import OwnerKind
 
 MatchName = Literal["origin", "same_origin", "field", "map"]
 MATCHES: tuple[MatchName, ...] = get_args(MatchName)
 
 ORIGIN = ("originatorId", "originId")
+
+BY_ORIGIN: tuple[MatchName, ...] = ("origin", "same_origin")
+"""Those that go by these fields."""
 
 Key = tuple[str, str]
 """What a target record is known by: the originator and the id there; the originator is empty with a field."""
@@ -86,6 +92,18 @@ class Matching:
             value = row.get(self.match_field)
             return [("", as_text(one)) for one in (value if isinstance(value, list) else [value])]
         return [(as_text(row.get(ORIGIN[0])), as_text(row.get(ORIGIN[1])))]
+
+
+def check_match(by: str, kind: OwnerKind) -> None:
+    """Refuse to match owners by fields that their kind does not have.
+
+    :raises InvalidInput: Names the argument.
+    """
+    if by in BY_ORIGIN and not family_of(kind).has_origin:
+        accepted = gettext(
+            "'field' or 'map', as {kinds} have neither ORIGINATOR_ID nor ORIGIN_ID", **kind_words(kind)
+        )
+        raise InvalidInput("match", by, accepted)
 
 
 def as_text(value: Any) -> str:

@@ -231,7 +231,7 @@ class Aim:
     :param before: The links as they are. Exact where a change keeps any.
     :param wanted: The links as they are to be.
     :param reason: Why, for a person.
-    :param source: The lead or deal whose links these come from; ``None`` where it is the owner itself.
+    :param source: The owner whose links these come from; ``None`` where it is the owner itself.
     :param came_from: For contacts that had another id where they come from: that id.
     :param save: Whether the owner is to be saved after the write.
     :param ends_repeat: Whether that save is to end a repeat lead.

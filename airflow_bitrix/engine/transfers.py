@@ -49,7 +49,7 @@ class Transfer:
 
     :param source: The portal that is read.
     :param target: The portal that is to be changed.
-    :param kind: Whether the owners are leads or deals.
+    :param kind: Of the owners, in both portals.
     :param matching: How records are found.
     :param extra: What becomes of links that only the target has.
     :param detail: ``full`` compares sorts too. ``ids`` compares contacts, their order and the primary, and

@@ -41,7 +41,7 @@ class ParkedOwner:
 class Pairing:
     """What parked owners belong to: what another migration has parked is no matter of this one.
 
-    :param kind: Whether they are leads or deals.
+    :param kind: Of these owners, in both portals.
     :param source: Address of the portal that is read, the owners' own.
     :param target: Address of the portal that is changed.
     :param match: How records are found, see :class:`~airflow_bitrix.core.matching.Matching`.

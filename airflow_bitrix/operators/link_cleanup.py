@@ -51,7 +51,7 @@ OURS = f"airflow-bitrix {__version__}"
 
 
 class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
-    """Scan leads or deals, ask the clean-up rules about each, and write a plan. Changes nothing.
+    """Scan owners of a kind, ask the clean-up rules about each, and write a plan. Changes nothing.
 
     What it returns is told at :class:`~airflow_bitrix.operators.shared.plan_maker.LinkPlanMaker`. The plan
     holds each change with its links before and after and its reasons; ``left_out.csv`` beside it names the
@@ -66,7 +66,8 @@ class Bitrix24PlanLinkCleanupOperator(LinkPlanMaker):
         that it may concern. (templated)
     :param rule_options: Options by rule, such as ``{"unlink_closed": {"days": 30}}``; see the classes in
         :mod:`airflow_bitrix.core.cleanup_rules`. ``None`` for all as they are by default. (templated)
-    :param kind: ``lead`` or ``deal``. (templated)
+    :param kind: Of the owners: ``lead``, ``deal``, ``quote``, ``company``, ``smart_invoice``, or
+        ``dynamic_1036`` for the smart process 1036. (templated)
     :param stages: Only owners in these stages, for example ``["NEW"]``; ``None`` for all. One that the portal
         does not have is refused. (templated)
     :param older_than_days: Only owners created at least so many days ago; ``None`` or 0 for all. (templated)

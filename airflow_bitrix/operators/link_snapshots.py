@@ -1,4 +1,4 @@
-"""Writing down which contacts hang on which leads or deals, without changing anything."""
+"""Writing down which contacts hang on which owners, without changing anything."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ OFFERED = 7
 
 
 class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
-    """Scan leads or deals, write a snapshot of their contact links, and tell what changed since another one.
+    """Scan owners, write a snapshot of their contact links, and tell what changed since another one.
 
     The portal tells nobody when links change, so two snapshots are the only way to see it.
 
@@ -79,7 +79,8 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
     Where a contact is named in what changed, an event of the asset ``bitrix24://<portal>/<kind>/contact-links``
     tells so, by the alias ``bitrix24_<kind>_links_seen``, with these figures and paths in its extra.
 
-    :param kind: ``lead`` or ``deal``. (templated)
+    :param kind: Of the owners: ``lead``, ``deal``, ``quote``, ``company``, ``smart_invoice``, or
+        ``dynamic_1036`` for the smart process 1036. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. An unknown field is refused.
         (templated)
     :param detail: ``ids`` for contacts, order and primary, 2,500 owners a request; ``full`` for sort and role

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param
+from airflow.sdk import BaseOperator, Param, task
 
 from airflow_bitrix.core.families import SMART_PROCESS, family_of, row_of
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.links import OWNER_KINDS, OwnerKind
 from airflow_bitrix.hooks.failures import final_failures, says_why
 from airflow_bitrix.operators.shared.restore_sources import kinds_of
 
@@ -26,6 +27,14 @@ _NAMES: Mapping[str, str] = {
     "smart_invoice": "invoices",
     SMART_PROCESS: "smart_process",
 }
+
+
+def kinds_to_choose(smart_processes: Sequence[int] = ()) -> tuple[OwnerKind, ...]:
+    """Give the kinds that a form offers: those that every portal has, and the smart processes that are named.
+
+    :param smart_processes: The ``entityTypeId`` of each smart process.
+    """
+    return (*OWNER_KINDS, *(f"{SMART_PROCESS}_{number}" for number in smart_processes))
 
 
 def kind_name(kind: str) -> str:
@@ -53,21 +62,54 @@ def kinds_params(kinds: Sequence[OwnerKind], default: Sequence[OwnerKind] = BY_L
     :param kinds: Those that there are to choose from.
     :param default: Those that are chosen at first.
     """
-    return {
-        "kinds": Param(
-            list(default),
-            type="array",
-            items={"type": "string", "enum": list(kinds)},
-            examples=list(kinds),
-            values_display={kind: kind_title(kind) for kind in kinds},
-            minItems=1,
-            title=gettext("Kinds"),
-            description=gettext(
-                "What the contacts hang on. Each kind gets a plan; all are approved at once."
-            ),
-        ),
-        "allow_saving": saving_param(),
-    }
+    about = gettext("What the contacts hang on. Each kind gets a plan; all are approved at once.")
+    return {"kinds": kinds_param(kinds, default, about), "allow_saving": saving_param()}
+
+
+def kinds_param(kinds: Sequence[OwnerKind], default: Sequence[OwnerKind], about: str) -> Param:
+    """Give the parameter with which a form asks for the kinds of owners, one or more.
+
+    :param kinds: Those that there are to choose from.
+    :param default: Those that are chosen at first.
+    :param about: What they are chosen for, in words.
+    """
+    return Param(
+        list(default),
+        type="array",
+        items={"type": "string", "enum": list(kinds)},
+        examples=list(kinds),
+        values_display={kind: kind_title(kind) for kind in kinds},
+        minItems=1,
+        title=gettext("Kinds"),
+        description=about,
+    )
+
+
+def kinds_of_form(context: Mapping[str, Any]) -> Collection[str]:
+    """Give the kinds that were chosen in a form with :func:`kinds_param`.
+
+    :param context: The context of a task.
+    """
+    chosen: Collection[str] = context["params"]["kinds"]
+    return chosen
+
+
+def branch_to_kinds(
+    first: Mapping[str, BaseOperator],
+    wanted: Callable[[Mapping[str, Any]], Collection[str]] = kinds_of_form,
+) -> None:
+    """Put a task ahead that goes on to the kinds that are wanted; what follows the others is skipped.
+
+    :param first: The first task of each kind.
+    :param wanted: Gives the kinds, from the context of the task that is put ahead.
+    """
+
+    @task.branch(task_display_name=gettext("Which kinds?"), execution_timeout=timedelta(minutes=5))
+    def chosen(**context: Any) -> list[str]:
+        kinds = wanted(context)
+        return [one.task_id for kind, one in first.items() if kind in kinds]
+
+    chosen() >> list(first.values())
 
 
 def kinds_to_restore(context: Mapping[str, Any]) -> set[str]:

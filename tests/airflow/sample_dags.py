@@ -14,6 +14,7 @@ from airflow_bitrix.operators.link_plans import Bitrix24ApproveLinkPlanOperator
 
 DAGS = Path(__file__).parents[2] / "dags"
 CLEANUP = "bitrix24_lead_link_cleanup"
+DANGLING = "bitrix24_dangling_links"
 DEALS = "bitrix24_deal_link_cleanup"
 HOUSEKEEPING = "bitrix24_housekeeping"
 TOUR = "bitrix24_link_methods_tour"
@@ -36,6 +37,15 @@ def folder_of(done: Any, task: str = "plan") -> Path:
     """The folder of a run's plan: ids, with percent signs for what does not belong into a file's name."""
     root = Path(os.environ["AIRFLOW__BITRIX24__ARTIFACTS_PATH"])
     return root / str(done.dag_id) / quote(str(done.run_id)) / task
+
+
+def of_groups(states: dict[str, str], *groups: str) -> set[str]:
+    """How the tasks of kinds have ended."""
+    return {
+        state
+        for task, state in states.items()
+        if task.partition(".")[0] in groups or task.removeprefix("plans.") in groups
+    }
 
 
 def outcomes(folder: Path) -> dict[int, str]:

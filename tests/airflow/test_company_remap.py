@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.airflow import test_migration_dags
-from tests.airflow.sample_dags import RESTORE
-from tests.airflow.test_migration_dags import all_rows, folder_of, of_groups, table
+from tests.airflow.sample_dags import RESTORE, folder_of, of_groups
+from tests.airflow.test_migration_dags import all_rows, table
 
 run = test_migration_dags.run
 

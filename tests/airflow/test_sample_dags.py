@@ -20,6 +20,7 @@ from tests.airflow.sample_dags import (
     CHANGED,
     CLEANUP,
     DAGS,
+    DANGLING,
     DEALS,
     HOUSEKEEPING,
     RESTORE,
@@ -41,6 +42,7 @@ def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) 
     assert set(dags) == {
         CHANGED,
         CLEANUP,
+        DANGLING,
         DEALS,
         HOUSEKEEPING,
         RESTORE,
@@ -56,7 +58,7 @@ def test_every_sample_dag_has_docs_tags_and_a_description(dags: dict[str, DAG]) 
         assert "bitrix24" in dag.tags
         assert dag.dag_id == HOUSEKEEPING or dag.params["bitrix24_conn_id"] == "bitrix24_default"
     assert dags[HOUSEKEEPING].params["dry_run"] is True
-    for dag_id in (CLEANUP, DEALS, RESTORE):
+    for dag_id in (CLEANUP, DANGLING, DEALS, RESTORE):
         assert dags[dag_id].params["dry_run"] is True
         assert dags[dag_id].max_active_runs > 1  # what waits for somebody holds up no dry run
     assert "dry_run" not in dags[SNAPSHOT].params  # it writes nothing anyway
@@ -130,7 +132,7 @@ def test_no_object_that_a_form_asks_for_holds_a_number_that_does_not_fit(
     # A parameter keeps the value that it was last given.
     params = [deepcopy(dag.params.get_param(name)) for dag in dags.values() for name in dag.params]
     objects = [param for param in params if "object" in param.schema["type"]]
-    assert len(objects) == 8
+    assert len(objects) == 9
     for param in objects:
         assert param.resolve({">opportunity": 1000.5, "@id": [1, 2]})
         with pytest.raises(ParamValidationError, match=r"is (greater|less) than the (maximum|minimum) of"):
@@ -168,7 +170,7 @@ def test_what_may_be_left_empty_has_no_star_and_what_may_not_stands_open(dags: d
 def test_every_plan_is_told_the_quiet_hours_that_its_applies_go_by(dags: dict[str, DAG]) -> None:
     plans = [task for dag in dags.values() for task in dag.tasks if isinstance(task, LinkPlanMaker)]
     told = {name: BY_PARAMS[name] for name in ("quiet_hours", "timezone")}
-    assert len(plans) == 20
+    assert len(plans) == 28
     assert [plan.quiet for plan in plans] == [told] * len(plans)
 
 

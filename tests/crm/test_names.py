@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from airflow_bitrix.core.links import OwnerKind
+from airflow_bitrix.core.families import row_of
+from airflow_bitrix.core.links import OWNER_ROWS, OwnerKind
 from airflow_bitrix.core.names import LONGEST_NAME, Names, OwnerNames
 from airflow_bitrix.crm.names import NameReads
+from airflow_bitrix.sandbox.schema import RECORDS
 
 Read = tuple[Names, dict[Any, str], int]
 
@@ -32,20 +35,39 @@ def read(connect_async: Any) -> Any:
     return read
 
 
-@pytest.mark.parametrize("kind", ["lead", "deal"])
+SIZES = {
+    "lead": "leads",
+    "deal": "deals",
+    "quote": "quotes",
+    "company": "companies",
+    "smart_invoice": "invoices",
+    "dynamic_1036": "items",
+}
+"""What a sandbox is asked for to have owners of a kind: of each that the table of families has."""
+
+
+def test_every_family_of_owners_is_looked_at() -> None:
+    assert set(map(row_of, SIZES)) == set(OWNER_ROWS)
+
+
+@pytest.mark.parametrize("kind", SIZES)
 def test_names_are_those_that_the_portal_shows(make_sandbox: Any, read: Any, kind: OwnerKind) -> None:
-    sandbox = make_sandbox(leads=60, deals=60, contacts=90, plan="self_hosted")
+    sandbox = make_sandbox(**{SIZES[kind]: 60, "contacts": 90, "plan": "self_hosted"})
     state = sandbox.state
     state.users[7] = {"ID": 7, "NAME": "Olga", "LAST_NAME": "Petrova"}
     state.tables[kind].rows[2]["ASSIGNED_BY_ID"] = 7
     state.tables[kind].rows[3]["ASSIGNED_BY_ID"] = 8  # of whom the portal tells nothing
     state.tables["contact"].rows[5]["SECOND_NAME"] = "Ivanovich"
     names, unread, requests = read(sandbox, range(1, 70), range(1, 100), kind)
-    assert unread == {}
-    assert requests == 2
+    assert (unread, requests) == ({}, 2)
     rows = state.tables[kind].rows
     assert {one: told.title for one, told in names.owners.items()} == {
         one: row["TITLE"] for one, row in rows.items()
+    }
+    stages = {stage: name for stage, (name, _) in RECORDS[kind].stages.items()} | {"": ""}
+    in_pipeline = {one: str(row.get(RECORDS[kind].stage, "")) for one, row in rows.items()}
+    assert {one: told.stage for one, told in names.owners.items()} == {
+        one: stages[re.sub(r"^C\d+:", "", stage)] for one, stage in in_pipeline.items()
     }
     assert names.owners[2].responsible == "Olga Petrova"
     assert names.owners[3].responsible == "8"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +42,9 @@ class Pair:
         for number in numbers:
             self.there[kind, number] = self.target.state.add(kind, self._fields(kind, number) | fields)
 
-    def copy_all(self, seed: int = 1) -> None:
+    def copy_all(self, seed: int = 1, kinds: Iterable[str] = ("lead", "deal")) -> None:
         rng = random.Random(seed)
-        for kind in ("contact", "lead", "deal"):
+        for kind in ("contact", *kinds):
             numbers = list(self.source.state.tables[kind].rows)
             rng.shuffle(numbers)
             self.copy(kind, numbers)
@@ -60,6 +60,15 @@ class Pair:
             rows = [(contacts[contact], sort, "NY"[contact == first]) for contact, sort, _ in links]
             found[self.there[kind, int(number)]] = sorted(rows, key=lambda row: (row[1], row[0]))
         return found
+
+
+def map_files(pair: Pair, folder: Path, kind: str) -> dict[str, Any]:
+    """Write what the copies know nothing of, and say that it stands there."""
+    for which in (kind, "contact"):
+        pairs = [(old, new) for (one, old), new in pair.there.items() if one == which]
+        (folder / f"{which}.csv").write_text("".join(f"{old};{new}\r\n" for old, new in pairs))
+    maps = {"owner_map": str(folder / f"{kind}.csv"), "contact_map": str(folder / "contact.csv")}
+    return {"match": "map", "originator": None, **maps}
 
 
 ORIGIN = {"match": "origin", "originator": "old-crm"}

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_bitrix.core.errors import InvalidInput
 from airflow_bitrix.sandbox.links import Link
-from tests.operators.pairs import Pair, apply, by_field, by_origin, parked, plan, reconcile
+from tests.operators.pairs import Pair, apply, by_field, by_origin, map_files, parked, plan, reconcile
 
 if TYPE_CHECKING:
     from tests.operators.conftest import Portals
@@ -34,14 +34,6 @@ def same_origin(pair: Pair) -> dict[str, Any]:
             copy = pair.target.state.row(kind, pair.there[kind, number])
             copy |= {"ORIGINATOR_ID": "erp", "ORIGIN_ID": row["ORIGIN_ID"]}
     return {"match": "same_origin", "originator": None}
-
-
-def map_files(pair: Pair, folder: Path, kind: str) -> dict[str, Any]:
-    for which in (kind, "contact"):
-        pairs = [(old, new) for (one, old), new in pair.there.items() if one == which]
-        (folder / f"{which}.csv").write_text("".join(f"{old};{new}\r\n" for old, new in pairs))
-    maps = {"owner_map": str(folder / f"{kind}.csv"), "contact_map": str(folder / "contact.csv")}
-    return {"match": "map", "originator": None, **maps}
 
 
 @pytest.mark.parametrize("detail", ["full", "ids"])

@@ -14,7 +14,7 @@ from airflow_bitrix.core.families import LinkedKind, row_of
 from airflow_bitrix.core.kind_words import kind_words, owners
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import OWNER_ROWS, OwnerKind, entity_kind
-from airflow_bitrix.core.matching import MATCHES, Matching, MatchName
+from airflow_bitrix.core.matching import MATCHES, Matching, MatchName, check_match
 from airflow_bitrix.core.migrations import (
     EXTRAS,
     MIGRATIONS,
@@ -54,7 +54,7 @@ _KINDS: Mapping[MigrationName, tuple[OwnerKind, ...]] = {
     "company_map": ("contact",),
     "lead_to_deal": ("deal",),
     "release_moved_leads": ("lead",),
-    "portal_to_portal": ("lead", "deal"),
+    "portal_to_portal": OWNER_ROWS,
 }
 
 _OWN: Mapping[MigrationName, frozenset[str]] = {
@@ -91,9 +91,10 @@ class MigrationArguments(LinkPlanOperator):
         ``lead_to_deal``: deals get the contacts of the leads that they were made from.
         ``release_moved_leads``: leads lose the contacts that all their deals hold.
         ``portal_to_portal``: owners get the links that they have in another portal. (templated)
-    :param kind: The kind of the owners that change, ``lead`` or ``deal``; with ``contact_map`` any kind of
-        owners, also ``quote``, ``company``, ``smart_invoice``, or ``dynamic_1036`` for the smart process
-        1036. With ``company_map`` it is ``contact``. ``None`` where the migration says it. (templated)
+    :param kind: The kind of the owners that change, ``lead`` or ``deal``; with ``contact_map`` and
+        ``portal_to_portal`` any kind of owners, also ``quote``, ``company``, ``smart_invoice``, or
+        ``dynamic_1036`` for the smart process 1036, which has this number in both portals. With
+        ``company_map`` it is ``contact``. ``None`` where the migration says it. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. It is about the owners that
         change; with ``portal_to_portal`` about the owners of the source. With ``release_moved_leads`` it is
         about deals: only leads are concerned that one of them was made from. An unknown field is refused.
@@ -111,7 +112,8 @@ class MigrationArguments(LinkPlanOperator):
         and may not see a deal that lacks a contact. (templated)
     :param source_conn_id: With ``portal_to_portal``: the connection of the portal that is read. (templated)
     :param match: How the target's records are found, see :class:`~airflow_bitrix.core.matching.Matching`:
-        ``origin``, ``same_origin``, ``field`` or ``map``. (templated)
+        ``origin``, ``same_origin``, ``field`` or ``map``. Quotes, invoices and items of smart processes have
+        nothing that the first two go by. (templated)
     :param originator: With ``match="origin"``: the ORIGINATOR_ID of the target's records. (templated)
     :param match_field: With ``match="field"``: the field of the target's owners and contacts that holds the
         source's id, such as ``ufCrmSourceId``. (templated)
@@ -200,7 +202,7 @@ class MigrationArguments(LinkPlanOperator):
     def owners_kind(self) -> OwnerKind:
         """Give the kind of the owners that change.
 
-        :raises InvalidInput: The migration is not about such owners.
+        :raises InvalidInput: The migration is not about such owners, or cannot match them.
         """
         kinds = _KINDS[self.migration_name()]
         if is_nothing(self.kind) and len(kinds) == 1:
@@ -209,6 +211,8 @@ class MigrationArguments(LinkPlanOperator):
         if row_of(kind) not in kinds:
             one_of = {"kinds": gettext(" or ").join(map(repr, kinds)), "migration": self.migration}
             raise InvalidInput("kind", kind, gettext("{kinds} with {migration}", **one_of))
+        if self.migration == "portal_to_portal":
+            check_match(self.match, kind)
         return kind
 
     def check_arguments(self) -> None:
