@@ -49,6 +49,7 @@ themselves are not touched.
 
 | task | what it does, once for each kind |
 |:---|:---|
+| *Which kinds?* | once: goes on to those that are chosen; what is about the others is skipped |
 | *Make the plans* | finds the owners of the old contacts, writes a plan: each with links before and after |
 | *Ask for approval* | once for all: shows the plans under *Required actions*, waits; a dry run asks nobody |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else of its kind is begun |

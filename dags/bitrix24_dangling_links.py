@@ -35,6 +35,7 @@ primary contact is gone, the first of those that are left takes its place.
 
 | task | what it does, once for each kind |
 |:---|:---|
+| *Which kinds?* | once: goes on to those that are chosen; what is about the others is skipped |
 | *Make the plans* | scans the owners, asks for their contacts, writes a plan: links before and after |
 | *Ask for approval* | once for all: shows the plans under *Required actions*, waits; a dry run asks nobody |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else of its kind is begun |

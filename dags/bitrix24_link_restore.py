@@ -29,6 +29,7 @@ holds: the same contacts in the same order, with sort and primary. A run over se
 
 | task | what it does, once for each kind that the run was about |
 |:---|:---|
+| *Which kinds?* | once: goes on to those that are chosen; what is about the others is skipped |
 | *Make the plans* | reads journal or snapshot, looks at the owners as they are now, and writes a plan |
 | *Ask for approval* | once for all: shows the plans under *Required actions*, waits for an answer |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else of its kind is begun |

@@ -67,6 +67,7 @@ Quotes, invoices and items of smart processes have no `ORIGIN_ID`: they are foun
 
 | task | what it does, once for each kind |
 |:---|:---|
+| *Which kinds?* | once: goes on to those that are chosen; what is about the others is skipped |
 | *Make the plans* | reads both portals and writes a plan; parks what cannot be done yet |
 | *Ask for approval* | once for all: shows the plans under *Required actions*, waits; a dry run asks nobody |
 | *Try the first ones* | applies the first few changes; if one fails, nothing else of its kind is begun |

@@ -33,6 +33,13 @@ def readable(schema: Mapping[str, Any]) -> list[str]:
     return [schema["values_display"][value] for value in choices_of(schema)]
 
 
+def told(task: Mapping[str, Any]) -> str:
+    """What docs call a task; of one for each kind, which is called after that, they tell once."""
+    if task["task_id"].startswith("plans."):
+        return "Make the plans"
+    return re.sub("^Look at the .*", "Look at the leads", task["task_display_name"])
+
+
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_the_page_of_a_dag_tells_a_newcomer_what_it_does(
     page: Page, stage: Stage, shoot: Callable[[Page, str], None], dag_id: str
@@ -51,7 +58,7 @@ def test_the_page_of_a_dag_tells_a_newcomer_what_it_does(
     assert title
     expect(docs.get_by_role("heading", name=title[1])).to_be_visible()
     tasks = stage.airflow.call("GET", f"/api/v2/dags/{dag_id}/tasks")["tasks"]
-    for name in {task["task_display_name"] for task in tasks}:
+    for name in {told(task) for task in tasks}:
         expect(docs.get_by_role("cell").filter(has_text=name).first, name).to_be_visible()
     shoot(page, f"docs-{dag_id}")
 
