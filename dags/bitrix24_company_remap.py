@@ -33,6 +33,15 @@ contact belongs to both, they become one, in the earlier place. The companies th
    written.
 3. Trigger it again with *Dry run* off. Somebody is asked before anything is written.
 
+| task | what it does |
+|:---|:---|
+| *Make the plan* | finds the contacts of the old companies, writes a plan: each with links before and after |
+| *Ask for approval* | shows the plan under *Required actions*, waits until somebody approves or rejects it |
+| *Try the first ones* | applies the first few changes; if one of them fails, nothing else is written |
+| *Apply the plan* | looks at each contact again, writes the change and reads it back; a task for each part |
+| *Check and report* | looks once more at all of them, and writes `report.html` and `failed.csv` |
+| *Compare what is left* | writes `reconcile.csv`: links to old companies. After a dry run these are all |
+
 Chains are followed: with `5,6` and `6,7`, company 5 becomes 7. A bad row, a circle, a company with two new
 ones, or a new company that does not exist fails the plan, which names it, and nothing is written.
 
