@@ -1,3 +1,3 @@
 """Apache Airflow provider for the contact links of Bitrix24 CRM."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
