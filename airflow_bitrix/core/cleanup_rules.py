@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.link_edits import primary_of, with_primary, without
-from airflow_bitrix.core.links import LinkSet, OwnerKind
+from airflow_bitrix.core.links import OF_A_COMPANY, LinkSet, OwnerKind
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.rule_judgement import NOTHING, Facts, LeftOut, Needs, Rule, Verdict, Wish
 from airflow_bitrix.core.rule_options import choice, whole
@@ -183,6 +183,7 @@ class TrimCompanyContacts(Rule):
     title = gettext_noop(
         "Trim company contacts: of those that the company brought along, keep the primary and the first few"
     )
+    kinds = OF_A_COMPANY
 
     keep: int = whole(1, most=1000)
 

@@ -104,6 +104,21 @@ def write_commands(change: Change) -> list[Command]:
     return [_link_command(before, after)]
 
 
+def next_commands(change: Change, known: LinkSet) -> list[Command]:
+    """Give what is to be sent of a change now.
+
+    A company gets its new contacts first, and loses the old ones in a request of its own, once the new ones
+    are there: each is added by the contact's rights, and a refusal would leave the company with neither.
+
+    :param known: The links as they are.
+    """
+    commands = write_commands(change)
+    new = change.after.contact_ids if family_of(change.owner.kind).is_shared else ()
+    if not commands or set(new) <= set(known.contact_ids):
+        return commands
+    return [*_shared_adds(known, change.after)]
+
+
 def _link_command(before: LinkSet, after: LinkSet) -> Command:
     """Give the one link method that does it: a delete or an add where that does, else ``items.set``."""
     owner, family = after.owner, family_of(after.owner.kind)
@@ -158,11 +173,12 @@ def requests_of(changes: int, commands: int) -> int:
 def unwritable(change: Change) -> tuple[str, str]:
     """Say why no apply can write a change, as a group and in words; nothing where one can."""
     links = change.after.links
-    commands = len(write_commands(change)) if family_of(change.owner.kind).is_shared else 0
-    if commands > MOST_SHARED:
+    # Also where one command would empty it: the way back is one for each.
+    changed = len({*change.before.contact_ids} ^ {*change.after.contact_ids})
+    if changed > MOST_SHARED and family_of(change.owner.kind).is_shared:
         return gettext_noop("too many contacts"), gettext(
-            "{commands} contacts of one company are to change, and {most} fit in a request",
-            commands=commands,
+            "{changed} contacts are to join or to leave one company, and {most} fit in a request",
+            changed=changed,
             most=MOST_SHARED,
         )
     numbers = (change.owner.id, *(number for link in links for number in (link.contact_id, link.sort or 0)))

@@ -26,6 +26,9 @@ OWNER_ROWS: tuple[str, ...] = (*OWNER_KINDS, SMART_PROCESS)
 LINK_ROWS: tuple[str, ...] = (*FAMILIES, SMART_PROCESS)
 """The same of each kind that anything is linked to: contacts have companies."""
 
+OF_A_COMPANY = frozenset(OWNER_ROWS) - {"company"}
+"""Those of them that may belong to a company."""
+
 EntityKind = str
 """A kind of records; each is one of owners: of contacts, or ``contact``, to which companies are linked."""
 
@@ -171,12 +174,16 @@ class LinkSet:
 
         Contacts and scalar contact must be the same. Where both sides know sorts, these and the flags are
         compared too; else the order, where one side knows that there is but one. A scan knows neither sorts
-        nor more than one primary.
+        nor more than one primary. Sorts and flags of a company's contacts are theirs, and say nothing here;
+        those that a save numbers have one order.
         """
         mine = {link.contact_id: link for link in self.links}
         theirs = {link.contact_id: link for link in other.links}
         if self.owner != other.owner or mine.keys() != theirs.keys() or self.shown_id != other.shown_id:
             return False
+        family = family_of(self.owner.kind)
+        if family.is_shared:
+            return True
         both_know = all(
             mine[contact_id].sort is not None and theirs[contact_id].sort is not None for contact_id in mine
         )
@@ -185,7 +192,7 @@ class LinkSet:
                 (link.sort, link.is_primary) == (theirs[contact_id].sort, theirs[contact_id].is_primary)
                 for contact_id, link in mine.items()
             )
-        in_order = self.is_in_one_order or other.is_in_one_order
+        in_order = self.is_in_one_order or other.is_in_one_order or family.is_saved
         return not in_order or self.contact_ids == other.contact_ids
 
     def as_scanned(self) -> LinkSet:

@@ -99,6 +99,8 @@ class Change:
     @property
     def wants_exact(self) -> bool:
         """Whether only ``items.get`` can confirm it: links stay, with sorts that are known."""
+        if family_of(self.owner.kind).is_shared:  # whose sorts are not compared
+            return False
         return bool(self.after.links) and all(link.sort is not None for link in self.after.links)
 
     def as_json(self) -> dict[str, Any]:
@@ -181,14 +183,15 @@ class ChangeOutcome:
 def standing(change: Change, now: OwnerState, *, begun: bool = False) -> tuple[Standing, str]:
     """Say how a change stands against what the portal shows now.
 
-    :param begun: Whether its write was begun: a company that is as wanted may be its own work then.
+    :param begun: Whether its write was begun: a company that is as wanted, or links that are on their way,
+        may be its own work then.
     :return: ``done`` (nothing to write), ``unsaved`` (the links are right, the save is missing), ``open``
         (the links are as planned from), or ``drift`` with the difference in words.
     """
     links_right = change.after.agrees_with(now.links)
     if links_right and _is_saved(change, now):
         return "done", ""
-    if not links_right and not change.before.agrees_with(now.links) and not _is_begun(change, now.links):
+    if not (links_right or change.before.agrees_with(now.links) or (begun and is_begun(change, now.links))):
         seen, planned = shown_contacts(now.links), shown_contacts(change.before)
         words = {"seen": seen, "planned": planned, **linked_words(change.owner.kind)}
         return "drift", gettext("{kinds} are now {seen}, planned from {planned}", **words)
@@ -197,7 +200,7 @@ def standing(change: Change, now: OwnerState, *, begun: bool = False) -> tuple[S
     return ("unsaved" if links_right else "open"), ""
 
 
-def _is_begun(change: Change, now: LinkSet) -> bool:
+def is_begun(change: Change, now: LinkSet) -> bool:
     """Whether links are on their way from before to after: a company's are written one by one."""
     if not family_of(change.owner.kind).is_shared:
         return False

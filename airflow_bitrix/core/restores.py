@@ -7,6 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.kind_words import linked_named, linked_words
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.link_writes import attainable
@@ -164,7 +165,8 @@ def judge_restore(
         after,
         ("; ".join(notes),),
         (RULE,),
-        save=save or company is not None,
+        # Only a save makes the repeat flag follow; other kinds have none.
+        save=(save and family_of(now.owner.kind).has_repeat_flag) or company is not None,
         may_empty=not image.links.links,
         holds={} if company is None else {"company_id": now.company_id},
         company=company,

@@ -9,12 +9,13 @@ from airflow_bitrix.client.batch import MOST_COMMANDS, CommandOutcome
 from airflow_bitrix.client.wire import DONE_NOTHING, REPEATABLE, Call, Fault, FaultKind
 from airflow_bitrix.core.errors import PortalAnswer
 from airflow_bitrix.core.exact_links import exact_command
+from airflow_bitrix.core.families import family_of
 from airflow_bitrix.core.kind_words import linked_words
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.link_writes import SAVE, replaces, save_command, write_commands
+from airflow_bitrix.core.link_writes import SAVE, next_commands, replaces, save_command, write_commands
 from airflow_bitrix.core.links import LinkSet
 from airflow_bitrix.core.owner_states import OwnerState
-from airflow_bitrix.core.plan import Change, ChangeOutcome, Standing, shown_contacts, standing
+from airflow_bitrix.core.plan import Change, ChangeOutcome, Standing, is_begun, shown_contacts, standing
 from airflow_bitrix.crm.owner_reads import links_told
 
 TRIES = 4
@@ -47,6 +48,8 @@ class ChangeTask:
     :param company: The company that was there before a write that gives another one, 0 for none.
     :param remark: What is to be said of it though it was done.
     :param own_work: Whether what was there right before the last write was left by an earlier one of its own.
+    :param is_step: Whether the write under way is the first of two, which is no try.
+    :param was_step: Whether the last write was such a part.
     :param known: The links as ``items.get`` told them last, with the scalar contact seen beside them. Nothing
         is written without.
     :param read_back: The links right after the write.
@@ -67,6 +70,8 @@ class ChangeTask:
     unsaved: bool = False
     put_off: bool = False
     remark: str = ""
+    is_step: bool = False
+    was_step: bool = False
     known: LinkSet | None = None
     read_back: LinkSet | None = None
 
@@ -74,7 +79,7 @@ class ChangeTask:
     def commands(self) -> list[Call]:
         """The calls that write it, and where it matters one that reads the exact links back."""
         change = self.change
-        wanted = [] if self.unsaved else write_commands(change)
+        wanted = [] if self.unsaved else next_commands(change, self.known or change.before)
         if change.save:
             wanted = [*wanted, save_command(change)]
         if change.wants_exact:
@@ -84,7 +89,7 @@ class ChangeTask:
     @property
     def size(self) -> int:
         """Commands that it takes in all: one of them, in the request before, reads its exact links."""
-        return len(self.commands) + 1
+        return max(len(self.commands), len(write_commands(self.change))) + 1
 
     @property
     def replaces(self) -> bool:
@@ -130,12 +135,16 @@ class ChangeTask:
         """Begin a write, and give what is there before it: the journal keeps that before the write leaves."""
         known = self.known or self.change.before
         # What an earlier write of the same change left is not what was there before it.
-        self.own_work = self.written and (self.unsaved or self.change.after.agrees_with(known))
+        is_own = self.change.after.agrees_with(known) or is_begun(self.change, known)
+        self.own_work = self.written and (self.unsaved or is_own)
         if self.before is None or not self.own_work:
             self.before = known
         if self.company is None:
             self.company = self.change.company_before
         self.written = True
+        # Once: what a portal says that it has done, and does not show, is tried as often as anything else.
+        is_part = len(next_commands(self.change, known)) < len(write_commands(self.change))
+        self.is_step, self.was_step = is_part and not self.was_step, is_part
         return self.before
 
     def stands(self, now: OwnerState) -> tuple[Standing, str]:
@@ -163,9 +172,13 @@ class ChangeTask:
             self.tries += self.waits > WAITS
             self.reason = str(faults[0].answer)
             return  # the portal did not take the request, as it says
-        self.tries += not self.put_off
+        self.tries += not (self.put_off or (self.is_step and not faults))
         lost = not answered and kinds <= REPEATABLE
         self.losses += lost and not self.put_off
+        if family_of(self.change.owner.kind).is_saved and (said[0].ok or self.losses >= LOSSES):
+            # Each save starts the portal's automation: one that was carried out is not made again, whatever
+            # the automation has made of it.
+            self.tries = TRIES + LOSSES
         if self.change.save:
             save = said[writes - 1]
             # Some saves show in the owner. Of another one that was lost nothing is known: it may
@@ -189,6 +202,8 @@ class ChangeTask:
         # Where only the save is missing, the links were right when they were looked at.
         expected = change.after if self.unsaved else before
         if expected.agrees_with(there) or change.after.agrees_with(there):
+            return
+        if self.own_work and is_begun(change, there):
             return
         shown = shown_contacts(there)
         self.remark = gettext(

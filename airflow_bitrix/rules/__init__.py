@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from airflow_bitrix.core.contacts import Company, Contact, Means
 from airflow_bitrix.core.link_edits import primary_of, with_added, with_primary, without
-from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
+from airflow_bitrix.core.links import OF_A_COMPANY, ContactLink, LinkSet, Owner
 from airflow_bitrix.core.owner_states import OwnerState
 from airflow_bitrix.core.rule_judgement import NOTHING, Facts, LeftOut, Needs, Rule, Verdict, Wish
 from airflow_bitrix.core.rule_options import choice, country, whole
 
 __all__ = [
     "NOTHING",
+    "OF_A_COMPANY",
     "Company",
     "Contact",
     "ContactLink",

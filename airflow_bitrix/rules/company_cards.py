@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from airflow_bitrix.core.languages import gettext, gettext_noop
-from airflow_bitrix.rules import NOTHING, Facts, LeftOut, Needs, OwnerState, Rule, Verdict, Wish, with_primary
+from airflow_bitrix.rules import (
+    NOTHING,
+    OF_A_COMPANY,
+    Facts,
+    LeftOut,
+    Needs,
+    OwnerState,
+    Rule,
+    Verdict,
+    Wish,
+    with_primary,
+)
 
 
 class CompanyCardPrimary(Rule):
@@ -17,6 +28,7 @@ class CompanyCardPrimary(Rule):
 
     name = "company_card_primary"
     title = gettext_noop("Company's first: make the contact primary that the company's card shows first")
+    kinds = OF_A_COMPANY
 
     def filter(self, now: datetime) -> Mapping[str, str]:
         """Only owners with a company."""

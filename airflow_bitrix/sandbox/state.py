@@ -272,7 +272,8 @@ class State:
             sent = fields[record.links]
             ids = [php.to_int(value) for value in php.values(sent)] if php.is_array(sent) else []
         elif record.family.is_shared:
-            self._save_members(owner_id, fields.get("CONTACT_ID"))
+            if "CONTACT_ID" in fields:
+                self._save_members(owner_id, fields["CONTACT_ID"])
             return
         elif record.scalar in fields:
             wanted = php.to_int(fields[record.scalar])
@@ -296,9 +297,9 @@ class State:
 
     def _save_members(self, company_id: int, sent: Any) -> None:
         """What the older methods do with the contacts of a company that is saved: who is new comes first."""
-        if not php.is_array(sent):
-            return
-        ids = {contact_id for one in php.values(sent) if (contact_id := php.to_int(one)) > 0}
+        # One id is a list of it: all others go.
+        given = php.values(sent) if php.is_array(sent) else [sent]
+        ids = {contact_id for one in given if (contact_id := php.to_int(one)) > 0}
         if not ids:
             self.clear_links("company", company_id)
             return

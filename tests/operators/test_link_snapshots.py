@@ -76,7 +76,7 @@ def test_a_filter_narrows_a_snapshot(sandbox: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "argument"),
-    [({"kind": "contact"}, "kind"), ({"detail": "all"}, "detail"), ({"filter": {"stagId": 1}}, "filter")],
+    [({"kind": "order"}, "kind"), ({"detail": "all"}, "detail"), ({"filter": {"stagId": 1}}, "filter")],
 )
 @pytest.mark.usefixtures("sandbox")
 def test_a_parameter_that_cannot_be_right_is_refused_and_leaves_no_snapshot(
