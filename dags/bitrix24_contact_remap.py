@@ -35,8 +35,8 @@ DOC = gettext(
 After contacts were merged or imported anew, much may still hang on the old ones. This DAG takes a list of
 *old contact, new contact* and puts the new contact in the place of the old one on **every lead, deal, quote
 and company**, and where you choose them on invoices and items of smart processes. The order stays, and who
-was the primary contact stays it. Where both are linked, they become one, in the earlier place. The contacts
-themselves are not touched.
+was the primary contact stays it; of companies there is neither. Where both are linked, they become one, in
+the earlier place. The contacts themselves are not touched, but for the companies that they belong to.
 
 **How to run it**
 

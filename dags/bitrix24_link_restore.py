@@ -25,7 +25,8 @@ DOC = gettext(
 
 Brings contact links back to what they were before a run, from that run's journal, or to what a snapshot
 holds: the same contacts in the same order, with sort and primary. A run over several kinds of owners, such as
-*replace contacts*, is taken back as a whole, with one question about all of it.
+*replace contacts*, is taken back as a whole, with one question about all of it; one over two smart processes
+kind by kind: give the folder of each by itself.
 
 | task | what it does, once for each kind that the run was about |
 |:---|:---|
