@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from airflow_bitrix.core.errors import PlanRefused
+from airflow_bitrix.core.families import row_of
 from airflow_bitrix.core.kind_words import owners
 from airflow_bitrix.core.languages import gettext, gettext_noop, language
 from airflow_bitrix.files.damage import reading
@@ -161,7 +162,8 @@ def _whole(tasks: Sequence[Path]) -> str:
     for folder in tasks if len(tasks) > 1 else ():
         if any(folder.glob("journal/part-*.jsonl")):
             with suppress(PlanRefused):
-                kinds.append(read_manifest(folder / "plan").kind)
+                # A restore has one plan for whichever smart process there is.
+                kinds.append(row_of(read_manifest(folder / "plan").kind))
     return str(tasks[0].parent) if len(kinds) == len({*kinds}) > 1 else ""
 
 

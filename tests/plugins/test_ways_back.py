@@ -130,6 +130,15 @@ def test_a_run_over_several_kinds_is_taken_back_as_a_whole(reader: TestClient, m
     assert "it takes back all kinds that the run was about" in page
 
 
+def test_two_smart_processes_are_taken_back_one_by_one(reader: TestClient, make_run: MakeRun) -> None:
+    folder = make_run(MINE, RUN)
+    for task, kind in (("one.plan", "dynamic_1036"), ("other.plan", "dynamic_1038")):
+        applied_plan(folder / task)
+        sealed(folder / task, kind=kind)
+    page = reader.get(at("?task=one.plan")).text
+    assert "it takes back all kinds that the run was about" not in page
+
+
 def test_a_run_over_several_kinds_tells_what_became_of_each(reader: TestClient, make_run: MakeRun) -> None:
     """Whichever plan the page is about, one table tells of all that can be read."""
     folder = make_run(MINE, RUN)
