@@ -132,10 +132,12 @@ def test_a_run_over_several_kinds_is_taken_back_as_a_whole(reader: TestClient, m
 
 def test_two_smart_processes_are_taken_back_one_by_one(reader: TestClient, make_run: MakeRun) -> None:
     folder = make_run(MINE, RUN)
-    for task, kind in (("one.plan", "dynamic_1036"), ("other.plan", "dynamic_1038")):
+    for task, kind in (("leads.plan", "lead"), ("one.plan", "dynamic_1036"), ("other.plan", "dynamic_1038")):
         applied_plan(folder / task)
-        sealed(folder / task, kind=kind)
-    page = reader.get(at("?task=one.plan")).text
+        if kind != "lead":
+            sealed(folder / task, kind=kind)
+    page = reader.get(at("?task=leads.plan")).text
+    assert offered(page) == [("Folder", f"{folder}/leads.plan")]
     assert "it takes back all kinds that the run was about" not in page
 
 
