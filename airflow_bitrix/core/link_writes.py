@@ -231,8 +231,11 @@ def _added(before: LinkSet, link: ContactLink) -> LinkSet | None:
     # of 0 cannot be told from one that is not known, nor can a place among sorts that are not.
     if link.sort is not None and (link.sort <= 0 or not before.is_exact):
         return None
-    links = [*before.links, replace(link, is_primary=before.primary_id is None)]
-    if link.sort is not None:
+    sort = link.sort
+    if sort is None and before.is_exact:
+        sort = max([0, *(one.sort or 0 for one in before.links)]) + STEP
+    links = [*before.links, replace(link, sort=sort, is_primary=before.primary_id is None)]
+    if sort is not None:
         links.sort(key=lambda one: one.sort or 0)
     return LinkSet(before.owner, tuple(links))
 
