@@ -27,7 +27,7 @@ from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
 from scripts.killing import Worker, working
 
-SIZES = {True: (1000, 5), False: (300, 3)}
+SIZES = {True: (400, 5), False: (200, 3)}
 """Changes and kills, on a disk and on an object storage, whose every file takes milliseconds."""
 
 
