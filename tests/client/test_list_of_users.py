@@ -183,8 +183,8 @@ def test_memory_does_not_grow_with_the_list(manners: Manners) -> None:
 
     sync(200)  # what is imported and kept once and for all
     # The shorter one keeps both lanes busy, too.
-    assert sync(60_000) < 1.5 * sync(20_000)
-    assert in_flight(60_000) < 1.5 * in_flight(20_000)
+    assert sync(36_000) < 1.5 * sync(12_000)
+    assert in_flight(36_000) < 1.5 * in_flight(12_000)
 
 
 def test_the_sync_client_has_several_batches_under_way(manners: Manners) -> None:

@@ -18,6 +18,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
 from airflow_bitrix.core.links import Owner
+from airflow_bitrix.files import plans
 from airflow_bitrix.files.approvals import Approval, write_approval
 from airflow_bitrix.operators.link_plans import (
     Bitrix24ApplyLinkPlanOperator,
@@ -25,11 +26,17 @@ from airflow_bitrix.operators.link_plans import (
     Bitrix24CheckLinkPlanOperator,
     Bitrix24PlanLinkCleanupOperator,
 )
+from airflow_bitrix.operators.shared import names, shown_limits
+
+
+PART = 100
 
 
 @pytest.fixture
 def sandbox(make_sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    sandbox = make_sandbox(leads=3300, contacts=300, plan="self_hosted", code="abcdef123456")
+    for module in (plans, names, shown_limits):
+        monkeypatch.setattr(module, "PART_CHANGES", PART)
+    sandbox = make_sandbox(leads=450, contacts=300, plan="self_hosted", code="abcdef123456")
     found = {"conn_type": "bitrix24", "password": sandbox.webhook_url, "extra": {"plan": "self_hosted"}}
     monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
     return sandbox
@@ -173,7 +180,7 @@ def test_changes_without_an_outcome_fail_the_check_until_their_part_is_applied(
     made: Any, tmp_path: Path
 ) -> None:
     apply(made, made["parts"][0])
-    left = made["changes"] - 1000
+    left = made["changes"] - PART
     with pytest.raises(AirflowFailException, match=f"{left} of {made['changes']} changes have no outcome"):
         check(made)
     assert "Not finished" in (tmp_path / "report.html").read_text()

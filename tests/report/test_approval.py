@@ -304,14 +304,14 @@ def test_a_cell_keeps_to_its_size_and_to_its_line(text: str) -> None:
 
 
 def evil_plan() -> Iterator[Change]:
-    for number in range(1, 5001):
+    for number in range(1, 1501):
         change = clears(number, 1 + number % 150, reason="й" + EVIL * 20)
         yield Change(change.before, links(number, *range(900, 990)), change.reasons * 5, change.rules)
 
 
 @pytest.mark.slow
 def test_the_page_stays_small_whatever_the_plan(tmp_path: Path) -> None:
-    """5,000 changes, each with many contacts and long texts, and a reason of its own for each left out."""
+    """1,500 changes, each with many contacts and long texts, and a reason of its own for each left out."""
     left_out = [(number, f"{EVIL}{number}" * 9) for number in range(300)]
     host = "https://" + "a" * 63 + ".bitrix24.com"
     text = page(tmp_path, evil_plan(), left_out, rules=("x" * 500,) * 40, portal=host)
@@ -325,7 +325,7 @@ def test_the_page_stays_small_whatever_the_plan(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_plan(tmp_path: Path) -> None:
     manifest = written(tmp_path, [])
     peaks = []
-    for number in (2_000, 40_000):
+    for number in (2_000, 12_000):
         tracemalloc.start()
         digest(manifest, (clears(one) for one in range(1, number)))
         peaks.append(tracemalloc.get_traced_memory()[1])
