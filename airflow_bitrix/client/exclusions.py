@@ -66,10 +66,11 @@ def _condition(pair: tuple[str, Any]) -> _Condition | None:
         numbers, texts = frozenset(map(_whole, values)), {one for one in values if isinstance(one, str)}
 
         def holds(held: Any) -> bool:
-            if type(held) is int and None not in numbers:
-                return held in numbers
             if isinstance(held, str) and held in texts:
                 return True
+            whole = held if type(held) is int else _whole(held)
+            if whole is not None and None not in numbers:
+                return whole in numbers
             return any(_may_equal(held, one) for one in values)
 
         return _Condition(key, field, holds)

@@ -50,6 +50,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
         super().__init__(config)
         self.up, self.stopping = threading.Event(), stopping
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def work(self, listener: socket.socket) -> None:
         """Serve until told to exit: what the thread does."""
@@ -58,20 +59,45 @@ class _Server(uvicorn.Server):
         finally:
             self.up.set()
 
+    def stop(self) -> None:
+        """Tell it to exit, from another thread."""
+        self.should_exit = True
+        with contextlib.suppress(RuntimeError):  # it did not start, or has ended
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self.stopping.set)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        asyncio.get_running_loop().set_exception_handler(_overlook_lost_clients)
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_overlook_lost_clients)
         await super().startup(sockets)
         self.up.set()
 
+    async def main_loop(self) -> None:
+        # uvicorn looks ten times a second whether it is to exit; a tick at 0 dates the headers anew.
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.stopping.wait(), timeout=1)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.stopping.set()
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
         for connection in list(self.server_state.connections):
             # A TLS connection is else closed only when the client has agreed, which an idle one never does.
             protocol: Any = connection
             idle = protocol.cycle is None or protocol.cycle.response_complete
             if self.config.is_ssl and idle and not protocol.transport.get_write_buffer_size():
                 protocol.transport.abort()
-        await super().shutdown(sockets)
+            else:
+                protocol.shutdown()
+        # uvicorn sleeps a tenth of a second first, for each sandbox of each test.
+        left = asyncio.get_running_loop().time() + _STOP_SECONDS
+        while self.server_state.connections or self.server_state.tasks:
+            if asyncio.get_running_loop().time() > left:
+                for task in self.server_state.tasks:
+                    task.cancel()
+                break
+            await asyncio.sleep(0.001)
 
 
 def _overlook_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -244,7 +270,6 @@ class Sandbox:
                 access_log=False,
                 server_header=False,
                 backlog=_BACKLOG,
-                timeout_graceful_shutdown=_STOP_SECONDS,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 **files,
             ),
@@ -259,7 +284,7 @@ class Sandbox:
 
     @staticmethod
     def _stop(server: _Server, thread: threading.Thread) -> None:
-        server.should_exit = True
+        server.stop()
         thread.join()
 
     # Controls

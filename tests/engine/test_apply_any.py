@@ -19,7 +19,7 @@ from airflow_bitrix.sandbox.server import Sandbox
 from tests.engine.notes import Notes
 
 PAIRS = 50
-EXAMPLES = min(settings().max_examples * 3 // 4, 400)  # of 50 pairs: 3,750, and 20,000 in make draws
+EXAMPLES = min(settings().max_examples // 2, 400)  # of 50 pairs: 2,500, and 20,000 in make draws
 
 Rows = list[tuple[int, int, bool]]
 """Contact, sort and primary flag."""
