@@ -28,7 +28,6 @@ from airflow_bitrix.operators.link_plans import (
 )
 from airflow_bitrix.operators.shared import names, shown_limits
 
-
 PART = 100
 
 
