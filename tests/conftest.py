@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import fcntl
 import gc
+import logging
 import os
 import pickle
 import shutil
@@ -68,6 +69,9 @@ settings.register_profile("long", settings.get_profile("tests"), max_examples=20
 settings.load_profile("tests")
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+
+# pytest listens to loggers that nobody else does, and would write down each request to a sandbox.
+logging.getLogger("uvicorn.access").setLevel(logging.ERROR)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
