@@ -199,6 +199,7 @@ PlanWriter(Path(sys.argv[1]) / "plan")
 """Begins a plan, and dies before the so-many-th file is moved or removed."""
 
 
+@pytest.mark.slow
 def test_whatever_dies_on_the_way_nothing_is_lost_and_the_next_try_goes_on(tmp_path: Path) -> None:
     deaths = 0
     for moved in range(100):

@@ -144,6 +144,7 @@ def test_a_journal_of_more_owners_than_a_part_has_is_refused(run: Path) -> None:
         JournalSource.of(run).check()
 
 
+@pytest.mark.slow
 def test_a_journal_of_more_links_than_a_part_has_is_refused(run: Path) -> None:
     links = ",".join(f"[{contact},10,true,0]" for contact in range(1, 200_001))
     with (run / "journal" / "part-00000.jsonl").open("a") as file:

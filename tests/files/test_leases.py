@@ -53,6 +53,7 @@ def test_a_second_one_is_told_who_holds_it_and_since_when(place: Path) -> None:
     assert len(listed(place)) <= 2
 
 
+@pytest.mark.slow
 def test_a_dead_holder_is_followed_and_writes_no_more_should_it_live(place: Path) -> None:
     """It gives a sign every quarter of an hour, and the next one waits for two seconds."""
     with lease(place, ELSEWHERE, seconds=3600) as paused:
@@ -86,6 +87,7 @@ with lease(as_folder(sys.argv[1])):
 """
 
 
+@pytest.mark.slow
 def test_a_process_of_this_host_that_was_killed_is_followed_at_once(place: Path) -> None:
     subprocess.run([sys.executable, "-c", KILLED, str(place)], check=False, capture_output=True)
     assert listed(place)
