@@ -23,9 +23,9 @@ from airflow_bitrix.core.errors import AuthFailed
 from airflow_bitrix.sandbox.server import Sandbox
 from scripts.processes import free_port
 from tests.client.dying_worker import STEPS, application_of, store_on
+from tests.client.test_redis_allowance import redis_server
 
 pytestmark = pytest.mark.slow
-from tests.client.test_redis_allowance import redis_server
 
 PARTS: tuple[Part, ...] = ("pair", "note", "spare")
 
