@@ -96,7 +96,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "files_path": {
                         "description": (
-                            "Folders in which a form may name files: maps, lists of leads or deals, and what "
+                            "Folders in which a form may name files: maps, lists of owners, and what "
                             "a restore reads; with commas between them. What lies under artifacts_path "
                             "may be named as well. Empty: any that the worker can read."
                         ),
@@ -145,7 +145,7 @@ def get_provider_info() -> dict[str, Any]:
                     },
                     "show_names": {
                         "description": (
-                            "Whether approvals, reports and their tables show leads and deals by title, "
+                            "Whether approvals, reports and their tables show owners by title, "
                             "stage and responsible person, and contacts by name. False: none is asked for, "
                             "and no file holds one."
                         ),

@@ -49,6 +49,10 @@ The methods that write links start **no automation**, change no *modified* date 
 timeline. Leads, deals and quotes name a company in a field of their own, and keep it. A contact that somebody
 changed since the plan was made is left alone and reported as *drift*.
 
+An answer is awaited for 72 hours (`[bitrix24] approval_deadline`). Of the runs that write companies of
+contacts on a portal, this DAG's or another's, one does at a time: the others wait for it, for up to twelve
+hours. A dry run waits for nobody.
+
 The tab *Bitrix24 report* shows what became of each change, with all files to download. They lie under
 `[bitrix24] artifacts_path`. `bitrix24_link_restore` takes all of it back.
 """

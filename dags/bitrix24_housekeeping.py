@@ -26,7 +26,7 @@ this package.
 **A run that is gone cannot be taken back any more**, and its tab shows nothing. The log names each folder,
 and says how much that frees. *Dry run* is on unless you turn it off.
 
-With *Names only* runs stay, and can be taken back: they lose only the names of leads, deals and contacts,
+With *Names only* runs stay, and can be taken back: they lose only the names of owners and contacts,
 which are personal data. Their tab then shows ids.
 """
 )
@@ -64,7 +64,7 @@ with DAG(
             type="boolean",
             title=gettext("Names only"),
             description=gettext(
-                "Remove only the names of leads, deals and contacts, and the reports that show them. What a "
+                "Remove only the names of owners and contacts, and the reports that show them. What a "
                 "restore needs stays."
             ),
         ),

@@ -67,7 +67,7 @@ with DAG(
     catchup=False,
     render_template_as_native_obj=True,
     default_args={"owner": "bitrix24", "retries": 2, "retry_delay": timedelta(minutes=2)},
-    tags=["bitrix24", "restore", "leads", "deals"],
+    tags=["bitrix24", "restore", "leads", "deals", "quotes", "companies", "contacts"],
     owner_links={"bitrix24": "https://apidocs.bitrix24.com/"},
     params={
         "dry_run": form.pop("dry_run"),
@@ -115,7 +115,7 @@ with DAG(
             default=False,
             type="boolean",
             title=gettext("Link missing contacts"),
-            description=gettext("Also link contacts that no longer exist."),
+            description=gettext("Also link contacts, or companies, that no longer exist."),
             section=gettext("How"),
         ),
         "believe_any_user": Param(

@@ -114,7 +114,7 @@ class LocalSandbox:
         return {str(lead_id) for lead_id in truth["expected"]["release_repeat_leads"]["released"]}
 
     def owners(self, kind: str) -> Owners:
-        """Tell links, repeat flag and last change of all leads or deals."""
+        """Tell links, repeat flag and last change of all owners of a kind."""
         found: Owners = self._get("links", kind=kind)
         return found
 
@@ -136,7 +136,7 @@ class LocalSandbox:
         return [(one["to"], one["text"]) for one in self._get("messages")]
 
     def comments(self) -> list[tuple[str, str]]:
-        """Tell all comments on cards, in order: the id of the lead or deal, and the text."""
+        """Tell all comments on cards, in order: the id of the owner, and the text."""
         return [(str(one["owner_id"]), one["text"]) for one in self._get("comments")]
 
     def _set(self, what: str, given: dict[str, Any]) -> None:

@@ -139,7 +139,7 @@ def _files(folder: Path) -> Iterator[_File]:
     )
     yield (
         "`plan/part-00000.jsonl`",
-        "A change a line, at most 1,000 a file. `owner` is the id of the lead or deal.",
+        "A change a line, at most 1,000 a file. `owner` is the id of the owner, whose kind the manifest has.",
         {"field": Change},
         text("plan", "part-00000.jsonl"),
     )

@@ -65,6 +65,8 @@ NO_TEXTS = {
     "brought back already, as far as can be",
     "cannot be brought nearer",
     "changed since",
+    "companies no longer exist",
+    "companies not seen",
     "contacts no longer exist",
     "contacts not seen",
     "company not seen",

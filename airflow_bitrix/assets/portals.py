@@ -36,10 +36,10 @@ _PATH = re.compile(
 
 
 def links_asset(portal: str, kind: str) -> Asset:
-    """Give the asset that the contact links of a portal's leads or deals are, or company links of contacts.
+    """Give the asset that the links of a portal's owners of a kind are: to contacts, or to companies.
 
     :param portal: Its address, such as ``acme.bitrix24.com``.
-    :param kind: A kind of owners: ``lead``, ``deal``, ``quote``; or ``contact``.
+    :param kind: A kind of owners, such as ``lead`` or ``dynamic_1036``; ``contact`` for links to companies.
     :raises InvalidInput: One that cannot be right.
     """
     address = _of_portal(portal)
@@ -47,10 +47,10 @@ def links_asset(portal: str, kind: str) -> Asset:
 
 
 def records_asset(portal: str, kind: str, watchers: Sequence[AssetWatcher] = ()) -> Asset:
-    """Give the asset that the leads or deals of a portal are.
+    """Give the asset that a portal's records of a kind are.
 
     :param portal: Its address, such as ``acme.bitrix24.com``.
-    :param kind: ``lead`` or ``deal``.
+    :param kind: A kind of owners of contacts, such as ``lead`` or ``dynamic_1036``.
     :param watchers: Who tells that some were saved, such as one with a
         :class:`~airflow_bitrix.triggers.records.Bitrix24RecordsSavedTrigger`.
     :raises InvalidInput: One that cannot be right.
@@ -59,13 +59,13 @@ def records_asset(portal: str, kind: str, watchers: Sequence[AssetWatcher] = ())
 
 
 def links_seen(kind: OwnerKind) -> AssetAlias:
-    """Give the alias by which a snapshot tells that the links of leads or deals are no longer the same."""
+    """Give the alias by which a snapshot tells that the links of owners of a kind are no longer the same."""
     # Aliases are declared before anybody knows which smart process a run is about.
     return AssetAlias(f"bitrix24_{row_of(kind)}_links_seen")
 
 
 def links_applied(kind: OwnerKind) -> AssetAlias:
-    """Give the alias by which an apply tells that it has changed the links of leads or deals."""
+    """Give the alias by which an apply tells that it has changed the links of owners of a kind."""
     return AssetAlias(f"bitrix24_{row_of(kind)}_links_applied")
 
 

@@ -64,7 +64,7 @@ class Bitrix24Error(Exception):
         webhook's address in it, which people paste anywhere, loses its secret.
     :param answer: The portal's own words.
     :param method: The REST method, for example ``crm.lead.contact.add``.
-    :param owner: The lead or deal, for example ``lead 5``.
+    :param owner: The owner that it is about, for example ``lead 5``.
     """
 
     def __init__(

@@ -77,6 +77,13 @@ def owners_of(kind: OwnerKind, count: int) -> str:
     return _row(kind).counted_of(count, _number(kind))
 
 
+def links_told(kind: OwnerKind, count: int) -> str:
+    """Give a number of links of owners of a kind: ``1 contact link``, ``2,500 company links``."""
+    if family_of(kind).linked == "company":
+        return ngettext("{count} company link", "{count} company links", count)
+    return ngettext("{count} contact link", "{count} contact links", count)
+
+
 def read_words(kind: OwnerKind) -> Plural:
     """Give what a progress counts that reads owners."""
     return _row(kind).read

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_bitrix.core import methods
-from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.families import LinkedKind, family_of
 from airflow_bitrix.core.kind_words import owners
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import ContactLink, LinkSet
@@ -170,13 +170,19 @@ def requests_of(changes: int, commands: int) -> int:
     return -(-commands // 48) + 2 * -(-changes // 2500)
 
 
+_TOO_MANY: Mapping[LinkedKind, str] = {
+    "contact": gettext_noop("too many contacts"),
+    "company": gettext_noop("too many companies"),
+}
+
+
 def unwritable(change: Change) -> tuple[str, str]:
     """Say why no apply can write a change, as a group and in words; nothing where one can."""
     links = change.after.links
     # Also where one command would empty it: the way back is one for each.
     changed = len({*change.before.contact_ids} ^ {*change.after.contact_ids})
     if changed > MOST_SHARED and family_of(change.owner.kind).is_shared:
-        return gettext_noop("too many contacts"), gettext(
+        return _TOO_MANY["contact"], gettext(
             "{changed} contacts are to join or to leave one company, and {most} fit in a request",
             changed=changed,
             most=MOST_SHARED,
@@ -193,7 +199,7 @@ def unwritable(change: Change) -> tuple[str, str]:
         linked=owners(family_of(change.owner.kind).linked, len(links)),
         most=MOST_LINKS,
     )
-    return gettext_noop("too many contacts"), why
+    return _TOO_MANY[family_of(change.owner.kind).linked], why
 
 
 def replaces(change: Change) -> bool:

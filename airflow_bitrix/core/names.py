@@ -15,10 +15,10 @@ LONGEST_NAME = 120
 class OwnerNames:
     """What an owner and its contacts are called; empty, or left out, what could not be read.
 
-    :param title: The title of the lead or deal.
+    :param title: Its title; of companies and contacts their name.
     :param stage: The name of the stage that it is in.
     :param responsible: The name of the person who is responsible.
-    :param contacts: The names of contacts, by id.
+    :param contacts: The names of what is linked to it, by id.
     :param companies: The names of companies that it had or gets, by id, where a change gives it another one.
     """
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.families import LinkedKind, family_of
 from airflow_bitrix.core.kind_words import linked_named, linked_words
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.link_writes import attainable
@@ -149,7 +149,7 @@ def judge_restore(
         return LeftOut(gettext_noop("changed since"), _strange(image, image.left, seen))
     if lost and not wanted.links and (company is None or now.links.links):
         return LeftOut(
-            gettext_noop("contacts no longer exist"),
+            _NO_LONGER[family_of(now.owner.kind).linked],
             gettext("{dropped}, and there was no other", dropped=dropped),
         )
     notes = [gettext("restore: as in {source}", source=image.source)]
@@ -171,6 +171,12 @@ def judge_restore(
         holds={} if company is None else {"company_id": now.company_id},
         company=company,
     )
+
+
+_NO_LONGER: Mapping[LinkedKind, str] = {
+    "contact": gettext_noop("contacts no longer exist"),
+    "company": gettext_noop("companies no longer exist"),
+}
 
 
 def _left_alone(image: Image, now: OwnerState, seen: str, *, overwrite: bool) -> LeftOut | None:

@@ -28,9 +28,9 @@ _OF_PIPELINE = re.compile(r"C(\d{1,18}):", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class KnownValues:
-    """What the fields of leads, deals or contacts can hold.
+    """What the fields of the records of a kind can hold.
 
-    :param kind: Of which of them.
+    :param kind: The kind.
     :param fields: What ``crm.item.fields`` tells of each field, by its camelCase name.
     :param directories: The names of entries by id, by directory; or why the portal does not tell.
     :param pipelines: The names of pipelines by id; or why the portal does not tell.

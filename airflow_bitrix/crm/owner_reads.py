@@ -49,7 +49,7 @@ class OwnerReads:
     """Looks at owners of one kind.
 
     :param portal: The portal.
-    :param kind: Whether the owners are leads or deals.
+    :param kind: The kind of the owners.
     """
 
     def __init__(self, portal: AsyncPortal, kind: OwnerKind) -> None:

@@ -1,4 +1,4 @@
-"""Reading which leads or deals were saved since a moment.
+"""Reading which records of a kind were saved since a moment.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-list.html.
 """
@@ -27,7 +27,7 @@ SAVED = "updatedTime"
 async def saved_since(
     portal: AsyncPortal, kind: OwnerKind, begin: datetime
 ) -> tuple[dict[int, datetime], datetime]:
-    """Give when each lead or deal was saved that was saved at a moment or later, by id, 50 a request.
+    """Give when each record was saved that was saved at a moment or later, by id, 50 a request.
 
     :return: That, and when the first request began, by the portal's clock: what is saved from then on may
         be missing.

@@ -1,4 +1,4 @@
-"""Comments on the timelines of leads and deals: making one, and finding it again.
+"""Comments on the timelines of owners: making one, and finding it again.
 
 Follows https://apidocs.bitrix24.com/api-reference/crm/timeline/comments/index.html.
 """

@@ -40,7 +40,7 @@ async def apply_changes(
     """Carry out changes and note one outcome for each in the journal.
 
     :param portal: The portal.
-    :param kind: Whether the owners are leads or deals.
+    :param kind: The kind of the owners.
     :param changes: What to do; each owner at most once.
     :param journal: Takes the outcomes; what it asks for is awaited as a write leaves, behind every wait.
     :param written_before: What owners held, by id, whose write was begun by an earlier run that did not end.

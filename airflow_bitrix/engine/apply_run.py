@@ -57,7 +57,7 @@ class ApplyRun:
     """A run over the changes of one kind.
 
     :param portal: The portal.
-    :param kind: Whether the owners are leads or deals.
+    :param kind: The kind of the owners.
     :param journal: Takes what is about to be written, and the outcomes.
     :param progress: Called with the number of changes that have just got their outcome.
     :param gate: Asked before each write request.

@@ -52,7 +52,7 @@ MANIFEST, LEFT_OUT = "manifest.json", "left_out.csv"
 class Manifest:
     """What a plan says of itself.
 
-    :param kind: Whether it is about leads or deals.
+    :param kind: The kind of the owners that it is about, such as ``lead``.
     :param portal: Address of the portal it was made for.
     :param created: When it was made, ISO 8601 in UTC.
     :param rules: Names of the rules that made it.

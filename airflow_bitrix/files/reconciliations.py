@@ -29,7 +29,7 @@ class ReconciliationWriter:
     """Writes ``reconcile.csv``.
 
     :param path: The file; one that lies there already is replaced.
-    :param kind: Whether the owners that are compared are leads or deals.
+    :param kind: The kind of the owners that are compared.
     :param source: Address of the portal that links come from; empty for no addresses.
     :param target: Address of the portal that is compared with it; likewise.
     """

@@ -49,7 +49,7 @@ class SnapshotSource:
 
     @property
     def kind(self) -> OwnerKind:
-        """Whether its owners are leads or deals."""
+        """The kind of its owners."""
         return self.snapshot.kind
 
     @property
@@ -136,7 +136,7 @@ class JournalSource:
 
     @property
     def kind(self) -> OwnerKind:
-        """Whether its owners are leads or deals."""
+        """The kind of its owners."""
         return self.manifest.kind
 
     @property

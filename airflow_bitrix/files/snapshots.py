@@ -107,12 +107,12 @@ class Snapshot:
     """A whole snapshot on disk.
 
     :param folder: Where it lies.
-    :param kind: Whether it is about leads or deals.
+    :param kind: The kind of the owners that it is about, such as ``lead``.
     :param portal: Address of the portal.
     :param created: When it was made, ISO 8601 in UTC.
     :param detail: ``ids``, or ``full`` with sorts and roles.
     :param owners: How many owners it holds.
-    :param links: How many contact links it holds.
+    :param links: How many links it holds.
     :param sha256: Digest of its lines.
     :param filter: The ``crm.item.list`` filter that its owners matched.
     :param view: Whose view of the portal it is; that of an administrator is ``whole``.

@@ -45,7 +45,7 @@ class Bitrix24HousekeepingOperator(BaseOperator):
     last snapshot that the next one is compared with; so does what no task of this package has left. A run
     that is gone cannot be taken back.
 
-    Names of leads, deals and contacts are personal data, and wanted for a shorter time than the way back.
+    Names of owners and contacts are personal data, and wanted for a shorter time than the way back.
     With ``only_names`` they alone go: the files of names, the columns of tables that have them, and
     ``report.html``, of which the report tab shows all else as before. On an object storage a run whose
     tables were so written anew counts as written then.

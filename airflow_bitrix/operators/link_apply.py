@@ -106,7 +106,7 @@ class Bitrix24ApplyLinkPlanOperator(TakesPlan, LinkPlanOperator):
     :param wait_for_turn: Hours, or a ``timedelta``, for which the task waits while another run writes owners
         of the same kind on the portal: one run at a time does. 0 to be refused at once. It is deferred
         meanwhile; a dry run does not wait. (templated)
-    :param comment: Say on the card of each lead or deal that was changed what it had, what it has now, why,
+    :param comment: Say on the card of each owner that was changed what it had, what it has now, why,
         who approved it, and in which run, in one comment on its timeline. (templated)
     :raises PlanRefused: The plan was edited, belongs to another portal or run, breaks a guard, was not let be
         applied, or no longer is, or another run still writes; nothing was written, and Airflow does not

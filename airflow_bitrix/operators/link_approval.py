@@ -93,8 +93,8 @@ class Bitrix24ApproveLinkPlanOperator(TakesPlan, ApprovalOperator):
         and ``wait_for_turn`` that the tasks behind will go by, which may be reckoned from the plan. They are
         shown. Where they cannot be right they are refused here, before anybody is asked and anything is
         written. ``carry_out`` tells them; ``None`` for none to show. (templated)
-    :param bitrix24_conn_id: Id of the connection by which names are read of the leads, deals and contacts
-        that are shown; what it does not give stands there by its id. ``carry_out`` names that of the plan;
+    :param bitrix24_conn_id: Id of the connection by which names are read of the owners and contacts that
+        are shown; what it does not give stands there by its id. ``carry_out`` names that of the plan;
         ``None`` for ids alone. (templated)
     :param response_timeout: How long an answer is awaited, a ``timedelta``; by default so many hours as
         ``[bitrix24] approval_deadline`` says (72). Then the task fails, and nothing is written.

@@ -14,7 +14,7 @@ from airflow_bitrix.client.portal import AsyncPortal
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.compat import AirflowSkipException
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
-from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.families import LinkedKind, family_of
 from airflow_bitrix.core.kind_words import linked_named, named
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.core.links import Owner, OwnerKind, positive_id
@@ -291,7 +291,7 @@ class Bitrix24PlanLinkRestoreOperator(LinkPlanMaker):
                 )
                 continue
             if hidden := sorted(linked_anew(image, now) & unseen):
-                plan.leave_out(owner, gettext_noop("contacts not seen"), _hidden(owner.kind, hidden))
+                plan.leave_out(owner, _NOT_SEEN[linked], _hidden(owner.kind, hidden))
                 continue
             if (company := image.company_for(now)) in unseen_companies:
                 plan.leave_out(owner, gettext_noop("company not seen"), _unseen_company(company))
@@ -328,6 +328,12 @@ _NOT_IN = {
 _HOLDS_NONE = {
     "journal": gettext_noop("the journal holds no links of {owner}"),
     "snapshot": gettext_noop("the snapshot holds no links of {owner}"),
+}
+
+
+_NOT_SEEN: Mapping[LinkedKind, str] = {
+    "contact": gettext_noop("contacts not seen"),
+    "company": gettext_noop("companies not seen"),
 }
 
 

@@ -15,7 +15,7 @@ from airflow_bitrix.client.flow import Meter
 from airflow_bitrix.client.progress import Progress
 from airflow_bitrix.core.differences import differences
 from airflow_bitrix.core.errors import InvalidInput, PlanRefused
-from airflow_bitrix.core.kind_words import kind_words, owners, owners_of, read_words
+from airflow_bitrix.core.kind_words import kind_words, links_told, owners, owners_of, read_words
 from airflow_bitrix.core.languages import gettext, ngettext, number
 from airflow_bitrix.core.links import OwnerKind, entity_kind
 from airflow_bitrix.crm.filter_checks import check_form, checked_filter
@@ -156,7 +156,7 @@ class Bitrix24ExportContactLinksOperator(LinkPlanOperator):
                         **kind_words(kind),
                     ),
                 )
-            links = ngettext("{count} contact link", "{count} contact links", about["links"])
+            links = links_told(kind, about["links"])
             self.log.info("%s, %s", owners(kind, about["owners"]), links)
             told = {key: about[key] for key in ("owners", "links", "sha256")}
             result = {"snapshot": str(folder), "host": this_host(), **told, "requests": meter.requests}

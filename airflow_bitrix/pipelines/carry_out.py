@@ -118,7 +118,7 @@ def carry_out(
     :param timezone: The time zone of the quiet hours. (templated)
     :param wait_for_turn: Hours, or a ``timedelta``, for which canary and apply wait while another run writes
         owners of the same kind on the portal; 0 to be refused at once. (templated)
-    :param comment: Say on the card of each lead or deal that was changed that it was, and why. (templated)
+    :param comment: Say on the card of each owner that was changed that it was, and why. (templated)
     :param arguments: What canary, apply and check take as well, such as ``pool`` or ``artifacts_path``.
         ``execution_timeout``, here or in the DAG's ``default_args``, stands in place of the ``TIMEOUTS`` of
         these three. Of the approval that of ``default_args`` bounds the work alone, before and after it

@@ -17,9 +17,10 @@ __all__ = ["LinkRow", "snapshot_rows"]
 class LinkRow(TypedDict):
     """A contact link, or an owner that has none.
 
-    :param kind: Whether the owner is a lead or a deal.
+    :param kind: The kind of the owner.
     :param owner_id: Id of the owner.
-    :param contact_id: Id of the contact; ``None`` where the owner has no contacts.
+    :param contact_id: Id of the contact; of the company, where the owner is a contact; ``None`` where it has
+        none.
     :param sort: Its sort; ``None`` in a snapshot of ids, and where there is no contact.
     :param is_primary: Whether it is the primary contact.
     :param role_id: Its role; ``None`` as ``sort`` is.

@@ -303,9 +303,7 @@ def _plan_params() -> dict[str, Param]:
             default=False,
             type="boolean",
             title=gettext("Comment on the cards"),
-            description=gettext(
-                "Say on the timeline of each lead or deal that was changed what was done, and why."
-            ),
+            description=gettext("Say on the timeline of each owner that was changed what was done, and why."),
             section=gettext("How it is applied"),
         ),
         "bitrix24_conn_id": Param(

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from airflow_bitrix.core.families import family_of
+from airflow_bitrix.core.families import LinkedKind, family_of
 from airflow_bitrix.core.kind_words import kind_words
 from airflow_bitrix.core.languages import gettext, gettext_noop, pgettext
 from airflow_bitrix.core.links import is_entity_kind
@@ -37,19 +37,19 @@ _TITLES = {
     CHANGED: gettext_noop("Changed since the snapshot before"),
 }
 _WANTED = {
-    "missing": gettext_noop("a contact is not linked that should be"),
-    "extra": gettext_noop("a contact is linked that should not be"),
-    "primary": gettext_noop("another contact should be the primary one"),
-    "order": gettext_noop("the contacts should stand in another order"),
+    "missing": gettext_noop("a {kind} is not linked that should be"),
+    "extra": gettext_noop("a {kind} is linked that should not be"),
+    "primary": gettext_noop("another {kind} should be the primary one"),
+    "order": gettext_noop("the {kinds} should stand in another order"),
     "sort": gettext_noop("same order, other sorts"),
     "parked": gettext_noop("what it needs is not there yet"),
     "left out": gettext_noop("cannot be compared"),
 }
 _COLUMNS = {
     "source_owner": gettext_noop("in the source"),
-    "source_contact": gettext_noop("its contact"),
-    "target_owner": gettext_noop("lead or deal"),
-    "target_contact": gettext_noop("contact"),
+    "source_contact": gettext_noop("its {kind}"),
+    "target_owner": gettext_noop("record"),
+    "target_contact": "{kind}",
     "owner_id": gettext_noop("id"),
 }
 _OF_CONTACTS = ("contacts", "before", "after", "source_contact", "target_contact")
@@ -67,11 +67,14 @@ def found_in(folder: Path) -> Found | None:
     table = _table(files[name], stamp(files[name]))
     told = MEANINGS_IN_PART if read_partial(folder) else MEANINGS
     of_changes = {str(what): text for what, text in told.items()}
-    meanings = {what: gettext(text) for what, text in (of_changes if name == CHANGED else _WANTED).items()}
-    heads = [gettext(_COLUMNS.get(one, one)) for one in table.heads]
+    words = kind_words(_linked(table.kind))
+    texts = of_changes if name == CHANGED else _WANTED
+    meanings = {what: gettext(text, **words) for what, text in texts.items()}
+    heads = [gettext(_COLUMNS[one], **words) if one in _COLUMNS else gettext(one) for one in table.heads]
     nothing, is_compared = _nothing(folder, name)
-    known = is_entity_kind(table.owners)
-    counted = kind_words(table.owners)["kinds"] if known else gettext("differences")
+    # Rows of a comparison with a migration's wishes are about links.
+    is_of_owners = name == CHANGED and is_entity_kind(table.kind)
+    counted = kind_words(table.kind)["kinds"] if is_of_owners else gettext("differences")
     return Found(
         gettext(_TITLES[name]), heads, table.counts, meanings, table.rows, nothing, counted, is_compared
     )
@@ -80,13 +83,13 @@ def found_in(folder: Path) -> Found | None:
 class _Table(NamedTuple):
     """What a file of differences holds: names of its columns, how many of each kind, and the first rows.
 
-    ``owners`` is the kind of owners that each row is about; empty where it is about links.
+    ``kind`` is that of the owners; empty where no row tells it.
     """
 
     heads: Sequence[str]
     counts: Mapping[str, int]
     rows: Sequence[Sequence[str]]
-    owners: str
+    kind: str
 
 
 @lru_cache(maxsize=KEPT)
@@ -94,19 +97,19 @@ def _table(path: Path, _written: Stamp) -> _Table:
     """Read a file of differences, once for each time that it is written, however often a page asks."""
     counts: Counter[str] = Counter()
     rows: list[Sequence[str]] = []
-    owners = ""
+    kind = ""
     with open_text(path, errors="replace", newline="") as file:
         table = csv.DictReader(file, restval="")
         columns = list(table.fieldnames or ())
-        kind = "what" if "what" in columns else "difference"
+        what = "what" if "what" in columns else "difference"
         unshown = {"address", "source_address", "owner" if "owner_id" in columns else ""}
         shown = [one for one in columns if one not in unshown]
         for row in table:
-            counts[row.get(kind, "")] += 1
+            counts[row.get(what, "")] += 1
             if len(rows) < SHOWN:
-                owners = owners or row.get("owner", "")
+                kind = kind or _kind_in(row)
                 rows.append([_cell(row, one) for one in shown])
-    return _Table(shown, dict(sorted(counts.items())), rows, owners)
+    return _Table(shown, dict(sorted(counts.items())), rows, kind)
 
 
 def _cell(row: Mapping[str, str], column: str) -> str:
@@ -116,10 +119,17 @@ def _cell(row: Mapping[str, str], column: str) -> str:
     if column in ("owner_id", "source_owner", "target_owner"):
         return linked(text, address)
     if column in _OF_CONTACTS:
-        kind = row.get("owner", "")
-        what = family_of(kind).linked if is_entity_kind(kind) else "contact"
-        return linked_contacts(text, portal_of(address), what)
+        return linked_contacts(text, portal_of(address), _linked(_kind_in(row)))
     return text
+
+
+def _kind_in(row: Mapping[str, str]) -> str:
+    """Give the kind of the owner that a row is about, as the one file or the other calls it."""
+    return row.get("owner") or row.get("kind", "")
+
+
+def _linked(kind: str) -> LinkedKind:
+    return family_of(kind).linked if is_entity_kind(kind) else "contact"
 
 
 def _nothing(folder: Path, name: str) -> tuple[str, bool]:

@@ -1,4 +1,4 @@
-"""What is said on the card of a lead or deal that was changed. The words of it, and nothing else."""
+"""What is said on the card of an owner that was changed. The words of it, and nothing else."""
 
 from __future__ import annotations
 

@@ -22,15 +22,15 @@ from airflow_bitrix.report.summary import MOST_ROWS
 MEANINGS: Mapping[What, str] = {
     "new": gettext_noop("not in the earlier snapshot"),
     "gone": gettext_noop("no longer there"),
-    "added": gettext_noop("contacts linked"),
-    "removed": gettext_noop("contacts unlinked"),
-    "order": gettext_noop("the contacts that stayed are in another order"),
+    "added": gettext_noop("{kinds} linked"),
+    "removed": gettext_noop("{kinds} unlinked"),
+    "order": gettext_noop("the {kinds} that stayed are in another order"),
     "sort": gettext_noop("same order, other sorts"),
-    "primary": gettext_noop("another contact is the primary one"),
-    "scalar": gettext_noop("the portal shows another contact, though the primary flags are the same"),
-    "role": gettext_noop("a contact has another role"),
+    "primary": gettext_noop("another {kind} is the primary one"),
+    "scalar": gettext_noop("the portal shows another {kind}, though the primary flags are the same"),
+    "role": gettext_noop("a {kind} has another role"),
 }
-"""What the kinds of change mean."""
+"""What the kinds of change mean, with words for what is linked."""
 
 MEANINGS_IN_PART: Mapping[What, str] = {
     **MEANINGS,
@@ -130,7 +130,8 @@ def _row(portal: str, one: Difference) -> ChangedRow:
 def counted(changes: Changes) -> list[tuple[What, int, str]]:
     """Give each kind of change, how many there are of it, and what it means."""
     meanings = MEANINGS_IN_PART if changes.new.partial else MEANINGS
-    return [(what, changes.counts.get(what, 0), gettext(meanings[what])) for what in WHATS]
+    words = linked_words(changes.new.kind)
+    return [(what, changes.counts.get(what, 0), gettext(meanings[what], **words)) for what in WHATS]
 
 
 def as_page(changes: Changes, *, requests: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from airflow_bitrix.core.foreign_text import as_plain_text
-from airflow_bitrix.core.kind_words import owners, owners_of
+from airflow_bitrix.core.kind_words import linked_words, links_told, owners, owners_of
 from airflow_bitrix.core.languages import gettext, gettext_noop, ngettext
 from airflow_bitrix.core.restores import RULE as RESTORE
 from airflow_bitrix.files.plans import Manifest
@@ -32,11 +32,11 @@ class _Work(NamedTuple):
 
 
 _CHANGE = _Work(
-    gettext_noop("The contacts of {subject_of} will be changed"),
-    gettext_noop("A real run would change the contacts of {subject_of}"),
-    gettext_noop("The run changed the contacts of {subject_of}"),
-    gettext_noop("The run has changed the contacts of {subject_of} so far"),
-    gettext_noop("the change of contacts of {subject_of}"),
+    gettext_noop("The {kinds} of {subject_of} will be changed"),
+    gettext_noop("A real run would change the {kinds} of {subject_of}"),
+    gettext_noop("The run changed the {kinds} of {subject_of}"),
+    gettext_noop("The run has changed the {kinds} of {subject_of} so far"),
+    gettext_noop("the change of {kinds_of} of {subject_of}"),
 )
 
 _WORKS: Mapping[tuple[str, ...], _Work] = {
@@ -48,14 +48,14 @@ _WORKS: Mapping[tuple[str, ...], _Work] = {
         gettext_noop("the release of {subject_of}"),
     ),
     (RESTORE,): _Work(
-        gettext_noop("The contacts of {subject_of} will be brought back"),
-        gettext_noop("A real run would bring the contacts of {subject_of} back"),
-        gettext_noop("The run brought the contacts of {subject_of} back"),
-        gettext_noop("The run has brought the contacts of {subject_of} back so far"),
-        gettext_noop("the return of contacts of {subject_of}"),
+        gettext_noop("The {kinds} of {subject_of} will be brought back"),
+        gettext_noop("A real run would bring the {kinds} of {subject_of} back"),
+        gettext_noop("The run brought the {kinds} of {subject_of} back"),
+        gettext_noop("The run has brought the {kinds} of {subject_of} back so far"),
+        gettext_noop("the return of {kinds_of} of {subject_of}"),
     ),
 }
-"""By the rules of the plan; all others change contacts."""
+"""By the rules of the plan; all others change what is linked."""
 
 
 def opening(summary: Summary, run: str = "", *, is_begun: bool = True) -> str:
@@ -83,7 +83,7 @@ def opening_of_snapshots(snapshots: Sequence[Snapshot], differences: int | None)
         gettext(
             "{owners} with {links} written down",
             owners=owners(one.kind, one.owners),
-            links=ngettext("{count} contact link", "{count} contact links", one.links),
+            links=links_told(one.kind, one.links),
         )
         for one in snapshots
     ]
@@ -106,7 +106,8 @@ def _of(
     if some < of:
         subject = subject_of = gettext("{count} of {owners}", count=some, owners=owners_of(kind, of))
     work = _WORKS.get(manifest.rules, _CHANGE)
-    return gettext(getattr(work, message), subject=subject, subject_of=subject_of)
+    words = {"subject": subject, "subject_of": subject_of, **linked_words(kind)}
+    return gettext(getattr(work, message), **words)
 
 
 def _read(manifest: Manifest) -> int:

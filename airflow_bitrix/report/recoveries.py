@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from airflow_bitrix.core.kind_words import linked_words
 from airflow_bitrix.core.languages import gettext, gettext_noop
 from airflow_bitrix.files.plans import Manifest
 
@@ -22,14 +23,14 @@ class Line(NamedTuple):
 
 _BACK: Mapping[str, str] = {
     "whole": gettext_noop("come back as they were"),
-    "gone": gettext_noop("come back without the contacts that no longer exist"),
-    "roles": gettext_noop("come back, and the roles of their contacts are lost: the portal takes none"),
+    "gone": gettext_noop("come back without the {kinds_of} that no longer exist"),
+    "roles": gettext_noop("come back, and the roles of their {kinds_of} are lost: the portal takes none"),
     "sorts": gettext_noop("come back in their order, with sorts that are numbered anew"),
-    "primary": gettext_noop("come back with one primary contact, as the portal always flags one"),
-    "scalar": gettext_noop("come back, and their card shows another contact first"),
+    "primary": gettext_noop("come back with one primary {kind}, as the portal always flags one"),
+    "scalar": gettext_noop("come back, and their card shows another {kind} first"),
     "company": gettext_noop("come back without their company, which no longer exists"),
 }
-"""What is said of owners that come back; some lack several things."""
+"""What is said of owners that come back, with words for what is linked; some lack several things."""
 
 _LINKS: Mapping[str, str] = {"gone": "gone_links", "roles": "with_roles"}
 
@@ -45,8 +46,12 @@ _AWAY: Mapping[str, str] = {
         "stay as they are: somebody changed them since (see Overwrite in the form)"
     ),
     "contacts no longer exist": gettext_noop("stay as they are: their contacts no longer exist"),
+    "companies no longer exist": gettext_noop("stay as they are: their companies no longer exist"),
     "contacts not seen": gettext_noop(
         "stay as they are: their contacts may be gone, or not be seen by the webhook's user"
+    ),
+    "companies not seen": gettext_noop(
+        "stay as they are: their companies may be gone, or not be seen by the webhook's user"
     ),
     "company not seen": gettext_noop(
         "stay as they are: their company may be gone, or not be seen by the webhook's user"
@@ -79,9 +84,10 @@ def _links(manifest: Manifest, counts: Mapping[str, int]) -> Iterator[Line]:
 def _owners(manifest: Manifest, counts: Mapping[str, int]) -> Iterator[Line]:
     if owners := counts.get("companies", 0):
         yield Line(gettext("get their company back, and are saved for it"), owners, None)
+    words = linked_words(manifest.kind)
     for name, what in _BACK.items():
         if owners := counts.get(name, 0):
-            yield Line(gettext(what), owners, counts.get(_LINKS.get(name, "")))
+            yield Line(gettext(what, **words), owners, counts.get(_LINKS.get(name, "")))
     left: Mapping[str, int] = manifest.counts.get("left_out", {})
     for why, owners in sorted(left.items(), key=lambda one: -one[1]):
         yield Line(gettext(_AWAY.get(why, why)), owners, None)

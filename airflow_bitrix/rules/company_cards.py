@@ -1,4 +1,4 @@
-"""A rule that goes by companies: the primary contact of their leads and deals."""
+"""A rule that goes by companies: the primary contact of owners that belong to one."""
 
 from __future__ import annotations
 

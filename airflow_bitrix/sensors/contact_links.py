@@ -29,20 +29,20 @@ Contacts = int | str | Sequence[int | str] | XComArg | None
 
 
 class Bitrix24ContactLinksSensor(Bitrix24Sensor):
-    """Wait until the contact links of a lead or deal are as wanted; all that is given has to hold.
+    """Wait until the contact links of an owner are as wanted; all that is given has to hold.
 
     Returns ``{"contact_ids": […], "primary_id": n or None}``, in the portal's order.
 
     An owner that is not there, or that the webhook's user may not read, fails the task at once.
 
-    :param kind: ``lead`` or ``deal``. (templated)
+    :param kind: A kind of owners of contacts, such as ``lead`` or ``dynamic_1036``. (templated)
     :param owner_id: Its id. (templated)
     :param has: A contact that has to be linked, or a list of such; ``None`` leaves it open. (templated)
     :param lacks: A contact that may not be linked, or a list of such; ``None`` leaves it open. (templated)
     :param exactly: All contacts that have to be linked, in whatever order, and no other; an empty list for
         none at all. ``None`` leaves it open. (templated)
     :param primary: The contact that has to be the primary one, which the portal shows as the client of the
-        lead or deal; ``None`` leaves it open. (templated)
+        owner; ``None`` leaves it open. (templated)
     :raises InvalidInput: A parameter that cannot be right, or a condition that can never hold.
     """
 

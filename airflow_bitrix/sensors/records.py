@@ -30,11 +30,11 @@ __all__ = ["Bitrix24RecordsSensor"]
 
 
 class Bitrix24RecordsSensor(Bitrix24Sensor):
-    """Wait until so many leads, deals or contacts match a filter, and give their number.
+    """Wait until so many records of a kind match a filter, and give their number.
 
     They are counted by the portal, among what the webhook's user may read; none is read.
 
-    :param kind: ``lead``, ``deal`` or ``contact``. (templated)
+    :param kind: A kind of records, such as ``lead``, ``contact`` or ``dynamic_1036``. (templated)
     :param filter: A ``crm.item.list`` filter, camelCase names; ``None`` for all. An unknown field is refused.
         (templated)
     :param at_least: How many there have to be; ``None`` for 1, or for no limit where ``at_most`` is given.

@@ -1,4 +1,4 @@
-"""Telling Airflow that leads or deals were saved: for the watcher of an asset."""
+"""Telling Airflow that records were saved: for the watcher of an asset."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KEPT = "bitrix24_saved"
 
 
 class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
-    """Tell each time that leads or deals were saved, for an ``AssetWatcher``.
+    """Tell each time that records of a kind were saved, for an ``AssetWatcher``.
 
     An event is ``{"kind": kind, "ids": [n, …], "first": moment, "last": moment}``, with 500 ids at most and
     the moments of the first and the last save among them. A record that is saved twice between two looks is
@@ -53,7 +53,7 @@ class Bitrix24RecordsSavedTrigger(BaseEventTrigger):
     saved from then on.
 
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
-    :param kind: ``lead`` or ``deal``.
+    :param kind: A kind of owners of contacts, such as ``lead`` or ``dynamic_1036``.
     :param since: From when on, a moment with its offset from UTC; ``None`` for what is saved once it runs.
     :param poke_interval: Seconds between two looks, 1 or more, or a ``timedelta``; each takes a request for
         50 records.

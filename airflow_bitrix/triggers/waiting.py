@@ -110,12 +110,12 @@ class Bitrix24ContactLinksTrigger(_Waiting):
 
 
 class Bitrix24RecordsTrigger(_Waiting):
-    """Wait until so many leads, deals or contacts match a filter.
+    """Wait until so many records of a kind match a filter.
 
     Its event is ``{"found": n}``, or ``{"failed": name of an error, "said": its words}``.
 
     :param bitrix24_conn_id: Id of a connection of type ``bitrix24``.
-    :param kind: ``lead``, ``deal`` or ``contact``.
+    :param kind: A kind of records, such as ``lead``, ``contact`` or ``dynamic_1036``.
     :param filter: A ``crm.item.list`` filter that was checked: the portal ignores a field that it does not
         know.
     :param poke_interval: Seconds between two looks, at least 1.

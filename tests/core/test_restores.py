@@ -194,3 +194,12 @@ def test_roles_that_are_lost_are_counted_with_their_links() -> None:
     now = OwnerState(LinkSet(DEAL))
     verdict = judge_restore(Image(links), now, missing=(), overwrite=False, save=False)
     assert recovery(Image(links), now, verdict) == {"taken": 2, "back": 2, "roles": 1, "with_roles": 1}
+
+
+def test_companies_of_a_contact_that_are_gone_are_called_companies() -> None:
+    contact = Owner("contact", 5)
+    image, now = Image(LinkSet.of_ids(contact, [4], 4)), OwnerState(LinkSet(contact))
+    verdict = judge_restore(image, now, missing={4}, overwrite=False, save=False)
+    assert verdict == LeftOut(
+        "companies no longer exist", "company 4 no longer exists, and there was no other"
+    )

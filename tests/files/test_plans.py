@@ -304,3 +304,12 @@ def test_parts_that_were_swapped_are_refused(tmp_path: Path) -> None:
     (tmp_path / "aside").rename(two)
     with pytest.raises(PlanRefused, match=r"part-00000\.jsonl .* edited"):
         check_parts(tmp_path, manifest)
+
+
+def test_a_contact_that_is_to_get_too_many_companies_is_left_out_by_that_name(tmp_path: Path) -> None:
+    contact = Owner("contact", 1)
+    with PlanWriter(tmp_path, portal="https://acme.bitrix24.com") as plan:
+        before, after = (LinkSet.of_ids(contact, range(one, one + MOST_LINKS + 1), one) for one in (1, 2))
+        plan.add(Change(before, after, ("why",), ("order",)))
+        manifest = plan.finish(read=1, **{**ABOUT, "kind": "contact"})
+    assert manifest.counts["left_out"] == {"too many companies": 1}

@@ -87,3 +87,18 @@ def test_changes_since_a_snapshot_count_owners_and_lead_to_them_and_to_contacts(
         [f"{card}/1/", f"{card}/2/"],
         [f"{card}/1/"],
     ]
+
+
+def test_a_comparison_of_companies_of_contacts_speaks_of_them_and_leads_to_their_cards(
+    tmp_path: Path,
+) -> None:
+    contact = Owner("contact", 7)
+    with ReconciliationWriter(tmp_path / "reconcile.csv", "contact", PORTAL, PORTAL) as file:
+        file.add(Aim(LinkSet.of_ids(contact, [1]), LinkSet.of_ids(contact, [2]), "why"))
+    found = found_in(tmp_path)
+    assert found
+    assert found.counted == "differences"
+    assert found.meanings["missing"] == "a company is not linked that should be"
+    assert {"its company", "company"} <= set(found.columns)
+    assert f"{PORTAL}/crm/company/details/2/" in str(found.rows)
+    assert "/crm/contact/details/2/" not in str(found.rows)

@@ -72,3 +72,8 @@ def test_a_snapshot_says_how_much_it_holds_also_where_nothing_differs() -> None:
         told = opening_of_snapshots([one], 21)
     assert told.startswith("Записано: 855 сделок, 2\xa0314 связей ")
     assert told.endswith(": 21 отличие.")
+
+
+def test_the_snapshot_of_contacts_counts_links_to_companies() -> None:
+    one = Snapshot(Path("x"), "contact", PORTAL, "2026-11-21T10:00:00+00:00", "ids", 3, sha256="", links=5)
+    assert opening_of_snapshots([one], 0).startswith("3 contacts with 5 company links written down;")

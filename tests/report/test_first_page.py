@@ -85,6 +85,12 @@ def no_counts(read: int = 0) -> dict[str, Any]:
         ),
         (summary(DONE, **RESTORE), "", True, "The run brought the contacts of 5 of 2,000 leads back"),
         (summary(DONE, **MOVED), "", True, "The run changed the contacts of 5 of 2,000 deals"),
+        (
+            summary(DONE, **{**MOVED, "kind": "contact"}),
+            "",
+            True,
+            "The run changed the companies of 5 of 2,000 contacts",
+        ),
     ],
 )
 def test_a_report_begins_with_a_sentence_that_fits_the_state_of_the_run(

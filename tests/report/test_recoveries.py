@@ -81,6 +81,26 @@ def test_companies_that_come_back_are_counted_beside_the_links() -> None:
     ]
 
 
+def test_a_restore_of_companies_of_contacts_speaks_of_companies() -> None:
+    left = {"companies no longer exist": 2, "companies not seen": 1}
+    back = {"taken": 2, "gone": 1, "gone_links": 1, "roles": 1, "primary": 1, "scalar": 1}
+    counts = {**COUNTS, "left_out": left, "restore": back}
+    manifest = summary([], kind="contact", counts=counts, **RUN).manifest
+    told = [line.what for line in recovery_lines(manifest)][3:]
+    assert told == [
+        "come back without the companies that no longer exist",
+        "come back, and the roles of their companies are lost: the portal takes none",
+        "come back with one primary company, as the portal always flags one",
+        "come back, and their card shows another company first",
+        "stay as they are: their companies no longer exist",
+        "stay as they are: their companies may be gone, or not be seen by the webhook's user",
+    ]
+    with speaking("ru"):
+        said = " ".join(line.what for line in recovery_lines(manifest))
+    assert "компани" in said
+    assert "контакт" not in said
+
+
 def test_a_snapshot_took_nothing_and_a_plan_without_the_figures_has_the_old_tables() -> None:
     snapshot = summary([], counts=COUNTS, rules=("restore",), origin=Origin("snapshot", "/s", "")).manifest
     assert recovery_lines(snapshot)[0].what == "links that are missing now"

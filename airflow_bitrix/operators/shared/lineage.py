@@ -41,7 +41,7 @@ class Lineage:
 
 
 def links_of(portal: str, kind: OwnerKind, rows: int | None = None) -> DataSet:
-    """Give the contact links of a portal's leads or deals."""
+    """Give the links of a portal's owners of a kind."""
     return DataSet(**dataset_of(links_asset(portal, kind).uri), rows=rows)
 
 
