@@ -160,9 +160,13 @@ class AirflowApi:
 
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
         """Answer what a task of a run asks, as a click on one of its buttons does."""
-        time.sleep(READING)
+        self._read(dag_id, run_id, task_id)
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
         self.call("PATCH", path, json={"chosen_options": [option], "params_input": {}})
+
+    def _read(self, dag_id: str, run_id: str, task_id: str) -> None:  # noqa: ARG002 (others go by these)
+        """Take the time in which Airflow comes to hear that the task has asked."""
+        time.sleep(READING)
 
     def wait_for_run(self, dag_id: str, run_id: str, *, timeout: float = 120, pause: float = 0.5) -> str:
         """Wait until a run is over and return its state."""
@@ -288,15 +292,18 @@ class LocalAirflow(AirflowApi):
 
     def _start_components(self) -> None:
         begun = time.monotonic()
+        self._running = self._begin(begun)
+        while unhealthy := self._unhealthy():
+            self.check_running()
+            self._wait(begun, f"not healthy: {', '.join(unhealthy)}", log=unhealthy[0].replace("_", "-"))
+
+    def _begin(self, begun: float) -> dict[str, subprocess.Popen[bytes]]:
         database = self._component("db", "migrate")
         while database.poll() is None:
             self._wait(begun, "the database is not ready")
         if database.returncode:
             raise AirflowError(f"`airflow db migrate` failed; {self._tail('db')}")
-        self._running = {name: self._component(name, *options) for name, options in COMPONENTS.items()}
-        while unhealthy := self._unhealthy():
-            self.check_running()
-            self._wait(begun, f"not healthy: {', '.join(unhealthy)}", log=unhealthy[0].replace("_", "-"))
+        return {name: self._component(name, *options) for name, options in COMPONENTS.items()}
 
     def _wait(self, begun: float, problem: str, log: str = "db") -> None:
         waited = time.monotonic() - begun

@@ -32,9 +32,11 @@ class Processes:
     """A context in which child processes may be started; none of them is left after it.
 
     :param environment: Variables that every child gets.
+    :param grace: Seconds that they have to end in order.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], *, grace: float = GRACE) -> None:
+        self._grace = grace
         self._mark = secrets.token_hex(8)
         # Without SPT_NOENV Airflow's process titles are written over the environment that holds the mark.
         self.environment = {**environment, MARK: self._mark, "SPT_NOENV": "1"}
@@ -43,7 +45,9 @@ class Processes:
 
     def __enter__(self) -> Self:
         self._keeper = subprocess.Popen(
-            [sys.executable, __file__, self._mark], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, __file__, self._mark, str(self._grace)],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
         return self
 
@@ -134,10 +138,10 @@ def _marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-def _stop_marked(mark: str) -> None:
+def _stop_marked(mark: str, grace: float) -> None:
     """Ask all marked processes to end, repeat for those that were just born, and kill what stays."""
     asked: set[int] = set()
-    deadline = time.monotonic() + GRACE
+    deadline = time.monotonic() + grace
     while living := _marked(mark):
         for process in living:
             with suppress(psutil.Error):
@@ -152,5 +156,5 @@ def _stop_marked(mark: str) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stdin.buffer.read()
-    _stop_marked(sys.argv[1])
+    _stop_marked(sys.argv[1], float(sys.argv[2]))
     os._exit(0)

@@ -173,8 +173,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _airflow_database(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Make Airflow's database; once, where several processes run the tests."""
+def _airflow_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make Airflow's database; once, where several processes run the tests. Give one that stays empty."""
     alone = "PYTEST_XDIST_WORKER" not in os.environ
     shared = tmp_path_factory.getbasetemp() if alone else tmp_path_factory.getbasetemp().parent
     made, own = shared / "airflow.db", Path(HOME) / "airflow.db"
@@ -186,6 +186,7 @@ def _airflow_database(tmp_path_factory: pytest.TempPathFactory) -> None:
             )
             shutil.copyfile(own, made)
     shutil.copyfile(made, own)
+    return made
 
 
 MakeSandbox = Callable[..., Sandbox]

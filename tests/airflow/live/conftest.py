@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from scripts.local_airflow import LocalAirflow
+from scripts.forked_airflow import ForkedAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox, Owners
 from scripts.processes import Processes, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+SAMPLES = ("deal_link_cleanup", "lead_link_cleanup", "link_snapshot", "links_changed_cleanup")
+"""The sample DAGs that are run here; that Airflow reads all of them, tests/ui sees."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Run:
 class Live:
     """Airflow, and the portal as it was at first."""
 
-    airflow: LocalAirflow
+    airflow: ForkedAirflow
     sandbox: LocalSandbox
     leads: Owners
     deals: Owners
@@ -69,16 +72,17 @@ def name_of(task: Mapping[str, Any]) -> str:
 
 
 @pytest.fixture(scope="package")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """Airflow and a sandbox portal for the tests of this folder: idle, it takes a tenth of a core."""
+def live(tmp_path_factory: pytest.TempPathFactory, _airflow_database: Path) -> Iterator[Live]:
+    """Airflow and a sandbox portal for the tests of this folder."""
     once = {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600"}  # files that change are read at once
-    with Processes(clean_environment() | once) as processes:
+    with Processes(clean_environment() | once, grace=0) as processes:
         sandbox = LocalSandbox(processes, leads=600, deals=300, contacts=500).start()
         home = tmp_path_factory.mktemp("airflow") / "home"
-        for folder in (ROOT / "dags", Path(__file__).parent / "dags"):
-            shutil.copytree(folder, home.parent / "dags", dirs_exist_ok=True)
+        dags = shutil.copytree(Path(__file__).parent / "dags", home.parent / "dags")
+        for name in SAMPLES:
+            shutil.copy(ROOT / "dags" / f"bitrix24_{name}.py", dags)
         # Airflow's components find modules there; a trigger has to be in one.
         shutil.copytree(Path(__file__).parent / "plugins", home / "plugins")
-        airflow = LocalAirflow(processes, home=home, dags=home.parent / "dags").start()
+        airflow = ForkedAirflow(processes, home=home, dags=dags, database=_airflow_database).start()
         airflow.create_connection("bitrix24_default", **sandbox.connection())
         yield Live(airflow, sandbox, sandbox.owners("lead"), sandbox.owners("deal"))
