@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from airflow import settings as airflow_settings
 from airflow.sdk import DAG
-from airflow.sdk.execution_time import supervisor
-from jsonschema import Draft202012Validator
-from packaging.version import Version
 
+from tests.airflow.made_once import made_once
 from tests.airflow.sample_dags import DAGS, ask_nobody
-from tests.moved import AIRFLOW, DagBag
+from tests.moved import DagBag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,54 +21,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session", autouse=True)
 def _made_once() -> Iterator[None]:
-    """Keep what Airflow makes anew for each task that `DAG.test` runs, most of the time of these tests.
-
-    Whether the schema of a param is right, it asks for each param of each task; Airflow before 3.3 also makes
-    the application that tasks speak to, which 3.3 keeps by itself. What is asked, and of what, stays.
-
-    Since 3.3 each run also reads all DAG files of its folder and writes them into the database, where they
-    stand since the run before; here only those that were never read as they are now.
-
-    It also sleeps for a second in each round in which no task runs, as where one is skipped or was told that
-    those before it failed.
-    """
-    check, known = Draft202012Validator.check_schema, set[str]()
-
-    def once(schema: Any, **how: Any) -> None:
-        about = repr((schema, how))
-        if about not in known:
-            check(schema, **how)
-            known.add(about)
-
-    sleep, of_dag_test = time.sleep, sys.modules[DAG.__module__].__dict__
-
-    def hardly(seconds: float) -> None:
-        sleep(0.01 if sys._getframe(1).f_globals is of_dag_test else seconds)
-
-    with pytest.MonkeyPatch.context() as patch:
-        if Version("3.3") <= AIRFLOW:
-            from airflow.dag_processing import dagbag  # noqa: PLC0415 (it has these since 3.2)
-
-            patch.setattr(dagbag, "BundleDagBag", _read_once(dagbag.BundleDagBag))
-            patch.setattr(dagbag, "sync_bag_to_db", cache(dagbag.sync_bag_to_db))
-        patch.setattr(time, "sleep", hardly)
-        patch.setattr(Draft202012Validator, "check_schema", once)
-        patch.setattr(supervisor, "in_process_api_server", cache(supervisor.in_process_api_server))
+    with made_once():
         yield
-
-
-def _read_once(read: Callable[..., Any]) -> Callable[..., Any]:
-    """Give the same bag for the same files, as long as none of them has changed."""
-    known: dict[Any, Any] = {}
-
-    def bag(*, dag_folder: Path, **bundle: Any) -> Any:
-        found = sorted((str(file), file.stat().st_mtime_ns) for file in dag_folder.rglob("*.py"))
-        about = (dag_folder, *bundle.items(), *found)
-        if about not in known:
-            known[about] = read(dag_folder=dag_folder, **bundle)
-        return known[about]
-
-    return bag
 
 
 @pytest.fixture(scope="module")
