@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,7 +17,6 @@ from tests.moved import DagBag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,16 +25,10 @@ def _made_once() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def dags(_airflow_database: None) -> dict[str, DAG]:
-    """The sample DAGs, with a database behind them, read anew for each file: runs leave answers in them."""
+    """The sample DAGs, with a database behind them; none of these is run."""
     return _read(DAGS)
-
-
-@pytest.fixture(scope="module")
-def defaults(dags: dict[str, DAG]) -> dict[str, dict[str, Any]]:
-    """What each trigger form says at first: `DAG.test` keeps the answers of one run for the next."""
-    return {dag_id: dag.params.dump() for dag_id, dag in dags.items()}
 
 
 Run = Callable[..., tuple[Any, dict[str, Any]]]
@@ -42,9 +36,9 @@ Run = Callable[..., tuple[Any, dict[str, Any]]]
 
 
 @pytest.fixture
-def run(dags: dict[str, DAG], defaults: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a sample DAG on a sandbox, as a trigger with parameters does; tasks are not retried."""
-    return _runner(dags, defaults, monkeypatch)
+    return _runner(dags, monkeypatch)
 
 
 @pytest.fixture
@@ -58,8 +52,7 @@ def run_file(
         folder.mkdir()
         (folder / "it.py").write_text(text)
         monkeypatch.setattr(airflow_settings, "DAGS_FOLDER", str(folder))
-        dags = _read(folder)
-        return _runner(dags, {dag_id: dag.params.dump() for dag_id, dag in dags.items()}, monkeypatch)
+        return _runner(_read(folder), monkeypatch)
 
     return read
 
@@ -70,20 +63,26 @@ def _read(folder: Path) -> dict[str, DAG]:
     return dict(bag.dags)
 
 
-def _runner(
-    dags: dict[str, DAG], defaults: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
-) -> Run:
+def run_anew(dag: DAG, conf: dict[str, Any]) -> Any:
+    """Run a DAG as its file has it: what a run was answered stays in the DAG that it ran, which no trigger does.
+
+    Its tasks are not retried, and ask nobody.
+    """
+    dag = _read(Path(dag.fileloc))[dag.dag_id]
+    for task in dag.tasks:
+        task.retries = 0
+    ask_nobody(dag)
+    return dag.test(run_conf=conf)
+
+
+def _runner(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Run:
     def go(dag_id: str, sandbox: Any, extra: dict[str, Any] | None = None, **conf: Any) -> Any:
         where = (
             {"host": sandbox.base_url} if "client_id" in (extra or {}) else {"password": sandbox.webhook_url}
         )
         found = {"conn_type": "bitrix24", **where, "extra": extra or {}}
         monkeypatch.setenv("AIRFLOW_CONN_BITRIX24_DEFAULT", json.dumps(found))
-        dag = dags[dag_id]
-        for task in dag.tasks:
-            task.retries = 0
-        ask_nobody(dag)
-        done = dag.test(run_conf={**defaults[dag_id], **conf})
+        done = run_anew(dags[dag_id], conf)
         instances = sorted(done.get_task_instances(), key=lambda ti: (ti.task_id, ti.map_index))
         states: dict[str, Any] = {}
         for ti in instances:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from tests.airflow.sample_dags import RESTORE, ask_nobody, folder_of, of_groups
-from tests.moved import DagBag
+from tests.airflow.conftest import run_anew
+from tests.airflow.sample_dags import RESTORE, folder_of, of_groups
 
 REMAP = "bitrix24_contact_remap"
 LEAD_TO_DEAL = "bitrix24_lead_to_deal_links"
@@ -36,12 +36,7 @@ def run(dags: dict[str, DAG], monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
                 "extra": {"plan": "self_hosted"},
             }
             monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(found))
-        # Read anew: a run in this process leaves its parameters in the DAG, which no trigger does.
-        dag = DagBag(dag_folder=str(dags[dag_id].fileloc)).dags[dag_id]
-        for task in dag.tasks:
-            task.retries = 0
-        ask_nobody(dag)
-        done = dag.test(run_conf=conf)
+        done = run_anew(dags[dag_id], conf)
         return done, {ti.task_id: ti.state for ti in done.get_task_instances()}
 
     return go
