@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,7 @@ import pytest
 from airflow import settings as airflow_settings
 from airflow.sdk import DAG
 
+from tests.airflow import loaded_dags
 from tests.airflow.made_once import made_once
 from tests.airflow.sample_dags import DAGS, ask_nobody
 from tests.moved import DagBag
@@ -29,6 +33,17 @@ def _made_once() -> Iterator[None]:
 def dags(_airflow_database: None) -> dict[str, DAG]:
     """The sample DAGs, with a database behind them; none of these is run."""
     return _read(DAGS)
+
+
+@pytest.fixture(scope="session")
+def loaded_in_russian(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+    """Load the sample DAGs in a process that speaks Russian and may connect to nothing."""
+    about = os.environ | {
+        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("home")),
+        "AIRFLOW__BITRIX24__LANGUAGE": "ru",
+    }
+    command = [sys.executable, loaded_dags.__file__, str(DAGS)]
+    return subprocess.run(command, env=about, capture_output=True, text=True, check=False)
 
 
 Run = Callable[..., tuple[Any, dict[str, Any]]]
@@ -64,7 +79,7 @@ def _read(folder: Path) -> dict[str, DAG]:
 
 
 def run_anew(dag: DAG, conf: dict[str, Any]) -> Any:
-    """Run a DAG as its file has it: what a run was answered stays in the DAG that it ran, which no trigger does.
+    """Run a DAG as its file has it: one that was run here keeps the answers, which no trigger does.
 
     Its tasks are not retried, and ask nobody.
     """

@@ -16,6 +16,7 @@ from airflow.sdk.execution_time import supervisor, task_runner
 from fastapi.dependencies import utils as dependencies
 from jsonschema import Draft202012Validator
 from packaging.version import Version
+from pydantic import TypeAdapter
 
 from tests.moved import AIRFLOW
 
@@ -42,7 +43,7 @@ def made_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Draft202012Validator, "check_schema", _checked_once(Draft202012Validator.check_schema))
         patch.setattr(jinja2.Environment, "compile", _compiled_once(jinja2.Environment.compile))
-        patch.setattr(task_runner, "TypeAdapter", cache(task_runner.TypeAdapter))
+        patch.setattr(task_runner, "TypeAdapter", cache(TypeAdapter))
         patch.setattr(dependencies, "get_dependant", _found_out_once(dependencies.get_dependant))
         patch.setattr(supervisor, "in_process_api_server", cache(supervisor.in_process_api_server))
         patch.setattr(tasks, "_api_client", _of_no_dag(tasks._api_client))
