@@ -220,7 +220,7 @@ def test_where_the_plan_of_one_kind_fails_nobody_is_asked_about_the_others(
 
 @pytest.mark.parametrize("mode", ["copy", "move"])
 def test_contacts_of_leads_come_onto_their_deals(mode: str, run: Any, make_sandbox: Any) -> None:
-    sandbox = make_sandbox(leads=500, deals=900, contacts=300, plan="self_hosted")
+    sandbox = make_sandbox(leads=250, deals=450, contacts=200, plan="self_hosted")
     there = set(sandbox.state.tables["contact"].rows)
     lead_of = {number: row.get("LEAD_ID") for number, row in sandbox.state.tables["deal"].rows.items()}
     leads, deals = sandbox.links("lead"), sandbox.links("deal")
@@ -344,7 +344,7 @@ def parked(kind: str) -> set[int]:
 
 
 def test_links_of_a_portal_arrive_in_another_as_its_records_do(run: Any, make_sandbox: Any) -> None:
-    source = make_sandbox(leads=400, deals=500, contacts=300, plan="self_hosted")
+    source = make_sandbox(leads=240, deals=240, contacts=200, plan="self_hosted")
     target = make_sandbox(plan="self_hosted")
     both = {"bitrix24_source": source, "bitrix24_default": target}
     brought = Import(source, target)
