@@ -22,6 +22,7 @@ MAX_INPUT_VARS = 1000
 _INTEGER_KEY = re.compile(r"(?:0|-?[1-9]\d{0,17})\Z")
 _LEADING_NUMBER = re.compile(r"[ \t\n\r\v\f]*([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
 _NUMERIC = re.compile(_LEADING_NUMBER.pattern + r"[ \t\n\r\v\f]*\Z")
+_SHORT_INT = re.compile(r"[0-9]{1,18}")
 _MAX_INT = 2**63 - 1
 _LONGEST_INT = 400
 _MAX_DEPTH = 512
@@ -64,6 +65,8 @@ def to_int(value: object) -> int:
     if isinstance(value, float):
         return (int(value) + 2**63) % 2**64 - 2**63 if math.isfinite(value) else 0
     if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str) and _SHORT_INT.fullmatch(value):
         return int(value)
     found = _LEADING_NUMBER.match(value) if isinstance(value, str) else None
     meant = _number(found[1]) if found else 0

@@ -3,40 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from tests.airflow.sample_dags import DAGS
-
-LOADS = """
-import importlib.util, json, sys
-from pathlib import Path
-from airflow.sdk import DAG
-
-told = {}
-for path in sorted(Path(sys.argv[1]).glob("*.py")):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for dag in (one for one in vars(module).values() if isinstance(one, DAG)):
-        schemas = [dag.params.get_param(name).schema for name in dag.params]
-        told[dag.dag_id] = {
-            "name": dag.dag_display_name,
-            "description": dag.description,
-            "docs": dag.doc_md,
-            "titles": [one.get(part, "") for one in schemas for part in ("title", "description", "section")],
-            "choices": [shown for one in schemas for shown in one.get("values_display", {}).values()],
-            "tasks": [task.task_display_name for task in dag.tasks],
-            "groups": [one.group_display_name for one in dag.task_group_dict.values() if one.group_id],
-            "ids": [*dag.params, *dag.task_ids, dag.dag_id],
-        }
-print(json.dumps(told))
-"""
 
 _ENGLISH = re.compile(r"[A-Za-z]{2,} +[A-Za-z]{2,}")
 
@@ -45,16 +18,9 @@ _NAMES = re.compile(r"`[^`]*`|Bitrix24 report|CSV или JSON Lines|\\{.*?\\}")
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What all sample DAGs say, loaded by another process, as Airflow's does it."""
-    about = os.environ | {
-        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("home")),
-        "AIRFLOW__BITRIX24__LANGUAGE": "ru",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
-    }
-    command = [sys.executable, "-c", LOADS, str(DAGS)]
-    done = subprocess.run(command, env=about, capture_output=True, text=True, check=True)
-    found: dict[str, dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+def told(loaded_in_russian: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    """What all sample DAGs say."""
+    found: dict[str, dict[str, Any]] = json.loads(loaded_in_russian.stdout.splitlines()[-1])
     return found
 
 
