@@ -12,7 +12,7 @@ import pytest
 
 from tests.hostile import ANSWERS, hostile
 
-pytestmark = pytest.mark.attack
+pytestmark = [pytest.mark.attack, pytest.mark.slow]
 CODE, PASSWORD = "s3cr3tWebhookCode42", "open-sesame-1001"
 PROGRAM = Path(__file__).with_name("plain_client.py")
 

@@ -41,7 +41,7 @@ from airflow_bitrix.engine.matching import check_match_field, records_with
 from airflow_bitrix.engine.rule_facts import count_links
 from tests.answers import SCALARS, VALUES, pages, rows
 
-pytestmark = pytest.mark.drawn
+pytestmark = [pytest.mark.drawn, pytest.mark.slow]
 
 LEAD = {
     "id": 1, "contactId": 3, "contactIds": [3, 4], "companyId": 0, "stageId": "NEW",

@@ -48,6 +48,7 @@ def asked(storage: ObjectStorage, work: Callable[[], Any]) -> int:
     return len(storage.requests.seen) - before
 
 
+@pytest.mark.slow
 def test_a_view_asks_as_often_for_a_long_run_as_for_a_short_one(
     object_storage: ObjectStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_view_asks_as_often_for_a_long_run_as_for_a_short_one(
 
 
 @pytest.mark.attack
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",  # made where it is used: packing the bomb takes a second
     [
