@@ -47,7 +47,10 @@ def test_a_worker_dies_while_it_applies_and_nothing_is_lost(portal: Portal, work
     lost: list[int] = []
 
     def lose_a_host(run_id: str) -> None:
+        # Else the part of the host that begins first may be done before the other one has begun.
+        sandbox.set_faults(slow=1.0, slow_seconds=3)
         task = portal.caught_writing(run_id)
+        sandbox.set_faults()
         lost.append(task["map_index"])
         airflow.kill_worker(worker_of(task["hostname"]))
         airflow.start_worker(worker_of(task["hostname"]), **workers)
