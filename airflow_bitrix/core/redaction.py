@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import re
 import threading
-from functools import lru_cache
 
 from airflow_bitrix.core.log_records import clean_records
 
@@ -40,15 +39,28 @@ _LOGIN = re.compile(r"(://[^\s/@:\"'<>]*+:)[^\s/@\"'<>]++@")
 
 
 class _Known:
-    """The secrets that this process knows."""
+    """The secrets that this process knows, and the patterns of all of their spellings."""
 
     def __init__(self) -> None:
-        self.secrets: frozenset[str] = frozenset()
+        self._secrets: frozenset[str] = frozenset()
+        self._patterns: dict[bool, re.Pattern[str]] = {}
         self._lock = threading.Lock()
 
     def add(self, secret: str) -> None:
         with self._lock:
-            self.secrets |= {secret}
+            if secret not in self._secrets:
+                self._secrets, self._patterns = self._secrets | {secret}, {}
+
+    def taken_out_of(self, text: str) -> str:
+        escaped = any(sign in text for sign in _ESCAPES)
+        pattern = self._patterns.get(escaped) or self._compiled(escaped=escaped)
+        return pattern.sub(_HIDDEN, text) if pattern else text
+
+    def _compiled(self, *, escaped: bool) -> re.Pattern[str] | None:
+        with self._lock:
+            if self._secrets and escaped not in self._patterns:
+                self._patterns[escaped] = _pattern_of(self._secrets, escaped=escaped)
+            return self._patterns.get(escaped)
 
 
 _known = _Known()
@@ -70,8 +82,7 @@ def redact(text: str) -> str:
     A known secret goes in any case, escaped or not, whatever stands around it; of others, that which stands
     where an address of a webhook or a login has its secret.
     """
-    if secrets := _known.secrets:
-        text = _pattern_of(secrets, escaped=any(sign in text for sign in _ESCAPES)).sub(_HIDDEN, text)
+    text = _known.taken_out_of(text)
     if "rest" in text.lower():
         text = _WEBHOOK.sub(lambda found: f"{found[1] or found[2]}{_HIDDEN}", text)
     return _LOGIN.sub(rf"\1{_HIDDEN}@", text) if "://" in text else text
@@ -81,7 +92,6 @@ _ESCAPES = "%\\&"
 """What begins a sign that is escaped."""
 
 
-@lru_cache(maxsize=4)
 def _pattern_of(secrets: frozenset[str], *, escaped: bool) -> re.Pattern[str]:
     """Give the pattern of all spellings of the secrets.
 
@@ -97,14 +107,14 @@ def _pattern_of(secrets: frozenset[str], *, escaped: bool) -> re.Pattern[str]:
 def _signs(sign: str) -> str:
     """Give the pattern of one sign of a secret."""
     code = ord(sign)
-    in_bytes = "".join(rf"%(?:25){{0,4}}+{one:02x}" for one in sign.encode())
+    in_bytes = "".join(rf"%(?:25){{0,4}}+{one:02x}" for one in _in_bytes(sign))
     escaped = rf"\\u{code:04x}|\\x{code:02x}|&(?:amp;){{0,2}}+\#(?:0{{0,4}}+{code}|x0{{0,4}}+{code:x});?+"
     return rf"(?:{re.escape(sign)}|{in_bytes}|{escaped})"
 
 
 def _in_base64(secret: str) -> list[str]:
     """Give what base64 makes of a secret that one or two other bytes may stand before and behind."""
-    plain = secret.encode()
+    plain = _in_bytes(secret)
     found = []
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + plain).decode().rstrip("=")
@@ -112,3 +122,11 @@ def _in_base64(secret: str) -> list[str]:
         whole = encoded[(before * 8 + 5) // 6 : (before + len(plain)) * 8 // 6]
         found.append(re.sub(r"[+/]", lambda sign: "[+-]" if sign[0] == "+" else "[/_]", whole))
     return found
+
+
+def _in_bytes(text: str) -> bytes:
+    """Give it as UTF-8, and a byte that was none, such as one of an environment variable, as it was."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")

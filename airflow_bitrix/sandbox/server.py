@@ -80,8 +80,23 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self.stopping.set()
+        # What has just been accepted becomes a connection some rounds of the loop later. If its listener were
+        # closed in between, nobody would answer it.
+        await asyncio.sleep(0.001)
         for listening in (*self.servers, *(sockets or ())):
             listening.close()
+        left = asyncio.get_running_loop().time() + _STOP_SECONDS
+        while True:
+            self._end_connections()
+            if not (self.server_state.connections or self.server_state.tasks):
+                break
+            if asyncio.get_running_loop().time() > left:
+                for task in self.server_state.tasks:
+                    task.cancel()
+                break
+            await asyncio.sleep(0.001)
+
+    def _end_connections(self) -> None:
         for connection in list(self.server_state.connections):
             # A TLS connection is else closed only when the client has agreed, which an idle one never does.
             protocol: Any = connection
@@ -90,14 +105,6 @@ class _Server(uvicorn.Server):
                 protocol.transport.abort()
             else:
                 protocol.shutdown()
-        # uvicorn sleeps a tenth of a second first, for each sandbox of each test.
-        left = asyncio.get_running_loop().time() + _STOP_SECONDS
-        while self.server_state.connections or self.server_state.tasks:
-            if asyncio.get_running_loop().time() > left:
-                for task in self.server_state.tasks:
-                    task.cancel()
-                break
-            await asyncio.sleep(0.001)
 
 
 def _overlook_lost_clients(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

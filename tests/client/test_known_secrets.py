@@ -76,6 +76,26 @@ def test_a_known_secret_goes_however_it_is_written(text: str) -> None:
     assert redact(plain) == plain
 
 
+@pytest.mark.parametrize("text", [text for text in SPELLINGS.values() if SECRET.lower() in text.lower()])
+def test_a_known_secret_goes_in_any_case(text: str) -> None:
+    keep_secret(SECRET.swapcase())
+    assert SECRET.lower() not in redact(text).lower()
+
+
+@pytest.mark.parametrize(
+    ("secret", "texts"),
+    [
+        ("p\udcffssw0rd", ["p\udcffssw0rd", "p%FFssw0rd"]),  # a byte of the environment that is no UTF-8
+        ("p\ud800ssw0rd", ["p\ud800ssw0rd", r"p\ud800ssw0rd"]),
+        ("pässw0rd", ["PÄSSW0RD", "p%c3%a4ssw0rd"]),
+    ],
+)
+def test_a_secret_that_no_encoding_has_goes_and_other_texts_stay(secret: str, texts: list[str]) -> None:
+    keep_secret(secret)
+    assert [redact(text) for text in texts] == ["***"] * len(texts)
+    assert redact("a line of a log, 100%") == "a line of a log, 100%"
+
+
 def test_longer_secrets_go_first_and_short_ones_are_no_secrets() -> None:
     for secret in ("proxy", "secret", "secret-two"):
         keep_secret(secret)

@@ -213,6 +213,11 @@ def test_whatever_a_filter_and_a_row_hold_a_condition_is_broken_or_not(wanted: A
         (">x", "01.05.2026", "2026-04-20T23:00:00+03:00", False),
         ("%x", "NEW", "JUNK", False),
         ("contactId", 5, 7, False),
+        ("@x", [1, 2], "3", True),
+        ("@x", [1, 2], "02", False),
+        ("@x", [1, "2.0"], 2, False),
+        ("@x", [1, "NEW*"], 3, False),  # of such a text nobody knows what it equals
+        ("@x", [1, "NEW*"], "3", False),
     ],
     ids=repr,
 )

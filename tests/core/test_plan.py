@@ -99,6 +99,7 @@ def link_sets(draw: st.DrawFn) -> LinkSet:
 
 @given(link_sets(), link_sets())
 @example(ids(1), rows((1, 1, True), (2, 2, False)))  # 1 may stand behind 2: its sort is not known
+@example(rows((1, 5, True), (2, 50, False)), ids(1, 3, 2, primary=1))  # an add comes behind the largest sort
 @example(rows((1, 1, True)), ids(2, 1, primary=1))  # an add would come behind 1, whose sort is known
 def test_a_changes_commands_turn_what_was_there_into_what_is_wanted(before: LinkSet, after: LinkSet) -> None:
     portal = PortalLinks(before)

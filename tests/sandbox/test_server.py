@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,6 +80,43 @@ def test_latency_delays_every_call() -> None:
         started = time.monotonic()
         requests.post(sandbox.webhook_url + "profile", timeout=10)
         assert time.monotonic() - started >= 0.1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_an_answer_that_is_under_way_is_given_when_it_stops(tls: bool) -> None:  # noqa: FBT001 (parametrized)
+    with ThreadPoolExecutor() as clients:
+        with Sandbox(plan="self_hosted", tls=tls) as sandbox:
+            sandbox.set_faults(slow=1.0, slow_seconds=60)
+            url, authority = sandbox.webhook_url + "profile", sandbox.authority or True
+            asked = clients.submit(requests.post, url, timeout=30, verify=authority)
+            while not sandbox.stats()["faults"]:
+                time.sleep(0.01)
+        assert asked.result().json()["result"]["ADMIN"] is True
+
+
+def test_whoever_comes_while_it_stops_is_answered_or_turned_away_at_once() -> None:
+    told = Counter[str]()
+
+    def ask(url: str) -> None:
+        while True:
+            try:
+                requests.post(url, timeout=5)
+                told["answered"] += 1
+            except requests.ConnectionError as error:
+                told[type(error).__name__] += 1
+                if "refused" in str(error):
+                    return
+
+    with ThreadPoolExecutor() as clients:
+        for _ in range(20):
+            with Sandbox(plan="self_hosted") as sandbox:
+                asking = [clients.submit(ask, sandbox.webhook_url + "profile") for _ in range(3)]
+                before = told["answered"]
+                while told["answered"] < before + 3:
+                    time.sleep(0.001)
+            for one in asking:
+                one.result()
+    assert told.keys() <= {"answered", "ConnectionError"}
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", ""])  # noqa: S104 - it must be refused
