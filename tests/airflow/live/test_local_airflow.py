@@ -32,7 +32,7 @@ TASKS = ("plan", "approve", "canary", "apply", "check")
 def dag(live: Live) -> Live:
     live.airflow.wait_for_dag(DAG_ID)
     live.airflow.unpause(DAG_ID)
-    return live
+    return live.from_now_on()
 
 
 @pytest.fixture(scope="module")
