@@ -44,7 +44,7 @@ class _Known:
     def __init__(self) -> None:
         self._secrets: frozenset[str] = frozenset()
         self._patterns: dict[bool, re.Pattern[str]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # whoever holds it may be interrupted by a signal whose handler logs
 
     def add(self, secret: str) -> None:
         with self._lock:

@@ -7,8 +7,11 @@ import html
 import json
 import logging
 import logging.config
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 
@@ -94,6 +97,26 @@ def test_a_secret_that_no_encoding_has_goes_and_other_texts_stay(secret: str, te
     keep_secret(secret)
     assert [redact(text) for text in texts] == ["***"] * len(texts)
     assert redact("a line of a log, 100%") == "a line of a log, 100%"
+
+
+def test_a_signal_amid_the_making_of_a_pattern_may_log_a_secret() -> None:
+    """Its handler runs in the thread that makes the pattern, as a profiler does."""
+    keep_secret(SECRET)
+    said: list[str] = []
+
+    def interrupt(frame: FrameType, event: str, _: Any) -> None:
+        if (event, frame.f_code.co_name) == ("call", "_pattern_of"):
+            sys.setprofile(None)
+            said.append(redact(f"told to stop: {SECRET}"))
+
+    def work() -> None:
+        sys.setprofile(interrupt)
+        said.append(redact(SECRET))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(timeout=30)
+    assert said == ["told to stop: ***", "***"]
 
 
 def test_longer_secrets_go_first_and_short_ones_are_no_secrets() -> None:
