@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from scripts.local_sandbox import ROOT, LocalSandbox, Owners
 from scripts.processes import Processes, clean_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 SAMPLES = ("deal_link_cleanup", "lead_link_cleanup", "link_snapshot", "links_changed_cleanup")
 """The sample DAGs that are run here; that Airflow reads all of them, tests/ui sees."""
@@ -68,6 +69,26 @@ class Live:
             deals=self.sandbox.owners("deal"),
             question=question,
         )
+
+    def told(self, run_id: str, to: str, number: int) -> list[list[str]]:
+        """Give the lines of what a run told somebody; its last task tells it when it has ended already."""
+
+        def told() -> list[list[str]]:
+            return [
+                text.splitlines() for who, text in self.sandbox.messages() if who == to and run_id in text
+            ]
+
+        wait_for(lambda: len(told()) >= number)
+        return told()
+
+
+def wait_for(found: Callable[[], Any], seconds: float = 60) -> Any:
+    """Give what is found as soon as there is something."""
+    end = time.monotonic() + seconds
+    while not (what := found()):
+        assert time.monotonic() < end
+        time.sleep(0.5)
+    return what
 
 
 def name_of(task: Mapping[str, Any]) -> str:

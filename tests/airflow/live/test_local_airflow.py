@@ -215,26 +215,23 @@ def test_people_are_told_what_waits_for_them_and_how_it_ended(
     dag: Live, refused_run: Run, rejected_run: Run, replaced_run: tuple[str, str, int], real_run: Run
 ) -> None:
     """Each in the order of what happened, with the links that lead there."""
-
-    def told(run_id: str, to: str) -> list[list[str]]:
-        return [text.splitlines() for who, text in dag.sandbox.messages() if who == to and run_id in text]
-
     number, host = len(dag.sandbox.released_leads()), dag.sandbox.url.partition("://")[2]
-    asked, done = told(real_run.run_id, "user 7")
-    assert told(real_run.run_id, "chat1") == told(real_run.run_id, "user 9") == [asked, done]
+    asked, done = dag.told(real_run.run_id, "user 7", 2)
+    for other in ("user 9", "chat1"):
+        assert dag.told(real_run.run_id, other, 2) == [asked, done]
     assert asked[0] == f"An approval is wanted: Change the contacts of {number} leads on {host}?"
     run = f"{dag.airflow.url}/dags/{DAG_ID}/runs/{quote(real_run.run_id, safe='')}"
     assert asked[-2] == f"Approve or reject: {run}/tasks/approve/required_actions"
     assert asked[-1] == done[-1] == f"Report: {run}/plugin/{TAB_ROUTE}"
     figures = f"Outcomes of {number} leads: {number} applied. {number} comments made on the cards of leads"
     assert done[:2] == ["Lead link clean-up: finished", figures]
-    _, rejected, *_ = told(rejected_run.run_id, "user 7")
+    _, rejected, *_ = dag.told(rejected_run.run_id, "user 7", 2)
     assert rejected[0] == f"The plan was rejected by {USER}; nothing was written"
-    _, failed = told(replaced_run[0], "user 8")
+    _, failed = dag.told(replaced_run[0], "user 8", 2)
     assert failed[0] == "The task “Ask for approval” has failed"
     assert "the plan was made again after it was shown to admin" in " ".join(failed)
     # Without the scope that messages need, a sentence in the log is all.
-    assert told(refused_run.run_id, "user 7") == []
+    assert dag.told(refused_run.run_id, "user 7", 0) == []
     log = "\n".join(map(str, dag.airflow.task_log(DAG_ID, refused_run.run_id, "approve")))
     assert (
         log.count("Not told in Bitrix24: the webhook or application lacks the scope im, which messages") == 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+
+from tests.airflow.live.conftest import wait_for
 
 if TYPE_CHECKING:
     from tests.airflow.live.conftest import Live
@@ -55,14 +56,6 @@ def waiting(live: Live) -> Iterator[Live]:
     path.touch()  # Airflow starts the watcher when it reads the file of a DAG that is not paused
     yield live
     path.unlink()
-
-
-def wait_for(found: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while not (what := found()):
-        assert time.monotonic() < end
-        time.sleep(0.5)
-    return what
 
 
 def call(live: Live, method: str, params: dict[str, Any]) -> Any:
