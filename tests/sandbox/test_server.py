@@ -220,7 +220,7 @@ def test_a_busy_port_is_one_line_and_exit_code_2() -> None:
 # Record pages
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def pages() -> Iterator[Sandbox]:
     with Sandbox(plan="self_hosted") as sandbox:
         ada, bo = (

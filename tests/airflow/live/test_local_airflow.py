@@ -55,9 +55,9 @@ def rejected_run(dag: Live, refused_run: Run) -> Run:
 
 
 @pytest.fixture(scope="module")
-def forged_run(dag: Live, rejected_run: Run) -> tuple[str, int]:
-    """Somebody makes the rejection an approval, and what it skipped no longer skipped; and clears that."""
-    airflow, run_id, written = dag.airflow, rejected_run.run_id, dag.sandbox.stats()["writes"]
+def forged_run(dag: Live, rejected_run: Run) -> tuple[str, bool]:
+    """Somebody makes the rejection an approval, and clears what it skipped; did that write anything?"""
+    airflow, run_id, before = dag.airflow, rejected_run.run_id, dag.sandbox.stats()["writes"]
     results = f"/api/v2/dags/{DAG_ID}/dagRuns/{run_id}/taskInstances/approve/xcomEntries"
     approval = {"mode": "always", "by": "Olga", "at": "2026-11-21T10:00:00+00:00", "valid_until": None}
     forged = {**airflow.xcom(DAG_ID, run_id, "plan"), "approval": approval}
@@ -67,13 +67,14 @@ def forged_run(dag: Live, rejected_run: Run) -> tuple[str, int]:
     behind = ["canary", "apply", "check"]
     body = {"dry_run": False, "dag_run_id": run_id, "task_ids": behind, "only_failed": False}
     airflow.call("POST", f"/api/v2/dags/{DAG_ID}/clearTaskInstances", json=body)
-    return airflow.wait_for_run(DAG_ID, run_id), dag.sandbox.stats()["writes"] - written
+    state = airflow.wait_for_run(DAG_ID, run_id)
+    return state, dag.sandbox.stats()["writes"] != before or dag.sandbox.owners("lead") != rejected_run.leads
 
 
 @pytest.fixture(scope="module")
-def replaced_run(dag: Live, rejected_run: Run, forged_run: tuple[str, int]) -> tuple[str, str, int]:
+def replaced_run(dag: Live, rejected_run: Run, forged_run: tuple[str, bool]) -> tuple[str, str, int]:
     """While the question waits, the plan alone is made again, as whoever clears that task does."""
-    assert rejected_run.writes == forged_run[1] == 0
+    assert (rejected_run.writes, forged_run[1]) == (0, False)
     airflow, written = dag.airflow, dag.sandbox.stats()["writes"]
     run_id = airflow.trigger(DAG_ID, {"dry_run": False, "tell_users": [8]})
     airflow.wait_for_question(DAG_ID, run_id)
@@ -156,10 +157,9 @@ def test_a_rejected_plan_is_not_applied(dag: Live, rejected_run: Run) -> None:
 
 @pytest.mark.attack
 def test_a_rejected_plan_is_not_applied_when_the_rejection_is_rewritten(
-    dag: Live, rejected_run: Run, forged_run: tuple[str, int]
+    dag: Live, rejected_run: Run, forged_run: tuple[str, bool]
 ) -> None:
-    assert forged_run == ("failed", 0)
-    assert dag.sandbox.owners("lead") == rejected_run.leads
+    assert forged_run == ("failed", False)
     tasks = {task["task_id"]: task for task in dag.airflow.task_instances(DAG_ID, rejected_run.run_id)}
     ended = {name: tasks[name]["state"] for name in ("canary", "apply", "check")}
     assert ended == {"canary": "failed", "apply": "upstream_failed", "check": "failed"}
