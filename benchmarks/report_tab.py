@@ -24,8 +24,9 @@ from playwright.sync_api import expect, sync_playwright
 
 from airflow_bitrix.files.outcome_index import keep_index
 from airflow_bitrix.operators.shared.artifacts import folder_names
+from scripts.airflow_api import USER
 from scripts.big_run import FAILED_EVERY, plant
-from scripts.local_airflow import USER, LocalAirflow
+from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox
 from scripts.object_storage import object_storage
 from scripts.processes import Processes, clean_environment, interrupt_on_signals

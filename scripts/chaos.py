@@ -31,7 +31,7 @@ from airflow_bitrix.core.families import family_of
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
 from airflow_bitrix.sandbox.settings import FAULTS_BY_KIND
-from scripts.killing import FOR_GOOD, HungError, Worker, working
+from scripts.killing import FOR_GOOD, HungError, Worker, worker_of
 from scripts.object_storage import object_storage
 
 Verdict = Literal["right", "named", "wrong", "hung"]
@@ -193,17 +193,17 @@ def run_seed(seed: int, *, leads: int, chance: float = 0.0, storage: Path | None
         faults: dict[str, Any] = {"seed": seed}
         for name, fault in drawn:
             faults.setdefault(name, {})[fault] = chance / len(drawn)
-        with working(sandbox, home) as worker:
-            sandbox.set_faults(**faults)
-            red, hung = "", False
-            try:
-                carry_out(Tries(sandbox, worker, rng, min(200, leads // 8)), folder, seed, faults)
-            except FailedError as error:
-                red = f"{error} failed"
-            except HungError:
-                hung = True
-            struck = Counter(sandbox.stats()["faults"])
-            after = rows_of(sandbox, kind)
+        worker = worker_of(sandbox, home)
+        sandbox.set_faults(**faults)
+        red, hung = "", False
+        try:
+            carry_out(Tries(sandbox, worker, rng, min(200, leads // 8)), folder, seed, faults)
+        except FailedError as error:
+            red = f"{error} failed"
+        except HungError:
+            hung = True
+        struck = Counter(sandbox.stats()["faults"])
+        after = rows_of(sandbox, kind)
         differing = {owner for owner in before if before[owner] != after[owner]}
         unnamed = differing - named(folder)
         log = (home / "log.txt").read_text() if (home / "log.txt").exists() else ""

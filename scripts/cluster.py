@@ -6,9 +6,9 @@ import shutil
 import sys
 import time
 
+from scripts.airflow_api import USER, AirflowError
 from scripts.cluster_hosts import HostsError
 from scripts.cluster_services import BUCKET, ServiceError, Services
-from scripts.local_airflow import USER, AirflowError
 from scripts.local_cluster import LocalCluster
 from scripts.local_sandbox import ROOT, LocalSandbox, SandboxError
 from scripts.processes import Processes, clean_environment, free_port, interrupt_on_signals

@@ -12,7 +12,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from scripts.local_airflow import AirflowError, LocalAirflow
+from scripts.airflow_api import AirflowError
+from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox, SandboxError, difference
 from scripts.processes import Processes, clean_environment, interrupt_on_signals
 from scripts.run_view import RunView

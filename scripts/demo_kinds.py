@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_bitrix.core.families import family_of
-from scripts.local_airflow import AirflowError, LocalAirflow
+from scripts.airflow_api import AirflowError
+from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox, Owners, SandboxError
 from scripts.processes import Processes, clean_environment, interrupt_on_signals
 from scripts.run_view import RunView

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if __name__ == "__main__":  # run by its path, in another folder
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from scripts.local_airflow import COMPONENTS, AirflowError, LocalAirflow
+from scripts.airflow_api import AirflowError
+from scripts.local_airflow import COMPONENTS, LocalAirflow
 
 if TYPE_CHECKING:
     import subprocess

@@ -12,8 +12,8 @@ import os
 import signal
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,8 +141,7 @@ def _work(task: _Task, environment: Mapping[str, str]) -> None:
         os._exit(end)
 
 
-@contextmanager
-def working(sandbox: Sandbox, folder: Path) -> Iterator[Worker]:
+def worker_of(sandbox: Sandbox, folder: Path) -> Worker:
     """Give a worker whose default connection leads to a sandbox, and which that sandbox may kill.
 
     :param folder: Takes what the tasks return, and their log: ``log.txt``.
@@ -153,4 +152,4 @@ def working(sandbox: Sandbox, folder: Path) -> Iterator[Worker]:
     worker = Worker(folder, {**os.environ, **connected})
     with sandbox.portal.lock:
         sandbox.portal.writes = worker.writes
-    yield worker
+    return worker

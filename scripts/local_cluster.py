@@ -11,8 +11,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from scripts.airflow_api import AirflowError
 from scripts.cluster_hosts import Hosts, cut_the_power
-from scripts.local_airflow import AirflowError, LocalAirflow, settings
+from scripts.local_airflow import LocalAirflow, settings
 from scripts.local_sandbox import ROOT
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.local_airflow import FINISHED
+from scripts.airflow_api import FINISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ import os
 import sys
 import time
 
-from scripts.local_airflow import USER, AirflowError, LocalAirflow
+from scripts.airflow_api import USER, AirflowError
+from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox, SandboxError
 from scripts.processes import Processes, clean_environment, free_port, interrupt_on_signals
 from scripts.screen import Screen

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from redis import Redis
 
-from scripts.local_airflow import AirflowError
+from scripts.airflow_api import AirflowError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

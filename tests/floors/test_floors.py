@@ -17,8 +17,8 @@ from packaging.version import Version
 from playwright.sync_api import Page, expect
 
 from airflow_bitrix.get_provider_info import get_provider_info
+from scripts.airflow_api import READING, USER
 from scripts.environments import STORED, frozen
-from scripts.local_airflow import READING, USER
 from scripts.local_sandbox import ROOT, difference
 from tests.ui.screens import Form
 

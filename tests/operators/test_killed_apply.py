@@ -25,7 +25,7 @@ from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.sandbox.links import Link
 from airflow_bitrix.sandbox.server import Sandbox
-from scripts.killing import Worker, working
+from scripts.killing import Worker, worker_of
 
 SIZES = {True: (400, 5), False: (200, 3)}
 """Changes and kills, on a disk and on an object storage, whose every file takes milliseconds."""
@@ -102,8 +102,8 @@ def test_a_killed_apply_is_ended_by_a_retry(
         "needs_approval": False,
         "comment": True,
     }
-    with working(sandbox, tmp_path) as worker:
-        killed_within, twice = killed_and_retried(worker, sandbox, made, task, rng, kills=kills)
+    worker = worker_of(sandbox, tmp_path)
+    killed_within, twice = killed_and_retried(worker, sandbox, made, task, rng, kills=kills)
     # A request that was on its way when the worker died may arrive while the retry is looking.
     record_property("killed while they wrote", killed_within)
     record_property("owners written twice, to one value", twice)

@@ -13,7 +13,7 @@ from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.file_systems import MOUNTS
 from airflow_bitrix.files.plans import PlanWriter
 from airflow_bitrix.sandbox.links import Link
-from scripts.killing import working
+from scripts.killing import worker_of
 from tests.operators.stops import Writes
 
 LEADS = 150
@@ -49,26 +49,26 @@ def test_one_of_two_applies_writes_and_the_other_is_told_who_does(
     homes = [tmp_path / "one", tmp_path / "other"]
     for home in homes:
         home.mkdir()
-    with working(sandbox, homes[0]) as one, working(sandbox, homes[1]) as other:
-        for name, (folder, mounted) in places.items():
-            task = a_plan(sandbox, folder)
-            ends: list[int] = []
+    one, other = (worker_of(sandbox, home) for home in homes)
+    for name, (folder, mounted) in places.items():
+        task = a_plan(sandbox, folder)
+        ends: list[int] = []
 
-            def begin(task: dict[str, Any] = task, mounted: Path = mounted, ends: list[int] = ends) -> None:
-                ends.append(other.run("other", mounts=mounted, **task))
+        def begin(task: dict[str, Any] = task, mounted: Path = mounted, ends: list[int] = ends) -> None:
+            ends.append(other.run("other", mounts=mounted, **task))
 
-            # The portal itself begins the second one, in the middle of a write of the first.
-            writes = Writes(begin, after=40)
-            with sandbox.portal.lock:
-                sandbox.portal.writes = writes
-            assert one.run("one", mounts=mounted, **task) == 0, name
-            assert ends == [1], name
-            assert one.result("one")["counts"]["applied"] == LEADS
-            assert set(Counter(write.owner_id for write in writes).values()) == {1}, name
-            log = (homes[1] / "log.txt").read_text().splitlines()
-            told = rf": another task applies this plan now: {re.escape(str(folder / 'plan'))}: "
-            who = r"a process outside of Airflow, on host \S+, process \d+, since 20\d\d-"
-            assert re.search(told + who, log[-1]), log[-5:]
-            assert (folder / "lease").exists() == (name != "folder")
-            assert other.run("other", mounts=mounted, **task) == 0, name
-            assert other.result("other")["counts"]["applied"] == LEADS
+        # The portal itself begins the second one, in the middle of a write of the first.
+        writes = Writes(begin, after=40)
+        with sandbox.portal.lock:
+            sandbox.portal.writes = writes
+        assert one.run("one", mounts=mounted, **task) == 0, name
+        assert ends == [1], name
+        assert one.result("one")["counts"]["applied"] == LEADS
+        assert set(Counter(write.owner_id for write in writes).values()) == {1}, name
+        log = (homes[1] / "log.txt").read_text().splitlines()
+        told = rf": another task applies this plan now: {re.escape(str(folder / 'plan'))}: "
+        who = r"a process outside of Airflow, on host \S+, process \d+, since 20\d\d-"
+        assert re.search(told + who, log[-1]), log[-5:]
+        assert (folder / "lease").exists() == (name != "folder")
+        assert other.run("other", mounts=mounted, **task) == 0, name
+        assert other.result("other")["counts"]["applied"] == LEADS

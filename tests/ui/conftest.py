@@ -14,7 +14,8 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from airflow_bitrix.operators.shared.artifacts import folder_names
-from scripts.local_airflow import USER, LocalAirflow
+from scripts.airflow_api import USER
+from scripts.local_airflow import LocalAirflow
 from scripts.local_sandbox import ROOT, LocalSandbox
 from scripts.processes import Processes, clean_environment
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from scripts.local_airflow import READING
+from scripts.airflow_api import READING
 from tests.ui.accessibility import faults
 from tests.ui.screens import RUN_OVER, Form, report_of, tab_to, told, trigger_form
 

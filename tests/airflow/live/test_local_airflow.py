@@ -17,7 +17,7 @@ import requests
 from packaging.version import Version
 
 from airflow_bitrix.links import TAB_ROUTE
-from scripts.local_airflow import USER, AirflowError
+from scripts.airflow_api import USER, AirflowError
 from scripts.local_sandbox import difference
 from tests.moved import AIRFLOW
 
