@@ -19,10 +19,11 @@ from airflow_bitrix.files.object_files import contents, create
 from airflow_bitrix.files.plain_files import read_plain
 from airflow_bitrix.files.plans import Manifest, PlanWriter
 from airflow_bitrix.files.writers import Occupied, Writer
+from airflow_bitrix.hooks.failures import PlanRefused
+from airflow_bitrix.operators.link_plans import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.operators.shared.apply_parts import ApplyTask, Orders
 from airflow_bitrix.operators.shared.artifacts import as_folder
 from airflow_bitrix.operators.shared.row_policy import RowPolicy
-from airflow_bitrix.operators.shared.run_folders import places_in_run
 from airflow_bitrix.operators.shared.turns import SHORTEST, Patience, told_to_wait
 
 
@@ -97,10 +98,10 @@ def test_a_bucket_is_never_made(missing: Path) -> None:
     ):
         pass
     assert not missing.exists()
-    with pytest.raises(
-        InvalidInput, match=r"no-such-bucket.* accepted: a folder that can be read \(The specified"
-    ):
-        places_in_run("journal", str(missing))
+    # The universal-pathlib of Airflow 3.1 finds nothing in it, a later one is refused.
+    said = r"no-such-bucket.* accepted: a folder that can be read \(The specified|is no journal in s3://.*no-such"
+    with pytest.raises((InvalidInput, PlanRefused), match=said):
+        Bitrix24PlanLinkRestoreOperator(task_id="restore", journal=str(missing)).execute({})
 
 
 def test_a_storage_that_is_away_is_asked_again_later(away: Path) -> None:
