@@ -194,3 +194,20 @@ def test_a_contact_that_is_not_seen_is_not_taken_for_gone_by_a_restore(sandbox: 
     )
     made = restore(tmp_path, snapshot=taken, believe_any_user="True")
     assert changes_of(made)[lead].after.contact_ids == (1,)
+
+
+def test_a_company_that_is_not_seen_is_not_taken_for_gone_by_a_restore(sandbox: Any, tmp_path: Path) -> None:
+    mine, theirs = (
+        sandbox.state.add("company", {"TITLE": "Case", "ASSIGNED_BY_ID": user}) for user in (1, STRANGER)
+    )
+    contact = sandbox.state.add("contact", {"COMPANY_IDS": [mine, theirs], "ASSIGNED_BY_ID": 1})
+    taken = export(tmp_path, kind="contact", detail="full", filter={"id": contact})
+    sandbox.state.update("contact", contact, {"COMPANY_IDS": []})
+    sandbox.set_switches(limited_user=True)
+    made = restore(tmp_path, snapshot=taken)
+    assert (made["changes"], made["left_out"]) == (0, {"companies not seen": 1})
+    with (Path(made["plan"]) / "left_out.csv").open(newline="") as rows:
+        (row,) = csv.DictReader(rows)
+    assert row["reason"].startswith(f"company {theirs} may be gone, or not be seen by the webhook's user; ")
+    made = restore(tmp_path, snapshot=taken, believe_any_user="True")
+    assert changes_of(made)[contact].after.contact_ids == (mine,)
