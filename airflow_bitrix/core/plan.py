@@ -59,11 +59,6 @@ class Change:
         return self.before.owner
 
     @property
-    def saves(self) -> bool:
-        """Whether it saves its owner: beside the write, or as the only way to write its links."""
-        return self.save or family_of(self.owner.kind).is_saved
-
-    @property
     def added_ids(self) -> set[int]:
         """Ids of contacts that it links anew."""
         return set(self.after.contact_ids) - set(self.before.contact_ids)

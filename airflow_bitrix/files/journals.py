@@ -10,7 +10,6 @@ import csv
 import json
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +19,7 @@ from airflow_bitrix.core.errors import RetryLater
 from airflow_bitrix.core.languages import gettext
 from airflow_bitrix.core.links import LinkSet, Owner, OwnerKind, owner_address, positive_id
 from airflow_bitrix.core.names import OwnerNames
-from airflow_bitrix.core.plan import OUTCOMES, ChangeOutcome, OutcomeName
+from airflow_bitrix.core.plan import ChangeOutcome, OutcomeName
 from airflow_bitrix.files import FORMAT, part_name
 from airflow_bitrix.files.apply_costs import ApplyCost, read_apply_costs
 from airflow_bitrix.files.atomic_writes import atomic_write
@@ -367,12 +366,6 @@ def final_outcomes(
 
 def _paths(folder: Path, parts: Iterable[int] | None) -> list[Path]:
     return _journal_parts(folder) if parts is None else [folder / part_name(number) for number in parts]
-
-
-def count_outcomes(outcomes: Iterable[ChangeOutcome]) -> dict[str, int]:
-    """Count outcomes by name; names that did not occur count 0."""
-    counts = Counter(outcome.outcome for outcome in outcomes)
-    return {name: counts[name] for name in OUTCOMES}
 
 
 def write_failed(

@@ -18,7 +18,6 @@ from airflow_bitrix.core.plan import OUTCOMES, ChangeOutcome, OutcomeName
 from airflow_bitrix.files import part_name
 from airflow_bitrix.files.journals import (
     JournalPart,
-    count_outcomes,
     final_outcomes,
     journal_folder,
     read_ledger,
@@ -265,12 +264,6 @@ def test_outcomes_of_all_parts_come_part_by_part(tmp_path: Path) -> None:
     keep(tmp_path / part_name(0), [outcome(1, "failed"), outcome(2), outcome(1)])
     assert list(final_outcomes(tmp_path, "lead")) == [outcome(1), outcome(2), outcome(3)]
     assert list(final_outcomes(tmp_path / "nowhere", "lead")) == []
-
-
-def test_outcomes_are_counted_by_name_and_none_is_left_out() -> None:
-    counts = count_outcomes([outcome(1), outcome(2), outcome(3, "drift")])
-    assert counts == {"applied": 2, "already": 0, "drift": 1, "failed": 0, "skipped": 0}
-    assert tuple(counts) == OUTCOMES
 
 
 # -- failed.csv --------------------------------------------------------------------------------------------
