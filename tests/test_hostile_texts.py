@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -102,6 +103,20 @@ OF_READERS = (
     "㎭",
     "xn--",
 )
+
+
+@pytest.mark.parametrize(
+    ("work", "told"),
+    [
+        (re.compile(r"(a|aa)+$").match, "for 24 signs"),
+        (re.compile(r"a*a*b").search, "for 256 signs"),
+        (lambda text: [sign.upper() for sign in text * 100], ""),
+    ],
+    ids=["doubles", "cube", "line"],
+)
+def test_what_takes_longer_than_its_length_is_told(work: Callable[[str], object], told: str) -> None:
+    said = runs_away(work, lambda size: "a" * size + "\x01")
+    assert told in said if told else not said
 
 
 @pytest.mark.attack
