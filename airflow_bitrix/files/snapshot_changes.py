@@ -10,7 +10,7 @@ from typing import Self
 
 from airflow_bitrix.core.differences import Difference
 from airflow_bitrix.core.languages import gettext
-from airflow_bitrix.core.links import LinkSet, owner_address
+from airflow_bitrix.core.links import ContactLink, LinkSet, owner_address
 from airflow_bitrix.files.json_texts import read_as
 from airflow_bitrix.files.own_files import make_folder, open_new, write_new
 
@@ -79,17 +79,16 @@ def shown_links(links: LinkSet | None) -> str:
     """Give contacts in order, a star behind each primary, sort and role in brackets where they are known."""
     if links is None:
         return ""
-    shown = [
-        f"{link.contact_id}{'*' * link.is_primary}"
-        + (
-            f" ({link.sort}{gettext(', role {role}', role=str(link.role_id)) if link.role_id else ''})"
-            if link.sort is not None
-            else ""
-        )
-        for link in links.links
-    ]
-    text = ", ".join(shown) or "none"
+    text = ", ".join(map(_shown, links.links)) or gettext("none")
     if links.scalar_id is None:
         return text
     first = str(links.scalar_id or gettext("none"))
     return gettext("{text}; its card shows {contact_id} first", text=text, contact_id=first)
+
+
+def _shown(link: ContactLink) -> str:
+    text = f"{link.contact_id}{'*' * link.is_primary}"
+    if link.sort is None:
+        return text
+    role = gettext(", role {role}", role=str(link.role_id)) if link.role_id else ""
+    return f"{text} ({link.sort}{role})"

@@ -33,7 +33,10 @@ def test_each_contact_is_a_link_and_no_sort_role_or_star_is() -> None:
     assert leads_to(cell) == [(f"{CARD}/{one}/", str(one)) for one in (377, 367, 1, 452)]
     assert "".join(Page(cell).words) == "377* (10, role 3), 367 (20), 1; its card shows 452 first"
     assert leads_to(linked_contacts("377 12", PORTAL)) == [(f"{CARD}/377/", "377"), (f"{CARD}/12/", "12")]
-    assert leads_to(linked_contacts("none", PORTAL)) == []
+    assert leads_to(linked_contacts(shown_links(LinkSet(links.owner)), PORTAL)) == []
+    with speaking("ru"):
+        said = shown_links(links).partition(";")[0], shown_links(LinkSet(links.owner))
+    assert said == ("377* (10, роль 3), 367 (20), 1", "нет")
 
 
 @pytest.mark.attack

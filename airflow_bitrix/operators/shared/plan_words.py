@@ -37,7 +37,7 @@ def without_outcome(still_open: int, changes: int) -> str:
 
 def log_report(log: Any, lines: Iterable[str]) -> None:
     """Log a report as a group of lines, which Airflow folds."""
-    log.info("%s", f"::group::{gettext('Report')}")
+    log.info("::group::%s", gettext("Report"))
     for line in lines:
         log.info("%s", line)
     log.info("::endgroup::")
