@@ -32,7 +32,12 @@ that one, and its retry asks once more.
 
 
 class AirflowError(RuntimeError):
-    """Airflow did not start, or it refused a request; the text says what it said."""
+    """Airflow did not start, or it refused a request; the text says what it said.
+
+    :ivar status: The HTTP status of what it refused, 0 for none.
+    """
+
+    status = 0
 
 
 class AirflowApi:
@@ -55,33 +60,40 @@ class AirflowApi:
         answer = self.call("POST", "/auth/token", json={"username": USER, "password": self.password})
         self._session.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
-    def call(self, method: str, path: str, **options: Any) -> Any:
-        """Make one request and return the decoded answer; raise ``AirflowError`` unless it is a success."""
+    def call(self, method: str, path: str, *, again: bool = False, **options: Any) -> Any:
+        """Make one request and return the decoded answer; raise ``AirflowError`` unless it is a success.
+
+        :param again: Whether a POST may be made twice, too.
+        """
+        may_repeat = again or method != "POST"
         for _ in range(TRIES):
             try:
                 response = self._session.request(method, self.url + path, timeout=30, **options)
             except requests.RequestException as error:
                 raise AirflowError(f"{method} {path}: no answer from {self.url}: {error}") from error
             told = response.text
-            if response.status_code != FAULT or not (LOCKED in told or (told == UNTOLD and method != "POST")):
+            if response.status_code != FAULT or not (LOCKED in told or (told == UNTOLD and may_repeat)):
                 break
         if not response.ok:
-            raise AirflowError(f"{method} {path} -> {response.status_code}: {_detail(response)}")
+            refused = AirflowError(f"{method} {path} -> {response.status_code}: {_detail(response)}")
+            refused.status = response.status_code
+            raise refused
         return response.json() if response.content else None
 
     def create_connection(self, conn_id: str, **fields: Any) -> None:
         """Save a connection, in place of one with the same id.
 
-        Each by itself, as the form does: of what is saved in bulk, Airflow 3.1 keeps the secrets of ``extra``
-        readable in its audit log.
+        Each by itself, as the form does: of what is saved in bulk, Airflow before 3.3.1 keeps the secrets of
+        ``extra`` readable in its audit log.
         """
         path, body = "/api/v2/connections", {"connection_id": conn_id, **fields}
         try:
-            self.call("POST", path, json=body)
+            self.call("POST", path, again=True, json=body)
         except AirflowError as error:
-            if f" -> {TAKEN}: " not in str(error):
+            if error.status != TAKEN:
                 raise
-            self.call("PATCH", f"{path}/{conn_id}", json=body)
+            self.call("DELETE", f"{path}/{conn_id}")  # a PATCH leaves what is not named
+            self.call("POST", path, again=True, json=body)
 
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler run a DAG."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import json
 import os
 import secrets
 import shutil
+import signal
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -27,12 +29,13 @@ from scripts.local_airflow import COMPONENTS, LocalAirflow
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
 
     from fastapi import FastAPI
 
     from scripts.processes import Processes
 
-ALL, DATABASE = "components", "airflow.db"
+ALL, DATABASE, NUMBERS = "components", "airflow.db", "components.json"
 PATIENCE = 60.0
 """Seconds in which the scheduler, which looks twice a second, has heard of the end of a process."""
 
@@ -73,6 +76,19 @@ class ForkedAirflow(LocalAirflow):
         """Wait until a run is over and return its state."""
         return super().wait_for_run(dag_id, run_id, timeout=timeout, pause=pause)
 
+    @contextmanager
+    def alone(self, component: str) -> Iterator[None]:
+        """Let the other components rest meanwhile."""
+        numbers = json.loads((self.home / NUMBERS).read_text())
+        others = [number for name, number in numbers.items() if name != component]
+        try:
+            for number in others:
+                os.kill(number, signal.SIGSTOP)
+            yield
+        finally:
+            for number in others:
+                os.kill(number, signal.SIGCONT)
+
     def _read(self, dag_id: str, run_id: str, task_id: str) -> None:
         """Wait until the scheduler says that it has heard of the end of the process that asked."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
@@ -102,6 +118,7 @@ def main() -> str:
     gc.freeze()  # or each copy would write into all of this, and so have its own
     gc.set_threshold(20_000, 10, 100)
     running = {_fork(name, *options): name for name, options in COMPONENTS.items()}
+    Path(NUMBERS).write_text(json.dumps({name: number for number, name in running.items()}))
     return f"`airflow {running[os.wait()[0]]}` ended; see its log"
 
 

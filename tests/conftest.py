@@ -62,6 +62,10 @@ from airflow_bitrix.sandbox.clock import Clock  # noqa: E402
 from airflow_bitrix.sandbox.server import Sandbox  # noqa: E402
 from airflow_bitrix.sandbox.state import State  # noqa: E402
 from airflow_bitrix.sandbox.truth import truth_of  # noqa: E402
+from scripts.processes import interrupt_on_signals  # noqa: E402
+
+# Told to end, by `timeout` or by a terminal that closes, the tests clean up as after Ctrl-C.
+interrupt_on_signals()
 
 # A busy machine draws slowly; that says nothing about what is drawn.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,6 +7,7 @@ from importlib.metadata import version
 from packaging.version import Version
 
 AIRFLOW = Version(version("apache-airflow-core"))
+BEFORE_32 = Version("3.2") > AIRFLOW
 
 try:
     from airflow.dag_processing.dagbag import DagBag
@@ -17,4 +18,4 @@ except ImportError:  # before Airflow 3.2
         SerializedDAG as DagSerialization,
     )
 
-__all__ = ["AIRFLOW", "DagBag", "DagSerialization"]
+__all__ = ["AIRFLOW", "BEFORE_32", "DagBag", "DagSerialization"]

@@ -195,6 +195,10 @@ class LinkSet:
         in_order = self.is_in_one_order or other.is_in_one_order or family.is_saved
         return not in_order or self.contact_ids == other.contact_ids
 
+    def as_scanned(self) -> LinkSet:
+        """Give what a scan shows of it: ids, order and the scalar contact."""
+        return self.of_ids(self.owner, self.contact_ids, self.shown_id)
+
     def with_scalar(self, contact_id: int | None) -> LinkSet:
         """Give the same links with the owner's ``CONTACT_ID``, as it was read beside them."""
         scalar = contact_id or 0

@@ -26,11 +26,6 @@ def scanned(*contact_ids: int, **facts: Any) -> OwnerState:
     return OwnerState(LinkSet.of_ids(DEAL, contact_ids, next(iter(contact_ids), None)), **facts)
 
 
-def as_scanned(links: LinkSet) -> LinkSet:
-    """Give what a scan shows of exact links: ids, order and the scalar contact."""
-    return LinkSet.of_ids(links.owner, links.contact_ids, links.shown_id)
-
-
 def rows(links: LinkSet) -> list[tuple[int, int | None, bool]]:
     return [(link.contact_id, link.sort, link.is_primary) for link in links.links]
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from airflow_bitrix.core.differences import WHATS, compare, differences
 from airflow_bitrix.core.errors import PlanRefused
 from airflow_bitrix.core.links import ContactLink, LinkSet, Owner
-from tests.core.asked_about import as_scanned
 
 LEAD = Owner("lead", 5)
 
@@ -80,8 +79,8 @@ def test_two_exact_sets_differ_in_something_or_are_the_same(before: LinkSet, aft
 
 @given(exact_sets)
 def test_a_scan_of_the_same_links_is_no_change(links: LinkSet) -> None:
-    assert list(compare(links, as_scanned(links))) == []
-    assert list(compare(as_scanned(links), links)) == []
+    assert list(compare(links, links.as_scanned())) == []
+    assert list(compare(links.as_scanned(), links)) == []
 
 
 portals = st.dictionaries(st.integers(1, 12), exact_sets)

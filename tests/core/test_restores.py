@@ -18,7 +18,6 @@ from airflow_bitrix.core.restores import (
     with_known_scalar,
 )
 from airflow_bitrix.core.rules import LeftOut
-from tests.core.asked_about import as_scanned
 
 DEAL = Owner("deal", 5)
 
@@ -114,11 +113,11 @@ def test_only_the_sorts_may_have_been_changed_since() -> None:
 
 
 def test_sorts_are_asked_for_where_they_are_needed() -> None:
-    exact, scanned = links_of((1, 10, True)), as_scanned(links_of((1, 10, True)))
+    exact, scanned = links_of((1, 10, True)), links_of((1, 10, True)).as_scanned()
     assert needs_exact(Image(exact), OwnerState(scanned))
     assert not needs_exact(Image(scanned), OwnerState(scanned))
     assert not needs_exact(Image(exact), OwnerState(LinkSet(DEAL)))
-    assert needs_exact(Image(scanned), OwnerState(as_scanned(links_of((2, 10, True)))))
+    assert needs_exact(Image(scanned), OwnerState(links_of((2, 10, True)).as_scanned()))
 
 
 def test_the_scalar_contact_is_taken_from_the_plan_where_the_links_are_the_same() -> None:

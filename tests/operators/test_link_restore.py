@@ -16,7 +16,6 @@ from airflow_bitrix.core.links import ContactLink, LinkSet
 from airflow_bitrix.core.plan import Change
 from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.sandbox.links import Link
-from tests.core.asked_about import as_scanned
 from tests.operators import restores
 from tests.operators.restores import (
     Rows,
@@ -221,7 +220,7 @@ def journal_line(**line: Any) -> str:
 def run_of_three(sandbox: Any, tmp_path: Path) -> tuple[list[int], Path, str]:
     """A plan for three deals, to be applied by whom a test pretends to have been there."""
     deals = [linked(sandbox, "deal", (1, 15, True), (2, 25, False)) for _ in range(3)]
-    befores = [as_scanned(exact(sandbox, "deal", deal)) for deal in deals]
+    befores = [exact(sandbox, "deal", deal).as_scanned() for deal in deals]
     changes = [Change(was, LinkSet(was.owner), ("by hand",), ("by_hand",), may_empty=True) for was in befores]
     made = plan_of(tmp_path, sandbox, "deal", changes)
     (tmp_path / "journal").mkdir()

@@ -24,6 +24,7 @@ from airflow_bitrix.operators.link_approval import Bitrix24ApproveLinkPlanOperat
 from airflow_bitrix.operators.link_check import Bitrix24CheckLinkPlanOperator
 from airflow_bitrix.operators.link_restore import Bitrix24PlanLinkRestoreOperator
 from airflow_bitrix.sandbox.links import Link
+from tests.moved import BEFORE_32
 from tests.operators.stops import Writes
 
 LEADS = 1000
@@ -68,7 +69,8 @@ def test_the_storage_is_asked_no_more_often_than_the_portal(
     record_property("requests to the portal, to the storage, saves", (sent, len(new), len(saves)))
     assert counts["applied"] == LEADS
     assert 0 < len(saves) <= sent
-    assert len(new) <= sent + 70  # what each task asks, whatever it writes
+    # What each task asks, whatever it writes; with the s3fs of Airflow 3.1, more.
+    assert len(new) <= sent + (70 if BEFORE_32 else 60)
 
 
 def loses_its_journal(portal: Any, folder: Path, made: Manifest) -> Writes:

@@ -95,6 +95,7 @@ def test_what_is_kept_of_many_runs_is_bounded(tmp_path: Path) -> None:
         note(folder, read_manifest(folder / "plan"), {0: [outcome(owner) for owner in range(1, 41)]})
         found = [outcome(owner, "drift", f"{SINCE}changed since: {owner} {folder}") for owner in range(1, 41)]
         write_failed(folder / "failed.csv", found, PORTAL)
+    Indexes().of(folders[0])  # loads what it is told with, such as a catalogue
     kept = Indexes()
     gc.collect()
     gc.freeze()  # what other tests have left is not looked through each time

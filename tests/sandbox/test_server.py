@@ -51,7 +51,7 @@ def test_starting_and_stopping_is_quick_and_leaves_nothing(*, tls: bool) -> None
             assert answer.json()["result"]["ADMIN"] is True
             port, authority = sandbox.port, sandbox.authority
         assert time.monotonic() - started < 0.5
-    assert set(threading.enumerate()) == threads
+    assert set(threading.enumerate()) <= threads
     assert _is_free(port)
     assert authority is None or not authority.parent.exists()
 

@@ -86,7 +86,7 @@ def wait_for(found: Callable[[], Any], seconds: float = 60) -> Any:
     """Give what is found as soon as there is something."""
     end = time.monotonic() + seconds
     while not (what := found()):
-        assert time.monotonic() < end
+        assert time.monotonic() < end, f"nothing was found in {seconds:.0f} s"
         time.sleep(0.5)
     return what
 

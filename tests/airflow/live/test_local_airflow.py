@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -386,15 +385,3 @@ def test_the_webhook_code_stands_nowhere(
             assert alone["rendered_fields"] or not task["try_number"]
     for path in ("connections", "eventLogs", f"dags/{DAG_ID}/details", f"dagSources/{DAG_ID}"):
         assert code.decode() not in json.dumps(dag.airflow.call("GET", f"/api/v2/{path}"))
-
-
-def test_a_request_that_found_sqlite_busy_is_made_again(dag: Live) -> None:
-    """Airflow answers it with 500 after five seconds."""
-    with closing(sqlite3.connect(dag.airflow.home / "airflow.db", isolation_level=None)) as database:
-        database.execute("BEGIN IMMEDIATE")
-        with ThreadPoolExecutor(1) as others:
-            asked = others.submit(dag.airflow.unpause, DAG_ID)
-            with pytest.raises(TimeoutError):
-                asked.result(timeout=6)
-            database.execute("ROLLBACK")
-            asked.result(timeout=30)
