@@ -1,10 +1,12 @@
-"""How the time of some work grows with its input: counted in the processor's time, on hostile texts."""
+"""What some work costs: how its time grows with its input, counted in the processor's time; its memory."""
 
 from __future__ import annotations
 
 import gc
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import product
 
 _SIZES = (24, 256, 4096)
@@ -66,3 +68,13 @@ def _seconds(work: Callable[[str], object], text: str) -> float:
         return time.thread_time() - began
     finally:
         gc.enable()
+
+
+@contextmanager
+def traced() -> Iterator[Callable[[], tuple[int, int]]]:
+    """Watch what Python allocates meanwhile: give what tells the bytes that are kept, and their most."""
+    tracemalloc.start()
+    try:
+        yield tracemalloc.get_traced_memory
+    finally:
+        tracemalloc.stop()

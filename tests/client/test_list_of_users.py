@@ -9,7 +9,6 @@ import random
 import re
 import threading
 import time
-import tracemalloc
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
@@ -30,6 +29,7 @@ from airflow_bitrix.client.portal import AsyncPortal, Portal
 from airflow_bitrix.client.row_pages import PAGE
 from airflow_bitrix.client.wire import Answer, Call, Reply, Request, read, request_of
 from airflow_bitrix.core.errors import AuthFailed, Bitrix24Error
+from tests.growth import traced
 
 
 class Users:
@@ -156,12 +156,9 @@ def test_a_portal_that_reads_no_bounds_is_found_out(manners: Manners) -> None:
 
 
 def peak(work: Callable[[], object]) -> int:
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         work()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+        return memory()[1]
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from airflow_bitrix.core.migrations import chained
 from airflow_bitrix.files.maps import map_rows, read_map
 from airflow_bitrix.files.parked_owners import Pairing, ParkedOwner, parked_file, read_parked, write_parked
 from airflow_bitrix.files.plain_files import NoPlainFileError
+from tests.growth import traced
 
 
 def read(path: Path) -> list[tuple[int, int]]:
@@ -170,11 +170,10 @@ def test_a_file_that_is_no_table_is_refused_with_what_is_wrong(
 def test_a_row_without_an_end_is_not_read_to_its_end(tmp_path: Path) -> None:
     path = tmp_path / "map"
     path.write_bytes(b"5,6\n" + b"7" * 40_000_000)
-    tracemalloc.start()
-    with pytest.raises(InvalidInput, match="the row at line 2 has more than 16,000,000 signs"):
-        read(path)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    with traced() as memory:
+        with pytest.raises(InvalidInput, match="the row at line 2 has more than 16,000,000 signs"):
+            read(path)
+        _, most = memory()
     assert most < 100_000_000
 
 
@@ -210,10 +209,9 @@ def test_many_rows_take_no_more_memory_than_their_map(tmp_path: Path) -> None:
     with path.open("w") as file:
         file.write("old;new\r\n")
         file.writelines(f"{one};{one + 5_000_000}\r\n" for one in range(1, 50_001))
-    tracemalloc.start()
-    found = chained(read_map(path, "contact_map"), "contact_map")
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    with traced() as memory:
+        found = chained(read_map(path, "contact_map"), "contact_map")
+        _, most = memory()
     assert len(found) == 50_000
     assert most < 10_000_000
 

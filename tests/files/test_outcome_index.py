@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import tracemalloc
 from collections import Counter
 from itertools import chain
 from pathlib import Path
@@ -21,6 +20,7 @@ from airflow_bitrix.files.journals import final_outcomes, write_failed
 from airflow_bitrix.files.outcome_index import OVERWRITTEN, OutcomeIndex, read_index
 from airflow_bitrix.files.plans import Manifest, read_changes
 from airflow_bitrix.report.indexed import search_for
+from tests.growth import traced
 from tests.plugins.runs import PORTAL, TWO_PARTS, change, make_plan, note, outcome
 
 
@@ -231,14 +231,11 @@ def test_an_index_takes_little_memory_for_each_change(tmp_path: Path) -> None:
         {part: [outcome(part * 1000 + place) for place in range(1, 1001)] for part in range(many // 1000)},
     )
     gc.collect()
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         index = read_index(tmp_path)
-        kept, peak = tracemalloc.get_traced_memory()
+        kept, peak = memory()
         assert kept / many < 48
         assert (peak - kept) < 5_000_000
         sum(1 for _ in index.read(range(many)))
-        assert tracemalloc.get_traced_memory()[1] - kept < 5_000_000
-    finally:
-        tracemalloc.stop()
+        assert memory()[1] - kept < 5_000_000
     assert counts(index) == {"applied": many}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import tracemalloc
 import zlib
 from collections.abc import Iterator
 from itertools import chain, repeat
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_bitrix.core.errors import Bitrix24Error, OutcomeUnknown, Rejected, RetryLater
+from tests.growth import traced
 from tests.hooks.raw_portals import BOTH_HOOKS, CODE, EACH_WAY, Way, answering, call_async, http, webhook_at
 
 pytestmark = pytest.mark.attack
@@ -44,12 +44,9 @@ def test_what_unpacks_to_gigabytes_costs_no_more_than_the_limit(
     way: Way, status: bytes, connection: Any
 ) -> None:
     answer = http(bomb(), GZIP, b"Location: https://acme.bitrix24.com/", status=status)
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         text = said(way, answer, connection, largest_answer=20)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+        _, most = memory()
     assert text.endswith("the answer is larger than 20,000,000 bytes")
     assert most < 2 * len(answer) + 30 * MB
 
@@ -74,12 +71,9 @@ def endless(head: bytes, piece: bytes) -> Any:
     ids=["body", "chunks", "header", "headers", "continue", "early", "chunk_size", "trailers"],
 )
 def test_a_flood_ends_in_little_memory(way: Way, flood: Any, connection: Any) -> None:
-    tracemalloc.start()
-    try:
+    with traced() as memory:
         text = said(way, flood, connection, largest_answer=2, deadline=0.5)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+        _, most = memory()
     known = (
         "larger than",
         "no answer by the rules of HTTP",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import tracemalloc
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from airflow_bitrix.files.outcome_index import SINCE
 from airflow_bitrix.files.plans import read_manifest
 from airflow_bitrix.plugins.indexes import Indexes
 from airflow_bitrix.report.indexed import search_for
+from tests.growth import traced
 from tests.plugins.runs import PORTAL, change, make_plan, note, outcome
 
 EVERYTHING = search_for("")
@@ -99,15 +99,12 @@ def test_what_is_kept_of_many_runs_is_bounded(tmp_path: Path) -> None:
     kept = Indexes()
     gc.collect()
     gc.freeze()  # what other tests have left is not looked through each time
-    tracemalloc.start()
-    try:
-        sizes = []
+    sizes = []
+    with traced() as memory:
         for folder in folders:
             kept.of(folder)
             gc.collect()
-            sizes.append(tracemalloc.get_traced_memory()[0])
-    finally:
-        tracemalloc.stop()
+            sizes.append(memory()[0])
     assert len(kept) == 32
     assert sizes[31] > 16 * sizes[1] / 2, "what is kept is measured"
     assert max(sizes[32:]) < sizes[31] * 1.25

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import re
-import tracemalloc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from airflow_bitrix.report.approval import (
     plan_markdown,
 )
 from airflow_bitrix.report.markdown_cells import cell
+from tests.growth import traced
 
 PORTAL = "https://acme.bitrix24.com"
 EVIL = (
@@ -326,10 +326,9 @@ def test_memory_does_not_grow_with_the_plan(tmp_path: Path) -> None:
     manifest = written(tmp_path, [])
     peaks = []
     for number in (2_000, 12_000):
-        tracemalloc.start()
-        digest(manifest, (clears(one) for one in range(1, number)))
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        with traced() as memory:
+            digest(manifest, (clears(one) for one in range(1, number)))
+            peaks.append(memory()[1])
     assert peaks[1] < peaks[0] + 100_000
 
 

@@ -112,9 +112,10 @@ def telltale_run(dag: Live) -> Run:
     dag.airflow.wait_for_dag("telltale")
     dag.airflow.unpause("telltale")
     dag.sandbox.set_faults(telltale=1.0)
-    run = dag.run("telltale")
-    dag.sandbox.set_faults()
-    return run
+    try:
+        return dag.run("telltale")
+    finally:
+        dag.sandbox.set_faults()
 
 
 def counts(live: Live, run: Run) -> dict[str, int]:
