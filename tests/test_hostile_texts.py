@@ -109,10 +109,10 @@ OF_READERS = (
     ("work", "told"),
     [
         (re.compile(r"(a|aa)+$").match, "for 24 signs"),
-        (lambda text: re.search("a*b", text * 2), "for 4,096 signs"),
+        (lambda text: re.search("a*a*b", text * 2), "for 256 signs"),
         (lambda text: [sign.upper() for sign in text * 100], ""),
     ],
-    ids=["doubles", "square", "line"],
+    ids=["doubles", "cube", "line"],
 )
 def test_what_takes_longer_than_its_length_is_told(work: Callable[[str], object], told: str) -> None:
     said = runs_away(work, lambda size: "a" * size + "\x01")

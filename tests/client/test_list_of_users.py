@@ -271,11 +271,14 @@ def test_a_thread_that_sleeps_learns_that_nobody_wants_its_rows() -> None:
 def test_a_list_may_be_closed_in_a_thread_of_its_own(manners: Manners) -> None:
     """The garbage collector closes a list that was forgotten, in whichever thread makes something."""
     users, threads = Users(range(1, 60_001)), threading.enumerate()
-    forgotten, first, closed = threading.Event(), threading.Lock(), threading.Event()
+    begun, forgotten, first, closed = (
+        threading.Event(), threading.Event(), threading.Lock(), threading.Event(),
+    )  # fmt: skip
 
     def send(request: Request) -> Reply:
         if not is_early(request):
-            forgotten.wait(600)
+            begun.set()
+            forgotten.wait(60)
             if first.acquire(blocking=False):
                 rows.close()  # type: ignore[attr-defined]
                 closed.set()
@@ -283,6 +286,8 @@ def test_a_list_may_be_closed_in_a_thread_of_its_own(manners: Manners) -> None:
 
     rows = Portal(send, manners).list("user.get")
     assert len(list(islice(rows, READ))) == READ
+    while not begun.wait(1):  # a busy machine may have sent none of these yet
+        next(iter(rows))
     forgotten.set()
     assert closed.wait(20)
     no_more_than(threads)

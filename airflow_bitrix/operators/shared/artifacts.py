@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from errno import ELOOP
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,12 +92,21 @@ def lies_in(path: Path, folder: Path) -> bool:
     """Whether a path leads into a folder, symbolic links and dots followed."""
     if is_on_disk(path) and is_on_disk(folder):
         try:
-            return path.resolve().is_relative_to(folder.resolve())
+            return not _goes_round(path) and path.resolve().is_relative_to(folder.resolve())
         except (OSError, RuntimeError):  # links that go round, a name that is none
             return False
     inside = f"{str(folder).rstrip('/')}/"
     is_like_it = is_on_disk(path) == is_on_disk(folder) and ".." not in path.parts
     return is_like_it and f"{path}/".startswith(inside) and _conn_id(path) in ("", _conn_id(folder))
+
+
+def _goes_round(path: Path) -> bool:
+    """Whether links lead back to themselves: since Python 3.13, resolving these gives a path all the same."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error.errno == ELOOP
+    return False
 
 
 def _conn_id(path: Path) -> str:

@@ -30,7 +30,16 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 INSIDE = ["maps/map.csv", "maps", "in/map.csv", "maps/../maps/map.csv", "artifacts/dag/run/plan/failed.csv"]
-OUTSIDE = ["secret", "maps/../secret", "maps/out", "maps/round", "mapsaside", "/etc/passwd", ""]
+OUTSIDE = [
+    "secret",
+    "maps/../secret",
+    "maps/out",
+    "maps/round",
+    "maps/round/map.csv",
+    "mapsaside",
+    "/etc/passwd",
+    "",
+]
 
 
 @pytest.mark.parametrize("name", INSIDE)
