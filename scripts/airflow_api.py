@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import requests
@@ -21,7 +22,7 @@ TRIES, FAULT, LOCKED, UNTOLD = 3, 500, "database is locked", "Internal Server Er
 the other needs to end, until SQLite gives up after five seconds. Nothing was done then. No setting helps: a
 longer patience of SQLite only makes that wait longer. Before 3.2 Airflow does not say what its fault is."""
 TAKEN = 409
-"""What Airflow answers where a connection of that id is there."""
+"""What Airflow answers where there is a connection or a run of that id."""
 HEARTBEAT, READING = 2, 4.0
 """Seconds between two heartbeats of a task, and before a question is answered; no person is faster.
 
@@ -101,8 +102,13 @@ class AirflowApi:
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Start a run with parameters and return its id."""
-        body = {"logical_date": None, "conf": dict(conf or {})}
-        run_id: str = self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body)["dag_run_id"]
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"  # as Airflow names it
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf or {})}
+        try:
+            self.call("POST", f"/api/v2/dags/{dag_id}/dagRuns", again=True, json=body)
+        except AirflowError as error:
+            if error.status != TAKEN:  # by the first of two
+                raise
         return run_id
 
     def run_state(self, dag_id: str, run_id: str) -> str:
