@@ -54,7 +54,10 @@ class Portal:
             tasks = [task for task in self.tasks(CLEANUP, run_id, "apply") if task["state"] == "running"]
             saved = self.services.stored(journal)
             for task in tasks if len(tasks) > 1 else ():
-                if len([one for one in saved if f"part-{task['map_index']:05d}.jsonl.d/" in one]) >= SAVED:
+                # They are numbered, and a later one may hold what stood in those before it, which go then.
+                folder = f"part-{task['map_index']:05d}.jsonl.d/"
+                numbers = [int(one.rpartition(folder)[2]) for one in saved if folder in one]
+                if max(numbers, default=0) >= SAVED:
                     return task
             if time.monotonic() > deadline:
                 raise AirflowError(f"after {timeout:.0f} s nobody was caught writing: {tasks}, {saved}")
